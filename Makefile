@@ -1,0 +1,82 @@
+# What a contributor runs. Anything longer than a line or two stands in tests/tools.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Kept outside the checkout, so that a fresh clone finds it filled.
+export CROSSMESH_CACHE ?= $(if $(filter 0,$(shell id -u)),/var/cache/crossmesh,$(HOME)/.cache/crossmesh)
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+PYTHON := .venv/bin/python
+PYTEST := $(PYTHON) -m pytest
+LINTERS := ruff mypy yaml ansible sanity docs package
+
+.PHONY: help deps venv requirements demo test lint $(LINTERS:%=lint-%) unit integration bench \
+	lab-build lab-up lab-down lab-status clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+deps:  ## install what is missing: Debian packages (as root), Python packages, Go
+	@tests/tools/debian-packages
+	@tests/tools/venv
+
+venv:
+	@tests/tools/venv
+
+demo: deps lab-build lab-up  ## join two meshes on this machine and watch it work
+	$(PYTHON) -m tests.demo
+
+test: deps lint unit lab-build lab-up integration  ## everything that CI runs
+
+lint: $(LINTERS:%=lint-%)  ## all static checks; each also alone: lint-ruff, lint-mypy, ...
+
+lint-ruff: venv
+	ruff check
+	ruff format --check
+
+lint-mypy: venv
+	tests/tools/typecheck
+
+lint-yaml: venv
+	yamllint --strict .
+
+lint-ansible: venv
+	ansible-lint --offline --profile production
+
+lint-sanity: venv
+	tests/tools/sanity
+
+lint-docs: venv
+	antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=all --skip-rstcheck .
+
+lint-package: venv
+	tests/tools/package-check
+
+unit: venv  ## tests that need no lab
+	$(PYTEST) tests/unit
+
+integration: deps  ## tests on the running lab
+	$(PYTEST) tests/integration
+
+bench: deps  ## measure the standing figures on the running lab
+	$(PYTHON) -m tests.bench
+
+lab-build: deps  ## build the lab's binaries, once a machine
+	$(PYTHON) -m tests.lab build
+
+lab-up: deps  ## start the lab: two clusters as plain processes
+	$(PYTHON) -m tests.lab up
+
+lab-down: venv  ## stop the lab
+	$(PYTHON) -m tests.lab down
+
+lab-status: venv  ## say what of the lab runs
+	$(PYTHON) -m tests.lab status
+
+requirements: venv  ## compile the Python pins anew
+	tests/tools/compile-requirements
+
+clean:  ## remove what was made in the checkout; the cache stays
+	rm -rf .venv collections .ansible .hypothesis .mypy_cache .pytest_cache .ruff_cache tests/output *.tar.gz
+	find . -name __pycache__ -prune -exec rm -rf {} +
