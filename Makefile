@@ -35,8 +35,9 @@ lint-ruff: venv
 	ruff check
 	ruff format --check
 
+# The collection under the name that Ansible gives it.
 lint-mypy: venv
-	tests/tools/typecheck
+	mypy collections/ansible_collections/crossmesh/mtls/plugins tests
 
 lint-yaml: venv
 	yamllint --strict .
@@ -48,10 +49,11 @@ lint-sanity: venv
 	tests/tools/sanity
 
 lint-docs: venv
-	antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=all --skip-rstcheck .
+	antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs=dependent --skip-rstcheck .
+	antsibull-changelog lint
 
 lint-package: venv
-	tests/tools/package-check
+	$(PYTHON) tests/tools/package.py
 
 unit: venv  ## tests that need no lab
 	$(PYTEST) tests/unit
