@@ -29,7 +29,13 @@ except ImportError:
 if TYPE_CHECKING:
     from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import PrivateKey
 
-__all__ = ["FEWEST_ITERATIONS", "SHORTEST_PASSPHRASE", "decrypt_private_key", "encrypt_private_key"]
+__all__ = [
+    "FEWEST_ITERATIONS",
+    "SHORTEST_PASSPHRASE",
+    "decrypt_private_key",
+    "encrypt_private_key",
+    "require_passphrase",
+]
 
 FEWEST_ITERATIONS = 600_000
 # A damaged count must not keep a run busy for hours.
@@ -46,7 +52,7 @@ _AES_256_CBC = bytes.fromhex("60864801650304012a")
 
 def encrypt_private_key(key: PrivateKey, passphrase: str, iterations: int = FEWEST_ITERATIONS) -> str:
     """Return the key as PEM, encrypted with AES-256-CBC under PBKDF2-HMAC-SHA256."""
-    _refuse_short(passphrase)
+    require_passphrase(passphrase)
     _refuse_count(iterations, "new key")
     salt, vector = secrets.token_bytes(16), secrets.token_bytes(16)
     plain = key.private_bytes(
@@ -85,7 +91,8 @@ def decrypt_private_key(pem: str, passphrase: str, *, where: str = "private key"
     return key
 
 
-def _refuse_short(passphrase: str) -> None:
+def require_passphrase(passphrase: str) -> None:
+    """Refuse a passphrase that would not protect a key."""
     if len(passphrase) >= SHORTEST_PASSPHRASE:
         return
     raise CrossmeshError(

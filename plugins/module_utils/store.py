@@ -122,11 +122,16 @@ class FileStore:
             unexpired = [record for _path, record in self._records() if not record.expired(now)]
         return sorted(unexpired, key=lambda record: (record.issued_at, record.serial))
 
+    def occupied(self) -> bool:
+        """Tell whether there is anything that destroy() would remove, whole or damaged."""
+        with _reported(self.path, "read"):
+            return any(path.name != _LOCK for path in self._own_files())
+
     def destroy(self) -> bool:
         """Remove the store's own files, and the folder where nothing else is in it. Tell whether there was anything."""
+        if not self.occupied():
+            return False
         with _reported(self.path, "removed"):
-            if all(path.name == _LOCK for path in self._own_files()):
-                return False
             with self._locked():
                 self._mark_unfinished()
                 for path in sorted(self._own_files(), key=_removal_order):

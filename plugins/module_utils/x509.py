@@ -34,6 +34,7 @@ __all__ = [
     "HAS_CRYPTOGRAPHY",
     "KEY_TYPES",
     "LONGEST_ROOT_NAME",
+    "MOST_DAYS",
     "CertificateView",
     "Leaf",
     "PrivateKey",
@@ -61,6 +62,9 @@ BACKDATING = timedelta(minutes=5)
 LONGEST_COMMON_NAME = 64
 ROOT_NAME_DIGITS = 8
 LONGEST_ROOT_NAME = LONGEST_COMMON_NAME - 1 - ROOT_NAME_DIGITS
+
+# A century: beyond it lies a typing error, and soon the end of what a date can hold.
+MOST_DAYS = 36_500
 
 # One intermediate may come between this root and the leaves (a CA profile) without a new root.
 ROOT_PATH_LENGTH = 1

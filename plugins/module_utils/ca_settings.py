@@ -1,0 +1,132 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the CA store lies by default, and all that can be wrong with the CA's settings, found at once.
+
+Pure, but for one look at whether an inventory source is a folder.
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils.pkcs8 import SHORTEST_PASSPHRASE
+from ansible_collections.crossmesh.mtls.plugins.module_utils.validation import Finding
+from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import KEY_TYPES, MOST_DAYS
+
+__all__ = ["DEFAULT_DIR", "CaSettings", "check_ca_settings", "store_path"]
+
+DEFAULT_DIR = ".crossmesh/ca"
+
+# A DNS name has 253 characters; "<cluster>.cluster." and "<link>.link." come before the trust domain.
+LONGEST_TRUST_DOMAIN = 253 - 63 - len(".cluster.")
+_TRUST_DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+
+
+@dataclass(frozen=True)
+class CaSettings:
+    """The settings as the user wrote them; of the passphrase only its length."""
+
+    trust_domain: str
+    key_type: str
+    validity_days: int
+    leaf_validity_days: int
+    renew_before_days: int
+    passphrase_length: int
+
+
+def store_path(value: str, sources: Sequence[str], current_folder: Path) -> Path:
+    """Resolve the folder of the store.
+
+    A relative one begins beside the first inventory source, not where the command was started: the same inventory
+    has to find the same authority from everywhere. An inline list of hosts has no folder; there the current one counts.
+    """
+    folder = current_folder
+    if sources and "," not in sources[0]:
+        source = current_folder / sources[0]
+        folder = source if source.is_dir() else source.parent
+    return folder / Path(value or DEFAULT_DIR).expanduser()
+
+
+def check_ca_settings(settings: CaSettings) -> list[Finding]:
+    """Return everything that is wrong with the settings."""
+    return [
+        *_check_trust_domain(settings),
+        *_check_key_type(settings),
+        *_check_days(settings),
+        *_check_length(settings),
+    ]
+
+
+def _check_trust_domain(settings: CaSettings) -> Iterator[Finding]:
+    name = settings.trust_domain
+    if _TRUST_DOMAIN.fullmatch(name) and len(name) <= LONGEST_TRUST_DOMAIN:
+        return
+    yield _finding(
+        "ca-trust-domain",
+        "custom_ca_trust_domain",
+        name,
+        f"is not a DNS name in lower case of at most {LONGEST_TRUST_DOMAIN} characters",
+        "write one that nobody else uses, e.g. crossmesh.internal",
+    )
+
+
+def _check_key_type(settings: CaSettings) -> Iterator[Finding]:
+    if settings.key_type in KEY_TYPES:
+        return
+    yield _finding(
+        "ca-key-type",
+        "custom_ca_key_type",
+        settings.key_type,
+        "is not a key type",
+        f"choose one of {', '.join(KEY_TYPES)}",
+    )
+
+
+def _check_days(settings: CaSettings) -> Iterator[Finding]:
+    if not 1 <= settings.validity_days <= MOST_DAYS:
+        yield _finding(
+            "ca-validity",
+            "custom_ca_validity_days",
+            settings.validity_days,
+            f"is not between 1 and {MOST_DAYS}",
+            "3650 days are usual for a private root",
+        )
+    if not 1 <= settings.leaf_validity_days < settings.validity_days:
+        yield _finding(
+            "ca-leaf-validity",
+            "custom_ca_leaf_validity_days",
+            settings.leaf_validity_days,
+            f"is not between 1 and the root's {settings.validity_days} days; a certificate never outlives its issuer",
+            "make it shorter than custom_ca_validity_days",
+        )
+    if not 1 <= settings.renew_before_days < settings.leaf_validity_days:
+        yield _finding(
+            "ca-renew-before",
+            "custom_ca_renew_before_days",
+            settings.renew_before_days,
+            f"is not between 1 and the leaf's {settings.leaf_validity_days} days; each run would renew, or none",
+            "make it shorter than custom_ca_leaf_validity_days; a third of it is usual",
+        )
+
+
+def _check_length(settings: CaSettings) -> Iterator[Finding]:
+    # None at all is right where nothing has to be made or signed; only the store knows.
+    if settings.passphrase_length == 0 or settings.passphrase_length >= SHORTEST_PASSPHRASE:
+        return
+    yield _finding(
+        "ca-passphrase",
+        "custom_ca_passphrase",
+        f"{settings.passphrase_length} characters",
+        f"is shorter than {SHORTEST_PASSPHRASE} characters",
+        "choose a longer one",
+    )
+
+
+def _finding(rule: str, field: str, value: object, message: str, cure: str) -> Finding:
+    return Finding(rule=rule, subject="custom_ca", field=field, value=str(value), message=message, cure=cure)

@@ -1,0 +1,140 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring the authority into being, or take it away. What the clusters have in service is heard first.
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils.pkcs8 import require_passphrase
+from ansible_collections.crossmesh.mtls.plugins.module_utils.store import Authority, FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import LONGEST_ROOT_NAME, MOST_DAYS
+
+__all__ = ["Outcome", "Wanted", "ensure_absent", "ensure_present", "refuse_unknown_roots"]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The authority that is made where there is none."""
+
+    common_name: str
+    key_type: str
+    validity_days: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a module call reports: public facts only."""
+
+    changed: bool
+    message: str
+    authority: dict[str, Any]
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+def ensure_present(
+    store: FileStore, wanted: Wanted, *, passphrase: str, expected: Sequence[str], now: datetime, check_mode: bool
+) -> Outcome:
+    """Keep the authority of the store, or make one."""
+    authority = store.public()
+    refuse_unknown_roots(store, authority, expected)
+    if authority is not None:
+        public = _public(store, authority)
+        return Outcome(False, f"kept: {authority.issuing.subject}", public, before=public, after=public)
+    require_passphrase(passphrase)
+    _refuse_unfit(wanted)
+    if check_mode:
+        return Outcome(True, "would be created", _public(store, None), before={}, after=_prediction(store, wanted))
+    authority = store.create(
+        passphrase,
+        common_name=wanted.common_name,
+        key_type=wanted.key_type,
+        validity=timedelta(days=wanted.validity_days),
+        now=now,
+    )
+    public = _public(store, authority)
+    return Outcome(True, f"created: {authority.issuing.subject}", public, before={}, after=public)
+
+
+def ensure_absent(store: FileStore, *, expected: Sequence[str], check_mode: bool) -> Outcome:
+    """Remove the store, damaged or whole, unless somebody still relies on it."""
+    if expected:
+        raise CrossmeshError(
+            what="The authority is still in service and is not removed",
+            where=str(store.path),
+            why=f"clusters trust {_list(expected)}",
+            cure="take the links out of the clusters first (playbook teardown)",
+        )
+    nothing = _public(store, None)
+    before = _readable(store)
+    if not (store.occupied() if check_mode else store.destroy()):
+        return Outcome(False, "there is none", nothing, before={}, after={})
+    return Outcome(True, "would be removed" if check_mode else "removed", nothing, before=before, after={})
+
+
+def refuse_unknown_roots(store: FileStore, authority: Authority | None, expected: Sequence[str]) -> None:
+    """Stop before a second root comes up beside the one that the clusters already trust."""
+    held = {root.fingerprint for root in authority.trusted} if authority else set()
+    unknown = [fingerprint for fingerprint in expected if fingerprint not in held]
+    if not unknown:
+        return
+    raise CrossmeshError(
+        what="This CA store is not the one that the clusters rely on",
+        where=str(store.path),
+        why=f"in service is {_list(unknown)}, the store holds {_list(held) or 'no root'}",
+        cure="point custom_ca_dir at the store that holds the root in service, or restore it from a backup",
+    )
+
+
+def _refuse_unfit(wanted: Wanted) -> None:
+    for where, value, longest in (
+        ("characters in common_name", len(wanted.common_name), LONGEST_ROOT_NAME),
+        ("validity_days", wanted.validity_days, MOST_DAYS),
+    ):
+        if not 1 <= value <= longest:
+            raise CrossmeshError(
+                what="No root certificate can be made so",
+                where=where,
+                why=f"{value} is not between 1 and {longest}",
+                cure="choose another value",
+            )
+
+
+def _readable(store: FileStore) -> dict[str, Any]:
+    try:
+        authority = store.public()
+    except CrossmeshError:
+        authority = None
+    return _public(store, authority)
+
+
+def _public(store: FileStore, authority: Authority | None) -> dict[str, Any]:
+    return {
+        "path": str(store.path),
+        "issuing": authority.issuing.public() if authority else None,
+        "trusted": [root.public() for root in authority.trusted] if authority else [],
+    }
+
+
+def _prediction(store: FileStore, wanted: Wanted) -> dict[str, Any]:
+    return {
+        "path": str(store.path),
+        "issuing": {
+            "common_name": wanted.common_name,
+            "key_type": wanted.key_type,
+            "validity_days": wanted.validity_days,
+        },
+    }
+
+
+def _list(fingerprints: Sequence[str] | set[str]) -> str:
+    return ", ".join(sorted(fingerprints))
