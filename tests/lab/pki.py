@@ -1,0 +1,56 @@
+"""Certificates of a cluster's own control plane, made anew at each start."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import shell
+from .description import Cluster
+
+_DAYS = "365"
+
+
+@dataclass(frozen=True)
+class Pki:
+    directory: Path
+
+    @property
+    def ca(self) -> Path:
+        return self.certificate("ca")
+
+    def certificate(self, name: str) -> Path:
+        return self.directory / f"{name}.crt"
+
+    def key(self, name: str) -> Path:
+        return self.directory / f"{name}.key"
+
+
+def make_pki(directory: Path, cluster: Cluster) -> Pki:
+    directory.mkdir(mode=0o700)
+    pki = Pki(directory)
+    _issue(
+        pki,
+        "ca",
+        f"/CN={cluster.name}-ca",
+        "basicConstraints=critical,CA:TRUE",
+        "keyUsage=critical,keyCertSign,cRLSign",
+    )
+    service_address = cluster.service_network.replace(".0/24", ".1")
+    names = ["DNS:localhost", "DNS:kubernetes.default.svc", "DNS:kubernetes.default.svc.cluster.local"]
+    names += [f"IP:{address}" for address in (cluster.loopback, cluster.host_address, service_address)]
+    _issue(pki, "apiserver", "/CN=kube-apiserver", f"subjectAltName={','.join(names)}", "extendedKeyUsage=serverAuth")
+    _issue(pki, "kubelet", "/CN=kwok", f"subjectAltName=IP:{cluster.loopback}", "extendedKeyUsage=serverAuth")
+    _issue(pki, "admin", "/O=system:masters/CN=lab-admin", "extendedKeyUsage=clientAuth")
+    shell.run(
+        "openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", str(pki.key("tokens"))
+    )
+    shell.run("openssl", "pkey", "-in", str(pki.key("tokens")), "-pubout", "-out", str(directory / "tokens.pub"))
+    return pki
+
+
+def _issue(pki: Pki, name: str, subject: str, *extensions: str) -> None:
+    issuer = [] if name == "ca" else ["-CA", str(pki.ca), "-CAkey", str(pki.key("ca"))]
+    shell.run(
+        *("openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-days", _DAYS),
+        *("-subj", subject, "-keyout", str(pki.key(name)), "-out", str(pki.certificate(name)), *issuer),
+        *(argument for extension in extensions for argument in ("-addext", extension)),
+    )
