@@ -7,6 +7,8 @@ MAKEFLAGS += --no-print-directory
 # Kept outside the checkout, so that a fresh clone finds it filled.
 export CROSSMESH_CACHE ?= $(if $(filter 0,$(shell id -u)),/var/cache/crossmesh,$(HOME)/.cache/crossmesh)
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Ansible insists on UTF-8.
+export LC_ALL := C.UTF-8
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
 LINTERS := ruff mypy yaml ansible sanity docs package
