@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export LC_ALL := C.UTF-8
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
-LINTERS := ruff mypy yaml ansible sanity docs package
+LINTERS := ruff mypy shell yaml ansible sanity docs package
 
 .PHONY: help deps venv requirements demo test lint $(LINTERS:%=lint-%) unit integration bench \
 	lab-build lab-up lab-down lab-status clean
@@ -40,6 +40,9 @@ lint-ruff: venv
 # The collection under the name that Ansible gives it.
 lint-mypy: venv
 	mypy collections/ansible_collections/crossmesh/mtls/plugins tests
+
+lint-shell:
+	git grep --untracked -lE '^#!.*\bbash$$' | xargs shellcheck
 
 lint-yaml: venv
 	yamllint --strict .
