@@ -17,6 +17,7 @@ from .build import binaries
 from .controlplane import kubeconfig
 from .description import Description, load_description
 from .errors import LabError
+from .prerequisites import require_reachable
 from .settings import Settings
 from .supervision import Supervisor
 from .workloads import write_exec_commands
@@ -47,6 +48,7 @@ def up(settings: Settings, say: Say) -> None:
                 say("lab.yml has changed since it started: run down, then up, to follow it")
             return
         programs = binaries(settings)
+        require_reachable(programs, settings.state)
         if _remove(settings):
             say(f"removed what was left of lab {settings.name}, which was not whole")
         started = time.monotonic()
@@ -90,7 +92,7 @@ def _check_routes(description: Description) -> None:
             if not shell.succeeds("ip", "netns", "exec", pod.netns, *connect):
                 raise LabError(
                     f"{here.name}/{pod.name} does not reach {there.name}/{target.name} at {target.address}: "
-                    "a firewall here drops it; allow it: iptables -I FORWARD -s 198.18.0.0/15 -d 198.18.0.0/15 -j ACCEPT"
+                    "a firewall here drops it: iptables -I FORWARD -s 198.18.0.0/15 -d 198.18.0.0/15 -j ACCEPT"
                 )
 
 

@@ -3,6 +3,8 @@
 import os
 import platform
 import shutil
+import stat
+from pathlib import Path
 
 from .errors import LabError
 
@@ -33,3 +35,14 @@ def require() -> None:
         raise LabError(
             f"the lab needs Debian packages that are missing: run `make deps`, or apt-get install {' '.join(missing)}"
         )
+
+
+def require_reachable(*places: Path) -> None:
+    """Proxies and databases run as users of their own, who must get to their files."""
+    for place in places:
+        for folder in [place, *place.parents]:
+            if folder.exists() and not folder.stat().st_mode & stat.S_IXOTH:
+                raise LabError(
+                    f"{place} is below {folder}, which other users may not enter, and the proxies run as one: "
+                    "set CROSSMESH_CACHE and CROSSMESH_LAB_STATE to folders that all may enter"
+                )

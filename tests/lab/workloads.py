@@ -135,5 +135,5 @@ def write_exec_commands(settings: Settings, binaries: Path) -> None:
         program = str(own) if own.exists() else shutil.which(command) or command
         script = settings.exec_bin / command
         ip = shlex.quote(shutil.which("ip") or "ip")
-        script.write_text(f'#!/bin/sh\nAUTOMEMLIMIT=off exec {ip} netns exec "$NETNS" {shlex.quote(program)} "$@"\n')
+        script.write_text(f'#!/bin/sh\nexec {ip} netns exec "$NETNS" {shlex.quote(program)} "$@"\n')
         script.chmod(0o755)
