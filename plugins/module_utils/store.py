@@ -73,10 +73,7 @@ class FileStore:
             if not self.path.exists():
                 return None
             _refuse_open(self.path)
-            if (self.path / _INDEX).exists():
-                return self._authority()
-            self._refuse_lost_index()
-            return None
+            return self._authority() if self._has_index() else None
 
     def create(
         self, passphrase: str, *, common_name: str, key_type: str, validity: timedelta, now: datetime
@@ -144,8 +141,9 @@ class FileStore:
     def _make(self, certificate: str, encrypted_key: str) -> Authority:
         root = parse_certificates(certificate)[0]
         self._mark_unfinished()
-        for leftover in self._root_files():
-            leftover.unlink()
+        for leftover in self._own_files():
+            if leftover.parent.name == _ROOTS:
+                leftover.unlink()
         _write(self._certificate(root.fingerprint), certificate)
         _write(self._key(root.fingerprint), encrypted_key)
         self._write_index(issuing=root, trusted=(root,))
@@ -163,10 +161,16 @@ class FileStore:
         _refuse_open(key)
         return Authority(issuing=issuing, trusted=trusted)
 
-    def _refuse_lost_index(self) -> None:
-        if (self.path / _UNFINISHED).exists() or not any(self._root_files()):
-            return
-        raise self._damaged(f"it holds roots, but {_INDEX} is missing")
+    def _has_index(self) -> bool:
+        """Tell whether there is an authority; roots without an index are no authority but a loss."""
+        index = self.path / _INDEX
+        if index.exists():
+            return True
+        orphaned = any(self._root_files()) and not (self.path / _UNFINISHED).exists()
+        # Looked at again: a creation may have ended in between.
+        if orphaned and not index.exists():
+            raise self._damaged(f"it holds roots, but {_INDEX} is missing")
+        return orphaned
 
     def _read_index(self) -> dict[str, Any]:
         index = self._json_object(self.path / _INDEX)

@@ -1,0 +1,124 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module as Ansible calls it: arguments in, JSON out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.crossmesh.mtls.plugins.modules import custom_ca
+from tests.unit.pki.support import PASSPHRASE
+
+UNKNOWN = "ab" * 32
+
+
+class Caller:
+    def __init__(self, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.path = path
+        self.capsys = capsys
+
+    def __call__(self, *, check: bool = False, **arguments: Any) -> dict[str, Any]:
+        call = {"path": str(self.path), "_ansible_check_mode": check, "_ansible_diff": True, **arguments}
+        with patch_module_args(call), pytest.raises(SystemExit):
+            custom_ca.main()
+        output = self.capsys.readouterr().out
+        assert PASSPHRASE not in output
+        assert "PRIVATE KEY" not in output
+        result: dict[str, Any] = json.loads(output)
+        return result
+
+
+@pytest.fixture
+def call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Caller:
+    return Caller(tmp_path / "ca", capsys)
+
+
+def test_makes_the_authority_once(call: Caller) -> None:
+    first = call(passphrase=PASSPHRASE)
+    again = call()
+    assert (first["changed"], again["changed"]) == (True, False)
+    assert first["authority"] == again["authority"]
+    assert first["authority"]["trusted"] == [first["authority"]["issuing"]]
+    assert first["authority"]["path"] == str(call.path)
+
+
+def test_check_mode_predicts_and_writes_nothing(call: Caller) -> None:
+    result = call(check=True, passphrase=PASSPHRASE)
+    assert (result["changed"], result["msg"]) == (True, "would be created")
+    assert result["authority"]["issuing"] is None
+    assert result["diff"]["after"]["issuing"]["validity_days"] == 3650
+    assert not call.path.exists()
+
+
+def test_the_diff_shows_the_public_part(call: Caller) -> None:
+    diff = call(passphrase=PASSPHRASE)["diff"]
+    assert diff["before"] == {}
+    assert diff["after"]["issuing"]["subject"].startswith("CN=Crossmesh Root CA ")
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_root_in_service_that_the_store_lacks_stops_the_run(call: Caller, check: bool) -> None:
+    result = call(check=check, passphrase=PASSPHRASE, expected=[UNKNOWN])
+    assert result["failed"]
+    assert str(call.path) in result["msg"]
+    assert f"in service is {UNKNOWN}, the store holds no root" in result["msg"]
+    assert not call.path.exists()
+
+
+def test_another_store_than_the_one_in_service_is_named_with_both_fingerprints(call: Caller) -> None:
+    own = call(passphrase=PASSPHRASE)["authority"]["issuing"]["fingerprint"]
+    result = call(expected=[own, UNKNOWN])
+    assert result["failed"]
+    assert f"in service is {UNKNOWN}, the store holds {own}" in result["msg"]
+    assert "point custom_ca_dir at the store" in result["msg"]
+
+
+def test_the_store_in_service_is_accepted(call: Caller) -> None:
+    own = call(passphrase=PASSPHRASE)["authority"]["issuing"]["fingerprint"]
+    assert not call(expected=[own])["changed"]
+
+
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "The passphrase of the CA key is missing"),
+        ({"passphrase": "eleven char"}, "The passphrase of the CA key is too short"),
+        ({"passphrase": PASSPHRASE, "common_name": "x" * 56}, "56 is not between 1 and 55"),
+        ({"passphrase": PASSPHRASE, "validity_days": 0}, "0 is not between 1 and 36500"),
+    ],
+)
+def test_what_cannot_be_made_is_refused(call: Caller, check: bool, arguments: dict[str, Any], message: str) -> None:
+    result = call(check=check, **arguments)
+    assert message in result["msg"]
+    assert "Traceback" not in json.dumps(result)
+    assert not call.path.exists()
+
+
+def test_absent_removes_it_once(call: Caller) -> None:
+    made = call(passphrase=PASSPHRASE)["authority"]
+    assert call(check=True, state="absent")["changed"]
+    assert call.path.exists()
+    removed = call(state="absent")
+    assert removed["changed"]
+    assert removed["diff"] == {"before": made, "after": {}}
+    assert not call.path.exists()
+    assert not call(state="absent")["changed"]
+    assert not call(check=True, state="absent")["changed"]
+
+
+def test_absent_is_refused_while_in_service(call: Caller) -> None:
+    own = call(passphrase=PASSPHRASE)["authority"]["issuing"]["fingerprint"]
+    assert f"clusters trust {own}" in call(state="absent", expected=[own])["msg"]
+    assert call.path.exists()
+
+
+def test_a_missing_library_is_named(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(custom_ca, "HAS_CRYPTOGRAPHY", False)
+    assert "cryptography" in call(passphrase=PASSPHRASE)["msg"]

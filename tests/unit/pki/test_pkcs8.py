@@ -1,0 +1,99 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils.pkcs8 import (
+    MOST_ITERATIONS,
+    decrypt_private_key,
+    encrypt_private_key,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import key_signs_for
+from tests.unit.pki.support import PASSPHRASE, Root, make_root
+
+
+@pytest.fixture(scope="module")
+def encrypted(root: Root) -> str:
+    return encrypt_private_key(root.key, PASSPHRASE)
+
+
+def openssl(*arguments: str, data: str) -> str:
+    command = ["openssl", *arguments]
+    return subprocess.run(command, input=data, capture_output=True, text=True, check=True).stdout
+
+
+def test_what_was_encrypted_comes_back(root: Root, encrypted: str) -> None:
+    assert key_signs_for(root.view, decrypt_private_key(encrypted, PASSPHRASE))
+
+
+def test_an_rsa_key_needs_longer_lengths_and_comes_back() -> None:
+    root = make_root("RSA-2048")
+    assert key_signs_for(root.view, decrypt_private_key(encrypt_private_key(root.key, PASSPHRASE), PASSPHRASE))
+
+
+def test_openssl_reads_it_and_sees_600000_rounds(root: Root, encrypted: str) -> None:
+    public = root.key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    assert openssl("pkey", "-passin", f"pass:{PASSPHRASE}", "-pubout", data=encrypted) == public.decode()
+    structure = openssl("asn1parse", data=encrypted)
+    assert f"{600_000:06X}" in structure
+    assert "hmacWithSHA256" in structure
+    assert "aes-256-cbc" in structure
+
+
+def test_each_encryption_has_its_own_salt(root: Root, encrypted: str) -> None:
+    assert encrypt_private_key(root.key, PASSPHRASE) != encrypted
+
+
+def test_the_wrong_passphrase_is_one_clear_error(encrypted: str) -> None:
+    with pytest.raises(CrossmeshError, match=r"\(roots/x.key\): the passphrase is wrong or the file is damaged"):
+        decrypt_private_key(encrypted, "another passphrase", where="roots/x.key")
+
+
+def test_no_error_repeats_the_passphrase(encrypted: str) -> None:
+    with pytest.raises(CrossmeshError) as caught:
+        decrypt_private_key(encrypted, "another passphrase")
+    assert "another passphrase" not in str(caught.value)
+
+
+@pytest.mark.parametrize("iterations", [2_048, 599_999, MOST_ITERATIONS + 1])
+def test_an_unfit_number_of_rounds_is_refused(root: Root, iterations: int) -> None:
+    with pytest.raises(CrossmeshError, match="600,000 to 10,000,000 are accepted"):
+        encrypt_private_key(root.key, PASSPHRASE, iterations)
+
+
+def test_a_key_with_the_librarys_2048_rounds_is_refused(root: Root) -> None:
+    weak = root.key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(PASSPHRASE.encode()),
+    )
+    with pytest.raises(CrossmeshError, match="it says 2,048"):
+        decrypt_private_key(weak.decode(), PASSPHRASE)
+
+
+@pytest.mark.parametrize("passphrase", ["", "eleven char"])
+def test_a_passphrase_that_protects_nothing_is_refused(root: Root, passphrase: str) -> None:
+    with pytest.raises(CrossmeshError, match="at least 12 are asked for"):
+        encrypt_private_key(root.key, passphrase)
+
+
+def test_a_damaged_key_is_one_clear_error(encrypted: str) -> None:
+    for end in range(0, len(encrypted) - 30, 7):
+        with pytest.raises(CrossmeshError):
+            decrypt_private_key(encrypted[:end], PASSPHRASE)
+
+
+def test_a_plain_key_is_refused(root: Root) -> None:
+    plain = root.key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    with pytest.raises(CrossmeshError, match="not an encrypted PKCS#8 key"):
+        decrypt_private_key(plain.decode(), PASSPHRASE)

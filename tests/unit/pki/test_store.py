@@ -1,0 +1,388 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils.records import Record, record_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils.store import Authority, FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import Leaf, key_signs_for
+from tests.unit.pki.support import DAY, NOW, PASSPHRASE, Root, make_leaf, make_root
+
+
+def create(store: FileStore, passphrase: str = PASSPHRASE) -> Authority:
+    return store.create(passphrase, common_name="Test Root CA", key_type="P-256", validity=3650 * DAY, now=NOW)
+
+
+def snapshot(path: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(path)): file.read_bytes() for file in path.glob("**/*") if file.is_file()}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FileStore:
+    return FileStore(tmp_path / "beside the inventory" / "ca")
+
+
+@pytest.fixture
+def made(store: FileStore) -> FileStore:
+    create(store)
+    return store
+
+
+class TestCreating:
+    def test_reading_where_there_is_nothing_creates_nothing(self, store: FileStore) -> None:
+        assert store.public() is None
+        assert store.records(NOW) == []
+        assert not store.occupied()
+        assert not store.path.parent.exists()
+
+    def test_an_empty_folder_holds_no_authority(self, tmp_path: Path) -> None:
+        folder = tmp_path / "ca"
+        folder.mkdir(mode=0o700)
+        assert FileStore(folder).public() is None
+        create(FileStore(folder))
+        assert FileStore(folder).public() is not None
+
+    def test_the_new_root_issues_and_is_trusted(self, store: FileStore) -> None:
+        authority = create(store)
+        assert authority.trusted == (authority.issuing,)
+        assert store.public() == authority
+
+    def test_a_second_call_returns_the_first_root(self, made: FileStore) -> None:
+        before = snapshot(made.path)
+        assert create(made) == made.public()
+        assert snapshot(made.path) == before
+
+    def test_nobody_else_can_read_it(self, made: FileStore) -> None:
+        modes = {path.stat().st_mode & 0o777 for path in made.path.glob("**/*") if path.is_file()}
+        assert modes == {0o600}
+        assert made.path.stat().st_mode & 0o777 == 0o700
+
+    def test_the_key_is_encrypted(self, made: FileStore) -> None:
+        (key,) = made.path.glob("roots/*.key")
+        assert key.read_text(encoding="ascii").splitlines()[0] == "-----BEGIN ENCRYPTED " + "PRIVATE KEY-----"
+
+    def test_a_refused_passphrase_leaves_no_trace(self, store: FileStore) -> None:
+        with pytest.raises(CrossmeshError, match="at least 12"):
+            create(store, "short")
+        assert not store.path.parent.exists()
+
+    def test_a_full_disk_is_one_clear_error_and_leaves_no_half_file(
+        self, store: FileStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(_descriptor: int) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        with monkeypatch.context() as full:
+            full.setattr(os, "fsync", refuse)
+            with pytest.raises(CrossmeshError, match="No space left on device"):
+                create(store)
+        assert store.public() is None
+        assert set(snapshot(store.path)) == {"lock"}
+        create(store)
+        assert store.public() is not None
+
+    def test_a_path_through_a_file_is_one_clear_error(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("x", encoding="ascii")
+        with pytest.raises(CrossmeshError, match=r"CA store cannot be written \(.*/file\): File exists"):
+            create(FileStore(tmp_path / "file" / "ca"))
+
+    def test_many_at_once_make_one_root(self, store: FileStore) -> None:
+        children = [in_child(lambda: create(store)) for _ in range(4)]
+        assert [finish(child) for child in children] == [0, 0, 0, 0]
+        assert len(list(store.path.glob("roots/*.crt"))) == 1
+        assert len(list(store.path.glob("roots/*.key"))) == 1
+        store.signer(PASSPHRASE)
+
+    def test_makers_and_removers_at_once_leave_a_whole_store(self, store: FileStore) -> None:
+        def turns() -> None:
+            for _ in range(4):
+                create(store)
+                store.destroy()
+
+        children = [in_child(turns) for _ in range(3)]
+        statuses = [finish(child) for child in children]
+        # A call may find the folder just gone: an error that says so, never a broken store.
+        assert set(statuses) <= {0, REFUSED}
+        create(store)
+        store.signer(PASSPHRASE)
+        assert len(list(store.path.glob("roots/*.crt"))) == 1
+
+
+REFUSED = 3
+
+
+def in_child(work: Callable[[], object], before_step: Callable[[], None] | None = None) -> int:
+    """Run in a process of its own; ``before_step`` is called before each change of the file system."""
+    child = os.fork()
+    if child:
+        return child
+    status = 1
+    try:
+        if before_step is not None:
+            watch_steps(before_step)
+        work()
+        status = 0
+    except CrossmeshError:
+        status = REFUSED
+    finally:
+        os._exit(status)
+
+
+def finish(child: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def watch_steps(before_step: Callable[[], None]) -> None:
+    """Only ever called in a child process, which ends with it."""
+
+    def watched(change: Callable[..., object]) -> Callable[..., object]:
+        def call(*args: object, **keywords: object) -> object:
+            before_step()
+            return change(*args, **keywords)
+
+        return call
+
+    for name in ("replace", "unlink", "mkdir", "rmdir"):
+        setattr(Path, name, watched(getattr(Path, name)))
+
+
+def killed_at(step: int, work: Callable[[], object]) -> bool:
+    """Kill a process before its n-th change of the file system. False when it was done before."""
+    steps = 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 1
+        if steps == step:
+            os.kill(os.getpid(), 9)
+
+    return finish(in_child(work, count)) == -9
+
+
+class TestInterruptions:
+    def test_a_creation_killed_anywhere_is_started_again_and_leaves_one_root(self, tmp_path: Path) -> None:
+        step = 1
+        while True:
+            store = FileStore(tmp_path / str(step) / "ca")
+            if not killed_at(step, partial(create, store)):
+                break
+            survivor = store.public()
+            authority = create(store)
+            assert survivor in (None, authority)
+            store.signer(PASSPHRASE)
+            assert not (store.path / "unfinished").exists()
+            assert {path.stem for path in (store.path / "roots").iterdir()} == {authority.issuing.fingerprint}
+            step += 1
+        assert step > 7
+
+    def test_a_removal_killed_anywhere_can_be_repeated(self, tmp_path: Path, leaf: Leaf) -> None:
+        step = 1
+        while True:
+            store = FileStore(tmp_path / str(step) / "ca")
+            create(store)
+            store.record([described(leaf)], NOW)
+            if not killed_at(step, store.destroy):
+                break
+            store.public()
+            store.destroy()
+            assert snapshot(tmp_path / str(step)) == {}
+            step += 1
+        assert step > 7
+
+    def test_a_reader_that_meets_the_end_of_a_creation_sees_the_authority(
+        self, made: FileStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        index, aside = made.path / "authority.json", made.path / "aside"
+        index.rename(aside)
+        look_for_roots = made._root_files
+
+        def while_the_creation_ends() -> Iterator[Path]:
+            aside.rename(index)
+            return look_for_roots()
+
+        monkeypatch.setattr(made, "_root_files", while_the_creation_ends)
+        assert made.public() is not None
+
+    def test_a_mark_that_outlived_its_creation_is_cleared(self, made: FileStore) -> None:
+        (made.path / "unfinished").touch(mode=0o600)
+        authority = made.public()
+        assert create(made) == authority
+        assert not (made.path / "unfinished").exists()
+
+
+def spoil_index(text: str) -> Callable[[Path], object]:
+    return lambda path: (path / "authority.json").write_text(text, encoding="utf-8")
+
+
+def on_root(suffix: str, change: Callable[[Path], object]) -> Callable[[Path], object]:
+    return lambda path: [change(file) for file in path.glob(f"roots/*.{suffix}")]
+
+
+def swap_certificate(file: Path) -> None:
+    file.write_text(make_root().view.pem, encoding="ascii")
+
+
+DAMAGES: list[tuple[Callable[[Path], object], str]] = [
+    (spoil_index(""), "authority.json is not JSON"),
+    (spoil_index('{"version": 1, "issuing"'), "authority.json is not JSON"),
+    (spoil_index("[]"), "holds no JSON object"),
+    (spoil_index('{"version": 2}'), "it says 2; this collection reads 1"),
+    (spoil_index('{"version": 1, "issuing": "x", "trusted": []}'), "does not list the trusted roots"),
+    (spoil_index('{"version": 1, "issuing": "x", "trusted": ["../../x"]}'), "does not list the trusted roots"),
+    (lambda path: (path / "authority.json").write_bytes(b"\xff\xfe"), "is not JSON"),
+    (lambda path: (path / "authority.json").unlink(), "it holds roots, but authority.json is missing"),
+    (on_root("crt", Path.unlink), ".crt is missing"),
+    (on_root("crt", lambda file: os.truncate(file, 100)), "The certificate cannot be read"),
+    (on_root("crt", swap_certificate), "holds the certificate"),
+    (on_root("key", Path.unlink), ".key is missing"),
+    (on_root("key", lambda file: file.chmod(0o644)), "its mode is 0644"),
+    (lambda path: path.chmod(0o755), "its mode is 0755"),
+]
+
+
+class TestDamage:
+    @pytest.mark.parametrize(("damage", "message"), DAMAGES)
+    def test_each_is_one_error_with_the_path_and_nothing_is_changed(
+        self, made: FileStore, damage: Callable[[Path], object], message: str
+    ) -> None:
+        damage(made.path)
+        before = snapshot(made.path)
+        for call in (made.public, lambda: create(made), lambda: made.signer(PASSPHRASE)):
+            with pytest.raises(CrossmeshError) as caught:
+                call()
+            assert message in str(caught.value)
+            assert str(made.path) in str(caught.value)
+        assert snapshot(made.path) == before
+
+    def test_an_index_that_issues_from_an_untrusted_root(self, made: FileStore) -> None:
+        index = json.loads((made.path / "authority.json").read_text(encoding="utf-8"))
+        spoil_index(json.dumps({**index, "issuing": "0" * 64}))(made.path)
+        with pytest.raises(CrossmeshError, match="trusts other roots than the one that issues"):
+            made.public()
+
+    def test_a_damaged_store_can_be_removed(self, made: FileStore) -> None:
+        spoil_index("")(made.path)
+        assert made.destroy()
+        assert not made.path.exists()
+
+
+class TestSigner:
+    def test_is_the_key_of_the_issuing_root(self, made: FileStore) -> None:
+        authority = made.public()
+        assert authority is not None
+        assert key_signs_for(authority.issuing, made.signer(PASSPHRASE))
+
+    def test_the_public_part_needs_no_key_at_all(self, made: FileStore) -> None:
+        (key,) = made.path.glob("roots/*.key")
+        key.write_text("", encoding="ascii")
+        assert made.public() is not None
+
+    def test_a_wrong_passphrase_is_one_error_that_names_the_file(self, made: FileStore) -> None:
+        with pytest.raises(CrossmeshError, match=r"roots/[0-9a-f]{64}\.key\): the passphrase is wrong"):
+            made.signer("not the passphrase")
+
+    def test_a_key_of_another_root_is_refused(self, made: FileStore, tmp_path: Path) -> None:
+        other = FileStore(tmp_path / "other")
+        create(other)
+        (key,), (foreign,) = made.path.glob("roots/*.key"), other.path.glob("roots/*.key")
+        key.write_bytes(foreign.read_bytes())
+        with pytest.raises(CrossmeshError, match="is not the key of its certificate"):
+            made.signer(PASSPHRASE)
+
+    def test_without_an_authority_there_is_none(self, store: FileStore) -> None:
+        with pytest.raises(CrossmeshError, match="it holds no authority"):
+            store.signer(PASSPHRASE)
+
+
+@pytest.fixture(scope="module")
+def issuer(root: Root) -> Root:
+    return root
+
+
+def described(leaf: Leaf) -> Record:
+    return record_of(
+        leaf.view,
+        issuer=leaf.view,
+        instance="default",
+        cluster="cluster-b",
+        side="server",
+        links=["mysql"],
+        secret="istio-system/mysql-credential",
+        now=NOW,
+    )
+
+
+class TestRecords:
+    def test_come_back_as_they_were(self, made: FileStore, leaf: Leaf) -> None:
+        made.record([described(leaf)], NOW)
+        assert made.records(NOW) == [described(leaf)]
+
+    def test_hold_no_key_and_no_certificate(self, made: FileStore, leaf: Leaf) -> None:
+        made.record([described(leaf)], NOW)
+        content = (made.path / "issued" / f"{leaf.view.serial}.json").read_text(encoding="utf-8")
+        assert "BEGIN" not in content
+        assert json.loads(content)["secret"] == "istio-system/mysql-credential"
+
+    def test_expired_ones_are_not_listed_and_dropped_by_the_next_writer(self, made: FileStore, issuer: Root) -> None:
+        old, new = make_leaf(issuer, validity=DAY), make_leaf(issuer)
+        made.record([described(old), described(new)], NOW)
+        later = NOW + DAY
+        assert made.records(later) == [described(new)]
+        assert len(list(made.path.glob("issued/*.json"))) == 2
+        made.record([], later)
+        assert len(list(made.path.glob("issued/*.json"))) == 1
+
+    def test_are_listed_oldest_first(self, made: FileStore, leaf: Leaf) -> None:
+        first = replace(described(leaf), serial="2", issued_at="2026-06-01T00:00:00Z")
+        last = replace(described(leaf), serial="1", issued_at="2026-06-02T00:00:00Z")
+        made.record([last, first], NOW)
+        assert made.records(NOW) == [first, last]
+
+    @pytest.mark.parametrize("content", ["", "[]", '{"serial": "1"}'])
+    def test_a_damaged_one_is_named(self, made: FileStore, leaf: Leaf, content: str) -> None:
+        made.record([described(leaf)], NOW)
+        path = made.path / "issued" / f"{leaf.view.serial}.json"
+        path.write_text(content, encoding="utf-8")
+        with pytest.raises(CrossmeshError, match=leaf.view.serial):
+            made.records(NOW)
+
+    def test_writers_at_once_lose_nothing(self, made: FileStore, issuer: Root) -> None:
+        batches = [[described(make_leaf(issuer)) for _ in range(20)] for _ in range(3)]
+        children = [in_child(partial(made.record, batch, NOW)) for batch in batches]
+        assert [finish(child) for child in children] == [0, 0, 0]
+        assert {record.serial for record in made.records(NOW)} == {r.serial for batch in batches for r in batch}
+
+
+class TestRemoving:
+    def test_takes_everything_and_says_so_once(self, made: FileStore, leaf: Leaf) -> None:
+        made.record([described(leaf)], NOW)
+        assert made.destroy()
+        assert not made.path.exists()
+        assert not made.destroy()
+
+    def test_leaves_what_it_does_not_know(self, made: FileStore) -> None:
+        notes = made.path / "roots" / "notes.txt"
+        notes.write_text("ours", encoding="ascii")
+        assert made.destroy()
+        assert snapshot(made.path) == {"roots/notes.txt": b"ours"}
+
+    def test_takes_the_temporary_files_of_a_killed_run(self, made: FileStore) -> None:
+        (made.path / "roots" / ".crossmesh-0123456789abcdef.tmp").write_text("x", encoding="ascii")
+        made.destroy()
+        assert not made.path.exists()
+
+    def test_does_not_enter_a_folder_that_only_has_a_lock(self, tmp_path: Path) -> None:
+        (tmp_path / "lock").write_text("somebody's", encoding="ascii")
+        assert not FileStore(tmp_path).destroy()
+        assert snapshot(tmp_path) == {"lock": b"somebody's"}
