@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from . import network, shell
+from . import network, procfs, shell
 from .bringup import BringUp, Say
 from .build import binaries
 from .controlplane import kubeconfig
@@ -102,6 +102,7 @@ def _remove(settings: Settings) -> bool:
     supervisor = Supervisor(settings)
     if supervisor.alive():
         supervisor.shutdown()
+    procfs.end(partial(procfs.with_home_below, settings.state), f"the processes of lab {settings.name}")
     if settings.description.exists():
         network.remove(running(settings))
     shutil.rmtree(settings.state)

@@ -1,11 +1,10 @@
 """Bridges and network namespaces of a lab: made, and taken away without touching anyone else's."""
 
-import os
 import shutil
-import signal
+from functools import partial
 from pathlib import Path
 
-from . import shell, wait
+from . import procfs, shell
 from .description import Cluster, Description, Pod
 from .errors import LabError
 
@@ -71,7 +70,8 @@ def capture_traffic(pod: Pod, pilot_agent: Path) -> None:
 def remove(description: Description) -> None:
     for pod in description.pods():
         if (_NETNS_MOUNTS / pod.netns).exists():
-            _end_processes(pod)
+            # Such as a client that a test left running in it.
+            procfs.end(partial(_processes, pod), f"the processes in {pod.netns}")
             shell.run("ip", "netns", "delete", pod.netns)
         shutil.rmtree(_NETNS_CONFIG / pod.netns, ignore_errors=True)
     for cluster in description.clusters:
@@ -81,19 +81,8 @@ def remove(description: Description) -> None:
         _NETNS_CONFIG.rmdir()
 
 
-def _end_processes(pod: Pod) -> None:
-    """Whatever is left in a namespace is the lab's, such as an Envoy whose agent was frozen."""
-
-    def none_left() -> bool:
-        pids = shell.run("ip", "netns", "pids", pod.netns).split()
-        for pid in pids:
-            try:
-                os.kill(int(pid), signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        return not pids
-
-    wait.until(none_left, what=f"end of the processes in {pod.netns}", cure="see `ip netns pids`", timeout=10)
+def _processes(pod: Pod) -> list[int]:
+    return [int(pid) for pid in shell.run("ip", "netns", "pids", pod.netns).split()]
 
 
 def _has_link(name: str) -> bool:

@@ -1,7 +1,12 @@
 """What the lab reads of processes."""
 
 import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+
+from . import wait
 
 
 def children(pid: int) -> list[int]:
@@ -26,6 +31,33 @@ def memory_mib(pid: int) -> int:
     except OSError:
         return 0
     return pages * os.sysconf("SC_PAGE_SIZE") // 2**20 + sum(memory_mib(child) for child in children(pid))
+
+
+def with_home_below(folder: Path) -> list[int]:
+    """Processes that were started with a HOME in that folder."""
+    mark = f"HOME={folder}/".encode()
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal() and _has(entry, mark)]
+
+
+def end(find: Callable[[], list[int]], what: str) -> None:
+    """Kill what `find` finds until it finds nothing more."""
+
+    def none_left() -> bool:
+        pids = find()
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return not pids
+
+    wait.until(none_left, what=f"end of {what}", cure="see `ps` for processes that cannot be killed", timeout=20)
+
+
+def _has(process: Path, mark: bytes) -> bool:
+    try:
+        environment = (process / "environ").read_bytes()
+    except OSError:
+        return False
+    return any(variable.startswith(mark) for variable in environment.split(b"\0"))
 
 
 def _children_of_task(task: Path) -> list[str]:

@@ -151,12 +151,12 @@ class Supervisor:
         script = scripts / f"{process.name}.sh"
         log = self._log(process.name)
         log.touch()
-        # Dies with supervisor, even when that is killed.
-        setpriv = ["setpriv", "--pdeathsig", "TERM"]
+        user = []
         if process.as_proxy_user:
             os.chown(log, PROXY_USER, PROXY_USER)
-            setpriv += ["--reuid", str(PROXY_USER), "--regid", str(PROXY_USER), "--clear-groups"]
+            user = ["setpriv", "--reuid", str(PROXY_USER), "--regid", str(PROXY_USER), "--clear-groups"]
         netns = ["ip", "netns", "exec", process.netns] if process.netns else []
+        # HOME is also the mark by which a process is known as this lab's, should supervisor be killed.
         environment = [
             "env",
             "-i",
@@ -166,7 +166,7 @@ class Supervisor:
         ]
         script.write_text(
             f"cd {shlex.quote(str(process.directory))} || exit 1\nexec >>{shlex.quote(str(log))} 2>&1\n"
-            f"exec {shlex.join([*netns, *setpriv, *environment, *process.argv])}\n"
+            f"exec {shlex.join([*netns, *user, *environment, *process.argv])}\n"
         )
         return script
 
