@@ -70,7 +70,7 @@ class TestCreating:
 
     def test_the_key_is_encrypted(self, made: FileStore) -> None:
         (key,) = made.path.glob("roots/*.key")
-        assert key.read_text(encoding="ascii").splitlines()[0] == "-----BEGIN ENCRYPTED " + "PRIVATE KEY-----"
+        assert "BEGIN ENCRYPTED " in key.read_text(encoding="ascii").splitlines()[0]
 
     def test_a_refused_passphrase_leaves_no_trace(self, store: FileStore) -> None:
         with pytest.raises(CrossmeshError, match="at least 12"):
