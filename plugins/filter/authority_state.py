@@ -1,0 +1,58 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter authority_state; documented in authority_state.yml."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import names, topology
+from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import trust_of
+
+
+def authority_state(
+    hostvars: Mapping[str, Mapping[str, Any]],
+    groups: Mapping[str, Sequence[str]],
+    mesh_clusters: Mapping[str, Any],
+    limited: bool,
+    adopt: bool,
+) -> dict[str, Any]:
+    hosts = dict.fromkeys([*groups.get(topology.SERVERS_GROUP, ()), *groups.get(topology.CLIENTS_GROUP, ())])
+    readings = {host: _reading(hostvars[host]) for host in hosts}
+    seen = [reading for reading in readings.values() if reading]
+    in_service = sorted({root for reading in seen for root in _roots(reading)})
+    missing = any(not reading["authority"]["issuing"] for reading in seen)
+    trusted = {pem for reading in seen for pem in reading["authority"]["trusted"]}
+    known = {view.fingerprint for pem in trusted for view in trust_of({"trust": pem, "name": "store"})}
+    # An adoption that was interrupted leaves roots of before in Secrets that are ours already.
+    unknown = [] if adopt and not missing else [root for root in in_service if root not in known]
+    elsewhere = set(mesh_clusters) - {reading["cluster"] for reading in seen}
+    unseen = sorted({host for host, reading in readings.items() if not reading} if limited else ()) or sorted(elsewhere)
+    return {
+        "needed": missing or bool(unknown),
+        "in_service": unknown if not missing else in_service,
+        "unseen": unseen if missing and (limited or mesh_clusters) else [],
+    }
+
+
+def _reading(variables: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = variables.get("__mesh_common_read") or {}
+    return found.get("reading") or {}
+
+
+def _roots(reading: Mapping[str, Any]) -> list[str]:
+    """Fingerprints of the roots that this cluster's own Secrets hold."""
+    return [
+        view.fingerprint
+        for secret in reading["secrets"]
+        if secret["labels"].get(names.LABEL_MANAGED_BY) == names.MANAGED_BY
+        and secret["labels"].get(names.LABEL_CLUSTER) == reading["cluster"]
+        for view in trust_of(secret)
+    ]
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"authority_state": authority_state}

@@ -1,0 +1,35 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter resolve; documented in resolve.yml."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import topology, validation
+
+
+def resolve(links: Any, variables: Mapping[str, Any], prune_all: bool = False) -> dict[str, Any]:
+    shared = {**variables, "mesh_links": links}
+    findings = [
+        *validation.check_links(links),
+        *validation.check_settings(shared),
+        *validation.check_prune(links, allowed=prune_all),
+    ]
+    if not findings:
+        findings = validation.check_cluster(variables, links)
+    if findings:
+        return {"errors": validation.describe(findings)}
+    settings = topology.Settings(
+        instance=variables["mesh_instance"],
+        trust_domain=variables["custom_ca_trust_domain"],
+        client_credential=variables["mesh_client_credential_prefix"],
+    )
+    return {"errors": [], **topology.resolve(links, topology.cluster_of(variables), settings)}
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"resolve": resolve}

@@ -1,0 +1,304 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Issue what is due and write it into Secrets.
+
+PRIVATE to the collection. A key is made in memory here and leaves the process only into its Secret.
+
+Two field managers share a Secret (Kubernetes, Server-Side Apply): one owns the certificate and its key, the other the
+trust. Either can be written without the other. A new Secret is written whole in one request, so that no gateway ever
+sees half of one.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import names
+from ansible_collections.crossmesh.mtls.plugins.module_utils.api import Api, ApiError, object_path
+from ansible_collections.crossmesh.mtls.plugins.module_utils.decisions import Decision
+from ansible_collections.crossmesh.mtls.plugins.module_utils.envoy import serial
+from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import (
+    SECRET_KEYS,
+    Authority,
+    Policy,
+    decide_secret,
+    is_ours,
+    live_credential,
+    trust_of,
+    unknown_root_message,
+    unknown_roots,
+    wanted_trust,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils.reading import PARALLEL, secret_view
+from ansible_collections.crossmesh.mtls.plugins.module_utils.records import record_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import (
+    CertificateView,
+    Leaf,
+    bundle,
+    issue_leaf,
+)
+
+__all__ = ["Credential", "Work", "authority_of", "ensure", "report"]
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one call is about.
+
+    :param wanted: the view's C(secrets) of one side.
+    :param links: names of the links that a client's credential serves; recorded with its certificate.
+    """
+
+    owner: names.Owner
+    namespace: str
+    wanted: Sequence[Mapping[str, Any]]
+    links: Sequence[str]
+    policy: Policy
+    validity: timedelta
+    passphrase: str
+    check: bool
+
+
+@dataclass(frozen=True)
+class Credential:
+    """What was decided about one Secret, and what it holds before and after."""
+
+    wanted: Mapping[str, Any]
+    secret: Mapping[str, Any] | None
+    decision: Decision
+    trust: tuple[CertificateView, ...]
+    leaf: Leaf | None = None
+
+    @property
+    def before(self) -> CertificateView | None:
+        live = live_credential(self.secret)
+        return live.leaf if live else None
+
+    @property
+    def after(self) -> CertificateView | None:
+        """None where a certificate would be issued, in check mode."""
+        if self.decision.action == "issue":
+            return self.leaf.view if self.leaf else None
+        return self.before
+
+
+def authority_of(store: FileStore) -> Authority:
+    """The store's public part; without a root where there is none yet."""
+    authority = store.public()
+    if authority is None:
+        return Authority(path=str(store.path), issuing=None, trusted=())
+    return Authority(path=str(store.path), issuing=authority.issuing, trusted=authority.trusted)
+
+
+def ensure(api: Api, store: FileStore, work: Work, now: datetime) -> list[Credential]:
+    """Decide on every wanted Secret, issue and write what is due.
+
+    :raises CrossmeshError: before anything is written, when the store or a Secret forbids it.
+    """
+    authority = authority_of(store)
+    secrets = _live(api, work)
+    _refuse(secrets, authority, work)
+    decided = [_decide(wanted, secrets.get(wanted["name"]), authority, work, now) for wanted in work.wanted]
+    if work.check:
+        return decided
+    issued = _issue(decided, store, authority, work, now)
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        list(pool.map(lambda credential: _write(api, work, credential), issued))
+    return issued
+
+
+def _live(api: Api, work: Work) -> dict[str, Json]:
+    path = object_path("", "v1", "secrets", work.namespace)
+    own = api.get(path, {"labelSelector": work.owner.selector})["items"]
+    views = {view["name"]: view for view in map(secret_view, own)}
+    missing = [wanted["name"] for wanted in work.wanted if wanted["name"] not in views]
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        for item in pool.map(lambda name: _get(api, f"{path}/{name}"), missing):
+            if item is not None:
+                views[item["metadata"]["name"]] = secret_view(item)
+    return views
+
+
+def _get(api: Api, path: str) -> Json | None:
+    try:
+        found: Json = api.get(path)
+    except ApiError as error:
+        if error.status == 404:
+            return None
+        raise
+    return found
+
+
+def _refuse(secrets: Mapping[str, Json], authority: Authority, work: Work) -> None:
+    """What must not be touched; looked at again here, because a plan may be older than what is live."""
+    if not work.policy.adopt:
+        for fingerprint, name in unknown_roots(list(secrets.values()), work.owner, authority).items():
+            message, _separator, cure = unknown_root_message(authority, fingerprint, name).rpartition(". Cure: ")
+            raise CrossmeshError(what="wrong CA store", where=authority.path, why=message, cure=cure)
+        for wanted in work.wanted:
+            secret = secrets.get(wanted["name"])
+            if secret is not None and not is_ours(secret, work.owner):
+                raise CrossmeshError(
+                    what="somebody else's Secret",
+                    where=f"{work.namespace}/{wanted['name']}",
+                    why="it does not have the labels of this instance, cluster and side",
+                    cure="look at it, then run with -e mesh_adopt=true to take it over, or rename the link",
+                )
+    if authority.issuing is None and not work.check:
+        raise CrossmeshError(
+            what="there is no CA",
+            where=authority.path,
+            why="the store does not exist",
+            cure="run playbook crossmesh.mtls.site, or role crossmesh.mtls.custom_ca, which make it once",
+        )
+
+
+def _decide(
+    wanted: Mapping[str, Any], secret: Json | None, authority: Authority, work: Work, now: datetime
+) -> Credential:
+    decision = decide_secret(wanted, secret, authority, work.policy, now, work.owner)
+    return Credential(wanted, secret, decision, wanted_trust(secret, authority, work.policy.stage))
+
+
+def _issue(
+    decided: Sequence[Credential], store: FileStore, authority: Authority, work: Work, now: datetime
+) -> list[Credential]:
+    """Issue what is due; recorded before it is used."""
+    if authority.issuing is None or not any(item.decision.action == "issue" for item in decided):
+        return list(decided)
+    key = store.signer(work.passphrase)
+    issued = []
+    for item in decided:
+        if item.decision.action != "issue":
+            issued.append(item)
+            continue
+        leaf = issue_leaf(
+            root_certificate=authority.issuing,
+            root_key=key,
+            role=item.wanted["role"],
+            sans=item.wanted["sans"],
+            common_name=item.wanted["common_name"],
+            key_type=work.policy.key_type,
+            validity=work.validity,
+            now=now,
+        )
+        issued.append(replace(item, leaf=leaf))
+    store.record([_record(item, authority.issuing, work, now) for item in issued if item.leaf], now)
+    return issued
+
+
+def _record(item: Credential, issuer: CertificateView, work: Work, now: datetime) -> Any:
+    assert item.leaf is not None
+    link = item.wanted["link"]
+    return record_of(
+        item.leaf.view,
+        issuer=issuer,
+        instance=work.owner.instance,
+        cluster=work.owner.cluster,
+        side=work.owner.side,
+        links=work.links if link == names.CLIENT_LINK else [link],
+        secret=f"{work.namespace}/{item.wanted['name']}",
+        now=now,
+    )
+
+
+# -- writing -------------------------------------------------------------------------------------------------------
+
+
+def _write(api: Api, work: Work, item: Credential) -> None:
+    if item.decision.action == "keep":
+        return
+    path = object_path("", "v1", "secrets", work.namespace, item.wanted["name"])
+    trust = {"ca.crt": _encode(bundle(view.pem for view in item.trust))}
+    if item.leaf is None:
+        _write_trust(api, path, work, item, trust)
+        return
+    identity = {"tls.crt": _encode(item.leaf.certificate_pem), "tls.key": _encode(item.leaf.key_pem)}
+    if item.secret is None:
+        _apply_identity(api, path, work, item, {**identity, **trust})
+        return
+    # The trust gets its own owner first: what the identity's manager leaves out next would else be deleted.
+    _write_trust(api, path, work, item, trust)
+    _apply_identity(api, path, work, item, identity)
+
+
+def _apply_identity(api: Api, path: str, work: Work, item: Credential, data: Mapping[str, str]) -> None:
+    # With this type the API server itself refuses a Secret without certificate or key; a type can never change.
+    kind = item.secret["type"] if item.secret else "kubernetes.io/tls"
+    body = {**_secret(work, item, data, item.wanted["labels"]), "type": kind}
+    api.apply(path, body, work.owner.identity_manager, force=True)
+
+
+def _write_trust(api: Api, path: str, work: Work, item: Credential, trust: Mapping[str, str]) -> None:
+    api.apply(path, _secret(work, item, trust, {}), work.owner.trust_manager, force=True)
+    if item.secret is None or work.policy.stage == "trust":
+        return
+    surplus = sorted(set(item.secret["keys"]) - SECRET_KEYS)
+    labels = {
+        key: value for key, value in item.wanted["labels"].items() if item.secret["labels"].get(key) != value
+    }
+    if surplus or labels:
+        body = _secret(work, item, dict.fromkeys(surplus), labels)
+        api.merge(path, body, work.owner.identity_manager)
+
+
+def _secret(work: Work, item: Credential, data: Mapping[str, Any], labels: Mapping[str, str]) -> Json:
+    metadata: Json = {"name": item.wanted["name"], "namespace": work.namespace}
+    if labels:
+        metadata["labels"] = dict(labels)
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": dict(data)}
+
+
+def _encode(text: str | bytes) -> str:
+    return base64.b64encode(text.encode() if isinstance(text, str) else text).decode()
+
+
+# -- results -------------------------------------------------------------------------------------------------------
+
+
+def report(credentials: Sequence[Credential]) -> Json:
+    """A module's result: decisions, public facts, and a diff without a key."""
+    changed = [item for item in credentials if item.decision.action != "keep"]
+    common = [{view.fingerprint for view in item.trust} for item in credentials]
+    return {
+        "changed": bool(changed),
+        "credentials": [_public(item) for item in credentials],
+        "serials": sorted(serial(item.after.serial) for item in credentials if item.after),
+        "roots": sorted(set.intersection(*common)) if common else [],
+        "diff": [_diff(item) for item in changed],
+    }
+
+
+def _public(item: Credential) -> Json:
+    return {
+        "name": item.wanted["name"],
+        "action": item.decision.action,
+        "reason": item.decision.reason,
+        "message": item.decision.message + (f"; {item.leaf.note}" if item.leaf and item.leaf.note else ""),
+        "certificate": item.after.public() if item.after else None,
+        "trusted": [view.fingerprint for view in item.trust],
+    }
+
+
+def _diff(item: Credential) -> Json:
+    before = {
+        "certificate": item.before.public() if item.before else "none",
+        "trusted": [view.fingerprint for view in trust_of(item.secret)] if item.secret else [],
+    }
+    after = {
+        "certificate": item.after.public() if item.after else f"a new one with SANs {', '.join(item.wanted['sans'])}",
+        "trusted": [view.fingerprint for view in item.trust],
+        "reason": item.decision.message,
+    }
+    name = f"Secret {item.wanted['name']}"
+    return {"before_header": name, "after_header": name, "before": before, "after": after}

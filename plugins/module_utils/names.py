@@ -1,0 +1,149 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every name that the collection gives: objects, labels, field managers, DNS identities. Pure.
+
+PRIVATE to the collection. The objects are named as in the reference tutorial, with the link's name for C(mysql).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = [
+    "CLIENT_LINK",
+    "KINDS",
+    "LABEL_CLUSTER",
+    "LABEL_INSTANCE",
+    "LABEL_LINK",
+    "LABEL_MANAGED_BY",
+    "LABEL_SIDE",
+    "MANAGED_BY",
+    "Kind",
+    "Owner",
+    "Side",
+    "client_objects",
+    "cluster_identity",
+    "link_identity",
+    "server_objects",
+    "server_secret",
+    "service_host",
+    "service_port_name",
+]
+
+Side = Literal["server", "client"]
+
+MANAGED_BY = "crossmesh"
+LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
+LABEL_INSTANCE = "crossmesh/instance"
+LABEL_CLUSTER = "crossmesh/cluster"
+LABEL_SIDE = "crossmesh/side"
+LABEL_LINK = "crossmesh/link"
+
+# The client's Secret serves every link of its cluster; a link cannot be called so (schema: reserved names).
+CLIENT_LINK = "client"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of object that the collection writes: its API group, version and plural."""
+
+    kind: str
+    group: str
+    version: str
+    plural: str
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}"
+
+
+# In the order in which they are written: a reference follows what it refers to.
+KINDS: tuple[Kind, ...] = (
+    Kind("ServiceEntry", "networking.istio.io", "v1", "serviceentries"),
+    Kind("Gateway", "networking.istio.io", "v1", "gateways"),
+    Kind("DestinationRule", "networking.istio.io", "v1", "destinationrules"),
+    Kind("VirtualService", "networking.istio.io", "v1", "virtualservices"),
+    Kind("PeerAuthentication", "security.istio.io", "v1", "peerauthentications"),
+)
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose objects: one side of one cluster in one instance of the collection."""
+
+    instance: str
+    cluster: str
+    side: Side
+
+    @property
+    def manager(self) -> str:
+        """The field manager of objects and Service ports."""
+        return f"crossmesh-{self.instance}-{self.cluster}-{self.side}"
+
+    @property
+    def identity_manager(self) -> str:
+        """The field manager of C(tls.crt) and C(tls.key) in a Secret."""
+        return f"{self.manager}-identity"
+
+    @property
+    def trust_manager(self) -> str:
+        """The field manager of C(ca.crt) and C(ca.crl) in a Secret."""
+        return f"{self.manager}-trust"
+
+    def labels(self, link: str) -> dict[str, str]:
+        return {
+            LABEL_MANAGED_BY: MANAGED_BY,
+            LABEL_INSTANCE: self.instance,
+            LABEL_CLUSTER: self.cluster,
+            LABEL_SIDE: self.side,
+            LABEL_LINK: link,
+        }
+
+    @property
+    def selector(self) -> str:
+        """The label selector that finds what this owner has written."""
+        return ",".join(f"{key}={value}" for key, value in self.labels("").items() if key != LABEL_LINK)
+
+
+def server_objects(link: str) -> dict[str, tuple[str, ...]]:
+    """Names of the objects that a link has in a server's cluster, by kind."""
+    return {
+        "Gateway": (f"gateway-{link}",),
+        "VirtualService": (f"{link}-virtual-service",),
+        "PeerAuthentication": (f"{link}-strict-backend",),
+    }
+
+
+def client_objects(link: str) -> dict[str, tuple[str, ...]]:
+    """Names of the objects that a link has in a client's cluster, by kind."""
+    return {
+        "ServiceEntry": (f"{link}-external",),
+        "Gateway": (f"egressgateway-{link}",),
+        "DestinationRule": (f"egressgateway-for-{link}", f"originate-mtls-for-{link}"),
+        "VirtualService": (f"direct-{link}-through-egress-gateway",),
+    }
+
+
+def server_secret(link: str) -> str:
+    return f"{link}-credential"
+
+
+def service_port_name(port: int) -> str:
+    """Deterministic by number, so that two instances can own one port together (server-side apply)."""
+    return f"tls-{port}"
+
+
+def service_host(service: str, namespace: str) -> str:
+    return f"{service}.{namespace}.svc.cluster.local"
+
+
+def cluster_identity(cluster: str, trust_domain: str) -> str:
+    """The DNS SAN by which a client certificate names its cluster."""
+    return f"{cluster}.cluster.{trust_domain}"
+
+
+def link_identity(link: str, trust_domain: str) -> str:
+    """The DNS SAN by which a client certificate names a link that it may use."""
+    return f"{link}.link.{trust_domain}"

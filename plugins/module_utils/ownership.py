@@ -1,0 +1,55 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who owns what in an object: C(metadata.managedFields) (Kubernetes, Server-Side Apply) read. Pure.
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+__all__ = ["field_owners", "owners_of", "port_owners"]
+
+Entries = Sequence[Mapping[str, Any]]
+
+
+def port_owners(managed_fields: Entries) -> dict[str, list[str]]:
+    """Managers of each port of a Service, by C(NUMBER/PROTOCOL)."""
+    owners: dict[str, list[str]] = {}
+    for entry in managed_fields:
+        ports = entry.get("fieldsV1", {}).get("f:spec", {}).get("f:ports", {})
+        for key in ports:
+            if key.startswith("k:"):
+                port = json.loads(key[2:])
+                owners.setdefault(f"{port['port']}/{port.get('protocol', 'TCP')}", []).append(entry["manager"])
+    return owners
+
+
+def field_owners(managed_fields: Entries, root: str) -> dict[str, list[str]]:
+    """Managers of every leaf below C(root) (such as C(spec) or C(data)), by dotted path."""
+    owners: dict[str, list[str]] = {}
+    for entry in managed_fields:
+        for path in _leaves(entry.get("fieldsV1", {}).get(f"f:{root}", {}), root):
+            owners.setdefault(path, []).append(entry["manager"])
+    return owners
+
+
+def _leaves(fields: Mapping[str, Any], path: str) -> Iterator[str]:
+    children = {key[2:]: value for key, value in fields.items() if key.startswith("f:")}
+    if not children:
+        yield path
+    for name, value in children.items():
+        yield from _leaves(value, f"{path}.{name}")
+
+
+def owners_of(owners: Mapping[str, Sequence[str]], path: str, but: str) -> list[str]:
+    """Managers other than C(but) of a path, of what lies below it, or of the nearest field above it."""
+    below = {m for p, managers in owners.items() if p == path or p.startswith(path + ".") for m in managers}
+    while not below and "." in path:
+        path = path.rpartition(".")[0]
+        below = set(owners.get(path, ()))
+    return sorted(below - {but})

@@ -1,0 +1,401 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run will do on one side of one cluster: the reading held against the view. Pure: the clock is an input.
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import compare, names
+from ansible_collections.crossmesh.mtls.plugins.module_utils.decisions import (
+    Decision,
+    Inputs,
+    LiveCredential,
+    decide,
+    trust_decision,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils.envoy import serial
+from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import CertificateView, parse_certificates
+
+__all__ = [
+    "Authority",
+    "Policy",
+    "Stage",
+    "decide_secret",
+    "is_ours",
+    "live_credential",
+    "make_plan",
+    "trust_of",
+    "unknown_root_message",
+    "unknown_roots",
+    "wanted_trust",
+]
+
+Json = dict[str, Any]
+Stage = Literal["all", "trust", "leaves"]
+SECRET_KEYS = frozenset({"tls.crt", "tls.key", "ca.crt"})
+
+
+@dataclass(frozen=True)
+class Authority:
+    """The public part of a CA store.
+
+    :param path: of the store, for messages.
+    :param issuing: None where the root is still to be made.
+    """
+
+    path: str
+    issuing: CertificateView | None
+    trusted: tuple[CertificateView, ...]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What decides about certificates, and how far a run may go.
+
+    :param only: links to work on; empty means all.
+    :param adopt: take over what stands under our names without our labels.
+    :param stage: C(trust) adds our roots to the trust that is there and issues nothing; C(leaves) issues, and keeps
+        trust that is not ours; C(all) issues and makes trust exactly ours. An adoption goes through all three.
+    """
+
+    key_type: str
+    renew_before: timedelta
+    force: bool = False
+    adopt: bool = False
+    only: frozenset[str] = frozenset()
+    stage: Stage = "all"
+
+
+def make_plan(
+    reading: Mapping[str, Any],
+    side: Mapping[str, Any],
+    manifests: Sequence[Json],
+    authority: Authority,
+    policy: Policy,
+    now: datetime,
+) -> Json:
+    """Everything that is to be done, with reasons, and everything that forbids it."""
+    owner = names.Owner(**side["owner"])
+    objects = compare.compare_objects(
+        manifests, _of_side(reading["objects"], owner), owner, adopt=policy.adopt, only=policy.only
+    )
+    ports = _ports(reading, side, owner)
+    errors = [
+        *_missing(reading, side, manifests),
+        *_conflicts(reading, side, owner),
+        *objects.errors,
+        *ports.errors,
+        *_strangers(reading, side, owner, policy),
+        *_trust_errors(reading, authority, owner, policy),
+    ]
+    credentials = [] if errors else _credentials(reading, side, authority, policy, now, owner)
+    due = [item for item in credentials if item["action"] != "keep"]
+    surplus = _surplus_secrets(reading, side, owner, policy)
+    changed = not (objects.empty and ports.empty) or bool(due) or bool(surplus)
+    return {
+        "errors": errors,
+        "warnings": _warnings(reading, side, owner),
+        "lines": [
+            *(f"{item['action']} Secret {side['namespace']}/{item['name']}: {item['message']}" for item in due),
+            *objects.lines,
+            *ports.lines,
+            *(f"delete Secret {item['metadata']['namespace']}/{item['metadata']['name']}: no link needs it" for item in surplus),
+        ],
+        "changed": changed,
+        "credentials": [item for item in side["secrets"] if _in_scope(item["link"], policy)] if due else [],
+        "decisions": credentials,
+        "strip": objects.strip,
+        "write": objects.write,
+        "service": ports.service,
+        "delete": [*objects.delete, *surplus],
+        "expected": _expected(reading, side),
+        "endpoints": _endpoints(reading, side, owner),
+        "proven": not changed and not _unproven(reading, side, owner),
+    }
+
+
+def _of_side(items: Sequence[Json], owner: names.Owner) -> list[Json]:
+    """Without the objects that our other side has: one cluster can be both."""
+    other = names.Owner(owner.instance, owner.cluster, "client" if owner.side == "server" else "server")
+    return [item for item in items if not is_ours(item["metadata"], other)]
+
+
+def _in_scope(link: str, policy: Policy) -> bool:
+    return not policy.only or link in policy.only or link == names.CLIENT_LINK
+
+
+# -- what forbids a run --------------------------------------------------------------------------------------------
+
+
+def _missing(reading: Mapping[str, Any], side: Mapping[str, Any], manifests: Sequence[Json]) -> list[str]:
+    errors = []
+    kinds = sorted({manifest["kind"] for manifest in manifests} & set(reading["missing_kinds"]))
+    if kinds:
+        errors.append(f"the cluster does not know {', '.join(kinds)}. Cure: install Istio 1.24 or later, with its CRDs")
+    if side["ports"] and reading["services"][side["owner"]["side"]] is None:
+        errors.append(
+            f"there is no gateway: Service {side['namespace']}/{side['service']} does not exist. Cure: install the "
+            f"gateway, or set mesh_{'ingress' if side['owner']['side'] == 'server' else 'egress'}_gateway to the one that is there"
+        )
+    return errors
+
+
+def _conflicts(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> list[str]:
+    hosts: dict[int, set[str]] = {}
+    for link in side["links"]:
+        port = link["tls_port"] if owner.side == "server" else link["egress_port"]
+        hosts.setdefault(port, set()).add(link["fqdn"])
+    return compare.occupied_hosts(hosts, reading["gateways"], reading["pods"][owner.side])
+
+
+def _strangers(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner, policy: Policy) -> list[str]:
+    """Secrets that stand under our names, or over them, and are not ours."""
+    errors = []
+    wanted = {item["name"] for item in side["secrets"]}
+    for secret in reading["secrets"]:
+        title = f"Secret {secret['namespace']}/{secret['name']}"
+        if secret["namespace"] != side["namespace"]:
+            continue
+        if secret["name"].removesuffix("-cacert") in wanted and secret["name"] not in wanted:
+            errors.append(f"{title}: Istio takes its CA in place of ours. Cure: delete it")
+        elif secret["name"] in wanted and not is_ours(secret, owner):
+            labels = secret["labels"]
+            if labels.get(names.LABEL_MANAGED_BY) == names.MANAGED_BY:
+                errors.append(
+                    f"{title}: it belongs to instance {labels.get(names.LABEL_INSTANCE)}, cluster "
+                    f"{labels.get(names.LABEL_CLUSTER)}. Cure: set mesh_client_credential_prefix, or rename the link"
+                )
+            elif not policy.adopt:
+                errors.append(
+                    f"{title}: it exists and was made by {', '.join(secret['managers']) or 'an unknown manager'}. Cure: "
+                    "look at it, then run with -e mesh_adopt=true to take it over, or rename the link"
+                )
+    return errors
+
+
+def unknown_roots(secrets: Sequence[Mapping[str, Any]], owner: names.Owner, authority: Authority) -> dict[str, str]:
+    """Roots in our own Secrets that the store does not know: fingerprint -> name of a Secret that holds it."""
+    known = {view.fingerprint for view in authority.trusted}
+    return {
+        view.fingerprint: f"{secret['namespace']}/{secret['name']}"
+        for secret in secrets
+        if is_ours(secret, owner)
+        for view in _parse(secret["trust"], secret["name"])
+        if view.fingerprint not in known
+    }
+
+
+def _trust_errors(
+    reading: Mapping[str, Any], authority: Authority, owner: names.Owner, policy: Policy
+) -> list[str]:
+    errors = []
+    # An adoption that was interrupted leaves Secrets that are ours and still hold the roots of before.
+    unknown = {} if policy.adopt else unknown_roots(reading["secrets"], owner, authority)
+    for fingerprint, secret in unknown.items():
+        errors.append(unknown_root_message(authority, fingerprint, secret))
+    shared = sorted({view.fingerprint for view in authority.trusted} & set(reading["mesh_roots"]))
+    if shared:
+        errors.append(
+            f"CA store {authority.path}: its root {shared[0]} is the mesh's own CA (istio-ca-root-cert). "
+            "Cure: use a CA that no mesh has"
+        )
+    return errors
+
+
+def unknown_root_message(authority: Authority, fingerprint: str, secret: str) -> str:
+    """The one line that tells a wrong or an empty store from a first run."""
+    holds = f"root {authority.issuing.fingerprint}" if authority.issuing else "no root"
+    return (
+        f"CA store {authority.path} holds {holds}, but Secret {secret} is in service with root {fingerprint}. "
+        "Cure: point custom_ca_dir at the store that made it, or restore that store from a backup"
+    )
+
+
+# -- credentials ---------------------------------------------------------------------------------------------------
+
+
+def _credentials(
+    reading: Mapping[str, Any],
+    side: Mapping[str, Any],
+    authority: Authority,
+    policy: Policy,
+    now: datetime,
+    owner: names.Owner,
+) -> list[Json]:
+    live = {secret["name"]: secret for secret in reading["secrets"] if secret["namespace"] == side["namespace"]}
+    decisions = []
+    for wanted in side["secrets"]:
+        if _in_scope(wanted["link"], policy):
+            decision = decide_secret(wanted, live.get(wanted["name"]), authority, policy, now, owner)
+            decisions.append({"name": wanted["name"], "action": decision.action, "message": decision.message})
+    return decisions
+
+
+def live_credential(secret: Mapping[str, Any] | None) -> LiveCredential | None:
+    """What a reading tells of a Secret, for the decision."""
+    if secret is None or not secret["certificate"]:
+        return None
+    try:
+        leaf, *chain = parse_certificates(secret["certificate"], where=secret["name"])
+    except CrossmeshError as error:
+        return LiveCredential(leaf=None, problem=error.why)
+    return LiveCredential(leaf=leaf, chain=tuple(chain), key_matches=secret["key_matches"])
+
+
+def decide_secret(
+    wanted: Mapping[str, Any],
+    secret: Mapping[str, Any] | None,
+    authority: Authority,
+    policy: Policy,
+    now: datetime,
+    owner: names.Owner,
+) -> Decision:
+    """Keep, issue, or write trust only; the first reason counts."""
+    if policy.stage == "trust":
+        return _trust(secret, authority, exact=False) if secret else Decision("keep", "missing", "not there yet")
+    decision = decide(
+        Inputs(
+            now=now,
+            role=wanted["role"],
+            wanted_sans=frozenset(wanted["sans"]),
+            key_type=policy.key_type,
+            renew_before=policy.renew_before,
+            live=live_credential(secret),
+            issuing_root=authority.issuing,
+            force=policy.force,
+        )
+    )
+    if secret is None or decision.action != "keep":
+        return decision
+    trust = _trust(secret, authority, exact=policy.stage == "all")
+    if trust.action != "keep":
+        return trust
+    if not is_ours(secret, owner):
+        return Decision("write", "adopted", "it was made by others")
+    if secret["labels"].get(names.LABEL_LINK) != wanted["link"]:
+        return Decision("write", "label", f"its label {names.LABEL_LINK} is {secret['labels'].get(names.LABEL_LINK)}")
+    surplus = sorted(set(secret["keys"]) - SECRET_KEYS)
+    if surplus:
+        return Decision("write", "surplus", f"others added {', '.join(surplus)}")
+    return decision
+
+
+def _trust(secret: Mapping[str, Any], authority: Authority, *, exact: bool) -> Decision:
+    live = trust_of(secret)
+    wanted = authority.trusted if exact else _union(live, authority.trusted)
+    return trust_decision(live, wanted)
+
+
+def _union(live: Sequence[CertificateView], added: Sequence[CertificateView]) -> tuple[CertificateView, ...]:
+    return tuple({view.fingerprint: view for view in (*live, *added)}.values())
+
+
+def wanted_trust(secret: Mapping[str, Any] | None, authority: Authority, stage: Stage) -> tuple[CertificateView, ...]:
+    """The roots that a Secret is to hold after this stage."""
+    if stage == "all" or secret is None:
+        return authority.trusted
+    return _union(trust_of(secret), authority.trusted)
+
+
+def trust_of(secret: Mapping[str, Any]) -> tuple[CertificateView, ...]:
+    """The roots that a Secret holds; none where they cannot be read."""
+    return _parse(secret["trust"], secret["name"])
+
+
+def _parse(bundle: str, where: str) -> tuple[CertificateView, ...]:
+    if not bundle.strip():
+        return ()
+    try:
+        return parse_certificates(bundle, where=where)
+    except CrossmeshError:
+        return ()
+
+
+def is_ours(labelled: Mapping[str, Any], owner: names.Owner) -> bool:
+    """Whether something with labels has all of ours; which link it is for does not matter."""
+    return compare.has_labels_of(labelled.get("labels") or {}, owner)
+
+
+def _surplus_secrets(
+    reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner, policy: Policy
+) -> list[Json]:
+    wanted = {(side["namespace"], item["name"]) for item in side["secrets"]}
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": secret["name"], "namespace": secret["namespace"]},
+        }
+        for secret in reading["secrets"]
+        if is_ours(secret, owner)
+        and (secret["namespace"], secret["name"]) not in wanted
+        and (not policy.only or secret["labels"].get(names.LABEL_LINK) in policy.only)
+    ]
+
+
+# -- ports, proof, warnings ----------------------------------------------------------------------------------------
+
+
+def _ports(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> compare.Difference:
+    service = reading["services"][owner.side]
+    return compare.Difference() if service is None else compare.compare_ports(side["ports"], service, owner)
+
+
+def _expected(reading: Mapping[str, Any], side: Mapping[str, Any]) -> list[str]:
+    """Serials of the certificates that are in the Secrets now."""
+    wanted = {item["name"] for item in side["secrets"]}
+    serials = []
+    for secret in reading["secrets"]:
+        if secret["namespace"] == side["namespace"] and secret["name"] in wanted:
+            live = live_credential(secret)
+            if live and live.leaf:
+                serials.append(serial(live.leaf.serial))
+    return sorted(serials)
+
+
+def _endpoints(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> list[Json]:
+    """Where a handshake can show the certificate, if exec cannot; an egress gateway shows it to nobody."""
+    service = reading["services"][owner.side]
+    if owner.side == "client" or service is None:
+        return []
+    return [
+        {"address": address, "port": link["tls_port"], "fqdn": link["fqdn"]}
+        for address in service["addresses"]
+        for link in side["links"]
+    ]
+
+
+def _unproven(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> list[str]:
+    """Ready pods that do not serve, or were not seen to serve, what the Secrets hold."""
+    expected = set(_expected(reading, side))
+    return [
+        pod["name"]
+        for pod in reading["pods"][owner.side]
+        if expected and pod["ready"] and not expected <= set(pod["serials"] or ())
+    ]
+
+
+def _warnings(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> list[str]:
+    warnings = []
+    if side["links"] and not any(pod["ready"] for pod in reading["pods"][owner.side]):
+        warnings.append(f"gateway {side['namespace']}/{side['service']} has no ready pod: nothing can be proven")
+    backends = {(item["service"], item["namespace"]): item for item in reading["backends"]}
+    for link in side["links"] if owner.side == "server" else []:
+        backend = backends[(link["backend"]["service"], link["backend"]["namespace"])]
+        if not backend["found"]:
+            warnings.append(f"link {link['name']}: Service {link['backend']['host']} does not exist here yet")
+        elif backend["sidecars"] < backend["pods"]:
+            warnings.append(
+                f"link {link['name']}: {backend['pods'] - backend['sidecars']} of {backend['pods']} pods of "
+                f"{link['backend']['host']} have no sidecar; the way from the ingress gateway to them is plain text"
+            )
+    return warnings

@@ -1,0 +1,347 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All that a run must know of one cluster, read in one go.
+
+PRIVATE to the collection. A reading holds no private key: a Secret is told by its certificate, its trust and whether its
+key belongs to the certificate.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import envoy, names, ownership
+from ansible_collections.crossmesh.mtls.plugins.module_utils.api import (
+    METADATA_ONLY,
+    Api,
+    ApiError,
+    Refused,
+    object_path,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils.decisions import read_live
+from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import parse_certificates
+
+__all__ = ["Gateway", "Request", "gateway_pods", "read_cluster", "secret_view"]
+
+PARALLEL = 8
+# Seconds for one question to one gateway pod.
+EXEC_TIMEOUT = 15.0
+MESH_ROOT = "istio-ca-root-cert"
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """Where a gateway's Service and pods are."""
+
+    namespace: str
+    service: str
+    selector: Mapping[str, str]
+
+    @property
+    def label_selector(self) -> str:
+        return ",".join(f"{key}={value}" for key, value in sorted(self.selector.items()))
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to look for.
+
+    :param links: names of the links that are wanted here; objects under their names are read whoever made them.
+    :param backends: (service, namespace) of the links' backends.
+    """
+
+    instance: str
+    cluster: str
+    ingress: Gateway
+    egress: Gateway
+    links: Sequence[str]
+    client_credential: str
+    backends: Sequence[tuple[str, str]]
+
+    @property
+    def namespaces(self) -> list[str]:
+        return sorted({self.ingress.namespace, self.egress.namespace})
+
+    def owner(self, side: names.Side) -> names.Owner:
+        return names.Owner(self.instance, self.cluster, side)
+
+
+def read_cluster(api: Api, request: Request) -> Json:
+    """Read one cluster.
+
+    :raises CrossmeshError: when the API server cannot be reached, or does not permit what is needed (all of it at once).
+    """
+    reader = _Reader(api, request)
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        kinds = {kind.kind: pool.submit(reader.permitted, f"list {kind.plural}", reader.kind, kind) for kind in names.KINDS}
+        secrets = pool.submit(reader.permitted, "get, list secrets", reader.secrets)
+        services = {
+            side: pool.submit(reader.permitted, "get services", reader.service, gateway)
+            for side, gateway in (("server", request.ingress), ("client", request.egress))
+        }
+        pods = {
+            side: pool.submit(reader.permitted, "list pods", gateway_pods, api, gateway, PARALLEL)
+            for side, gateway in (("server", request.ingress), ("client", request.egress))
+        }
+        roots = pool.submit(reader.permitted, "get configmaps", reader.mesh_roots)
+        backends = pool.submit(reader.permitted, "list services, list pods", reader.backends)
+    lists = {kind: future.result() for kind, future in kinds.items()}
+    reading = {
+        "cluster": request.cluster,
+        "objects": [item for found in lists.values() for item in reader.relevant(found or [])],
+        "missing_kinds": [kind for kind, found in lists.items() if found is None],
+        "gateways": [_gateway_of_others(item) for item in lists["Gateway"] or [] if not reader.concerns(item)],
+        "secrets": secrets.result(),
+        "services": {side: future.result() for side, future in services.items()},
+        "pods": {side: future.result() for side, future in pods.items()},
+        "mesh_roots": roots.result(),
+        "backends": backends.result(),
+    }
+    if reader.denied:
+        raise CrossmeshError(
+            what="not permitted to read what a run must know",
+            where=api.where,
+            why=f"403 for: {'; '.join(sorted(reader.denied))}",
+            cure="grant these permissions to the user of this context",
+        )
+    return reading
+
+
+class _Reader:
+    def __init__(self, api: Api, request: Request) -> None:
+        self.api = api
+        self.request = request
+        self.denied: set[str] = set()
+        sides = ((names.server_objects, request.links), (names.client_objects, request.links))
+        self._names = {
+            (kind, name)
+            for objects, links in sides
+            for link in links
+            for kind, given in objects(link).items()
+            for name in given
+        }
+        self._namespaces = {*request.namespaces, *(namespace for _service, namespace in request.backends)}
+
+    def permitted(self, needed: str, read: Callable[..., Any], *arguments: Any) -> Any:
+        """The result of C(read); a refusal is remembered, so that all of them can be told at once."""
+        try:
+            return read(*arguments)
+        except ApiError as error:
+            if error.status != 403:
+                raise
+            self.denied.add(needed)
+            return []
+
+    def kind(self, kind: names.Kind) -> list[Json] | None:
+        """All objects of a kind; None where the cluster does not know it."""
+        try:
+            answer = self.api.get(object_path(kind.group, kind.version, kind.plural))
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+        return [{**item, "kind": kind.kind, "apiVersion": kind.api_version} for item in answer["items"]]
+
+    def concerns(self, item: Mapping[str, Any]) -> bool:
+        """Whether an object is ours, or stands under a name that a wanted link has."""
+        metadata = item["metadata"]
+        labels = metadata.get("labels") or {}
+        if (labels.get(names.LABEL_INSTANCE), labels.get(names.LABEL_CLUSTER)) == (
+            self.request.instance,
+            self.request.cluster,
+        ) and labels.get(names.LABEL_MANAGED_BY) == names.MANAGED_BY:
+            return True
+        return (item["kind"], metadata["name"]) in self._names and metadata["namespace"] in self._namespaces
+
+    def relevant(self, items: Iterable[Json]) -> list[Json]:
+        return [_slim(item, self.request.instance) for item in items if self.concerns(item)]
+
+    def secrets(self) -> list[Json]:
+        """Our Secrets, and what others have under the names that we want."""
+        wanted = {names.server_secret(link) for link in self.request.links} | {self.request.client_credential}
+        wanted |= {f"{name}-cacert" for name in wanted}
+        selector = (
+            f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY},{names.LABEL_INSTANCE}={self.request.instance},"
+            f"{names.LABEL_CLUSTER}={self.request.cluster}"
+        )
+        found = []
+        for namespace in self.request.namespaces:
+            path = object_path("", "v1", "secrets", namespace)
+            ours = self.api.get(path, {"labelSelector": selector})["items"]
+            known = {item["metadata"]["name"] for item in ours}
+            present = {item["metadata"]["name"] for item in self.api.get(path, accept=METADATA_ONLY)["items"]}
+            others = [self.api.get(f"{path}/{name}") for name in sorted(wanted & present - known)]
+            found += [secret_view(item) for item in [*ours, *others]]
+        return found
+
+    def service(self, gateway: Gateway) -> Json | None:
+        try:
+            item = self.api.get(object_path("", "v1", "services", gateway.namespace, gateway.service))
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+        ingress = item.get("status", {}).get("loadBalancer", {}).get("ingress") or []
+        return {
+            "namespace": gateway.namespace,
+            "name": gateway.service,
+            "ports": item["spec"].get("ports", []),
+            "owners": ownership.port_owners(item["metadata"].get("managedFields") or []),
+            "addresses": [entry.get("ip") or entry.get("hostname") for entry in ingress],
+        }
+
+    def mesh_roots(self) -> list[str]:
+        """Fingerprints of the roots of the mesh's own CA (ConfigMap istio-ca-root-cert)."""
+        path = object_path("", "v1", "configmaps", self.request.ingress.namespace, MESH_ROOT)
+        try:
+            item = self.api.get(path)
+        except ApiError as error:
+            if error.status == 404:
+                return []
+            raise
+        bundle = (item.get("data") or {}).get("root-cert.pem", "")
+        return [view.fingerprint for view in parse_certificates(bundle, where=MESH_ROOT)] if bundle else []
+
+    def backends(self) -> list[Json]:
+        """Of every backend: whether its Service is there, and how many of its pods have a sidecar."""
+        namespaces = sorted({namespace for _service, namespace in self.request.backends})
+        services = {namespace: self._by_name("services", namespace) for namespace in namespaces}
+        pods = {namespace: self._by_name("pods", namespace) for namespace in namespaces}
+        return [
+            _backend(service, namespace, services[namespace].get(service), pods[namespace].values())
+            for service, namespace in sorted(set(self.request.backends))
+        ]
+
+    def _by_name(self, plural: str, namespace: str) -> dict[str, Json]:
+        items = self.api.get(object_path("", "v1", plural, namespace))["items"]
+        return {item["metadata"]["name"]: item for item in items}
+
+
+def _slim(item: Json, instance: str) -> Json:
+    """The object as far as it matters; entries of our own managers say nothing that the inventory does not."""
+    metadata = item["metadata"]
+    fields = metadata.get("managedFields") or []
+    return {
+        "apiVersion": item["apiVersion"],
+        "kind": item["kind"],
+        "metadata": {
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "labels": metadata.get("labels") or {},
+            "managedFields": [
+                {"manager": entry["manager"], "fieldsV1": entry.get("fieldsV1", {})}
+                for entry in fields
+                if not entry["manager"].startswith(f"crossmesh-{instance}-")
+            ],
+        },
+        "spec": item.get("spec", {}),
+    }
+
+
+def _gateway_of_others(item: Json) -> Json:
+    spec = item.get("spec", {})
+    return {
+        "namespace": item["metadata"]["namespace"],
+        "name": item["metadata"]["name"],
+        "selector": spec.get("selector", {}),
+        "servers": [
+            {
+                "port": server.get("port", {}).get("number"),
+                "protocol": str(server.get("port", {}).get("protocol", "")).upper(),
+                "hosts": server.get("hosts", []),
+            }
+            for server in spec.get("servers", [])
+        ],
+    }
+
+
+def _backend(service: str, namespace: str, found: Json | None, pods: Iterable[Json]) -> Json:
+    selector = (found or {}).get("spec", {}).get("selector") or {}
+    selected = [pod for pod in pods if selector and _has_labels(pod, selector)]
+    return {
+        "service": service,
+        "namespace": namespace,
+        "found": found is not None,
+        "pods": len(selected),
+        "sidecars": sum(_has_sidecar(pod) for pod in selected),
+    }
+
+
+def _has_labels(pod: Json, selector: Mapping[str, str]) -> bool:
+    labels = pod["metadata"].get("labels") or {}
+    return all(labels.get(key) == value for key, value in selector.items())
+
+
+def _has_sidecar(pod: Json) -> bool:
+    spec = pod["spec"]
+    containers = [*spec.get("containers", []), *spec.get("initContainers", [])]
+    return any(container["name"] == "istio-proxy" for container in containers)
+
+
+def secret_view(item: Json) -> Json:
+    """A Secret without its key."""
+    data = {key: base64.b64decode(value) for key, value in (item.get("data") or {}).items()}
+    metadata = item["metadata"]
+    name = f"Secret {metadata['namespace']}/{metadata['name']}"
+    certificate, trust = data.get("tls.crt", b""), data.get("ca.crt", b"")
+    live = read_live(certificate, data.get("tls.key", b""), where=name)
+    return {
+        "namespace": metadata["namespace"],
+        "name": metadata["name"],
+        "labels": metadata.get("labels") or {},
+        "type": item.get("type", "Opaque"),
+        "keys": sorted(data),
+        "certificate": certificate.decode(errors="replace"),
+        "trust": trust.decode(errors="replace"),
+        "key_matches": live.key_matches,
+        "managers": sorted({entry["manager"] for entry in metadata.get("managedFields") or []}),
+    }
+
+
+def gateway_pods(api: Api, gateway: Gateway, parallel: int = PARALLEL, *, trust: bool = False) -> list[Json]:
+    """The gateway's running pods and what each of them serves.
+
+    :param trust: ask for trusted roots as well.
+    """
+    path = object_path("", "v1", "pods", gateway.namespace)
+    items = api.get(path, {"labelSelector": gateway.label_selector})["items"]
+    running = [item for item in items if not item["metadata"].get("deletionTimestamp")]
+    with ThreadPoolExecutor(parallel) as pool:
+        return list(pool.map(lambda item: _pod(api, item, trust), running))
+
+
+def _pod(api: Api, item: Json, trust: bool) -> Json:
+    metadata = item["metadata"]
+    conditions = item.get("status", {}).get("conditions") or []
+    pod: Json = {
+        "namespace": metadata["namespace"],
+        "name": metadata["name"],
+        "uid": metadata["uid"],
+        "labels": metadata.get("labels") or {},
+        "ready": any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions),
+        "serials": None,
+        "roots": None,
+        "problem": "",
+        "forbidden": False,
+    }
+    if pod["ready"]:
+        try:
+            pod["serials"] = envoy.served_serials(_ask(api, pod, envoy.CERTS))
+            if trust:
+                pod["roots"] = envoy.trusted_roots(_ask(api, pod, envoy.SECRETS))
+        except (Refused, ValueError) as error:
+            pod["problem"] = error.why if isinstance(error, Refused) else "its answer could not be read"
+            pod["forbidden"] = isinstance(error, Refused) and error.forbidden
+    return pod
+
+
+def _ask(api: Api, pod: Json, path: str) -> str:
+    return api.proxy_request(pod["namespace"], pod["name"], path, EXEC_TIMEOUT)

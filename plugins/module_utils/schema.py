@@ -1,0 +1,194 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one schema of what a user writes in an inventory. Pure.
+
+PRIVATE to the collection. The filters judge by it and docs/links.md is made of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["BACKEND", "CLUSTER", "GATEWAY", "LINK", "SERVER", "SHARED", "Field", "defaults"]
+
+
+@dataclass(frozen=True)
+class Field:
+    """A key that a user may write.
+
+    :param type: one of str, int, bool, list, dict.
+    :param example: as it would stand in an inventory; for the docs.
+    """
+
+    name: str
+    type: str
+    description: str
+    required: bool = False
+    default: Any = None
+    choices: tuple[str, ...] = ()
+    example: str = ""
+
+
+LINK: tuple[Field, ...] = (
+    Field(
+        "name",
+        "str",
+        "A DNS label of at most 40 characters, unique. Names the link's objects. C(client) and C(*-client) are reserved.",
+        required=True,
+        example="mysql",
+    ),
+    Field(
+        "fqdn",
+        "str",
+        "What workloads dial, the SNI, and the server certificate's SAN. Lower case, unique.",
+        required=True,
+        example="mysql.server.example.com",
+    ),
+    Field("port", "int", "The TCP port that workloads dial.", required=True, example="3306"),
+    Field(
+        "tls_port",
+        "int",
+        "The TCP port that the ingress gateways expose. Not C(port), and not the backend's port.",
+        required=True,
+        example="13306",
+    ),
+    Field(
+        "protocol",
+        "str",
+        "What runs over the link. This version carries C(tcp).",
+        default="tcp",
+        choices=("tcp",),
+        example="tcp",
+    ),
+    Field(
+        "backend",
+        "dict",
+        "The Service in the servers' clusters.",
+        required=True,
+        example="{host: mysql.default.svc.cluster.local, port: 3306}",
+    ),
+    Field(
+        "servers",
+        "list",
+        "Names or groups of clusters, or C({name, address, locality}). Default: all of C(mesh_servers).",
+        example="[cluster-b]",
+    ),
+    Field(
+        "clients",
+        "list",
+        "Names or groups of clusters. Default: all of C(mesh_clients) but the link's own servers.",
+        example="[cluster-a]",
+    ),
+    Field(
+        "addresses",
+        "list",
+        "Virtual IPs of the ServiceEntry. Needed where two links of a client share C(port).",
+        default=[],
+        example="[240.0.0.10]",
+    ),
+    Field(
+        "strict_backend",
+        "bool",
+        "Require mesh mTLS (PeerAuthentication C(STRICT)) in the backend's namespace.",
+        default=False,
+        example="false",
+    ),
+    Field(
+        "allow_backend_port",
+        "bool",
+        "Let C(tls_port) be the backend's own port.",
+        default=False,
+        example="false",
+    ),
+    Field(
+        "state",
+        "str",
+        "C(absent) takes the link's objects away.",
+        default="present",
+        choices=("present", "absent"),
+        example="present",
+    ),
+)
+
+BACKEND: tuple[Field, ...] = (
+    Field(
+        "host",
+        "str",
+        "The Service's full name, C(SERVICE.NAMESPACE.svc.cluster.local).",
+        required=True,
+        example="mysql.default.svc.cluster.local",
+    ),
+    Field("port", "int", "The Service's port.", required=True, example="3306"),
+)
+
+SERVER: tuple[Field, ...] = (
+    Field("name", "str", "The cluster's name.", required=True, example="cluster-b"),
+    Field(
+        "address",
+        "str",
+        "IP address or host name at which the clients' egress gateways reach this cluster's ingress. Default: the link's C(fqdn).",
+        example="203.0.113.7",
+    ),
+    Field("locality", "str", "C(REGION/ZONE/SUBZONE) of this endpoint.", example="europe-west1/b"),
+)
+
+GATEWAY: tuple[Field, ...] = (
+    Field("namespace", "str", "Namespace of the gateway's Service and pods.", default="istio-system"),
+    Field("service", "str", "Name of the gateway's Service."),
+    Field("selector", "dict", "Labels that select the gateway's pods."),
+)
+
+CLUSTER: tuple[Field, ...] = (
+    Field("mesh_kubeconfig", "str", "Path of the kubeconfig file on the controller.", example="~/.kube/config"),
+    Field("mesh_context", "str", "The context in it; its current one if not given.", example="cluster-a"),
+    Field(
+        "mesh_cluster_name",
+        "str",
+        "The cluster's name: a DNS label, unique. Default: C(inventory_hostname).",
+        example="cluster-a",
+    ),
+    Field(
+        "mesh_ingress_gateway",
+        "dict",
+        "The ingress gateway.",
+        default={
+            "namespace": "istio-system",
+            "service": "istio-ingressgateway",
+            "selector": {"istio": "ingressgateway"},
+        },
+    ),
+    Field(
+        "mesh_egress_gateway",
+        "dict",
+        "The egress gateway.",
+        default={
+            "namespace": "istio-system",
+            "service": "istio-egressgateway",
+            "selector": {"istio": "egressgateway"},
+        },
+    ),
+    Field("mesh_egress_port", "int", "The mesh-facing port of the egress gateway.", default=15443),
+    Field(
+        "mesh_cluster_state",
+        "str",
+        "C(absent) takes everything of this instance away from the cluster.",
+        default="present",
+        choices=("present", "absent"),
+    ),
+)
+
+SHARED: tuple[Field, ...] = (
+    Field("mesh_links", "list", "The links.", required=True),
+    Field("mesh_instance", "str", "Keeps several sets of links on one cluster apart. A DNS label of at most 30 characters.", default="default"),
+    Field("mesh_clusters", "dict", "C({cluster: [groups]}). Needed only where a run sees a part of the inventory."),
+    Field("mesh_gate_timeout", "int", "Seconds; bounds every gate and proof.", default=60),
+    Field("mesh_only_links", "list", "Limits the work to these links, never the view.", default=[]),
+    Field("mesh_client_credential_prefix", "str", "Name of the client's Secret.", default="client-credential"),
+)
+
+
+def defaults(fields: tuple[Field, ...]) -> dict[str, Any]:
+    """The default of every field that has one."""
+    return {field.name: field.default for field in fields if field.default is not None}

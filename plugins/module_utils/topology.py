@@ -1,0 +1,236 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From C(mesh_links) and a cluster's variables to the full, defaulted view that templates and tasks read. Pure.
+
+PRIVATE to the collection. Nothing downstream computes what this view can hold. The checks are in
+M(validation); a view is made of links that passed them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import names, schema
+
+__all__ = ["Cluster", "Settings", "client_links", "cluster_of", "present", "resolve", "server_links"]
+
+CLIENTS_GROUP = "mesh_clients"
+SERVERS_GROUP = "mesh_servers"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster as its own variables describe it."""
+
+    name: str
+    groups: frozenset[str]
+    ingress_gateway: Mapping[str, Any]
+    egress_gateway: Mapping[str, Any]
+    egress_port: int
+    state: str
+
+    def is_named_by(self, references: Iterable[Any]) -> bool:
+        """Whether one of the references (a name, a group or a mapping with a name) means this cluster."""
+        wanted = {reference["name"] if isinstance(reference, Mapping) else reference for reference in references}
+        return self.name in wanted or not self.groups.isdisjoint(wanted)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all clusters of an instance share."""
+
+    instance: str = "default"
+    trust_domain: str = "crossmesh.internal"
+    client_credential: str = "client-credential"
+
+
+def cluster_of(variables: Mapping[str, Any]) -> Cluster:
+    """A cluster from its variables (contract names), the schema's defaults filled in."""
+    value = {**schema.defaults(schema.CLUSTER), **{k: v for k, v in variables.items() if v is not None}}
+    return Cluster(
+        name=value["mesh_cluster_name"],
+        groups=frozenset(value.get("groups", ())),
+        ingress_gateway=_gateway("mesh_ingress_gateway", value),
+        egress_gateway=_gateway("mesh_egress_gateway", value),
+        egress_port=value["mesh_egress_port"],
+        state=value["mesh_cluster_state"],
+    )
+
+
+def _gateway(name: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    default = schema.defaults(schema.CLUSTER)[name]
+    return {**default, **value[name]}
+
+
+def present(links: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The links that are wanted, every key defaulted."""
+    full = ({**schema.defaults(schema.LINK), **link} for link in links)
+    return [link for link in full if link["state"] == "present"]
+
+
+def server_links(links: Sequence[Mapping[str, Any]], cluster: Cluster) -> list[Mapping[str, Any]]:
+    """The links that this cluster serves: it is in the servers' group and the link means it."""
+    if cluster.state == "absent" or SERVERS_GROUP not in cluster.groups:
+        return []
+    return [link for link in links if _serves(link, cluster)]
+
+
+def client_links(links: Sequence[Mapping[str, Any]], cluster: Cluster) -> list[Mapping[str, Any]]:
+    """The links that this cluster's workloads dial."""
+    if cluster.state == "absent" or CLIENTS_GROUP not in cluster.groups:
+        return []
+    return [link for link in links if _dials(link, cluster)]
+
+
+def _serves(link: Mapping[str, Any], cluster: Cluster) -> bool:
+    references = link.get("servers")
+    if references is None:
+        return SERVERS_GROUP in cluster.groups
+    return cluster.is_named_by(references)
+
+
+def _dials(link: Mapping[str, Any], cluster: Cluster) -> bool:
+    references = link.get("clients")
+    if references is None:
+        return not _serves(link, cluster)
+    return cluster.is_named_by(references)
+
+
+def resolve(links: Sequence[Mapping[str, Any]], cluster: Cluster, settings: Settings) -> dict[str, Any]:
+    """The whole view of one cluster: both sides, each with its owner, gateway and links.
+
+    The result is made of plain dicts, lists, strings and numbers: tasks register it, templates loop over it.
+    """
+    wanted = present(links)
+    server = _server_side(server_links(wanted, cluster), cluster, settings)
+    client = _client_side(client_links(wanted, cluster), cluster, settings)
+    return {"request": _request(server, client, cluster, settings), "server": server, "client": client}
+
+
+def _request(
+    server: Mapping[str, Any], client: Mapping[str, Any], cluster: Cluster, settings: Settings
+) -> dict[str, Any]:
+    """Arguments of the module that reads a cluster."""
+    backends = {(link["backend"]["service"], link["backend"]["namespace"]) for link in server["links"]}
+    return {
+        "instance": settings.instance,
+        "cluster": cluster.name,
+        "ingress_gateway": dict(cluster.ingress_gateway),
+        "egress_gateway": dict(cluster.egress_gateway),
+        "links": sorted({link["name"] for link in (*server["links"], *client["links"])}),
+        "client_credential": settings.client_credential,
+        "backends": [{"service": service, "namespace": namespace} for service, namespace in sorted(backends)],
+    }
+
+
+def _server_side(links: Sequence[Mapping[str, Any]], cluster: Cluster, settings: Settings) -> dict[str, Any]:
+    owner = names.Owner(settings.instance, cluster.name, "server")
+    gateway = cluster.ingress_gateway
+    return {
+        **_side(owner, gateway),
+        "ports": sorted({link["tls_port"] for link in links}),
+        "secrets": [
+            {
+                "name": names.server_secret(link["name"]),
+                "link": link["name"],
+                "labels": owner.labels(link["name"]),
+                "role": "server",
+                "common_name": link["name"],
+                "sans": [link["fqdn"]],
+            }
+            for link in links
+        ],
+        "links": [_server_link(link, owner, gateway, settings) for link in links],
+    }
+
+
+def _server_link(
+    link: Mapping[str, Any], owner: names.Owner, gateway: Mapping[str, Any], settings: Settings
+) -> dict[str, Any]:
+    objects = names.server_objects(link["name"])
+    service, namespace = link["backend"]["host"].split(".")[:2]
+    return {
+        "name": link["name"],
+        "fqdn": link["fqdn"],
+        "tls_port": link["tls_port"],
+        "backend": {**link["backend"], "service": service, "namespace": namespace},
+        "labels": owner.labels(link["name"]),
+        "namespace": gateway["namespace"],
+        "selector": gateway["selector"],
+        "credential": names.server_secret(link["name"]),
+        "client_identity": names.link_identity(link["name"], settings.trust_domain),
+        "gateway": objects["Gateway"][0],
+        "virtual_service": objects["VirtualService"][0],
+        "peer_authentications": list(objects["PeerAuthentication"]) if link["strict_backend"] else [],
+    }
+
+
+def _client_side(links: Sequence[Mapping[str, Any]], cluster: Cluster, settings: Settings) -> dict[str, Any]:
+    owner = names.Owner(settings.instance, cluster.name, "client")
+    gateway = cluster.egress_gateway
+    identities = [names.cluster_identity(cluster.name, settings.trust_domain)]
+    identities += sorted(names.link_identity(link["name"], settings.trust_domain) for link in links)
+    credential = {
+        "name": settings.client_credential,
+        "link": names.CLIENT_LINK,
+        "labels": owner.labels(names.CLIENT_LINK),
+        "role": "client",
+        "common_name": cluster.name,
+        "sans": identities,
+    }
+    return {
+        **_side(owner, gateway),
+        "ports": [cluster.egress_port] if links else [],
+        "secrets": [credential] if links else [],
+        "links": [_client_link(link, owner, cluster, settings) for link in links],
+    }
+
+
+def _client_link(
+    link: Mapping[str, Any], owner: names.Owner, cluster: Cluster, settings: Settings
+) -> dict[str, Any]:
+    gateway = cluster.egress_gateway
+    objects = names.client_objects(link["name"])
+    return {
+        "name": link["name"],
+        "fqdn": link["fqdn"],
+        "port": link["port"],
+        "tls_port": link["tls_port"],
+        "addresses": list(link["addresses"]),
+        "endpoints": _endpoints(link),
+        "labels": owner.labels(link["name"]),
+        "namespace": gateway["namespace"],
+        "selector": gateway["selector"],
+        "egress_host": names.service_host(gateway["service"], gateway["namespace"]),
+        "egress_port": cluster.egress_port,
+        "credential": settings.client_credential,
+        "service_entry": objects["ServiceEntry"][0],
+        "gateway": objects["Gateway"][0],
+        "destination_rule_egress": objects["DestinationRule"][0],
+        "destination_rule_origination": objects["DestinationRule"][1],
+        "virtual_service": objects["VirtualService"][0],
+    }
+
+
+def _endpoints(link: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One endpoint a server that has an address of its own; the FQDN (resolved by DNS) for the others."""
+    addressed = [s for s in link.get("servers") or [] if isinstance(s, Mapping) and s.get("address")]
+    ports = {"ports": {"tls": link["tls_port"]}}
+    endpoints = [
+        {"address": s["address"], **ports, **({"locality": s["locality"]} if s.get("locality") else {})}
+        for s in addressed
+    ]
+    return endpoints or [{"address": link["fqdn"], **ports}]
+
+
+def _side(owner: names.Owner, gateway: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "owner": asdict(owner),
+        "manager": owner.manager,
+        "namespace": gateway["namespace"],
+        "service": gateway["service"],
+        "selector": dict(gateway["selector"]),
+    }

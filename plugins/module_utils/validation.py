@@ -1,0 +1,644 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All that can be wrong with a topology, found at once. Pure.
+
+PRIVATE to the collection. Every check is a small generator of findings; C(CHECKS_*) at the end are the catalogue.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import schema, topology
+
+__all__ = [
+    "Finding",
+    "World",
+    "check_cluster",
+    "check_links",
+    "check_prune",
+    "check_settings",
+    "check_world",
+    "describe",
+]
+
+# Envoy's and istio-agent's own ports on a gateway pod (istio.io, Application Requirements).
+PROXY_PORTS = frozenset({15000, 15001, 15004, 15006, 15008, 15020, 15021, 15053, 15090})
+# A certificate with 500 link identities is about 24 kB, sent in every handshake.
+MAX_LINKS_A_CLIENT = 500
+MAX_INSTANCE = 30
+MAX_LINK_NAME = 40
+
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_NAMES = {"str": "a string", "int": "a whole number", "bool": "true or false", "list": "a list", "dict": "a mapping"}
+_TYPES: dict[str, type] = {"str": str, "int": int, "bool": bool, "list": list, "dict": dict}
+# Second-level registries under country codes (co.uk, com.br, ...) and registries that hand names to anybody.
+_REGISTRY_LABELS = frozenset(
+    {"ac", "co", "com", "edu", "gob", "gouv", "gov", "govt", "ltd", "mil", "ne", "net", "nom", "or", "org", "plc", "sch"}
+)
+_OPEN_REGISTRIES = frozenset(
+    {
+        "appspot.com",
+        "azurewebsites.net",
+        "blogspot.com",
+        "cloudapp.net",
+        "cloudfront.net",
+        "duckdns.org",
+        "dyndns.org",
+        "elasticbeanstalk.com",
+        "firebaseapp.com",
+        "fly.dev",
+        "github.io",
+        "gitlab.io",
+        "herokuapp.com",
+        "netlify.app",
+        "nip.io",
+        "no-ip.org",
+        "pages.dev",
+        "run.app",
+        "sslip.io",
+        "vercel.app",
+        "web.app",
+        "workers.dev",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, and what to do about it.
+
+    :param rule: stable identifier of the check.
+    :param subject: the link's or cluster's name, or the variable, that it stands in.
+    """
+
+    rule: str
+    subject: str
+    field: str
+    value: str
+    message: str
+    cure: str
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.field}: {self.value}: {self.message}. Cure: {self.cure}. [{self.rule}]"
+
+
+@dataclass(frozen=True)
+class World:
+    """What the validation on the controller can see of the inventory.
+
+    :param variables: of every visible cluster, by host name; contract names, undefined ones left out.
+    :param groups: names of all groups; a part of an inventory keeps them.
+    :param mesh_clusters: the declared groups of every cluster, where given.
+    :param shared: values of the group variables as the controller sees them.
+    """
+
+    variables: Mapping[str, Mapping[str, Any]]
+    groups: frozenset[str]
+    mesh_clusters: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    shared: Mapping[str, Any] = field(default_factory=dict)
+
+
+def describe(findings: Iterable[Finding]) -> list[str]:
+    return [str(finding) for finding in findings]
+
+
+# -- links ---------------------------------------------------------------------------------------------------------
+
+
+def check_links(links: Any) -> list[Finding]:
+    """Findings on C(mesh_links) that need no knowledge of clusters."""
+    if links is None:
+        return [
+            Finding(
+                "links-undefined",
+                "mesh_links",
+                "mesh_links",
+                "undefined",
+                "no links are defined, which could mean a wrong inventory",
+                "define mesh_links in group_vars/all; [] takes every link away and needs mesh_prune_all=true",
+            )
+        ]
+    if not isinstance(links, list):
+        return [_wrong_type("mesh_links", "mesh_links", links, "list")]
+    findings: list[Finding] = []
+    sound = []
+    for index, link in enumerate(links):
+        if not isinstance(link, Mapping):
+            findings.append(_wrong_type(f"mesh_links[{index}]", "link", link, "dict"))
+            continue
+        shape = list(_check_shape(_subject(link, index), "", link, schema.LINK))
+        findings += shape
+        faulty = {finding.field for finding in shape}
+        for check in CHECKS_OF_A_LINK:
+            findings += check(_subject(link, index), link, faulty)
+        sound.append((_subject(link, index), link))
+    for check_all in CHECKS_OF_ALL_LINKS:
+        findings += check_all(sound)
+    return findings
+
+
+def _subject(link: Mapping[str, Any], index: int) -> str:
+    name = link.get("name")
+    return name if isinstance(name, str) and name else f"mesh_links[{index}]"
+
+
+def _check_shape(
+    subject: str, path: str, value: Mapping[str, Any], fields: tuple[schema.Field, ...]
+) -> Iterator[Finding]:
+    """Unknown, missing and mistyped keys of one mapping."""
+    known = {item.name: item for item in fields}
+    for key in value:
+        if key not in known:
+            close = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"write {close[0]}" if close else f"remove it; known are {', '.join(known)}"
+            yield Finding("unknown-key", subject, f"{path}{key}", _show(value[key]), "unknown key", hint)
+    for item in fields:
+        if value.get(item.name) is None:
+            if item.required:
+                cure = f"write it, e.g. {item.name}: {item.example}"
+                yield Finding("missing", subject, path + item.name, "missing", "this key is required", cure)
+            continue
+        yield from _check_value(subject, path + item.name, value[item.name], item)
+
+
+def _check_value(subject: str, path: str, value: Any, item: schema.Field) -> Iterator[Finding]:
+    expected = _TYPES[item.type]
+    if not isinstance(value, expected) or (isinstance(value, bool) and item.type != "bool"):
+        yield _wrong_type(subject, path, value, item.type, item.example)
+    elif item.choices and value not in item.choices:
+        close = difflib.get_close_matches(value, item.choices, n=1)
+        cure = f"write {close[0]}" if close else f"write one of {', '.join(item.choices)}"
+        if item.name == "protocol" and value in ("http", "http2", "grpc"):
+            cure = "this version carries tcp only; a tcp link carries the same bytes without routing by them"
+        yield Finding("choice", subject, path, _show(value), f"unknown {item.name}", cure)
+
+
+def _wrong_type(subject: str, path: str, value: Any, kind: str, example: str = "") -> Finding:
+    cure = f"write {_NAMES[kind]}" + (f", e.g. {example}" if example else "")
+    if kind == "int" and isinstance(value, str):
+        cure += "; without quotes"
+    return Finding("type", subject, path, _show(value), f"is not {_NAMES[kind]}", cure)
+
+
+def _show(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _check_name(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+    if "name" in faulty:
+        return
+    name = link["name"]
+    if not _LABEL.fullmatch(name) or len(name) > MAX_LINK_NAME:
+        yield Finding(
+            "link-name",
+            subject,
+            "name",
+            _show(name),
+            f"is not a DNS label of at most {MAX_LINK_NAME} characters",
+            "use lower-case letters, digits and hyphens, a letter or digit at both ends",
+        )
+    elif name == "client" or name.endswith("-client"):
+        cure = f"choose another name, e.g. {name}-link"
+        yield Finding(
+            "reserved-name", subject, "name", _show(name), "is reserved for the clients' own credentials", cure
+        )
+
+
+def _check_fqdn(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+    if "fqdn" in faulty:
+        return
+    fqdn = link["fqdn"]
+    message, cure = _fault_of_fqdn(fqdn)
+    if message:
+        yield Finding("fqdn", subject, "fqdn", _show(fqdn), message, cure)
+
+
+def _fault_of_fqdn(fqdn: str) -> tuple[str, str]:
+    labels = fqdn.split(".")
+    if "*" in fqdn:
+        return "is a wildcard; a link is one name", "write the name that workloads dial"
+    if fqdn != fqdn.lower():
+        return "is not in lower case; SNI is compared as it is written", f"write {fqdn.lower()}"
+    if fqdn.endswith("."):
+        return "ends in a dot, which neither SNI nor a certificate holds", f"write {fqdn.rstrip('.')}"
+    if _is_ip(fqdn):
+        return "is an IP address, which cannot be an SNI (RFC 6066, section 3)", "write a DNS name that resolves to it"
+    if len(fqdn) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+        return "is not a DNS name (RFC 1035, section 2.3.1)", "write labels of letters, digits and hyphens, with dots"
+    if len(labels) == 1 or fqdn in _OPEN_REGISTRIES or _is_registry(labels):
+        return "is a public suffix or a single label, under which anybody can have names", "write a full host name"
+    if fqdn.endswith(".cluster.local"):
+        return "is a name of the cluster's own Services", "write a name outside of cluster.local"
+    return "", ""
+
+
+def _is_registry(labels: Sequence[str]) -> bool:
+    return len(labels) == 2 and len(labels[1]) == 2 and labels[0] in _REGISTRY_LABELS
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_ports(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+    for name in ("port", "tls_port"):
+        if name not in faulty and not 1 <= link[name] <= 65535:
+            yield _not_a_port(subject, name, link[name])
+    if faulty.isdisjoint({"port", "tls_port"}) and link["port"] == link["tls_port"]:
+        yield Finding(
+            "same-port",
+            subject,
+            "tls_port",
+            _show(link["tls_port"]),
+            "is also port; a ServiceEntry cannot hold one number twice",
+            f"write another tls_port, e.g. 1{link['port']}",
+        )
+    if "tls_port" not in faulty and link["tls_port"] in PROXY_PORTS:
+        yield Finding(
+            "proxy-port",
+            subject,
+            "tls_port",
+            _show(link["tls_port"]),
+            "is a port of the proxy itself",
+            "write another port",
+        )
+
+
+def _not_a_port(subject: str, path: str, value: Any) -> Finding:
+    return Finding("port", subject, path, _show(value), "is not a port", "write a number from 1 to 65535")
+
+
+def _check_backend(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+    if "backend" in faulty:
+        return
+    backend = link["backend"]
+    shape = list(_check_shape(subject, "backend.", backend, schema.BACKEND))
+    yield from shape
+    wrong = {finding.field for finding in shape}
+    if "backend.port" not in wrong:
+        if not 1 <= backend["port"] <= 65535:
+            yield _not_a_port(subject, "backend.port", backend["port"])
+        elif "tls_port" not in faulty and link["tls_port"] == backend["port"] and not link.get("allow_backend_port"):
+            yield Finding(
+                "backend-port-exposed",
+                subject,
+                "tls_port",
+                _show(link["tls_port"]),
+                "is the backend's own port, which would then be open to the outside",
+                f"write another tls_port, e.g. 1{backend['port']}, or set allow_backend_port: true",
+            )
+    if "backend.host" not in wrong and not _is_service_host(backend["host"]):
+        yield Finding(
+            "backend-host",
+            subject,
+            "backend.host",
+            _show(backend["host"]),
+            "is not the full name of a Service",
+            "write SERVICE.NAMESPACE.svc.cluster.local",
+        )
+
+
+def _is_service_host(host: str) -> bool:
+    labels = host.split(".")
+    return len(labels) == 5 and labels[2:] == ["svc", "cluster", "local"] and all(map(_LABEL.fullmatch, labels[:2]))
+
+
+def _check_addresses(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+    if "addresses" in faulty:
+        return
+    for address in link.get("addresses") or []:
+        if not isinstance(address, str) or not _is_ip(address):
+            cure = "write IP addresses, e.g. 240.0.0.10"
+            yield Finding("address", subject, "addresses", _show(address), "is not an IP address", cure)
+
+
+def _check_servers(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+    if "servers" in faulty or link.get("servers") is None:
+        return
+    seen: dict[str, Any] = {}
+    for server in link["servers"]:
+        if isinstance(server, Mapping):
+            yield from _check_server(subject, server)
+        elif not isinstance(server, str):
+            cure = "write a name, a group or {name, address, locality}"
+            yield Finding("reference", subject, "servers", _show(server), "is not the name of a cluster", cure)
+            continue
+        name = server.get("name") if isinstance(server, Mapping) else server
+        if isinstance(name, str) and seen.setdefault(name, server) != server:
+            yield Finding(
+                "two-values",
+                subject,
+                "servers",
+                _show(name),
+                f"stands twice with different values: {_show(seen[name])} and {_show(server)}",
+                "keep one of them",
+            )
+
+
+def _check_server(subject: str, server: Mapping[str, Any]) -> Iterator[Finding]:
+    shape = list(_check_shape(subject, "servers.", server, schema.SERVER))
+    yield from shape
+    address = server.get("address")
+    if isinstance(address, str) and not _is_ip(address) and not all(map(_LABEL.fullmatch, address.split("."))):
+        cure = "write an IP address or a DNS name"
+        yield Finding("server-address", subject, "servers.address", _show(address), "is no address", cure)
+
+
+def _check_clients(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+    if "clients" in faulty:
+        return
+    for client in link.get("clients") or []:
+        if not isinstance(client, str):
+            cure = "write the name of a cluster or of a group"
+            yield Finding("reference", subject, "clients", _show(client), "is not the name of a cluster", cure)
+
+
+def _check_duplicates(links: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[Finding]:
+    for name in ("name", "fqdn"):
+        counts = Counter(link[name] for _subject, link in links if isinstance(link.get(name), str))
+        for value, count in counts.items():
+            if count > 1:
+                subject = next(s for s, link in links if link.get(name) == value)
+                yield Finding(
+                    f"duplicate-{name}", subject, name, _show(value), f"stands in {count} links", "make each unique"
+                )
+
+
+CHECKS_OF_A_LINK: tuple[Callable[[str, Mapping[str, Any], set[str]], Iterator[Finding]], ...] = (
+    _check_name,
+    _check_fqdn,
+    _check_ports,
+    _check_backend,
+    _check_addresses,
+    _check_servers,
+    _check_clients,
+)
+CHECKS_OF_ALL_LINKS: tuple[Callable[[Sequence[tuple[str, Mapping[str, Any]]]], Iterator[Finding]], ...] = (
+    _check_duplicates,
+)
+
+
+# -- one cluster ---------------------------------------------------------------------------------------------------
+
+
+def check_settings(shared: Mapping[str, Any]) -> list[Finding]:
+    """Findings on the variables that all clusters share (the links aside)."""
+    findings = []
+    instance = shared.get("mesh_instance")
+    if instance is not None and not _is_label(instance, MAX_INSTANCE):
+        cure = "use lower-case letters, digits and hyphens"
+        message = f"is not a DNS label of at most {MAX_INSTANCE} characters"
+        findings.append(Finding("instance", "mesh_instance", "mesh_instance", _show(instance), message, cure))
+    timeout = shared.get("mesh_gate_timeout")
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int) or timeout < 1):
+        findings.append(_wrong_type("mesh_gate_timeout", "mesh_gate_timeout", timeout, "int", "60"))
+    prefix = shared.get("mesh_client_credential_prefix")
+    if prefix is not None and not _is_label(prefix, 63):
+        cure = "write a DNS label, e.g. client-credential"
+        subject = "mesh_client_credential_prefix"
+        findings.append(Finding("prefix", subject, subject, _show(prefix), "is not a DNS label", cure))
+    only = shared.get("mesh_only_links") or []
+    links = shared.get("mesh_links")
+    known = {link.get("name") for link in links if isinstance(link, Mapping)} if isinstance(links, list) else set()
+    for name in only if isinstance(only, list) else [only]:
+        if name not in known:
+            cure = f"write names of links: {', '.join(sorted(map(str, known)))}"
+            findings.append(
+                Finding("unknown-link", "mesh_only_links", "mesh_only_links", _show(name), "is no link", cure)
+            )
+    return findings
+
+
+def _is_label(value: Any, longest: int) -> bool:
+    return isinstance(value, str) and len(value) <= longest and bool(_LABEL.fullmatch(value))
+
+
+def check_cluster(variables: Mapping[str, Any], links: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    """Findings on one cluster's own variables, and on what its sound links mean for it."""
+    subject = str(variables.get("mesh_cluster_name"))
+    findings = list(_check_cluster_variables(subject, variables))
+    if not findings:
+        findings += _check_client_ports(subject, topology.cluster_of(variables), links)
+    return findings
+
+
+def _check_cluster_variables(subject: str, variables: Mapping[str, Any]) -> Iterator[Finding]:
+    if not _is_label(variables.get("mesh_cluster_name"), 63):
+        yield Finding(
+            "cluster-name",
+            subject,
+            "mesh_cluster_name",
+            _show(variables.get("mesh_cluster_name")),
+            "is not a DNS label",
+            "set mesh_cluster_name to lower-case letters, digits and hyphens",
+        )
+    for item in schema.CLUSTER:
+        value = variables.get(item.name)
+        if value is not None:
+            yield from _check_value(subject, item.name, value, item)
+            if item.name.endswith("_gateway") and isinstance(value, Mapping):
+                yield from _check_shape(subject, f"{item.name}.", value, schema.GATEWAY)
+    port = variables.get("mesh_egress_port")
+    if isinstance(port, int) and not 1 <= port <= 65535:
+        yield _not_a_port(subject, "mesh_egress_port", port)
+
+
+def _check_client_ports(
+    subject: str, cluster: topology.Cluster, links: Sequence[Mapping[str, Any]]
+) -> Iterator[Finding]:
+    """What the links of one client cluster do to each other (istio#6695: a TCP port without address is a catch-all)."""
+    dialled = topology.client_links(topology.present(links), cluster)
+    if len(dialled) > MAX_LINKS_A_CLIENT:
+        yield Finding(
+            "too-many-links",
+            subject,
+            "mesh_links",
+            str(len(dialled)),
+            f"are more than {MAX_LINKS_A_CLIENT} links of one client cluster: each is a SAN of its certificate, "
+            "which is sent in every handshake",
+            "split them between two instances (mesh_instance)",
+        )
+    by_port: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    for link in dialled:
+        by_port[link["port"]].append(link)
+    for port, sharing in by_port.items():
+        if len(sharing) > 1:
+            yield from _check_shared_port(port, sharing, cluster)
+
+
+def _check_shared_port(
+    port: int, sharing: Sequence[Mapping[str, Any]], cluster: topology.Cluster
+) -> Iterator[Finding]:
+    others = ", ".join(link["name"] for link in sharing)
+    taken: dict[str, str] = {}
+    for link in sharing:
+        if not link["addresses"]:
+            yield Finding(
+                "shared-port",
+                link["name"],
+                "port",
+                str(port),
+                f"is dialled in {cluster.name} by several links ({others}), and without an address of its own a TCP "
+                "link takes the whole port",
+                "give each of them addresses, e.g. addresses: [240.0.0.10]",
+            )
+        for address in link["addresses"]:
+            if taken.setdefault(address, link["name"]) != link["name"]:
+                message = f"is also an address of {taken[address]} on the same port"
+                yield Finding("shared-address", link["name"], "addresses", address, message, "use one address a link")
+
+
+def check_prune(links: Any, *, allowed: bool) -> list[Finding]:
+    """An empty list of links takes everything away: only when that is said in so many words."""
+    if allowed or links != []:
+        return []
+    return [
+        Finding(
+            "prunes-everything",
+            "mesh_links",
+            "mesh_links",
+            "[]",
+            "would take every link away",
+            "define links, or run with -e mesh_prune_all=true",
+        )
+    ]
+
+
+# -- the inventory -------------------------------------------------------------------------------------------------
+
+
+def check_world(world: World, *, prune_all: bool) -> list[Finding]:
+    """Findings on the whole inventory, as the controller sees it: links, clusters and how they refer to each other."""
+    links = world.shared.get("mesh_links")
+    findings = check_links(links) + check_settings(world.shared) + check_prune(links, allowed=prune_all)
+    sound: list[Mapping[str, Any]] = links if not findings and isinstance(links, list) else []
+    for variables in world.variables.values():
+        findings += check_cluster(variables, sound)
+    for check in CHECKS_OF_A_WORLD:
+        findings += check(world)
+    if not findings and not prune_all:
+        findings += _check_something_left(world)
+    return list(dict.fromkeys(findings))
+
+
+def _check_something_left(world: World) -> Iterator[Finding]:
+    """Links that no cluster has any more: a wrong group or a state takes everything away as surely as an empty list."""
+    declared = [{"mesh_cluster_name": name, "groups": groups} for name, groups in world.mesh_clusters.items()]
+    seen = {variables.get("mesh_cluster_name") for variables in world.variables.values()}
+    unseen = [variables for variables in declared if variables["mesh_cluster_name"] not in seen]
+    clusters = [topology.cluster_of(variables) for variables in [*world.variables.values(), *unseen]]
+    links = topology.present(world.shared["mesh_links"])
+    if any(topology.server_links(links, cluster) or topology.client_links(links, cluster) for cluster in clusters):
+        return
+    yield Finding(
+        "prunes-everything",
+        "mesh_links",
+        "mesh_links",
+        f"{len(links)} links",
+        "no cluster serves or dials any of them, so everything would be taken away",
+        "look at the groups mesh_servers and mesh_clients, or run with -e mesh_prune_all=true",
+    )
+
+
+def _check_references(world: World) -> Iterator[Finding]:
+    links = world.shared.get("mesh_links")
+    clusters = {variables.get("mesh_cluster_name") for variables in world.variables.values()} | set(world.mesh_clusters)
+    declared = {group for groups in world.mesh_clusters.values() for group in groups}
+    known = {str(name) for name in clusters} | world.groups | declared
+    for index, link in enumerate(links if isinstance(links, list) else []):
+        if not isinstance(link, Mapping):
+            continue
+        for side in ("servers", "clients"):
+            references = link.get(side)
+            for reference in references if isinstance(references, list) else []:
+                name = reference.get("name") if isinstance(reference, Mapping) else reference
+                if isinstance(name, str) and name not in known:
+                    close = difflib.get_close_matches(name, known, n=1)
+                    cure = f"write {close[0]}" if close else f"write one of {', '.join(sorted(map(str, clusters)))}"
+                    message = "is neither a cluster nor a group of the inventory"
+                    yield Finding("unknown-cluster", _subject(link, index), side, _show(name), message, cure)
+
+
+def _check_both_sides(world: World) -> Iterator[Finding]:
+    """A cluster that is named as server and as client of one link would dial itself through both gateways."""
+    links = world.shared.get("mesh_links")
+    for index, link in enumerate(links if isinstance(links, list) else []):
+        if not isinstance(link, Mapping) or not isinstance(link.get("clients"), list):
+            continue
+        servers = link.get("servers") if isinstance(link.get("servers"), list) else []
+        named = {s.get("name") if isinstance(s, Mapping) else s for s in servers or [] if isinstance(s, (str, Mapping))}
+        for client in link["clients"]:
+            if isinstance(client, str) and client in named:
+                message = "is both server and client of the link"
+                cure = "take it out of one of the two lists"
+                yield Finding("both-sides", _subject(link, index), "clients", _show(client), message, cure)
+
+
+def _check_cluster_names(world: World) -> Iterator[Finding]:
+    hosts: dict[Any, list[str]] = defaultdict(list)
+    for host, variables in world.variables.items():
+        hosts[variables.get("mesh_cluster_name")].append(host)
+    for name, sharing in hosts.items():
+        if len(sharing) > 1:
+            yield Finding(
+                "duplicate-cluster",
+                str(name),
+                "mesh_cluster_name",
+                _show(name),
+                f"is the name of several clusters: {', '.join(sorted(sharing))}",
+                "give each cluster a name of its own",
+            )
+
+
+def _check_one_value(world: World) -> Iterator[Finding]:
+    """A variable of group all that one cluster holds with another value: two clusters would then build two links."""
+    for host, variables in world.variables.items():
+        for name, shared in world.shared.items():
+            if name in variables and variables[name] != shared:
+                yield Finding(
+                    "two-values",
+                    host,
+                    name,
+                    _show(variables[name]),
+                    f"differs from the value that the other clusters have ({_show(shared)})",
+                    "set it once, in group_vars/all",
+                )
+
+
+def _check_declared_groups(world: World) -> Iterator[Finding]:
+    if not world.mesh_clusters:
+        return
+    sides = {topology.CLIENTS_GROUP, topology.SERVERS_GROUP}
+    for variables in world.variables.values():
+        name = variables.get("mesh_cluster_name")
+        cure = "make mesh_clusters and the inventory say the same"
+        if name not in world.mesh_clusters:
+            message = "the cluster is in the inventory but not in mesh_clusters"
+            yield Finding("two-values", str(name), "mesh_clusters", _show(sorted(world.mesh_clusters)), message, cure)
+            continue
+        actual, declared = sides & set(variables.get("groups", ())), sides & set(world.mesh_clusters[name])
+        if actual != declared:
+            message = f"the inventory has it in {_show(sorted(actual))}"
+            yield Finding("two-values", str(name), "mesh_clusters", _show(sorted(declared)), message, cure)
+
+
+CHECKS_OF_A_WORLD: tuple[Callable[[World], Iterator[Finding]], ...] = (
+    _check_references,
+    _check_both_sides,
+    _check_cluster_names,
+    _check_one_value,
+    _check_declared_groups,
+)

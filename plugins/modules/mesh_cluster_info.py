@@ -1,0 +1,218 @@
+#!/usr/bin/python
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mesh_cluster_info
+short_description: Read all that a run must know of one cluster
+version_added: 0.1.0
+author:
+  - Crossmesh maintainers (@crossmesh)
+description:
+  - Reads, in one call, the objects of this instance, what others have under their names, the Gateways of others, the gateways'
+    Services and pods, what each of these pods serves, and the public part of the CA store.
+  - Changes nothing. No private key is part of the result.
+extends_documentation_fragment:
+  - crossmesh.mtls.cluster
+options:
+  instance:
+    description: The instance whose objects are ours.
+    type: str
+    default: default
+  cluster:
+    description: The cluster's name, as its objects are labelled.
+    type: str
+    required: true
+  ingress_gateway:
+    description: The ingress gateway.
+    type: dict
+    required: true
+    suboptions: &gateway
+      namespace:
+        description: Namespace of the Service and the pods.
+        type: str
+        required: true
+      service:
+        description: Name of the Service.
+        type: str
+        required: true
+      selector:
+        description: Labels that select the pods.
+        type: dict
+        required: true
+  egress_gateway:
+    description: The egress gateway.
+    type: dict
+    required: true
+    suboptions: *gateway
+  links:
+    description: Names of the links that are wanted here. Objects under their names are read whoever made them.
+    type: list
+    elements: str
+    default: []
+  client_credential:
+    description: Name of the Secret with the cluster's client certificate.
+    type: str
+    default: client-credential
+  backends:
+    description: The Services that links lead to.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      service:
+        description: Name of the Service.
+        type: str
+        required: true
+      namespace:
+        description: Its namespace.
+        type: str
+        required: true
+  ca_dir:
+    description: The folder of the CA store on the controller. Its private key is not looked at.
+    type: path
+    required: true
+attributes:
+  check_mode:
+    description: Reads only.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+  idempotent:
+    description: Changes nothing.
+    support: full
+seealso:
+  - module: kubernetes.core.k8s_info
+"""
+
+EXAMPLES = r"""
+- name: Read the cluster
+  crossmesh.mtls.mesh_cluster_info:
+    kubeconfig: ~/.kube/config
+    context: cluster-b
+    cluster: cluster-b
+    ingress_gateway:
+      namespace: istio-system
+      service: istio-ingressgateway
+      selector: {istio: ingressgateway}
+    egress_gateway:
+      namespace: istio-system
+      service: istio-egressgateway
+      selector: {istio: egressgateway}
+    links: [mysql]
+    ca_dir: .crossmesh/ca
+  register: found
+"""
+
+RETURN = r"""
+reading:
+  description: What was read. Filter P(crossmesh.mtls.plan#filter) makes a plan of it.
+  returned: success
+  type: dict
+  contains:
+    objects:
+      description: Istio objects that are ours or stand under our names.
+      type: list
+      elements: dict
+      sample: []
+    gateways:
+      description: Gateways of others, as far as they can be in the way.
+      type: list
+      elements: dict
+      sample: []
+    secrets:
+      description: Secrets, told by certificate and trust; whether the key belongs to the certificate is a truth value.
+      type: list
+      elements: dict
+      sample: []
+    services:
+      description: The Service of each side's gateway, its ports and who owns each port.
+      type: dict
+      sample: {}
+    pods:
+      description: The pods of each side's gateway, and the serials of the certificates that each of them serves.
+      type: dict
+      sample: {}
+    id:
+      description: A random name of this reading, by which a play can tell it from an older one.
+      type: str
+      sample: 1f0c6d6f5a9be3d2
+    request:
+      description: What was looked for.
+      type: dict
+      sample: {}
+    authority:
+      description: The public part of the CA store.
+      type: dict
+      sample: {path: .crossmesh/ca, issuing: '', trusted: []}
+"""
+
+import uuid
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import arguments
+from ansible_collections.crossmesh.mtls.plugins.module_utils.api import Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils.credentials import authority_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils.reading import Request, read_cluster
+from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
+
+
+REQUEST = ("instance", "cluster", "ingress_gateway", "egress_gateway", "links", "client_credential", "backends")
+
+
+def work(module: AnsibleModule) -> dict[str, object]:
+    params = module.params
+    authority = authority_of(FileStore(params["ca_dir"]))
+    request = Request(
+        instance=params["instance"],
+        cluster=params["cluster"],
+        ingress=arguments.gateway(params["ingress_gateway"]),
+        egress=arguments.gateway(params["egress_gateway"]),
+        links=params["links"],
+        client_credential=params["client_credential"],
+        backends=[(item["service"], item["namespace"]) for item in params["backends"]],
+    )
+    reading = read_cluster(Api(params["kubeconfig"], params["context"]), request)
+    reading["id"] = uuid.uuid4().hex
+    reading["request"] = {key: params[key] for key in REQUEST}
+    reading["authority"] = {
+        "path": authority.path,
+        "issuing": authority.issuing.pem if authority.issuing else "",
+        "trusted": [view.pem for view in authority.trusted],
+    }
+    return {"changed": False, "reading": reading}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **arguments.CLUSTER,
+            "instance": {"type": "str", "default": "default"},
+            "cluster": {"type": "str", "required": True},
+            "ingress_gateway": arguments.GATEWAY,
+            "egress_gateway": arguments.GATEWAY,
+            "links": {"type": "list", "elements": "str", "default": []},
+            "client_credential": {"type": "str", "default": "client-credential"},
+            "backends": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "service": {"type": "str", "required": True},
+                    "namespace": {"type": "str", "required": True},
+                },
+            },
+            "ca_dir": {"type": "path", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    arguments.run(module, work)
+
+
+if __name__ == "__main__":
+    main()

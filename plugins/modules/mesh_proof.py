@@ -1,0 +1,165 @@
+#!/usr/bin/python
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mesh_proof
+short_description: Wait until every ready pod of a gateway serves what was issued
+version_added: 0.1.0
+author:
+  - Crossmesh maintainers (@crossmesh)
+description:
+  - Asks each ready pod of a gateway, through exec of C(pilot-agent request GET), which certificates it has loaded.
+  - Where exec is forbidden, handshakes with an ingress gateway tell, if the controller can reach it. Where neither is open,
+    a warning says that nothing was proven.
+extends_documentation_fragment:
+  - crossmesh.mtls.cluster
+options:
+  gateway:
+    description: The gateway.
+    type: dict
+    required: true
+    suboptions:
+      namespace:
+        description: Namespace of the Service and the pods.
+        type: str
+        required: true
+      service:
+        description: Name of the Service.
+        type: str
+        required: true
+      selector:
+        description: Labels that select the pods.
+        type: dict
+        required: true
+  serials:
+    description: Serials of the certificates that each pod has to serve.
+    type: list
+    elements: str
+    required: true
+  trusted:
+    description: SHA-256 fingerprints of roots that each pod has to trust for each of O(secrets).
+    type: list
+    elements: str
+    default: []
+  secrets:
+    description: Names of the Secrets whose trust is looked at.
+    type: list
+    elements: str
+    default: []
+  endpoints:
+    description: Where handshakes can be tried if exec is forbidden.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      address:
+        description: IP address or host name.
+        type: str
+        required: true
+      port:
+        description: TCP port.
+        type: int
+        required: true
+      fqdn:
+        description: The SNI.
+        type: str
+        required: true
+  timeout:
+    description: Seconds to wait at most.
+    type: int
+    default: 60
+attributes:
+  check_mode:
+    description: Looks only.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+  idempotent:
+    description: Changes nothing.
+    support: full
+seealso:
+  - module: crossmesh.mtls.mesh_credentials
+"""
+
+EXAMPLES = r"""
+- name: Wait until the ingress gateway serves the new certificates
+  crossmesh.mtls.mesh_proof:
+    kubeconfig: ~/.kube/config
+    context: cluster-b
+    gateway:
+      namespace: istio-system
+      service: istio-ingressgateway
+      selector: {istio: ingressgateway}
+    serials: "{{ issued.serials }}"
+"""
+
+RETURN = r"""
+method:
+  description: How it was seen, V(exec), V(handshake) or V(none).
+  returned: success
+  type: str
+  sample: exec
+pods:
+  description: The pods that were asked and serve what was issued.
+  returned: success
+  type: list
+  elements: str
+  sample: [istio-ingressgateway-0]
+warnings_seen:
+  description: What could not be proven, and why.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import arguments
+from ansible_collections.crossmesh.mtls.plugins.module_utils.api import Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils.proof import Endpoint, Expected, prove
+
+
+def work(module: AnsibleModule) -> dict[str, object]:
+    params = module.params
+    expected = Expected(
+        serials=frozenset(params["serials"]),
+        trusted=frozenset(params["trusted"]),
+        secrets=tuple(params["secrets"]),
+        endpoints=tuple(Endpoint(item["address"], item["port"], item["fqdn"]) for item in params["endpoints"]),
+    )
+    api = Api(params["kubeconfig"], params["context"])
+    proof = prove(api, arguments.gateway(params["gateway"]), expected, params["timeout"])
+    for warning in proof.warnings:
+        module.warn(warning)
+    return {"changed": False, "method": proof.method, "pods": proof.pods, "warnings_seen": proof.warnings}
+
+
+def main() -> None:
+    endpoint = {
+        "address": {"type": "str", "required": True},
+        "port": {"type": "int", "required": True},
+        "fqdn": {"type": "str", "required": True},
+    }
+    module = AnsibleModule(
+        argument_spec={
+            **arguments.CLUSTER,
+            "gateway": arguments.GATEWAY,
+            "serials": {"type": "list", "elements": "str", "required": True},
+            "trusted": {"type": "list", "elements": "str", "default": []},
+            "secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
+            "endpoints": {"type": "list", "elements": "dict", "default": [], "options": endpoint},
+            "timeout": {"type": "int", "default": 60},
+        },
+        supports_check_mode=True,
+    )
+    arguments.run(module, work)
+
+
+if __name__ == "__main__":
+    main()
