@@ -17,19 +17,19 @@ from urllib.parse import quote, urlencode
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
 
 try:
-    from kubernetes.client import ApiClient, Configuration, CoreV1Api
-    from kubernetes.client.exceptions import ApiException
+    from kubernetes.client import Configuration
     from kubernetes.client.rest import RESTClientObject
     from kubernetes.config import ConfigException, load_kube_config
-    from kubernetes.stream import stream
+    from kubernetes.stream.ws_client import ERROR_CHANNEL, STDOUT_CHANNEL, WSClient, get_websocket_url
     from urllib3 import Timeout
     from urllib3.exceptions import HTTPError
+    from websocket import WebSocketBadStatusException, WebSocketException, setdefaulttimeout
 
     KUBERNETES_IMPORT_ERROR: ImportError | None = None
 except ImportError as error:
     KUBERNETES_IMPORT_ERROR = error
 
-__all__ = ["KUBERNETES_IMPORT_ERROR", "METADATA_ONLY", "Api", "ApiError", "Refused", "object_path"]
+__all__ = ["KUBERNETES_IMPORT_ERROR", "METADATA_ONLY", "Api", "ApiError", "RefusedError", "object_path"]
 
 # Seconds. The first bounds what an unreachable cluster costs, the second a slow list.
 CONNECT_TIMEOUT = 10
@@ -51,7 +51,7 @@ class ApiError(CrossmeshError):
         self.status = status
 
 
-class Refused(CrossmeshError):
+class RefusedError(CrossmeshError):
     """A command could not be run in a pod.
 
     :param forbidden: the API server does not permit it, so asking again is no use.
@@ -103,9 +103,7 @@ class Api:
     def delete(self, path: str) -> Any:
         return self._request("DELETE", path, {}, None, {})
 
-    def _request(
-        self, method: str, path: str, query: Mapping[str, str], body: Any, headers: Mapping[str, str]
-    ) -> Any:
+    def _request(self, method: str, path: str, query: Mapping[str, str], body: Any, headers: Mapping[str, str]) -> Any:
         url = self._configuration.host + path + (f"?{urlencode(query)}" if query else "")
         try:
             answer = self._pool.request(
@@ -128,9 +126,10 @@ class Api:
         return json.loads(answer.data)
 
     def _authentication(self) -> dict[str, str]:
+        settings: Any = self._configuration.auth_settings()
         return {
             setting["key"]: setting["value"]
-            for setting in self._configuration.auth_settings().values()
+            for setting in settings.values()
             if setting["in"] == "header" and setting["value"]
         }
 
@@ -140,42 +139,35 @@ class Api:
         """GET of Envoy's admin interface by C(pilot-agent request), the one program that every proxy image has.
 
         :param timeout: seconds.
-        :raises Refused: when the command cannot be run there, or fails.
+        :raises RefusedError: when the command cannot be run there, or fails.
         """
         command = ["pilot-agent", "request", "GET", path]
+        query = [("container", "istio-proxy"), ("stdout", "true"), ("stderr", "true")]
+        query += [("command", word) for word in command]
+        url = self._configuration.host + object_path("", "v1", "pods", namespace, pod) + f"/exec?{urlencode(query)}"
+        setdefaulttimeout(timeout)
         try:
-            session = stream(
-                CoreV1Api(ApiClient(self._configuration)).connect_get_namespaced_pod_exec,
-                pod,
-                namespace,
-                container="istio-proxy",
-                command=command,
-                stdout=True,
-                stderr=True,
-                stdin=False,
-                tty=False,
-                _preload_content=False,
-                _request_timeout=timeout,
-            )
+            # No models of the package are needed for this, and importing them takes longer than the whole reading.
+            session = WSClient(self._configuration, get_websocket_url(url), self._authentication(), capture_all=False)
             session.run_forever(timeout=timeout)
-            output: str = session.read_stdout(timeout=0)
-            finished, code = not session.is_open(), session.returncode
+            output: str = session.read_channel(STDOUT_CHANNEL)
+            finished, outcome = not session.is_open(), session.read_channel(ERROR_CHANNEL)
             session.close()
-        except ApiException as error:
-            # The websocket client reports a refused handshake with status 0 and the answer's status in its reason.
-            forbidden = error.status == 403 or "403" in str(error.reason)
-            why = "exec is forbidden (403)" if forbidden else _one_line(error.reason)
+        except WebSocketBadStatusException as error:
+            forbidden = error.status_code == 403
+            why = "exec is forbidden (403)" if forbidden else f"exec was refused ({error.status_code})"
             raise _refused(namespace, pod, why, forbidden=forbidden) from error
-        except (OSError, ValueError) as error:
+        except (WebSocketException, OSError, ValueError) as error:
             raise _refused(namespace, pod, _one_line(error)) from error
-        if not finished or code:
-            why = f"no answer within {timeout:.0f} s" if not finished else f"{' '.join(command)} ended with {code}"
-            raise _refused(namespace, pod, why)
+        if not finished:
+            raise _refused(namespace, pod, f"no answer within {timeout:.0f} s")
+        if '"Success"' not in outcome:
+            raise _refused(namespace, pod, f"{' '.join(command)} failed there")
         return output
 
 
-def _refused(namespace: str, pod: str, why: str, *, forbidden: bool = False) -> Refused:
-    return Refused(
+def _refused(namespace: str, pod: str, why: str, *, forbidden: bool = False) -> RefusedError:
+    return RefusedError(
         what="cannot ask the proxy",
         where=f"pod {namespace}/{pod}",
         why=why,

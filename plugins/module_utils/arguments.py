@@ -40,7 +40,8 @@ def gateway(value: dict[str, Any]) -> Gateway:
 def run(module: AnsibleModule, work: Callable[[AnsibleModule], dict[str, Any]]) -> None:
     """Do a module's work and end it; the only place where an error becomes a failure."""
     interpreter = (
-        f"this is {sys.executable}; set ansible_python_interpreter: '{{{{ ansible_playbook_python }}}}' for the clusters"
+        f"this is {sys.executable}; for the clusters, "
+        "set ansible_python_interpreter: '{{ ansible_playbook_python }}'"
     )
     if KUBERNETES_IMPORT_ERROR is not None:
         module.fail_json(msg=missing_required_lib("kubernetes >= 29.0.0", reason=f"({interpreter})"))

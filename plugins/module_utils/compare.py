@@ -117,8 +117,8 @@ def _refusal(live: Mapping[str, Any], owner: names.Owner, adopt: bool) -> str:
     if adopt:
         return ""
     return (
-        f"it exists and was made by {_makers(live)}. Cure: look at it, then run with -e mesh_adopt=true to take it over, "
-        "or rename the link"
+        f"it exists and was made by {_makers(live)}. Cure: look at it, then run with -e mesh_adopt=true to take it "
+        "over, or rename the link"
     )
 
 
@@ -163,7 +163,6 @@ def _surplus(live: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, An
     return patch
 
 
-
 def _key(item: Mapping[str, Any]) -> tuple[str, str, str]:
     return item["kind"], item["metadata"]["namespace"], item["metadata"]["name"]
 
@@ -200,9 +199,11 @@ def compare_ports(wanted: Sequence[int], service: Mapping[str, Any], owner: name
         error = _port_fault(number, live, owners.get(key, ()), owner)
         if error:
             result.errors.append(f"Service {service['namespace']}/{service['name']}: {error}")
-        elif key not in live or all(manager.startswith("crossmesh-") for manager in owners.get(key) or ("",)):
-            mine.append(number)
-        elif owner.manager in owners[key]:
+        elif (
+            key not in live
+            or all(manager.startswith("crossmesh-") for manager in owners.get(key) or ("",))
+            or owner.manager in owners[key]
+        ):
             mine.append(number)
     _explain_ports(mine, held, service, result)
     if {f"{number}/TCP" for number in mine} != held and not result.errors:
@@ -210,9 +211,7 @@ def compare_ports(wanted: Sequence[int], service: Mapping[str, Any], owner: name
     return result
 
 
-def _port_fault(
-    number: int, live: Mapping[str, Mapping[str, Any]], managers: Sequence[str], owner: names.Owner
-) -> str:
+def _port_fault(number: int, live: Mapping[str, Mapping[str, Any]], managers: Sequence[str], owner: names.Owner) -> str:
     others = [key for key in live if key.startswith(f"{number}/") and key != f"{number}/TCP"]
     if others and f"{number}/TCP" not in live:
         return f"port {number} is not TCP ({', '.join(others)}). Cure: choose another port"

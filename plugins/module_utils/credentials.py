@@ -244,9 +244,7 @@ def _write_trust(api: Api, path: str, work: Work, item: Credential, trust: Mappi
     if item.secret is None or work.policy.stage == "trust":
         return
     surplus = sorted(set(item.secret["keys"]) - SECRET_KEYS)
-    labels = {
-        key: value for key, value in item.wanted["labels"].items() if item.secret["labels"].get(key) != value
-    }
+    labels = {key: value for key, value in item.wanted["labels"].items() if item.secret["labels"].get(key) != value}
     if surplus or labels:
         body = _secret(work, item, dict.fromkeys(surplus), labels)
         api.merge(path, body, work.owner.identity_manager)

@@ -14,7 +14,7 @@ import base64
 import json
 from typing import Any
 
-__all__ = ["CERTS", "SECRETS", "served_serials", "serial", "trusted_roots"]
+__all__ = ["CERTS", "SECRETS", "serial", "served_serials", "trusted_roots"]
 
 CERTS = "certs"
 SECRETS = "config_dump?resource=dynamic_active_secrets"

@@ -108,7 +108,10 @@ def make_plan(
             *(f"{item['action']} Secret {side['namespace']}/{item['name']}: {item['message']}" for item in due),
             *objects.lines,
             *ports.lines,
-            *(f"delete Secret {item['metadata']['namespace']}/{item['metadata']['name']}: no link needs it" for item in surplus),
+            *(
+                f"delete Secret {item['metadata']['namespace']}/{item['metadata']['name']}: no link needs it"
+                for item in surplus
+            ),
         ],
         "changed": changed,
         "credentials": [item for item in side["secrets"] if _in_scope(item["link"], policy)] if due else [],
@@ -142,9 +145,10 @@ def _missing(reading: Mapping[str, Any], side: Mapping[str, Any], manifests: Seq
     if kinds:
         errors.append(f"the cluster does not know {', '.join(kinds)}. Cure: install Istio 1.24 or later, with its CRDs")
     if side["ports"] and reading["services"][side["owner"]["side"]] is None:
+        variable = "mesh_ingress_gateway" if side["owner"]["side"] == "server" else "mesh_egress_gateway"
         errors.append(
             f"there is no gateway: Service {side['namespace']}/{side['service']} does not exist. Cure: install the "
-            f"gateway, or set mesh_{'ingress' if side['owner']['side'] == 'server' else 'egress'}_gateway to the one that is there"
+            f"gateway, or set {variable} to the one that is there"
         )
     return errors
 
@@ -176,8 +180,8 @@ def _strangers(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names
                 )
             elif not policy.adopt:
                 errors.append(
-                    f"{title}: it exists and was made by {', '.join(secret['managers']) or 'an unknown manager'}. Cure: "
-                    "look at it, then run with -e mesh_adopt=true to take it over, or rename the link"
+                    f"{title}: it exists and was made by {', '.join(secret['managers']) or 'an unknown manager'}. "
+                    "Cure: look at it, then run with -e mesh_adopt=true to take it over, or rename the link"
                 )
     return errors
 
@@ -194,9 +198,7 @@ def unknown_roots(secrets: Sequence[Mapping[str, Any]], owner: names.Owner, auth
     }
 
 
-def _trust_errors(
-    reading: Mapping[str, Any], authority: Authority, owner: names.Owner, policy: Policy
-) -> list[str]:
+def _trust_errors(reading: Mapping[str, Any], authority: Authority, owner: names.Owner, policy: Policy) -> list[str]:
     errors = []
     # An adoption that was interrupted leaves Secrets that are ours and still hold the roots of before.
     unknown = {} if policy.adopt else unknown_roots(reading["secrets"], owner, authority)

@@ -85,11 +85,12 @@ def prove(
         if not behind:
             return _conclude(gateway, pods, asked, expected)
         if clock() >= deadline:
+            seen = "; ".join(f"pod {name}: {reason}" for name, reason in sorted(behind.items()))
             raise CrossmeshError(
                 what="a gateway does not serve what was issued",
                 where=f"gateway {gateway.namespace}/{gateway.service}",
-                why="; ".join(f"pod {name}: {reason}" for name, reason in sorted(behind.items())) + f" after {timeout:.0f} s",
-                cure="look at that pod's istio-proxy log and at istiod, then run again; mesh_gate_timeout sets the wait",
+                why=f"{seen}; after {timeout:.0f} s",
+                cure="look at that pod's istio-proxy log and at istiod, then run again; mesh_gate_timeout is the wait",
             )
         pause(INTERVAL)
 
@@ -122,9 +123,7 @@ def _list(values: Collection[str]) -> str:
     return ", ".join(sorted(values)) or "nothing"
 
 
-def _conclude(
-    gateway: Gateway, pods: Sequence[Json], asked: Sequence[Json], expected: Expected
-) -> Proof:
+def _conclude(gateway: Gateway, pods: Sequence[Json], asked: Sequence[Json], expected: Expected) -> Proof:
     title = f"gateway {gateway.namespace}/{gateway.service}"
     if not pods:
         return Proof("none", warnings=[f"{title} has no ready pod: nothing was proven"])
@@ -134,7 +133,9 @@ def _conclude(
     if expected.endpoints and all(_answers(endpoint, expected.serials) for endpoint in expected.endpoints):
         warning = f"{title}: exec is forbidden in {names}; seen by handshakes instead, which reach one pod each"
         return Proof("handshake", [pod["name"] for pod in asked], [warning])
-    warning = f"{title}: not proven for {names}: exec is forbidden there, and no handshake from here shows the certificate"
+    warning = (
+        f"{title}: not proven for {names}: exec is forbidden there, and no handshake from here shows the certificate"
+    )
     return Proof("none", [pod["name"] for pod in asked], [warning])
 
 

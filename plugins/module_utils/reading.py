@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """All that a run must know of one cluster, read in one go.
 
-PRIVATE to the collection. A reading holds no private key: a Secret is told by its certificate, its trust and whether its
-key belongs to the certificate.
+PRIVATE to the collection. A reading holds no private key: a Secret is told by its certificate, its trust and
+whether its key belongs to the certificate.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.api import (
     METADATA_ONLY,
     Api,
     ApiError,
-    Refused,
+    RefusedError,
     object_path,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils.decisions import read_live
@@ -77,11 +77,13 @@ class Request:
 def read_cluster(api: Api, request: Request) -> Json:
     """Read one cluster.
 
-    :raises CrossmeshError: when the API server cannot be reached, or does not permit what is needed (all of it at once).
+    :raises CrossmeshError: when the API server cannot be reached, or forbids what is needed (told all at once).
     """
     reader = _Reader(api, request)
     with ThreadPoolExecutor(PARALLEL) as pool:
-        kinds = {kind.kind: pool.submit(reader.permitted, f"list {kind.plural}", reader.kind, kind) for kind in names.KINDS}
+        kinds = {
+            kind.kind: pool.submit(reader.permitted, f"list {kind.plural}", reader.kind, kind) for kind in names.KINDS
+        }
         secrets = pool.submit(reader.permitted, "get, list secrets", reader.secrets)
         services = {
             side: pool.submit(reader.permitted, "get services", reader.service, gateway)
@@ -337,9 +339,9 @@ def _pod(api: Api, item: Json, trust: bool) -> Json:
             pod["serials"] = envoy.served_serials(_ask(api, pod, envoy.CERTS))
             if trust:
                 pod["roots"] = envoy.trusted_roots(_ask(api, pod, envoy.SECRETS))
-        except (Refused, ValueError) as error:
-            pod["problem"] = error.why if isinstance(error, Refused) else "its answer could not be read"
-            pod["forbidden"] = isinstance(error, Refused) and error.forbidden
+        except (RefusedError, ValueError) as error:
+            pod["problem"] = error.why if isinstance(error, RefusedError) else "its answer could not be read"
+            pod["forbidden"] = isinstance(error, RefusedError) and error.forbidden
     return pod
 
 

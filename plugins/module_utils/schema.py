@@ -35,7 +35,7 @@ LINK: tuple[Field, ...] = (
     Field(
         "name",
         "str",
-        "A DNS label of at most 40 characters, unique. Names the link's objects. C(client) and C(*-client) are reserved.",
+        "A DNS label of at most 40 characters, unique; names the link's objects. C(client), C(*-client): reserved.",
         required=True,
         example="mysql",
     ),
@@ -128,7 +128,8 @@ SERVER: tuple[Field, ...] = (
     Field(
         "address",
         "str",
-        "IP address or host name at which the clients' egress gateways reach this cluster's ingress. Default: the link's C(fqdn).",
+        "Where the clients' egress gateways reach this cluster's ingress: an IP address or host name. "
+        "Default: the link's C(fqdn).",
         example="203.0.113.7",
     ),
     Field("locality", "str", "C(REGION/ZONE/SUBZONE) of this endpoint.", example="europe-west1/b"),
@@ -181,7 +182,12 @@ CLUSTER: tuple[Field, ...] = (
 
 SHARED: tuple[Field, ...] = (
     Field("mesh_links", "list", "The links.", required=True),
-    Field("mesh_instance", "str", "Keeps several sets of links on one cluster apart. A DNS label of at most 30 characters.", default="default"),
+    Field(
+        "mesh_instance",
+        "str",
+        "Keeps several sets of links on one cluster apart. A DNS label of at most 30 characters.",
+        default="default",
+    ),
     Field("mesh_clusters", "dict", "C({cluster: [groups]}). Needed only where a run sees a part of the inventory."),
     Field("mesh_gate_timeout", "int", "Seconds; bounds every gate and proof.", default=60),
     Field("mesh_only_links", "list", "Limits the work to these links, never the view.", default=[]),

@@ -189,9 +189,7 @@ def _client_side(links: Sequence[Mapping[str, Any]], cluster: Cluster, settings:
     }
 
 
-def _client_link(
-    link: Mapping[str, Any], owner: names.Owner, cluster: Cluster, settings: Settings
-) -> dict[str, Any]:
+def _client_link(link: Mapping[str, Any], owner: names.Owner, cluster: Cluster, settings: Settings) -> dict[str, Any]:
     gateway = cluster.egress_gateway
     objects = names.client_objects(link["name"])
     return {

@@ -41,7 +41,25 @@ _NAMES = {"str": "a string", "int": "a whole number", "bool": "true or false", "
 _TYPES: dict[str, type] = {"str": str, "int": int, "bool": bool, "list": list, "dict": dict}
 # Second-level registries under country codes (co.uk, com.br, ...) and registries that hand names to anybody.
 _REGISTRY_LABELS = frozenset(
-    {"ac", "co", "com", "edu", "gob", "gouv", "gov", "govt", "ltd", "mil", "ne", "net", "nom", "or", "org", "plc", "sch"}
+    {
+        "ac",
+        "co",
+        "com",
+        "edu",
+        "gob",
+        "gouv",
+        "gov",
+        "govt",
+        "ltd",
+        "mil",
+        "ne",
+        "net",
+        "nom",
+        "or",
+        "org",
+        "plc",
+        "sch",
+    }
 )
 _OPEN_REGISTRIES = frozenset(
     {
@@ -174,7 +192,7 @@ def _check_value(subject: str, path: str, value: Any, item: schema.Field) -> Ite
     if not isinstance(value, expected) or (isinstance(value, bool) and item.type != "bool"):
         yield _wrong_type(subject, path, value, item.type, item.example)
     elif item.choices and value not in item.choices:
-        close = difflib.get_close_matches(value, item.choices, n=1)
+        close = difflib.get_close_matches(str(value), item.choices, n=1)
         cure = f"write {close[0]}" if close else f"write one of {', '.join(item.choices)}"
         if item.name == "protocol" and value in ("http", "http2", "grpc"):
             cure = "this version carries tcp only; a tcp link carries the same bytes without routing by them"
@@ -479,9 +497,7 @@ def _check_client_ports(
             yield from _check_shared_port(port, sharing, cluster)
 
 
-def _check_shared_port(
-    port: int, sharing: Sequence[Mapping[str, Any]], cluster: topology.Cluster
-) -> Iterator[Finding]:
+def _check_shared_port(port: int, sharing: Sequence[Mapping[str, Any]], cluster: topology.Cluster) -> Iterator[Finding]:
     others = ", ".join(link["name"] for link in sharing)
     taken: dict[str, str] = {}
     for link in sharing:
@@ -623,16 +639,16 @@ def _check_declared_groups(world: World) -> Iterator[Finding]:
         return
     sides = {topology.CLIENTS_GROUP, topology.SERVERS_GROUP}
     for variables in world.variables.values():
-        name = variables.get("mesh_cluster_name")
+        name = str(variables.get("mesh_cluster_name"))
         cure = "make mesh_clusters and the inventory say the same"
         if name not in world.mesh_clusters:
             message = "the cluster is in the inventory but not in mesh_clusters"
-            yield Finding("two-values", str(name), "mesh_clusters", _show(sorted(world.mesh_clusters)), message, cure)
+            yield Finding("two-values", name, "mesh_clusters", _show(sorted(world.mesh_clusters)), message, cure)
             continue
         actual, declared = sides & set(variables.get("groups", ())), sides & set(world.mesh_clusters[name])
         if actual != declared:
             message = f"the inventory has it in {_show(sorted(actual))}"
-            yield Finding("two-values", str(name), "mesh_clusters", _show(sorted(declared)), message, cure)
+            yield Finding("two-values", name, "mesh_clusters", _show(sorted(declared)), message, cure)
 
 
 CHECKS_OF_A_WORLD: tuple[Callable[[World], Iterator[Finding]], ...] = (

@@ -12,8 +12,8 @@ version_added: 0.1.0
 author:
   - Crossmesh maintainers (@crossmesh)
 description:
-  - Reads, in one call, the objects of this instance, what others have under their names, the Gateways of others, the gateways'
-    Services and pods, what each of these pods serves, and the public part of the CA store.
+  - Reads, in one call, the objects of this instance, what others have under their names, the Gateways of others, the
+    gateways' Services and pods, what each of these pods serves, and the public part of the CA store.
   - Changes nothing. No private key is part of the result.
 extends_documentation_fragment:
   - crossmesh.mtls.cluster
@@ -160,7 +160,6 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils.credentials import authority_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils.reading import Request, read_cluster
 from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
-
 
 REQUEST = ("instance", "cluster", "ingress_gateway", "egress_gateway", "links", "client_credential", "backends")
 

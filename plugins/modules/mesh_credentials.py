@@ -12,8 +12,10 @@ version_added: 0.1.0
 author:
   - Crossmesh maintainers (@crossmesh)
 description:
-  - Looks at the Secrets of one side of one cluster, decides for each whether its certificate is kept or issued anew, and says why.
-  - A private key is made in memory and leaves the process only into its Secret. It is never an argument, a result or part of a diff.
+  - Looks at the Secrets of one side of one cluster, decides for each whether its certificate is kept or issued anew,
+    and says why.
+  - A private key is made in memory and leaves the process only into its Secret. It is never an argument, a result or
+    part of a diff.
   - A new certificate always has a new key. It is recorded in the CA store before it is used.
   - Certificate and trust of a Secret have a field manager each, so that either is written without the other.
 extends_documentation_fragment:
@@ -162,7 +164,9 @@ credentials:
       type: str
       sample: there is no certificate yet
     certificate:
-      description: Subject, SANs, serial, validity and fingerprint of what the Secret then holds. Null where check mode would issue.
+      description:
+        - Subject, SANs, serial, validity and fingerprint of what the Secret then holds.
+        - Null where check mode would issue.
       type: dict
       sample: {serial: 1f0c6d6f5a9be3d2}
     trusted:

@@ -13,8 +13,8 @@ author:
   - Crossmesh maintainers (@crossmesh)
 description:
   - Asks each ready pod of a gateway, through exec of C(pilot-agent request GET), which certificates it has loaded.
-  - Where exec is forbidden, handshakes with an ingress gateway tell, if the controller can reach it. Where neither is open,
-    a warning says that nothing was proven.
+  - Where exec is forbidden, handshakes with an ingress gateway tell, if the controller can reach it. Where neither is
+    open, a warning says that nothing was proven.
 extends_documentation_fragment:
   - crossmesh.mtls.cluster
 options:
