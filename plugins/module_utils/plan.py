@@ -23,7 +23,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.decisions import (
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils.envoy import serial
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import CertificateView, parse_certificates
+from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import CertificateView, parse_certificates, timestamp
 
 __all__ = [
     "Authority",
@@ -95,7 +95,7 @@ def make_plan(
         *objects.errors,
         *ports.errors,
         *_strangers(reading, side, owner, policy),
-        *_trust_errors(reading, authority, owner, policy),
+        *(_trust_errors(reading, authority, owner, policy) if side["secrets"] else []),
     ]
     credentials = [] if errors else _credentials(reading, side, authority, policy, now, owner)
     due = [item for item in credentials if item["action"] != "keep"]
@@ -104,6 +104,7 @@ def make_plan(
     return {
         "errors": errors,
         "warnings": _warnings(reading, side, owner),
+        "report": _report(reading, side, owner),
         "lines": [
             *(f"{item['action']} Secret {side['namespace']}/{item['name']}: {item['message']}" for item in due),
             *objects.lines,
@@ -362,6 +363,25 @@ def _expected(reading: Mapping[str, Any], side: Mapping[str, Any]) -> list[str]:
             if live and live.leaf:
                 serials.append(serial(live.leaf.serial))
     return sorted(serials)
+
+
+def _report(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> list[str]:
+    """One line a Secret: what it holds, and how many of the ready pods serve it."""
+    ready = [pod for pod in reading["pods"][owner.side] if pod["ready"]]
+    wanted = {item["name"] for item in side["secrets"]}
+    lines = []
+    for secret in reading["secrets"]:
+        live = live_credential(secret)
+        if secret["namespace"] != side["namespace"] or secret["name"] not in wanted or not live or not live.leaf:
+            continue
+        number = serial(live.leaf.serial)
+        serving = [pod for pod in ready if number in (pod["serials"] or ())]
+        lines.append(
+            f"Secret {secret['namespace']}/{secret['name']}: {', '.join(live.leaf.sans)}; serial {number}; until "
+            f"{timestamp(live.leaf.not_after)}; served by {len(serving)} of {len(ready)} ready pods"
+        )
+        lines += [f"pod {pod['name']} could not be asked: {pod['problem']}" for pod in ready if pod["problem"]]
+    return lines
 
 
 def _endpoints(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> list[Json]:
