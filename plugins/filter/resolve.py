@@ -17,17 +17,12 @@ def resolve(links: Any, variables: Mapping[str, Any], prune_all: bool = False) -
         *validation.check_links(links),
         *validation.check_settings(shared),
         *validation.check_prune(links, allowed=prune_all),
+        *validation.check_cluster(variables, validation.sound_links(links)),
     ]
-    if not findings:
-        findings = validation.check_cluster(variables, links)
     if findings:
         return {"errors": validation.describe(findings)}
-    settings = topology.Settings(
-        instance=variables["mesh_instance"],
-        trust_domain=variables["custom_ca_trust_domain"],
-        client_credential=variables["mesh_client_credential_prefix"],
-    )
-    return {"errors": [], **topology.resolve(links, topology.cluster_of(variables), settings)}
+    cluster, settings = topology.cluster_of(variables), topology.settings_of(variables)
+    return {"errors": [], **topology.resolve(links, cluster, settings)}
 
 
 class FilterModule:

@@ -20,11 +20,9 @@ def topology_errors(
     prune_all: bool = False,
 ) -> list[str]:
     hosts = dict.fromkeys([*groups.get(topology.SERVERS_GROUP, ()), *groups.get(topology.CLIENTS_GROUP, ())])
-    declared = shared.get("mesh_clusters")
     world = validation.World(
         variables={host: _variables(host, hostvars[host]) for host in hosts},
         groups=frozenset(groups),
-        mesh_clusters=declared if isinstance(declared, Mapping) else {},
         shared=shared,
     )
     return validation.describe(validation.check_world(world, prune_all=prune_all))

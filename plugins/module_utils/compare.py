@@ -24,7 +24,8 @@ Manifest = dict[str, Any]
 class Difference:
     """What a run has to do on one side of one cluster, and why.
 
-    :param write: manifests to apply.
+    :param write: manifests to apply; nobody else holds their fields.
+    :param force: manifests to apply over what others have put into our objects.
     :param strip: merge patches (RFC 7386) that take out what others added to our objects.
     :param delete: objects to delete.
     :param service: manifests of the gateway's Service, holding our ports only.
@@ -33,6 +34,7 @@ class Difference:
     """
 
     write: list[Manifest] = field(default_factory=list)
+    force: list[Manifest] = field(default_factory=list)
     strip: list[Manifest] = field(default_factory=list)
     delete: list[Manifest] = field(default_factory=list)
     service: list[Manifest] = field(default_factory=list)
@@ -41,7 +43,7 @@ class Difference:
 
     @property
     def empty(self) -> bool:
-        return not (self.write or self.strip or self.delete or self.service)
+        return not (self.write or self.force or self.strip or self.delete or self.service)
 
 
 def compare_objects(
@@ -92,7 +94,8 @@ def _compare_one(
     extra = _surplus(live.get("spec", {}), manifest["spec"])
     if extra:
         result.strip.append({**_identity(manifest), "spec": extra})
-    result.write.append(manifest)
+    others = any(entry["manager"] != owner.manager for entry in live["metadata"].get("managedFields") or [])
+    (result.force if others else result.write).append(manifest)
 
 
 def has_labels_of(labels: Mapping[str, str], owner: names.Owner) -> bool:

@@ -118,8 +118,9 @@ def make_plan(
         "credentials": [item for item in side["secrets"] if _in_scope(item["link"], policy)] if due else [],
         "decisions": credentials,
         "strip": objects.strip,
-        "write": objects.write,
-        "service": ports.service,
+        "force": objects.force,
+        # One request list, none of it forced: the Service belongs to somebody else.
+        "write": [*objects.write, *ports.service],
         "delete": [*objects.delete, *surplus],
         "expected": _expected(reading, side),
         "endpoints": _endpoints(reading, side, owner),

@@ -15,10 +15,11 @@ from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import names, schema
 
-__all__ = ["Cluster", "Settings", "client_links", "cluster_of", "present", "resolve", "server_links"]
+__all__ = ["Cluster", "Settings", "client_links", "cluster_of", "present", "resolve", "server_links", "settings_of"]
 
 CLIENTS_GROUP = "mesh_clients"
 SERVERS_GROUP = "mesh_servers"
+EVERY_HOST = "all"
 
 
 @dataclass(frozen=True)
@@ -42,17 +43,18 @@ class Cluster:
 class Settings:
     """What all clusters of an instance share."""
 
-    instance: str = "default"
-    trust_domain: str = "crossmesh.internal"
-    client_credential: str = "client-credential"
+    instance: str
+    trust_domain: str
+    client_credential: str
 
 
 def cluster_of(variables: Mapping[str, Any]) -> Cluster:
     """A cluster from its variables (contract names), the schema's defaults filled in."""
-    value = {**schema.defaults(schema.CLUSTER), **{k: v for k, v in variables.items() if v is not None}}
+    value = _filled(variables, schema.defaults(schema.CLUSTER))
     return Cluster(
         name=value["mesh_cluster_name"],
-        groups=frozenset(value.get("groups", ())),
+        # Ansible leaves the group that holds every host out of group_names.
+        groups=frozenset({EVERY_HOST, *value.get("groups", ())}),
         ingress_gateway=_gateway("mesh_ingress_gateway", value),
         egress_gateway=_gateway("mesh_egress_gateway", value),
         egress_port=value["mesh_egress_port"],
@@ -60,14 +62,28 @@ def cluster_of(variables: Mapping[str, Any]) -> Cluster:
     )
 
 
+def settings_of(variables: Mapping[str, Any]) -> Settings:
+    """What all clusters share, from variables under their own names."""
+    value = _filled(variables, schema.defaults(schema.SHARED))
+    return Settings(
+        instance=value["mesh_instance"],
+        trust_domain=value["custom_ca_trust_domain"],
+        client_credential=value["mesh_client_credential_prefix"],
+    )
+
+
 def _gateway(name: str, value: Mapping[str, Any]) -> dict[str, Any]:
-    default = schema.defaults(schema.CLUSTER)[name]
-    return {**default, **value[name]}
+    return _filled(value[name], schema.defaults(schema.CLUSTER)[name])
+
+
+def _filled(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Defaults where nothing is given; a key without a value (YAML's null) gives nothing."""
+    return {**defaults, **{key: value for key, value in given.items() if value is not None}}
 
 
 def present(links: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The links that are wanted, every key defaulted."""
-    full = ({**schema.defaults(schema.LINK), **link} for link in links)
+    full = (_filled(link, schema.defaults(schema.LINK)) for link in links)
     return [link for link in full if link["state"] == "present"]
 
 
@@ -214,14 +230,16 @@ def _client_link(link: Mapping[str, Any], owner: names.Owner, cluster: Cluster, 
 
 
 def _endpoints(link: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One endpoint a server that has an address of its own; the FQDN (resolved by DNS) for the others."""
-    addressed = [s for s in link.get("servers") or [] if isinstance(s, Mapping) and s.get("address")]
-    ports = {"ports": {"tls": link["tls_port"]}}
-    endpoints = [
-        {"address": s["address"], **ports, **({"locality": s["locality"]} if s.get("locality") else {})}
-        for s in addressed
-    ]
-    return endpoints or [{"address": link["fqdn"], **ports}]
+    """One endpoint a server that has an address of its own; the FQDN (resolved by DNS) for all others."""
+    endpoints = []
+    for server in link.get("servers") or [link["fqdn"]]:
+        given = server if isinstance(server, Mapping) else {}
+        endpoint = {"address": given.get("address") or link["fqdn"], "ports": {"tls": link["tls_port"]}}
+        if given.get("locality"):
+            endpoint["locality"] = given["locality"]
+        if endpoint not in endpoints:
+            endpoints.append(endpoint)
+    return endpoints
 
 
 def _side(owner: names.Owner, gateway: Mapping[str, Any]) -> dict[str, Any]:

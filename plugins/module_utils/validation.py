@@ -11,12 +11,12 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import schema, topology
+from ansible_collections.crossmesh.mtls.plugins.module_utils import names, schema, topology
 
 __all__ = [
     "Finding",
@@ -27,6 +27,7 @@ __all__ = [
     "check_settings",
     "check_world",
     "describe",
+    "sound_links",
 ]
 
 # Envoy's and istio-agent's own ports on a gateway pod (istio.io, Application Requirements).
@@ -114,14 +115,20 @@ class World:
 
     :param variables: of every visible cluster, by host name; contract names, undefined ones left out.
     :param groups: names of all groups; a part of an inventory keeps them.
-    :param mesh_clusters: the declared groups of every cluster, where given.
     :param shared: values of the group variables as the controller sees them.
     """
 
     variables: Mapping[str, Mapping[str, Any]]
     groups: frozenset[str]
-    mesh_clusters: Mapping[str, Sequence[str]] = field(default_factory=dict)
     shared: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def mesh_clusters(self) -> Mapping[str, Sequence[str]]:
+        """The declared groups of every cluster; none where they are not given, or not sound."""
+        declared = self.shared.get("mesh_clusters")
+        if not isinstance(declared, Mapping) or any(_check_declared(self.shared, "mesh_clusters", declared)):
+            return {}
+        return declared
 
 
 def describe(findings: Iterable[Finding]) -> list[str]:
@@ -146,21 +153,28 @@ def check_links(links: Any) -> list[Finding]:
         ]
     if not isinstance(links, list):
         return [_wrong_type("mesh_links", "mesh_links", links, "list")]
-    findings: list[Finding] = []
-    sound = []
-    for index, link in enumerate(links):
-        if not isinstance(link, Mapping):
-            findings.append(_wrong_type(f"mesh_links[{index}]", "link", link, "dict"))
-            continue
-        shape = list(_check_shape(_subject(link, index), "", link, schema.LINK))
-        findings += shape
-        faulty = {finding.field for finding in shape}
-        for check in CHECKS_OF_A_LINK:
-            findings += check(_subject(link, index), link, faulty)
-        sound.append((_subject(link, index), link))
-    for check_all in CHECKS_OF_ALL_LINKS:
-        findings += check_all(sound)
+    findings = [finding for index, link in enumerate(links) for finding in _check_link(index, link)]
+    mappings = {index: link for index, link in enumerate(links) if isinstance(link, Mapping)}
+    for check in CHECKS_OF_ALL_LINKS:
+        findings += check(mappings)
     return findings
+
+
+def sound_links(links: Any) -> list[Mapping[str, Any]]:
+    """The links with which, each alone, nothing is wrong: what they mean together can be looked at."""
+    given = links if isinstance(links, list) else []
+    return [link for index, link in enumerate(given) if not any(_check_link(index, link))]
+
+
+def _check_link(index: int, link: Any) -> Iterator[Finding]:
+    if not isinstance(link, Mapping):
+        yield _wrong_type(f"mesh_links[{index}]", "link", link, "dict")
+        return
+    shape = list(_check_shape(_subject(link, index), "", link, schema.LINK))
+    yield from shape
+    faulty = {finding.field for finding in shape}
+    for check in CHECKS_OF_A_LINK:
+        yield from check(_subject(link, index), link, faulty)
 
 
 def _subject(link: Mapping[str, Any], index: int) -> str:
@@ -254,7 +268,7 @@ def _fault_of_fqdn(fqdn: str) -> tuple[str, str]:
         return "is not a DNS name (RFC 1035, section 2.3.1)", "write labels of letters, digits and hyphens, with dots"
     if len(labels) == 1 or fqdn in _OPEN_REGISTRIES or _is_registry(labels):
         return "is a public suffix or a single label, under which anybody can have names", "write a full host name"
-    if fqdn.endswith(".cluster.local"):
+    if f".{fqdn}".endswith(".cluster.local"):
         return "is a name of the cluster's own Services", "write a name outside of cluster.local"
     return "", ""
 
@@ -268,13 +282,15 @@ def _is_ip(text: str) -> bool:
         ipaddress.ip_address(text)
     except ValueError:
         return False
-    return True
+    # A zone (fe80::1%eth0) means something on one machine only.
+    return "%" not in text
 
 
 def _check_ports(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
-    for name in ("port", "tls_port"):
-        if name not in faulty and not 1 <= link[name] <= 65535:
-            yield _not_a_port(subject, name, link[name])
+    if "port" not in faulty and not _is_port(link["port"]):
+        yield _not_a_port(subject, "port", link["port"])
+    if "tls_port" not in faulty:
+        yield from _check_port(subject, "tls_port", link["tls_port"])
     if faulty.isdisjoint({"port", "tls_port"}) and link["port"] == link["tls_port"]:
         yield Finding(
             "same-port",
@@ -282,17 +298,25 @@ def _check_ports(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Ite
             "tls_port",
             _show(link["tls_port"]),
             "is also port; a ServiceEntry cannot hold one number twice",
-            f"write another tls_port, e.g. 1{link['port']}",
+            f"write another tls_port, e.g. {_another(link['port'])}",
         )
-    if "tls_port" not in faulty and link["tls_port"] in PROXY_PORTS:
-        yield Finding(
-            "proxy-port",
-            subject,
-            "tls_port",
-            _show(link["tls_port"]),
-            "is a port of the proxy itself",
-            "write another port",
-        )
+
+
+def _check_port(subject: str, path: str, value: int) -> Iterator[Finding]:
+    """A port that a gateway is to listen on."""
+    if not _is_port(value):
+        yield _not_a_port(subject, path, value)
+    elif value in PROXY_PORTS:
+        yield Finding("proxy-port", subject, path, _show(value), "is a port of the proxy itself", "write another port")
+
+
+def _another(port: int) -> int:
+    """A port to propose: 13306 for 3306, and for 15000 what is still a port."""
+    return port + (10000 if port < 10000 else 1)
+
+
+def _is_port(value: int) -> bool:
+    return 1 <= value <= 65535
 
 
 def _not_a_port(subject: str, path: str, value: Any) -> Finding:
@@ -307,7 +331,7 @@ def _check_backend(subject: str, link: Mapping[str, Any], faulty: set[str]) -> I
     yield from shape
     wrong = {finding.field for finding in shape}
     if "backend.port" not in wrong:
-        if not 1 <= backend["port"] <= 65535:
+        if not _is_port(backend["port"]):
             yield _not_a_port(subject, "backend.port", backend["port"])
         elif "tls_port" not in faulty and link["tls_port"] == backend["port"] and not link.get("allow_backend_port"):
             yield Finding(
@@ -316,7 +340,7 @@ def _check_backend(subject: str, link: Mapping[str, Any], faulty: set[str]) -> I
                 "tls_port",
                 _show(link["tls_port"]),
                 "is the backend's own port, which would then be open to the outside",
-                f"write another tls_port, e.g. 1{backend['port']}, or set allow_backend_port: true",
+                f"write another tls_port, e.g. {_another(backend['port'])}, or set allow_backend_port: true",
             )
     if "backend.host" not in wrong and not _is_service_host(backend["host"]):
         yield Finding(
@@ -384,15 +408,17 @@ def _check_clients(subject: str, link: Mapping[str, Any], faulty: set[str]) -> I
             yield Finding("reference", subject, "clients", _show(client), "is not the name of a cluster", cure)
 
 
-def _check_duplicates(links: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[Finding]:
+def _check_duplicates(links: Mapping[int, Mapping[str, Any]]) -> Iterator[Finding]:
     for name in ("name", "fqdn"):
-        counts = Counter(link[name] for _subject, link in links if isinstance(link.get(name), str))
-        for value, count in counts.items():
-            if count > 1:
-                subject = next(s for s, link in links if link.get(name) == value)
-                yield Finding(
-                    f"duplicate-{name}", subject, name, _show(value), f"stands in {count} links", "make each unique"
-                )
+        holders: dict[str, list[int]] = defaultdict(list)
+        for index, link in links.items():
+            if isinstance(link.get(name), str):
+                holders[link[name]].append(index)
+        for value, indexes in holders.items():
+            if len(indexes) > 1:
+                subject = _subject(links[indexes[0]], indexes[0])
+                message = f"stands in {' and '.join(f'mesh_links[{index}]' for index in indexes)}"
+                yield Finding(f"duplicate-{name}", subject, name, _show(value), message, "make each unique")
 
 
 CHECKS_OF_A_LINK: tuple[Callable[[str, Mapping[str, Any], set[str]], Iterator[Finding]], ...] = (
@@ -404,9 +430,7 @@ CHECKS_OF_A_LINK: tuple[Callable[[str, Mapping[str, Any], set[str]], Iterator[Fi
     _check_servers,
     _check_clients,
 )
-CHECKS_OF_ALL_LINKS: tuple[Callable[[Sequence[tuple[str, Mapping[str, Any]]]], Iterator[Finding]], ...] = (
-    _check_duplicates,
-)
+CHECKS_OF_ALL_LINKS: tuple[Callable[[Mapping[int, Mapping[str, Any]]], Iterator[Finding]], ...] = (_check_duplicates,)
 
 
 # -- one cluster ---------------------------------------------------------------------------------------------------
@@ -414,30 +438,68 @@ CHECKS_OF_ALL_LINKS: tuple[Callable[[Sequence[tuple[str, Mapping[str, Any]]]], I
 
 def check_settings(shared: Mapping[str, Any]) -> list[Finding]:
     """Findings on the variables that all clusters share (the links aside)."""
-    findings = []
-    instance = shared.get("mesh_instance")
-    if instance is not None and not _is_label(instance, MAX_INSTANCE):
-        cure = "use lower-case letters, digits and hyphens"
-        message = f"is not a DNS label of at most {MAX_INSTANCE} characters"
-        findings.append(Finding("instance", "mesh_instance", "mesh_instance", _show(instance), message, cure))
-    timeout = shared.get("mesh_gate_timeout")
-    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int) or timeout < 1):
-        findings.append(_wrong_type("mesh_gate_timeout", "mesh_gate_timeout", timeout, "int", "60"))
-    prefix = shared.get("mesh_client_credential_prefix")
-    if prefix is not None and not _is_label(prefix, 63):
-        cure = "write a DNS label, e.g. client-credential"
-        subject = "mesh_client_credential_prefix"
-        findings.append(Finding("prefix", subject, subject, _show(prefix), "is not a DNS label", cure))
-    only = shared.get("mesh_only_links") or []
-    links = shared.get("mesh_links")
-    known = {link.get("name") for link in links if isinstance(link, Mapping)} if isinstance(links, list) else set()
-    for name in only if isinstance(only, list) else [only]:
-        if name not in known:
-            cure = f"write names of links: {', '.join(sorted(map(str, known)))}"
-            findings.append(
-                Finding("unknown-link", "mesh_only_links", "mesh_only_links", _show(name), "is no link", cure)
-            )
+    findings: list[Finding] = []
+    for item in schema.SHARED:
+        if item.name != "mesh_links" and shared.get(item.name) is not None:
+            findings += _check_value(item.name, item.name, shared[item.name], item)
+    faulty = {finding.field for finding in findings}
+    for name, check in CHECKS_OF_SETTINGS.items():
+        if name not in faulty and shared.get(name) is not None:
+            findings += check(shared, name, shared[name])
     return findings
+
+
+def _check_instance(_shared: Mapping[str, Any], name: str, value: str) -> Iterator[Finding]:
+    if not _is_label(value, MAX_INSTANCE):
+        message = f"is not a DNS label of at most {MAX_INSTANCE} characters"
+        yield Finding("instance", name, name, _show(value), message, "use lower-case letters, digits and hyphens")
+
+
+def _check_timeout(_shared: Mapping[str, Any], name: str, value: int) -> Iterator[Finding]:
+    if value < 1:
+        yield Finding("timeout", name, name, _show(value), "is no time to wait", "write seconds, e.g. 60")
+
+
+def _check_credential(shared: Mapping[str, Any], name: str, value: str) -> Iterator[Finding]:
+    if not _is_label(value, 63):
+        cure = "write a DNS label, e.g. client-credential"
+        yield Finding("prefix", name, name, _show(value), "is not a DNS label", cure)
+    elif value.endswith("-cacert"):
+        cure = "write another name, e.g. client-credential"
+        yield Finding("prefix", name, name, _show(value), "ends in -cacert, by which Istio knows a CA's Secret", cure)
+    elif value in {names.server_secret(link) for link in _names_of_links(shared)}:
+        cure = "write another name, e.g. client-credential"
+        yield Finding("prefix", name, name, _show(value), "is the name of a link's server Secret", cure)
+
+
+def _check_only_links(shared: Mapping[str, Any], name: str, value: Sequence[Any]) -> Iterator[Finding]:
+    known = _names_of_links(shared)
+    for link in value:
+        if link not in known:
+            cure = f"write names of links: {', '.join(known)}"
+            yield Finding("unknown-link", name, name, _show(link), "is no link", cure)
+
+
+def _names_of_links(shared: Mapping[str, Any]) -> list[str]:
+    links = shared.get("mesh_links")
+    found = [link.get("name") for link in links if isinstance(link, Mapping)] if isinstance(links, list) else []
+    return sorted({name for name in found if isinstance(name, str)})
+
+
+def _check_declared(_shared: Mapping[str, Any], name: str, value: Mapping[Any, Any]) -> Iterator[Finding]:
+    for cluster, groups in value.items():
+        if not isinstance(cluster, str) or not isinstance(groups, list) or not all(isinstance(g, str) for g in groups):
+            cure = "write the groups of each cluster, e.g. {cluster-a: [mesh_clients]}"
+            yield Finding("type", name, f"{name}.{cluster}", _show(groups), "is not a list of groups", cure)
+
+
+CHECKS_OF_SETTINGS: dict[str, Callable[[Mapping[str, Any], str, Any], Iterator[Finding]]] = {
+    "mesh_instance": _check_instance,
+    "mesh_gate_timeout": _check_timeout,
+    "mesh_client_credential_prefix": _check_credential,
+    "mesh_only_links": _check_only_links,
+    "mesh_clusters": _check_declared,
+}
 
 
 def _is_label(value: Any, longest: int) -> bool:
@@ -446,7 +508,7 @@ def _is_label(value: Any, longest: int) -> bool:
 
 def check_cluster(variables: Mapping[str, Any], links: Sequence[Mapping[str, Any]]) -> list[Finding]:
     """Findings on one cluster's own variables, and on what its sound links mean for it."""
-    subject = str(variables.get("mesh_cluster_name"))
+    subject = _name_of(variables)
     findings = list(_check_cluster_variables(subject, variables))
     if not findings:
         findings += _check_client_ports(subject, topology.cluster_of(variables), links)
@@ -468,10 +530,28 @@ def _check_cluster_variables(subject: str, variables: Mapping[str, Any]) -> Iter
         if value is not None:
             yield from _check_value(subject, item.name, value, item)
             if item.name.endswith("_gateway") and isinstance(value, Mapping):
-                yield from _check_shape(subject, f"{item.name}.", value, schema.GATEWAY)
+                yield from _check_gateway(subject, f"{item.name}.", value)
     port = variables.get("mesh_egress_port")
-    if isinstance(port, int) and not 1 <= port <= 65535:
-        yield _not_a_port(subject, "mesh_egress_port", port)
+    if isinstance(port, int) and not isinstance(port, bool):
+        yield from _check_port(subject, "mesh_egress_port", port)
+
+
+def _check_gateway(subject: str, path: str, gateway: Mapping[str, Any]) -> Iterator[Finding]:
+    shape = list(_check_shape(subject, path, gateway, schema.GATEWAY))
+    yield from shape
+    faulty = {finding.field for finding in shape}
+    for name in ("namespace", "service"):
+        value = gateway.get(name)
+        if value is not None and path + name not in faulty and not _is_label(value, 63):
+            cure = f"write the name of the gateway's {name}"
+            yield Finding("gateway", subject, path + name, _show(value), "is not a DNS label", cure)
+    selector = gateway.get("selector")
+    if selector is not None and path + "selector" not in faulty:
+        texts = [text for pair in selector.items() for text in pair]
+        # Without a label it would select every pod of the namespace.
+        if not texts or not all(isinstance(text, str) for text in texts):
+            cure = "write the labels of the gateway's pods, e.g. {istio: ingressgateway}"
+            yield Finding("gateway", subject, path + "selector", _show(selector), "does not hold labels", cure)
 
 
 def _check_client_ports(
@@ -511,10 +591,15 @@ def _check_shared_port(port: int, sharing: Sequence[Mapping[str, Any]], cluster:
                 "link takes the whole port",
                 "give each of them addresses, e.g. addresses: [240.0.0.10]",
             )
-        for address in link["addresses"]:
+        for address in map(_normal, link["addresses"]):
             if taken.setdefault(address, link["name"]) != link["name"]:
                 message = f"is also an address of {taken[address]} on the same port"
                 yield Finding("shared-address", link["name"], "addresses", address, message, "use one address a link")
+
+
+def _normal(address: str) -> str:
+    """IPv6 has many spellings of one address."""
+    return str(ipaddress.ip_address(address))
 
 
 def check_prune(links: Any, *, allowed: bool) -> list[Finding]:
@@ -540,7 +625,7 @@ def check_world(world: World, *, prune_all: bool) -> list[Finding]:
     """Findings on the whole inventory, as the controller sees it: links, clusters and how they refer to each other."""
     links = world.shared.get("mesh_links")
     findings = check_links(links) + check_settings(world.shared) + check_prune(links, allowed=prune_all)
-    sound: list[Mapping[str, Any]] = links if not findings and isinstance(links, list) else []
+    sound = sound_links(links)
     for variables in world.variables.values():
         findings += check_cluster(variables, sound)
     for check in CHECKS_OF_A_WORLD:
@@ -569,11 +654,15 @@ def _check_something_left(world: World) -> Iterator[Finding]:
     )
 
 
+def _name_of(variables: Mapping[str, Any]) -> str:
+    return str(variables.get("mesh_cluster_name"))
+
+
 def _check_references(world: World) -> Iterator[Finding]:
     links = world.shared.get("mesh_links")
-    clusters = {variables.get("mesh_cluster_name") for variables in world.variables.values()} | set(world.mesh_clusters)
+    clusters = {_name_of(variables) for variables in world.variables.values()} | set(world.mesh_clusters)
     declared = {group for groups in world.mesh_clusters.values() for group in groups}
-    known = {str(name) for name in clusters} | world.groups | declared
+    known = clusters | world.groups | declared
     for index, link in enumerate(links if isinstance(links, list) else []):
         if not isinstance(link, Mapping):
             continue
@@ -583,7 +672,7 @@ def _check_references(world: World) -> Iterator[Finding]:
                 name = reference.get("name") if isinstance(reference, Mapping) else reference
                 if isinstance(name, str) and name not in known:
                     close = difflib.get_close_matches(name, known, n=1)
-                    cure = f"write {close[0]}" if close else f"write one of {', '.join(sorted(map(str, clusters)))}"
+                    cure = f"write {close[0]}" if close else f"write one of {', '.join(sorted(clusters))}"
                     message = "is neither a cluster nor a group of the inventory"
                     yield Finding("unknown-cluster", _subject(link, index), side, _show(name), message, cure)
 
@@ -594,8 +683,8 @@ def _check_both_sides(world: World) -> Iterator[Finding]:
     for index, link in enumerate(links if isinstance(links, list) else []):
         if not isinstance(link, Mapping) or not isinstance(link.get("clients"), list):
             continue
-        servers = link.get("servers") if isinstance(link.get("servers"), list) else []
-        named = {s.get("name") if isinstance(s, Mapping) else s for s in servers or [] if isinstance(s, (str, Mapping))}
+        servers = link.get("servers")
+        named = [s.get("name") if isinstance(s, Mapping) else s for s in servers] if isinstance(servers, list) else []
         for client in link["clients"]:
             if isinstance(client, str) and client in named:
                 message = "is both server and client of the link"
@@ -604,14 +693,14 @@ def _check_both_sides(world: World) -> Iterator[Finding]:
 
 
 def _check_cluster_names(world: World) -> Iterator[Finding]:
-    hosts: dict[Any, list[str]] = defaultdict(list)
+    hosts: dict[str, list[str]] = defaultdict(list)
     for host, variables in world.variables.items():
-        hosts[variables.get("mesh_cluster_name")].append(host)
+        hosts[_name_of(variables)].append(host)
     for name, sharing in hosts.items():
         if len(sharing) > 1:
             yield Finding(
                 "duplicate-cluster",
-                str(name),
+                name,
                 "mesh_cluster_name",
                 _show(name),
                 f"is the name of several clusters: {', '.join(sorted(sharing))}",
@@ -639,7 +728,7 @@ def _check_declared_groups(world: World) -> Iterator[Finding]:
         return
     sides = {topology.CLIENTS_GROUP, topology.SERVERS_GROUP}
     for variables in world.variables.values():
-        name = str(variables.get("mesh_cluster_name"))
+        name = _name_of(variables)
         cure = "make mesh_clusters and the inventory say the same"
         if name not in world.mesh_clusters:
             message = "the cluster is in the inventory but not in mesh_clusters"

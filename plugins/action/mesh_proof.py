@@ -1,0 +1,39 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action mesh_proof; documented in plugins/modules/mesh_proof.py."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils.api import Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils.proof import Endpoint, Expected, prove
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils.cluster_action import GATEWAY, ClusterAction, gateway
+
+ENDPOINT = {
+    "address": {"type": "str", "required": True},
+    "port": {"type": "int", "required": True},
+    "fqdn": {"type": "str", "required": True},
+}
+
+
+class ActionModule(ClusterAction):
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
+        "gateway": GATEWAY,
+        "serials": {"type": "list", "elements": "str", "required": True},
+        "trusted": {"type": "list", "elements": "str", "default": []},
+        "secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
+        "endpoints": {"type": "list", "elements": "dict", "default": [], "options": ENDPOINT},
+        "timeout": {"type": "int", "default": 60},
+    }
+
+    def work(self, api: Api, params: dict[str, Any]) -> dict[str, Any]:
+        expected = Expected(
+            serials=frozenset(params["serials"]),
+            trusted=frozenset(params["trusted"]),
+            secrets=tuple(params["secrets"]),
+            endpoints=tuple(Endpoint(item["address"], item["port"], item["fqdn"]) for item in params["endpoints"]),
+        )
+        proof = prove(api, gateway(params["gateway"]), expected, params["timeout"])
+        return {"changed": False, "method": proof.method, "pods": proof.pods, "warnings": proof.warnings}

@@ -1,0 +1,73 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the actions that talk to a cluster have in common: options, required libraries, how they end.
+
+PRIVATE to the collection. They are action plugins, not modules that Ansible packs and starts: they run on the controller in
+any case, and this way a run imports the C(kubernetes) package once, not once for each task and cluster. Their options are
+documented in plugins/modules; those of a cluster in plugins/doc_fragments/cluster.py.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, ClassVar
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils.api import KUBERNETES_IMPORT_ERROR, Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils.reading import Gateway
+from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import HAS_CRYPTOGRAPHY
+
+__all__ = ["CLUSTER", "GATEWAY", "ClusterAction", "gateway"]
+
+CLUSTER: dict[str, Any] = {"kubeconfig": {"type": "path"}, "context": {"type": "str"}}
+GATEWAY: dict[str, Any] = {
+    "type": "dict",
+    "required": True,
+    "options": {
+        "namespace": {"type": "str", "required": True},
+        "service": {"type": "str", "required": True},
+        "selector": {"type": "dict", "required": True},
+    },
+}
+
+
+def gateway(value: dict[str, Any]) -> Gateway:
+    return Gateway(value["namespace"], value["service"], value["selector"])
+
+
+class ClusterAction(ActionBase):
+    """An action on one cluster. Its name, C(ARGUMENTS) and C(work) make it a module to its user."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_diff = True
+
+    ARGUMENTS: ClassVar[dict[str, Any]] = {}
+
+    def work(self, api: Api, params: dict[str, Any]) -> dict[str, Any]:
+        """The result; C(warnings) in it are shown. A CrossmeshError becomes a failure."""
+        raise NotImplementedError
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        _validation, params = self.validate_argument_spec(argument_spec={**CLUSTER, **self.ARGUMENTS})
+        for package, missing in (
+            ("kubernetes", KUBERNETES_IMPORT_ERROR is not None),
+            ("cryptography", not HAS_CRYPTOGRAPHY),
+        ):
+            if missing:
+                return {"failed": True, "msg": _lacks(package)}
+        try:
+            return self.work(Api(params["kubeconfig"], params["context"]), params)
+        except CrossmeshError as error:
+            return {"failed": True, "msg": str(error)}
+
+
+def _lacks(package: str) -> str:
+    return (
+        f"ansible-playbook runs with {sys.executable}, which lacks the package {package}. Cure: install it there, and set "
+        "ansible_python_interpreter: '{{ ansible_playbook_python }}' for the clusters, so that kubernetes.core uses the same"
+    )
