@@ -192,6 +192,12 @@ SHARED: tuple[Field, ...] = (
     Field("mesh_gate_timeout", "int", "Seconds; bounds every gate and proof.", default=60),
     Field("mesh_only_links", "list", "Limits the work to these links, never the view.", default=[]),
     Field("mesh_client_credential_prefix", "str", "Name of the client's Secret.", default="client-credential"),
+    Field(
+        "custom_ca_trust_domain",
+        "str",
+        "Ends the names of clusters and links in client certificates.",
+        default="crossmesh.internal",
+    ),
 )
 
 
