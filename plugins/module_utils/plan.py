@@ -116,7 +116,7 @@ def make_plan(
         ],
         "changed": changed,
         "credentials": [item for item in side["secrets"] if _in_scope(item["link"], policy)] if due else [],
-        "decisions": credentials,
+        "adoptable": _present_secrets(reading, side, policy),
         "strip": objects.strip,
         "force": objects.force,
         # One request list, none of it forced: the Service belongs to somebody else.
@@ -242,6 +242,12 @@ def _credentials(
             decision = decide_secret(wanted, live.get(wanted["name"]), authority, policy, now, owner)
             decisions.append({"name": wanted["name"], "action": decision.action, "message": decision.message})
     return decisions
+
+
+def _present_secrets(reading: Mapping[str, Any], side: Mapping[str, Any], policy: Policy) -> list[Json]:
+    """The wanted Secrets that exist, whoever made them: what an adoption takes over stage by stage."""
+    present = {secret["name"] for secret in reading["secrets"] if secret["namespace"] == side["namespace"]}
+    return [item for item in side["secrets"] if item["name"] in present and _in_scope(item["link"], policy)]
 
 
 def live_credential(secret: Mapping[str, Any] | None) -> LiveCredential | None:
