@@ -189,7 +189,7 @@ def _check_shape(
     known = {item.name: item for item in fields}
     for key in value:
         if key not in known:
-            close = difflib.get_close_matches(str(key), known, n=1)
+            close = difflib.get_close_matches(str(key).lower(), known, n=1)
             hint = f"write {close[0]}" if close else f"remove it; known are {', '.join(known)}"
             yield Finding("unknown-key", subject, f"{path}{key}", _show(value[key]), "unknown key", hint)
     for item in fields:
@@ -206,7 +206,7 @@ def _check_value(subject: str, path: str, value: Any, item: schema.Field) -> Ite
     if not isinstance(value, expected) or (isinstance(value, bool) and item.type != "bool"):
         yield _wrong_type(subject, path, value, item.type, item.example)
     elif item.choices and value not in item.choices:
-        close = difflib.get_close_matches(str(value), item.choices, n=1)
+        close = difflib.get_close_matches(str(value).lower(), item.choices, n=1)
         cure = f"write {close[0]}" if close else f"write one of {', '.join(item.choices)}"
         if item.name == "protocol" and value in ("http", "http2", "grpc"):
             cure = "this version carries tcp only; a tcp link carries the same bytes without routing by them"
@@ -671,7 +671,7 @@ def _check_references(world: World) -> Iterator[Finding]:
             for reference in references if isinstance(references, list) else []:
                 name = reference.get("name") if isinstance(reference, Mapping) else reference
                 if isinstance(name, str) and name not in known:
-                    close = difflib.get_close_matches(name, known, n=1)
+                    close = difflib.get_close_matches(name.lower(), sorted(known), n=1)
                     cure = f"write {close[0]}" if close else f"write one of {', '.join(sorted(clusters))}"
                     message = "is neither a cluster nor a group of the inventory"
                     yield Finding("unknown-cluster", _subject(link, index), side, _show(name), message, cure)

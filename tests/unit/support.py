@@ -1,0 +1,53 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tests of the pure cores share: the reference's link, two clusters, and their views."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import topology
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+Json = dict[str, Any]
+
+MYSQL: Json = {
+    "name": "mysql",
+    "fqdn": "mysql.server.example.com",
+    "port": 3306,
+    "tls_port": 13306,
+    "backend": {"host": "mysql.default.svc.cluster.local", "port": 3306},
+}
+SERVER: Json = {"mesh_cluster_name": "cluster-b", "groups": ["mesh_servers"]}
+CLIENT: Json = {"mesh_cluster_name": "cluster-a", "groups": ["mesh_clients"]}
+
+
+def link(**changes: Any) -> Json:
+    """The reference's link with some keys changed."""
+    return {**MYSQL, **changes}
+
+
+def numbered(number: int, **changes: Any) -> Json:
+    """One of many links that do not get into each other's way."""
+    return link(
+        **{
+            "name": f"link-{number}",
+            "fqdn": f"link-{number}.server.example.com",
+            "port": 20000 + number,
+            "tls_port": 30000 + number,
+            **changes,
+        }
+    )
+
+
+def view(links: Sequence[Mapping[str, Any]], variables: Mapping[str, Any]) -> Json:
+    """The view of one cluster."""
+    return topology.resolve(links, topology.cluster_of(variables), topology.settings_of(variables))
+
+
+def names_of(side: Mapping[str, Any]) -> list[str]:
+    return [item["name"] for item in side["links"]]

@@ -1,0 +1,521 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every kind of bad input is told in one line that holds link, field, value and cure; good input is not told of."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.crossmesh.mtls.plugins.filter.resolve import resolve
+from ansible_collections.crossmesh.mtls.plugins.filter.topology_errors import topology_errors
+from ansible_collections.crossmesh.mtls.plugins.module_utils.schema import (
+    BACKEND,
+    CLUSTER,
+    GATEWAY,
+    LINK,
+    SERVER,
+    SHARED,
+)
+from tests.unit.support import CLIENT, Json, link, numbered
+
+HOSTS: dict[str, Json] = {
+    "cluster-a": {"group_names": ["mesh_clients"]},
+    "cluster-b": {"group_names": ["mesh_servers"]},
+}
+
+
+def told(
+    links: Any = None,
+    *,
+    shared: Mapping[str, Any] | None = None,
+    hosts: Mapping[str, Mapping[str, Any]] | None = None,
+    prune_all: bool = False,
+) -> list[str]:
+    """What the playbook would say of this inventory."""
+    hosts = hosts or HOSTS
+    groups: dict[str, list[str]] = {"all": list(hosts), "ungrouped": []}
+    for host, variables in hosts.items():
+        for group in variables["group_names"]:
+            groups.setdefault(group, []).append(host)
+    given_links = [link()] if links is None else links
+    return topology_errors({"mesh_links": given_links, **(shared or {})}, hosts, groups, prune_all)
+
+
+def cluster(**variables: Any) -> dict[str, Json]:
+    """The inventory with variables of the client's cluster."""
+    return {**HOSTS, "cluster-a": {**HOSTS["cluster-a"], **variables}}
+
+
+class Bad(NamedTuple):
+    """A fault of the one link: what is changed, and what the line says."""
+
+    rule: str
+    field: str
+    value: str
+    cure: str
+    changes: dict[Any, Any]
+
+
+BACKEND_OK = {"host": "mysql.default.svc.cluster.local", "port": 3306}
+LONG_LABEL = "a" * 64
+
+BAD_LINKS: list[Bad] = [
+    # The name
+    Bad("missing", "name", "missing", "name: mysql", {"name": None}),
+    Bad("type", "name", "7", "write a string", {"name": 7}),
+    Bad("type", "name", "['mysql']", "write a string", {"name": ["mysql"]}),
+    Bad("link-name", "name", "''", "lower-case letters", {"name": ""}),
+    Bad("link-name", "name", "'MySQL'", "lower-case letters", {"name": "MySQL"}),
+    Bad("link-name", "name", "'my_sql'", "lower-case letters", {"name": "my_sql"}),
+    Bad("link-name", "name", "'-mysql'", "letter or digit at both ends", {"name": "-mysql"}),
+    Bad("link-name", "name", "'mysql-'", "letter or digit at both ends", {"name": "mysql-"}),
+    Bad("link-name", "name", "'my.sql'", "lower-case letters", {"name": "my.sql"}),
+    Bad("link-name", "name", "'mysql\\n'", "lower-case letters", {"name": "mysql\n"}),
+    Bad("link-name", "name", repr("a" * 41), "lower-case letters", {"name": "a" * 41}),
+    Bad("reserved-name", "name", "'client'", "client-link", {"name": "client"}),
+    Bad("reserved-name", "name", "'sql-client'", "sql-client-link", {"name": "sql-client"}),
+    # The FQDN
+    Bad("missing", "fqdn", "missing", "fqdn: mysql.server.example.com", {"fqdn": None}),
+    Bad("type", "fqdn", "{'a': 1}", "write a string", {"fqdn": {"a": 1}}),
+    Bad("fqdn", "fqdn", "'*.example.com'", "the name that workloads dial", {"fqdn": "*.example.com"}),
+    Bad("fqdn", "fqdn", "'MySQL.example.com'", "write mysql.example.com", {"fqdn": "MySQL.example.com"}),
+    Bad("fqdn", "fqdn", "'mysql.example.com.'", "write mysql.example.com", {"fqdn": "mysql.example.com."}),
+    Bad("fqdn", "fqdn", "'203.0.113.7'", "a DNS name", {"fqdn": "203.0.113.7"}),
+    Bad("fqdn", "fqdn", "'2001:db8::7'", "a DNS name", {"fqdn": "2001:db8::7"}),
+    Bad("fqdn", "fqdn", "'mysql'", "a full host name", {"fqdn": "mysql"}),
+    Bad("fqdn", "fqdn", "'co.uk'", "a full host name", {"fqdn": "co.uk"}),
+    Bad("fqdn", "fqdn", "'nip.io'", "a full host name", {"fqdn": "nip.io"}),
+    Bad("fqdn", "fqdn", "'my_sql.example.com'", "letters, digits and hyphens", {"fqdn": "my_sql.example.com"}),
+    Bad("fqdn", "fqdn", "'mysql..example.com'", "letters, digits and hyphens", {"fqdn": "mysql..example.com"}),
+    Bad("fqdn", "fqdn", "'mysql.exämple.com'", "letters, digits and hyphens", {"fqdn": "mysql.exämple.com"}),
+    Bad("fqdn", "fqdn", LONG_LABEL, "letters, digits and hyphens", {"fqdn": f"{LONG_LABEL}.com"}),
+    Bad("fqdn", "fqdn", "a.a.a", "letters, digits and hyphens", {"fqdn": "a." * 127 + "com"}),
+    Bad("fqdn", "fqdn", "'a.b.svc.cluster.local'", "outside of cluster.local", {"fqdn": "a.b.svc.cluster.local"}),
+    Bad("fqdn", "fqdn", "'cluster.local'", "outside of cluster.local", {"fqdn": "cluster.local"}),
+    # The ports
+    Bad("missing", "port", "missing", "port: 3306", {"port": None}),
+    Bad("type", "port", "'3306'", "without quotes", {"port": "3306"}),
+    Bad("type", "port", "True", "write a whole number", {"port": True}),
+    Bad("type", "port", "3306.0", "write a whole number", {"port": 3306.0}),
+    Bad("port", "port", "0", "from 1 to 65535", {"port": 0}),
+    Bad("port", "port", "-1", "from 1 to 65535", {"port": -1}),
+    Bad("port", "port", "65536", "from 1 to 65535", {"port": 65536}),
+    Bad("missing", "tls_port", "missing", "tls_port: 13306", {"tls_port": None}),
+    Bad("type", "tls_port", "'x'", "write a whole number", {"tls_port": "x"}),
+    Bad("port", "tls_port", "70000", "from 1 to 65535", {"tls_port": 70000}),
+    Bad("proxy-port", "tls_port", "15021", "write another port", {"tls_port": 15021}),
+    Bad("same-port", "tls_port", "13306", "e.g. 13307", {"port": 13306}),
+    Bad("same-port", "tls_port", "9000", "e.g. 19000", {"port": 9000, "tls_port": 9000}),
+    # The protocol and the state
+    Bad("choice", "protocol", "'udp'", "write one of tcp", {"protocol": "udp"}),
+    Bad("choice", "protocol", "'tpc'", "write tcp", {"protocol": "tpc"}),
+    Bad("choice", "protocol", "'http'", "this version carries tcp only", {"protocol": "http"}),
+    Bad("type", "protocol", "6", "write a string", {"protocol": 6}),
+    Bad("choice", "state", "'Absent'", "write absent", {"state": "Absent"}),
+    Bad("type", "state", "False", "write a string", {"state": False}),
+    # The backend
+    Bad("missing", "backend", "missing", "backend: {host:", {"backend": None}),
+    Bad("type", "backend", "'mysql:3306'", "write a mapping", {"backend": "mysql:3306"}),
+    Bad("missing", "backend.host", "missing", "host: mysql.default", {"backend": {"port": 3306}}),
+    Bad("missing", "backend.port", "missing", "port: 3306", {"backend": {"host": BACKEND_OK["host"]}}),
+    Bad("type", "backend.port", "'3306'", "without quotes", {"backend": {**BACKEND_OK, "port": "3306"}}),
+    Bad("port", "backend.port", "0", "from 1 to 65535", {"backend": {**BACKEND_OK, "port": 0}}),
+    Bad("backend-host", "backend.host", "'mysql'", "SERVICE.NAMESPACE", {"backend": {**BACKEND_OK, "host": "mysql"}}),
+    Bad(
+        "backend-host",
+        "backend.host",
+        "'mysql.default.svc'",
+        "SERVICE.NAMESPACE",
+        {"backend": {**BACKEND_OK, "host": "mysql.default.svc"}},
+    ),
+    Bad(
+        "backend-host",
+        "backend.host",
+        "'db.example.com'",
+        "SERVICE.NAMESPACE",
+        {"backend": {**BACKEND_OK, "host": "db.example.com"}},
+    ),
+    Bad("unknown-key", "backend.ports", "1", "write port", {"backend": {**BACKEND_OK, "ports": 1}}),
+    Bad("backend-port-exposed", "tls_port", "3306", "allow_backend_port", {"port": 3307, "tls_port": 3306}),
+    # Who serves and who dials
+    Bad("type", "servers", "'cluster-b'", "write a list", {"servers": "cluster-b"}),
+    Bad("reference", "servers", "7", "write a name, a group", {"servers": [7]}),
+    Bad("unknown-cluster", "servers", "'cluster-x'", "write cluster-", {"servers": ["cluster-x"]}),
+    Bad("unknown-cluster", "servers", "'paris'", "one of cluster-a, cluster-b", {"servers": ["paris"]}),
+    Bad("unknown-cluster", "servers", "'mesh_server'", "write mesh_servers", {"servers": ["mesh_server"]}),
+    Bad("missing", "servers.name", "missing", "name: cluster-b", {"servers": [{"address": "203.0.113.7"}]}),
+    Bad(
+        "unknown-key",
+        "servers.adress",
+        "'203.0.113.7'",
+        "write address",
+        {"servers": [{"name": "cluster-b", "adress": "203.0.113.7"}]},
+    ),
+    Bad(
+        "server-address",
+        "servers.address",
+        "'203.0.113.7:443'",
+        "IP address or a DNS name",
+        {"servers": [{"name": "cluster-b", "address": "203.0.113.7:443"}]},
+    ),
+    Bad(
+        "two-values",
+        "servers",
+        "'cluster-b'",
+        "keep one",
+        {"servers": ["cluster-b", {"name": "cluster-b", "address": "203.0.113.7"}]},
+    ),
+    Bad("type", "clients", "{'name': 'cluster-a'}", "write a list", {"clients": {"name": "cluster-a"}}),
+    Bad("reference", "clients", "{'name': 'cluster-a'}", "the name of a cluster", {"clients": [{"name": "cluster-a"}]}),
+    Bad("unknown-cluster", "clients", "'clusterA'", "write cluster-a", {"clients": ["clusterA"]}),
+    Bad(
+        "both-sides",
+        "clients",
+        "'cluster-b'",
+        "out of one of the two",
+        {"servers": ["cluster-b"], "clients": ["cluster-b"]},
+    ),
+    # The rest
+    Bad("type", "addresses", "'240.0.0.1'", "write a list", {"addresses": "240.0.0.1"}),
+    Bad("address", "addresses", "'240.0.0'", "e.g. 240.0.0.10", {"addresses": ["240.0.0"]}),
+    Bad("address", "addresses", "'240.0.0.0/24'", "e.g. 240.0.0.10", {"addresses": ["240.0.0.0/24"]}),
+    Bad("address", "addresses", "4026531841", "e.g. 240.0.0.10", {"addresses": [4026531841]}),
+    Bad("address", "addresses", "'fe80::1%eth0'", "e.g. 240.0.0.10", {"addresses": ["fe80::1%eth0"]}),
+    Bad("type", "strict_backend", "'yes'", "true or false", {"strict_backend": "yes"}),
+    Bad("type", "allow_backend_port", "1", "true or false", {"allow_backend_port": 1}),
+    Bad("unknown-key", "tlsport", "13306", "write tls_port", {"tlsport": 13306}),
+    Bad("unknown-key", "backends", "[]", "write backend", {"backends": []}),
+    Bad("unknown-key", "colour", "'red'", "remove it; known are name, fqdn", {"colour": "red"}),
+    Bad("unknown-key", "5", "1", "remove it", {5: 1}),
+]
+
+
+@pytest.mark.parametrize("bad", BAD_LINKS, ids=lambda bad: f"{bad.rule}-{bad.field}-{bad.value[:20]}")
+def test_a_fault_of_a_link_is_told_with_link_field_value_and_cure(bad: Bad) -> None:
+    faulty = {**link(), **bad.changes}
+    name = faulty["name"] if isinstance(faulty["name"], str) and faulty["name"] else "mesh_links[0]"
+    (line,) = [line for line in told([faulty]) if line.endswith(f"[{bad.rule}]")]
+    assert line.startswith(f"{name}: {bad.field}: ")
+    told_of, _separator, cure = line.partition(". Cure: ")
+    assert bad.value in told_of
+    assert bad.cure in cure
+
+
+class Wrong(NamedTuple):
+    """A fault beside the links."""
+
+    rule: str
+    start: str
+    cure: str
+    arguments: Json
+
+
+WRONG: list[Wrong] = [
+    # The list of links
+    Wrong(
+        "links-undefined", "mesh_links: mesh_links: undefined", "mesh_prune_all=true", {"shared": {"mesh_links": None}}
+    ),
+    Wrong("type", "mesh_links: mesh_links: {}", "write a list", {"links": {}}),
+    Wrong("type", "mesh_links: mesh_links: 'mysql'", "write a list", {"links": "mysql"}),
+    Wrong("type", "mesh_links[1]: link: 'mysql'", "write a mapping", {"links": [link(), "mysql"]}),
+    Wrong("type", "mesh_links[0]: link: None", "write a mapping", {"links": [None, link()]}),
+    Wrong("prunes-everything", "mesh_links: mesh_links: []", "mesh_prune_all=true", {"links": []}),
+    Wrong(
+        "prunes-everything", "mesh_links: mesh_links: 0 links", "mesh_prune_all=true", {"links": [link(state="absent")]}
+    ),
+    Wrong(
+        "prunes-everything",
+        "mesh_links: mesh_links: 1 links",
+        "mesh_servers and mesh_clients",
+        {"hosts": {"cluster-a": {"group_names": ["mesh_clients"], "mesh_cluster_state": "absent"}}},
+    ),
+    Wrong(
+        "duplicate-name",
+        "mysql: name: 'mysql'",
+        "unique",
+        {"links": [link(), link(fqdn="other.example.com", port=3307, tls_port=13307)]},
+    ),
+    Wrong(
+        "duplicate-fqdn",
+        "mysql: fqdn: 'mysql.server.example.com'",
+        "unique",
+        {"links": [link(), link(name="other", port=3307)]},
+    ),
+    Wrong("shared-port", "mysql: port: 3306", "addresses: [240.0.0.10]", {"links": [link(), numbered(1, port=3306)]}),
+    Wrong(
+        "shared-address",
+        "link-1: addresses: 240.0.0.1",
+        "one address a link",
+        {"links": [link(addresses=["240.0.0.1"]), numbered(1, port=3306, addresses=["240.0.0.1"])]},
+    ),
+    Wrong(
+        "shared-address",
+        "link-1: addresses: 2001:db8::1",
+        "one address a link",
+        {"links": [link(addresses=["2001:db8::1"]), numbered(1, port=3306, addresses=["2001:DB8:0::1"])]},
+    ),
+    Wrong(
+        "too-many-links",
+        "cluster-a: mesh_links: 501",
+        "mesh_instance",
+        {"links": [numbered(number) for number in range(501)]},
+    ),
+    # What all clusters share
+    Wrong("instance", "mesh_instance: mesh_instance: 'Blue'", "lower-case", {"shared": {"mesh_instance": "Blue"}}),
+    Wrong("instance", "mesh_instance: mesh_instance: ''", "lower-case", {"shared": {"mesh_instance": ""}}),
+    Wrong("instance", "mesh_instance: mesh_instance: 'aaaa", "lower-case", {"shared": {"mesh_instance": "a" * 31}}),
+    Wrong("type", "mesh_instance: mesh_instance: 5", "write a string", {"shared": {"mesh_instance": 5}}),
+    Wrong("type", "mesh_gate_timeout: mesh_gate_timeout: '60'", "quotes", {"shared": {"mesh_gate_timeout": "60"}}),
+    Wrong("timeout", "mesh_gate_timeout: mesh_gate_timeout: 0", "e.g. 60", {"shared": {"mesh_gate_timeout": 0}}),
+    Wrong(
+        "unknown-link", "mesh_only_links: mesh_only_links: 'redis'", "mysql", {"shared": {"mesh_only_links": ["redis"]}}
+    ),
+    Wrong(
+        "unknown-link",
+        "mesh_only_links: mesh_only_links: ['mysql']",
+        "mysql",
+        {"shared": {"mesh_only_links": [["mysql"]]}},
+    ),
+    Wrong(
+        "type", "mesh_only_links: mesh_only_links: 'mysql'", "write a list", {"shared": {"mesh_only_links": "mysql"}}
+    ),
+    Wrong(
+        "prefix",
+        "mesh_client_credential_prefix: mesh_client_credential_prefix: 'A b'",
+        "e.g. client-credential",
+        {"shared": {"mesh_client_credential_prefix": "A b"}},
+    ),
+    Wrong(
+        "prefix",
+        "mesh_client_credential_prefix: mesh_client_credential_prefix: 'egress-cacert'",
+        "e.g. client-credential",
+        {"shared": {"mesh_client_credential_prefix": "egress-cacert"}},
+    ),
+    Wrong(
+        "prefix",
+        "mesh_client_credential_prefix: mesh_client_credential_prefix: 'mysql-credential'",
+        "e.g. client-credential",
+        {"shared": {"mesh_client_credential_prefix": "mysql-credential"}},
+    ),
+    Wrong(
+        "type", "mesh_clusters: mesh_clusters: ['cluster-a']", "a mapping", {"shared": {"mesh_clusters": ["cluster-a"]}}
+    ),
+    Wrong(
+        "type",
+        "mesh_clusters: mesh_clusters.cluster-a: 'mesh_clients'",
+        "{cluster-a: [mesh_clients]}",
+        {"shared": {"mesh_clusters": {"cluster-a": "mesh_clients"}}},
+    ),
+    Wrong(
+        "two-values",
+        "cluster-b: mesh_clusters: ['mesh_clients']",
+        "say the same",
+        {"shared": {"mesh_clusters": {"cluster-a": ["mesh_clients"], "cluster-b": ["mesh_clients"]}}},
+    ),
+    Wrong(
+        "two-values",
+        "cluster-b: mesh_clusters: ['cluster-a']",
+        "say the same",
+        {"shared": {"mesh_clusters": {"cluster-a": ["mesh_clients"]}}},
+    ),
+    Wrong(
+        "two-values",
+        "cluster-a: mesh_instance: 'blue'",
+        "once, in group_vars/all",
+        {"shared": {"mesh_instance": "green"}, "hosts": cluster(mesh_instance="blue")},
+    ),
+    # One cluster
+    Wrong("cluster-name", "A.B: mesh_cluster_name: 'A.B'", "lower-case", {"hosts": cluster(mesh_cluster_name="A.B")}),
+    Wrong("type", "7: mesh_cluster_name: 7", "write a string", {"hosts": cluster(mesh_cluster_name=7)}),
+    Wrong("cluster-name", "['a']: mesh_cluster_name: ['a']", "lower-case", {"hosts": cluster(mesh_cluster_name=["a"])}),
+    Wrong(
+        "duplicate-cluster",
+        "cluster-b: mesh_cluster_name: 'cluster-b'",
+        "a name of its own",
+        {"hosts": cluster(mesh_cluster_name="cluster-b")},
+    ),
+    Wrong("port", "cluster-a: mesh_egress_port: 0", "from 1 to 65535", {"hosts": cluster(mesh_egress_port=0)}),
+    Wrong("type", "cluster-a: mesh_egress_port: True", "whole number", {"hosts": cluster(mesh_egress_port=True)}),
+    Wrong(
+        "proxy-port", "cluster-a: mesh_egress_port: 15001", "another port", {"hosts": cluster(mesh_egress_port=15001)}
+    ),
+    Wrong("choice", "cluster-a: mesh_cluster_state: 'gone'", "absent", {"hosts": cluster(mesh_cluster_state="gone")}),
+    Wrong(
+        "type", "cluster-a: mesh_egress_gateway: 'egress'", "mapping", {"hosts": cluster(mesh_egress_gateway="egress")}
+    ),
+    Wrong(
+        "unknown-key",
+        "cluster-a: mesh_egress_gateway.services: 'egress'",
+        "write service",
+        {"hosts": cluster(mesh_egress_gateway={"services": "egress"})},
+    ),
+    Wrong(
+        "gateway",
+        "cluster-a: mesh_egress_gateway.namespace: ''",
+        "gateway's namespace",
+        {"hosts": cluster(mesh_egress_gateway={"namespace": ""})},
+    ),
+    Wrong(
+        "gateway",
+        "cluster-a: mesh_ingress_gateway.selector: {}",
+        "{istio: ingressgateway}",
+        {"hosts": cluster(mesh_ingress_gateway={"selector": {}})},
+    ),
+    Wrong(
+        "gateway",
+        "cluster-a: mesh_ingress_gateway.selector: {'istio': 1}",
+        "{istio: ingressgateway}",
+        {"hosts": cluster(mesh_ingress_gateway={"selector": {"istio": 1}})},
+    ),
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong.rule}-{wrong.start[:40]}")
+def test_a_fault_beside_the_links_is_told_with_its_place_and_cure(wrong: Wrong) -> None:
+    lines = [line for line in told(**wrong.arguments) if line.endswith(f"[{wrong.rule}]")]
+    assert [line for line in lines if line.startswith(wrong.start) and wrong.cure in line.partition(". Cure: ")[2]]
+
+
+GOOD: list[tuple[str, Json]] = [
+    ("the reference", {}),
+    ("every key", {"links": [link(protocol="tcp", servers=["cluster-b"], clients=["cluster-a"], state="present")]}),
+    ("keys without a value", {"links": [link(state=None, addresses=None, servers=None, clients=None)]}),
+    ("groups", {"links": [link(servers=["mesh_servers"], clients=["mesh_clients"])]}),
+    ("an address", {"links": [link(servers=[{"name": "cluster-b", "address": "203.0.113.7", "locality": "eu/b"}])]}),
+    ("a host name", {"links": [link(servers=[{"name": "cluster-b", "address": "lb.example.com"}])]}),
+    ("the backend's port, said so", {"links": [link(port=3307, tls_port=3306, allow_backend_port=True)]}),
+    (
+        "one port, two addresses",
+        {"links": [link(addresses=["240.0.0.1"]), numbered(1, port=3306, addresses=["240.0.0.2"])]},
+    ),
+    ("one tls_port for all", {"links": [link(tls_port=443), numbered(1, tls_port=443)]}),
+    ("the longest name", {"links": [link(name="a" * 40)]}),
+    ("500 links", {"links": [numbered(number) for number in range(500)]}),
+    ("a name under an open registry", {"links": [link(fqdn="203-0-113-7.nip.io")]}),
+    ("nothing, said so", {"links": [], "prune_all": True}),
+    ("a cluster in both groups", {"hosts": {**HOSTS, "cluster-c": {"group_names": ["mesh_clients", "mesh_servers"]}}}),
+    ("only one link", {"shared": {"mesh_only_links": ["mysql"]}}),
+    (
+        "declared clusters",
+        {"shared": {"mesh_clusters": {"cluster-a": ["mesh_clients"], "cluster-b": ["mesh_servers"], "cluster-c": []}}},
+    ),
+    (
+        "a part of the inventory",
+        {
+            "hosts": {"cluster-b": HOSTS["cluster-b"]},
+            "links": [link(clients=["cluster-a"])],
+            "shared": {"mesh_clusters": {"cluster-a": ["mesh_clients"], "cluster-b": ["mesh_servers"]}},
+        },
+    ),
+    ("a gateway of one's own", {"hosts": cluster(mesh_egress_gateway={"namespace": "gw", "selector": {"app": "out"}})}),
+]
+
+
+@pytest.mark.parametrize("arguments", [good for _name, good in GOOD], ids=[name for name, _good in GOOD])
+def test_good_input_is_not_told_of(arguments: Json) -> None:
+    assert told(**arguments) == []
+
+
+def test_two_links_that_no_cluster_dials_both_may_share_a_port() -> None:
+    hosts = {**HOSTS, "cluster-c": {"group_names": ["mesh_clients"]}}
+    links = [link(clients=["cluster-a"]), numbered(1, port=3306, clients=["cluster-c"])]
+    assert told(links, hosts=hosts) == []
+
+
+def test_all_errors_come_at_once() -> None:
+    links = [
+        link(fqdn="MYSQL.example.com", tls_port=0),
+        numbered(1, port=5432),
+        numbered(2, port=5432, clients=["cluster-x"]),
+        numbered(3, port=5432),
+        "redis",
+    ]
+    lines = told(links, shared={"mesh_instance": "A"}, hosts=cluster(mesh_egress_port=0))
+    rules = sorted(line.rpartition("[")[2].rstrip("]") for line in lines)
+    # The ports of the links that two clusters dial are not judged while one of these has no sound variables.
+    assert rules == ["fqdn", "instance", "port", "port", "type", "unknown-cluster"]
+
+
+def test_faulty_links_do_not_hide_what_sound_links_do_to_each_other() -> None:
+    lines = told([link(fqdn="MYSQL.example.com"), numbered(1, port=5432), numbered(2, port=5432)])
+    assert [line.partition(":")[0] for line in lines if "[shared-port]" in line] == ["link-1", "link-2"]
+    assert [line.partition(":")[0] for line in lines if "[fqdn]" in line] == ["mysql"]
+
+
+def test_a_fault_that_every_cluster_has_is_told_once() -> None:
+    hosts = {f"cluster-{number}": {"group_names": ["mesh_clients", "mesh_servers"]} for number in range(20)}
+    assert len(told([link(port=0)], hosts=hosts)) == 1
+
+
+def test_duplicates_are_told_with_the_places_of_all_of_them() -> None:
+    links = [link(), numbered(1), link(port=3307, tls_port=13307)]
+    assert [line for line in told(links) if "mesh_links[0] and mesh_links[2]" in line and "[duplicate-name]" in line]
+
+
+def test_a_long_value_does_not_flood_the_line() -> None:
+    (line,) = [line for line in told([link(fqdn="x" * 100_000)]) if "[fqdn]" in line]
+    assert len(line) < 400
+
+
+def test_a_role_used_alone_tells_the_same_faults() -> None:
+    found = resolve([link(port=0), numbered(1, port=5432), numbered(2, port=5432)], CLIENT)
+    assert {line.rpartition("[")[2] for line in found["errors"]} == {"port]", "shared-port]"}
+
+
+def test_input_is_not_changed() -> None:
+    links, hosts = [link(addresses=None)], cluster(mesh_egress_gateway={"namespace": None})
+    before = copy.deepcopy((links, hosts))
+    told(links, hosts=hosts)
+    resolve(links, {**CLIENT, "mesh_egress_gateway": {"namespace": None}})
+    assert (links, hosts) == before
+
+
+# -- whatever a user writes ----------------------------------------------------------------------------------------
+
+KEYS = st.sampled_from([item.name for item in (*LINK, *BACKEND, *SERVER, *GATEWAY)]) | st.text(max_size=5)
+WORDS = st.sampled_from(
+    ["mysql", "cluster-a", "mesh_servers", "mysql.example.com", "240.0.0.1", "absent", "tcp", "a.b.svc.cluster.local"]
+)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | WORDS | st.text(max_size=8)
+ANYTHING = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=6),
+    max_leaves=20,
+)
+# Mostly right, so that the checks behind the first ones are reached.
+ALMOST_LINKS = st.lists(
+    st.dictionaries(st.sampled_from([item.name for item in LINK]), ANYTHING, max_size=3).map(
+        lambda some: {**link(), **some}
+    ),
+    max_size=4,
+)
+
+
+@given(links=ANYTHING | ALMOST_LINKS)
+def test_any_links_give_errors_or_a_view(links: Any) -> None:
+    found = resolve(links, {**CLIENT, "groups": ["mesh_clients", "mesh_servers"]})
+    assert found["errors"] or {"server", "client", "request"} <= set(found)
+    assert all(isinstance(line, str) and ". Cure: " in line for line in found["errors"])
+
+
+@given(
+    links=ANYTHING | ALMOST_LINKS,
+    shared=st.dictionaries(st.sampled_from([item.name for item in SHARED if item.name != "mesh_links"]), ANYTHING),
+    variables=st.dictionaries(st.sampled_from([item.name for item in CLUSTER]), ANYTHING),
+)
+def test_any_inventory_gives_errors_or_none(links: Any, shared: Json, variables: Json) -> None:
+    lines = told(links if links is not None else {}, shared=shared, hosts=cluster(**variables))
+    assert all(". Cure: " in line for line in lines)
+
+
+@given(variables=st.dictionaries(st.sampled_from([item.name for item in (*CLUSTER, *SHARED)]), ANYTHING))
+def test_any_variables_of_a_cluster_give_errors_or_a_view(variables: Json) -> None:
+    found = resolve([link()], {"mesh_cluster_name": "cluster-a", "groups": ["mesh_clients"], **variables})
+    assert found["errors"] or {"server", "client", "request"} <= set(found)
