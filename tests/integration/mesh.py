@@ -1,0 +1,144 @@
+"""Runs the playbooks against the lab as a user would: an inventory on disk, ansible-playbook, its exit code and recap."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.lab import Lab
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+PLAYBOOKS = CHECKOUT / "collections/ansible_collections/crossmesh/mtls/playbooks"
+KINDS = "serviceentries,gateways.networking.istio.io,destinationrules,virtualservices,peerauthentications,secrets"
+
+MYSQL: dict[str, Any] = {
+    "name": "mysql",
+    "fqdn": "mysql.server.example.com",
+    "port": 3306,
+    "tls_port": 13306,
+    "backend": {"host": "mysql.default.svc.cluster.local", "port": 3306},
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a playbook ended: exit code, all that it printed, and the recap of each host."""
+
+    code: int
+    output: str
+    recap: dict[str, dict[str, int]]
+
+    @property
+    def ok(self) -> bool:
+        return self.code == 0
+
+    @property
+    def changed(self) -> int:
+        return sum(counts["changed"] for counts in self.recap.values())
+
+    def count(self, host: str) -> int:
+        """How many tasks the host had, skipped ones too."""
+        return sum(self.recap[host][key] for key in ("ok", "skipped"))
+
+
+@dataclass
+class Mesh:
+    """An inventory over the lab's clusters, its CA store, and runs of playbooks with them."""
+
+    lab: Lab
+    folder: Path
+    passphrase: str
+    variables: dict[str, Any] = field(default_factory=dict)
+    hosts: dict[str, dict[str, Any]] = field(default_factory=lambda: {"cluster-a": {}, "cluster-b": {}})
+    groups: dict[str, list[str]] = field(
+        default_factory=lambda: {"mesh_servers": ["cluster-b"], "mesh_clients": ["cluster-a"]}
+    )
+    links: list[dict[str, Any]] | None = field(default_factory=lambda: [dict(MYSQL)])
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "ca"
+
+    def inventory(self) -> Path:
+        """Write the inventory as it is described now."""
+        everybody: dict[str, Any] = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+            "mesh_kubeconfig": str(self.lab.kubeconfig),
+            "mesh_context": "{{ inventory_hostname }}",
+            "custom_ca_dir": str(self.store),
+            "custom_ca_passphrase": "{{ lookup('ansible.builtin.env', 'CUSTOM_CA_PASSPHRASE') }}",
+            **self.variables,
+        }
+        if self.links is not None:
+            everybody["mesh_links"] = self.links
+        children = {name: {"hosts": {host: {} for host in members}} for name, members in self.groups.items()}
+        path = self.folder / "hosts.yml"
+        content = {"all": {"vars": everybody, "hosts": self.hosts, "children": children}}
+        path.write_text(yaml.safe_dump(content), encoding="utf-8")
+        return path
+
+    def play(self, playbook: str | Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Run:
+        """Run one of the collection's playbooks by its name, or a playbook of the test by its path."""
+        path = playbook if isinstance(playbook, Path) else PLAYBOOKS / f"{playbook}.yml"
+        command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(self.inventory()), str(path)]
+        result = subprocess.run(
+            [*command, *arguments],
+            cwd=self.folder,
+            env={**os.environ, **self._environment(), **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        return Run(result.returncode, result.stdout + result.stderr, _recap(result.stdout))
+
+    def site(self, *arguments: str) -> Run:
+        return self.play("site", *arguments)
+
+    def written(self, text: str, name: str = "play.yml") -> Path:
+        """A playbook of the test's own."""
+        path = self.folder / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def objects(self, cluster: str, *, instance: str | None = None) -> list[dict[str, Any]]:
+        """Everything of ours in a cluster, Secrets among it."""
+        selector = "app.kubernetes.io/managed-by=crossmesh"
+        if instance:
+            selector += f",crossmesh/instance={instance}"
+        return self.get(cluster, KINDS, "-A", "-l", selector)["items"]
+
+    def names(self, cluster: str) -> set[str]:
+        return {f"{item['kind']}/{item['metadata']['name']}" for item in self.objects(cluster)}
+
+    def get(self, cluster: str, *arguments: str) -> Any:
+        return json.loads(self.lab.kubectl(cluster, "get", *arguments, "-o", "json").stdout)
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
+            "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / "collections"),
+            "ANSIBLE_NOCOLOR": "1",
+            "CUSTOM_CA_PASSPHRASE": self.passphrase,
+        }
+
+
+def _recap(output: str) -> dict[str, dict[str, int]]:
+    recap: dict[str, dict[str, int]] = {}
+    _before, _separator, lines = output.rpartition("PLAY RECAP")
+    for line in lines.splitlines()[1:]:
+        host, separator, counts = line.partition(" : ")
+        if separator:
+            pairs: Sequence[str] = counts.split()
+            recap[host.strip()] = {key: int(value) for key, _equals, value in (pair.partition("=") for pair in pairs)}
+    return recap
