@@ -1,0 +1,1 @@
+"""Measures the standing figures on the running lab; see README.md."""

@@ -1,0 +1,75 @@
+"""The benchmark's command line: `python -m tests.bench`."""
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+
+from tests.lab import Lab, LabError
+from tests.lab.settings import CHECKOUT
+
+from .contenders import BASELINE, SITE
+from .figures import Groups, figures, report, table
+from .parts import Sample, certificates, fleet, floor, joining
+from .process import BenchError
+
+_PARTS = (SITE.name, BASELINE.name, "floor", "certificates", "fleet")
+_OUTPUT = CHECKOUT / "tests/output/bench.json"
+# community.crypto's time grows with the number; more would only take longer.
+_YARDSTICK_LINKS = 10
+
+
+def main(argv: Sequence[str]) -> int:
+    arguments = _parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    samples: list[Sample] = []
+    failure = ""
+    try:
+        for sample in _measure(Lab.load(), arguments):
+            samples.append(sample)
+            print(_line(sample), file=sys.stderr, flush=True)
+    except (BenchError, LabError) as error:
+        failure = f"bench: {error}"
+    except KeyboardInterrupt:
+        failure = "bench: interrupted"
+    groups = Groups(samples)
+    found = list(figures(groups, arguments.fleet))
+    _OUTPUT.parent.mkdir(exist_ok=True)
+    _OUTPUT.write_text(json.dumps(report(groups, found), indent=2) + "\n")
+    print(table(groups, found))
+    if failure:
+        print(failure, file=sys.stderr)
+    return 1 if failure else 0
+
+
+def _measure(lab: Lab, arguments: argparse.Namespace) -> Iterator[Sample]:
+    parts, repeat = arguments.only, arguments.repeat
+    contenders = [contender for contender in (BASELINE, SITE) if contender.name in parts]
+    if contenders:
+        yield from joining(lab, contenders, arguments.links, repeat)
+    if "floor" in parts:
+        yield from floor(lab, arguments.links, repeat)
+    if "certificates" in parts:
+        yield from certificates(lab, arguments.certificates, _YARDSTICK_LINKS, repeat)
+    if "fleet" in parts:
+        yield from fleet(lab, arguments.fleet, repeat)
+
+
+def _line(sample: Sample) -> str:
+    cpu = f"{sample.cpu:.2f} s CPU, " if sample.cpu is not None else ""
+    return f"{sample.who}, {sample.links}, {sample.phase}: {sample.wall:.2f} s, {cpu}load {sample.load:.2f}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure the standing figures.")
+    parser.add_argument("--only", nargs="+", choices=_PARTS, default=_PARTS, help="parts to measure (all)")
+    parser.add_argument("--links", nargs="+", type=int, default=[1, 10], metavar="N", help="numbers of links (1 10)")
+    parser.add_argument("--repeat", type=int, default=3, metavar="N", help="repetitions of each (3)")
+    parser.add_argument("--fleet", type=int, default=200, metavar="N", help="links of the fleet (200)")
+    parser.add_argument("--certificates", type=int, default=500, metavar="N", help="certificates in a task (500)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,188 @@
+"""From samples to the figures that are aimed at, as a table and as JSON."""
+
+import os
+import platform
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any
+
+from .contenders import BASELINE, SITE
+from .parts import COMMUNITY, FIRST, ISSUER, TASKS, UNCHANGED, Sample
+
+# What is aimed at: how many times the yardstick's speed, or how many seconds more.
+_SPEED_AIMS = {(10, FIRST): 10.0, (10, UNCHANGED): 15.0}
+_ISSUING_AIM = 300.0
+_FLEET_AIM = 5.0
+
+
+@dataclass(frozen=True)
+class Spread:
+    median: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        return cls(statistics.median(values), min(values), max(values))
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} ({self.least:.2f}-{self.most:.2f})"
+
+
+@dataclass(frozen=True)
+class Group:
+    """All samples of one kind."""
+
+    who: str
+    phase: str
+    links: int
+    samples: tuple[Sample, ...]
+
+    @property
+    def wall(self) -> Spread:
+        return Spread.of([sample.wall for sample in self.samples])
+
+    @property
+    def cpu(self) -> Spread | None:
+        used = [sample.cpu for sample in self.samples if sample.cpu is not None]
+        return Spread.of(used) if used else None
+
+    @property
+    def load(self) -> Spread:
+        return Spread.of([sample.load for sample in self.samples])
+
+    @property
+    def tasks(self) -> str:
+        """How many tasks each host went through; all variants, should the samples differ."""
+        variants = {", ".join(f"{host} {n}" for host, n in sorted(sample.tasks.items())) for sample in self.samples}
+        return " or ".join(sorted(variants))
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A standing figure: what was measured, against what, and the aim."""
+
+    what: str
+    measured: str
+    aim: str
+    met: bool | None
+
+    @property
+    def verdict(self) -> str:
+        return {None: "", True: "met", False: "missed"}[self.met]
+
+
+class Groups:
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        keys = dict.fromkeys((sample.who, sample.phase, sample.links) for sample in samples)
+        self.all = [
+            Group(*key, tuple(sample for sample in samples if (sample.who, sample.phase, sample.links) == key))
+            for key in keys
+        ]
+
+    def find(self, who: str, phase: str, links: int | None = None) -> Group | None:
+        matching = (group for group in self.all if (group.who, group.phase) == (who, phase))
+        return next((group for group in matching if links is None or group.links == links), None)
+
+    def counts(self, who: str, phase: str) -> list[int]:
+        return sorted(group.links for group in self.all if (group.who, group.phase) == (who, phase))
+
+
+def figures(groups: Groups, fleet: int | None) -> Iterator[Figure]:
+    """Those that the samples allow.
+
+    :param fleet: the number of links that is held against one link.
+    """
+    yield from _speed(groups)
+    yield from _tasks(groups)
+    yield from _fleet(groups, fleet)
+    yield from _issuing(groups)
+
+
+def _speed(groups: Groups) -> Iterator[Figure]:
+    for phase in (FIRST, UNCHANGED):
+        for links in groups.counts(SITE.name, phase):
+            ours, theirs = groups.find(SITE.name, phase, links), groups.find(BASELINE.name, phase, links)
+            if ours and theirs and ours.cpu and theirs.cpu:
+                wall = theirs.wall.median / ours.wall.median
+                cpu = theirs.cpu.median / ours.cpu.median
+                aim = _SPEED_AIMS.get((links, phase))
+                yield Figure(
+                    f"site, {links} links, {phase}",
+                    f"the baseline's time / {wall:.1f}, its CPU seconds / {cpu:.1f}",
+                    f"/ {aim:.0f}" if aim else "",
+                    wall >= aim if aim else None,
+                )
+
+
+def _tasks(groups: Groups) -> Iterator[Figure]:
+    for phase in (FIRST, UNCHANGED):
+        found = {
+            links: group.tasks
+            for links in groups.counts(SITE.name, phase)
+            if (group := groups.find(SITE.name, phase, links))
+        }
+        if len(found) > 1:
+            measured = "; ".join(f"{links} links: {tasks}" for links, tasks in found.items())
+            yield Figure(f"tasks of each host, {phase}", measured, "the same", len(set(found.values())) == 1)
+
+
+def _fleet(groups: Groups, fleet: int | None) -> Iterator[Figure]:
+    one = groups.find(SITE.name, UNCHANGED, 1)
+    many = groups.find(SITE.name, UNCHANGED, fleet) if fleet else None
+    if one and many:
+        more = many.wall.median - one.wall.median
+        yield Figure(
+            f"site, {many.links} links, no change",
+            f"{more:.2f} s more than one",
+            f"{_FLEET_AIM:.0f} s",
+            more <= _FLEET_AIM,
+        )
+
+
+def _issuing(groups: Groups) -> Iterator[Figure]:
+    ours, theirs = groups.find(ISSUER, TASKS), groups.find(COMMUNITY, TASKS)
+    if ours and theirs:
+        rate, yardstick = ours.links / ours.wall.median, theirs.links / theirs.wall.median
+        measured = f"{rate:.0f} a second against {yardstick:.2f}: {rate / yardstick:.0f} times"
+        yield Figure(
+            f"certificates, {ours.links} in a task",
+            measured,
+            f"{_ISSUING_AIM:.0f} times",
+            rate >= _ISSUING_AIM * yardstick,
+        )
+
+
+def table(groups: Groups, found: Sequence[Figure]) -> str:
+    lines = [f"{'':<18}{'':<15}{'links':>6}  {'seconds':<24}{'CPU seconds':<24}{'load':<20}runs"]
+    for group in groups.all:
+        label = f"{group.who:<18}{group.phase:<15}{group.links:>6}"
+        lines.append(f"{label}  {group.wall!s:<24}{group.cpu or '-'!s:<24}{group.load!s:<20}{len(group.samples)}")
+    lines += ["", f"{'':<34}{'aim':<11}{'':<7}measured"]
+    lines += [f"{f.what:<34}{f.aim:<11}{f.verdict:<7}{f.measured}" for f in found]
+    return "\n".join(lines)
+
+
+def report(groups: Groups, found: Sequence[Figure]) -> dict[str, Any]:
+    return {
+        "machine": {
+            "processors": os.cpu_count(),
+            "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("ansible-core", "cryptography", "kubernetes")},
+        },
+        "figures": [asdict(figure) for figure in found],
+        "measured": [
+            {
+                "who": group.who,
+                "phase": group.phase,
+                "links": group.links,
+                "seconds": asdict(group.wall),
+                "cpu_seconds": asdict(group.cpu) if group.cpu else None,
+                "samples": [asdict(sample) for sample in group.samples],
+            }
+            for group in groups.all
+        ],
+    }

@@ -1,0 +1,123 @@
+"""Where one number of links is set up and taken away again: inventory, keys and temporary files, gone afterwards."""
+
+import json
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.lab import Lab
+from tests.lab.settings import CHECKOUT
+
+from .process import Measured, measure
+
+INSTANCE = "bench"
+SERVER = "cluster-b"
+CLIENT = "cluster-a"
+# Below the range from which Linux takes the ports of outgoing connections.
+_FIRST_PORT = 20001
+_FIRST_TLS_PORT = 30001
+
+
+@dataclass(frozen=True)
+class Link:
+    """A TCP link to the lab's database; all ports are its own."""
+
+    name: str
+    fqdn: str
+    port: int
+    tls_port: int
+
+    def inventory(self) -> dict[str, Any]:
+        backend = {"host": "mysql.default.svc.cluster.local", "port": 3306}
+        return {"name": self.name, "fqdn": self.fqdn, "port": self.port, "tls_port": self.tls_port, "backend": backend}
+
+
+def make_links(count: int) -> list[Link]:
+    return [
+        Link(f"bench-{n:03}", f"bench-{n:03}.server.example.com", _FIRST_PORT + n, _FIRST_TLS_PORT + n)
+        for n in range(count)
+    ]
+
+
+@dataclass(frozen=True)
+class Stage:
+    lab: Lab
+    links: list[Link]
+    folder: Path
+    passphrase: str
+
+    @property
+    def inventory(self) -> Path:
+        return self.folder / "inventory"
+
+    @property
+    def baseline_dir(self) -> Path:
+        return self.folder / "baseline"
+
+    @property
+    def ca_dir(self) -> Path:
+        return self.folder / "ca"
+
+    @property
+    def temporary(self) -> Path:
+        """Holds the API discovery that kubernetes.core keeps between runs."""
+        return self.folder / "tmp"
+
+    def forget(self) -> None:
+        """Let the next run be a first one: no keys, no CA, nothing kept."""
+        for folder in (self.baseline_dir, self.ca_dir, self.temporary):
+            shutil.rmtree(folder, ignore_errors=True)
+        self.temporary.mkdir(mode=0o700)
+
+    def playbook(self, path: Path, *options: str, **variables: str) -> Measured:
+        """Run a playbook as a user of this checkout would, with its ansible.cfg."""
+        argv: list[str | Path] = [
+            Path(sys.executable).parent / "ansible-playbook",
+            "-i",
+            self.inventory,
+            *options,
+            path,
+        ]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+        environment |= {"LC_ALL": "C.UTF-8", "TMPDIR": str(self.temporary), "CUSTOM_CA_PASSPHRASE": self.passphrase}
+        return measure(argv, environment=environment | variables, cwd=CHECKOUT)
+
+
+@contextmanager
+def stage(lab: Lab, count: int, **variables: Any) -> Iterator[Stage]:
+    """A stage for so many links; further variables go into the inventory."""
+    with tempfile.TemporaryDirectory(prefix="crossmesh-bench-") as folder:
+        made = Stage(lab, make_links(count), Path(folder), secrets.token_urlsafe(24))
+        _write_inventory(made, variables)
+        made.forget()
+        yield made
+
+
+def _write_inventory(made: Stage, variables: dict[str, Any]) -> None:
+    groups = {"mesh_servers": {"hosts": {SERVER: None}}, "mesh_clients": {"hosts": {CLIENT: None}}}
+    everywhere = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+        "mesh_kubeconfig": str(made.lab.kubeconfig),
+        "mesh_context": "{{ inventory_hostname }}",
+        "mesh_instance": INSTANCE,
+        "mesh_links": [link.inventory() for link in made.links],
+        "custom_ca_dir": str(made.ca_dir),
+        "custom_ca_passphrase": "{{ lookup('ansible.builtin.env', 'CUSTOM_CA_PASSPHRASE') }}",
+        "baseline_dir": str(made.baseline_dir),
+        **variables,
+    }
+    (made.inventory / "group_vars").mkdir(parents=True)
+    (made.inventory / "hosts.yml").write_text(yaml.safe_dump({"all": {"children": groups}}))
+    # Through JSON, because YAML would write what occurs twice as a reference.
+    plain = json.loads(json.dumps(everywhere))
+    (made.inventory / "group_vars/all.yml").write_text(yaml.safe_dump(plain, width=1000))
