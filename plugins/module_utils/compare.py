@@ -199,14 +199,13 @@ def compare_ports(wanted: Sequence[int], service: Mapping[str, Any], owner: name
     mine = []
     for number in wanted:
         key = f"{number}/TCP"
-        error = _port_fault(number, live, owners.get(key, ()), owner)
+        managers = owners.get(key, ())
+        error = _port_fault(number, live, managers, owner)
+        # Nobody is known to own a port whose managedFields were cleared: it is not ours.
+        only_ours = bool(managers) and all(manager.startswith("crossmesh-") for manager in managers)
         if error:
             result.errors.append(f"Service {service['namespace']}/{service['name']}: {error}")
-        elif (
-            key not in live
-            or all(manager.startswith("crossmesh-") for manager in owners.get(key) or ("",))
-            or owner.manager in owners[key]
-        ):
+        elif key not in live or owner.manager in managers or only_ours:
             mine.append(number)
     _explain_ports(mine, held, service, result)
     if {f"{number}/TCP" for number in mine} != held and not result.errors:
