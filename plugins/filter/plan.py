@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import Authority, Policy, make_plan
+from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import Authority, Policy, make_plan, refused
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import parse_certificates
 
 # The C loader reads two hundred links in a tenth of the time; it is not in every build of PyYAML.
@@ -26,7 +26,7 @@ def plan(
     policy: Mapping[str, Any],
 ) -> dict[str, Any]:
     if view["errors"]:
-        return {"errors": list(view["errors"])}
+        return refused(view["errors"])
     # The C loader takes bytes or exactly str; Ansible hands over a subclass of str.
     documents = [item for text in manifests if text for item in yaml.load(text.encode(), Loader=LOADER)]
     found = reading["authority"]

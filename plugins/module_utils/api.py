@@ -216,4 +216,4 @@ def _reason_of(error: Exception) -> str:
 def _one_line(error: object) -> str:
     text = " ".join(str(error).split())
     text = text.rpartition(">: ")[2] or text
-    return text[:200] or type(error).__name__
+    return text[:200].rstrip(".") or type(error).__name__

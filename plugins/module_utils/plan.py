@@ -33,6 +33,7 @@ __all__ = [
     "is_ours",
     "live_credential",
     "make_plan",
+    "refused",
     "trust_of",
     "unknown_root_message",
     "unknown_roots",
@@ -126,6 +127,27 @@ def make_plan(
         "endpoints": _endpoints(reading, side, owner),
         "proven": not changed and not _unproven(reading, side, owner),
     }
+
+
+def refused(errors: Sequence[str]) -> Json:
+    """A plan that does nothing and says why."""
+    nothing: Json = {
+        name: []
+        for name in (
+            "warnings",
+            "report",
+            "lines",
+            "credentials",
+            "adoptable",
+            "strip",
+            "force",
+            "write",
+            "delete",
+            "expected",
+            "endpoints",
+        )
+    }
+    return {"errors": list(errors), **nothing, "changed": False, "proven": False}
 
 
 def _of_side(items: Sequence[Json], owner: names.Owner) -> list[Json]:

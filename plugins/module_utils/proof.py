@@ -71,21 +71,22 @@ def prove(
     *,
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
+    shake: Callable[[Endpoint], str | None] | None = None,
 ) -> Proof:
     """Look until all ready pods are as expected.
 
     :param timeout: seconds.
-    :raises CrossmeshError: when a pod that can be asked is still behind then.
+    :param shake: the serial that an endpoint presents, empty for none, None where there is no way to it.
+    :raises CrossmeshError: when what can be seen is still behind then.
     """
     deadline = clock() + timeout
     while True:
         pods = [pod for pod in gateway_pods(api, gateway, trust=bool(expected.trusted)) if pod["ready"]]
-        asked = [pod for pod in pods if not pod["forbidden"]]
-        behind = {pod["name"]: reason for pod in asked if (reason := lag(pod, expected))}
+        method, behind = _look(pods, expected, shake or _presented)
         if not behind:
-            return _conclude(gateway, pods, asked, expected)
+            return _conclude(gateway, pods, method)
         if clock() >= deadline:
-            seen = "; ".join(f"pod {name}: {reason}" for name, reason in sorted(behind.items()))
+            seen = "; ".join(f"{place}: {reason}" for place, reason in sorted(behind.items()))
             raise CrossmeshError(
                 what="a gateway does not serve what was issued",
                 where=f"gateway {gateway.namespace}/{gateway.service}",
@@ -93,6 +94,31 @@ def prove(
                 cure="look at that pod's istio-proxy log and at istiod, then run again; mesh_gate_timeout is the wait",
             )
         pause(INTERVAL)
+
+
+def _look(
+    pods: Sequence[Json], expected: Expected, shake: Callable[[Endpoint], str | None]
+) -> tuple[str, dict[str, str]]:
+    """How it was seen, and who is behind; handshakes only where they are needed and tell something."""
+    asked = [pod for pod in pods if not pod["forbidden"]]
+    behind = {f"pod {pod['name']}": reason for pod in asked if (reason := lag(pod, expected))}
+    if not pods:
+        return "none", {}
+    if behind or len(asked) == len(pods):
+        return "exec", behind
+    return _by_handshakes(expected, shake) if expected.endpoints else ("none", {})
+
+
+def _by_handshakes(expected: Expected, shake: Callable[[Endpoint], str | None]) -> tuple[str, dict[str, str]]:
+    behind = {}
+    for endpoint in expected.endpoints:
+        found = shake(endpoint)
+        if found is None:
+            return "none", {}
+        if found not in expected.serials:
+            place = f"{endpoint.fqdn} at {endpoint.address}:{endpoint.port}"
+            behind[place] = f"presents {found or 'no certificate'}, not {_list(expected.serials)}"
+    return "handshake", behind
 
 
 def lag(pod: Mapping[str, Any], expected: Expected) -> str:
@@ -123,37 +149,39 @@ def _list(values: Collection[str]) -> str:
     return ", ".join(sorted(values)) or "nothing"
 
 
-def _conclude(gateway: Gateway, pods: Sequence[Json], asked: Sequence[Json], expected: Expected) -> Proof:
+def _conclude(gateway: Gateway, pods: Sequence[Json], method: str) -> Proof:
     title = f"gateway {gateway.namespace}/{gateway.service}"
-    if not pods:
-        return Proof("none", warnings=[f"{title} has no ready pod: nothing was proven"])
-    if len(asked) == len(pods):
-        return Proof("exec", [pod["name"] for pod in pods])
     names = ", ".join(pod["name"] for pod in pods if pod["forbidden"])
-    if expected.endpoints and all(_answers(endpoint, expected.serials) for endpoint in expected.endpoints):
+    asked = [pod["name"] for pod in pods if not pod["forbidden"]]
+    if not pods:
+        return Proof(method, warnings=[f"{title} has no ready pod: nothing was proven"])
+    if method == "exec":
+        return Proof(method, asked)
+    if method == "handshake":
         warning = f"{title}: exec is forbidden in {names}; seen by handshakes instead, which reach one pod each"
-        return Proof("handshake", [pod["name"] for pod in asked], [warning])
+        return Proof(method, asked, [warning])
     warning = (
-        f"{title}: not proven for {names}: exec is forbidden there, and no handshake from here shows the certificate"
+        f"{title}: not proven for {names}: exec is forbidden there, and no handshake from here reaches the gateway"
     )
-    return Proof("none", [pod["name"] for pod in asked], [warning])
+    return Proof(method, asked, [warning])
 
 
-def _answers(endpoint: Endpoint, serials: Collection[str]) -> bool:
-    """Whether the endpoint presents one of the certificates; it is compared by serial, so trust is not asked."""
+def _presented(endpoint: Endpoint) -> str | None:
+    """Serial of the certificate that an endpoint presents; trust is not asked."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     try:
-        with (
-            socket.create_connection((endpoint.address, endpoint.port), timeout=HANDSHAKE_TIMEOUT) as raw,
-            context.wrap_socket(raw, server_hostname=endpoint.fqdn) as session,
-        ):
+        raw = socket.create_connection((endpoint.address, endpoint.port), timeout=HANDSHAKE_TIMEOUT)
+    except OSError:
+        return None
+    try:
+        with raw, context.wrap_socket(raw, server_hostname=endpoint.fqdn) as session:
             certificate = session.getpeercert(binary_form=True)
     except OSError:
-        return False
+        return ""
     if not certificate:
-        return False
+        return ""
     pem = ssl.DER_cert_to_PEM_cert(certificate)
-    return serial(parse_certificates(pem, where=endpoint.fqdn)[0].serial) in serials
+    return serial(parse_certificates(pem, where=endpoint.fqdn)[0].serial)
