@@ -1,7 +1,7 @@
 # Copyright (c) Crossmesh maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options that every module has which talks to a cluster; their argument spec is module_utils/arguments.py."""
+"""Options that every module has which talks to a cluster; their argument spec is plugin_utils/cluster_action.py."""
 
 from __future__ import annotations
 

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the actions that talk to a cluster have in common: options, required libraries, how they end.
 
-PRIVATE to the collection. They are action plugins, not modules that Ansible packs and starts: they run on the controller in
-any case, and this way a run imports the C(kubernetes) package once, not once for each task and cluster. Their options are
-documented in plugins/modules; those of a cluster in plugins/doc_fragments/cluster.py.
+PRIVATE to the collection. They are action plugins, not modules that Ansible packs and starts: they run on the
+controller in any case, and this way a run imports the C(kubernetes) package once, not once for each task and cluster.
+Their options are documented in plugins/modules; those of a cluster in plugins/doc_fragments/cluster.py.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ class ClusterAction(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        _validation, params = self.validate_argument_spec(argument_spec={**CLUSTER, **self.ARGUMENTS})
+        specification = {**CLUSTER, **self.ARGUMENTS}
+        # ansible-core does not annotate it.
+        _validation, params = self.validate_argument_spec(specification)  # type: ignore[no-untyped-call]
         for package, missing in (
             ("kubernetes", KUBERNETES_IMPORT_ERROR is not None),
             ("cryptography", not HAS_CRYPTOGRAPHY),
@@ -68,6 +70,7 @@ class ClusterAction(ActionBase):
 
 def _lacks(package: str) -> str:
     return (
-        f"ansible-playbook runs with {sys.executable}, which lacks the package {package}. Cure: install it there, and set "
-        "ansible_python_interpreter: '{{ ansible_playbook_python }}' for the clusters, so that kubernetes.core uses the same"
+        f"ansible-playbook runs with {sys.executable}, which lacks the package {package}. Cure: install it there, "
+        "and set ansible_python_interpreter: '{{ ansible_playbook_python }}' for the clusters, so that kubernetes.core "
+        "uses the same"
     )
