@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from typing import Any, ClassVar
 
@@ -49,11 +50,15 @@ class ActionModule(ClusterAction):
             backends=[(item["service"], item["namespace"]) for item in params["backends"]],
         )
         reading = read_cluster(api, request)
-        reading["id"] = uuid.uuid4().hex
-        reading["request"] = {key: params[key] for key in REQUEST}
         reading["authority"] = {
             "path": authority.path,
             "issuing": authority.issuing.pem if authority.issuing else "",
             "trusted": [view.pem for view in authority.trusted],
         }
-        return {"changed": False, "reading": reading}
+        return {
+            "changed": False,
+            "id": uuid.uuid4().hex,
+            "request": {key: params[key] for key in REQUEST},
+            # As one text: Ansible would otherwise look into each of its thousands of values whenever it is handed on.
+            "reading": json.dumps(reading),
+        }

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -39,7 +40,8 @@ def authority_state(
 
 def _reading(variables: Mapping[str, Any]) -> Mapping[str, Any]:
     found: Mapping[str, Any] = variables.get("__mesh_common_read") or {}
-    return found.get("reading") or {}
+    reading: dict[str, Any] = json.loads(found.get("reading") or "{}")
+    return reading
 
 
 def _roots(reading: Mapping[str, Any]) -> list[str]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +20,7 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def plan(
-    reading: Mapping[str, Any],
+    text: str,
     view: Mapping[str, Any],
     side: str,
     manifests: Sequence[str | None],
@@ -29,12 +30,13 @@ def plan(
         return refused(view["errors"])
     # The C loader takes bytes or exactly str; Ansible hands over a subclass of str.
     documents = [item for text in manifests if text for item in yaml.load(text.encode(), Loader=LOADER)]
+    reading = json.loads(text)
     found = reading["authority"]
     trusted = tuple(parse_certificates(pem, where=found["path"])[0] for pem in found["trusted"])
     issuing = parse_certificates(found["issuing"], where=found["path"])[0] if found["issuing"] else None
     return make_plan(
         reading,
-        view[side],
+        plain(view[side]),
         documents,
         Authority(path=found["path"], issuing=issuing, trusted=trusted),
         Policy(
@@ -47,6 +49,13 @@ def plan(
         ),
         datetime.now(UTC),
     )
+
+
+def plain(value: Any) -> Any:
+    """Without Ansible's containers, which look at a value anew each time it is read."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value
 
 
 class FilterModule:

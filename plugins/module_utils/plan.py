@@ -117,7 +117,7 @@ def make_plan(
         ],
         "changed": changed,
         "credentials": [item for item in side["secrets"] if _in_scope(item["link"], policy)] if due else [],
-        "adoptable": _present_secrets(reading, side, policy),
+        "adoptable": _present_secrets(reading, side, policy) if policy.adopt else [],
         "strip": objects.strip,
         "force": objects.force,
         # One request list, none of it forced: the Service belongs to somebody else.

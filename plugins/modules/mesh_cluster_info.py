@@ -109,44 +109,23 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-reading:
-  description: What was read. Filter P(crossmesh.mtls.plan#filter) makes a plan of it.
+id:
+  description: A random name of this reading, by which a play can tell it from an older one.
+  returned: success
+  type: str
+  sample: 1f0c6d6f5a9be3d2
+request:
+  description: What was looked for.
   returned: success
   type: dict
-  contains:
-    objects:
-      description: Istio objects that are ours or stand under our names.
-      type: list
-      elements: dict
-      sample: []
-    gateways:
-      description: Gateways of others, as far as they can be in the way.
-      type: list
-      elements: dict
-      sample: []
-    secrets:
-      description: Secrets, told by certificate and trust; whether the key belongs to the certificate is a truth value.
-      type: list
-      elements: dict
-      sample: []
-    services:
-      description: The Service of each side's gateway, its ports and who owns each port.
-      type: dict
-      sample: {}
-    pods:
-      description: The pods of each side's gateway, and the serials of the certificates that each of them serves.
-      type: dict
-      sample: {}
-    id:
-      description: A random name of this reading, by which a play can tell it from an older one.
-      type: str
-      sample: 1f0c6d6f5a9be3d2
-    request:
-      description: What was looked for.
-      type: dict
-      sample: {}
-    authority:
-      description: The public part of the CA store.
-      type: dict
-      sample: {path: .crossmesh/ca, issuing: '', trusted: []}
+  sample: {cluster: cluster-b, links: [mysql]}
+reading:
+  description:
+    - What was read, as JSON. Filter P(crossmesh.mtls.plan#filter) makes a plan of it.
+    - C(objects), Istio objects that are ours or stand under our names; C(gateways), Gateways of others as far as they can be in
+      the way; C(secrets), told by certificate and trust; C(services) and C(pods) of each side's gateway, with the owners of each
+      port and the serials that each pod serves; C(backends); C(mesh_roots); C(authority), the public part of the CA store.
+  returned: success
+  type: str
+  sample: '{"cluster": "cluster-b", "objects": [], "secrets": []}'
 """
