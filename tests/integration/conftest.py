@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,18 +23,44 @@ def lab() -> Lab:
 @pytest.fixture
 def mesh(lab: Lab, tmp_path: Path) -> Iterator[Mesh]:
     """A described mesh that nothing was done for yet; taken down again whatever the test made of it."""
-    found = Mesh(lab, tmp_path, secrets.token_urlsafe(24))
-    yield found
-    found.links, found.groups = [], {"mesh_servers": list(found.hosts), "mesh_clients": list(found.hosts)}
-    torn_down = found.play("teardown")
-    assert torn_down.ok, torn_down.output
-    for cluster in CLUSTERS:
-        assert found.names(cluster) == set(), f"{cluster} is not as it was before the test"
+    with _taken_down(Mesh(lab, tmp_path, secrets.token_urlsafe(24))) as found:
+        yield found
 
 
 @pytest.fixture
 def joined(mesh: Mesh) -> Mesh:
     """The tutorial's MySQL link, in place."""
+    return _in_place(mesh)
+
+
+@pytest.fixture(scope="module")
+def standing(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    """The same, made once for all tests of a file: they look at it, or use `steady`."""
+    folder = tmp_path_factory.mktemp("mesh")
+    with _taken_down(Mesh(lab, folder, secrets.token_urlsafe(24))) as found:
+        yield _in_place(found)
+
+
+@pytest.fixture
+def steady(standing: Mesh) -> Iterator[Mesh]:
+    """The file's mesh; whatever a test does to the clusters, the next one finds it in place."""
+    yield standing
+    _in_place(standing)
+
+
+def _in_place(mesh: Mesh) -> Mesh:
     run = mesh.site()
     assert run.ok, run.output
     return mesh
+
+
+@contextmanager
+def _taken_down(found: Mesh) -> Iterator[Mesh]:
+    try:
+        yield found
+    finally:
+        found.links, found.groups = [], {"mesh_servers": list(found.hosts), "mesh_clients": list(found.hosts)}
+        torn_down = found.play("teardown")
+    assert torn_down.ok, torn_down.output
+    for cluster in CLUSTERS:
+        assert found.names(cluster) == set(), f"{cluster} is not as it was before the test"

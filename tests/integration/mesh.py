@@ -1,4 +1,4 @@
-"""Runs the playbooks against the lab as a user would: an inventory on disk, ansible-playbook, its exit code and recap."""
+"""Runs the playbooks on the lab as a user would: an inventory on disk, ansible-playbook, its exit code and recap."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,22 @@ class Run:
     @property
     def changed(self) -> int:
         return sum(counts["changed"] for counts in self.recap.values())
+
+    def changes(self) -> dict[str, list[str]]:
+        """Names of the tasks that changed something, by host."""
+        found: dict[str, list[str]] = {host: [] for host in self.recap}
+        task = ""
+        for line in self.output.splitlines():
+            if line.startswith("TASK ["):
+                task = line.partition("[")[2].rpartition("]")[0]
+            elif line.startswith("changed: ["):
+                found[line.removeprefix("changed: [").partition("]")[0]].append(task)
+        return found
+
+    def says(self, *parts: str) -> bool:
+        """Whether all of this stands in the output, however long lines were folded."""
+        text = " ".join(self.output.split())
+        return all(part in text for part in parts)
 
     def count(self, host: str) -> int:
         """How many tasks the host had, skipped ones too."""
@@ -80,7 +96,9 @@ class Mesh:
         }
         if self.links is not None:
             everybody["mesh_links"] = self.links
-        children = {name: {"hosts": {host: {} for host in members}} for name, members in self.groups.items()}
+        children: dict[str, Any] = {
+            name: {"hosts": {host: {} for host in members}} for name, members in self.groups.items()
+        }
         path = self.folder / "hosts.yml"
         content = {"all": {"vars": everybody, "hosts": self.hosts, "children": children}}
         path.write_text(yaml.safe_dump(content), encoding="utf-8")
@@ -111,12 +129,21 @@ class Mesh:
         path.write_text(text, encoding="utf-8")
         return path
 
+    def otherwise(self, **described: Any) -> Mesh:
+        """The same mesh (folder, CA store, clusters) with some of its description changed."""
+        return replace(self, **described)
+
+    def carries(self, *, fqdn: str = MYSQL["fqdn"], port: int = MYSQL["port"]) -> bool:
+        """Whether a new connection of the client pod reaches the database."""
+        return self.lab.mysql("SELECT 4711", fqdn=fqdn, port=port, check=False).strip() == "4711"
+
     def objects(self, cluster: str, *, instance: str | None = None) -> list[dict[str, Any]]:
         """Everything of ours in a cluster, Secrets among it."""
         selector = "app.kubernetes.io/managed-by=crossmesh"
         if instance:
             selector += f",crossmesh/instance={instance}"
-        return self.get(cluster, KINDS, "-A", "-l", selector)["items"]
+        items: list[dict[str, Any]] = self.get(cluster, KINDS, "-A", "-l", selector)["items"]
+        return items
 
     def names(self, cluster: str) -> set[str]:
         return {f"{item['kind']}/{item['metadata']['name']}" for item in self.objects(cluster)}

@@ -1,0 +1,61 @@
+"""What clusters and folders hold, in forms that can be compared with ==."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.integration.mesh import KINDS, Mesh
+
+Json = dict[str, Any]
+
+# Set by the API server for its own purposes.
+HOUSEKEEPING = ("creationTimestamp", "resourceVersion", "uid", "generation")
+
+
+def versions(mesh: Mesh, cluster: str) -> dict[str, str]:
+    """The resourceVersion of everything that a run could touch, whoever made it: any write at all would change one."""
+    items = mesh.get(cluster, f"{KINDS},services,namespaces", "-A")["items"]
+    return {_title(item): item["metadata"]["resourceVersion"] for item in items}
+
+
+def everywhere(mesh: Mesh) -> dict[str, dict[str, str]]:
+    """The same of all clusters."""
+    return {cluster: versions(mesh, cluster) for cluster in mesh.hosts}
+
+
+def belongings(mesh: Mesh, cluster: str) -> dict[str, Json]:
+    """Services and namespaces as their owners see them: metadata, managers and their fields, spec."""
+    items = mesh.get(cluster, "services,namespaces", "-A", "--show-managed-fields")["items"]
+    return {_title(item): _without_housekeeping(item) for item in items}
+
+
+def workloads(mesh: Mesh, cluster: str) -> dict[str, tuple[str, int]]:
+    """UID and generation of every Deployment and pod."""
+    items = mesh.get(cluster, "deployments,pods", "-A")["items"]
+    return {_title(item): (item["metadata"]["uid"], item["metadata"].get("generation", 0)) for item in items}
+
+
+def folder(path: Path) -> dict[str, tuple[int, str]]:
+    """Mode and content of every file and folder below a path."""
+    return {str(found.relative_to(path)): (found.stat().st_mode, _content(found)) for found in sorted(path.rglob("*"))}
+
+
+def _content(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+def _without_housekeeping(item: Json) -> Json:
+    metadata = {key: value for key, value in item["metadata"].items() if key not in HOUSEKEEPING}
+    metadata["managedFields"] = sorted(
+        ({key: entry[key] for key in ("manager", "operation", "fieldsV1")} for entry in metadata["managedFields"]),
+        key=lambda entry: json.dumps(entry, sort_keys=True),
+    )
+    return {"metadata": metadata, "spec": item["spec"]}
+
+
+def _title(item: Json) -> str:
+    metadata = item["metadata"]
+    return f"{item['kind']} {metadata.get('namespace', '')}/{metadata['name']}"
