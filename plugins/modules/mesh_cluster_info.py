@@ -122,9 +122,11 @@ request:
 reading:
   description:
     - What was read, as JSON. Filter P(crossmesh.mtls.plan#filter) makes a plan of it.
-    - C(objects), Istio objects that are ours or stand under our names; C(gateways), Gateways of others as far as they can be in
-      the way; C(secrets), told by certificate and trust; C(services) and C(pods) of each side's gateway, with the owners of each
-      port and the serials that each pod serves; C(backends); C(mesh_roots); C(authority), the public part of the CA store.
+    - C(objects), Istio objects that are ours or stand under our names.
+    - C(gateways), Gateways of others, as far as they can be in the way.
+    - C(secrets), told by certificate and trust; of the key only whether it belongs to the certificate.
+    - C(services) and C(pods) of each side's gateway, with the owners of each port and the serials that each pod serves.
+    - C(backends), C(mesh_roots), and C(authority), the public part of the CA store.
   returned: success
   type: str
   sample: '{"cluster": "cluster-b", "objects": [], "secrets": []}'
