@@ -182,7 +182,9 @@ def _conflicts(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names
     for link in side["links"]:
         port = link["tls_port"] if owner.side == "server" else link["egress_port"]
         hosts.setdefault(port, set()).add(link["fqdn"])
-    return compare.occupied_hosts(hosts, reading["gateways"], reading["pods"][owner.side])
+    # Without a running pod its labels are known as far as our own selector tells them.
+    pods = reading["pods"][owner.side] or [{"labels": side["selector"]}]
+    return compare.occupied_hosts(hosts, reading["gateways"], pods)
 
 
 def _strangers(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner, policy: Policy) -> list[str]:
@@ -409,6 +411,7 @@ def _report(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Ow
             f"Secret {secret['namespace']}/{secret['name']}: {', '.join(live.leaf.sans)}; serial {number}; until "
             f"{timestamp(live.leaf.not_after)}; served by {len(serving)} of {len(ready)} ready pods"
         )
+    if lines:
         lines += [f"pod {pod['name']} could not be asked: {pod['problem']}" for pod in ready if pod["problem"]]
     return lines
 

@@ -1,0 +1,458 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan of one side of one cluster: what forbids it, what it does with which reason, what is proven already."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils.names import Owner
+from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import (
+    Authority,
+    Policy,
+    make_plan,
+    refused,
+    wanted_trust,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import Leaf, bundle
+from tests.unit.pki.support import DAY, NOW, Root, make_leaf, make_root
+from tests.unit.support import CLIENT, SERVER, Json, link, numbered, view
+
+ROOT = make_root()
+AUTHORITY = Authority("/srv/ca", ROOT.view, (ROOT.view,))
+NO_AUTHORITY = Authority("/srv/ca", None, ())
+POLICY = Policy(key_type="P-256", renew_before=30 * DAY)
+OWNER = Owner("default", "cluster-b", "server")
+HELD = "Secret istio-system/mysql-credential"
+
+
+def leaf_of(root: Root = ROOT, **changes: Any) -> Leaf:
+    return make_leaf(root, **changes)
+
+
+def secret(leaf: Leaf | None = None, root: Root = ROOT, **changes: Any) -> Json:
+    """The reading of the server's Secret, in order unless changed."""
+    leaf = leaf or leaf_of()
+    return {
+        "namespace": "istio-system",
+        "name": "mysql-credential",
+        "labels": OWNER.labels("mysql"),
+        "type": "kubernetes.io/tls",
+        "keys": ["ca.crt", "tls.crt", "tls.key"],
+        "certificate": leaf.certificate_pem,
+        "trust": root.view.pem,
+        "key_matches": True,
+        "managers": [OWNER.identity_manager, OWNER.trust_manager],
+        **changes,
+    }
+
+
+def serving(*leaves: Leaf, name: str = "istio-ingressgateway-0", **changes: Any) -> Json:
+    """A ready pod of the ingress gateway that serves some certificates."""
+    return {
+        "name": name,
+        "labels": {"istio": "ingressgateway"},
+        "ready": True,
+        "serials": [leaf.view.serial for leaf in leaves],
+        "problem": "",
+        "forbidden": False,
+        **changes,
+    }
+
+
+SERVICE: Json = {
+    "namespace": "istio-system",
+    "name": "istio-ingressgateway",
+    "ports": [{"name": "tls-13306", "port": 13306, "protocol": "TCP", "targetPort": 13306}],
+    "owners": {"13306/TCP": [OWNER.manager]},
+    "addresses": ["203.0.113.7"],
+}
+
+
+def reading(**changes: Any) -> Json:
+    """A cluster in which everything is as the inventory says; the objects are left to test_compare."""
+    return {
+        "objects": [],
+        "missing_kinds": [],
+        "gateways": [],
+        "secrets": [],
+        "services": {"server": SERVICE, "client": {**SERVICE, "ports": [], "owners": {}}},
+        "pods": {"server": [serving()], "client": []},
+        "mesh_roots": ["f" * 64],
+        "backends": [{"service": "mysql", "namespace": "default", "found": True, "pods": 2, "sidecars": 2}],
+        **changes,
+    }
+
+
+def settled(**changes: Any) -> Json:
+    leaf = leaf_of()
+    return reading(**{"secrets": [secret(leaf)], "pods": {"server": [serving(leaf)], "client": []}, **changes})
+
+
+def planned(
+    found: Mapping[str, Any],
+    links: list[Json] | None = None,
+    *,
+    policy: Policy = POLICY,
+    authority: Authority = AUTHORITY,
+    now: datetime = NOW,
+    variables: Json | None = None,
+    side: str = "server",
+    manifests: list[Json] | None = None,
+) -> Json:
+    wanted = view([link()] if links is None else links, variables or SERVER)[side]
+    return make_plan(found, wanted, manifests or [], authority, policy, now)
+
+
+def test_where_all_is_as_wanted_nothing_is_done_and_all_is_proven() -> None:
+    plan = planned(settled())
+    assert (plan["changed"], plan["proven"]) == (False, True)
+    assert (plan["errors"], plan["warnings"], plan["lines"]) == ([], [], [])
+    assert plan["credentials"] == plan["strip"] == plan["force"] == plan["write"] == plan["delete"] == []
+
+
+def test_a_refusal_has_the_shape_of_every_plan() -> None:
+    plan = refused(["why"])
+    assert plan["errors"] == ["why"]
+    assert {key: type(value) for key, value in plan.items()} == {k: type(v) for k, v in planned(settled()).items()}
+    assert (plan["changed"], plan["proven"]) == (False, False)
+
+
+# -- what forbids it -----------------------------------------------------------------------------------------------
+
+FOREIGN: Json = {
+    "namespace": "shop",
+    "name": "gw",
+    "selector": {"istio": "ingressgateway"},
+    "servers": [{"port": 13306, "protocol": "TLS", "hosts": ["mysql.server.example.com"]}],
+}
+OTHER_ROOT = make_root()
+MANIFEST: Json = {
+    "apiVersion": "networking.istio.io/v1",
+    "kind": "Gateway",
+    "metadata": {"name": "gateway-mysql", "namespace": "istio-system", "labels": OWNER.labels("mysql")},
+    "spec": {},
+}
+
+FORBIDDEN: list[tuple[str, Json, dict[str, Any], list[str]]] = [
+    (
+        "CRDs that are missing",
+        settled(missing_kinds=["Gateway", "PeerAuthentication"]),
+        {"manifests": [MANIFEST]},
+        ["does not know Gateway.", "install Istio 1.24"],
+    ),
+    (
+        "a gateway that is missing",
+        settled(services={"server": None, "client": None}),
+        {},
+        ["Service istio-system/istio-ingressgateway does not exist", "mesh_ingress_gateway"],
+    ),
+    ("a Gateway of others with our host", settled(gateways=[FOREIGN]), {}, ["Gateway shop/gw, port 13306", "our host"]),
+    (
+        "a Gateway of others with our host, while no pod runs",
+        settled(gateways=[FOREIGN], pods={"server": [], "client": []}),
+        {},
+        ["Gateway shop/gw, port 13306", "our host"],
+    ),
+    (
+        "a port that is UDP",
+        settled(services={"server": {**SERVICE, "ports": [{"port": 13306, "protocol": "UDP"}], "owners": {}}}),
+        {},
+        ["port 13306 is not TCP"],
+    ),
+    (
+        "a Secret of others",
+        settled(secrets=[secret(labels={}, managers=["kubectl-create"])]),
+        {},
+        [f"{HELD}: it exists and was made by kubectl-create", "mesh_adopt=true"],
+    ),
+    (
+        "a Secret of another instance, adoption or not",
+        settled(secrets=[secret(labels=Owner("blue", "cluster-b", "server").labels("mysql"))]),
+        {"policy": replace(POLICY, adopt=True)},
+        [f"{HELD}: it belongs to instance blue, cluster cluster-b", "rename the link"],
+    ),
+    (
+        "a CA Secret that takes precedence over ours",
+        settled(secrets=[secret(), secret(name="mysql-credential-cacert", labels={})]),
+        {},
+        ["Secret istio-system/mysql-credential-cacert: Istio takes its CA in place of ours", "delete it"],
+    ),
+    (
+        "a store that does not know the root in service",
+        settled(secrets=[secret(leaf_of(OTHER_ROOT), OTHER_ROOT)]),
+        {},
+        [
+            "CA store /srv/ca holds root",
+            ROOT.view.fingerprint,
+            "Secret istio-system/mysql-credential is in service with root",
+            OTHER_ROOT.view.fingerprint,
+            "custom_ca_dir",
+        ],
+    ),
+    (
+        "an empty store while a root is in service",
+        settled(),
+        {"authority": NO_AUTHORITY},
+        ["CA store /srv/ca holds no root", ROOT.view.fingerprint],
+    ),
+    (
+        "the mesh's own CA",
+        settled(mesh_roots=[ROOT.view.fingerprint]),
+        {},
+        ["/srv/ca: its root", ROOT.view.fingerprint, "the mesh's own CA", "use a CA that no mesh has"],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("found", "arguments", "told"), [row[1:] for row in FORBIDDEN], ids=[row[0] for row in FORBIDDEN]
+)
+def test_what_forbids_it_is_told_in_one_line_with_a_cure(
+    found: Json, arguments: dict[str, Any], told: list[str]
+) -> None:
+    plan = planned(found, **arguments)
+    (error,) = plan["errors"]
+    assert ". Cure: " in error
+    assert [part for part in told if part not in error] == []
+    assert plan["credentials"] == []
+
+
+def test_everything_that_forbids_it_is_told_at_once() -> None:
+    found = settled(gateways=[FOREIGN], mesh_roots=[ROOT.view.fingerprint], secrets=[secret(labels={})])
+    assert len(planned(found)["errors"]) == 3
+
+
+def test_what_is_taken_away_is_not_forbidden_by_the_store() -> None:
+    """A teardown needs no CA, and no gateway either."""
+    found = settled(services={"server": None, "client": None}, missing_kinds=["Gateway"])
+    plan = planned(found, [link(state="absent")], authority=NO_AUTHORITY)
+    assert plan["errors"] == []
+    assert plan["lines"] == [f"delete {HELD}: no link needs it"]
+
+
+# -- credentials ---------------------------------------------------------------------------------------------------
+
+DECISIONS: list[tuple[str, list[Json], dict[str, Any], str]] = [
+    ("missing", [], {}, "issue Secret istio-system/mysql-credential: there is no certificate yet"),
+    ("missing, in another namespace", [secret(namespace="old")], {}, f"issue {HELD}: there is no certificate yet"),
+    ("unreadable", [secret(certificate="nonsense")], {}, f"issue {HELD}: the certificate cannot be read"),
+    ("empty", [secret(certificate="", trust="")], {}, f"issue {HELD}: there is no certificate yet"),
+    ("another key", [secret(key_matches=False)], {}, f"issue {HELD}: the key does not belong"),
+    ("a changed FQDN", [secret()], {"links": [link(fqdn="new.example.com")]}, f"issue {HELD}: SAN changed: had mysql."),
+    ("near its end", [secret()], {"now": NOW + 61 * DAY}, f"issue {HELD}: expires at"),
+    ("forced", [secret()], {"policy": replace(POLICY, force=True)}, f"issue {HELD}: renewal was asked for"),
+    ("a changed key type", [secret()], {"policy": replace(POLICY, key_type="P-384")}, f"issue {HELD}: key type"),
+    ("trust that was emptied", [secret(trust="")], {}, f"write {HELD}: trusted roots changed: had nothing"),
+    ("trust that is damaged", [secret(trust="nonsense")], {}, f"write {HELD}: trusted roots changed: had nothing"),
+    (
+        "added data",
+        [secret(keys=["ca.crt", "tls.crt", "tls.key", "extra"])],
+        {},
+        f"write {HELD}: others added extra",
+    ),
+    (
+        "another link's label",
+        [secret(labels=OWNER.labels("redis"))],
+        {},
+        f"write {HELD}: its label crossmesh/link is redis",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("secrets", "arguments", "line"), [row[1:] for row in DECISIONS], ids=[row[0] for row in DECISIONS]
+)
+def test_a_credential_that_is_not_right_is_issued_or_written_with_the_reason(
+    secrets: list[Json], arguments: dict[str, Any], line: str
+) -> None:
+    plan = planned(settled(secrets=secrets), **arguments)
+    assert plan["errors"] == []
+    assert plan["changed"]
+    assert not plan["proven"]
+    assert [item["name"] for item in plan["credentials"]] == ["mysql-credential"]
+    assert plan["lines"][0].startswith(line)
+
+
+def test_on_a_first_run_all_is_issued_though_there_is_no_root_yet() -> None:
+    plan = planned(reading(), authority=NO_AUTHORITY)
+    assert plan["errors"] == []
+    assert [item["name"] for item in plan["credentials"]] == ["mysql-credential"]
+
+
+def test_one_due_credential_hands_over_all_so_that_all_are_proven() -> None:
+    plan = planned(settled(), [link(), numbered(1)])
+    assert [item["name"] for item in plan["credentials"]] == ["mysql-credential", "link-1-credential"]
+    assert [line for line in plan["lines"] if "mysql-credential" in line] == []
+
+
+def test_secrets_that_no_link_needs_are_deleted_and_those_of_others_stay() -> None:
+    old = secret(name="old-credential", labels=OWNER.labels("old"))
+    theirs = secret(name="theirs", labels=Owner("blue", "cluster-b", "server").labels("old"))
+    other_side = secret(name="client-credential", labels=Owner("default", "cluster-b", "client").labels("client"))
+    plan = planned(settled(secrets=[secret(), old, theirs, other_side]))
+    assert [item["metadata"]["name"] for item in plan["delete"]] == ["old-credential"]
+    assert plan["lines"] == ["delete Secret istio-system/old-credential: no link needs it"]
+
+
+def test_the_other_sides_objects_are_not_looked_at() -> None:
+    theirs = copy.deepcopy(MANIFEST)
+    theirs["metadata"] |= {"name": "egressgateway-x", "labels": Owner("default", "cluster-b", "client").labels("x")}
+    assert planned(settled(objects=[theirs]))["delete"] == []
+
+
+def test_only_the_named_links_are_worked_on() -> None:
+    old = secret(name="old-credential", labels=OWNER.labels("old"))
+    plan = planned(settled(secrets=[old]), [link(), numbered(1)], policy=replace(POLICY, only=frozenset({"link-1"})))
+    assert [item["name"] for item in plan["credentials"]] == ["link-1-credential"]
+    assert plan["delete"] == []
+
+
+def test_a_clients_one_credential_is_always_worked_on() -> None:
+    plan = planned(
+        reading(),
+        [link(), numbered(1)],
+        variables=CLIENT,
+        side="client",
+        policy=replace(POLICY, only=frozenset({"mysql"})),
+    )
+    assert [item["name"] for item in plan["credentials"]] == ["client-credential"]
+
+
+# -- the stages of an adoption -------------------------------------------------------------------------------------
+
+MADE_BY_HAND = secret(leaf_of(OTHER_ROOT), OTHER_ROOT, labels={}, managers=["kubectl-create"])
+
+
+def adopting(stage: Any) -> Policy:
+    return replace(POLICY, adopt=True, stage=stage)
+
+
+def test_in_stage_trust_our_root_is_added_and_nothing_is_issued() -> None:
+    plan = planned(settled(secrets=[MADE_BY_HAND]), policy=adopting("trust"))
+    assert plan["errors"] == []
+    (line,) = [line for line in plan["lines"] if "Secret" in line]
+    assert line.startswith(f"write {HELD}: trusted roots changed")
+    assert [item["name"] for item in plan["adoptable"]] == ["mysql-credential"]
+
+
+def test_in_stage_trust_what_is_missing_waits() -> None:
+    plan = planned(settled(secrets=[]), policy=adopting("trust"))
+    assert (plan["credentials"], plan["adoptable"]) == ([], [])
+
+
+def test_in_stage_leaves_a_certificate_is_issued_and_the_trust_of_before_stays() -> None:
+    plan = planned(settled(secrets=[MADE_BY_HAND]), policy=adopting("leaves"))
+    assert plan["lines"][0].startswith(f"issue {HELD}: issuer changed")
+    after = secret(trust=bundle([OTHER_ROOT.view.pem, ROOT.view.pem]))
+    assert planned(settled(secrets=[after]), policy=adopting("leaves"))["credentials"] == []
+
+
+def test_in_stage_all_only_our_root_stays() -> None:
+    after = secret(trust=bundle([OTHER_ROOT.view.pem, ROOT.view.pem]))
+    plan = planned(settled(secrets=[after]), policy=adopting("all"))
+    assert plan["lines"][0].startswith(f"write {HELD}: trusted roots changed")
+
+
+def test_a_certificate_of_ours_under_others_labels_is_kept_and_labelled() -> None:
+    plan = planned(settled(secrets=[secret(labels={})]), policy=adopting("all"))
+    assert plan["lines"] == [f"write {HELD}: it was made by others"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "held", "expected"),
+    [
+        ("trust", OTHER_ROOT, {OTHER_ROOT.view.fingerprint, ROOT.view.fingerprint}),
+        ("leaves", OTHER_ROOT, {OTHER_ROOT.view.fingerprint, ROOT.view.fingerprint}),
+        ("all", OTHER_ROOT, {ROOT.view.fingerprint}),
+        ("leaves", None, {ROOT.view.fingerprint}),
+    ],
+)
+def test_roots_that_a_secret_holds_after_a_stage(stage: Any, held: Root | None, expected: set[str]) -> None:
+    found = secret(trust=held.view.pem) if held else None
+    assert {root.fingerprint for root in wanted_trust(found, AUTHORITY, stage)} == expected
+
+
+# -- proof and warnings --------------------------------------------------------------------------------------------
+
+LEAF = leaf_of()
+PODS: list[tuple[str, list[Json], bool]] = [
+    ("every ready pod serves it", [serving(LEAF), serving(LEAF, name="b")], True),
+    ("one serves an older one", [serving(LEAF), serving(leaf_of(), name="b")], False),
+    (
+        "one could not be asked",
+        [serving(LEAF), serving(name="b", serials=None, problem="exec is forbidden (403)")],
+        False,
+    ),
+    ("one that is not ready does not count", [serving(LEAF), serving(name="b", ready=False, serials=None)], True),
+]
+
+
+@pytest.mark.parametrize(("pods", "proven"), [row[1:] for row in PODS], ids=[row[0] for row in PODS])
+def test_what_is_proven_without_waiting(pods: list[Json], proven: bool) -> None:
+    plan = planned(settled(secrets=[secret(LEAF)], pods={"server": pods, "client": []}))
+    assert plan["proven"] is proven
+    assert plan["expected"] == [LEAF.view.serial]
+
+
+def test_the_report_says_who_serves_what_until_when() -> None:
+    pods = [serving(LEAF), serving(name="b", serials=None, problem="exec is forbidden (403)")]
+    report = planned(settled(secrets=[secret(LEAF)], pods={"server": pods, "client": []}))["report"]
+    assert report == [
+        f"{HELD}: mysql.server.example.com; serial {LEAF.view.serial}; until 2026-08-30T12:00:00Z; "
+        "served by 1 of 2 ready pods",
+        "pod b could not be asked: exec is forbidden (403)",
+    ]
+
+
+def test_a_pod_that_could_not_be_asked_is_reported_once() -> None:
+    other = secret(LEAF, name="link-1-credential", labels=OWNER.labels("link-1"))
+    pods = [serving(name="b", serials=None, problem="exec is forbidden (403)")]
+    found = settled(secrets=[secret(LEAF), other], pods={"server": pods, "client": []})
+    report = planned(found, [link(), numbered(1)])["report"]
+    assert len([line for line in report if line.startswith("pod b could not be asked")]) == 1
+
+
+def test_handshakes_can_be_tried_at_the_ingress_only() -> None:
+    assert planned(settled())["endpoints"] == [
+        {"address": "203.0.113.7", "port": 13306, "fqdn": "mysql.server.example.com"}
+    ]
+    assert planned(reading(), variables=CLIENT, side="client")["endpoints"] == []
+
+
+def backend(**changes: Any) -> Callable[[], Json]:
+    return lambda: settled(backends=[{**reading()["backends"][0], **changes}])
+
+
+WARNINGS: list[tuple[str, Callable[[], Json], str]] = [
+    ("no sidecar", backend(sidecars=0), "link mysql: 2 of 2 pods of mysql.default.svc.cluster.local have no sidecar"),
+    ("a sidecar is missing", backend(sidecars=1), "link mysql: 1 of 2 pods of mysql.default.svc.cluster.local"),
+    ("no Service", backend(found=False), "link mysql: Service mysql.default.svc.cluster.local does not exist here yet"),
+    (
+        "no ready pod",
+        lambda: settled(pods={"server": [serving(ready=False)], "client": []}),
+        "gateway istio-system/istio-ingressgateway has no ready pod: nothing can be proven",
+    ),
+]
+
+
+@pytest.mark.parametrize(("found", "told"), [row[1:] for row in WARNINGS], ids=[row[0] for row in WARNINGS])
+def test_warnings_do_not_forbid_the_run(found: Callable[[], Json], told: str) -> None:
+    plan = planned(found())
+    assert plan["errors"] == []
+    (warning,) = plan["warnings"]
+    assert warning.startswith(told)
+
+
+def test_inputs_are_not_changed() -> None:
+    found = settled(secrets=[MADE_BY_HAND], objects=[copy.deepcopy(MANIFEST)])
+    before = copy.deepcopy(found)
+    planned(found, manifests=[MANIFEST])
+    assert found == before
