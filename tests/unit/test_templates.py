@@ -1,0 +1,285 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The manifests that the roles render: the fields of the reference tutorial, and every value as it was given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import jinja2
+import pytest
+import yaml
+from ansible.plugins.filter.core import FilterModule
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import names
+from tests.unit.support import CHECKOUT, CLIENT, SERVER, Json, link, numbered, view
+
+ROLES = {"server": "mesh_ingress_server", "client": "mesh_egress_client"}
+FQDN = "mysql.server.example.com"
+EGRESS = "istio-egressgateway.istio-system.svc.cluster.local"
+
+
+def environment(role: str) -> jinja2.Environment:
+    """Jinja as the template lookup sets it up, with Ansible's own filters."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(CHECKOUT / "roles" / role / "templates"),
+        trim_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    made.filters.update(FilterModule().filters())
+    return made
+
+
+ENVIRONMENTS = {side: environment(role) for side, role in ROLES.items()}
+
+
+def rendered(side: str, links: list[Any]) -> Iterator[Json]:
+    """Every manifest of one side for links of the view."""
+    templates = ENVIRONMENTS[side]
+    for name in templates.list_templates():
+        yield from yaml.safe_load(templates.get_template(name).render(links=links)) or []
+
+
+def manifests(side: str, links: list[Json], **variables: Any) -> dict[str, Json]:
+    cluster = {**(SERVER if side == "server" else CLIENT), **variables}
+    found = list(rendered(side, view(links, cluster)[side]["links"]))
+    by_title = {f"{item['kind']} {item['metadata']['namespace']}/{item['metadata']['name']}": item for item in found}
+    assert len(by_title) == len(found)
+    return by_title
+
+
+# What the reference tutorial has for MySQL, by kind, namespace and name, with what the collection adds to it.
+REFERENCE: dict[str, dict[str, Json]] = {
+    "server": {
+        "Gateway istio-system/gateway-mysql": {
+            "selector": {"istio": "ingressgateway"},
+            "servers": [
+                {
+                    "port": {"number": 13306, "name": "tls-mysql", "protocol": "TLS"},
+                    "tls": {
+                        "mode": "MUTUAL",
+                        "credentialName": "mysql-credential",
+                        "minProtocolVersion": "TLSV1_2",
+                        "subjectAltNames": ["mysql.link.crossmesh.internal"],
+                    },
+                    "hosts": [FQDN],
+                }
+            ],
+        },
+        "VirtualService istio-system/mysql-virtual-service": {
+            "hosts": [FQDN],
+            "gateways": ["gateway-mysql"],
+            "tcp": [
+                {"route": [{"destination": {"host": "mysql.default.svc.cluster.local", "port": {"number": 3306}}}]}
+            ],
+        },
+    },
+    "client": {
+        "ServiceEntry istio-system/mysql-external": {
+            "hosts": [FQDN],
+            "addresses": [],
+            "location": "MESH_EXTERNAL",
+            "resolution": "DNS",
+            "ports": [
+                {"number": 3306, "name": "tcp", "protocol": "TCP"},
+                {"number": 13306, "name": "tls", "protocol": "TLS"},
+            ],
+            "endpoints": [{"address": FQDN, "ports": {"tls": 13306}}],
+        },
+        "Gateway istio-system/egressgateway-mysql": {
+            "selector": {"istio": "egressgateway"},
+            "servers": [
+                {
+                    "port": {"number": 15443, "name": "tls-mysql", "protocol": "TLS"},
+                    "tls": {"mode": "ISTIO_MUTUAL"},
+                    "hosts": [FQDN],
+                }
+            ],
+        },
+        "DestinationRule istio-system/egressgateway-for-mysql": {
+            "host": EGRESS,
+            "subsets": [
+                {
+                    "name": "mysql",
+                    "trafficPolicy": {
+                        "loadBalancer": {"simple": "ROUND_ROBIN"},
+                        "portLevelSettings": [
+                            {"port": {"number": 15443}, "tls": {"mode": "ISTIO_MUTUAL", "sni": FQDN}},
+                        ],
+                    },
+                }
+            ],
+        },
+        "DestinationRule istio-system/originate-mtls-for-mysql": {
+            "host": FQDN,
+            "trafficPolicy": {
+                "loadBalancer": {"simple": "ROUND_ROBIN"},
+                "portLevelSettings": [
+                    {
+                        "port": {"number": 13306},
+                        "tls": {
+                            "mode": "MUTUAL",
+                            "credentialName": "client-credential",
+                            "sni": FQDN,
+                            "subjectAltNames": [FQDN],
+                        },
+                    }
+                ],
+            },
+        },
+        "VirtualService istio-system/direct-mysql-through-egress-gateway": {
+            "hosts": [FQDN],
+            "gateways": ["egressgateway-mysql", "mesh"],
+            "tcp": [
+                {
+                    "match": [{"gateways": ["mesh"], "port": 3306}],
+                    "route": [
+                        {"destination": {"host": EGRESS, "subset": "mysql", "port": {"number": 15443}}, "weight": 100}
+                    ],
+                },
+                {
+                    "match": [{"gateways": ["egressgateway-mysql"], "port": 15443}],
+                    "route": [{"destination": {"host": FQDN, "port": {"number": 13306}}, "weight": 100}],
+                },
+            ],
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("side", ROLES)
+def test_the_references_link(side: str) -> None:
+    assert {title: item["spec"] for title, item in manifests(side, [link()]).items()} == REFERENCE[side]
+
+
+@pytest.mark.parametrize("side", ROLES)
+def test_every_object_is_labelled_and_of_a_version_that_istio_1_24_has(side: str) -> None:
+    known = {kind.kind: kind.api_version for kind in names.KINDS}
+    cluster = "cluster-b" if side == "server" else "cluster-a"
+    for item in manifests(side, [link(strict_backend=True)]).values():
+        assert item["apiVersion"] == known[item["kind"]]
+        assert set(item) == {"apiVersion", "kind", "metadata", "spec"}
+        assert item["metadata"]["labels"] == {
+            "app.kubernetes.io/managed-by": "crossmesh",
+            "crossmesh/instance": "default",
+            "crossmesh/cluster": cluster,
+            "crossmesh/side": side,
+            "crossmesh/link": "mysql",
+        }
+
+
+def test_strict_backend_is_a_peer_authentication_in_the_backends_namespace() -> None:
+    strict = link(strict_backend=True, backend={"host": "mysql.data.svc.cluster.local", "port": 3306})
+    found = manifests("server", [strict])
+    assert found["PeerAuthentication data/mysql-strict-backend"]["spec"] == {"mtls": {"mode": "STRICT"}}
+
+
+def test_addresses_endpoints_and_ports_of_ones_own() -> None:
+    servers = [{"name": "cluster-b", "address": "203.0.113.7", "locality": "eu/b"}]
+    found = manifests("client", [link(addresses=["240.0.0.1"], servers=servers)], mesh_egress_port=16443)
+    entry = found["ServiceEntry istio-system/mysql-external"]["spec"]
+    assert entry["addresses"] == ["240.0.0.1"]
+    assert entry["endpoints"] == [{"address": "203.0.113.7", "ports": {"tls": 13306}, "locality": "eu/b"}]
+    gateway = found["Gateway istio-system/egressgateway-mysql"]["spec"]
+    assert gateway["servers"][0]["port"]["number"] == 16443
+
+
+def test_a_gateway_in_a_namespace_of_its_own() -> None:
+    gateway = {"namespace": "edge", "service": "out", "selector": {"app": "out"}}
+    found = manifests("client", [link()], mesh_egress_gateway=gateway)
+    assert {title.partition(" ")[2].partition("/")[0] for title in found} == {"edge"}
+    rule = found["DestinationRule edge/egressgateway-for-mysql"]["spec"]
+    assert rule["host"] == "out.edge.svc.cluster.local"
+    assert found["Gateway edge/egressgateway-mysql"]["spec"]["selector"] == {"app": "out"}
+
+
+@pytest.mark.parametrize("side", ROLES)
+def test_ten_links_do_not_share_an_object(side: str) -> None:
+    assert len(manifests(side, [numbered(number) for number in range(10)])) == 10 * len(REFERENCE[side])
+
+
+def test_rules_of_the_shared_egress_host_hold_nothing_but_their_own_subset() -> None:
+    """Istio merges rules of one host only so; anything beside the subset would become everybody's."""
+    found = manifests("client", [numbered(number) for number in range(3)])
+    rules = [item["spec"] for item in found.values() if item["spec"].get("host") == EGRESS]
+    assert [set(rule) for rule in rules] == [{"host", "subsets"}] * 3
+    assert sorted(subset["name"] for rule in rules for subset in rule["subsets"]) == ["link-0", "link-1", "link-2"]
+
+
+@pytest.mark.parametrize("side", ROLES)
+def test_without_a_link_nothing_is_rendered(side: str) -> None:
+    assert list(rendered(side, [])) == []
+
+
+# -- hostile values ------------------------------------------------------------------------------------------------
+
+HOSTILE = [
+    "yes",
+    "0o17",
+    "1e3",
+    "null",
+    "~",
+    "*anchor",
+    "a: b",
+    "a #b",
+    '"',
+    "'",
+    "\\",
+    "line\nbreak: true",
+    "- item",
+    "{{ 7 * 7 }}",
+    "{% raw %}",
+    "!!python/object:os.system",
+    "\u2028",
+    "\t",
+]
+
+
+def poisoned(value: Any, poison: str) -> Any:
+    """The same view with every string replaced."""
+    if isinstance(value, dict):
+        return {key: poisoned(item, poison) for key, item in value.items()}
+    if isinstance(value, list):
+        return [poisoned(item, poison) for item in value]
+    return poison if isinstance(value, str) else value
+
+
+def strings(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from strings(item)
+    elif isinstance(value, str):
+        yield value
+
+
+CONSTANTS = {
+    side: {text for spec in specs.values() for text in strings(spec)}
+    | {kind.kind for kind in names.KINDS}
+    | {kind.api_version for kind in names.KINDS}
+    | {"STRICT"}
+    for side, specs in REFERENCE.items()
+}
+
+
+# Beyond U+FFFF JSON's escapes are not YAML's; Kubernetes takes no such character in any of these fields.
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], max_codepoint=0xFFFF), min_size=1, max_size=12)
+
+
+@pytest.mark.parametrize("side", ROLES)
+@settings(max_examples=50)
+@given(poison=st.sampled_from(HOSTILE) | TEXTS)
+def test_every_value_arrives_as_it_was_given(side: str, poison: str) -> None:
+    """Nothing that a value holds can become structure, another type or another value."""
+    wanted = view([link(strict_backend=True)], SERVER if side == "server" else CLIENT)[side]["links"]
+    found = list(rendered(side, poisoned(wanted, poison)))
+    assert len(found) == len(list(rendered(side, wanted)))
+    arrived = {text for item in found for text in strings(item)}
+    assert arrived <= CONSTANTS[side] | {poison, f"tls-{poison}"}
+    assert poison in arrived
