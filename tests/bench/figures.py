@@ -132,12 +132,13 @@ def _tasks(groups: Groups) -> Iterator[Figure]:
 def _fleet(groups: Groups, fleet: int | None) -> Iterator[Figure]:
     one = groups.find(SITE.name, UNCHANGED, 1)
     many = groups.find(SITE.name, UNCHANGED, fleet) if fleet else None
-    if one and many:
+    if one and many and one.cpu and many.cpu:
         more = many.wall.median - one.wall.median
+        cpu = many.cpu.median - one.cpu.median
         yield Figure(
             f"site, {many.links} links, no change",
-            f"{more:.2f} s more than one",
-            f"{_FLEET_AIM:.0f} s",
+            f"{more:.1f} s more than one link, {cpu:.1f} CPU seconds more",
+            f"{_FLEET_AIM:.0f} s more",
             more <= _FLEET_AIM,
         )
 
