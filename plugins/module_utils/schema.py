@@ -136,9 +136,9 @@ SERVER: tuple[Field, ...] = (
 )
 
 GATEWAY: tuple[Field, ...] = (
-    Field("namespace", "str", "Namespace of the gateway's Service and pods.", default="istio-system"),
-    Field("service", "str", "Name of the gateway's Service."),
-    Field("selector", "dict", "Labels that select the gateway's pods."),
+    Field("namespace", "str", "Namespace of the gateway's Service and pods.", example="istio-gateways"),
+    Field("service", "str", "Name of the gateway's Service.", example="edge"),
+    Field("selector", "dict", "Labels that select the gateway's pods.", example="{istio: edge}"),
 )
 
 CLUSTER: tuple[Field, ...] = (
@@ -153,50 +153,66 @@ CLUSTER: tuple[Field, ...] = (
     Field(
         "mesh_ingress_gateway",
         "dict",
-        "The ingress gateway.",
+        "The ingress gateway; keys that are not given keep their defaults.",
         default={
             "namespace": "istio-system",
             "service": "istio-ingressgateway",
             "selector": {"istio": "ingressgateway"},
         },
+        example="{service: edge, selector: {istio: edge}}",
     ),
     Field(
         "mesh_egress_gateway",
         "dict",
-        "The egress gateway.",
+        "The egress gateway; keys that are not given keep their defaults.",
         default={
             "namespace": "istio-system",
             "service": "istio-egressgateway",
             "selector": {"istio": "egressgateway"},
         },
+        example="{namespace: istio-gateways}",
     ),
-    Field("mesh_egress_port", "int", "The mesh-facing port of the egress gateway.", default=15443),
+    Field("mesh_egress_port", "int", "The mesh-facing port of the egress gateway.", default=15443, example="16443"),
     Field(
         "mesh_cluster_state",
         "str",
         "C(absent) takes everything of this instance away from the cluster.",
         default="present",
         choices=("present", "absent"),
+        example="absent",
     ),
 )
 
 SHARED: tuple[Field, ...] = (
-    Field("mesh_links", "list", "The links.", required=True),
+    Field("mesh_links", "list", "The links. C([]) takes all of them away, with C(mesh_prune_all=true).", required=True),
     Field(
         "mesh_instance",
         "str",
         "Keeps several sets of links on one cluster apart. A DNS label of at most 30 characters.",
         default="default",
+        example="blue",
     ),
-    Field("mesh_clusters", "dict", "C({cluster: [groups]}). Needed only where a run sees a part of the inventory."),
-    Field("mesh_gate_timeout", "int", "Seconds; bounds every gate and proof.", default=60),
-    Field("mesh_only_links", "list", "Limits the work to these links, never the view.", default=[]),
-    Field("mesh_client_credential_prefix", "str", "Name of the client's Secret.", default="client-credential"),
+    Field(
+        "mesh_clusters",
+        "dict",
+        "The groups of each cluster. Needed only where a run sees a part of the inventory.",
+        example="{cluster-a: [mesh_clients], cluster-b: [mesh_servers]}",
+    ),
+    Field("mesh_gate_timeout", "int", "Seconds; bounds every gate and proof.", default=60, example="120"),
+    Field("mesh_only_links", "list", "Limits the work to these links, never the view.", default=[], example="[mysql]"),
+    Field(
+        "mesh_client_credential_prefix",
+        "str",
+        "Name of the client's Secret.",
+        default="client-credential",
+        example="egress-credential",
+    ),
     Field(
         "custom_ca_trust_domain",
         "str",
         "Ends the names of clusters and links in client certificates.",
         default="crossmesh.internal",
+        example="mesh.example.com",
     ),
 )
 

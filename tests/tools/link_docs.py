@@ -1,0 +1,102 @@
+"""Writes docs/links.md out of the one schema of what a user may write; with --check says whether it is up to date."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(CHECKOUT / "collections"))
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import schema  # noqa: E402
+
+TARGET = CHECKOUT / "docs" / "links.md"
+
+HEAD = """# Links, clusters and what they share
+
+<!-- Made of plugins/module_utils/schema.py by tests/tools/link_docs.py: change it there, then run that. -->
+
+All that can be wrong with these variables is told at once, before any cluster is written to. A key without a value
+counts as not given; an unknown key is an error.
+"""
+
+EXAMPLE = """
+```yaml
+mesh_links:
+  - name: mysql
+    fqdn: mysql.server.example.com
+    port: 3306
+    tls_port: 13306
+    backend:
+      host: mysql.default.svc.cluster.local
+      port: 3306
+    servers:
+      - name: cluster-b
+        address: 203.0.113.7
+    clients: [cluster-a]
+```
+"""
+
+TABLES: tuple[tuple[str, str, tuple[schema.Field, ...]], ...] = (
+    ("A link", "One entry of `mesh_links`.", schema.LINK),
+    ("Its backend", "The value of `backend`.", schema.BACKEND),
+    ("A server with an address", "An entry of `servers` that is more than a name.", schema.SERVER),
+    ("Variables of a cluster", "Of a host, or of a group.", schema.CLUSTER),
+    ("A gateway", "The value of `mesh_ingress_gateway` and `mesh_egress_gateway`.", schema.GATEWAY),
+    ("Variables that all clusters share", "In `group_vars/all`: one value for the whole instance.", schema.SHARED),
+)
+
+
+def page() -> str:
+    """The whole document."""
+    sections = [_table(*table) for table in TABLES]
+    return "\n".join([HEAD + EXAMPLE, *sections])
+
+
+def _table(title: str, text: str, fields: tuple[schema.Field, ...]) -> str:
+    rows = [_row(field) for field in fields]
+    return "\n".join(
+        [
+            f"## {title}",
+            "",
+            text,
+            "",
+            "| Key | Type | Default | What it is | Example |",
+            "|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _row(field: schema.Field) -> str:
+    kind = " or ".join(f"`{choice}`" for choice in field.choices) or field.type
+    default = "**required**" if field.required else _code(field.default)
+    example = f"`{field.example}`" if field.example else ""
+    return f"| `{field.name}` | {kind} | {default} | {_markdown(field.description)} | {example} |"
+
+
+def _code(value: Any) -> str:
+    return "" if value is None else f"`{value if isinstance(value, str) else json.dumps(value)}`"
+
+
+def _markdown(text: str) -> str:
+    """Ansible's markup in Markdown."""
+    return re.sub(r"[CV]\(([^)]*)\)", r"`\1`", text)
+
+
+def main() -> int:
+    if sys.argv[1:] != ["--check"]:
+        TARGET.parent.mkdir(exist_ok=True)
+        TARGET.write_text(page())
+    elif not TARGET.exists() or TARGET.read_text() != page():
+        print(f"docs/{TARGET.name} is not what the schema says: run tests/tools/link_docs.py", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
