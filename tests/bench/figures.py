@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from .contenders import BASELINE, SITE
-from .parts import COMMUNITY, FIRST, ISSUER, TASKS, UNCHANGED, Sample
+from .parts import COMMUNITY, FIRST, FLOOR, ISSUER, PROCESS, TASKS, UNCHANGED, Sample
 
 # What is aimed at: how many times the yardstick's speed, or how many seconds more.
 _SPEED_AIMS = {(10, FIRST): 10.0, (10, UNCHANGED): 15.0}
@@ -96,6 +96,7 @@ def figures(groups: Groups, fleet: int | None) -> Iterator[Figure]:
     :param fleet: the number of links that is held against one link.
     """
     yield from _speed(groups)
+    yield from _above_floor(groups)
     yield from _tasks(groups)
     yield from _fleet(groups, fleet)
     yield from _issuing(groups)
@@ -115,6 +116,15 @@ def _speed(groups: Groups) -> Iterator[Figure]:
                     f"/ {aim:.0f}" if aim else "",
                     wall >= aim if aim else None,
                 )
+
+
+def _above_floor(groups: Groups) -> Iterator[Figure]:
+    for phase in (FIRST, UNCHANGED):
+        for links in groups.counts(FLOOR, phase):
+            ours, least = groups.find(SITE.name, phase, links), groups.find(FLOOR, phase, links)
+            if ours and least:
+                times = ours.wall.median / least.wall.median
+                yield Figure(f"site over kubectl, {links}, {phase}", f"{times:.1f} times its time", "", None)
 
 
 def _tasks(groups: Groups) -> Iterator[Figure]:
@@ -147,13 +157,20 @@ def _issuing(groups: Groups) -> Iterator[Figure]:
     ours, theirs = groups.find(ISSUER, TASKS), groups.find(COMMUNITY, TASKS)
     if ours and theirs:
         rate, yardstick = ours.links / ours.wall.median, theirs.links / theirs.wall.median
-        measured = f"{rate:.0f} a second against {yardstick:.2f}: {rate / yardstick:.0f} times"
         yield Figure(
             f"certificates, {ours.links} in a task",
-            measured,
+            f"{rate:.0f} a second against {yardstick:.2f}: {rate / yardstick:.0f} times{_by_cpu(groups)}",
             f"{_ISSUING_AIM:.0f} times",
             rate >= _ISSUING_AIM * yardstick,
         )
+
+
+def _by_cpu(groups: Groups) -> str:
+    ours, theirs = groups.find(ISSUER, PROCESS), groups.find(COMMUNITY, PROCESS)
+    if not (ours and theirs and ours.cpu and theirs.cpu):
+        return ""
+    times = (ours.links / ours.cpu.median) / (theirs.links / theirs.cpu.median)
+    return f"; {times:.0f} times by CPU seconds of the whole process"
 
 
 def table(groups: Groups, found: Sequence[Figure]) -> str:
