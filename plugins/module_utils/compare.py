@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import names, ownership
 
-__all__ = ["Difference", "compare_objects", "compare_ports", "has_labels_of", "occupied_hosts"]
+__all__ = ["Difference", "compare_objects", "compare_ports", "has_labels_of", "lost_labels", "occupied_hosts"]
 
 Manifest = dict[str, Any]
 
@@ -104,6 +104,14 @@ def has_labels_of(labels: Mapping[str, str], owner: names.Owner) -> bool:
     return all(labels.get(key) == own[key] for key in own if key != names.LABEL_LINK)
 
 
+def lost_labels(labels: Mapping[str, str], owner: names.Owner) -> list[str]:
+    """Labels that are gone from what was this owner's, as the others tell; empty where nothing tells so."""
+    own = {key: value for key, value in owner.labels("").items() if key != names.LABEL_LINK}
+    lost = [key for key in own if key not in labels]
+    rest = all(labels[key] == value for key, value in own.items() if key in labels)
+    return lost if rest and len(lost) < len(own) - 1 else []
+
+
 def _is_ours(item: Mapping[str, Any], owner: names.Owner) -> bool:
     return has_labels_of(item["metadata"].get("labels") or {}, owner)
 
@@ -111,7 +119,13 @@ def _is_ours(item: Mapping[str, Any], owner: names.Owner) -> bool:
 def _refusal(live: Mapping[str, Any], owner: names.Owner, adopt: bool) -> str:
     """Why an object under our name that is not ours must not be touched; empty if it may be adopted."""
     labels = live["metadata"].get("labels") or {}
-    if labels.get(names.LABEL_MANAGED_BY) == names.MANAGED_BY:
+    lost = lost_labels(labels, owner)
+    if lost and not adopt:
+        return (
+            f"it has lost our label {', '.join(lost)}, and only what has all of them is ours to touch. Cure: put it "
+            "back, or run with -e mesh_adopt=true"
+        )
+    if labels.get(names.LABEL_MANAGED_BY) == names.MANAGED_BY and not lost:
         return (
             f"it belongs to instance {labels.get(names.LABEL_INSTANCE)}, cluster {labels.get(names.LABEL_CLUSTER)}, "
             f"side {labels.get(names.LABEL_SIDE)}. Cure: give this link, cluster or instance "

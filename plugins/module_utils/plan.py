@@ -199,7 +199,13 @@ def _strangers(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names
             errors.append(f"{title}: Istio takes its CA in place of ours. Cure: delete it")
         elif secret["name"] in wanted and not is_ours(secret, owner):
             labels = secret["labels"]
-            if labels.get(names.LABEL_MANAGED_BY) == names.MANAGED_BY:
+            if lost := compare.lost_labels(labels, owner):
+                if not policy.adopt:
+                    errors.append(
+                        f"{title}: it has lost our label {', '.join(lost)}. Cure: put it back, or run with -e "
+                        "mesh_adopt=true"
+                    )
+            elif labels.get(names.LABEL_MANAGED_BY) == names.MANAGED_BY:
                 errors.append(
                     f"{title}: it belongs to instance {labels.get(names.LABEL_INSTANCE)}, cluster "
                     f"{labels.get(names.LABEL_CLUSTER)}. Cure: set mesh_client_credential_prefix, or rename the link"
