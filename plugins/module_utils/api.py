@@ -10,6 +10,7 @@ is told by status, reason and field, never by the server's message: that can hol
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -24,6 +25,7 @@ try:
     from urllib3 import Timeout
     from urllib3.exceptions import HTTPError
     from websocket import WebSocketBadStatusException, WebSocketException, setdefaulttimeout
+    from yaml import YAMLError
 
     KUBERNETES_IMPORT_ERROR: ImportError | None = None
 except ImportError as error:
@@ -76,7 +78,7 @@ class Api:
         self.where = f"context {context} of {source}" if context else source
         try:
             load_kube_config(config_file=kubeconfig, context=context, client_configuration=self._configuration)
-        except (ConfigException, OSError, ValueError, TypeError) as error:
+        except (ConfigException, YAMLError, OSError, ValueError, TypeError) as error:
             raise CrossmeshError(
                 what="cannot use the kubeconfig",
                 where=self.where,
@@ -180,8 +182,8 @@ def object_path(group: str, version: str, plural: str, namespace: str = "", name
     """Path of a resource; the core group is the empty string."""
     path = f"/apis/{group}/{version}" if group else f"/api/{version}"
     if namespace:
-        path += f"/namespaces/{quote(namespace)}"
-    return f"{path}/{plural}" + (f"/{quote(name)}" if name else "")
+        path += f"/namespaces/{quote(namespace, safe='')}"
+    return f"{path}/{plural}" + (f"/{quote(name, safe='')}" if name else "")
 
 
 def _error(method: str, path: str, status: int, data: bytes, where: str) -> ApiError:
@@ -215,5 +217,6 @@ def _reason_of(error: Exception) -> str:
 
 def _one_line(error: object) -> str:
     text = " ".join(str(error).split())
-    text = text.rpartition(">: ")[2] or text
+    # urllib3 begins with the connection, whose address stands elsewhere in the line.
+    text = re.sub(r"^<?[\w.]*Connection\b.*?[)>]: ", "", text)
     return text[:200].rstrip(".") or type(error).__name__

@@ -1,0 +1,235 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A cluster read in one go: what is looked at, what is told of it, and what never is."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any, cast
+
+import pytest
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils.api import Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils.names import Owner
+from ansible_collections.crossmesh.mtls.plugins.module_utils.reading import Gateway, Request, read_cluster
+from tests.unit.fake_api import FakeApi, collection_path
+from tests.unit.pki.support import make_leaf, make_root
+from tests.unit.support import Json
+
+OWNER = Owner("default", "cluster-b", "server")
+INGRESS = Gateway("istio-system", "istio-ingressgateway", {"istio": "ingressgateway"})
+EGRESS = Gateway("istio-system", "istio-egressgateway", {"istio": "egressgateway"})
+REQUEST = Request(
+    instance="default",
+    cluster="cluster-b",
+    ingress=INGRESS,
+    egress=EGRESS,
+    links=["mysql"],
+    client_credential="client-credential",
+    backends=[("mysql", "default")],
+)
+ROOT = make_root()
+LEAF = make_leaf(ROOT)
+
+
+def item(kind: str, name: str, *, namespace: str = "istio-system", labels: Json | None = None, **content: Any) -> Json:
+    return {"kind": kind, "metadata": {"name": name, "namespace": namespace, "labels": labels or {}}, **content}
+
+
+def secret(name: str, labels: Json | None = None, data: dict[str, bytes] | None = None) -> Json:
+    given = data or {
+        "tls.crt": LEAF.certificate_pem.encode(),
+        "tls.key": LEAF.key_pem,
+        "ca.crt": ROOT.view.pem.encode(),
+    }
+    encoded = {key: base64.b64encode(value).decode() for key, value in given.items()}
+    return item("Secret", name, labels=labels, data=encoded, type="kubernetes.io/tls")
+
+
+def reading(*objects: Json, statuses: dict[str, int] | None = None, answers: dict[str, str] | None = None) -> Json:
+    api = FakeApi(list(objects), statuses or {}, answers or {})
+    return read_cluster(cast(Api, api), REQUEST)
+
+
+def names_in(found: list[Json]) -> list[str]:
+    return sorted(entry["metadata"]["name"] if "metadata" in entry else entry["name"] for entry in found)
+
+
+def test_an_empty_cluster() -> None:
+    found = reading()
+    assert (found["objects"], found["secrets"], found["gateways"], found["missing_kinds"]) == ([], [], [], [])
+    assert found["services"] == {"server": None, "client": None}
+    assert found["backends"] == [{"service": "mysql", "namespace": "default", "found": False, "pods": 0, "sidecars": 0}]
+
+
+def test_ours_is_read_and_what_stands_under_our_names() -> None:
+    found = reading(
+        item("Gateway", "gateway-old", labels=OWNER.labels("old")),
+        item("Gateway", "gateway-mysql", labels={"team": "shop"}),
+        item("VirtualService", "mysql-virtual-service", labels=Owner("blue", "cluster-b", "server").labels("mysql")),
+        item("VirtualService", "mysql-virtual-service", namespace="elsewhere"),
+        item("Gateway", "shop"),
+        item("PeerAuthentication", "mysql-strict-backend", namespace="default"),
+        item("DestinationRule", "theirs", labels=Owner("default", "cluster-z", "server").labels("old")),
+    )
+    assert names_in(found["objects"]) == [
+        "gateway-mysql",
+        "gateway-old",
+        "mysql-strict-backend",
+        "mysql-virtual-service",
+    ]
+    assert names_in(found["gateways"]) == ["shop"]
+
+
+def test_gateways_of_others_are_told_as_far_as_they_can_be_in_the_way() -> None:
+    servers = [{"port": {"number": 443, "name": "https", "protocol": "https"}, "hosts": ["shop/a.example.com"]}, {}]
+    found = reading(item("Gateway", "shop", namespace="shop", spec={"selector": {"istio": "x"}, "servers": servers}))
+    assert found["gateways"] == [
+        {
+            "namespace": "shop",
+            "name": "shop",
+            "selector": {"istio": "x"},
+            "servers": [
+                {"port": 443, "protocol": "HTTPS", "hosts": ["shop/a.example.com"]},
+                {"port": None, "protocol": "", "hosts": []},
+            ],
+        }
+    ]
+
+
+def test_managers_of_ours_are_left_out_and_others_are_kept() -> None:
+    managed = [
+        {"manager": manager, "operation": "Apply", "time": "x", "fieldsV1": {"f:spec": {}}}
+        for manager in (OWNER.manager, "kubectl-edit", "crossmesh-blue-cluster-b-server")
+    ]
+    ours = item("Gateway", "gateway-mysql", labels=OWNER.labels("mysql"))
+    ours["metadata"]["managedFields"] = managed
+    (found,) = reading(ours)["objects"]
+    assert found["metadata"]["managedFields"] == [
+        {"manager": "kubectl-edit", "fieldsV1": {"f:spec": {}}},
+        {"manager": "crossmesh-blue-cluster-b-server", "fieldsV1": {"f:spec": {}}},
+    ]
+
+
+def test_a_kind_that_the_cluster_does_not_know_is_told() -> None:
+    assert reading(statuses={collection_path("Gateway"): 404})["missing_kinds"] == ["Gateway"]
+
+
+def test_everything_that_is_not_permitted_is_told_at_once() -> None:
+    statuses = {
+        collection_path("Gateway"): 403,
+        collection_path("Secret", "istio-system"): 403,
+        collection_path("Pod", "istio-system"): 403,
+    }
+    with pytest.raises(CrossmeshError) as failure:
+        reading(statuses=statuses)
+    assert failure.value.where == "context cluster-b of kubeconfig"
+    assert failure.value.why == "403 for: get, list secrets; list gateways; list pods"
+
+
+def test_any_other_error_is_an_error() -> None:
+    with pytest.raises(CrossmeshError, match="500"):
+        reading(statuses={collection_path("VirtualService"): 500})
+
+
+def test_secrets_are_told_without_their_keys() -> None:
+    found = reading(
+        secret("mysql-credential", OWNER.labels("mysql")),
+        secret("old-credential", OWNER.labels("old")),
+        secret("client-credential"),
+        secret("mysql-credential-cacert", data={"cacert": b"x"}),
+        secret("unrelated"),
+    )
+    told = {entry["name"]: entry for entry in found["secrets"]}
+    assert sorted(told) == ["client-credential", "mysql-credential", "mysql-credential-cacert", "old-credential"]
+    assert told["mysql-credential"]["certificate"] == LEAF.certificate_pem
+    assert told["mysql-credential"]["trust"] == ROOT.view.pem
+    assert told["mysql-credential"]["keys"] == ["ca.crt", "tls.crt", "tls.key"]
+    assert told["mysql-credential"]["key_matches"] is True
+    text = json.dumps(found)
+    assert "PRIVATE KEY" not in text
+    assert base64.b64encode(LEAF.key_pem).decode()[:40] not in text
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"tls.crt": LEAF.certificate_pem.encode(), "tls.key": make_leaf(ROOT).key_pem},
+        {"tls.crt": LEAF.certificate_pem.encode(), "tls.key": b""},
+        {"tls.crt": LEAF.certificate_pem.encode()},
+        {"tls.crt": b"\xff\xfe", "tls.key": LEAF.key_pem},
+        {"cert": b"x"},
+    ],
+    ids=["another key", "an empty key", "no key", "no certificate", "other names"],
+)
+def test_a_secret_that_is_not_right_can_be_read(data: dict[str, bytes]) -> None:
+    (found,) = reading(secret("mysql-credential", OWNER.labels("mysql"), data))["secrets"]
+    assert found["key_matches"] is False
+    json.dumps(found)
+
+
+def test_a_service_its_ports_and_addresses() -> None:
+    service = item(
+        "Service",
+        "istio-ingressgateway",
+        spec={"ports": [{"port": 443, "protocol": "TCP"}]},
+        status={"loadBalancer": {"ingress": [{"ip": "203.0.113.7"}, {"hostname": "lb.example.com"}]}},
+    )
+    service["metadata"]["managedFields"] = [
+        {"manager": "helm", "fieldsV1": {"f:spec": {"f:ports": {'k:{"port":443,"protocol":"TCP"}': {}}}}}
+    ]
+    found = reading(service)["services"]
+    assert found["server"]["owners"] == {"443/TCP": ["helm"]}
+    assert found["server"]["addresses"] == ["203.0.113.7", "lb.example.com"]
+    assert found["client"] is None
+
+
+def gateway_pod(name: str, *, ready: bool = True) -> Json:
+    pod = item("Pod", name, labels={"istio": "ingressgateway"}, spec={"containers": [{"name": "istio-proxy"}]})
+    pod["metadata"]["uid"] = name
+    pod["status"] = {"conditions": [{"type": "Ready", "status": "True" if ready else "False"}]}
+    return pod
+
+
+def test_pods_of_a_gateway_are_asked_what_they_serve_if_they_are_ready() -> None:
+    certs = json.dumps({"certificates": [{"cert_chain": [{"serial_number": "0a1b"}]}]})
+    found = reading(gateway_pod("a"), gateway_pod("b", ready=False), answers={"a": certs})["pods"]
+    assert [(pod["name"], pod["ready"], pod["serials"]) for pod in found["server"]] == [
+        ("a", True, ["a1b"]),
+        ("b", False, None),
+    ]
+    assert found["client"] == []
+
+
+def workload(name: str, *containers: str, init: tuple[str, ...] = ()) -> Json:
+    spec = {
+        "containers": [{"name": container} for container in containers],
+        "initContainers": [{"name": container} for container in init],
+    }
+    return item("Pod", name, namespace="default", labels={"app": "mysql"}, spec=spec)
+
+
+def test_backends_and_how_many_of_their_pods_have_a_sidecar() -> None:
+    service = item("Service", "mysql", namespace="default", spec={"selector": {"app": "mysql"}})
+    other = workload("other", "app")
+    other["metadata"]["labels"] = {"app": "other"}
+    pods = [
+        workload("a", "mysql", "istio-proxy"),
+        workload("b", "mysql", init=("istio-proxy",)),
+        workload("c", "mysql"),
+        other,
+    ]
+    assert reading(service, *pods)["backends"] == [
+        {"service": "mysql", "namespace": "default", "found": True, "pods": 3, "sidecars": 2}
+    ]
+
+
+def test_roots_of_the_mesh() -> None:
+    bundle = make_root().view.pem + ROOT.view.pem
+    found = reading(item("ConfigMap", "istio-ca-root-cert", data={"root-cert.pem": bundle}))
+    assert ROOT.view.fingerprint in found["mesh_roots"]
+    assert len(found["mesh_roots"]) == 2
+    assert reading(item("ConfigMap", "istio-ca-root-cert"))["mesh_roots"] == []
