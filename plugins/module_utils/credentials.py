@@ -44,6 +44,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import (
     Leaf,
     bundle,
     issue_leaf,
+    subject_of,
 )
 
 __all__ = ["Credential", "Work", "authority_of", "ensure", "report"]
@@ -77,6 +78,7 @@ class Credential:
     secret: Mapping[str, Any] | None
     decision: Decision
     trust: tuple[CertificateView, ...]
+    validity: timedelta
     leaf: Leaf | None = None
 
     @property
@@ -167,7 +169,7 @@ def _decide(
     wanted: Mapping[str, Any], secret: Json | None, authority: Authority, work: Work, now: datetime
 ) -> Credential:
     decision = decide_secret(wanted, secret, authority, work.policy, now, work.owner)
-    return Credential(wanted, secret, decision, wanted_trust(secret, authority, work.policy.stage))
+    return Credential(wanted, secret, decision, wanted_trust(secret, authority, work.policy.stage), work.validity)
 
 
 def _issue(
@@ -294,9 +296,19 @@ def _diff(item: Credential) -> Json:
         "trusted": [view.fingerprint for view in trust_of(item.secret)] if item.secret else [],
     }
     after = {
-        "certificate": item.after.public() if item.after else f"a new one with SANs {', '.join(item.wanted['sans'])}",
+        "certificate": item.after.public() if item.after else _promise(item),
         "trusted": [view.fingerprint for view in item.trust],
         "reason": item.decision.message,
     }
     name = f"Secret {item.wanted['name']}"
     return {"before_header": name, "after_header": name, "before": before, "after": after}
+
+
+def _promise(item: Credential) -> Json:
+    """What check mode can tell of a certificate that is not made."""
+    return {
+        "subject": f"CN={subject_of(item.wanted['sans'], item.wanted['common_name'])}",
+        "sans": list(item.wanted["sans"]),
+        "serial": "a random one",
+        "validity": f"{item.validity.days} days",
+    }

@@ -45,6 +45,7 @@ __all__ = [
     "key_signs_for",
     "new_root",
     "parse_certificates",
+    "subject_of",
     "timestamp",
     "usage_of",
     "verify_issued_by",
@@ -169,6 +170,11 @@ def new_root(*, common_name: str, key_type: str, validity: timedelta, now: datet
     return key, _pem(certificate)
 
 
+def subject_of(sans: Sequence[str], common_name: str) -> str:
+    """The common name of a leaf: the first SAN where it fits."""
+    return sans[0] if len(sans[0]) <= LONGEST_COMMON_NAME else common_name
+
+
 def issue_leaf(
     *,
     root_certificate: CertificateView,
@@ -198,7 +204,7 @@ def issue_leaf(
     issuer = x509.load_pem_x509_certificate(root_certificate.pem.encode())
     certificate = (
         x509.CertificateBuilder()
-        .subject_name(_name(sans[0] if len(sans[0]) <= LONGEST_COMMON_NAME else common_name))
+        .subject_name(_name(subject_of(sans, common_name)))
         .issuer_name(issuer.subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
