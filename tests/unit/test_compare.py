@@ -188,6 +188,22 @@ def test_an_object_of_another_owner_is_refused_even_in_an_adoption(
     assert error.startswith(f"{TITLE}: it belongs to {told}. Cure: ")
 
 
+@pytest.mark.parametrize("gone", [["managed_by"], ["instance"], ["cluster"], ["side"], ["managed_by", "side"]])
+def test_an_object_that_lost_our_labels_is_refused_with_their_names_then_adopted(gone: list[str]) -> None:
+    found = labelled(live(), **dict.fromkeys(gone))
+    result = compared([found])
+    assert result.empty
+    (error,) = result.errors
+    assert error.startswith(f"{TITLE}: it has lost our label")
+    assert all(name.replace("_", "-") in error for name in gone)
+    assert compared([found], adopt=True).errors == []
+
+
+def test_labels_of_another_owner_are_not_taken_for_lost_ones() -> None:
+    (error,) = compared([labelled(live(), instance="blue", side=None)]).errors
+    assert "it belongs to instance blue" in error
+
+
 # -- what is not wanted any more -----------------------------------------------------------------------------------
 
 

@@ -1,0 +1,74 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A CA is made once: when one has to be made, what was seen in service, and who was not looked at."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.filter.authority_state import authority_state
+from ansible_collections.crossmesh.mtls.plugins.module_utils.names import Owner
+from tests.unit.pki.support import Root, make_root
+from tests.unit.support import Json
+
+OURS, THEIRS = make_root(), make_root()
+GROUPS = {"mesh_servers": ["cluster-b"], "mesh_clients": ["cluster-a"], "all": ["cluster-a", "cluster-b"]}
+
+
+def cluster(name: str, *, store: Root | None = OURS, held: Root | None = None, instance: str = "default") -> Json:
+    """A cluster's variables after its reading."""
+    labels = Owner(instance, name, "server").labels("mysql")
+    secrets = [{"name": "x", "labels": labels, "trust": held.view.pem}] if held else []
+    pem = store.view.pem if store else ""
+    authority = {"path": "/srv/ca", "issuing": pem, "trusted": [pem] if pem else []}
+    reading = {"cluster": name, "secrets": secrets, "authority": authority}
+    return {"__mesh_common_read": {"reading": json.dumps(reading)}}
+
+
+def state(*clusters: Json, **changes: Any) -> Json:
+    hostvars: dict[str, Json] = {"cluster-a": {}, "cluster-b": {}} | dict(zip(("cluster-a", "cluster-b"), clusters, strict=False))
+    arguments: dict[str, Any] = {"mesh_clusters": {}, "limited": False, "adopt": False, **changes}
+    return authority_state(hostvars, GROUPS, **arguments)
+
+
+def test_a_store_that_knows_what_is_in_service_needs_nothing() -> None:
+    found = state(cluster("cluster-a", held=OURS), cluster("cluster-b", held=OURS))
+    assert found == {"needed": False, "in_service": [], "unseen": []}
+
+
+def test_on_a_first_run_a_ca_is_needed() -> None:
+    found = state(cluster("cluster-a", store=None), cluster("cluster-b", store=None))
+    assert found == {"needed": True, "in_service": [], "unseen": []}
+
+
+def test_an_empty_store_is_told_what_is_in_service() -> None:
+    found = state(cluster("cluster-a", store=None), cluster("cluster-b", store=None, held=THEIRS))
+    assert found == {"needed": True, "in_service": [THEIRS.view.fingerprint], "unseen": []}
+
+
+def test_a_store_that_does_not_know_what_is_in_service_is_told_so() -> None:
+    found = state(cluster("cluster-a", held=OURS), cluster("cluster-b", held=THEIRS))
+    assert (found["needed"], found["in_service"]) == (True, [THEIRS.view.fingerprint])
+
+
+def test_an_adoption_may_find_roots_of_before() -> None:
+    found = state(cluster("cluster-a"), cluster("cluster-b", held=THEIRS), adopt=True)
+    assert found == {"needed": False, "in_service": [], "unseen": []}
+
+
+def test_with_a_limit_clusters_that_were_not_read_forbid_a_new_ca() -> None:
+    found = state(cluster("cluster-a", store=None), limited=True)
+    assert found["unseen"] == ["cluster-b"]
+    assert state(cluster("cluster-a"), limited=True)["unseen"] == []
+
+
+def test_in_a_slice_declared_clusters_that_are_not_in_it_forbid_a_new_ca() -> None:
+    declared = {"cluster-a": ["mesh_clients"], "cluster-b": ["mesh_servers"], "cluster-z": ["mesh_servers"]}
+    both = (cluster("cluster-a", store=None), cluster("cluster-b", store=None))
+    assert state(*both, mesh_clusters=declared)["unseen"] == ["cluster-z"]
+
+
+def test_nobody_was_read() -> None:
+    assert state() == {"needed": False, "in_service": [], "unseen": []}
