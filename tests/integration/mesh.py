@@ -106,19 +106,29 @@ class Mesh:
 
     def play(self, playbook: str | Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Run:
         """Run one of the collection's playbooks by its name, or a playbook of the test by its path."""
+        process = self.begin(playbook, *arguments, environment=environment)
+        try:
+            output, errors = process.communicate(timeout=300)
+        finally:
+            process.kill()
+        return Run(process.returncode, output + errors, _recap(output))
+
+    def begin(
+        self, playbook: str | Path, *arguments: str, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
+        """Start the same in a process group of its own and leave its output and its end to the caller."""
         path = playbook if isinstance(playbook, Path) else PLAYBOOKS / f"{playbook}.yml"
         command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(self.inventory()), str(path)]
-        result = subprocess.run(
+        return subprocess.Popen(
             [*command, *arguments],
             cwd=self.folder,
             env={**os.environ, **self._environment(), **(environment or {})},
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=300,
-            check=False,
+            process_group=0,
         )
-        return Run(result.returncode, result.stdout + result.stderr, _recap(result.stdout))
 
     def site(self, *arguments: str) -> Run:
         return self.play("site", *arguments)
