@@ -173,7 +173,7 @@ def _refused(namespace: str, pod: str, why: str, *, forbidden: bool = False) -> 
         what="cannot ask the proxy",
         where=f"pod {namespace}/{pod}",
         why=why,
-        cure="allow create on pods/exec, or check that the pod runs istio-proxy",
+        cure="allow get and create on pods/exec, or check that the pod runs istio-proxy",
         forbidden=forbidden,
     )
 
