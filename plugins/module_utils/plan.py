@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import compare, names
+from ansible_collections.crossmesh.mtls.plugins.module_utils import compare, names, scope
 from ansible_collections.crossmesh.mtls.plugins.module_utils.decisions import (
     Decision,
     Inputs,
@@ -86,6 +86,7 @@ def make_plan(
 ) -> Json:
     """Everything that is to be done, with reasons, and everything that forbids it."""
     owner = names.Owner(**side["owner"])
+    side = scope.narrowed(side, reading["objects"], _client_sans(reading, side), owner, policy.only)
     objects = compare.compare_objects(
         manifests, _of_side(reading["objects"], owner), owner, adopt=policy.adopt, only=policy.only
     )
@@ -278,6 +279,14 @@ def _present_secrets(reading: Mapping[str, Any], side: Mapping[str, Any], policy
     """The wanted Secrets that exist, whoever made them: what an adoption takes over stage by stage."""
     present = {secret["name"] for secret in reading["secrets"] if secret["namespace"] == side["namespace"]}
     return [item for item in side["secrets"] if item["name"] in present and _in_scope(item["link"], policy)]
+
+
+def _client_sans(reading: Mapping[str, Any], side: Mapping[str, Any]) -> Sequence[str]:
+    """SANs of the client's certificate that is there."""
+    wanted = {(side["namespace"], item["name"]) for item in side["secrets"] if item["link"] == names.CLIENT_LINK}
+    found = [secret for secret in reading["secrets"] if (secret["namespace"], secret["name"]) in wanted]
+    live = live_credential(found[0]) if found else None
+    return live.leaf.sans if live and live.leaf else ()
 
 
 def live_credential(secret: Mapping[str, Any] | None) -> LiveCredential | None:
