@@ -28,7 +28,9 @@ def cluster(name: str, *, store: Root | None = OURS, held: Root | None = None, i
 
 
 def state(*clusters: Json, **changes: Any) -> Json:
-    hostvars: dict[str, Json] = {"cluster-a": {}, "cluster-b": {}} | dict(zip(("cluster-a", "cluster-b"), clusters, strict=False))
+    hostvars: dict[str, Json] = {"cluster-a": {}, "cluster-b": {}} | dict(
+        zip(("cluster-a", "cluster-b"), clusters, strict=False)
+    )
     arguments: dict[str, Any] = {"mesh_clusters": {}, "limited": False, "adopt": False, **changes}
     return authority_state(hostvars, GROUPS, **arguments)
 

@@ -452,6 +452,8 @@ def test_faulty_links_do_not_hide_what_sound_links_do_to_each_other() -> None:
 def test_a_fault_that_every_cluster_has_is_told_once() -> None:
     hosts = {f"cluster-{number}": {"group_names": ["mesh_clients", "mesh_servers"]} for number in range(20)}
     assert len(told([link(port=0)], hosts=hosts)) == 1
+    shared = [link(servers=["cluster-0"]), numbered(1, port=3306, servers=["cluster-0"])]
+    assert [line.partition(":")[0] for line in told(shared, hosts=hosts)] == ["mysql", "link-1"]
 
 
 def test_duplicates_are_told_with_the_places_of_all_of_them() -> None:
