@@ -10,22 +10,17 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils.pkcs8 import SHORTEST_PASSPHRASE
-from ansible_collections.crossmesh.mtls.plugins.module_utils.validation import Finding
+from ansible_collections.crossmesh.mtls.plugins.module_utils.validation import Finding, check_trust_domain
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import KEY_TYPES, MOST_DAYS
 
 __all__ = ["DEFAULT_DIR", "CaSettings", "check_ca_settings", "store_path"]
 
 DEFAULT_DIR = ".crossmesh/ca"
-
-# A DNS name has 253 characters; "<cluster>.cluster." and "<link>.link." come before the trust domain.
-LONGEST_TRUST_DOMAIN = 253 - 63 - len(".cluster.")
-_TRUST_DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 
 
 @dataclass(frozen=True)
@@ -56,24 +51,11 @@ def store_path(value: str, sources: Sequence[str], current_folder: Path) -> Path
 def check_ca_settings(settings: CaSettings) -> list[Finding]:
     """Return everything that is wrong with the settings."""
     return [
-        *_check_trust_domain(settings),
+        *check_trust_domain("custom_ca", settings.trust_domain),
         *_check_key_type(settings),
         *_check_days(settings),
         *_check_length(settings),
     ]
-
-
-def _check_trust_domain(settings: CaSettings) -> Iterator[Finding]:
-    name = settings.trust_domain
-    if _TRUST_DOMAIN.fullmatch(name) and len(name) <= LONGEST_TRUST_DOMAIN:
-        return
-    yield _finding(
-        "ca-trust-domain",
-        "custom_ca_trust_domain",
-        name,
-        f"is not a DNS name in lower case of at most {LONGEST_TRUST_DOMAIN} characters",
-        "write one that nobody else uses, e.g. crossmesh.internal",
-    )
 
 
 def _check_key_type(settings: CaSettings) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ import ipaddress
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import names, schema, topology
@@ -25,6 +25,7 @@ __all__ = [
     "check_links",
     "check_prune",
     "check_settings",
+    "check_trust_domain",
     "check_world",
     "describe",
     "sound_links",
@@ -36,6 +37,8 @@ PROXY_PORTS = frozenset({15000, 15001, 15004, 15006, 15008, 15020, 15021, 15053,
 MAX_LINKS_A_CLIENT = 500
 MAX_INSTANCE = 30
 MAX_LINK_NAME = 40
+# A DNS name has 253 characters; "<cluster>.cluster." and "<link>.link." come before the trust domain.
+MAX_TRUST_DOMAIN = 253 - 63 - len(".cluster.")
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _NAMES = {"str": "a string", "int": "a whole number", "bool": "true or false", "list": "a list", "dict": "a mapping"}
@@ -441,12 +444,19 @@ def check_settings(shared: Mapping[str, Any]) -> list[Finding]:
     findings: list[Finding] = []
     for item in schema.SHARED:
         if item.name != "mesh_links" and shared.get(item.name) is not None:
-            findings += _check_value(item.name, item.name, shared[item.name], item)
+            findings += _check_setting(item, shared[item.name])
     faulty = {finding.field for finding in findings}
     for name, check in CHECKS_OF_SETTINGS.items():
         if name not in faulty and shared.get(name) is not None:
             findings += check(shared, name, shared[name])
     return findings
+
+
+def _check_setting(item: schema.Field, value: Any) -> Iterator[Finding]:
+    for finding in _check_value(item.name, item.name, value, item):
+        # What -e NAME=VALUE gives is always a string.
+        aside = f"""; on the command line -e '{{"{item.name}": ...}}'""" if isinstance(value, str) else ""
+        yield replace(finding, cure=finding.cure + aside)
 
 
 def _check_instance(_shared: Mapping[str, Any], name: str, value: str) -> Iterator[Finding]:
@@ -470,6 +480,23 @@ def _check_credential(shared: Mapping[str, Any], name: str, value: str) -> Itera
     elif value in {names.server_secret(link) for link in _names_of_links(shared)}:
         cure = "write another name, e.g. client-credential"
         yield Finding("prefix", name, name, _show(value), "is the name of a link's server Secret", cure)
+
+
+def _check_trust_domain(_shared: Mapping[str, Any], name: str, value: str) -> Iterator[Finding]:
+    yield from check_trust_domain(name, value)
+
+
+def check_trust_domain(subject: str, value: str) -> Iterator[Finding]:
+    """The name under which clusters and links have theirs in client certificates."""
+    if not all(map(_LABEL.fullmatch, value.split("."))) or len(value) > MAX_TRUST_DOMAIN:
+        yield Finding(
+            "ca-trust-domain",
+            subject,
+            "custom_ca_trust_domain",
+            _show(value),
+            f"is not a DNS name in lower case of at most {MAX_TRUST_DOMAIN} characters",
+            "write one that nobody else uses, e.g. crossmesh.internal",
+        )
 
 
 def _check_only_links(shared: Mapping[str, Any], name: str, value: Sequence[Any]) -> Iterator[Finding]:
@@ -499,6 +526,7 @@ CHECKS_OF_SETTINGS: dict[str, Callable[[Mapping[str, Any], str, Any], Iterator[F
     "mesh_client_credential_prefix": _check_credential,
     "mesh_only_links": _check_only_links,
     "mesh_clusters": _check_declared,
+    "custom_ca_trust_domain": _check_trust_domain,
 }
 
 

@@ -331,6 +331,18 @@ WRONG: list[Wrong] = [
         "once, in group_vars/all",
         {"shared": {"mesh_instance": "green"}, "hosts": cluster(mesh_instance="blue")},
     ),
+    Wrong(
+        "ca-trust-domain",
+        "custom_ca_trust_domain: custom_ca_trust_domain: 'Mesh_Internal'",
+        "e.g. crossmesh.internal",
+        {"shared": {"custom_ca_trust_domain": "Mesh_Internal"}},
+    ),
+    Wrong(
+        "type",
+        "mesh_gate_timeout: mesh_gate_timeout: '120'",
+        "on the command line -e '{\"mesh_gate_timeout\": ...}'",
+        {"shared": {"mesh_gate_timeout": "120"}},
+    ),
     # One cluster
     Wrong("cluster-name", "A.B: mesh_cluster_name: 'A.B'", "lower-case", {"hosts": cluster(mesh_cluster_name="A.B")}),
     Wrong("type", "7: mesh_cluster_name: 7", "write a string", {"hosts": cluster(mesh_cluster_name=7)}),
