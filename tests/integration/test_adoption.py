@@ -1,0 +1,92 @@
+"""A link that was made by hand, as in the tutorial, is refused by name, then taken over without a lost connection."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.mesh import Mesh
+from tests.integration.snapshots import everywhere
+from tests.integration.traffic import dialling
+from tests.integration.tutorial import CLIENT, OBJECTS, SECRETS, SERVER, Tutorial
+from tests.integration.waiting import eventually
+
+ADOPT = ("-e", "mesh_adopt=true")
+RATE = 25.0
+
+
+@pytest.fixture
+def tutorial(mesh: Mesh, tmp_path: Path) -> Iterator[Tutorial]:
+    """The tutorial's link, carrying queries."""
+    found = Tutorial(mesh.lab, tmp_path / "tutorial")
+    try:
+        found.make()
+        eventually(mesh.carries)
+        yield found
+    finally:
+        found.remove()
+
+
+def test_objects_made_by_hand_are_refused_by_name_and_left_as_they_are(mesh: Mesh, tutorial: Tutorial) -> None:
+    before = everywhere(mesh)
+    run = mesh.site()
+    assert not run.ok
+    for cluster in (CLIENT, SERVER):
+        assert run.recap[cluster]["changed"] == 0
+        for item in OBJECTS[cluster]:
+            assert run.says(
+                f"{item['kind']} istio-system/{item['metadata']['name']}: it exists and was made by kubectl"
+            )
+        assert run.says(f"Secret istio-system/{SECRETS[cluster]}: it exists and was made by kubectl-create")
+    assert run.says("mesh_adopt=true")
+    assert everywhere(mesh) == before
+
+
+def test_a_link_made_by_hand_is_adopted_without_a_lost_connection(mesh: Mesh, tutorial: Tutorial) -> None:
+    with dialling(mesh.lab, RATE) as traffic:
+        run = mesh.site(*ADOPT)
+    assert run.ok, run.output
+    assert traffic.rate >= 20
+    assert traffic.lost == []
+    assert run.changed > 0
+    assert {f"{item['kind']}/{item['metadata']['name']}" for item in OBJECTS[CLIENT]} <= mesh.names(CLIENT)
+    assert {f"{item['kind']}/{item['metadata']['name']}" for item in OBJECTS[SERVER]} <= mesh.names(SERVER)
+    again = mesh.site()
+    assert again.ok, again.output
+    assert again.changed == 0
+    assert mesh.carries()
+
+
+@pytest.mark.parametrize("reached", ["Adopt, second stage", "Join the meshes"])
+def test_an_adoption_that_was_killed_between_its_stages_is_continued(
+    mesh: Mesh, tutorial: Tutorial, reached: str
+) -> None:
+    with dialling(mesh.lab, RATE) as traffic:
+        killed_at(mesh.begin("site", *ADOPT), reached)
+        assert mesh.carries()
+        run = mesh.site(*ADOPT)
+    assert run.ok, run.output
+    assert traffic.lost == []
+    again = mesh.site()
+    assert again.ok, again.output
+    assert again.changed == 0
+
+
+def killed_at(run: subprocess.Popen[str], play: str) -> None:
+    """Kill a run, its workers too, as soon as it says that this play begins."""
+    assert run.stdout
+    seen = []
+    try:
+        for line in run.stdout:
+            seen.append(line)
+            if line.startswith(f"PLAY [{play}"):
+                return
+        pytest.fail(f"play {play} did not begin:\n{''.join(seen)}")
+    finally:
+        os.killpg(run.pid, signal.SIGKILL)
+        run.communicate()

@@ -1,0 +1,81 @@
+"""Everything that is wrong with an inventory is told at once, before any cluster is written."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.mesh import MYSQL, Mesh, Run
+from tests.integration.snapshots import everywhere
+
+BACKEND = MYSQL["backend"]
+LINKS = [
+    {**MYSQL, "name": "twice"},
+    {**MYSQL, "name": "twice", "fqdn": "other.server.example.com"},
+    {**MYSQL, "name": "Upper_Case", "fqdn": "upper.server.example.com"},
+    {**MYSQL, "name": "same-fqdn"},
+    {**MYSQL, "name": "same-port", "fqdn": "a.server.example.com", "tls_port": 3306},
+    {**MYSQL, "name": "no-such-port", "fqdn": "b.server.example.com", "port": 70000},
+    {**MYSQL, "name": "wildcard", "fqdn": "*.server.example.com"},
+    {**MYSQL, "name": "suffix", "fqdn": "co.uk"},
+    {**MYSQL, "name": "misspelt", "fqdn": "c.server.example.com", "tsl_port": 13306},
+    {**MYSQL, "name": "nobody", "fqdn": "d.server.example.com", "servers": ["cluster-x"]},
+    {**MYSQL, "name": "no-group", "fqdn": "e.server.example.com", "clients": ["mesh_cleints"]},
+    {**MYSQL, "name": "pigeon", "fqdn": "f.server.example.com", "protocol": "pigeon"},
+    {"name": "homeless", "fqdn": "g.server.example.com", "port": 3306, "tls_port": 13306},
+    {**MYSQL, "name": "client", "fqdn": "h.server.example.com"},
+    {**MYSQL, "name": "one", "fqdn": "i.server.example.com", "port": 5432},
+    {**MYSQL, "name": "two", "fqdn": "j.server.example.com", "port": 5432},
+]
+
+# Of each: link or cluster, field, value, and a part of the cure.
+EXPECTED = {
+    "two links of one name": ("twice", "name", "'twice'", "make each unique"),
+    "a name that is no DNS label": ("Upper_Case", "name", "'Upper_Case'", "use lower-case letters"),
+    "two links of one FQDN": ("twice", "fqdn", "'mysql.server.example.com'", "make each unique"),
+    "port and tls_port alike": ("same-port", "tls_port", "3306", "write another tls_port"),
+    "a number that is no port": ("no-such-port", "port", "70000", "write a number from 1 to 65535"),
+    "a wildcard": ("wildcard", "fqdn", "'*.server.example.com'", "write the name that workloads dial"),
+    "a public suffix": ("suffix", "fqdn", "'co.uk'", "write a full host name"),
+    "an unknown key": ("misspelt", "tsl_port", "13306", "write tls_port"),
+    "an unknown cluster": ("nobody", "servers", "'cluster-x'", "write cluster-"),
+    "an unknown group": ("no-group", "clients", "'mesh_cleints'", "write mesh_clients"),
+    "an unknown protocol": ("pigeon", "protocol", "'pigeon'", "write one of tcp"),
+    "a missing backend": ("homeless", "backend", "missing", "write it"),
+    "a reserved name": ("client", "name", "'client'", "choose another name"),
+    "two TCP links on one port": ("one", "port", "5432", "give each of them addresses"),
+    "one key with two values": ("cluster-a", "mesh_gate_timeout", "7", "set it once, in group_vars/all"),
+    "two opinions on groups": ("cluster-b", "mesh_clusters", "['mesh_clients']", "say the same"),
+}
+
+
+@pytest.fixture(scope="module")
+def refused(standing: Mesh) -> Run:
+    """One run over everything that is wrong; the clusters are compared before and after."""
+    before = everywhere(standing)
+    bad = standing.otherwise(
+        links=LINKS,
+        hosts={"cluster-a": {"mesh_gate_timeout": 7}, "cluster-b": {}},
+        variables={"mesh_clusters": {"cluster-a": ["mesh_clients"], "cluster-b": ["mesh_clients"]}},
+    )
+    run = bad.site()
+    assert not run.ok
+    assert everywhere(standing) == before
+    return run
+
+
+@pytest.mark.parametrize("fault", EXPECTED)
+def test_a_bad_inventory_is_told(refused: Run, fault: str) -> None:
+    subject, field, value, cure = EXPECTED[fault]
+    text = " ".join(refused.output.split()).replace("''", "'")
+    lines = [line for line in text.split(" - ") if f"{subject}: {field}: {value}" in line.replace("\\", "")]
+    assert lines, refused.output
+    assert any(cure in line and "Cure: " in line for line in lines), lines
+
+
+def test_a_bad_inventory_stops_the_run_on_the_controller(refused: Run) -> None:
+    assert set(refused.recap) == {"localhost"}
+    assert refused.recap["localhost"]["failed"] == 1
+
+
+def test_a_bad_inventory_ends_in_no_traceback(refused: Run) -> None:
+    assert "Traceback" not in refused.output
