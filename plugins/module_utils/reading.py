@@ -94,7 +94,7 @@ def read_cluster(api: Api, request: Request) -> Json:
             for side, gateway in (("server", request.ingress), ("client", request.egress))
         }
         roots = pool.submit(reader.permitted, "get configmaps", reader.mesh_roots)
-        backends = pool.submit(reader.permitted, "list services, list pods", reader.backends)
+        backends = pool.submit(reader.backends)
     lists = {kind: future.result() for kind, future in kinds.items()}
     reading = {
         "cluster": request.cluster,
@@ -223,8 +223,9 @@ class _Reader:
         ]
 
     def _by_name(self, plural: str, namespace: str) -> dict[str, Json]:
-        items = self.api.get(object_path("", "v1", plural, namespace))["items"]
-        return {item["metadata"]["name"]: item for item in items}
+        path = object_path("", "v1", plural, namespace)
+        answer = self.permitted(f"list {plural} in {namespace}", self.api.get, path) or {"items": []}
+        return {item["metadata"]["name"]: item for item in answer["items"]}
 
 
 def _slim(item: Json, instance: str) -> Json:

@@ -1,0 +1,172 @@
+"""What other verifiers say of every certificate that a run puts in service."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509 import load_pem_x509_certificate
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils.pkcs8 import encrypt_private_key
+from tests.integration.mesh import MYSQL, Mesh
+from tests.lab import Lab
+
+PROGRAMS = Path(sys.executable).parent
+SECRETS = {"client": ("cluster-a", "client-credential"), "server": ("cluster-b", "mysql-credential")}
+
+# The other sources of zlint are rules for the public web: top-level domains, certificate transparency, at most so many
+# days, countries and organizations in names. Of them these hold anywhere.
+ZLINT_SOURCES = "RFC5280,RFC3279,RFC5480,RFC5891,RFC8813,Community"
+ZLINT_NAMES = ",".join(
+    (
+        "e_rsa_mod_less_than_2048_bits",
+        "e_ext_san_missing",
+        "e_sub_cert_key_usage_cert_sign_bit_set",
+        "e_sub_cert_key_usage_crl_sign_bit_set",
+        "e_sub_cert_eku_check",
+        "e_sub_cert_not_is_ca",
+        "e_ec_improper_curves",
+        "e_ca_key_usage_missing",
+        "e_ca_key_usage_not_critical",
+        "e_ca_key_cert_sign_not_set",
+        "e_ca_crl_sign_not_set",
+        "e_sub_cert_or_sub_ca_using_sha1",
+        "e_mp_ecdsa_signature_encoding_correct",
+    )
+)
+
+
+@dataclass(frozen=True)
+class Issued:
+    """What one run put in service; files of one folder."""
+
+    lab: Lab
+    root: Path
+    leaves: dict[str, Path]
+
+    @property
+    def all(self) -> list[Path]:
+        return [self.root, *self.leaves.values()]
+
+
+@pytest.fixture(scope="module", params=["P-256", "P-384", "RSA-2048"])
+def issued(request: pytest.FixtureRequest, lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Issued:
+    folder = tmp_path_factory.mktemp("issued")
+    mesh = Mesh(lab, folder, secrets.token_urlsafe(24), variables={"custom_ca_key_type": request.param})
+    leaves = {}
+    try:
+        run = mesh.site()
+        for role, (cluster, secret) in SECRETS.items():
+            data = mesh.get(cluster, "-n", "istio-system", "secret", secret)["data"]
+            leaves[role] = written(folder / f"{role}.pem", base64.b64decode(data["tls.crt"]))
+            root = written(folder / "root.pem", base64.b64decode(data["ca.crt"]))
+    finally:
+        mesh.otherwise(links=[]).play("teardown")
+    assert run.ok, run.output
+    return Issued(lab, root, leaves)
+
+
+def written(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def says(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "LC_ALL": "C"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+def verified(issued: Issued, role: str, purpose: str) -> subprocess.CompletedProcess[str]:
+    strictly = ["openssl", "verify", "-x509_strict", "-purpose", purpose, "-CAfile", str(issued.root)]
+    return says(*strictly, issued.leaves[role])
+
+
+@pytest.mark.parametrize("role", SECRETS)
+def test_openssl_accepts_a_leaf_strictly_and_for_its_role_only(issued: Issued, role: str) -> None:
+    other = {"client": "server", "server": "client"}[role]
+    accepted, refused = verified(issued, role, f"ssl{role}"), verified(issued, role, f"ssl{other}")
+    assert accepted.returncode == 0, accepted.stderr
+    assert "unsuitable certificate purpose" in refused.stderr
+
+
+def test_leaves_name_what_they_are_for(issued: Issued) -> None:
+    names = {
+        role: set(says("openssl", "x509", "-noout", "-ext", "subjectAltName", "-in", leaf).stdout.split()[-9:])
+        for role, leaf in issued.leaves.items()
+    }
+    assert {name for name in names["server"] if name.startswith("DNS:")} == {f"DNS:{MYSQL['fqdn']}"}
+    wanted = {"DNS:cluster-a.cluster.crossmesh.internal", "DNS:mysql.link.crossmesh.internal"}
+    assert {name.rstrip(",") for name in names["client"] if name.startswith("DNS:")} == wanted
+
+
+def test_pkilint_finds_nothing(issued: Issued) -> None:
+    for path in issued.all:
+        result = says(PROGRAMS / "lint_pkix_cert", "lint", "-s", "WARNING", path)
+        assert result.returncode == 0, f"{path.name}: {result.stdout}{result.stderr}"
+    for leaf in issued.leaves.values():
+        result = says(PROGRAMS / "lint_pkix_signer_signee_cert_chain", "lint", "-s", "WARNING", issued.root, leaf)
+        assert result.returncode == 0, f"{leaf.name}: {result.stdout}{result.stderr}"
+
+
+def test_zlint_finds_nothing(issued: Issued) -> None:
+    for path in issued.all:
+        assert zlint(issued.lab, path) == {}, path.name
+
+
+def zlint(lab: Lab, path: Path) -> dict[str, str]:
+    """Findings by the lint's name; the program's exit code says nothing."""
+    found: dict[str, str] = {}
+    for selection in (["-includeSources", ZLINT_SOURCES], ["-includeNames", ZLINT_NAMES]):
+        result = says(lab.binaries / "zlint", *selection, path)
+        assert result.returncode == 0, result.stderr
+        answers = json.loads(result.stdout).items()
+        found |= {name: answer["result"] for name, answer in answers if answer["result"] in ("warn", "error", "fatal")}
+    return found
+
+
+def test_the_linters_find_what_is_wrong_with_a_leaf_of_the_tutorial(lab: Lab, tmp_path: Path) -> None:
+    """The control: no SAN, as the tutorial has them."""
+    path = tmp_path / "leaf.pem"
+    make = ["openssl", "req", "-x509", "-nodes", "-newkey", "rsa:2048", "-subj", f"/CN={MYSQL['fqdn']}", "-days", "9"]
+    extensions = ["-addext", "basicConstraints=critical,CA:FALSE", "-addext", "extendedKeyUsage=serverAuth"]
+    assert says(*make, *extensions, "-keyout", tmp_path / "leaf.key", "-out", path).returncode == 0
+    assert "e_ext_san_missing" in zlint(lab, path)
+
+
+def test_a_mesh_s_own_ca_is_refused_as_custom_ca(mesh: Mesh) -> None:
+    fingerprint = import_ca_of_mesh(mesh, "cluster-b")
+    run = mesh.site()
+    assert not run.ok
+    assert run.says(
+        f"its root {fingerprint} is the mesh's own CA (istio-ca-root-cert)", "Cure: use a CA that no mesh has"
+    )
+    assert mesh.names("cluster-b") == set()
+
+
+def import_ca_of_mesh(mesh: Mesh, cluster: str) -> str:
+    """Lay out a CA store around istiod's own root; its fingerprint."""
+    data = mesh.get(cluster, "-n", "istio-system", "secret", "istio-ca-secret")["data"]
+    pem = base64.b64decode(data["ca-cert.pem"])
+    key = serialization.load_pem_private_key(base64.b64decode(data["ca-key.pem"]), password=None)
+    assert isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
+    fingerprint = load_pem_x509_certificate(pem).fingerprint(hashes.SHA256()).hex()
+    index = {"version": 1, "issuing": fingerprint, "trusted": [fingerprint]}
+    for folder in (mesh.store, mesh.store / "roots"):
+        folder.mkdir(mode=0o700)
+    for name, text in (
+        (f"roots/{fingerprint}.crt", pem.decode()),
+        (f"roots/{fingerprint}.key", encrypt_private_key(key, mesh.passphrase)),
+        ("authority.json", json.dumps(index)),
+    ):
+        (mesh.store / name).touch(mode=0o600)
+        (mesh.store / name).write_text(text, encoding="ascii")
+    return fingerprint

@@ -1,0 +1,97 @@
+"""A link's name changes: certificates follow, and nothing of the old name stays anywhere."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+
+import pytest
+from cryptography.x509 import DNSName, SubjectAlternativeName, load_pem_x509_certificate
+
+from tests.integration.mesh import MYSQL, Mesh, Run
+from tests.integration.waiting import eventually
+
+OLD, NEW = MYSQL["fqdn"], "orders.server.example.com"
+PROXIES = (
+    ("cluster-a", "mysql-client"),
+    ("cluster-a", "istio-egressgateway-0"),
+    ("cluster-b", "istio-ingressgateway-0"),
+)
+
+
+@pytest.fixture(scope="module")
+def before(standing: Mesh) -> dict[str, int]:
+    """Serials of the certificates under the old name."""
+    assert eventually(standing.carries)
+    return _serials(standing)
+
+
+@pytest.fixture(scope="module")
+def renamed(standing: Mesh, before: dict[str, int]) -> tuple[Mesh, Run]:
+    mesh = standing.otherwise(links=[{**MYSQL, "fqdn": NEW}])
+    run = mesh.site()
+    assert run.ok, run.output
+    return mesh, run
+
+
+def test_the_server_certificate_is_issued_anew_and_the_run_says_why(
+    renamed: tuple[Mesh, Run], before: dict[str, int]
+) -> None:
+    mesh, run = renamed
+    assert run.says(f"SAN changed: had {OLD}, want {NEW}")
+    after = _serials(mesh)
+    assert after["mysql-credential"] != before["mysql-credential"]
+    assert _names(mesh, "cluster-b", "mysql-credential") == [NEW]
+    # It names links, not hosts.
+    assert after["client-credential"] == before["client-credential"]
+
+
+def test_the_new_name_carries_and_a_second_run_changes_nothing(renamed: tuple[Mesh, Run]) -> None:
+    mesh, _run = renamed
+    assert eventually(lambda: mesh.carries(fqdn=NEW))
+    assert mesh.site().changed == 0
+
+
+def test_no_object_holds_the_old_name(renamed: tuple[Mesh, Run]) -> None:
+    mesh, _run = renamed
+    everything = {cluster: json.dumps([*_decoded(mesh, cluster)]) for cluster in mesh.hosts}
+    for text in everything.values():
+        assert OLD not in text
+        assert NEW in text
+
+
+@pytest.mark.parametrize(("cluster", "pod"), PROXIES, ids=[pod for _cluster, pod in PROXIES])
+def test_no_proxy_holds_the_old_name(renamed: tuple[Mesh, Run], cluster: str, pod: str) -> None:
+    mesh, _run = renamed
+
+    def configuration() -> str:
+        return mesh.lab.envoy(cluster, pod, "config_dump") + mesh.lab.envoy(cluster, pod, "certs")
+
+    assert eventually(lambda: OLD not in configuration())
+    assert NEW in configuration()
+
+
+def _decoded(mesh: Mesh, cluster: str) -> Iterator[str]:
+    """Our objects and the Services, as text; Secrets with what their certificates say."""
+    for item in [*mesh.objects(cluster), *mesh.get(cluster, "services", "-A")["items"]]:
+        if item["kind"] == "Secret":
+            item["data"] = _names(mesh, cluster, item["metadata"]["name"])
+        yield json.dumps(item)
+
+
+def _certificate(mesh: Mesh, cluster: str, secret: str) -> bytes:
+    found = mesh.get(cluster, "secret", secret, "-n", "istio-system")
+    return base64.b64decode(found["data"]["tls.crt"])
+
+
+def _serials(mesh: Mesh) -> dict[str, int]:
+    places = {"mysql-credential": "cluster-b", "client-credential": "cluster-a"}
+    return {
+        name: load_pem_x509_certificate(_certificate(mesh, place, name)).serial_number for name, place in places.items()
+    }
+
+
+def _names(mesh: Mesh, cluster: str, secret: str) -> list[str]:
+    view = load_pem_x509_certificate(_certificate(mesh, cluster, secret))
+    return view.extensions.get_extension_for_class(SubjectAlternativeName).value.get_values_for_type(DNSName)

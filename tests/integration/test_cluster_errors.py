@@ -1,0 +1,151 @@
+"""What is wrong in one cluster stops that cluster with a clear line; the other one is finished, the run has failed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.integration.accounts import account, rule
+from tests.integration.mesh import MYSQL, Mesh, Run
+from tests.integration.snapshots import versions
+from tests.integration.waiting import eventually
+
+# Work for both clusters, so that it can be seen who did it.
+EXTRA = {**MYSQL, "name": "extra", "fqdn": "extra.server.example.com", "port": 3307, "tls_port": 13307}
+WORK_OF_A = "ServiceEntry/extra-external"
+
+
+def with_work(mesh: Mesh, **cluster_b: Any) -> Mesh:
+    return mesh.otherwise(links=[MYSQL, EXTRA], hosts={"cluster-a": {}, "cluster-b": cluster_b})
+
+
+def assert_half_done(mesh: Mesh, run: Run) -> None:
+    assert not run.ok
+    assert "Traceback" not in run.output
+    assert run.recap["cluster-b"]["failed"] == 1, run.output
+    assert run.recap["cluster-b"]["changed"] == 0
+    assert run.recap["cluster-a"]["failed"] == 0
+    assert WORK_OF_A in mesh.names("cluster-a")
+
+
+def test_an_api_server_that_is_down(steady: Mesh) -> None:
+    with stopped_api_server(steady, "cluster-b"):
+        run = with_work(steady).site()
+    assert_half_done(steady, run)
+    address = steady.lab.cluster("cluster-b").api_url
+    assert run.says("cannot reach the API server", f"context cluster-b of {steady.lab.kubeconfig}, {address}")
+    assert run.says("Connection refused", "Cure: check the address, the network and that the server is up")
+
+
+@contextmanager
+def stopped_api_server(mesh: Mesh, cluster: str) -> Iterator[None]:
+    mesh.lab.stop(f"{cluster}.kube-apiserver")
+    try:
+        yield
+    finally:
+        mesh.lab.start(f"{cluster}.kube-apiserver")
+        eventually(lambda: mesh.lab.kubectl(cluster, "get", "--raw", "/readyz", check=False).returncode == 0)
+        # istiod comes back in its own time; until then it pushes nothing.
+        eventually(mesh.carries)
+
+
+def test_a_context_that_is_not_in_the_kubeconfig(steady: Mesh) -> None:
+    run = with_work(steady, mesh_context="nowhere").site()
+    assert_half_done(steady, run)
+    assert run.says("cannot use the kubeconfig", f"context nowhere of {steady.lab.kubeconfig}")
+    assert run.says("Cure: set mesh_kubeconfig and mesh_context to a file and a context in it")
+
+
+def test_a_gateway_that_is_not_there(steady: Mesh) -> None:
+    run = with_work(steady, mesh_ingress_gateway={"service": "no-gateway"}).site()
+    assert_half_done(steady, run)
+    assert run.says("there is no gateway: Service istio-system/no-gateway does not exist", "set mesh_ingress_gateway")
+
+
+def test_permissions_that_are_missing_are_told_all_at_once(steady: Mesh, tmp_path: Path) -> None:
+    with account(steady.lab, tmp_path, "may-list-pods", [rule("", "pods", "list")]) as kubeconfig:
+        run = with_work(steady, mesh_kubeconfig=str(kubeconfig)).site()
+    assert_half_done(steady, run)
+    assert run.says("not permitted to read what a run must know", "Cure: grant these permissions")
+    kinds = ("destinationrules", "gateways", "peerauthentications", "serviceentries", "virtualservices")
+    for denied in (*(f"list {kind}" for kind in kinds), "get, list secrets", "get services", "get configmaps"):
+        assert run.says(denied), denied
+    assert not run.says("list pods;")
+
+
+@pytest.fixture
+def without_peer_authentications(steady: Mesh) -> Iterator[None]:
+    lab, name = steady.lab, "crd/peerauthentications.security.istio.io"
+    definition = json.loads(lab.kubectl("cluster-b", "get", name, "-o", "json").stdout)
+    for key in ("status", *(f"metadata.{key}" for key in ("resourceVersion", "uid", "creationTimestamp"))):
+        parent, _dot, last = key.rpartition(".")
+        (definition[parent] if parent else definition).pop(last)
+    lab.kubectl("cluster-b", "delete", name)
+    yield
+    lab.kubectl("cluster-b", "create", "-f", "-", stdin=json.dumps(definition))
+    lab.kubectl("cluster-b", "wait", "--for=condition=Established", name)
+
+
+@pytest.mark.usefixtures("without_peer_authentications")
+def test_definitions_that_are_not_installed(steady: Mesh) -> None:
+    strict = {**EXTRA, "strict_backend": True}
+    run = with_work(steady).otherwise(links=[MYSQL, strict]).site()
+    assert_half_done(steady, run)
+    assert run.says("the cluster does not know PeerAuthentication. Cure: install Istio 1.24 or later, with its CRDs")
+
+
+OTHERS = [
+    ("same-host", 13306, "TLS", MYSQL["fqdn"]),
+    ("plain", 13307, "HTTP", "web.server.example.com"),
+]
+
+
+@pytest.fixture
+def occupied(steady: Mesh) -> Iterator[None]:
+    """Others have our host on our port, a port that is not TLS, and a port that is not TCP."""
+    gateways = yaml.safe_dump_all(
+        {
+            "apiVersion": "networking.istio.io/v1",
+            "kind": "Gateway",
+            "metadata": {"name": name, "namespace": "default"},
+            "spec": {
+                "selector": {"istio": "ingressgateway"},
+                "servers": [
+                    {
+                        "port": {"number": port, "name": "theirs", "protocol": protocol},
+                        "hosts": [host],
+                        **({"tls": {"mode": "PASSTHROUGH"}} if protocol == "TLS" else {}),
+                    }
+                ],
+            },
+        }
+        for name, port, protocol, host in OTHERS
+    )
+    lab, service = steady.lab, ("-n", "istio-system", "patch", "service", "istio-ingressgateway", "--type=json")
+    port = {"name": "quic", "port": 13308, "protocol": "UDP", "targetPort": 13308}
+    before = len(steady.get("cluster-b", "-n", "istio-system", "service/istio-ingressgateway")["spec"]["ports"])
+    lab.kubectl("cluster-b", "apply", "-f", "-", stdin=gateways)
+    lab.kubectl("cluster-b", *service, "-p", json.dumps([{"op": "add", "path": "/spec/ports/-", "value": port}]))
+    yield
+    lab.kubectl("cluster-b", *service, "-p", json.dumps([{"op": "remove", "path": f"/spec/ports/{before}"}]))
+    lab.kubectl("cluster-b", "delete", "-f", "-", stdin=gateways)
+
+
+@pytest.mark.usefixtures("occupied")
+def test_hosts_and_ports_that_others_have(steady: Mesh) -> None:
+    third = {**MYSQL, "name": "third", "fqdn": "third.server.example.com", "port": 3308, "tls_port": 13308}
+    before = versions(steady, "cluster-b")
+    run = with_work(steady).otherwise(links=[MYSQL, EXTRA, third]).site()
+    assert_half_done(steady, run)
+    assert versions(steady, "cluster-b") == before
+    assert run.says(
+        "Gateway default/same-host, port 13306: it has our host mysql.server.example.com", "Cure: remove it"
+    )
+    assert run.says("Gateway default/plain, port 13307: it is HTTP, not TLS. Cure: choose another port for the link")
+    assert run.says("Service istio-system/istio-ingressgateway: port 13308 is not TCP (13308/UDP)")

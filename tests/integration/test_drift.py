@@ -1,0 +1,175 @@
+"""Our objects, edited by hand: put back exactly as they were, and the run says whose hand it was."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.integration.mesh import Mesh, Run
+from tests.integration.waiting import eventually
+
+Json = dict[str, Any]
+SYSTEM = ("-n", "istio-system")
+INGRESS = ("service", "istio-ingressgateway", *SYSTEM)
+
+
+def _shape(mesh: Mesh) -> dict[str, Json]:
+    """Of every object of ours what its owner would see: labels, spec, data; and the Services' specs."""
+    shape = {}
+    for cluster in mesh.hosts:
+        services = mesh.get(cluster, "services", *SYSTEM)["items"]
+        for item in [*mesh.objects(cluster), *services]:
+            title = f"{cluster} {item['kind']} {item['metadata']['name']}"
+            shape[title] = {key: item.get(key) for key in ("spec", "data", "type")}
+            shape[title]["labels"] = item["metadata"]["labels"]
+    return shape
+
+
+def _patch(mesh: Mesh, manager: str, cluster: str, *target: str, patch: Json | list[Json]) -> None:
+    kind = "json" if isinstance(patch, list) else "merge"
+    mesh.lab.kubectl(cluster, "patch", *target, f"--type={kind}", f"--field-manager={manager}", "-p", json.dumps(patch))
+
+
+def _port(mesh: Mesh, number: int) -> int:
+    """Where the port stands in the ingress gateway's Service."""
+    return [port["port"] for port in mesh.get("cluster-b", *INGRESS)["spec"]["ports"]].index(number)
+
+
+@pytest.fixture(scope="module")
+def reference(standing: Mesh) -> dict[str, Json]:
+    return _shape(standing)
+
+
+@pytest.fixture(scope="module")
+def healing(standing: Mesh, reference: dict[str, Json]) -> Run:
+    """One run after many hands."""
+    mesh = standing
+    _patch(
+        mesh,
+        "alice",
+        "cluster-a",
+        *("virtualservice", "direct-mysql-through-egress-gateway", *SYSTEM),
+        patch=[{"op": "replace", "path": "/spec/tcp/0/match/0/port", "value": 3399}],
+    )
+    _patch(
+        mesh,
+        "bob",
+        "cluster-a",
+        *("destinationrule", "originate-mtls-for-mysql", *SYSTEM),
+        patch={"spec": {"trafficPolicy": {"connectionPool": {"tcp": {"maxConnections": 1}}}}},
+    )
+    mesh.lab.kubectl("cluster-a", "delete", "serviceentry", "mysql-external", *SYSTEM)
+    mesh.lab.kubectl("cluster-a", "delete", "secret", "client-credential", *SYSTEM)
+    relabel = ("label", "gateway.networking.istio.io", "gateway-mysql", "crossmesh/link=other", "--overwrite")
+    mesh.lab.kubectl("cluster-b", *relabel, "--field-manager=carol", *SYSTEM)
+    surplus = {"data": {"ca.crl": base64.b64encode(b"none").decode(), "ca.crt": base64.b64encode(b"no").decode()}}
+    _patch(mesh, "dave", "cluster-b", "secret", "mysql-credential", *SYSTEM, patch=surplus)
+    removal = [{"op": "remove", "path": f"/spec/ports/{_port(mesh, 13306)}"}]
+    _patch(mesh, "erin", "cluster-b", *INGRESS, patch=removal)
+    assert not mesh.carries()
+    run = mesh.site()
+    assert run.ok, run.output
+    return run
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param("spec.tcp was changed by alice", id="edited"),
+        pytest.param("spec.trafficPolicy.connectionPool was changed by bob", id="added"),
+        pytest.param("write ServiceEntry istio-system/mysql-external: it does not exist", id="deleted"),
+        pytest.param("issue Secret istio-system/client-credential: there is no certificate yet", id="secret-deleted"),
+        pytest.param("label crossmesh/link is other", id="relabelled"),
+        pytest.param("write Secret istio-system/mysql-credential: trusted roots changed: had nothing", id="trust"),
+        pytest.param("open port 13306 on Service istio-system/istio-ingressgateway", id="port-removed"),
+    ],
+)
+def test_the_run_says_what_it_found_and_whose_it_was(healing: Run, said: str) -> None:
+    assert healing.says(said), healing.output
+
+
+def test_everything_is_as_it_was(standing: Mesh, reference: dict[str, Json], healing: Run) -> None:
+    now, issued = _shape(standing), "cluster-a Secret client-credential"
+    assert now[issued].pop("data").keys() == reference[issued]["data"].keys()
+    wanted = {**reference, issued: {key: value for key, value in reference[issued].items() if key != "data"}}
+    assert _without_node_port(now) == _without_node_port(wanted)
+    assert eventually(standing.carries)
+
+
+def _without_node_port(shape: dict[str, Json]) -> dict[str, Json]:
+    """A port that was taken away gets another node port."""
+    text = json.dumps(shape, default=str)
+    loaded: dict[str, Json] = json.loads(text)
+    for item in loaded.values():
+        for port in (item["spec"] or {}).get("ports", []):
+            port.pop("nodePort", None)
+    return loaded
+
+
+def test_after_it_a_run_changes_nothing(standing: Mesh, healing: Run) -> None:
+    run = standing.site()
+    assert run.ok, run.output
+    assert run.changed == 0
+
+
+@pytest.fixture
+def mended(standing: Mesh, healing: Run) -> Iterator[Mesh]:
+    """Tests that end in a refusal put back by hand what they did."""
+    before = _shape(standing)
+    yield standing
+    assert _shape(standing) == before
+
+
+def test_a_key_that_others_added_to_a_secret_is_taken_out(mended: Mesh) -> None:
+    patch = {"data": {"ca.crl": base64.b64encode(b"none").decode()}}
+    _patch(mended, "dave", "cluster-b", "secret", "mysql-credential", *SYSTEM, patch=patch)
+    run = mended.site()
+    assert run.ok, run.output
+    assert run.says("Secret istio-system/mysql-credential: others added ca.crl")
+
+
+def test_an_object_that_lost_one_of_our_labels_is_not_touched_until_that_is_said(mended: Mesh) -> None:
+    target = ("gateway.networking.istio.io", "gateway-mysql", *SYSTEM)
+    mended.lab.kubectl("cluster-b", "label", *target, "crossmesh/side-")
+    version = mended.get("cluster-b", *target)["metadata"]["resourceVersion"]
+    run = mended.site()
+    assert run.code != 0
+    assert run.says("Gateway istio-system/gateway-mysql: it has lost our label crossmesh/side", "mesh_adopt=true")
+    assert run.recap["cluster-a"]["failed"] == 0
+    assert mended.get("cluster-b", *target)["metadata"]["resourceVersion"] == version
+    adopted = mended.site("-e", "mesh_adopt=true")
+    assert adopted.ok, adopted.output
+
+
+def test_a_root_that_the_store_does_not_know_stops_the_run(mended: Mesh) -> None:
+    """A trust edited by hand looks like the credentials of another store: nothing is issued over them."""
+    target = ("cluster-b", "secret", "mysql-credential", *SYSTEM)
+    trusted = mended.get(*target)["data"]["ca.crt"]
+    foreign = mended.get("cluster-b", "configmap", "istio-ca-root-cert", *SYSTEM)["data"]["root-cert.pem"]
+    edited = base64.b64encode(base64.b64decode(trusted) + foreign.encode()).decode()
+    _patch(mended, "mallory", *target, patch={"data": {"ca.crt": edited}})
+    run = mended.site()
+    assert run.code != 0
+    assert run.says(str(mended.store), "Secret istio-system/mysql-credential is in service with root"), run.output
+    assert mended.get(*target)["data"]["ca.crt"] == edited
+    _patch(mended, "mallory", *target, patch={"data": {"ca.crt": trusted}})
+    assert mended.site().changed == 0
+
+
+def test_our_port_edited_by_hand_is_an_error_that_names_the_hand_and_the_cure(mended: Mesh) -> None:
+    path = f"/spec/ports/{_port(mended, 13306)}/targetPort"
+    _patch(mended, "erin", "cluster-b", *INGRESS, patch=[{"op": "replace", "path": path, "value": 9999}])
+    run = mended.site()
+    assert run.code != 0
+    assert run.says(
+        "Service istio-system/istio-ingressgateway: targetPort of our port 13306 was changed",
+        "erin",
+        "give the port targetPort 13306 again",
+    ), run.output
+    assert mended.get("cluster-b", *INGRESS)["spec"]["ports"][_port(mended, 13306)]["targetPort"] == 9999
+    _patch(mended, "erin", "cluster-b", *INGRESS, patch=[{"op": "replace", "path": path, "value": 13306}])
+    assert mended.site().ok

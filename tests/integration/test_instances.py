@@ -1,0 +1,100 @@
+"""Two instances of the collection on the same clusters do not touch each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration import snapshots
+from tests.integration.mesh import MYSQL, Mesh
+from tests.integration.waiting import eventually
+
+SYSTEM = ("-n", "istio-system")
+# Its name begins like the first one's. It shares the gateways' ports: tls_port and egress port are the same.
+SECOND: dict[str, Any] = {"mesh_instance": "default-2", "mesh_client_credential_prefix": "second-credential"}
+ORDERS = {**MYSQL, "name": "orders", "fqdn": "orders.server.example.com", "port": 3307}
+
+
+@pytest.fixture
+def second(steady: Mesh, tmp_path: Path) -> Iterator[Mesh]:
+    """Another instance beside the tutorial's link, with another CA."""
+    mesh = steady.otherwise(folder=tmp_path, variables=SECOND, links=[ORDERS])
+    yield mesh
+    assert mesh.play("teardown").ok
+
+
+def _versions(mesh: Mesh, instance: str) -> dict[str, str]:
+    found = [item for cluster in mesh.hosts for item in mesh.objects(cluster, instance=instance)]
+    return {item["metadata"]["uid"]: item["metadata"]["resourceVersion"] for item in found}
+
+
+def _ports(mesh: Mesh) -> set[int]:
+    places = (("cluster-a", "istio-egressgateway"), ("cluster-b", "istio-ingressgateway"))
+    found = [mesh.get(cluster, "service", name, *SYSTEM)["spec"]["ports"] for cluster, name in places]
+    return {port["port"] for ports in found for port in ports} & {13306, 15443}
+
+
+def _carries(mesh: Mesh) -> bool:
+    link = (mesh.links or [])[0]
+    return mesh.carries(fqdn=link["fqdn"], port=link["port"])
+
+
+def test_both_carry_over_the_same_ports_and_whichever_leaves_takes_nothing_of_the_other(
+    steady: Mesh, second: Mesh
+) -> None:
+    untouched = _versions(steady, "default")
+    run = second.site()
+    assert run.ok, run.output
+    assert _versions(steady, "default") == untouched
+    assert eventually(lambda: _carries(second))
+    assert _carries(steady)
+    assert steady.site().changed == 0
+    _leaves(steady, "default", stays=second)
+    assert steady.site().ok
+    assert eventually(lambda: _carries(steady))
+    _leaves(second, "default-2", stays=steady)
+
+
+def _leaves(leaver: Mesh, instance: str, *, stays: Mesh) -> None:
+    other = "default" if instance == "default-2" else "default-2"
+    kept = _versions(stays, other)
+    run = leaver.play("teardown")
+    assert run.ok, run.output
+    assert _versions(stays, instance) == {}
+    assert _versions(stays, other) == kept
+    assert _ports(stays) == {13306, 15443}
+    assert _carries(stays)
+    assert stays.site().changed == 0
+
+
+@pytest.mark.parametrize(
+    ("variables", "links", "said"),
+    [
+        pytest.param(
+            SECOND,
+            [{**ORDERS, "name": "mysql"}],
+            "Gateway istio-system/gateway-mysql: it belongs to instance default, cluster cluster-b",
+            id="name-of-a-link",
+        ),
+        pytest.param(
+            {"mesh_instance": "default-2"},
+            [ORDERS],
+            "Secret istio-system/client-credential: it belongs to instance default, cluster cluster-a",
+            id="name-of-the-client-credential",
+        ),
+    ],
+)
+def test_a_name_that_the_other_instance_has_is_refused_with_its_owner(
+    steady: Mesh, second: Mesh, variables: dict[str, Any], links: list[dict[str, Any]], said: str
+) -> None:
+    before = snapshots.everywhere(steady)
+    run = second.otherwise(variables=variables, links=links).site()
+    assert run.code != 0
+    assert run.says(said), run.output
+    after = snapshots.everywhere(steady)
+    refused = [cluster for cluster in steady.hosts if run.recap[cluster]["failed"]]
+    assert {cluster: after[cluster] for cluster in refused} == {cluster: before[cluster] for cluster in refused}
+    assert steady.carries()

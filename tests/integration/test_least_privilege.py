@@ -1,0 +1,38 @@
+"""The permissions that the documentation asks for are enough; what cannot be proven without exec is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.integration.accounts import documented
+from tests.integration.mesh import MYSQL, Mesh
+
+BY_HANDSHAKE = "exec is forbidden in istio-ingressgateway-0; seen by handshakes instead"
+NOT_PROVEN = "gateway istio-system/istio-egressgateway: not proven for istio-egressgateway-0: exec is forbidden there"
+
+
+def test_the_documented_permissions_are_enough_from_the_first_run_to_the_teardown(mesh: Mesh, tmp_path: Path) -> None:
+    with documented(mesh.lab, tmp_path) as kubeconfig:
+        limited = mesh.otherwise(
+            variables={"mesh_kubeconfig": str(kubeconfig)}, links=[{**MYSQL, "strict_backend": True}]
+        )
+        first = limited.site()
+        carried = mesh.carries()
+        last = limited.otherwise(links=[]).play("teardown")
+    assert first.ok, first.output
+    assert carried
+    assert not first.says("exec is forbidden")
+    assert last.ok, last.output
+    assert mesh.names("cluster-a") | mesh.names("cluster-b") == set()
+
+
+def test_without_exec_a_run_ends_well_and_says_what_it_could_not_prove(mesh: Mesh, tmp_path: Path) -> None:
+    with documented(mesh.lab, tmp_path, without="crossmesh-proof") as kubeconfig:
+        limited = mesh.otherwise(variables={"mesh_kubeconfig": str(kubeconfig)})
+        first, second = limited.site(), limited.site()
+    assert first.ok, first.output
+    assert first.says("WARNING", BY_HANDSHAKE, NOT_PROVEN)
+    assert mesh.carries()
+    assert second.ok, second.output
+    assert second.changed == 0
+    assert second.says(BY_HANDSHAKE, NOT_PROVEN)

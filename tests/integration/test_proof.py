@@ -1,0 +1,27 @@
+"""A run ends well when every ready gateway pod serves what was issued, not before."""
+
+from __future__ import annotations
+
+import signal
+
+from tests.integration.mesh import MYSQL, Mesh
+
+CLUSTER, POD = "cluster-a", "istio-egressgateway-0"
+# The client's certificate names its links: with one more link it is issued anew.
+EXTRA = {**MYSQL, "name": "extra", "fqdn": "extra.server.example.com", "port": 3307, "tls_port": 13307}
+
+
+def test_a_gateway_that_is_cut_off_from_its_mesh_fails_the_run_until_it_is_back(steady: Mesh) -> None:
+    changed = steady.otherwise(links=[MYSQL, EXTRA], variables={"mesh_gate_timeout": 5})
+    steady.lab.signal(CLUSTER, POD, "pilot-agent", signal.SIGSTOP)
+    try:
+        run = changed.site()
+    finally:
+        steady.lab.signal(CLUSTER, POD, "pilot-agent", signal.SIGCONT)
+    assert not run.ok
+    assert run.recap["cluster-a"]["failed"] == 1
+    assert run.recap["cluster-b"]["failed"] == 0
+    assert run.says("a gateway does not serve what was issued (gateway istio-system/istio-egressgateway)")
+    assert run.says("pod istio-egressgateway-0: serves", "after 5 s", "mesh_gate_timeout is the wait")
+    again = changed.site()
+    assert again.ok, again.output

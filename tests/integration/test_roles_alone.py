@@ -1,0 +1,71 @@
+"""Each role from a play of its own, a few lines long."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.integration.mesh import Mesh
+from tests.integration.waiting import eventually
+
+PLAY = """\
+- hosts: {hosts}
+  gather_facts: false
+  roles: [crossmesh.mtls.{role}]
+"""
+
+
+def _play(mesh: Mesh, role: str, hosts: str) -> Path:
+    return mesh.written(PLAY.format(hosts=hosts, role=role), f"{role}.yml")
+
+
+def test_the_three_roles_one_after_the_other_join_the_meshes(mesh: Mesh) -> None:
+    plays = [
+        _play(mesh, "custom_ca", "localhost"),
+        _play(mesh, "mesh_ingress_server", "mesh_servers"),
+        _play(mesh, "mesh_egress_client", "mesh_clients"),
+    ]
+    for play in plays:
+        run = mesh.play(play)
+        assert run.ok, run.output
+        assert run.changed > 0
+    assert eventually(mesh.carries)
+    for play in plays:
+        again = mesh.play(play)
+        assert again.ok, again.output
+        assert again.changed == 0
+    assert mesh.site().changed == 0, "the site playbook finds what the roles made as it wants it"
+
+
+def test_state_absent_takes_one_side_away_and_leaves_the_other(joined: Mesh) -> None:
+    client, server = _play(joined, "mesh_egress_client", "all"), _play(joined, "mesh_ingress_server", "all")
+    served = joined.names("cluster-b")
+    run = joined.play(client, "-e", "mesh_egress_client_state=absent")
+    assert run.ok, run.output
+    assert joined.names("cluster-a") == set()
+    assert joined.names("cluster-b") == served
+    run = joined.play(server, "-e", "mesh_ingress_server_state=absent")
+    assert run.ok, run.output
+    assert joined.names("cluster-b") == set()
+    for play, state in ((client, "mesh_egress_client_state"), (server, "mesh_ingress_server_state")):
+        again = joined.play(play, "-e", f"{state}=absent")
+        assert again.ok, again.output
+        assert again.changed == 0
+
+
+def test_a_role_without_a_ca_says_so_and_writes_nothing(mesh: Mesh) -> None:
+    for role, cluster in (("mesh_ingress_server", "cluster-b"), ("mesh_egress_client", "cluster-a")):
+        run = mesh.play(_play(mesh, role, cluster))
+        assert run.code != 0
+        assert run.says(f"there is no CA: {mesh.store}", "or role crossmesh.mtls.custom_ca"), run.output
+        assert run.recap[cluster]["changed"] == 0
+        assert mesh.names(cluster) == set()
+    assert not mesh.store.exists()
+
+
+def test_the_ca_goes_when_its_role_is_told_so_and_not_before(joined: Mesh) -> None:
+    play = _play(joined, "custom_ca", "localhost")
+    assert joined.play(play).changed == 0
+    run = joined.play(play, "-e", "custom_ca_state=absent")
+    assert run.ok, run.output
+    assert not joined.store.exists()
+    assert joined.carries(), "what was issued goes on to serve"

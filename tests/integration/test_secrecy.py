@@ -1,0 +1,201 @@
+"""No private key and no passphrase in anything that runs leave behind: output, log, facts, files."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from tests.integration import traces
+from tests.integration.accounts import READ, WRITE_OBJECTS, account, rule
+from tests.integration.authorities import custom
+from tests.integration.mesh import CHECKOUT, MYSQL, Mesh, Run
+from tests.integration.watching import Scope, watching
+from tests.lab import Lab
+
+TALKATIVE = ("-vvvv", "--diff")
+
+# The passphrase comes as a variable of the play: hostvars would show an inventory's own variable to its owner.
+FACTS = """\
+- hosts: localhost
+  gather_facts: false
+  vars: &passphrase
+    custom_ca_passphrase: "{{ lookup('ansible.builtin.env', 'CUSTOM_CA_PASSPHRASE') }}"
+  roles:
+    - crossmesh.mtls.custom_ca
+
+- hosts: mesh_servers:mesh_clients
+  gather_facts: false
+  vars: *passphrase
+  roles:
+    - crossmesh.mtls.mesh_ingress_server
+    - crossmesh.mtls.mesh_egress_client
+  post_tasks:
+    - ansible.builtin.debug:
+        var: hostvars
+"""
+
+PLANTED = """\
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - ansible.builtin.debug:
+        msg: "{{ lookup('ansible.builtin.env', 'PLANTED') }}"
+    - ansible.builtin.copy:
+        content: "{{ lookup('ansible.builtin.env', 'PLANTED') }}"
+        dest: "{{ lookup('ansible.builtin.env', 'TMPDIR') }}/planted"
+        mode: "0600"
+    - ansible.builtin.file:
+        path: "{{ lookup('ansible.builtin.env', 'TMPDIR') }}/planted"
+        state: absent
+"""
+
+
+@dataclass
+class Trail:
+    """What runs left, by place, and the secrets that must not be in it."""
+
+    runs: dict[str, Run] = field(default_factory=dict)
+    places: dict[str, bytes] = field(default_factory=dict)
+    keys: dict[str, bytes] = field(default_factory=dict)
+    passphrase: str = ""
+    planted: bytes = b""
+
+    def add(self, name: str, run: Run, log: Path, files: Mapping[str, bytes]) -> None:
+        self.runs[name] = run
+        self.places[f"{name}: output"] = run.output.encode()
+        self.places[f"{name}: log"] = log.read_bytes()
+        self.places |= {f"{name}: {path}": content for path, content in files.items()}
+
+    def places_with(self, needles: frozenset[bytes], *, planted: bool = False) -> list[str]:
+        """Where something is found; a planted key has its own runs."""
+        mine = {name: text for name, text in self.places.items() if name.startswith("planted: ") is planted}
+        return [name for name, text in mine.items() if traces.found_in(text, needles)]
+
+
+@pytest.fixture(scope="module")
+def trail(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trail]:
+    folder = tmp_path_factory.mktemp("secrecy")
+    mesh = Mesh(lab, folder, secrets.token_urlsafe(24))
+    found = Trail(passphrase=mesh.passphrase, planted=_pem(ec.generate_private_key(ec.SECP256R1())))
+    with ExitStack() as accounts:
+        # By token: a key in a kubeconfig is unpacked into temporary files by the kubernetes package itself.
+        mine, limited = (
+            {"mesh_kubeconfig": str(accounts.enter_context(account(lab, folder, name, rules)))}
+            for name, rules in (
+                ("may-do-all", [rule("*", "*", "*")]),
+                ("cannot-write-secrets", [*READ, *WRITE_OBJECTS]),
+            )
+        )
+        mesh.variables = mine
+        try:
+            _leave(found, "first run", mesh)
+            _leave(found, "second run", mesh)
+            _leave(found, "failed run", mesh.otherwise(variables={**limited, "custom_ca_key_type": "P-384"}))
+            changed = [{**MYSQL, "fqdn": "db.server.example.com"}]
+            silent = mesh.otherwise(variables={**mine, "custom_ca_passphrase": ""}, links=changed)
+            _leave(found, "facts", silent, silent.written(FACTS))
+            _leave(found, "planted", mesh, mesh.written(PLANTED))
+            found.keys = _keys(mesh)
+            yield found
+        finally:
+            torn_down = mesh.otherwise(links=[]).play("teardown")
+        assert torn_down.ok, torn_down.output
+
+
+def _keys(mesh: Mesh) -> dict[str, bytes]:
+    keys = {"the root's key": _pem(custom(mesh.store, mesh.passphrase).key)}
+    for cluster, secret in (("cluster-a", "client-credential"), ("cluster-b", "mysql-credential")):
+        data = mesh.get(cluster, "-n", "istio-system", "secret", secret)["data"]
+        keys[f"the key in {secret}"] = base64.b64decode(data["tls.key"])
+    return keys
+
+
+def _leave(trail: Trail, name: str, mesh: Mesh, playbook: str | Path = "site") -> None:
+    private = mesh.folder / name.replace(" ", "-")
+    for part in ("home", "tmp"):
+        (private / part).mkdir(parents=True)
+    log = private / "log"
+    environment = {
+        "HOME": str(private / "home"),
+        "TMPDIR": str(private / "tmp"),
+        "ANSIBLE_LOG_PATH": str(log),
+        "PLANTED": trail.planted.decode() if name == "planted" else "",
+    }
+    # The lab's own files are those of the clusters: there the keys are at home.
+    scope = Scope(f"HOME={private / 'home'}", leaving_out=(mesh.store, mesh.lab.settings.state))
+    with watching([private, CHECKOUT, Path("/dev/shm")], scope) as watch:
+        run = mesh.play(playbook, *TALKATIVE, environment=environment)
+    trail.add(name, run, log, watch.files)
+
+
+def _pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def test_the_runs_that_are_looked_at_did_what_they_should(trail: Trail) -> None:
+    failed = trail.runs["failed run"]
+    assert not failed.ok
+    assert failed.says("403 Forbidden")
+    for name in ("first run", "second run", "facts", "planted"):
+        assert trail.runs[name].ok, trail.runs[name].output
+    assert trail.runs["second run"].changed == 0
+    assert trail.runs["facts"].says("SAN changed", "__mesh_common_read")
+
+
+@pytest.mark.parametrize("secret", ["the root's key", "the key in client-credential", "the key in mysql-credential"])
+def test_no_run_leaves_a_trace_of(trail: Trail, secret: str) -> None:
+    assert trail.places_with(traces.of_key(trail.keys[secret])) == []
+
+
+def test_no_run_leaves_a_trace_of_the_passphrase(trail: Trail) -> None:
+    assert trail.places_with(traces.of_text(trail.passphrase.encode())) == []
+
+
+def test_no_run_leaves_anything_that_looks_like_a_private_key(trail: Trail) -> None:
+    assert trail.places_with(traces.of_any_key()) == []
+
+
+def test_a_planted_key_is_found_in_output_log_and_a_file_that_lived_briefly(trail: Trail) -> None:
+    for needles in (traces.of_key(trail.planted), traces.of_any_key()):
+        found = trail.places_with(needles, planted=True)
+        assert {"planted: output", "planted: log"} <= set(found)
+        assert any(place.startswith("planted: /") for place in found)
+
+
+KEYS: dict[str, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey] = {
+    "P-256": ec.generate_private_key(ec.SECP256R1()),
+    "RSA-2048": rsa.generate_private_key(65537, 2048),
+}
+
+
+@pytest.mark.parametrize("kind", KEYS)
+@pytest.mark.parametrize("offset", range(3))
+def test_the_search_finds_a_key_in_every_form(kind: str, offset: int) -> None:
+    key = KEYS[kind]
+    pem, before = _pem(key), b"x" * offset
+    der = base64.b64decode(b"".join(pem.splitlines()[1:-1]))
+    forms = {
+        "PEM": pem,
+        "DER": before + der,
+        "hexadecimal": der.hex().encode(),
+        "DER in Base64": base64.b64encode(before + der),
+        "PEM in Base64": base64.b64encode(before + pem),
+        "PEM in Base64, with line breaks": base64.encodebytes(before + pem),
+        "PEM in JSON": json.dumps({"a": pem.decode()}).encode(),
+        "PEM in JSON in JSON": json.dumps(json.dumps({"a": pem.decode()})).encode(),
+    }
+    needles = traces.of_key(pem)
+    assert [name for name, form in forms.items() if not traces.found_in(b"some " + form + b" text", needles)] == []
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    assert not traces.found_in(public, needles)

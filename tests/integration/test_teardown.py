@@ -1,0 +1,69 @@
+"""Teardown: clusters are as they were before the first run; the CA stays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.integration import snapshots
+from tests.integration.mesh import MYSQL, Mesh
+from tests.integration.waiting import eventually
+
+LINKS = [{**MYSQL, "strict_backend": True}]
+
+
+def test_services_and_namespaces_are_as_they_were_and_the_ca_stays(mesh: Mesh) -> None:
+    before = {cluster: snapshots.belongings(mesh, cluster) for cluster in mesh.hosts}
+    mesh.links = LINKS
+    assert mesh.site().ok
+    assert all(snapshots.belongings(mesh, cluster) != before[cluster] for cluster in mesh.hosts)
+    assert "PeerAuthentication/mysql-strict-backend" in mesh.names("cluster-b")
+    store = snapshots.folder(mesh.store)
+    run = mesh.play("teardown")
+    assert run.ok, run.output
+    assert run.changed > 0
+    for cluster in mesh.hosts:
+        assert mesh.names(cluster) == set()
+        assert snapshots.belongings(mesh, cluster) == before[cluster]
+    assert snapshots.folder(mesh.store) == store
+    assert not mesh.carries()
+
+    again = mesh.play("teardown")
+    assert again.ok, again.output
+    assert again.changed == 0
+    assert all(snapshots.belongings(mesh, cluster) == before[cluster] for cluster in mesh.hosts)
+
+    assert mesh.site().ok, "after a teardown, the same CA joins the meshes again"
+    assert eventually(mesh.carries)
+    assert snapshots.folder(mesh.store).items() >= store.items()
+
+
+def test_a_cluster_whose_istio_is_gone_is_torn_down_too(mesh: Mesh) -> None:
+    before = snapshots.belongings(mesh, "cluster-b")
+    assert mesh.site().ok
+    with _without_crds(mesh, "cluster-b"):
+        run = mesh.play("teardown")
+        assert run.ok, run.output
+        assert snapshots.belongings(mesh, "cluster-b") == before
+        assert not mesh.get("cluster-b", "secrets", "-A", "-l", "app.kubernetes.io/managed-by=crossmesh")["items"]
+        assert mesh.play("teardown").changed == 0
+        assert not mesh.site().ok, "without CRDs no link can be made"
+    assert mesh.site().ok
+    assert eventually(mesh.carries)
+
+
+@contextmanager
+def _without_crds(mesh: Mesh, cluster: str) -> Iterator[None]:
+    found = mesh.get(cluster, "crds")["items"]
+    istio = [crd for crd in found if crd["spec"]["group"] in ("networking.istio.io", "security.istio.io")]
+    mesh.lab.kubectl(cluster, "delete", "crd", *(crd["metadata"]["name"] for crd in istio))
+    try:
+        yield
+    finally:
+        for crd in istio:
+            crd["metadata"] = {key: crd["metadata"].get(key, {}) for key in ("name", "labels", "annotations")}
+        bundle = json.dumps({"apiVersion": "v1", "kind": "List", "items": istio})
+        mesh.lab.kubectl(cluster, "create", "-f", "-", stdin=bundle)
+        names = [f"crd/{crd['metadata']['name']}" for crd in istio]
+        mesh.lab.kubectl(cluster, "wait", "--for=condition=Established", "--timeout=30s", *names)

@@ -1,0 +1,29 @@
+"""Runs beside live traffic: nobody loses a connection."""
+
+from __future__ import annotations
+
+from tests.integration.mesh import MYSQL, Mesh
+from tests.integration.traffic import dialling
+
+RATE = 25.0
+EXTRA = {**MYSQL, "name": "extra", "fqdn": "extra.server.example.com", "port": 3307, "tls_port": 13307}
+
+
+def test_runs_without_a_change_and_one_more_link_cost_no_connection(steady: Mesh) -> None:
+    with dialling(steady.lab, RATE) as traffic:
+        unchanged = [steady.site() for _ in range(3)]
+        added = steady.otherwise(links=[MYSQL, EXTRA]).site()
+    assert [run.changed for run in unchanged] == [0, 0, 0]
+    assert added.ok, added.output
+    assert added.changed > 0
+    assert traffic.rate >= 20
+    assert traffic.lost == []
+    assert traffic.broken_session == ""
+
+
+def test_the_traffic_notices_a_link_that_is_taken_away(steady: Mesh) -> None:
+    """The control."""
+    with dialling(steady.lab, RATE) as traffic:
+        gone = steady.otherwise(links=[EXTRA]).site()
+    assert gone.ok, gone.output
+    assert traffic.lost
