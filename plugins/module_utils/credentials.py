@@ -37,7 +37,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import (
     wanted_trust,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils.reading import PARALLEL, secret_view
-from ansible_collections.crossmesh.mtls.plugins.module_utils.records import record_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils.records import Record, record_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import (
     CertificateView,
@@ -195,15 +195,15 @@ def _issue(
             now=now,
         )
         issued.append(replace(item, leaf=leaf))
-    store.record([_record(item, authority.issuing, work, now) for item in issued if item.leaf], now)
+    records = [_record(item, item.leaf, authority.issuing, work, now) for item in issued if item.leaf]
+    store.record(records, now)
     return issued
 
 
-def _record(item: Credential, issuer: CertificateView, work: Work, now: datetime) -> Any:
-    assert item.leaf is not None
+def _record(item: Credential, leaf: Leaf, issuer: CertificateView, work: Work, now: datetime) -> Record:
     link = item.wanted["link"]
     return record_of(
-        item.leaf.view,
+        leaf.view,
         issuer=issuer,
         instance=work.owner.instance,
         cluster=work.owner.cluster,
