@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import names, topology
-from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import trust_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import is_ours, trust_of
 
 
 def authority_state(
@@ -41,16 +41,16 @@ def authority_state(
 def _reading(variables: Mapping[str, Any]) -> Mapping[str, Any]:
     found: Mapping[str, Any] = variables.get("__mesh_common_read") or {}
     reading: dict[str, Any] = json.loads(found.get("reading") or "{}")
-    return reading
+    return {**reading, "instance": found["request"]["instance"]} if reading else {}
 
 
 def _roots(reading: Mapping[str, Any]) -> list[str]:
-    """Fingerprints of the roots that this cluster's own Secrets hold."""
+    """Fingerprints of the roots that this cluster's own Secrets hold; another instance may have another CA."""
+    owners = [names.Owner(reading["instance"], reading["cluster"], side) for side in ("server", "client")]
     return [
         view.fingerprint
         for secret in reading["secrets"]
-        if secret["labels"].get(names.LABEL_MANAGED_BY) == names.MANAGED_BY
-        and secret["labels"].get(names.LABEL_CLUSTER) == reading["cluster"]
+        if any(is_ours(secret, owner) for owner in owners)
         for view in trust_of(secret)
     ]
 

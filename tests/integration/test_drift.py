@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+import ssl
 from collections.abc import Iterator
 from typing import Any
 
@@ -145,6 +147,10 @@ def test_an_object_that_lost_one_of_our_labels_is_not_touched_until_that_is_said
     assert adopted.ok, adopted.output
 
 
+def _fingerprint(certificate: str) -> str:
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate.strip())).hexdigest()
+
+
 def test_a_root_that_the_store_does_not_know_stops_the_run(mended: Mesh) -> None:
     """A trust edited by hand looks like the credentials of another store: nothing is issued over them."""
     target = ("cluster-b", "secret", "mysql-credential", *SYSTEM)
@@ -154,7 +160,8 @@ def test_a_root_that_the_store_does_not_know_stops_the_run(mended: Mesh) -> None
     _patch(mended, "mallory", *target, patch={"data": {"ca.crt": edited}})
     run = mended.site()
     assert run.code != 0
-    assert run.says(str(mended.store), "Secret istio-system/mysql-credential is in service with root"), run.output
+    assert run.says("This CA store is not the one that the clusters rely on", str(mended.store)), run.output
+    assert run.says(_fingerprint(foreign), "the store holds", "point custom_ca_dir at the store that holds"), run.output
     assert mended.get(*target)["data"]["ca.crt"] == edited
     _patch(mended, "mallory", *target, patch={"data": {"ca.crt": trusted}})
     assert mended.site().changed == 0

@@ -26,6 +26,8 @@ def tasks(run: Run) -> dict[str, int]:
 
 
 def test_ten_links_take_as_many_tasks_as_one_and_are_sound_to_istio(mesh: Mesh) -> None:
+    # Counted since istiod began: what other tests did to these clusters on purpose stands in it too.
+    rejected = {cluster: rejected_pushes(mesh, cluster) for cluster in CLUSTERS}
     one, ten = mesh.otherwise(links=links(1)), mesh.otherwise(links=links(10))
     first, unchanged = tasks(one.site()), tasks(one.site())
     assert one.otherwise(links=[]).play("teardown").ok
@@ -35,7 +37,7 @@ def test_ten_links_take_as_many_tasks_as_one_and_are_sound_to_istio(mesh: Mesh) 
         assert mesh.carries(fqdn=link["fqdn"], port=link["port"])
     for cluster in CLUSTERS:
         assert analysis(mesh, cluster) <= FALSE_POSITIVES
-        assert rejected_pushes(mesh, cluster) == 0
+        assert rejected_pushes(mesh, cluster) == rejected[cluster]
 
 
 def analysis(mesh: Mesh, cluster: str) -> set[str]:
