@@ -24,7 +24,7 @@ def cluster(name: str, *, store: Root | None = OURS, held: Root | None = None, i
     pem = store.view.pem if store else ""
     authority = {"path": "/srv/ca", "issuing": pem, "trusted": [pem] if pem else []}
     reading = {"cluster": name, "secrets": secrets, "authority": authority}
-    return {"__mesh_common_read": {"reading": json.dumps(reading)}}
+    return {"__mesh_common_read": {"request": {"instance": "default"}, "reading": json.dumps(reading)}}
 
 
 def state(*clusters: Json, **changes: Any) -> Json:
@@ -74,3 +74,11 @@ def test_in_a_slice_declared_clusters_that_are_not_in_it_forbid_a_new_ca() -> No
 
 def test_nobody_was_read() -> None:
     assert state() == {"needed": False, "in_service": [], "unseen": []}
+
+
+def test_another_instance_may_have_another_ca() -> None:
+    elsewhere = cluster("cluster-b", store=None, held=THEIRS, instance="other")
+    assert state(cluster("cluster-a", store=None), elsewhere)["in_service"] == []
+    # The control: the same Secret of our own instance counts.
+    ours = cluster("cluster-b", store=None, held=THEIRS)
+    assert state(cluster("cluster-a", store=None), ours)["in_service"] == [THEIRS.view.fingerprint]
