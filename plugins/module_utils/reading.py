@@ -10,7 +10,7 @@ whether its key belongs to the certificate.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -164,7 +164,8 @@ class _Reader:
         return (item["kind"], metadata["name"]) in self._names and metadata["namespace"] in self._namespaces
 
     def relevant(self, items: Iterable[Json]) -> list[Json]:
-        return [_slim(item, self.request.instance) for item in items if self.concerns(item)]
+        own = {self.request.owner("server").manager, self.request.owner("client").manager}
+        return [_slim(item, own) for item in items if self.concerns(item)]
 
     def secrets(self) -> list[Json]:
         """Our Secrets, and what others have under the names that we want."""
@@ -228,7 +229,7 @@ class _Reader:
         return {item["metadata"]["name"]: item for item in answer["items"]}
 
 
-def _slim(item: Json, instance: str) -> Json:
+def _slim(item: Json, own_managers: Collection[str]) -> Json:
     """The object as far as it matters; entries of our own managers say nothing that the inventory does not."""
     metadata = item["metadata"]
     fields = metadata.get("managedFields") or []
@@ -242,7 +243,7 @@ def _slim(item: Json, instance: str) -> Json:
             "managedFields": [
                 {"manager": entry["manager"], "fieldsV1": entry.get("fieldsV1", {})}
                 for entry in fields
-                if not entry["manager"].startswith(f"crossmesh-{instance}-")
+                if entry["manager"] not in own_managers
             ],
         },
         "spec": item.get("spec", {}),
