@@ -16,8 +16,11 @@ CLUSTERS = ("cluster-a", "cluster-b")
 
 
 @pytest.fixture(scope="session")
-def lab() -> Lab:
-    return Lab.load()
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """Without the link that the demo may have left in it."""
+    found = Lab.load()
+    with _taken_down(Mesh(found, tmp_path_factory.mktemp("before"), secrets.token_urlsafe(24))):
+        return found
 
 
 @pytest.fixture
