@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.integration import snapshots
 from tests.integration.mesh import MYSQL, Mesh
 from tests.integration.waiting import eventually
 
@@ -68,12 +67,3 @@ def test_a_link_that_does_not_exist_is_refused(standing: Mesh) -> None:
     run = standing.site("-e", '{"mesh_only_links": ["reprots"]}')
     assert run.code != 0
     assert run.says("reprots", "is no link"), run.output
-
-
-def test_workloads_are_the_same_before_and_after_everything(mesh: Mesh) -> None:
-    before = {cluster: snapshots.workloads(mesh, cluster) for cluster in mesh.hosts}
-    assert all(len(found) > 3 for found in before.values())
-    assert mesh.site().ok
-    assert {cluster: snapshots.workloads(mesh, cluster) for cluster in mesh.hosts} == before
-    assert mesh.play("teardown").ok
-    assert {cluster: snapshots.workloads(mesh, cluster) for cluster in mesh.hosts} == before
