@@ -50,7 +50,10 @@ def _content(path: Path) -> str:
 def _without_housekeeping(item: Json) -> Json:
     metadata = {key: value for key, value in item["metadata"].items() if key not in HOUSEKEEPING}
     metadata["managedFields"] = sorted(
-        ({key: entry.get(key) for key in ("manager", "operation", "fieldsV1")} for entry in metadata["managedFields"]),
+        (
+            {key: entry.get(key) for key in ("manager", "operation", "fieldsV1")}
+            for entry in metadata.get("managedFields", [])
+        ),
         key=lambda entry: json.dumps(entry, sort_keys=True),
     )
     return {"metadata": metadata, "spec": item["spec"]}
