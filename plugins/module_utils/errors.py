@@ -8,7 +8,7 @@ PRIVATE to the collection: modules turn it into C(fail_json), filters into a fil
 
 from __future__ import annotations
 
-__all__ = ["CrossmeshError"]
+__all__ = ["CrossmeshError", "UnfinishedError"]
 
 
 class CrossmeshError(Exception):
@@ -29,3 +29,7 @@ class CrossmeshError(Exception):
 
     def __str__(self) -> str:
         return f"{self.what} ({self.where}): {self.why}. Cure: {self.cure}."
+
+
+class UnfinishedError(CrossmeshError):
+    """Something was written, and then what belongs to it could not be."""

@@ -34,6 +34,7 @@ __all__ = [
     "SHORTEST_PASSPHRASE",
     "decrypt_private_key",
     "encrypt_private_key",
+    "load_private_key",
     "require_passphrase",
 ]
 
@@ -77,8 +78,13 @@ def encrypt_private_key(key: PrivateKey, passphrase: str, iterations: int = FEWE
 def decrypt_private_key(pem: str, passphrase: str, *, where: str = "private key") -> PrivateKey:
     """Load a key. ``where`` names its origin in the error."""
     _refuse_count(_iterations(pem, where), where)
+    return load_private_key(pem, passphrase, where=where)
+
+
+def load_private_key(pem: str, passphrase: str, *, where: str) -> PrivateKey:
+    """Load anybody's key, however it is protected; an empty passphrase means that it is not."""
     try:
-        key = serialization.load_pem_private_key(pem.encode(), password=passphrase.encode())
+        key = serialization.load_pem_private_key(pem.encode(), password=passphrase.encode() or None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise CrossmeshError(
             what="The private key cannot be decrypted",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes, PublicKeyTypes
 
 __all__ = [
+    "BACKDATING",
     "HAS_CRYPTOGRAPHY",
     "KEY_TYPES",
     "LONGEST_ROOT_NAME",
@@ -39,12 +40,15 @@ __all__ = [
     "Leaf",
     "PrivateKey",
     "Role",
+    "authority_identifier",
     "bundle",
+    "check_root",
     "issue_leaf",
     "key_matches",
     "key_signs_for",
     "new_root",
     "parse_certificates",
+    "signature_hash",
     "subject_of",
     "timestamp",
     "usage_of",
@@ -56,8 +60,9 @@ Role: TypeAlias = Literal["server", "client"]
 
 KEY_TYPES = ("P-256", "P-384", "RSA-2048", "RSA-3072", "RSA-4096")
 
-# Clocks of gateways may be a little behind ours; more would let a certificate predate its need.
-BACKDATING = timedelta(minutes=5)
+# What a new certificate is backdated by: a controller's clock that runs an hour ahead then still issues what every
+# gateway takes as valid. More would let a certificate predate its need.
+BACKDATING = timedelta(hours=2)
 
 # RFC 5280 bounds a common name.
 LONGEST_COMMON_NAME = 64
@@ -165,9 +170,31 @@ def new_root(*, common_name: str, key_type: str, validity: timedelta, now: datet
         .add_extension(x509.BasicConstraints(ca=True, path_length=ROOT_PATH_LENGTH), critical=True)
         .add_extension(_key_usage(authority=True), critical=True)
         .add_extension(identifier, critical=False)
-        .sign(key, _signature_hash(key))
+        .sign(key, signature_hash(key))
     )
     return key, _pem(certificate)
+
+
+def check_root(certificate: CertificateView, key: PrivateKey, now: datetime) -> list[str]:
+    """Say why somebody's root cannot be this collection's CA (RFC 5280 sections 4.2.1.2, 4.2.1.3 and 4.2.1.9)."""
+    parsed = x509.load_pem_x509_certificate(certificate.pem.encode())
+    usage = _extension(parsed, x509.KeyUsage)
+    return [
+        fault
+        for wrong, fault in (
+            (not certificate.is_ca, "it is no CA (basicConstraints)"),
+            (not verify_issued_by(replace(certificate, aki=certificate.ski), certificate), "it is not self-signed"),
+            (certificate.ski is None, "it has no subject key identifier"),
+            (not (usage and usage.key_cert_sign and usage.crl_sign), "its key usage lacks keyCertSign or cRLSign"),
+            (not key_signs_for(certificate, key), "the key is not its key"),
+            (certificate.key_type not in KEY_TYPES, f"its key is of type {certificate.key_type}"),
+            (
+                not certificate.not_before <= now < certificate.not_after,
+                f"it is valid from {timestamp(certificate.not_before)} to {timestamp(certificate.not_after)}",
+            ),
+        )
+        if wrong
+    ]
 
 
 def subject_of(sans: Sequence[str], common_name: str) -> str:
@@ -214,9 +241,9 @@ def issue_leaf(
         .add_extension(_key_usage(authority=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([_usage_oid(role)]), critical=False)
         .add_extension(_alternative_names(sans), critical=False)
-        .add_extension(_authority_identifier(issuer), critical=False)
+        .add_extension(authority_identifier(issuer), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(root_key, _signature_hash(root_key))
+        .sign(root_key, signature_hash(root_key))
     )
     return Leaf(
         certificate_pem=_pem(certificate),
@@ -330,7 +357,7 @@ def _generate_key(key_type: str) -> PrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=int(key_type.removeprefix("RSA-")))
 
 
-def _signature_hash(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384:
+def signature_hash(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384:
     """Choose a hash as strong as the issuing key (a P-384 signature over SHA-256 is flagged by linters)."""
     if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP384R1):
         return hashes.SHA384()
@@ -355,7 +382,7 @@ def _usage_oid(role: Role) -> x509.ObjectIdentifier:
     return ExtendedKeyUsageOID.SERVER_AUTH if role == "server" else ExtendedKeyUsageOID.CLIENT_AUTH
 
 
-def _authority_identifier(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+def authority_identifier(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
     """Repeat the issuer's own identifier: recomputed, it would differ for a root made elsewhere."""
     identifier = _extension(issuer, x509.SubjectKeyIdentifier)
     if identifier is None:

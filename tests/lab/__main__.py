@@ -1,4 +1,4 @@
-"""The lab's command line: `python -m tests.lab build|up|down|status|exec|env`."""
+"""The lab's command line: `python -m tests.lab build|build-zlint|up|down|status|exec|env`."""
 
 import argparse
 import os
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from . import lifecycle
-from .build import binaries, build
+from .build import binaries, build, build_zlint
 from .errors import LabError
 from .prerequisites import require
 from .procfs import memory_mib
@@ -31,6 +31,8 @@ def _do(arguments: argparse.Namespace, settings: Settings) -> int:
     match arguments.command:
         case "build":
             build(settings, _say)
+        case "build-zlint":
+            build_zlint(settings, _say)
         case "up":
             require()
             lifecycle.up(settings, _say)
@@ -80,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("build", help="build the programs, once a machine")
+    commands.add_parser("build-zlint", help="build the linter that the tests use, once a machine")
     commands.add_parser("up", help="start the lab; does nothing when it is up")
     commands.add_parser("down", help="stop the lab and remove all of it")
     commands.add_parser("status", help="say what runs; exit code 0 when all of it does")

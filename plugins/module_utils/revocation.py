@@ -1,0 +1,379 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What C(custom_ca_revoked) means: its faults, the lists that follow from it, and when they are due. Pure.
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Literal, TypeAlias
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils.crl import REASONS, Crl, Revoked
+from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils.records import Record
+from ansible_collections.crossmesh.mtls.plugins.module_utils.validation import Finding
+from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import timestamp
+
+__all__ = [
+    "ALARM",
+    "KINDS",
+    "RENEW",
+    "VALIDITY",
+    "Entry",
+    "alarm",
+    "check_revoked",
+    "check_size",
+    "entries_of",
+    "entries_or_refusal",
+    "revoked_serials",
+    "unmatched",
+    "wanted_lists",
+    "why_due",
+]
+
+Kind: TypeAlias = Literal["cluster", "link", "serial", "fingerprint"]
+KINDS: tuple[Kind, ...] = ("cluster", "link", "serial", "fingerprint")
+
+# A list past its nextUpdate refuses everybody, so it is to outlast months of missed runs, and somebody has to be told
+# while months are left. A list that lasts less than VALIDITY is taken for one that its root's end cut short.
+VALIDITY = timedelta(days=365)
+RENEW = timedelta(days=240)
+ALARM = timedelta(days=120)
+
+# Kubernetes refuses a Secret of 1 MiB; bundle, certificate and key need their part of it.
+LARGEST = 900_000
+LARGE = 500_000
+
+_RENEW_NOW = "run playbook site, and find out why no run has renewed it; if its root ends then, run rotate_ca"
+
+_NAME = "custom_ca_revoked"
+_MOST_SERIAL_DIGITS = 40
+_FINGERPRINT_DIGITS = 64
+_HEX = re.compile(r"[0-9a-f]+", re.ASCII)
+# What a list can hold as a date (RFC 5280 section 5.1.2.4: UTCTime begins here).
+_FIRST_DATE = datetime(1950, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one entry revokes: every certificate of ``value`` that was issued up to ``until``, that second included.
+
+    Serials and fingerprints are lower-case hexadecimal without colons, as in records.
+    """
+
+    kind: Kind
+    value: str
+    reason: str
+    until: datetime
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.value} up to {timestamp(self.until)}"
+
+    def names(self, record: Record) -> bool:
+        """Tell whether the certificate is of this cluster, link, serial or fingerprint, whenever it was issued."""
+        if self.kind == "link":
+            return self.value in record.links
+        return self.value == {
+            "cluster": record.cluster,
+            "serial": record.serial,
+            "fingerprint": record.fingerprint,
+        }.get(self.kind)
+
+    def revokes(self, record: Record) -> bool:
+        """Tell whether the certificate is revoked by this entry."""
+        return self.names(record) and record.issued_at <= timestamp(self.until)
+
+
+# -- what a user wrote ---------------------------------------------------------------------------------------------
+
+
+def check_revoked(value: Any, now: datetime) -> list[Finding]:
+    """Return everything that is wrong with the list."""
+    if not isinstance(value, list):
+        return [Finding("type", _NAME, _NAME, _show(value), "is not a list", "write a list; [] revokes nothing")]
+    return [finding for index, entry in enumerate(value) for finding in _check_entry(f"{_NAME}[{index}]", entry, now)]
+
+
+def entries_of(value: Any) -> tuple[Entry, ...]:
+    """Read a list in which C(check_revoked) finds nothing wrong."""
+    return tuple(_entry_of(entry) for entry in value)
+
+
+def entries_or_refusal(value: Any, now: datetime) -> tuple[Entry, ...]:
+    """Read a list that nobody has checked yet.
+
+    :raises CrossmeshError: with the first fault of it.
+    """
+    findings = check_revoked(value, now)
+    if findings:
+        fault = findings[0]
+        where = f"{fault.subject} {fault.field}: {fault.value}"
+        raise CrossmeshError(what="What is revoked cannot be told", where=where, why=fault.message, cure=fault.cure)
+    return entries_of(value)
+
+
+def _entry_of(entry: Mapping[str, Any]) -> Entry:
+    kind = next(kind for kind in KINDS if entry.get(kind) is not None)
+    value = _hexadecimal(entry[kind]) if kind in ("serial", "fingerprint") else entry[kind]
+    return Entry(
+        kind=kind,
+        value=value.lstrip("0") if kind == "serial" else value,
+        reason=entry.get("reason") or "unspecified",
+        until=_until(entry["date"]),
+    )
+
+
+def _check_entry(subject: str, entry: Any, now: datetime) -> Iterator[Finding]:
+    if not isinstance(entry, Mapping):
+        cure = "write a mapping, e.g. {cluster: NAME, date: " + timestamp(now) + "}"
+        yield Finding("type", subject, "entry", _show(entry), "is not a mapping", cure)
+        return
+    yield from _check_keys(subject, entry)
+    yield from _check_kind(subject, entry)
+    yield from _check_reason(subject, entry)
+    yield from _check_date(subject, entry, now)
+
+
+def _check_keys(subject: str, entry: Mapping[str, Any]) -> Iterator[Finding]:
+    known = (*KINDS, "reason", "date")
+    for key in entry:
+        if key not in known:
+            yield Finding("unknown-key", subject, str(key), _show(entry[key]), "unknown key", _nearest(key, known))
+
+
+def _check_kind(subject: str, entry: Mapping[str, Any]) -> Iterator[Finding]:
+    given = [kind for kind in KINDS if entry.get(kind) is not None]
+    choice = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
+    if not given:
+        message = "the entry does not say what it revokes"
+        yield Finding("revoked-what", subject, "entry", _show(dict(entry)), message, f"write one of {choice}")
+    elif len(given) > 1:
+        message = "the entry names more than one thing to revoke"
+        cure = f"write an entry for each: of {choice} it takes one"
+        yield Finding("revoked-what", subject, ", ".join(given), _show(dict(entry)), message, cure)
+    for kind in given:
+        value = entry[kind]
+        if not isinstance(value, str):
+            # YAML takes bare digits, with colons too, for a number in whatever base.
+            yield Finding("type", subject, kind, _show(value), "is not text", "put it in quotes")
+        elif not value.strip():
+            yield Finding(f"revoked-{kind}", subject, kind, _show(value), "is empty", "write it, or remove the entry")
+        elif kind == "serial":
+            yield from _check_serial(subject, value)
+        elif kind == "fingerprint":
+            yield from _check_fingerprint(subject, value)
+
+
+def _check_serial(subject: str, value: str) -> Iterator[Finding]:
+    digits = _hexadecimal(value).lstrip("0")
+    if not _HEX.fullmatch(digits):
+        message = "is not a positive hexadecimal number"
+        cure = "write it as `openssl x509 -noout -serial` shows it, without serial="
+        yield Finding("revoked-serial", subject, "serial", _show(value), message, cure)
+    elif len(digits) > _MOST_SERIAL_DIGITS:
+        message = "is longer than any serial (RFC 5280 section 4.1.2.2: 20 octets)"
+        cure = "write it as fingerprint, if it is one"
+        yield Finding("revoked-serial", subject, "serial", _show(value), message, cure)
+
+
+def _check_fingerprint(subject: str, value: str) -> Iterator[Finding]:
+    digits = _hexadecimal(value)
+    if not _HEX.fullmatch(digits) or len(digits) != _FINGERPRINT_DIGITS:
+        message = f"is not a SHA-256 fingerprint of {_FINGERPRINT_DIGITS} hexadecimal digits"
+        cure = "write it as `openssl x509 -noout -fingerprint -sha256` shows it, without what precedes the ="
+        yield Finding("revoked-fingerprint", subject, "fingerprint", _show(value), message, cure)
+
+
+def _check_reason(subject: str, entry: Mapping[str, Any]) -> Iterator[Finding]:
+    reason = entry.get("reason")
+    if reason is not None and reason not in REASONS:
+        message = "is not a reason to revoke (RFC 5280 section 5.3.1)"
+        yield Finding("revoked-reason", subject, "reason", _show(reason), message, _nearest(reason, REASONS))
+
+
+def _check_date(subject: str, entry: Mapping[str, Any], now: datetime) -> Iterator[Finding]:
+    value = entry.get("date")
+    present = f"write the present moment, {timestamp(now)}"
+    if value is None:
+        message = "this key is required: it tells what was issued before from what is issued anew"
+        yield Finding("revoked-date", subject, "date", "missing", message, present)
+        return
+    try:
+        until = _until(value)
+    except (ValueError, OverflowError):
+        message = "is not a date of ISO 8601"
+        yield Finding("revoked-date", subject, "date", _show(value), message, f"write e.g. {timestamp(now)}")
+        return
+    if until > now:
+        message = "lies in the future"
+        if _day(value):
+            message = f"means the end of that day, {timestamp(until)}, which is still to come"
+        cure = f"{present}: what is issued from then on stays valid"
+        yield Finding("revoked-date", subject, "date", _show(value), message, cure)
+    elif until < _FIRST_DATE:
+        message = "lies before any date that a revocation list can hold"
+        yield Finding("revoked-date", subject, "date", _show(value), message, present)
+
+
+def _until(value: Any) -> datetime:
+    """The last second that a date stands for.
+
+    :raises ValueError: it is no date. OverflowError: it has no equivalent in UTC.
+    """
+    day = _day(value)
+    if day:
+        return datetime.combine(day, time(23, 59, 59), tzinfo=UTC)
+    moment = datetime.fromisoformat(value.strip()) if isinstance(value, str) else value
+    if not isinstance(moment, datetime):
+        raise ValueError("neither text nor a date")
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).replace(microsecond=0)
+
+
+def _day(value: Any) -> date | None:
+    """The day, where no time of it is given; YAML makes dates of bare ones."""
+    if isinstance(value, str):
+        try:
+            return date.fromisoformat(value.strip())
+        except ValueError:
+            return None
+    return value if isinstance(value, date) and not isinstance(value, datetime) else None
+
+
+def _hexadecimal(value: str) -> str:
+    return value.strip().replace(":", "").lower()
+
+
+def _nearest(given: Any, known: Sequence[str]) -> str:
+    lower = {word.lower(): word for word in known}
+    close = difflib.get_close_matches(str(given).lower(), lower, n=1)
+    return f"write {lower[close[0]]}" if close else f"write one of {', '.join(known)}"
+
+
+def _show(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+# -- what follows from it ------------------------------------------------------------------------------------------
+
+
+def wanted_lists(
+    entries: Iterable[Entry], records: Iterable[Record], roots: Sequence[str]
+) -> dict[str, tuple[Revoked, ...]]:
+    """What every root's list is to hold; nothing where nothing is revoked.
+
+    A verifier that has a list for one root refuses all certificates of a root that it has none for. So there is a list
+    for each of them, an empty one too, or none at all.
+
+    :param records: of unexpired certificates; those of other roots are passed over.
+    :param roots: fingerprints of the trusted roots.
+    """
+    entries, records = tuple(entries), tuple(records)
+    found: dict[str, dict[str, Revoked]] = {root: {} for root in roots}
+    # The earliest last, so that it is what remains.
+    for entry in sorted(entries, key=lambda entry: entry.until, reverse=True):
+        if _unknown_serial(entry, records):
+            for revoked in found.values():
+                revoked[entry.value] = Revoked(entry.value, entry.until, entry.reason)
+        for record in records:
+            if record.issuer in found and entry.revokes(record):
+                found[record.issuer][record.serial] = Revoked(record.serial, entry.until, entry.reason)
+    if not any(found.values()):
+        return {}
+    return {root: tuple(revoked[serial] for serial in sorted(revoked)) for root, revoked in found.items()}
+
+
+def revoked_serials(entries: Iterable[Entry], records: Iterable[Record]) -> frozenset[str]:
+    """The serials of all revoked certificates, whichever root issued them."""
+    entries, records = tuple(entries), tuple(records)
+    known = {record.serial for record in records if any(entry.revokes(record) for entry in entries)}
+    return frozenset(known | {entry.value for entry in entries if _unknown_serial(entry, records)})
+
+
+def unmatched(entries: Iterable[Entry], records: Iterable[Record]) -> list[str]:
+    """One line for every entry that revokes nothing: a typing error, or a date before the certificate was issued."""
+    records = tuple(records)
+    lines = []
+    for entry in entries:
+        if _unknown_serial(entry, records) or any(entry.revokes(record) for record in records):
+            continue
+        later = sorted(record.issued_at for record in records if entry.names(record))
+        why = f"the first that is recorded was issued at {later[0]}" if later else "no such certificate is recorded"
+        lines.append(f"{_NAME}: {entry}: revokes nothing: {why}")
+    return lines
+
+
+def _unknown_serial(entry: Entry, records: Iterable[Record]) -> bool:
+    return entry.kind == "serial" and not any(map(entry.names, records))
+
+
+# -- when lists are due --------------------------------------------------------------------------------------------
+
+
+def why_due(wanted: Mapping[str, tuple[Revoked, ...]], current: Mapping[str, Crl], now: datetime) -> str:
+    """Say why the lists have to be made anew or dropped; empty where they are as they should be.
+
+    :param wanted: of C(wanted_lists).
+    :param current: the list of each root, by its fingerprint.
+    """
+    if not wanted:
+        return "nothing is revoked any more" if current else ""
+    for root, revoked in wanted.items():
+        if root not in current:
+            return f"root {root} has no revocation list yet"
+        reason = _why_anew(revoked, current[root], now)
+        if reason:
+            return f"{reason} ({current[root].issuer})"
+    return ""
+
+
+def _why_anew(revoked: Iterable[Revoked], crl: Crl, now: datetime) -> str:
+    wanted = {(item.serial, item.reason) for item in revoked}
+    held = {(item.serial, item.reason) for item in crl.revoked}
+    if wanted != held:
+        return f"what is revoked has changed: had {len(held)} certificates, want {len(wanted)}"
+    # Where the root's end has cut the list short, a new one would end no later: each run would make one.
+    cut_short = crl.next_update - crl.this_update < VALIDITY
+    if now > crl.next_update - RENEW and not cut_short:
+        return f"the revocation list ends at {timestamp(crl.next_update)}"
+    return ""
+
+
+def alarm(crls: Iterable[Crl], now: datetime) -> list[str]:
+    """One line for every list that should have been renewed long ago."""
+    return [f"{crl.issuer}: {_ending(crl, now)}. Cure: {_RENEW_NOW}." for crl in crls if crl.next_update - now < ALARM]
+
+
+def _ending(crl: Crl, now: datetime) -> str:
+    end = timestamp(crl.next_update)
+    if now < crl.next_update:
+        return f"the revocation list ends at {end}; from then on every certificate of this root is refused"
+    return f"the revocation list ended at {end}; every certificate of this root is refused"
+
+
+def check_size(bundle: str, *, where: str) -> str:
+    """Return a warning where the lists come near to what a Secret can hold, else nothing.
+
+    :param bundle: the lists of all trusted roots, as they stand in C(ca.crl).
+    :param where: the store or Secret, for messages.
+    :raises CrossmeshError: they would not fit.
+    """
+    size = len(bundle.encode())
+    cure = "rotate the root (playbook rotate_ca): its list starts anew, and the old one goes with the old root"
+    if size > LARGEST:
+        raise CrossmeshError(
+            what="The revocation lists do not fit into a Secret",
+            where=where,
+            why=f"they have {size} bytes, and no more than {LARGEST} leave room for certificates below the 1 MiB "
+            "that Kubernetes allows",
+            cure=cure,
+        )
+    return f"{where}: the revocation lists have {size} of {LARGEST} bytes. Cure: {cure}." if size > LARGE else ""
