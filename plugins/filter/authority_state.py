@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import names, topology
-from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import is_ours, trust_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils.live import is_ours, trust_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import CertificateView
 
 
 def authority_state(
@@ -23,10 +24,12 @@ def authority_state(
     hosts = dict.fromkeys([*groups.get(topology.SERVERS_GROUP, ()), *groups.get(topology.CLIENTS_GROUP, ())])
     readings = {host: _reading(hostvars[host]) for host in hosts}
     seen = [reading for reading in readings.values() if reading]
-    in_service = sorted({root for reading in seen for root in _roots(reading)})
+    roots = {root.fingerprint: root.pem for reading in seen for root in _roots(reading)}
+    in_service = sorted(roots)
     missing = any(not reading["authority"]["issuing"] for reading in seen)
     trusted = {pem for reading in seen for pem in reading["authority"]["trusted"]}
     known = {view.fingerprint for pem in trusted for view in trust_of({"trust": pem, "name": "store"})}
+    known |= {root for reading in seen for root in reading["authority"]["retiring"]}
     # An adoption that was interrupted leaves roots of before in Secrets that are ours already.
     unknown = [] if adopt and not missing else [root for root in in_service if root not in known]
     elsewhere = set(mesh_clusters) - {reading["cluster"] for reading in seen}
@@ -34,6 +37,7 @@ def authority_state(
     return {
         "needed": missing or bool(unknown),
         "in_service": unknown if not missing else in_service,
+        "roots": [roots[fingerprint] for fingerprint in in_service],
         "unseen": unseen if missing and (limited or mesh_clusters) else [],
     }
 
@@ -44,11 +48,11 @@ def _reading(variables: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**reading, "instance": found["request"]["instance"]} if reading else {}
 
 
-def _roots(reading: Mapping[str, Any]) -> list[str]:
-    """Fingerprints of the roots that this cluster's own Secrets hold; another instance may have another CA."""
+def _roots(reading: Mapping[str, Any]) -> list[CertificateView]:
+    """The roots that this cluster's own Secrets hold; another instance may have another CA."""
     owners = [names.Owner(reading["instance"], reading["cluster"], side) for side in ("server", "client")]
     return [
-        view.fingerprint
+        view
         for secret in reading["secrets"]
         if any(is_ours(secret, owner) for owner in owners)
         for view in trust_of(secret)

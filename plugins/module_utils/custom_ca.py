@@ -8,26 +8,46 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils.pkcs8 import require_passphrase
-from ansible_collections.crossmesh.mtls.plugins.module_utils.store import Authority, FileStore
-from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import LONGEST_ROOT_NAME, MOST_DAYS
+from ansible_collections.crossmesh.mtls.plugins.module_utils.files import reported
+from ansible_collections.crossmesh.mtls.plugins.module_utils.pkcs8 import load_private_key, require_passphrase
+from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import (
+    LONGEST_ROOT_NAME,
+    MOST_DAYS,
+    PrivateKey,
+    check_root,
+    new_root,
+    parse_certificates,
+)
 
-__all__ = ["Outcome", "Wanted", "ensure_absent", "ensure_present", "refuse_unknown_roots"]
+__all__ = ["Import", "Outcome", "Wanted", "ensure_absent", "ensure_present", "make_root", "public_of"]
+
+
+@dataclass(frozen=True)
+class Import:
+    """A root of the user's own: PEM files, read once. An empty passphrase stands for a key that is not encrypted."""
+
+    certificate: str
+    key: str
+    passphrase: str
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """The authority that is made where there is none."""
+    """The root that is made where there is none, or brought in."""
 
     common_name: str
     key_type: str
     validity_days: int
+    source: Import | None = None
 
 
 @dataclass(frozen=True)
@@ -48,21 +68,15 @@ def ensure_present(
     authority = store.public()
     refuse_unknown_roots(store, authority, expected)
     if authority is not None:
-        public = _public(store, authority)
-        return Outcome(False, f"kept: {authority.issuing.subject}", public, before=public, after=public)
+        public = public_of(store, authority)
+        return Outcome(False, f"kept: {_subject(authority)}", public, before=public, after=public)
     require_passphrase(passphrase)
-    _refuse_unfit(wanted)
+    key, certificate = make_root(wanted, now)
     if check_mode:
-        return Outcome(True, "would be created", _public(store, None), before={}, after=_prediction(store, wanted))
-    authority = store.create(
-        passphrase,
-        common_name=wanted.common_name,
-        key_type=wanted.key_type,
-        validity=timedelta(days=wanted.validity_days),
-        now=now,
-    )
-    public = _public(store, authority)
-    return Outcome(True, f"created: {authority.issuing.subject}", public, before={}, after=public)
+        return Outcome(True, "would be created", public_of(store, None), before={}, after=_prediction(store, wanted))
+    authority = store.create(passphrase, key, certificate)
+    public = public_of(store, authority)
+    return Outcome(True, f"created: {_subject(authority)}", public, before={}, after=public)
 
 
 def ensure_absent(store: FileStore, *, expected: Sequence[str], check_mode: bool) -> Outcome:
@@ -74,7 +88,7 @@ def ensure_absent(store: FileStore, *, expected: Sequence[str], check_mode: bool
             why=f"clusters trust {_list(expected)}",
             cure="take the links out of the clusters first (playbook teardown)",
         )
-    nothing = _public(store, None)
+    nothing = public_of(store, None)
     before = _readable(store)
     if not (store.occupied() if check_mode else store.destroy()):
         return Outcome(False, "there is none", nothing, before={}, after={})
@@ -83,7 +97,7 @@ def ensure_absent(store: FileStore, *, expected: Sequence[str], check_mode: bool
 
 def refuse_unknown_roots(store: FileStore, authority: Authority | None, expected: Sequence[str]) -> None:
     """Stop before a second root comes up beside the one that the clusters already trust."""
-    held = {root.fingerprint for root in authority.trusted} if authority else set()
+    held = authority.known if authority else frozenset()
     unknown = [fingerprint for fingerprint in expected if fingerprint not in held]
     if not unknown:
         return
@@ -93,6 +107,32 @@ def refuse_unknown_roots(store: FileStore, authority: Authority | None, expected
         why=f"in service is {_list(unknown)}, the store holds {_list(held) or 'no root'}",
         cure="point custom_ca_dir at the store that holds the root in service, or restore it from a backup",
     )
+
+
+def make_root(wanted: Wanted, now: datetime) -> tuple[PrivateKey, str]:
+    """A new root's key and certificate, or the ones that the user brings in."""
+    if wanted.source is None:
+        _refuse_unfit(wanted)
+        validity = timedelta(days=wanted.validity_days)
+        return new_root(common_name=wanted.common_name, key_type=wanted.key_type, validity=validity, now=now)
+    certificate, key = Path(wanted.source.certificate), Path(wanted.source.key)
+    with reported(certificate, "read"):
+        found, *more = parse_certificates(certificate.read_bytes(), where=str(certificate))
+    with reported(key, "read"):
+        loaded = load_private_key(key.read_text(encoding="utf-8"), wanted.source.passphrase, where=str(key))
+    faults = [*(["it holds more than one certificate"] if more else []), *check_root(found, loaded, now)]
+    if faults:
+        raise CrossmeshError(
+            what="This root cannot be brought in",
+            where=str(certificate),
+            why="; ".join(faults),
+            cure="bring in a self-signed CA certificate with its own key, or let one be made",
+        )
+    return loaded, found.pem
+
+
+def _subject(authority: Authority) -> str:
+    return authority.issuing.subject if authority.issuing else "none"
 
 
 def _refuse_unfit(wanted: Wanted) -> None:
@@ -114,13 +154,14 @@ def _readable(store: FileStore) -> dict[str, Any]:
         authority = store.public()
     except CrossmeshError:
         authority = None
-    return _public(store, authority)
+    return public_of(store, authority)
 
 
-def _public(store: FileStore, authority: Authority | None) -> dict[str, Any]:
+def public_of(store: FileStore, authority: Authority | None) -> dict[str, Any]:
+    """What results and diffs show of a store."""
     return {
         "path": str(store.path),
-        "issuing": authority.issuing.public() if authority else None,
+        "issuing": authority.issuing.public() if authority and authority.issuing else None,
         "trusted": [root.public() for root in authority.trusted] if authority else [],
     }
 
@@ -136,5 +177,5 @@ def _prediction(store: FileStore, wanted: Wanted) -> dict[str, Any]:
     }
 
 
-def _list(fingerprints: Sequence[str] | set[str]) -> str:
+def _list(fingerprints: Collection[str]) -> str:
     return ", ".join(sorted(fingerprints))

@@ -51,6 +51,18 @@ options:
     description: How long a new root is valid, 1 to 36500 days.
     type: int
     default: 3650
+  import_certificate:
+    description:
+      - PEM file of a self-signed CA certificate of the user's own, to be used instead of a new one.
+      - Read once, where there is no authority yet.
+    type: path
+  import_key:
+    description: PEM file of its private key. It is encrypted anew in the store, under O(passphrase).
+    type: path
+  import_passphrase:
+    description: Of that file; empty for a key that is not encrypted.
+    type: str
+    default: ''
   expected:
     description:
       - SHA-256 fingerprints of the roots that the caller saw in service in the clusters.
@@ -106,7 +118,7 @@ authority:
         sans: []
         serial: 1f0c6d6f5a9be3d2a1c4e8b7f6a5d4c3b2a19080
         not_before: '2026-01-01T00:00:00Z'
-        not_after: '2035-12-30T00:05:00Z'
+        not_after: '2035-12-30T02:00:00Z'
         fingerprint: 7c4a8d09ca3762af61e59520943dc26494f8941b7c4a8d09ca3762af61e59520
     trusted:
       description: Every root that is trusted, the issuing one among them, described as RV(authority.issuing).
@@ -125,6 +137,7 @@ from datetime import UTC, datetime
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils.custom_ca import (
+    Import,
     Outcome,
     Wanted,
     ensure_absent,
@@ -140,9 +153,12 @@ def run(module: AnsibleModule) -> Outcome:
     store = FileStore(params["path"])
     if params["state"] == "absent":
         return ensure_absent(store, expected=params["expected"], check_mode=module.check_mode)
+    source = None
+    if params["import_certificate"]:
+        source = Import(params["import_certificate"], params["import_key"], params["import_passphrase"])
     return ensure_present(
         store,
-        Wanted(params["common_name"], params["key_type"], params["validity_days"]),
+        Wanted(params["common_name"], params["key_type"], params["validity_days"], source),
         passphrase=params["passphrase"],
         expected=params["expected"],
         now=datetime.now(UTC),
@@ -159,8 +175,12 @@ def main() -> None:
             "common_name": {"type": "str", "default": "Crossmesh Root CA"},
             "key_type": {"type": "str", "choices": list(KEY_TYPES), "default": "P-256", "no_log": False},
             "validity_days": {"type": "int", "default": 3650},
+            "import_certificate": {"type": "path"},
+            "import_key": {"type": "path", "no_log": False},
+            "import_passphrase": {"type": "str", "default": "", "no_log": True},
             "expected": {"type": "list", "elements": "str", "default": []},
         },
+        required_together=[("import_certificate", "import_key")],
         supports_check_mode=True,
     )
     if not HAS_CRYPTOGRAPHY:

@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.filter.authority_state import authority_state
+from ansible_collections.crossmesh.mtls.plugins.module_utils.authority import Authority, authority_to_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils.names import Owner
 from tests.unit.pki.support import Root, make_root
 from tests.unit.support import Json
@@ -17,13 +18,20 @@ OURS, THEIRS = make_root(), make_root()
 GROUPS = {"mesh_servers": ["cluster-b"], "mesh_clients": ["cluster-a"], "all": ["cluster-a", "cluster-b"]}
 
 
-def cluster(name: str, *, store: Root | None = OURS, held: Root | None = None, instance: str = "default") -> Json:
+def cluster(
+    name: str,
+    *,
+    store: Root | None = OURS,
+    held: Root | None = None,
+    instance: str = "default",
+    retiring: tuple[str, ...] = (),
+) -> Json:
     """A cluster's variables after its reading."""
     labels = Owner(instance, name, "server").labels("mysql")
     secrets = [{"name": "x", "labels": labels, "trust": held.view.pem}] if held else []
-    pem = store.view.pem if store else ""
-    authority = {"path": "/srv/ca", "issuing": pem, "trusted": [pem] if pem else []}
-    reading = {"cluster": name, "secrets": secrets, "authority": authority}
+    trusted = (store.view,) if store else ()
+    authority = Authority("/srv/ca", store.view if store else None, trusted, retiring=retiring)
+    reading = {"cluster": name, "secrets": secrets, "authority": authority_to_json(authority)}
     return {"__mesh_common_read": {"request": {"instance": "default"}, "reading": json.dumps(reading)}}
 
 
@@ -37,17 +45,22 @@ def state(*clusters: Json, **changes: Any) -> Json:
 
 def test_a_store_that_knows_what_is_in_service_needs_nothing() -> None:
     found = state(cluster("cluster-a", held=OURS), cluster("cluster-b", held=OURS))
-    assert found == {"needed": False, "in_service": [], "unseen": []}
+    assert found == {"needed": False, "in_service": [], "roots": [OURS.view.pem], "unseen": []}
 
 
 def test_on_a_first_run_a_ca_is_needed() -> None:
     found = state(cluster("cluster-a", store=None), cluster("cluster-b", store=None))
-    assert found == {"needed": True, "in_service": [], "unseen": []}
+    assert found == {"needed": True, "in_service": [], "roots": [], "unseen": []}
 
 
 def test_an_empty_store_is_told_what_is_in_service() -> None:
     found = state(cluster("cluster-a", store=None), cluster("cluster-b", store=None, held=THEIRS))
-    assert found == {"needed": True, "in_service": [THEIRS.view.fingerprint], "unseen": []}
+    assert found == {
+        "needed": True,
+        "in_service": [THEIRS.view.fingerprint],
+        "roots": [THEIRS.view.pem],
+        "unseen": [],
+    }
 
 
 def test_a_store_that_does_not_know_what_is_in_service_is_told_so() -> None:
@@ -57,7 +70,13 @@ def test_a_store_that_does_not_know_what_is_in_service_is_told_so() -> None:
 
 def test_an_adoption_may_find_roots_of_before() -> None:
     found = state(cluster("cluster-a"), cluster("cluster-b", held=THEIRS), adopt=True)
-    assert found == {"needed": False, "in_service": [], "unseen": []}
+    assert (found["needed"], found["in_service"]) == (False, [])
+
+
+def test_a_root_that_retires_may_still_stand_in_a_cluster() -> None:
+    retiring = (THEIRS.view.fingerprint,)
+    found = state(cluster("cluster-a", retiring=retiring), cluster("cluster-b", held=THEIRS, retiring=retiring))
+    assert (found["needed"], found["in_service"]) == (False, [])
 
 
 def test_with_a_limit_clusters_that_were_not_read_forbid_a_new_ca() -> None:
@@ -73,7 +92,7 @@ def test_in_a_slice_declared_clusters_that_are_not_in_it_forbid_a_new_ca() -> No
 
 
 def test_nobody_was_read() -> None:
-    assert state() == {"needed": False, "in_service": [], "unseen": []}
+    assert state() == {"needed": False, "in_service": [], "roots": [], "unseen": []}
 
 
 def test_another_instance_may_have_another_ca() -> None:

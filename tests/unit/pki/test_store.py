@@ -6,22 +6,36 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils.crl import Revoked
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils.records import Record, record_of
-from ansible_collections.crossmesh.mtls.plugins.module_utils.store import Authority, FileStore
-from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import Leaf, key_signs_for
+from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import CertificateView, Leaf, key_signs_for
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE, Root, make_leaf, make_root
+
+# The encryption of keys is looked at in test_pkcs8.
+pytestmark = pytest.mark.usefixtures("quick_keys")
 
 
 def create(store: FileStore, passphrase: str = PASSPHRASE) -> Authority:
-    return store.create(passphrase, common_name="Test Root CA", key_type="P-256", validity=3650 * DAY, now=NOW)
+    root = make_root()
+    return store.create(passphrase, root.key, root.view.pem)
+
+
+def issuing(authority: Authority | None) -> CertificateView:
+    assert authority is not None
+    assert authority.issuing is not None
+    return authority.issuing
 
 
 def snapshot(path: Path) -> dict[str, bytes]:
@@ -55,7 +69,7 @@ class TestCreating:
 
     def test_the_new_root_issues_and_is_trusted(self, store: FileStore) -> None:
         authority = create(store)
-        assert authority.trusted == (authority.issuing,)
+        assert authority.trusted == (issuing(authority),)
         assert store.public() == authority
 
     def test_a_second_call_returns_the_first_root(self, made: FileStore) -> None:
@@ -182,7 +196,7 @@ class TestInterruptions:
             assert survivor in (None, authority)
             store.signer(PASSPHRASE)
             assert not (store.path / "unfinished").exists()
-            assert {path.stem for path in (store.path / "roots").iterdir()} == {authority.issuing.fingerprint}
+            assert {path.stem for path in (store.path / "roots").iterdir()} == {issuing(authority).fingerprint}
             step += 1
         assert step > 7
 
@@ -221,8 +235,109 @@ class TestInterruptions:
         assert not (made.path / "unfinished").exists()
 
 
+def publish(store: FileStore, *serials: str, now: datetime = NOW) -> Authority:
+    """A list for every root."""
+    revoked = tuple(Revoked(serial, NOW, "superseded") for serial in serials or ("a",))
+    return store.publish(
+        PASSPHRASE, lambda authority: {root.fingerprint: revoked for root in authority.trusted}, now=now
+    )
+
+
+def rotate(store: FileStore) -> None:
+    """A whole rotation of the root."""
+
+    def state() -> str:
+        authority = store.public()
+        assert authority is not None
+        return authority.state
+
+    root = make_root()
+    store.prepare(PASSPHRASE, root.key, root.view.pem, seen=state(), now=NOW)
+    store.switch(seen=state())
+    store.retire(seen=state())
+    store.finish(seen=state(), keep_keys=False)
+
+
+class TestWriters:
+    def test_readers_beside_a_writer_never_see_a_damaged_store(self, made: FileStore) -> None:
+        publish(made)
+
+        def read_on() -> None:
+            while not (made.path / "enough").exists():
+                authority = made.public()
+                assert authority is not None
+                assert len(authority.lists) in (0, len(authority.trusted))
+                made.lists()
+                made.signer(PASSPHRASE)
+
+        readers = [in_child(read_on) for _ in range(2)]
+        for number in range(8):
+            rotate(made)
+            publish(made, f"{number + 11:x}")
+        (made.path / "enough").touch()
+        assert [finish(child) for child in readers] == [0, 0]
+
+    def test_what_vanishes_while_it_is_read_is_read_anew(
+        self, made: FileStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        publish(made)
+        whole = Path.read_bytes
+        turns = iter([True])
+
+        def replaced_meanwhile(path: Path) -> bytes:
+            if path.suffix == ".crl" and next(turns, False):
+                publish(made, "b")
+            return whole(path)
+
+        monkeypatch.setattr(Path, "read_bytes", replaced_meanwhile)
+        (found,) = made.lists().values()
+        assert [item.serial for item in found.revoked] == ["b"]
+
+    def test_a_list_that_was_replaced_goes(self, made: FileStore) -> None:
+        publish(made, "a")
+        publish(made, "b")
+        assert len(list(made.path.glob("lists/*.crl"))) == 1
+
+    def test_what_an_interrupted_step_left_goes_with_the_next_one(self, made: FileStore) -> None:
+        left = made.path / "roots" / f"{'0' * 64}.key"
+        left.write_text("x", encoding="ascii")
+        notes = made.path / "roots" / "notes.txt"
+        notes.write_text("ours", encoding="ascii")
+        before = made.public()
+        publish(made)
+        assert (left.exists(), notes.exists()) == (False, True)
+        after = made.public()
+        assert (before is not None, after is not None) == (True, True)
+        made.signer(PASSPHRASE)
+
+    def test_a_rotation_killed_anywhere_leaves_a_whole_store_that_goes_on(
+        self, made: FileStore, tmp_path: Path
+    ) -> None:
+        publish(made)
+        step = 1
+        while True:
+            store = FileStore(shutil.copytree(made.path, tmp_path / str(step)))
+            if not killed_at(step, partial(rotate, store)):
+                break
+            authority = store.public()
+            assert authority is not None
+            assert len(authority.lists) in (0, len(authority.trusted))
+            assert key_signs_for(issuing(authority), store.signer(PASSPHRASE))
+            publish(store, "b")
+            step += 1
+        assert step > 7
+
+
 def spoil_index(text: str) -> Callable[[Path], object]:
     return lambda path: (path / "authority.json").write_text(text, encoding="utf-8")
+
+
+def change_index(**changes: object) -> Callable[[Path], object]:
+    def change(path: Path) -> None:
+        index = path / "authority.json"
+        index.write_text(json.dumps({**json.loads(index.read_text(encoding="utf-8")), **changes}), encoding="utf-8")
+
+    return change
 
 
 def on_root(suffix: str, change: Callable[[Path], object]) -> Callable[[Path], object]:
@@ -242,6 +357,19 @@ DAMAGES: list[tuple[Callable[[Path], object], str]] = [
     (spoil_index('{"version": 1, "issuing": "x", "trusted": ["../../x"]}'), "does not list the trusted roots"),
     (lambda path: (path / "authority.json").write_bytes(b"\xff\xfe"), "is not JSON"),
     (lambda path: (path / "authority.json").unlink(), "it holds roots, but authority.json is missing"),
+    (change_index(issuing=["x"]), "does not name the root that issues"),
+    (change_index(issuing=None), "does not name the root that issues"),
+    (change_index(prepared=5), "does not name the root that issues"),
+    (change_index(prepared="0" * 64), "trusts other roots than the one that issues"),
+    (change_index(trusted="x"), "does not list the trusted roots"),
+    (change_index(retiring=[""]), "does not list the retiring roots"),
+    (change_index(retired=None), "does not list the retired roots"),
+    (change_index(keyless={}), "does not list the keyless roots"),
+    (change_index(lists=None), "does not tell the numbers of the lists"),
+    (change_index(lists=[1]), "does not tell the numbers of the lists"),
+    (change_index(last_number="1"), "does not tell the numbers of the lists"),
+    (change_index(lists={"0" * 64: 1}), "has not a list for each trusted root"),
+    (change_index(more="x"), "has not the keys that it should have"),
     (on_root("crt", Path.unlink), ".crt is missing"),
     (on_root("crt", lambda file: os.truncate(file, 100)), "The certificate cannot be read"),
     (on_root("crt", swap_certificate), "holds the certificate"),
@@ -265,6 +393,25 @@ class TestDamage:
             assert str(made.path) in str(caught.value)
         assert snapshot(made.path) == before
 
+    @pytest.mark.parametrize(
+        ("damage", "message"),
+        [
+            (lambda path: path.unlink(), ".crl is missing"),
+            (lambda path: path.write_text("", encoding="ascii"), "The revocation list cannot be read"),
+            (lambda path: os.truncate(path, 100), "The revocation list cannot be read"),
+        ],
+    )
+    def test_a_revocation_list_that_is_damaged_is_one_error(
+        self, made: FileStore, damage: Callable[[Path], object], message: str
+    ) -> None:
+        publish(made)
+        (path,) = made.path.glob("lists/*.crl")
+        damage(path)
+        for call in (made.public, made.lists, lambda: publish(made)):
+            with pytest.raises(CrossmeshError, match=message) as caught:
+                call()
+            assert str(made.path) in str(caught.value)
+
     def test_an_index_that_issues_from_an_untrusted_root(self, made: FileStore) -> None:
         index = json.loads((made.path / "authority.json").read_text(encoding="utf-8"))
         spoil_index(json.dumps({**index, "issuing": "0" * 64}))(made.path)
@@ -279,9 +426,7 @@ class TestDamage:
 
 class TestSigner:
     def test_is_the_key_of_the_issuing_root(self, made: FileStore) -> None:
-        authority = made.public()
-        assert authority is not None
-        assert key_signs_for(authority.issuing, made.signer(PASSPHRASE))
+        assert key_signs_for(issuing(made.public()), made.signer(PASSPHRASE))
 
     def test_the_public_part_needs_no_key_at_all(self, made: FileStore) -> None:
         (key,) = made.path.glob("roots/*.key")
