@@ -7,13 +7,24 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils import revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils.api import Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils.authority import Authority, authority_to_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils.credentials import authority_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils.reading import Request, read_cluster
 from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils.cluster_action import GATEWAY, ClusterAction, gateway
+from ansible_collections.crossmesh.mtls.plugins.module_utils.watch import clock_warnings
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils.cluster_action import (
+    GATEWAY,
+    REVOKED,
+    ClusterAction,
+    gateway,
+    revoked,
+)
 
 REQUEST = ("instance", "cluster", "ingress_gateway", "egress_gateway", "links", "client_credential", "backends")
 
@@ -36,10 +47,12 @@ class ActionModule(ClusterAction):
             },
         },
         "ca_dir": {"type": "path", "required": True},
+        "revoked": REVOKED,
     }
 
     def work(self, api: Api, params: dict[str, Any]) -> dict[str, Any]:
-        authority = authority_of(FileStore(params["ca_dir"]))
+        store = FileStore(params["ca_dir"])
+        authority, entries = authority_of(store), revoked(params)
         request = Request(
             instance=params["instance"],
             cluster=params["cluster"],
@@ -50,15 +63,36 @@ class ActionModule(ClusterAction):
             backends=[(item["service"], item["namespace"]) for item in params["backends"]],
         )
         reading = read_cluster(api, request)
-        reading["authority"] = {
-            "path": authority.path,
-            "issuing": authority.issuing.pem if authority.issuing else "",
-            "trusted": [view.pem for view in authority.trusted],
-        }
+        reading["authority"] = authority_to_json(authority)
+        reading.update(_revocation(store, authority, entries, datetime.now(UTC)))
         return {
             "changed": False,
+            "warnings": [f"{params['cluster']}: {line}" for line in clock_warnings(reading["clock_ahead"])],
             "id": uuid.uuid4().hex,
             "request": {key: params[key] for key in REQUEST},
+            "phase": authority.phase,
+            "state": authority.state,
+            "lists_due": reading["lists_due"],
+            "clock_ahead": int(reading["clock_ahead"]),
             # As one text: Ansible would otherwise look into each of its thousands of values whenever it is handed on.
             "reading": json.dumps(reading),
         }
+
+
+def _revocation(
+    store: FileStore, authority: Authority, entries: Sequence[revocation.Entry], now: datetime
+) -> dict[str, Any]:
+    """What is revoked, what no certificate answers to, and why lists are to be made anew."""
+    if not entries and not authority.lists:
+        return {"revoked": [], "unmatched": [], "lists_due": "", "lists_wrong": False}
+    records = store.records(now)
+    wanted, lists = revocation.wanted_lists(entries, records, authority.listed(now)), store.lists()
+    return {
+        "revoked": sorted(revocation.revoked_serials(entries, records)),
+        "unmatched": revocation.unmatched(entries, records),
+        "lists_due": revocation.why_due(wanted, lists, now),
+        # Looked at as of the day on which they were made, they are due for what they hold, not for their age.
+        "lists_wrong": bool(
+            revocation.why_due(wanted, lists, min([now, *(item.this_update for item in lists.values())]))
+        ),
+    }

@@ -14,7 +14,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.credentials import 
 from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import Policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import KEY_TYPES
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils.cluster_action import ClusterAction
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils.cluster_action import REVOKED, ClusterAction, revoked
 
 SECRET = {
     "name": {"type": "str", "required": True},
@@ -41,7 +41,8 @@ class ActionModule(ClusterAction):
         "renew_before_days": {"type": "int", "default": 30},
         "force": {"type": "bool", "default": False},
         "adopt": {"type": "bool", "default": False},
-        "stage": {"type": "str", "choices": ["all", "trust", "leaves"], "default": "all"},
+        "stage": {"type": "str", "choices": ["all", "trust", "leaves", "bundle"], "default": "all"},
+        "revoked": REVOKED,
     }
 
     def work(self, api: Api, params: dict[str, Any]) -> dict[str, Any]:
@@ -61,5 +62,6 @@ class ActionModule(ClusterAction):
             validity=timedelta(days=params["validity_days"]),
             passphrase=params["ca_passphrase"],
             check=bool(self._task.check_mode),
+            revoked=revoked(params),
         )
         return report(ensure(api, FileStore(params["ca_dir"]), task, datetime.now(UTC)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils.api import Api
-from ansible_collections.crossmesh.mtls.plugins.module_utils.proof import Endpoint, Expected, prove
+from ansible_collections.crossmesh.mtls.plugins.module_utils.proof import Endpoint, Expected, Trusted, prove
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils.cluster_action import GATEWAY, ClusterAction, gateway
 
 ENDPOINT = {
@@ -16,24 +16,30 @@ ENDPOINT = {
     "port": {"type": "int", "required": True},
     "fqdn": {"type": "str", "required": True},
 }
+TRUST = {
+    "secret": {"type": "str", "required": True, "no_log": False},
+    "roots": {"type": "list", "elements": "str", "required": True},
+    "lists": {"type": "list", "elements": "str", "default": []},
+}
 
 
 class ActionModule(ClusterAction):
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "gateway": GATEWAY,
         "serials": {"type": "list", "elements": "str", "required": True},
-        "trusted": {"type": "list", "elements": "str", "default": []},
-        "secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
+        "trust": {"type": "list", "elements": "dict", "default": [], "options": TRUST},
         "endpoints": {"type": "list", "elements": "dict", "default": [], "options": ENDPOINT},
         "timeout": {"type": "int", "default": 60},
+        "wait": {"type": "int", "default": 10},
     }
 
     def work(self, api: Api, params: dict[str, Any]) -> dict[str, Any]:
         expected = Expected(
             serials=frozenset(params["serials"]),
-            trusted=frozenset(params["trusted"]),
-            secrets=tuple(params["secrets"]),
+            trust=tuple(
+                Trusted(item["secret"], frozenset(item["roots"]), frozenset(item["lists"])) for item in params["trust"]
+            ),
             endpoints=tuple(Endpoint(item["address"], item["port"], item["fqdn"]) for item in params["endpoints"]),
         )
-        proof = prove(api, gateway(params["gateway"]), expected, params["timeout"])
+        proof = prove(api, gateway(params["gateway"]), expected, params["timeout"], wait=params["wait"])
         return {"changed": False, "method": proof.method, "pods": proof.pods, "warnings": proof.warnings}

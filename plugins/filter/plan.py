@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import Authority, Policy, make_plan, refused
-from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import parse_certificates
+from ansible_collections.crossmesh.mtls.plugins.module_utils.authority import authority_from_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import Policy, make_plan, refused
 
 # The C loader reads two hundred links in a tenth of the time; it is not in every build of PyYAML.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -31,21 +31,19 @@ def plan(
     # The C loader takes bytes or exactly str; Ansible hands over a subclass of str.
     documents = [item for text in manifests if text for item in yaml.load(text.encode(), Loader=LOADER)]
     reading = json.loads(text)
-    found = reading["authority"]
-    trusted = tuple(parse_certificates(pem, where=found["path"])[0] for pem in found["trusted"])
-    issuing = parse_certificates(found["issuing"], where=found["path"])[0] if found["issuing"] else None
     return make_plan(
         reading,
         plain(view[side]),
         documents,
-        Authority(path=found["path"], issuing=issuing, trusted=trusted),
+        authority_from_json(reading["authority"]),
         Policy(
             key_type=policy["key_type"],
             renew_before=timedelta(days=policy["renew_before_days"]),
             force=policy["force"],
             adopt=policy["adopt"],
             only=frozenset(policy["only"]),
-            stage=policy.get("stage", "all"),
+            stage=policy["stage"],
+            existing=policy["existing"],
         ),
         datetime.now(UTC),
     )

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import topology, validation
+from ansible_collections.crossmesh.mtls.plugins.module_utils import revocation, topology, validation
 
 
 def resolve(links: Any, variables: Mapping[str, Any], prune_all: bool = False) -> dict[str, Any]:
@@ -16,6 +17,7 @@ def resolve(links: Any, variables: Mapping[str, Any], prune_all: bool = False) -
     findings = [
         *validation.check_links(links),
         *validation.check_settings(shared),
+        *revocation.check_revoked(variables.get("custom_ca_revoked") or [], datetime.now(UTC)),
         *validation.check_prune(links, allowed=prune_all),
         *validation.check_cluster(variables, validation.sound_links(links)),
     ]

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import schema, topology, validation
+from ansible_collections.crossmesh.mtls.plugins.module_utils import revocation, schema, topology, validation
 
 NAMES = tuple(field.name for field in (*schema.CLUSTER, *schema.SHARED))
 
@@ -25,7 +26,8 @@ def topology_errors(
         groups=frozenset(groups),
         shared=shared,
     )
-    return validation.describe(validation.check_world(world, prune_all=prune_all))
+    revoked = revocation.check_revoked(shared.get("custom_ca_revoked") or [], datetime.now(UTC))
+    return validation.describe([*validation.check_world(world, prune_all=prune_all), *revoked])
 
 
 def _variables(host: str, variables: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -67,6 +69,8 @@ class RefusedError(CrossmeshError):
 class Api:
     """One cluster's API server.
 
+    C(clock_ahead) tells by how many seconds this machine's clock is ahead of the server's, once something was asked.
+
     :param kubeconfig: path of a kubeconfig file; None takes the C(kubernetes) package's default.
     :param context: name of a context in it; None takes the current one.
     :raises CrossmeshError: when the kubeconfig cannot be used.
@@ -86,6 +90,7 @@ class Api:
                 cure="set mesh_kubeconfig and mesh_context to a file and a context in it",
             ) from error
         self._configuration.retries = False
+        self.clock_ahead = 0.0
         self._pool = RESTClientObject(self._configuration).pool_manager
 
     # -- requests --------------------------------------------------------------------------------------------------
@@ -123,9 +128,19 @@ class Api:
                 why=_reason_of(error),
                 cure="check the address, the network and that the server is up; then run again",
             ) from error
+        self._compare_clocks(answer.headers.get("Date", ""))
         if answer.status >= 300:
             raise _error(method, path, answer.status, answer.data, self.where)
         return json.loads(answer.data)
+
+    def _compare_clocks(self, date: str) -> None:
+        """RFC 9110 section 6.6.1: the moment at which the server answered, to the second."""
+        try:
+            there = parsedate_to_datetime(date)
+        except ValueError:
+            return
+        # A date of HTTP is always in UTC, said or not.
+        self.clock_ahead = (datetime.now(UTC) - there.replace(tzinfo=UTC)).total_seconds()
 
     def _authentication(self) -> dict[str, str]:
         settings: Any = self._configuration.auth_settings()

@@ -15,23 +15,30 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import names
+from ansible_collections.crossmesh.mtls.plugins.module_utils import names, revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils.api import Api, ApiError, object_path
+from ansible_collections.crossmesh.mtls.plugins.module_utils.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils.crl import Crl
 from ansible_collections.crossmesh.mtls.plugins.module_utils.decisions import Decision
 from ansible_collections.crossmesh.mtls.plugins.module_utils.envoy import serial
-from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import (
-    SECRET_KEYS,
-    Authority,
-    Policy,
-    decide_secret,
+from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError, UnfinishedError
+from ansible_collections.crossmesh.mtls.plugins.module_utils.live import (
     is_ours,
+    issuer_of,
+    lists_of,
     live_credential,
     trust_of,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import (
+    LISTS_KEY,
+    Policy,
+    decide_secret,
+    surplus_keys,
     unknown_root_message,
     unknown_roots,
     wanted_trust,
@@ -39,6 +46,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import (
 from ansible_collections.crossmesh.mtls.plugins.module_utils.reading import PARALLEL, secret_view
 from ansible_collections.crossmesh.mtls.plugins.module_utils.records import Record, record_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils.watch import CLOCK_LIMIT
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import (
     CertificateView,
     Leaf,
@@ -49,6 +57,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import (
 
 __all__ = ["Credential", "Work", "authority_of", "ensure", "report"]
 
+# How often a call starts over because somebody else has changed a Secret or the CA meanwhile.
+ATTEMPTS = 5
+
 Json = dict[str, Any]
 
 
@@ -58,6 +69,7 @@ class Work:
 
     :param wanted: the view's C(secrets) of one side.
     :param links: names of the links that a client's credential serves; recorded with its certificate.
+    :param revoked: what custom_ca_revoked lists.
     """
 
     owner: names.Owner
@@ -68,6 +80,7 @@ class Work:
     validity: timedelta
     passphrase: str
     check: bool
+    revoked: Sequence[revocation.Entry] = ()
 
 
 @dataclass(frozen=True)
@@ -78,6 +91,8 @@ class Credential:
     secret: Mapping[str, Any] | None
     decision: Decision
     trust: tuple[CertificateView, ...]
+    lists: tuple[Crl, ...]
+    issuer: str
     validity: timedelta
     leaf: Leaf | None = None
 
@@ -96,27 +111,58 @@ class Credential:
 
 def authority_of(store: FileStore) -> Authority:
     """The store's public part; without a root where there is none yet."""
-    authority = store.public()
-    if authority is None:
-        return Authority(path=str(store.path), issuing=None, trusted=())
-    return Authority(path=str(store.path), issuing=authority.issuing, trusted=authority.trusted)
+    return store.public() or Authority(path=str(store.path), issuing=None, trusted=())
+
+
+class _OvertakenError(Exception):
+    """Somebody else has changed what a decision was made on."""
 
 
 def ensure(api: Api, store: FileStore, work: Work, now: datetime) -> list[Credential]:
     """Decide on every wanted Secret, issue and write what is due.
 
+    Runs may overlap. A Secret is written only as it was read, and the CA is read after the Secrets: what another run
+    has done meanwhile is seen, and the call starts over.
+
+    :raises UnfinishedError: when something was written already.
     :raises CrossmeshError: before anything is written, when the store or a Secret forbids it.
     """
-    authority = authority_of(store)
+    for _attempt in range(ATTEMPTS):
+        with suppress(_OvertakenError):
+            return _ensure(api, store, work, now)
+    raise UnfinishedError(
+        what="others keep changing our Secrets",
+        where=f"{api.where}, namespace {work.namespace}",
+        why=f"{ATTEMPTS} attempts met a conflict",
+        cure="see who writes them (metadata.managedFields), and that no other run is under way; then run again",
+    )
+
+
+def _ensure(api: Api, store: FileStore, work: Work, now: datetime) -> list[Credential]:
     secrets = _live(api, work)
+    authority = authority_of(store)
     _refuse(secrets, authority, work)
-    decided = [_decide(wanted, secrets.get(wanted["name"]), authority, work, now) for wanted in work.wanted]
+    revoked = revocation.revoked_serials(work.revoked, store.records(now)) if work.revoked else frozenset()
+    decided = [_decide(wanted, secrets.get(wanted["name"]), authority, work, now, revoked) for wanted in work.wanted]
     if work.check:
         return decided
-    issued = _issue(decided, store, authority, work, now)
-    with ThreadPoolExecutor(PARALLEL) as pool:
-        list(pool.map(lambda credential: _write(api, work, credential), issued))
+    issued = _issue(api, decided, store, authority, work, now)
+    if authority_of(store).state != authority.state:
+        raise _OvertakenError
+    _write_all(api, work, issued)
     return issued
+
+
+def _write_all(api: Api, work: Work, issued: Sequence[Credential]) -> None:
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        outcomes = [pool.submit(_write, api, work, credential) for credential in issued]
+    failures = [failure for outcome in outcomes if (failure := outcome.exception())]
+    for failure in failures:
+        if isinstance(failure, ApiError) and failure.status == 409:
+            raise _OvertakenError from failure
+        if isinstance(failure, CrossmeshError):
+            raise UnfinishedError(what=failure.what, where=failure.where, why=failure.why, cure=failure.cure)
+        raise failure
 
 
 def _live(api: Api, work: Work) -> dict[str, Json]:
@@ -166,18 +212,27 @@ def _refuse(secrets: Mapping[str, Json], authority: Authority, work: Work) -> No
 
 
 def _decide(
-    wanted: Mapping[str, Any], secret: Json | None, authority: Authority, work: Work, now: datetime
+    wanted: Mapping[str, Any],
+    secret: Json | None,
+    authority: Authority,
+    work: Work,
+    now: datetime,
+    revoked: frozenset[str],
 ) -> Credential:
-    decision = decide_secret(wanted, secret, authority, work.policy, now, work.owner)
-    return Credential(wanted, secret, decision, wanted_trust(secret, authority, work.policy.stage), work.validity)
+    decision = decide_secret(wanted, secret, authority, work.policy, now, work.owner, revoked)
+    trust = wanted_trust(secret, authority, work.policy.stage)
+    live = live_credential(secret)
+    issuer = issuer_of(live.leaf, authority) if live and live.leaf else ""
+    return Credential(wanted, secret, decision, trust, authority.lists_for(trust), issuer, work.validity)
 
 
 def _issue(
-    decided: Sequence[Credential], store: FileStore, authority: Authority, work: Work, now: datetime
+    api: Api, decided: Sequence[Credential], store: FileStore, authority: Authority, work: Work, now: datetime
 ) -> list[Credential]:
     """Issue what is due; recorded before it is used."""
     if authority.issuing is None or not any(item.decision.action == "issue" for item in decided):
         return list(decided)
+    _refuse_clock(api)
     key = store.signer(work.passphrase)
     issued = []
     for item in decided:
@@ -194,10 +249,21 @@ def _issue(
             validity=work.validity,
             now=now,
         )
-        issued.append(replace(item, leaf=leaf))
+        issued.append(replace(item, leaf=leaf, issuer=authority.issuing.fingerprint))
     records = [_record(item, item.leaf, authority.issuing, work, now) for item in issued if item.leaf]
     store.record(records, now)
     return issued
+
+
+def _refuse_clock(api: Api) -> None:
+    if api.clock_ahead < CLOCK_LIMIT.total_seconds():
+        return
+    raise CrossmeshError(
+        what="the clock of this controller is wrong",
+        where=api.where,
+        why=f"it is {api.clock_ahead:.0f} s ahead of the API server's: what it issues would not be valid yet",
+        cure="set the clock (NTP), then run again",
+    )
 
 
 def _record(item: Credential, leaf: Leaf, issuer: CertificateView, work: Work, now: datetime) -> Record:
@@ -222,40 +288,60 @@ def _write(api: Api, work: Work, item: Credential) -> None:
         return
     path = object_path("", "v1", "secrets", work.namespace, item.wanted["name"])
     trust = {"ca.crt": _encode(bundle(view.pem for view in item.trust))}
+    if item.lists:
+        trust[LISTS_KEY] = _encode("".join(found.pem for found in item.lists))
     if item.leaf is None:
         _write_trust(api, path, work, item, trust)
         return
     identity = {"tls.crt": _encode(item.leaf.certificate_pem), "tls.key": _encode(item.leaf.key_pem)}
     if item.secret is None:
-        _apply_identity(api, path, work, item, {**identity, **trust})
+        _apply_identity(api, path, work, item, {**identity, **trust}, version="")
         return
     # The trust gets its own owner first: what the identity's manager leaves out next would else be deleted.
-    _write_trust(api, path, work, item, trust)
-    _apply_identity(api, path, work, item, identity)
+    version = _write_trust(api, path, work, item, trust)
+    _apply_identity(api, path, work, item, identity, version=version)
 
 
-def _apply_identity(api: Api, path: str, work: Work, item: Credential, data: Mapping[str, str]) -> None:
+def _apply_identity(
+    api: Api, path: str, work: Work, item: Credential, data: Mapping[str, str], *, version: str
+) -> None:
     # With this type the API server itself refuses a Secret without certificate or key; a type can never change.
     kind = item.secret["type"] if item.secret else "kubernetes.io/tls"
-    body = {**_secret(work, item, data, item.wanted["labels"]), "type": kind}
+    body = {**_secret(work, item, data, item.wanted["labels"], version), "type": kind}
     api.apply(path, body, work.owner.identity_manager, force=True)
 
 
-def _write_trust(api: Api, path: str, work: Work, item: Credential, trust: Mapping[str, str]) -> None:
-    api.apply(path, _secret(work, item, trust, {}), work.owner.trust_manager, force=True)
-    if item.secret is None or work.policy.stage == "trust":
-        return
-    surplus = sorted(set(item.secret["keys"]) - SECRET_KEYS)
-    labels = {key: value for key, value in item.wanted["labels"].items() if item.secret["labels"].get(key) != value}
+def _write_trust(api: Api, path: str, work: Work, item: Credential, trust: Mapping[str, str]) -> str:
+    """Write what is trusted; returns the version of the Secret after it."""
+    secret = item.secret
+    read = secret["version"] if secret else ""
+    answer = api.apply(path, _secret(work, item, trust, {}, read), work.owner.trust_manager, force=True)
+    version = str(answer["metadata"].get("resourceVersion", ""))
+    if secret is None:
+        return version
+    surplus, labels = surplus_keys(secret, lists=bool(item.lists)), _labels_to_put_back(item)
+    if work.policy.stage in ("trust", "bundle"):
+        # A list that stays behind, whoever owns it, refuses every certificate of a root that has none.
+        surplus, labels = [key for key in surplus if key == LISTS_KEY], {}
     if surplus or labels:
-        body = _secret(work, item, dict.fromkeys(surplus), labels)
-        api.merge(path, body, work.owner.identity_manager)
+        body = _secret(work, item, dict.fromkeys(surplus), labels, version)
+        answer = api.merge(path, body, work.owner.identity_manager)
+        version = str(answer["metadata"].get("resourceVersion", ""))
+    return version
 
 
-def _secret(work: Work, item: Credential, data: Mapping[str, Any], labels: Mapping[str, str]) -> Json:
+def _labels_to_put_back(item: Credential) -> dict[str, str]:
+    held = item.secret["labels"] if item.secret else {}
+    return {key: value for key, value in item.wanted["labels"].items() if held.get(key) != value}
+
+
+def _secret(work: Work, item: Credential, data: Mapping[str, Any], labels: Mapping[str, str], version: str) -> Json:
     metadata: Json = {"name": item.wanted["name"], "namespace": work.namespace}
     if labels:
         metadata["labels"] = dict(labels)
+    if version:
+        # The API server refuses the request when somebody has written in between.
+        metadata["resourceVersion"] = version
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": dict(data)}
 
 
@@ -269,13 +355,21 @@ def _encode(text: str | bytes) -> str:
 def report(credentials: Sequence[Credential]) -> Json:
     """A module's result: decisions, public facts, and a diff without a key."""
     changed = [item for item in credentials if item.decision.action != "keep"]
-    common = [{view.fingerprint for view in item.trust} for item in credentials]
     return {
         "changed": bool(changed),
         "credentials": [_public(item) for item in credentials],
         "serials": sorted(serial(item.after.serial) for item in credentials if item.after),
-        "roots": sorted(set.intersection(*common)) if common else [],
+        "trust": [_trust(item) for item in credentials],
+        "issuers": sorted({item.issuer for item in credentials if item.after}),
         "diff": [_diff(item) for item in changed],
+    }
+
+
+def _trust(item: Credential) -> Json:
+    return {
+        "secret": item.wanted["name"],
+        "roots": [view.fingerprint for view in item.trust],
+        "lists": [found.identity for found in item.lists],
     }
 
 
@@ -294,10 +388,12 @@ def _diff(item: Credential) -> Json:
     before = {
         "certificate": item.before.public() if item.before else "none",
         "trusted": [view.fingerprint for view in trust_of(item.secret)] if item.secret else [],
+        "lists": [found.identity for found in lists_of(item.secret)] if item.secret else [],
     }
     after = {
         "certificate": item.after.public() if item.after else _promise(item),
         "trusted": [view.fingerprint for view in item.trust],
+        "lists": [found.identity for found in item.lists],
         "reason": item.decision.message,
     }
     name = f"Secret {item.wanted['name']}"

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["CERTS", "SECRETS", "serial", "served_serials", "trusted_roots"]
+__all__ = ["CERTS", "SECRETS", "Trust", "serial", "served_serials", "trust"]
 
 CERTS = "certs"
 SECRETS = "config_dump?resource=dynamic_active_secrets"
@@ -31,14 +32,27 @@ def served_serials(certs: str) -> list[str]:
     return sorted({serial(chain["serial_number"]) for chain in chains if chain.get("serial_number")})
 
 
-def trusted_roots(config_dump: str) -> dict[str, str]:
-    """The PEM bundle of trusted roots of every validation context that came by SDS, by resource name."""
-    roots = {}
+@dataclass(frozen=True)
+class Trust:
+    """One validation context that came by SDS: PEM of the trusted roots and of the revocation lists."""
+
+    roots: str
+    lists: str
+
+
+def trust(config_dump: str) -> dict[str, Trust]:
+    """Every validation context with trusted roots, by resource name."""
+    found = {}
     for entry in json.loads(config_dump).get("configs", []):
         secret = entry.get("secret", {})
-        trusted: dict[str, Any] = secret.get("validation_context", {}).get("trusted_ca", {})
-        if "inline_bytes" in trusted:
-            roots[entry.get("name", secret.get("name", ""))] = base64.b64decode(trusted["inline_bytes"]).decode()
-        elif "inline_string" in trusted:
-            roots[entry.get("name", secret.get("name", ""))] = trusted["inline_string"]
-    return roots
+        context: dict[str, Any] = secret.get("validation_context", {})
+        roots = _inline(context.get("trusted_ca", {}))
+        if roots:
+            found[entry.get("name", secret.get("name", ""))] = Trust(roots, _inline(context.get("crl", {})))
+    return found
+
+
+def _inline(source: dict[str, Any]) -> str:
+    if "inline_bytes" in source:
+        return base64.b64decode(source["inline_bytes"]).decode()
+    return str(source.get("inline_string", ""))

@@ -8,54 +8,51 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import compare, names, scope
+from ansible_collections.crossmesh.mtls.plugins.module_utils import compare, names, scope, watch
+from ansible_collections.crossmesh.mtls.plugins.module_utils.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils.crl import Crl
 from ansible_collections.crossmesh.mtls.plugins.module_utils.decisions import (
     Decision,
     Inputs,
-    LiveCredential,
     decide,
     trust_decision,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils.envoy import serial
-from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import CertificateView, parse_certificates, timestamp
+from ansible_collections.crossmesh.mtls.plugins.module_utils.live import (
+    expected_serials,
+    is_ours,
+    issuer_of,
+    lists_of,
+    live_credential,
+    live_secrets,
+    trust_of,
+    trust_shown,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import (
+    CertificateView,
+)
 
 __all__ = [
-    "Authority",
+    "LISTS_KEY",
     "Policy",
     "Stage",
     "decide_secret",
-    "is_ours",
-    "live_credential",
     "make_plan",
     "refused",
-    "trust_of",
+    "surplus_keys",
     "unknown_root_message",
     "unknown_roots",
     "wanted_trust",
 ]
 
 Json = dict[str, Any]
-Stage = Literal["all", "trust", "leaves"]
+Stage = Literal["all", "trust", "leaves", "bundle"]
 SECRET_KEYS = frozenset({"tls.crt", "tls.key", "ca.crt"})
-
-
-@dataclass(frozen=True)
-class Authority:
-    """The public part of a CA store.
-
-    :param path: of the store, for messages.
-    :param issuing: None where the root is still to be made.
-    """
-
-    path: str
-    issuing: CertificateView | None
-    trusted: tuple[CertificateView, ...]
+LISTS_KEY = "ca.crl"
 
 
 @dataclass(frozen=True)
@@ -66,6 +63,8 @@ class Policy:
     :param adopt: take over what stands under our names without our labels.
     :param stage: C(trust) adds our roots to the trust that is there and issues nothing; C(leaves) issues, and keeps
         trust that is not ours; C(all) issues and makes trust exactly ours. An adoption goes through all three.
+        C(bundle) makes trust exactly ours and issues nothing.
+    :param existing: work on the credentials that are there, whether or not something is due; leave the rest alone.
     """
 
     key_type: str
@@ -74,6 +73,7 @@ class Policy:
     adopt: bool = False
     only: frozenset[str] = frozenset()
     stage: Stage = "all"
+    existing: bool = False
 
 
 def make_plan(
@@ -99,16 +99,21 @@ def make_plan(
         *_strangers(reading, side, owner, policy),
         *(_trust_errors(reading, authority, owner, policy) if side["secrets"] else []),
     ]
-    credentials = [] if errors else _credentials(reading, side, authority, policy, now, owner)
-    due = [item for item in credentials if item["action"] != "keep"]
+    decisions = [] if errors else _decisions(reading, side, authority, policy, now, owner)
+    due = [(item, decision) for item, decision in decisions if decision.action != "keep"]
+    if any(decision.action == "issue" for _item, decision in due):
+        errors += watch.clock_errors(reading)
     surplus = _surplus_secrets(reading, side, owner, policy)
-    changed = not (objects.empty and ports.empty) or bool(due) or bool(surplus)
+    drifted = not (objects.empty and ports.empty) or bool(surplus)
+    changed = drifted or bool(due)
+    unproven = watch.unproven(reading, side, owner)
     return {
         "errors": errors,
-        "warnings": _warnings(reading, side, owner),
-        "report": _report(reading, side, owner),
+        "warnings": watch.warnings(reading, side, owner, authority),
+        "alarms": watch.alarms(reading, side, authority, policy.renew_before, now),
+        "report": watch.report(reading, side, owner),
         "lines": [
-            *(f"{item['action']} Secret {side['namespace']}/{item['name']}: {item['message']}" for item in due),
+            *(f"{made.action} Secret {side['namespace']}/{item['name']}: {made.message}" for item, made in due),
             *objects.lines,
             *ports.lines,
             *(
@@ -117,16 +122,22 @@ def make_plan(
             ),
         ],
         "changed": changed,
-        "credentials": [item for item in side["secrets"] if _in_scope(item["link"], policy)] if due else [],
-        "adoptable": _present_secrets(reading, side, policy) if policy.adopt else [],
+        # A certificate that has come of age is no drift: the next scheduled run renews it.
+        "drifted": drifted
+        or any(decision.reason != "expires" for _item, decision in due)
+        or (bool(side["secrets"]) and reading["lists_wrong"]),
+        "credentials": _to_do(reading, side, policy, bool(due)),
+        "trust": trust_shown(live_secrets(reading, side)) if policy.existing else [],
+        "issuers": _issuers(reading, side, authority) if policy.existing else [],
         "strip": objects.strip,
         "force": objects.force,
         # One request list, none of it forced: the Service belongs to somebody else.
         "write": [*objects.write, *ports.service],
         "delete": [*objects.delete, *surplus],
-        "expected": _expected(reading, side),
+        "expected": expected_serials(reading, side),
         "endpoints": _endpoints(reading, side, owner),
-        "proven": not changed and not _unproven(reading, side, owner),
+        "served": not unproven,
+        "proven": not changed and not unproven,
     }
 
 
@@ -136,10 +147,12 @@ def refused(errors: Sequence[str]) -> Json:
         name: []
         for name in (
             "warnings",
+            "alarms",
             "report",
             "lines",
             "credentials",
-            "adoptable",
+            "trust",
+            "issuers",
             "strip",
             "force",
             "write",
@@ -148,7 +161,7 @@ def refused(errors: Sequence[str]) -> Json:
             "endpoints",
         )
     }
-    return {"errors": list(errors), **nothing, "changed": False, "proven": False}
+    return {"errors": list(errors), **nothing, "changed": False, "drifted": False, "served": False, "proven": False}
 
 
 def _of_side(items: Sequence[Json], owner: names.Owner) -> list[Json]:
@@ -221,13 +234,12 @@ def _strangers(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names
 
 def unknown_roots(secrets: Sequence[Mapping[str, Any]], owner: names.Owner, authority: Authority) -> dict[str, str]:
     """Roots in our own Secrets that the store does not know: fingerprint -> name of a Secret that holds it."""
-    known = {view.fingerprint for view in authority.trusted}
     return {
         view.fingerprint: f"{secret['namespace']}/{secret['name']}"
         for secret in secrets
         if is_ours(secret, owner)
-        for view in _parse(secret["trust"], secret["name"])
-        if view.fingerprint not in known
+        for view in trust_of(secret)
+        if view.fingerprint not in authority.known
     }
 
 
@@ -251,34 +263,42 @@ def unknown_root_message(authority: Authority, fingerprint: str, secret: str) ->
     holds = f"root {authority.issuing.fingerprint}" if authority.issuing else "no root"
     return (
         f"CA store {authority.path} holds {holds}, but Secret {secret} is in service with root {fingerprint}. "
-        "Cure: point custom_ca_dir at the store that made it, or restore that store from a backup"
+        "Cure: point custom_ca_dir at the store that made it, or restore that store from a backup; if it is lost for "
+        "good, run playbook rotate_ca with -e custom_ca_lost=true"
     )
 
 
 # -- credentials ---------------------------------------------------------------------------------------------------
 
 
-def _credentials(
+def _decisions(
     reading: Mapping[str, Any],
     side: Mapping[str, Any],
     authority: Authority,
     policy: Policy,
     now: datetime,
     owner: names.Owner,
-) -> list[Json]:
-    live = {secret["name"]: secret for secret in reading["secrets"] if secret["namespace"] == side["namespace"]}
-    decisions = []
-    for wanted in side["secrets"]:
-        if _in_scope(wanted["link"], policy):
-            decision = decide_secret(wanted, live.get(wanted["name"]), authority, policy, now, owner)
-            decisions.append({"name": wanted["name"], "action": decision.action, "message": decision.message})
-    return decisions
+) -> list[tuple[Json, Decision]]:
+    live, revoked = live_secrets(reading, side), frozenset(reading["revoked"])
+    return [
+        (wanted, decide_secret(wanted, live.get(wanted["name"]), authority, policy, now, owner, revoked))
+        for wanted in side["secrets"]
+        if _in_scope(wanted["link"], policy) and (wanted["name"] in live or not policy.existing)
+    ]
 
 
-def _present_secrets(reading: Mapping[str, Any], side: Mapping[str, Any], policy: Policy) -> list[Json]:
-    """The wanted Secrets that exist, whoever made them: what an adoption takes over stage by stage."""
-    present = {secret["name"] for secret in reading["secrets"] if secret["namespace"] == side["namespace"]}
-    return [item for item in side["secrets"] if item["name"] in present and _in_scope(item["link"], policy)]
+def _to_do(reading: Mapping[str, Any], side: Mapping[str, Any], policy: Policy, due: bool) -> list[Json]:
+    """The Secrets that a run looks at again before it writes."""
+    in_scope = [item for item in side["secrets"] if _in_scope(item["link"], policy)]
+    if policy.existing:
+        live = live_secrets(reading, side)
+        return [item for item in in_scope if item["name"] in live]
+    return in_scope if due else []
+
+
+def _issuers(reading: Mapping[str, Any], side: Mapping[str, Any], authority: Authority) -> list[str]:
+    live = (live_credential(secret) for secret in live_secrets(reading, side).values())
+    return sorted({issuer_of(item.leaf, authority) for item in live if item and item.leaf})
 
 
 def _client_sans(reading: Mapping[str, Any], side: Mapping[str, Any]) -> Sequence[str]:
@@ -289,17 +309,6 @@ def _client_sans(reading: Mapping[str, Any], side: Mapping[str, Any]) -> Sequenc
     return live.leaf.sans if live and live.leaf else ()
 
 
-def live_credential(secret: Mapping[str, Any] | None) -> LiveCredential | None:
-    """What a reading tells of a Secret, for the decision."""
-    if secret is None or not secret["certificate"]:
-        return None
-    try:
-        leaf, *chain = parse_certificates(secret["certificate"], where=secret["name"])
-    except CrossmeshError as error:
-        return LiveCredential(leaf=None, problem=error.why)
-    return LiveCredential(leaf=leaf, chain=tuple(chain), key_matches=secret["key_matches"])
-
-
 def decide_secret(
     wanted: Mapping[str, Any],
     secret: Mapping[str, Any] | None,
@@ -307,10 +316,12 @@ def decide_secret(
     policy: Policy,
     now: datetime,
     owner: names.Owner,
+    revoked: frozenset[str],
 ) -> Decision:
     """Keep, issue, or write trust only; the first reason counts."""
-    if policy.stage == "trust":
-        return _trust(secret, authority, exact=False) if secret else Decision("keep", "missing", "not there yet")
+    if policy.stage in ("trust", "bundle"):
+        exact = policy.stage == "bundle"
+        return _trust(secret, authority, exact=exact) if secret else Decision("keep", "missing", "not there yet")
     decision = decide(
         Inputs(
             now=now,
@@ -321,6 +332,7 @@ def decide_secret(
             live=live_credential(secret),
             issuing_root=authority.issuing,
             force=policy.force,
+            revoked=revoked,
         )
     )
     if secret is None or decision.action != "keep":
@@ -332,7 +344,7 @@ def decide_secret(
         return Decision("write", "adopted", "it was made by others")
     if secret["labels"].get(names.LABEL_LINK) != wanted["link"]:
         return Decision("write", "label", f"its label {names.LABEL_LINK} is {secret['labels'].get(names.LABEL_LINK)}")
-    surplus = sorted(set(secret["keys"]) - SECRET_KEYS)
+    surplus = surplus_keys(secret, lists=bool(authority.lists))
     if surplus:
         return Decision("write", "surplus", f"others added {', '.join(surplus)}")
     return decision
@@ -341,7 +353,26 @@ def decide_secret(
 def _trust(secret: Mapping[str, Any], authority: Authority, *, exact: bool) -> Decision:
     live = trust_of(secret)
     wanted = authority.trusted if exact else _union(live, authority.trusted)
-    return trust_decision(live, wanted)
+    decision = trust_decision(live, wanted)
+    if decision.action != "keep":
+        return decision
+    had, want = _identities(lists_of(secret)), _identities(authority.lists_for(wanted))
+    if had == want:
+        return decision
+    return Decision("write", "lists-changed", f"revocation lists changed: had {_list(had)}, want {_list(want)}")
+
+
+def surplus_keys(secret: Mapping[str, Any], *, lists: bool) -> list[str]:
+    """Keys that do not belong into a Secret of ours."""
+    return sorted(set(secret["keys"]) - SECRET_KEYS - ({LISTS_KEY} if lists else set()))
+
+
+def _identities(lists: Sequence[Crl]) -> frozenset[str]:
+    return frozenset(item.identity for item in lists)
+
+
+def _list(values: Iterable[str]) -> str:
+    return ", ".join(sorted(values)) or "none"
 
 
 def _union(live: Sequence[CertificateView], added: Sequence[CertificateView]) -> tuple[CertificateView, ...]:
@@ -350,28 +381,9 @@ def _union(live: Sequence[CertificateView], added: Sequence[CertificateView]) ->
 
 def wanted_trust(secret: Mapping[str, Any] | None, authority: Authority, stage: Stage) -> tuple[CertificateView, ...]:
     """The roots that a Secret is to hold after this stage."""
-    if stage == "all" or secret is None:
+    if stage in ("all", "bundle") or secret is None:
         return authority.trusted
     return _union(trust_of(secret), authority.trusted)
-
-
-def trust_of(secret: Mapping[str, Any]) -> tuple[CertificateView, ...]:
-    """The roots that a Secret holds; none where they cannot be read."""
-    return _parse(secret["trust"], secret["name"])
-
-
-def _parse(bundle: str, where: str) -> tuple[CertificateView, ...]:
-    if not bundle.strip():
-        return ()
-    try:
-        return parse_certificates(bundle, where=where)
-    except CrossmeshError:
-        return ()
-
-
-def is_ours(labelled: Mapping[str, Any], owner: names.Owner) -> bool:
-    """Whether something with labels has all of ours; which link it is for does not matter."""
-    return compare.has_labels_of(labelled.get("labels") or {}, owner)
 
 
 def _surplus_secrets(
@@ -399,38 +411,6 @@ def _ports(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Own
     return compare.Difference() if service is None else compare.compare_ports(side["ports"], service, owner)
 
 
-def _expected(reading: Mapping[str, Any], side: Mapping[str, Any]) -> list[str]:
-    """Serials of the certificates that are in the Secrets now."""
-    wanted = {item["name"] for item in side["secrets"]}
-    serials = []
-    for secret in reading["secrets"]:
-        if secret["namespace"] == side["namespace"] and secret["name"] in wanted:
-            live = live_credential(secret)
-            if live and live.leaf:
-                serials.append(serial(live.leaf.serial))
-    return sorted(serials)
-
-
-def _report(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> list[str]:
-    """One line a Secret: what it holds, and how many of the ready pods serve it."""
-    ready = [pod for pod in reading["pods"][owner.side] if pod["ready"]]
-    wanted = {item["name"] for item in side["secrets"]}
-    lines = []
-    for secret in reading["secrets"]:
-        live = live_credential(secret)
-        if secret["namespace"] != side["namespace"] or secret["name"] not in wanted or not live or not live.leaf:
-            continue
-        number = serial(live.leaf.serial)
-        serving = [pod for pod in ready if number in (pod["serials"] or ())]
-        lines.append(
-            f"Secret {secret['namespace']}/{secret['name']}: {', '.join(live.leaf.sans)}; serial {number}; until "
-            f"{timestamp(live.leaf.not_after)}; served by {len(serving)} of {len(ready)} ready pods"
-        )
-    if lines:
-        lines += [f"pod {pod['name']} could not be asked: {pod['problem']}" for pod in ready if pod["problem"]]
-    return lines
-
-
 def _endpoints(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> list[Json]:
     """Where a handshake can show the certificate, if exec cannot; an egress gateway shows it to nobody."""
     service = reading["services"][owner.side]
@@ -441,30 +421,3 @@ def _endpoints(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names
         for address in service["addresses"]
         for link in side["links"]
     ]
-
-
-def _unproven(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> list[str]:
-    """Ready pods that do not serve, or were not seen to serve, what the Secrets hold."""
-    expected = set(_expected(reading, side))
-    return [
-        pod["name"]
-        for pod in reading["pods"][owner.side]
-        if expected and pod["ready"] and not expected <= set(pod["serials"] or ())
-    ]
-
-
-def _warnings(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> list[str]:
-    warnings = []
-    if side["links"] and not any(pod["ready"] for pod in reading["pods"][owner.side]):
-        warnings.append(f"gateway {side['namespace']}/{side['service']} has no ready pod: nothing can be proven")
-    backends = {(item["service"], item["namespace"]): item for item in reading["backends"]}
-    for link in side["links"] if owner.side == "server" else []:
-        backend = backends[(link["backend"]["service"], link["backend"]["namespace"])]
-        if not backend["found"]:
-            warnings.append(f"link {link['name']}: Service {link['backend']['host']} does not exist here yet")
-        elif backend["sidecars"] < backend["pods"]:
-            warnings.append(
-                f"link {link['name']}: {backend['pods'] - backend['sidecars']} of {backend['pods']} pods of "
-                f"{link['backend']['host']} have no sidecar; the way from the ingress gateway to them is plain text"
-            )
-    return warnings

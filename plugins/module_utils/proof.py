@@ -17,12 +17,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils.api import Api
-from ansible_collections.crossmesh.mtls.plugins.module_utils.envoy import serial
+from ansible_collections.crossmesh.mtls.plugins.module_utils.crl import parse_crls
+from ansible_collections.crossmesh.mtls.plugins.module_utils.envoy import Trust, serial
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils.reading import Gateway, gateway_pods
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import parse_certificates
 
-__all__ = ["Endpoint", "Expected", "Proof", "lag", "prove"]
+__all__ = ["Endpoint", "Expected", "Proof", "Trusted", "lag", "prove"]
 
 # Seconds between two looks, and for one handshake.
 INTERVAL = 0.2
@@ -41,16 +42,28 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
+class Trusted:
+    """What a gateway has to trust for one Secret, no less and no more.
+
+    :param roots: fingerprints.
+    :param lists: identities of revocation lists.
+    """
+
+    secret: str
+    roots: frozenset[str]
+    lists: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Expected:
     """What every ready pod has to serve.
 
     :param serials: of leaf certificates.
-    :param trusted: fingerprints of roots that each of C(secrets) must trust; empty asks nothing about trust.
+    :param trust: empty asks nothing about trust.
     """
 
     serials: frozenset[str]
-    trusted: frozenset[str] = frozenset()
-    secrets: tuple[str, ...] = ()
+    trust: tuple[Trusted, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
 
 
@@ -69,6 +82,7 @@ def prove(
     expected: Expected,
     timeout: float,
     *,
+    wait: float = 0.0,
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
     shake: Callable[[Endpoint], str | None] | None = None,
@@ -76,15 +90,18 @@ def prove(
     """Look until all ready pods are as expected.
 
     :param timeout: seconds.
+    :param wait: seconds to let pass where nothing can be seen.
     :param shake: the serial that an endpoint presents, empty for none, None where there is no way to it.
     :raises CrossmeshError: when what can be seen is still behind then.
     """
     deadline = clock() + timeout
     while True:
-        pods = [pod for pod in gateway_pods(api, gateway, trust=bool(expected.trusted)) if pod["ready"]]
+        pods = [pod for pod in gateway_pods(api, gateway, trust=bool(expected.trust)) if pod["ready"]]
         method, behind = _look(pods, expected, shake or _presented)
         if not behind:
-            return _conclude(gateway, pods, method)
+            if pods and method == "none":
+                pause(wait)
+            return _conclude(gateway, pods, method, wait)
         if clock() >= deadline:
             seen = "; ".join(f"{place}: {reason}" for place, reason in sorted(behind.items()))
             raise CrossmeshError(
@@ -128,28 +145,36 @@ def lag(pod: Mapping[str, Any], expected: Expected) -> str:
     missing = expected.serials - set(pod["serials"])
     if missing:
         return f"serves {_list(pod['serials'])}, not {_list(missing)}"
-    for secret in expected.secrets if expected.trusted else ():
-        untrusted = expected.trusted - _trusted_by(pod["roots"], secret)
-        if untrusted:
-            return f"does not trust {_list(untrusted)} for {secret} yet"
+    for wanted in expected.trust:
+        if reason := _distrust(pod["trust"], wanted):
+            return reason
     return ""
 
 
-def _trusted_by(roots: Mapping[str, str], secret: str) -> set[str]:
+def _distrust(contexts: Mapping[str, Trust], wanted: Trusted) -> str:
+    roots, lists = _trusted_by(contexts, wanted.secret)
+    if roots != wanted.roots:
+        return f"trusts {_list(roots)} for {wanted.secret}, not {_list(wanted.roots)}"
+    if lists != wanted.lists:
+        return f"has revocation lists {_list(lists)} for {wanted.secret}, not {_list(wanted.lists)}"
+    return ""
+
+
+def _trusted_by(contexts: Mapping[str, Trust], secret: str) -> tuple[set[str], set[str]]:
     """istiod names the validation context of a Secret C(kubernetes://NAME-cacert) (gateways) or so with a namespace."""
-    return {
-        view.fingerprint
-        for name, bundle in roots.items()
-        if name.rpartition("/")[2] == f"{secret}-cacert"
-        for view in parse_certificates(bundle, where=name)
-    }
+    roots, lists = set(), set()
+    for name, context in contexts.items():
+        if name.rpartition("/")[2] == f"{secret}-cacert":
+            roots |= {view.fingerprint for view in parse_certificates(context.roots, where=name)}
+            lists |= {item.identity for item in parse_crls(context.lists, where=name)} if context.lists else set()
+    return roots, lists
 
 
 def _list(values: Collection[str]) -> str:
     return ", ".join(sorted(values)) or "nothing"
 
 
-def _conclude(gateway: Gateway, pods: Sequence[Json], method: str) -> Proof:
+def _conclude(gateway: Gateway, pods: Sequence[Json], method: str, wait: float) -> Proof:
     title = f"gateway {gateway.namespace}/{gateway.service}"
     names = ", ".join(pod["name"] for pod in pods if pod["forbidden"])
     asked = [pod["name"] for pod in pods if not pod["forbidden"]]
@@ -161,9 +186,10 @@ def _conclude(gateway: Gateway, pods: Sequence[Json], method: str) -> Proof:
         warning = f"{title}: exec is forbidden in {names}; seen by handshakes instead, which reach one pod each"
         return Proof(method, asked, [warning])
     warning = (
-        f"{title}: not proven for {names}: exec is forbidden there, and no handshake from here reaches the gateway"
+        f"{title}: not proven for {names}: exec is forbidden there, and no handshake from here reaches the gateway; "
+        f"waited {wait:.0f} s instead (mesh_gate_wait)"
     )
-    return Proof(method, asked, [warning])
+    return Proof("wait", asked, [warning])
 
 
 def _presented(endpoint: Endpoint) -> str | None:

@@ -106,6 +106,7 @@ def read_cluster(api: Api, request: Request) -> Json:
         "pods": {side: future.result() for side, future in pods.items()},
         "mesh_roots": roots.result(),
         "backends": backends.result(),
+        "clock_ahead": api.clock_ahead,
     }
     if reader.denied:
         raise CrossmeshError(
@@ -305,15 +306,17 @@ def secret_view(item: Json) -> Json:
         "keys": sorted(data),
         "certificate": certificate.decode(errors="replace"),
         "trust": trust.decode(errors="replace"),
+        "lists": data.get("ca.crl", b"").decode(errors="replace"),
         "key_matches": live.key_matches,
         "managers": sorted({entry["manager"] for entry in metadata.get("managedFields") or []}),
+        "version": metadata.get("resourceVersion", ""),
     }
 
 
 def gateway_pods(api: Api, gateway: Gateway, parallel: int = PARALLEL, *, trust: bool = False) -> list[Json]:
     """The gateway's running pods and what each of them serves.
 
-    :param trust: ask for trusted roots as well.
+    :param trust: ask for what they trust as well.
     """
     path = object_path("", "v1", "pods", gateway.namespace)
     items = api.get(path, {"labelSelector": gateway.label_selector})["items"]
@@ -332,7 +335,7 @@ def _pod(api: Api, item: Json, trust: bool) -> Json:
         "labels": metadata.get("labels") or {},
         "ready": any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions),
         "serials": None,
-        "roots": None,
+        "trust": None,
         "problem": "",
         "forbidden": False,
     }
@@ -340,7 +343,7 @@ def _pod(api: Api, item: Json, trust: bool) -> Json:
         try:
             pod["serials"] = envoy.served_serials(_ask(api, pod, envoy.CERTS))
             if trust:
-                pod["roots"] = envoy.trusted_roots(_ask(api, pod, envoy.SECRETS))
+                pod["trust"] = envoy.trust(_ask(api, pod, envoy.SECRETS))
         except (RefusedError, ValueError) as error:
             pod["problem"] = error.why if isinstance(error, RefusedError) else "its answer could not be read"
             pod["forbidden"] = isinstance(error, RefusedError) and error.forbidden

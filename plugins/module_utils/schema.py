@@ -103,6 +103,13 @@ LINK: tuple[Field, ...] = (
         example="false",
     ),
     Field(
+        "max_connection_duration",
+        "str",
+        "The longest that a connection may last, from C(1s) to C(8760h): a whole number of C(s), C(m) or C(h). "
+        "Default: as long as its two ends want.",
+        example="1h",
+    ),
+    Field(
         "state",
         "str",
         "C(absent) takes the link's objects away.",
@@ -199,6 +206,13 @@ SHARED: tuple[Field, ...] = (
         example="{cluster-a: [mesh_clients], cluster-b: [mesh_servers]}",
     ),
     Field("mesh_gate_timeout", "int", "Seconds; bounds every gate and proof.", default=60, example="120"),
+    Field(
+        "mesh_gate_wait",
+        "int",
+        "Seconds to wait where a gateway's pods cannot be asked (exec is forbidden) and no handshake reaches them.",
+        default=10,
+        example="30",
+    ),
     Field("mesh_only_links", "list", "Limits the work to these links, never the view.", default=[], example="[mysql]"),
     Field(
         "mesh_client_credential_prefix",
@@ -213,6 +227,13 @@ SHARED: tuple[Field, ...] = (
         "Ends the names of clusters and links in client certificates.",
         default="crossmesh.internal",
         example="mesh.example.com",
+    ),
+    Field(
+        "custom_ca_revoked",
+        "list",
+        "What is revoked: one C(cluster), C(link), C(serial) or C(fingerprint) each, with C(date) and C(reason).",
+        default=[],
+        example="[{cluster: cluster-c, date: '2026-03-01T08:00:00Z', reason: keyCompromise}]",
     ),
 )
 

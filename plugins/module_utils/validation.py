@@ -40,7 +40,12 @@ MAX_LINK_NAME = 40
 # A DNS name has 253 characters; "<cluster>.cluster." and "<link>.link." come before the trust domain.
 MAX_TRUST_DOMAIN = 253 - 63 - len(".cluster.")
 
+# Longer than a certificate lives, it would bound nothing.
+MAX_CONNECTION_HOURS = 8760
+
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_DURATION = re.compile(r"([1-9][0-9]{0,8})([smh])", re.ASCII)
+_UNITS_AN_HOUR = {"s": 3600, "m": 60, "h": 1}
 _NAMES = {"str": "a string", "int": "a whole number", "bool": "true or false", "list": "a list", "dict": "a mapping"}
 _TYPES: dict[str, type] = {"str": str, "int": int, "bool": bool, "list": list, "dict": dict}
 # Second-level registries under country codes (co.uk, com.br, ...) and registries that hand names to anybody.
@@ -370,6 +375,17 @@ def _check_addresses(subject: str, link: Mapping[str, Any], faulty: set[str]) ->
             yield Finding("address", subject, "addresses", _show(address), "is not an IP address", cure)
 
 
+def _check_max_connection_duration(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+    name = "max_connection_duration"
+    if name in faulty or link.get(name) is None:
+        return
+    found = _DURATION.fullmatch(link[name])
+    if found is None or int(found[1]) > MAX_CONNECTION_HOURS * _UNITS_AN_HOUR[found[2]]:
+        message = f"is not a duration from 1s to {MAX_CONNECTION_HOURS}h"
+        cure = "write a whole number of s, m or h, e.g. 1h"
+        yield Finding("duration", subject, name, _show(link[name]), message, cure)
+
+
 def _check_servers(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
     if "servers" in faulty or link.get("servers") is None:
         return
@@ -430,6 +446,7 @@ CHECKS_OF_A_LINK: tuple[Callable[[str, Mapping[str, Any], set[str]], Iterator[Fi
     _check_ports,
     _check_backend,
     _check_addresses,
+    _check_max_connection_duration,
     _check_servers,
     _check_clients,
 )
@@ -468,6 +485,11 @@ def _check_instance(_shared: Mapping[str, Any], name: str, value: str) -> Iterat
 def _check_timeout(_shared: Mapping[str, Any], name: str, value: int) -> Iterator[Finding]:
     if value < 1:
         yield Finding("timeout", name, name, _show(value), "is no time to wait", "write seconds, e.g. 60")
+
+
+def _check_wait(_shared: Mapping[str, Any], name: str, value: int) -> Iterator[Finding]:
+    if value < 0:
+        yield Finding("wait", name, name, _show(value), "is no time to wait", "write seconds, e.g. 10")
 
 
 def _check_credential(shared: Mapping[str, Any], name: str, value: str) -> Iterator[Finding]:
@@ -523,6 +545,7 @@ def _check_declared(_shared: Mapping[str, Any], name: str, value: Mapping[Any, A
 CHECKS_OF_SETTINGS: dict[str, Callable[[Mapping[str, Any], str, Any], Iterator[Finding]]] = {
     "mesh_instance": _check_instance,
     "mesh_gate_timeout": _check_timeout,
+    "mesh_gate_wait": _check_wait,
     "mesh_client_credential_prefix": _check_credential,
     "mesh_only_links": _check_only_links,
     "mesh_clusters": _check_declared,

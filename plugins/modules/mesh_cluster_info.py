@@ -75,6 +75,11 @@ options:
     description: The folder of the CA store on the controller. Its private key is not looked at.
     type: path
     required: true
+  revoked:
+    description: What is revoked, as the variable C(custom_ca_revoked) lists it.
+    type: list
+    elements: dict
+    default: []
 attributes:
   check_mode:
     description: Reads only.
@@ -119,6 +124,26 @@ request:
   returned: success
   type: dict
   sample: {cluster: cluster-b, links: [mysql]}
+phase:
+  description: How far a rotation of the root has come.
+  returned: success
+  type: str
+  sample: steady
+state:
+  description: Tells one state of the CA's roots from another; for M(crossmesh.mtls.custom_ca_rotation).
+  returned: success
+  type: str
+  sample: 4f0c2d9e1b7a6c35
+lists_due:
+  description: Why the revocation lists are to be made anew; empty where they are right.
+  returned: success
+  type: str
+  sample: ''
+clock_ahead:
+  description: Seconds by which this machine's clock is ahead of the API server's.
+  returned: success
+  type: int
+  sample: 0
 reading:
   description:
     - What was read, as JSON. Filter P(crossmesh.mtls.plan#filter) makes a plan of it.
@@ -127,6 +152,9 @@ reading:
     - C(secrets), told by certificate and trust; of the key only whether it belongs to the certificate.
     - C(services) and C(pods) of each side's gateway, with the owners of each port and the serials that each pod serves.
     - C(backends), C(mesh_roots), and C(authority), the public part of the CA store.
+    - C(clock_ahead), seconds by which this machine's clock is ahead of the API server's.
+    - C(revoked), serials; C(unmatched), one line for each entry of O(revoked) that revokes nothing; C(lists_due), why
+      the revocation lists are to be made anew; C(lists_wrong), whether that is for what they hold, not for their age.
   returned: success
   type: str
   sample: '{"cluster": "cluster-b", "objects": [], "secrets": []}'

@@ -109,9 +109,15 @@ options:
       - V(all) issues, and makes the trust exactly that of the CA store.
       - V(trust) adds the CA's roots to the trust that is there and issues nothing.
       - V(leaves) issues, and keeps trust that others brought. An adoption goes through V(trust), V(leaves) and V(all).
+      - V(bundle) makes the trust exactly that of the CA store and issues nothing; for a rotation of the root.
     type: str
-    choices: [all, trust, leaves]
+    choices: [all, trust, leaves, bundle]
     default: all
+  revoked:
+    description: What is revoked, as the variable C(custom_ca_revoked) lists it.
+    type: list
+    elements: dict
+    default: []
 attributes:
   check_mode:
     description: Runs the same decisions and writes nothing.
@@ -180,8 +186,28 @@ serials:
   type: list
   elements: str
   sample: [1f0c6d6f5a9be3d2]
-roots:
-  description: SHA-256 fingerprints of the roots that every Secret of this side then holds.
+trust:
+  description: For each Secret what it then tells a gateway to trust.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    secret:
+      description: Name of the Secret.
+      type: str
+      sample: mysql-credential
+    roots:
+      description: SHA-256 fingerprints of the roots.
+      type: list
+      elements: str
+      sample: []
+    lists:
+      description: What tells each revocation list from every other one.
+      type: list
+      elements: str
+      sample: []
+issuers:
+  description: SHA-256 fingerprints of the roots whose certificates these are; an empty text for a stranger's.
   returned: success
   type: list
   elements: str

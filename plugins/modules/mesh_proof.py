@@ -14,7 +14,7 @@ author:
 description:
   - Asks each ready pod of a gateway, through exec of C(pilot-agent request GET), which certificates it has loaded.
   - Where exec is forbidden, handshakes with an ingress gateway tell, if the controller can reach it. Where neither is
-    open, a warning says that nothing was proven.
+    open, it lets O(wait) pass, and a warning says that nothing was proven.
 extends_documentation_fragment:
   - crossmesh.mtls.cluster
 options:
@@ -40,16 +40,26 @@ options:
     type: list
     elements: str
     required: true
-  trusted:
-    description: SHA-256 fingerprints of roots that each pod has to trust for each of O(secrets).
+  trust:
+    description: What each pod has to trust for a Secret, no less and no more. Empty asks nothing about trust.
     type: list
-    elements: str
+    elements: dict
     default: []
-  secrets:
-    description: Names of the Secrets whose trust is looked at.
-    type: list
-    elements: str
-    default: []
+    suboptions:
+      secret:
+        description: Name of the Secret.
+        type: str
+        required: true
+      roots:
+        description: SHA-256 fingerprints of the roots.
+        type: list
+        elements: str
+        required: true
+      lists:
+        description: Identities of the revocation lists, as M(crossmesh.mtls.mesh_credentials) tells them.
+        type: list
+        elements: str
+        default: []
   endpoints:
     description: Where handshakes can be tried if exec is forbidden.
     type: list
@@ -72,6 +82,10 @@ options:
     description: Seconds to wait at most.
     type: int
     default: 60
+  wait:
+    description: Seconds to let pass where nothing can be seen.
+    type: int
+    default: 10
 attributes:
   check_mode:
     description: Looks only.
@@ -100,7 +114,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 method:
-  description: How it was seen, V(exec), V(handshake) or V(none).
+  description: How it was seen, V(exec) or V(handshake); V(wait) where nothing could be, V(none) without a ready pod.
   returned: success
   type: str
   sample: exec

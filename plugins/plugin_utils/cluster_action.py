@@ -11,16 +11,18 @@ Their options are documented in plugins/modules; those of a cluster in plugins/d
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils import revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils.api import KUBERNETES_IMPORT_ERROR, Api
-from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError, UnfinishedError
 from ansible_collections.crossmesh.mtls.plugins.module_utils.reading import Gateway
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import HAS_CRYPTOGRAPHY
 
-__all__ = ["CLUSTER", "GATEWAY", "ClusterAction", "gateway"]
+__all__ = ["CLUSTER", "GATEWAY", "REVOKED", "ClusterAction", "gateway", "revoked"]
 
 CLUSTER: dict[str, Any] = {"kubeconfig": {"type": "path"}, "context": {"type": "str"}}
 GATEWAY: dict[str, Any] = {
@@ -32,6 +34,14 @@ GATEWAY: dict[str, Any] = {
         "selector": {"type": "dict", "required": True},
     },
 }
+
+# Judged by the same rules as the inventory's variable, which also allow dates as YAML makes them.
+REVOKED: dict[str, Any] = {"type": "list", "elements": "dict", "default": []}
+
+
+def revoked(params: dict[str, Any]) -> tuple[revocation.Entry, ...]:
+    """What custom_ca_revoked lists."""
+    return revocation.entries_or_refusal(params["revoked"], datetime.now(UTC))
 
 
 def gateway(value: dict[str, Any]) -> Gateway:
@@ -65,7 +75,7 @@ class ClusterAction(ActionBase):
         try:
             return self.work(Api(params["kubeconfig"], params["context"]), params)
         except CrossmeshError as error:
-            return {"failed": True, "msg": str(error)}
+            return {"failed": True, "msg": str(error), "unfinished": isinstance(error, UnfinishedError)}
 
 
 def _lacks(package: str) -> str:

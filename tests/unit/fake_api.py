@@ -36,14 +36,25 @@ def collection_path(kind: str, namespace: str = "") -> str:
 
 @dataclass
 class FakeApi:
-    """Answers reads out of ``objects``, with ``statuses`` (by path) instead where given, and remembers writes."""
+    """Answers reads out of ``objects``, with ``statuses`` (by path) instead where given; does and remembers writes.
+
+    Every write gives an object another version, and one that names another version than the present is refused.
+    """
 
     objects: list[Json] = field(default_factory=list)
     statuses: dict[str, int] = field(default_factory=dict)
     answers: dict[str, str] = field(default_factory=dict)
+    forbidden_writes: set[str] = field(default_factory=set)
     calls: list[Call] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)
     where: str = "context cluster-b of kubeconfig"
+    clock_ahead: float = 0.0
+    owned: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.objects = copy.deepcopy(self.objects)
+        for item in self.objects:
+            item["metadata"].setdefault("resourceVersion", "0")
 
     def get(self, path: str, query: Mapping[str, str] | None = None, accept: str = "application/json") -> Json:
         self.reads.append(path)
@@ -53,11 +64,10 @@ class FakeApi:
         if in_place or self._is_collection(path):
             labelled = [item for item in in_place if selector.items() <= (item["metadata"].get("labels") or {}).items()]
             return {"items": copy.deepcopy(labelled)}
-        for item in self.objects:
-            metadata = item["metadata"]
-            if path == f"{collection_path(item['kind'], metadata['namespace'])}/{metadata['name']}":
-                return copy.deepcopy(item)
-        raise api_error(path, 404)
+        item = self._at(path)
+        if item is None:
+            raise api_error(path, 404)
+        return copy.deepcopy(item)
 
     def apply(self, path: str, body: Mapping[str, Any], manager: str, *, force: bool) -> Json:
         return self._write("apply", path, body, manager)
@@ -70,8 +80,41 @@ class FakeApi:
 
     def _write(self, verb: str, path: str, body: Mapping[str, Any], manager: str) -> Json:
         self._refuse(path)
+        if path in self.forbidden_writes:
+            raise api_error(path, 403)
+        item = self._at(path)
+        metadata = item["metadata"] if item else {}
+        version = body["metadata"].get("resourceVersion")
+        if version is not None and version != metadata.get("resourceVersion", ""):
+            raise api_error(path, 409)
         self.calls.append(Call(verb, path, manager, copy.deepcopy(dict(body))))
-        return dict(body)
+        if item is None:
+            item = {"kind": body["kind"], "metadata": {**body["metadata"]}}
+            self.objects.append(item)
+        item["data"] = self._merged(path, item.get("data", {}), body["data"], manager if verb == "apply" else "")
+        item["type"] = body.get("type", item.get("type"))
+        labels = {**item["metadata"].get("labels", {}), **body["metadata"].get("labels", {})}
+        item["metadata"] |= {"labels": labels, "resourceVersion": str(len(self.calls))}
+        return copy.deepcopy(item)
+
+    def _merged(self, path: str, data: Json, given: Json, manager: str) -> Json:
+        """Server-side apply: what a manager leaves out goes, unless another one applied it too."""
+        if manager:
+            before = self.owned.get((path, manager), frozenset())
+            self.owned[path, manager] = frozenset(given)
+            for (place, other), keys in self.owned.items():
+                if place == path and other != manager:
+                    self.owned[place, other] = keys - {key for key in given if given[key] != data.get(key)}
+            held = frozenset[str]().union(*(keys for (place, _), keys in self.owned.items() if place == path))
+            data = {key: value for key, value in data.items() if key not in before - held}
+        return {key: value for key, value in {**data, **given}.items() if value is not None}
+
+    def _at(self, path: str) -> Json | None:
+        for item in self.objects:
+            metadata = item["metadata"]
+            if path == f"{collection_path(item['kind'], metadata['namespace'])}/{metadata['name']}":
+                return item
+        return None
 
     def _refuse(self, path: str) -> None:
         if path in self.statuses:

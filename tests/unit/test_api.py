@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
@@ -36,6 +39,7 @@ class Seen(NamedTuple):
 class Server:
     port: int
     status: int = 200
+    date: str | None = None
     answer: Json = field(default_factory=dict)
     seen: list[Seen] = field(default_factory=list)
 
@@ -48,7 +52,9 @@ def server() -> Iterator[Server]:
             kind, authorization = self.headers.get("Content-Type") or "", self.headers.get("Authorization") or ""
             told.seen.append(Seen(self.command, self.path, kind, authorization, json.loads(body or b"{}")))
             content = json.dumps(told.answer).encode()
-            self.send_response(told.status)
+            self.send_response_only(told.status)
+            if told.date is not None:
+                self.send_header("Date", told.date)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
@@ -165,6 +171,30 @@ def test_a_kubeconfig_that_cannot_be_used(tmp_path: Path, content: str | None, c
 def test_a_context_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(CrossmeshError, match=r"context cluster-x of .*kubeconfig"):
         Api(kubeconfig(tmp_path, 1), "cluster-x")
+
+
+@pytest.mark.parametrize("status", [200, 403])
+@pytest.mark.parametrize("zone", ["GMT", "", "-0000"])
+@pytest.mark.parametrize("ahead", [7200, 0, -7200])
+def test_how_far_this_clock_is_ahead_of_the_servers_is_told_with_any_answer(
+    api: Api, server: Server, ahead: int, zone: str, status: int
+) -> None:
+    server.status = status
+    # The header has no fractions of a second.
+    before = int(time.time())
+    server.date = formatdate(before - ahead, usegmt=True).replace("GMT", zone)
+    with contextlib.suppress(ApiError):
+        api.get(SECRETS)
+    assert ahead <= api.clock_ahead <= ahead + time.time() - before
+
+
+@pytest.mark.parametrize("date", [None, "", "yesterday", "Mon, 99 Nov 2026 22:54:28 GMT"])
+def test_a_server_that_does_not_tell_the_time_is_as_good_as_one_that_agrees(
+    api: Api, server: Server, date: str | None
+) -> None:
+    server.date = date
+    assert api.get(SECRETS) == {}
+    assert api.clock_ahead == 0
 
 
 def test_paths() -> None:

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ import yaml
 
 from ansible_collections.crossmesh.mtls.plugins.doc_fragments.cluster import ModuleDocFragment
 from ansible_collections.crossmesh.mtls.plugins.module_utils import names, schema
+from ansible_collections.crossmesh.mtls.plugins.module_utils.credentials import report
+from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import Policy, refused
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils.cluster_action import CLUSTER
 from tests.tools import link_docs
 from tests.unit.support import CHECKOUT, Json
@@ -202,6 +206,41 @@ def test_passphrases_are_never_logged() -> None:
 def test_a_filter_is_documented_under_its_own_name(path: Path) -> None:
     found = importlib.import_module(f"{COLLECTION}.filter.{path.stem}").FilterModule().filters()
     assert set(found) == {path.stem} == {loaded(path)["DOCUMENTATION"]["name"]}
+
+
+def parameters(path: Path) -> list[str]:
+    """What a filter takes beside its input."""
+    found = importlib.import_module(f"{COLLECTION}.filter.{path.stem}").FilterModule().filters()[path.stem]
+    _input, *others = inspect.signature(found).parameters
+    return others
+
+
+@pytest.mark.parametrize("path", sorted(CHECKOUT.glob("plugins/filter/*.py")), ids=lambda path: path.stem)
+def test_a_filter_documents_what_it_takes(path: Path) -> None:
+    options = loaded(path.with_suffix(".yml"))["DOCUMENTATION"]["options"]
+    assert list(options) == ["_input", *parameters(path)]
+
+
+def told_of(text: str) -> set[str]:
+    """The names that a filter's documentation says its result has."""
+    return set(re.findall(r"C\((\w+)\)", text))
+
+
+def test_every_part_of_a_plan_is_documented() -> None:
+    returned = loaded(CHECKOUT / "plugins/filter/plan.yml")["RETURN"]["_value"]["description"]
+    assert told_of(returned) == set(refused([]))
+
+
+def test_every_part_of_a_policy_is_documented() -> None:
+    options = loaded(CHECKOUT / "plugins/filter/plan.yml")["DOCUMENTATION"]["options"]
+    own = {field.name for field in fields(Policy)} - {"renew_before"}
+    assert told_of(options["policy"]["description"]) == own | {"renew_before_days"}
+
+
+def test_every_part_of_what_credentials_report_is_documented() -> None:
+    module = importlib.import_module(f"{COLLECTION}.modules.mesh_credentials")
+    # Every module's result has these.
+    assert set(report([])) - {"changed", "diff"} == set(yaml.safe_load(module.RETURN))
 
 
 # -- names ---------------------------------------------------------------------------------------------------------

@@ -8,21 +8,31 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import timedelta
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils.api import Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils.credentials import Credential, Work, ensure, report
-from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils.crl import Crl, Revoked
+from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError, UnfinishedError
 from ansible_collections.crossmesh.mtls.plugins.module_utils.names import Owner
 from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import Policy
+from ansible_collections.crossmesh.mtls.plugins.module_utils.records import Record
+from ansible_collections.crossmesh.mtls.plugins.module_utils.revocation import Entry
 from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
-from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import key_matches, parse_certificates
+from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import (
+    BACKDATING,
+    CertificateView,
+    key_matches,
+    parse_certificates,
+    verify_issued_by,
+)
 from tests.unit.fake_api import Call, FakeApi
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE, Root, make_leaf, make_root
 from tests.unit.support import SERVER, Json, link, numbered, view
@@ -33,11 +43,18 @@ IDENTITY, TRUST = OWNER.identity_manager, OWNER.trust_manager
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store; encrypting its key takes longer than all else here."""
+def template(tmp_path_factory: pytest.TempPathFactory, quick_keys: None) -> Path:
     path = tmp_path_factory.mktemp("template") / "ca"
-    FileStore(path).create(PASSPHRASE, common_name="Test Root CA", key_type="P-256", validity=3650 * DAY, now=NOW)
+    root = make_root()
+    FileStore(path).create(PASSPHRASE, root.key, root.view.pem)
     return path
+
+
+def issuing(store: FileStore) -> CertificateView:
+    authority = store.public()
+    assert authority is not None
+    assert authority.issuing is not None
+    return authority.issuing
 
 
 @pytest.fixture
@@ -111,9 +128,7 @@ def test_a_new_secret_is_written_whole_in_one_request(store: FileStore) -> None:
     (leaf,) = parse_certificates(decoded(call, "tls.crt"))
     assert leaf.sans == ("mysql.server.example.com",)
     assert key_matches(leaf.pem, decoded(call, "tls.key"))
-    public = store.public()
-    assert public is not None
-    assert decoded(call, "ca.crt").decode() == public.issuing.pem
+    assert decoded(call, "ca.crt").decode() == issuing(store).pem
 
 
 def test_what_is_right_is_kept_and_the_passphrase_is_not_needed(store: FileStore) -> None:
@@ -235,9 +250,7 @@ def test_without_a_ca_nothing_is_issued(tmp_path: Path) -> None:
 
 def test_an_adoption_adds_trust_then_issues_then_takes_the_old_trust_away(store: FileStore) -> None:
     theirs = make_root()
-    public = store.public()
-    assert public is not None
-    ours = public.issuing
+    ours = issuing(store)
 
     api = FakeApi([by_hand(theirs)])
     done(api, store, work(adopt=True, stage="trust"))
@@ -263,9 +276,225 @@ def roots(call: Call) -> set[str]:
 
 
 def test_an_error_of_one_write_is_the_error_of_all(store: FileStore) -> None:
-    api = FakeApi(statuses={PATH.replace("mysql", "link-1"): 403})
-    with pytest.raises(CrossmeshError, match=r"link-1-credential"):
+    api = FakeApi(forbidden_writes={PATH.replace("mysql", "link-1")})
+    with pytest.raises(UnfinishedError, match=r"link-1-credential"):
         done(api, store, work([link(), numbered(1)]))
+
+
+def test_an_error_before_the_first_write_leaves_nothing_unfinished(store: FileStore) -> None:
+    with pytest.raises(CrossmeshError) as failure:
+        done(FakeApi([by_hand(make_root())]), store)
+    assert not isinstance(failure.value, UnfinishedError)
+
+
+def test_with_a_clock_that_is_far_ahead_nothing_is_issued(store: FileStore) -> None:
+    api = FakeApi(clock_ahead=(BACKDATING - timedelta(minutes=9)).total_seconds())
+    with pytest.raises(CrossmeshError, match=r"clock of this controller is wrong.*ahead.*NTP"):
+        done(api, store)
+    assert (api.calls, store.records(NOW)) == ([], [])
+    # The control: what is not issued needs no clock, and a clock that is less ahead does no harm.
+    done(FakeApi([made(store)], clock_ahead=7200), store)
+    done(FakeApi(clock_ahead=(BACKDATING - timedelta(minutes=11)).total_seconds()), store)
+
+
+# -- beside others -------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Meddled(FakeApi):
+    """Somebody else writes our Secret just before we do, for the given number of times."""
+
+    meddling: int = 0
+
+    def _write(self, verb: str, path: str, body: Any, manager: str) -> Json:
+        if self.meddling:
+            self.meddling -= 1
+            super()._write("merge", path, {"kind": "Secret", "metadata": {}, "data": {"note": "eA=="}}, "kubectl-edit")
+        return super()._write(verb, path, body, manager)
+
+    @property
+    def ours(self) -> list[Call]:
+        return [call for call in self.calls if call.manager.startswith("crossmesh-")]
+
+
+def test_a_secret_is_written_as_it_was_read_step_by_step(store: FileStore) -> None:
+    api = FakeApi([made(store)])
+    api.objects[0]["metadata"]["resourceVersion"] = "41"
+    done(api, store, work(force=True))
+    assert [call.body["metadata"].get("resourceVersion") for call in api.calls] == ["41", "1"]
+
+
+def test_what_somebody_else_wrote_meanwhile_is_read_again_before_it_is_overwritten(store: FileStore) -> None:
+    api = Meddled([made(store)], meddling=1)
+    (credential,) = done(api, store, work(force=True))
+    assert credential.secret is not None
+    # Only after another look is it known that there is something to take out.
+    assert "note" in credential.secret["keys"]
+    assert sorted(api.objects[0]["data"]) == ["ca.crt", "tls.crt", "tls.key"]
+    assert summary(api.ours)[-1] == ("apply", IDENTITY, ["tls.crt", "tls.key"])
+
+
+def test_a_conflict_without_an_end_is_told_as_unfinished(store: FileStore) -> None:
+    api = Meddled([made(store)], meddling=1000)
+    with pytest.raises(UnfinishedError, match=r"others keep changing our Secrets.*managedFields"):
+        done(api, store, work(force=True))
+    assert api.ours == []
+
+
+class SwitchedMeanwhile(FileStore):
+    """Another run prepares a root and lets it issue, between our decision and our writing."""
+
+    switched = False
+
+    def record(self, records: Iterable[Record], now: datetime) -> None:
+        super().record(records, now)
+        if not self.switched:
+            self.switched = True
+            prepare(self)
+            self.switch(seen=state(self))
+
+
+def state(store: FileStore) -> str:
+    authority = store.public()
+    assert authority is not None
+    return authority.state
+
+
+def prepare(store: FileStore) -> None:
+    root = make_root()
+    store.prepare(PASSPHRASE, root.key, root.view.pem, seen=state(store), now=NOW)
+
+
+def test_a_ca_that_has_moved_on_meanwhile_is_decided_on_again_and_nothing_of_before_is_written(
+    store: FileStore,
+) -> None:
+    before = issuing(store)
+    api = FakeApi()
+    (credential,) = done(api, SwitchedMeanwhile(store.path), work())
+    after = issuing(store)
+    assert after != before
+    assert credential.leaf is not None
+    assert verify_issued_by(credential.leaf.view, after)
+    (call,) = api.calls
+    assert roots(call) == {before.fingerprint, after.fingerprint}
+
+
+# -- revocation lists ----------------------------------------------------------------------------------------------
+
+
+def revoke(store: FileStore, *serials: str) -> tuple[Crl, ...]:
+    """Publish a list for every trusted root."""
+    revoked = tuple(Revoked(serial, NOW, "keyCompromise") for serial in serials)
+
+    def wanted(authority: Authority) -> dict[str, tuple[Revoked, ...]]:
+        return {root.fingerprint: revoked for root in authority.trusted} if revoked else {}
+
+    return store.publish(PASSPHRASE, wanted, now=NOW).lists
+
+
+def test_lists_come_with_the_bundle_in_one_write_and_go_with_it(store: FileStore) -> None:
+    prepare(store)
+    lists = revoke(store, "a1")
+    api = FakeApi()
+    (credential,) = done(api, store)
+    assert len(lists) == 2
+    assert decoded(api.calls[0], "ca.crl").decode() == "".join(item.pem for item in lists)
+    assert len(roots(api.calls[0])) == 2
+    (trust,) = report([credential])["trust"]
+    assert sorted(trust["lists"]) == sorted(item.identity for item in lists)
+
+    revoke(store)
+    (credential,) = done(api, store, work(passphrase=""))
+    assert credential.decision.reason == "lists-changed"
+    assert sorted(api.objects[0]["data"]) == ["ca.crt", "tls.crt", "tls.key"]
+
+
+@pytest.mark.parametrize("stage", ["bundle", "trust", "leaves", "all"])
+def test_a_list_that_counts_no_more_goes_at_every_stage_whoever_owns_it(store: FileStore, stage: Any) -> None:
+    """A list for one root refuses every certificate of a root that has none."""
+    revoke(store, "a1")
+    api = FakeApi()
+    # In a new Secret the list belongs to the identity's manager: that the trust's manager leaves it out is not enough.
+    done(api, store)
+    assert "ca.crl" in api.objects[0]["data"]
+    revoke(store)
+    done(api, store, work(stage=stage))
+    assert sorted(api.objects[0]["data"]) == ["ca.crt", "tls.crt", "tls.key"]
+
+
+def test_a_new_list_is_written_without_a_new_certificate(store: FileStore) -> None:
+    api = FakeApi([made(store)])
+    revoke(store, "a1")
+    (credential,) = done(api, store, work(passphrase=""))
+    assert summary(api.calls) == [("apply", TRUST, ["ca.crl", "ca.crt"])]
+    assert "revocation lists changed: had none, want CN=Test Root CA" in credential.decision.message
+    api.calls.clear()
+    done(api, store, work(passphrase=""))
+    assert api.calls == []
+
+
+def test_beside_a_strangers_root_there_are_no_lists(store: FileStore) -> None:
+    revoke(store, "a1")
+    api = FakeApi([by_hand(make_root())])
+    done(api, store, work(adopt=True, stage="trust"))
+    assert sorted(api.calls[0].body["data"]) == ["ca.crt"]
+    # The control: once the stranger's root has gone, the list comes.
+    done(api, store, work(adopt=True, stage="all"))
+    assert "ca.crl" in api.objects[0]["data"]
+
+
+def test_who_is_revoked_and_still_wanted_gets_another_certificate(store: FileStore) -> None:
+    api = FakeApi()
+    (first,) = done(api, store)
+    entry = Entry("cluster", "cluster-b", "keyCompromise", NOW)
+    (second,) = done(api, store, replace(work(), revoked=(entry,)), later=timedelta(seconds=1))
+    assert (second.decision.action, second.decision.reason) == ("issue", "revoked")
+    (third,) = done(api, store, replace(work(), revoked=(entry,)), later=timedelta(seconds=2))
+    assert third.decision.action == "keep"
+    assert first.after is not None
+    assert third.after is not None
+    assert third.after.serial != first.after.serial
+
+
+# -- what a rotation asks ------------------------------------------------------------------------------------------
+
+
+def test_in_stage_bundle_trust_is_made_exactly_ours_and_no_leaf_is_written(store: FileStore) -> None:
+    api = FakeApi([made(store)])
+    leaf = api.objects[0]["data"]["tls.crt"]
+    old = issuing(store)
+    prepare(store)
+    done(api, store, work(stage="bundle", passphrase="", force=True))
+    assert summary(api.calls) == [("apply", TRUST, ["ca.crt"])]
+    assert len(roots(api.calls[0])) == 2
+
+    store.switch(seen=state(store))
+    store.retire(seen=state(store))
+    done(api, store, work(stage="bundle", passphrase=""))
+    assert roots(api.calls[-1]) == {issuing(store).fingerprint} != {old.fingerprint}
+    assert api.objects[0]["data"]["tls.crt"] == leaf
+
+
+def test_in_stage_bundle_what_is_missing_waits(store: FileStore) -> None:
+    api = FakeApi()
+    (credential,) = done(api, store, work(stage="bundle"))
+    assert (credential.decision.action, api.calls) == ("keep", [])
+
+
+def test_between_the_phases_a_run_issues_from_the_root_in_service_and_trusts_both(store: FileStore) -> None:
+    old = issuing(store)
+    prepare(store)
+    api = FakeApi()
+    result = report(done(api, store))
+    assert result["issuers"] == [old.fingerprint]
+    assert len(roots(api.calls[0])) == 2
+    # What is right in a phase stays right: a second run does nothing.
+    assert report(done(api, store))["changed"] is False
+
+    store.switch(seen=state(store))
+    result = report(done(api, store))
+    assert result["credentials"][0]["reason"] == "issuer-changed"
+    assert result["issuers"] == [issuing(store).fingerprint] != [old.fingerprint]
 
 
 def test_policies_reach_the_decision(store: FileStore) -> None:

@@ -7,10 +7,16 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 
 import pytest
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils.envoy import serial, served_serials, trusted_roots
+from ansible_collections.crossmesh.mtls.plugins.module_utils.envoy import (
+    Trust,
+    serial,
+    served_serials,
+    trust,
+)
 from tests.unit.support import Json
 
 CERTS: Json = {
@@ -86,32 +92,36 @@ def inline(text: str) -> Json:
     return {"inline_bytes": base64.b64encode(text.encode()).decode()}
 
 
-def test_roots_of_every_secret_that_came_by_sds() -> None:
+def test_roots_and_revocation_lists_of_every_secret_that_came_by_sds() -> None:
     dump = {
         "configs": [
             secret(
                 "default", tls_certificate={"certificate_chain": inline("leaf"), "private_key": inline("[redacted]")}
             ),
             secret("ROOTCA", validation_context={"trusted_ca": inline("mesh root")}),
-            secret("kubernetes://mysql-credential-cacert", validation_context={"trusted_ca": inline("old\nnew")}),
+            secret(
+                "kubernetes://mysql-credential-cacert",
+                validation_context={"trusted_ca": inline("old\nnew"), "crl": inline("list")},
+            ),
             secret("kubernetes://other-cacert", validation_context={"trusted_ca": {"inline_string": "other"}}),
             secret("from-a-file", validation_context={"trusted_ca": {"filename": "/etc/ssl/ca.crt"}}),
+            secret("no-roots", validation_context={"crl": inline("list")}),
             secret("still-warming"),
         ]
     }
-    assert trusted_roots(json.dumps(dump)) == {
-        "ROOTCA": "mesh root",
-        "kubernetes://mysql-credential-cacert": "old\nnew",
-        "kubernetes://other-cacert": "other",
+    assert trust(json.dumps(dump)) == {
+        "ROOTCA": Trust("mesh root", ""),
+        "kubernetes://mysql-credential-cacert": Trust("old\nnew", "list"),
+        "kubernetes://other-cacert": Trust("other", ""),
     }
 
 
 def test_a_proxy_without_secrets_trusts_nobody() -> None:
-    assert trusted_roots("{}") == {}
+    assert trust("{}") == {}
 
 
-@pytest.mark.parametrize("read", [served_serials, trusted_roots])
+@pytest.mark.parametrize("read", [served_serials, trust])
 @pytest.mark.parametrize("answer", ["", "no healthy upstream", "{"])
-def test_an_answer_that_is_no_json_is_a_value_error(read: type, answer: str) -> None:
+def test_an_answer_that_is_no_json_is_a_value_error(read: Callable[[str], object], answer: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         read(answer)

@@ -13,14 +13,17 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils import revocation
+from ansible_collections.crossmesh.mtls.plugins.module_utils.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils.crl import Crl, Revoked, issue_crl
 from ansible_collections.crossmesh.mtls.plugins.module_utils.names import Owner
 from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import (
-    Authority,
     Policy,
     make_plan,
     refused,
     wanted_trust,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils.watch import clock_warnings
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import Leaf, bundle
 from tests.unit.pki.support import DAY, NOW, Root, make_leaf, make_root
 from tests.unit.support import CLIENT, SERVER, Json, link, numbered, view
@@ -48,6 +51,8 @@ def secret(leaf: Leaf | None = None, root: Root = ROOT, **changes: Any) -> Json:
         "keys": ["ca.crt", "tls.crt", "tls.key"],
         "certificate": leaf.certificate_pem,
         "trust": root.view.pem,
+        "lists": "",
+        "version": "1",
         "key_matches": True,
         "managers": [OWNER.identity_manager, OWNER.trust_manager],
         **changes,
@@ -87,6 +92,11 @@ def reading(**changes: Any) -> Json:
         "pods": {"server": [serving()], "client": []},
         "mesh_roots": ["f" * 64],
         "backends": [{"service": "mysql", "namespace": "default", "found": True, "pods": 2, "sidecars": 2}],
+        "clock_ahead": 0.3,
+        "revoked": [],
+        "unmatched": [],
+        "lists_due": "",
+        "lists_wrong": False,
         **changes,
     }
 
@@ -113,8 +123,8 @@ def planned(
 
 def test_where_all_is_as_wanted_nothing_is_done_and_all_is_proven() -> None:
     plan = planned(settled())
-    assert (plan["changed"], plan["proven"]) == (False, True)
-    assert (plan["errors"], plan["warnings"], plan["lines"]) == ([], [], [])
+    assert (plan["changed"], plan["drifted"], plan["served"], plan["proven"]) == (False, False, True, True)
+    assert (plan["errors"], plan["warnings"], plan["alarms"], plan["lines"]) == ([], [], [], [])
     assert plan["credentials"] == plan["strip"] == plan["force"] == plan["write"] == plan["delete"] == []
 
 
@@ -122,7 +132,7 @@ def test_a_refusal_has_the_shape_of_every_plan() -> None:
     plan = refused(["why"])
     assert plan["errors"] == ["why"]
     assert {key: type(value) for key, value in plan.items()} == {k: type(v) for k, v in planned(settled()).items()}
-    assert (plan["changed"], plan["proven"]) == (False, False)
+    assert (plan["changed"], plan["drifted"], plan["served"], plan["proven"]) == (False, False, False, False)
 
 
 # -- what forbids it -----------------------------------------------------------------------------------------------
@@ -340,12 +350,11 @@ def test_in_stage_trust_our_root_is_added_and_nothing_is_issued() -> None:
     assert plan["errors"] == []
     (line,) = [line for line in plan["lines"] if "Secret" in line]
     assert line.startswith(f"write {HELD}: trusted roots changed")
-    assert [item["name"] for item in plan["adoptable"]] == ["mysql-credential"]
 
 
 def test_in_stage_trust_what_is_missing_waits() -> None:
     plan = planned(settled(secrets=[]), policy=adopting("trust"))
-    assert (plan["credentials"], plan["adoptable"]) == ([], [])
+    assert (plan["changed"], plan["credentials"]) == (False, [])
 
 
 def test_in_stage_leaves_a_certificate_is_issued_and_the_trust_of_before_stays() -> None:
@@ -434,6 +443,12 @@ def backend(**changes: Any) -> Callable[[], Json]:
 WARNINGS: list[tuple[str, Callable[[], Json], str]] = [
     ("no sidecar", backend(sidecars=0), "link mysql: 2 of 2 pods of mysql.default.svc.cluster.local have no sidecar"),
     ("a sidecar is missing", backend(sidecars=1), "link mysql: 1 of 2 pods of mysql.default.svc.cluster.local"),
+    (
+        "an entry that revokes nothing",
+        lambda: settled(unmatched=["custom_ca_revoked: cluster cluster-x: revokes nothing"]),
+        "custom_ca_revoked: cluster cluster-x",
+    ),
+    ("lists that are due", lambda: settled(lists_due="a root has none"), "revocation lists are due: a root has none"),
     ("no Service", backend(found=False), "link mysql: Service mysql.default.svc.cluster.local does not exist here yet"),
     (
         "no ready pod",
@@ -449,6 +464,214 @@ def test_warnings_do_not_forbid_the_run(found: Callable[[], Json], told: str) ->
     assert plan["errors"] == []
     (warning,) = plan["warnings"]
     assert warning.startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "told"),
+    [
+        (59, []),
+        (-59, []),
+        (3599, ["the clock of this controller is 59 min ahead of the API server's"]),
+        (-3600, ["the clock of this controller is 60 min behind the API server's"]),
+    ],
+)
+def test_clocks_that_do_not_agree_are_told(ahead: float, told: list[str]) -> None:
+    assert clock_warnings(ahead) == told
+
+
+def test_where_nothing_is_wanted_nothing_is_warned_of() -> None:
+    found = settled(secrets=[], lists_due="due", clock_ahead=7000, unmatched=["x"])
+    assert planned(found, [link(state="absent")])["warnings"] == []
+
+
+# -- while a root takes over ---------------------------------------------------------------------------------------
+
+PREPARED = Authority("/srv/ca", ROOT.view, (ROOT.view, OTHER_ROOT.view), prepared=OTHER_ROOT.view)
+SWITCHED = Authority("/srv/ca", OTHER_ROOT.view, (ROOT.view, OTHER_ROOT.view))
+RETIRING = Authority("/srv/ca", OTHER_ROOT.view, (OTHER_ROOT.view,), retiring=(ROOT.view.fingerprint,))
+BOTH = bundle([ROOT.view.pem, OTHER_ROOT.view.pem])
+FIRST, NEXT = leaf_of(), leaf_of(OTHER_ROOT)
+
+
+@pytest.mark.parametrize(
+    ("authority", "live", "line"),
+    [
+        (PREPARED, secret(FIRST), f"write {HELD}: trusted roots changed"),
+        (PREPARED, secret(FIRST, trust=BOTH), ""),
+        (SWITCHED, secret(FIRST, trust=BOTH), f"issue {HELD}: issuer changed"),
+        (SWITCHED, secret(NEXT, trust=BOTH), ""),
+        (RETIRING, secret(NEXT, trust=BOTH), f"write {HELD}: trusted roots changed"),
+        (RETIRING, secret(NEXT, OTHER_ROOT), ""),
+    ],
+    ids=["prepare", "prepared", "switch", "switched", "retire", "retired"],
+)
+def test_a_run_between_the_phases_brings_what_lags_to_the_phase_and_keeps_the_rest(
+    authority: Authority, live: Json, line: str
+) -> None:
+    plan = planned(settled(secrets=[live]), authority=authority)
+    assert (plan["errors"], plan["alarms"]) == ([], [])
+    assert plan["changed"] == plan["drifted"] == bool(line)
+    assert [text for text in plan["lines"] if not text.startswith(line)] == []
+    assert len(plan["lines"]) == bool(line)
+    (warning,) = plan["warnings"]
+    assert f"phase {authority.phase}; playbook rotate_ca goes on" in warning
+
+
+def test_in_stage_bundle_trust_becomes_exactly_ours_and_nothing_is_issued() -> None:
+    bundle_only = replace(POLICY, stage="bundle", force=True)
+    plan = planned(settled(secrets=[secret(FIRST, trust=BOTH)]), authority=RETIRING, policy=bundle_only)
+    (line,) = plan["lines"]
+    assert line.startswith(f"write {HELD}: trusted roots changed")
+    assert planned(settled(secrets=[]), authority=RETIRING, policy=bundle_only)["credentials"] == []
+    # The control: without the stage all of it would be issued.
+    assert planned(settled(secrets=[secret(FIRST, trust=BOTH)]), authority=RETIRING)["lines"][0].startswith("issue")
+
+
+EXISTING = replace(POLICY, existing=True)
+
+
+def test_with_existing_what_is_there_is_handed_over_due_or_not_and_shown() -> None:
+    plan = planned(settled(), policy=EXISTING)
+    assert plan["changed"] is False
+    assert [item["name"] for item in plan["credentials"]] == ["mysql-credential"]
+    assert plan["trust"] == [{"secret": "mysql-credential", "roots": [ROOT.view.fingerprint], "lists": []}]
+    assert plan["issuers"] == [ROOT.view.fingerprint]
+    # The control: else nothing is handed over while nothing is due, and what is missing is issued.
+    assert planned(settled())["credentials"] == []
+    assert "link-1-credential" in planned(settled(), [link(), numbered(1)])["lines"][0]
+
+
+def test_with_existing_only_the_named_links_are_handed_over() -> None:
+    other = secret(name="link-1-credential", labels=OWNER.labels("link-1"), certificate=leaf_of().certificate_pem)
+    only = replace(EXISTING, only=frozenset({"mysql"}))
+    plan = planned(settled(secrets=[secret(), other]), [link(), numbered(1)], policy=only)
+    assert [item["name"] for item in plan["credentials"]] == ["mysql-credential"]
+
+
+@pytest.mark.parametrize(
+    ("authority", "live", "issuers"),
+    [
+        (SWITCHED, secret(FIRST, trust=BOTH), [ROOT.view.fingerprint]),
+        (SWITCHED, secret(NEXT, trust=BOTH), [OTHER_ROOT.view.fingerprint]),
+        (RETIRING, secret(FIRST, trust=BOTH), [""]),
+        (SWITCHED, secret(certificate="nonsense", trust=BOTH), []),
+    ],
+    ids=["the old root", "the new root", "a root that is trusted no more", "nobody"],
+)
+def test_whose_certificates_are_in_service_is_shown(authority: Authority, live: Json, issuers: list[str]) -> None:
+    plan = planned(settled(secrets=[live]), authority=authority, policy=replace(EXISTING, stage="bundle"))
+    assert plan["issuers"] == issuers
+
+
+def test_what_is_served_and_what_is_right_are_two_things() -> None:
+    """Due credentials are served all the same, and right ones may not have reached a pod."""
+    due = planned(settled(secrets=[secret(LEAF)], pods={"server": [serving(LEAF)], "client": []}), now=NOW + 61 * DAY)
+    assert (due["changed"], due["served"], due["proven"]) == (True, True, False)
+    behind = planned(settled(secrets=[secret(LEAF)], pods={"server": [serving()], "client": []}))
+    assert (behind["changed"], behind["served"], behind["proven"]) == (False, False, False)
+
+
+# -- revocation lists ----------------------------------------------------------------------------------------------
+
+
+def list_of(root: Root, *serials: str, number: int = 7, now: datetime = NOW) -> Crl:
+    revoked = [Revoked(serial, NOW, "keyCompromise") for serial in serials]
+    return issue_crl(
+        root=root.view, key=root.key, revoked=revoked, number=number, validity=revocation.VALIDITY, now=now
+    )
+
+
+LIST = list_of(ROOT, "a1")
+LISTED = replace(AUTHORITY, lists=(LIST,))
+WITH_LIST: Json = {"lists": LIST.pem, "keys": ["ca.crl", "ca.crt", "tls.crt", "tls.key"]}
+
+
+@pytest.mark.parametrize(
+    ("authority", "live", "line"),
+    [
+        (LISTED, secret(), f"write {HELD}: revocation lists changed: had none, want CN=Test Root CA"),
+        (LISTED, secret(lists="nonsense"), f"write {HELD}: revocation lists changed: had none, want"),
+        (
+            replace(LISTED, lists=(list_of(ROOT, "a1", number=8),)),
+            secret(**WITH_LIST),
+            f"write {HELD}: revocation lists changed: had",
+        ),
+        (AUTHORITY, secret(**WITH_LIST), f"write {HELD}: revocation lists changed: had CN=Test Root CA"),
+        (AUTHORITY, secret(keys=WITH_LIST["keys"]), f"write {HELD}: others added ca.crl"),
+        (LISTED, secret(**WITH_LIST), ""),
+    ],
+    ids=["missing", "unreadable", "another number", "not wanted any more", "empty and not wanted", "right"],
+)
+def test_lists_that_are_not_right_are_written_without_a_certificate(
+    authority: Authority, live: Json, line: str
+) -> None:
+    plan = planned(settled(secrets=[live]), authority=authority)
+    assert plan["errors"] == []
+    assert plan["drifted"] == bool(line)
+    assert [text for text in plan["lines"] if not text.startswith(line)] == []
+    assert len(plan["lines"]) == bool(line)
+
+
+def test_a_revoked_certificate_that_is_still_wanted_is_issued_again() -> None:
+    plan = planned(settled(secrets=[secret(LEAF)], revoked=[LEAF.view.serial]))
+    assert plan["lines"] == [f"issue {HELD}: certificate {LEAF.view.serial} is revoked"]
+    assert plan["drifted"]
+
+
+@pytest.mark.parametrize("wrong", [True, False])
+def test_lists_that_are_wrong_are_a_drift_and_old_ones_are_not(wrong: bool) -> None:
+    plan = planned(settled(lists_due="a reason", lists_wrong=wrong))
+    assert (plan["changed"], plan["drifted"]) == (False, wrong)
+
+
+def test_a_certificate_that_has_come_of_age_is_a_change_and_no_drift() -> None:
+    plan = planned(settled(), now=NOW + 61 * DAY)
+    assert (plan["changed"], plan["drifted"]) == (True, False)
+
+
+# -- clocks and alarms ---------------------------------------------------------------------------------------------
+
+
+def test_with_a_clock_that_is_far_ahead_nothing_may_be_issued() -> None:
+    plan = planned(reading(clock_ahead=6600))
+    assert plan["errors"] == [
+        "the clock of this controller is 110 min ahead of the API server's: what it issues would not be valid yet. "
+        "Cure: set the clock (NTP), then run again"
+    ]
+    # Nothing to issue, or a clock that the backdating makes up for: no reason to stop.
+    assert planned(settled(clock_ahead=6600))["errors"] == []
+    assert planned(reading(clock_ahead=6599))["errors"] == []
+    assert planned(reading(clock_ahead=-86400))["errors"] == []
+
+
+@pytest.mark.parametrize(
+    ("days", "alarmed"), [(60, False), (69, False), (71, True), (89, True), (91, True)], ids=lambda value: str(value)
+)
+def test_a_certificate_that_no_scheduled_run_renewed_is_an_alarm_while_there_is_time(days: int, alarmed: bool) -> None:
+    """Of 90 days it is due with 30 left, and an alarm with 20."""
+    alarms = planned(settled(), now=NOW + days * DAY)["alarms"]
+    assert bool(alarms) is alarmed
+    assert [line for line in alarms if "rotate_certificates renews now" not in line] == []
+
+
+def test_a_root_that_nears_its_end_is_an_alarm() -> None:
+    old = make_root(validity=120 * DAY)
+    leaf = make_leaf(old, now=NOW + 85 * DAY)
+    found = settled(secrets=[secret(leaf, old)])
+    authority = Authority("/srv/ca", old.view, (old.view,))
+    (alarm,) = planned(found, authority=authority, now=NOW + 91 * DAY, policy=replace(POLICY, force=True))["alarms"]
+    assert alarm.startswith("the root CN=Test Root CA")
+    assert alarm.endswith("Cure: playbook rotate_ca")
+    assert planned(found, authority=authority, now=NOW + 89 * DAY)["alarms"] == []
+
+
+def test_a_list_that_nears_its_end_is_an_alarm() -> None:
+    leaf = leaf_of(validity=365 * DAY)
+    found = settled(secrets=[secret(leaf, **WITH_LIST)])
+    late = LIST.next_update - revocation.ALARM
+    (alarm,) = planned(found, authority=LISTED, now=late + DAY)["alarms"]
+    assert "the revocation list ends at" in alarm
+    assert planned(found, authority=LISTED, now=late - DAY)["alarms"] == []
 
 
 def test_inputs_are_not_changed() -> None:

@@ -11,7 +11,7 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -20,10 +20,18 @@ import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import envoy
 from ansible_collections.crossmesh.mtls.plugins.module_utils.api import Api, RefusedError
+from ansible_collections.crossmesh.mtls.plugins.module_utils.crl import Crl, issue_crl
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils.proof import Endpoint, Expected, Proof, prove
+from ansible_collections.crossmesh.mtls.plugins.module_utils.proof import (
+    Endpoint,
+    Expected,
+    Proof,
+    Trusted,
+    prove,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils.reading import Gateway
-from tests.unit.pki.support import make_leaf, make_root
+from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import CertificateView
+from tests.unit.pki.support import DAY, NOW, Root, make_leaf, make_root
 from tests.unit.support import Json
 
 GATEWAY = Gateway("istio-system", "istio-ingressgateway", {"istio": "ingressgateway", "app": "edge"})
@@ -45,8 +53,15 @@ def certs(*serials: str) -> str:
     return json.dumps({"certificates": [{"cert_chain": [{"serial_number": serial}]} for serial in serials]})
 
 
+CRL = "-----BEGIN X509 CRL-----"
+
+
+def inline(text: str) -> Json:
+    return {"inline_bytes": base64.b64encode(text.encode()).decode()}
+
+
 def secrets(**bundles: str) -> str:
-    """Roots by the name of the Secret."""
+    """Roots, and after them revocation lists, by the name of the Secret."""
     return json.dumps(
         {
             "configs": [
@@ -54,7 +69,8 @@ def secrets(**bundles: str) -> str:
                     "name": f"kubernetes://{name.replace('_', '-')}-cacert",
                     "secret": {
                         "validation_context": {
-                            "trusted_ca": {"inline_bytes": base64.b64encode(bundle.encode()).decode()}
+                            "trusted_ca": inline(bundle.partition(CRL)[0]),
+                            **({"crl": inline(bundle[bundle.index(CRL) :])} if CRL in bundle else {}),
                         }
                     },
                 }
@@ -102,12 +118,14 @@ def proven(
     *,
     shake: Callable[[Endpoint], str | None] | None = None,
     timeout: float = 60,
+    wait: float = 0.5,
 ) -> Proof:
     return prove(
         cast(Api, cluster),
         GATEWAY,
         expected or Expected(frozenset({NEW})),
         timeout,
+        wait=wait,
         clock=lambda: cluster.now,
         pause=cluster.pause,
         shake=shake or (lambda _endpoint: pytest.fail("no handshake was needed")),
@@ -161,8 +179,9 @@ def test_pods_that_are_not_ready_or_are_leaving_are_not_waited_for() -> None:
 
 
 def test_without_a_ready_pod_nothing_is_proven_and_that_is_said() -> None:
-    proof = proven(Cluster([pod("a", ready=False)], {}))
-    assert (proof.method, proof.pods) == ("none", [])
+    cluster = Cluster([pod("a", ready=False)], {})
+    proof = proven(cluster, wait=17)
+    assert (proof.method, proof.pods, cluster.now) == ("none", [], 0)
     assert proof.warnings == [f"{TITLE} has no ready pod: nothing was proven"]
 
 
@@ -178,8 +197,10 @@ def test_it_waits_until_every_secret_trusts_every_root() -> None:
     }
     expected = Expected(
         frozenset({NEW}),
-        trusted=frozenset({first.fingerprint, second.fingerprint}),
-        secrets=("mysql-credential", "redis-credential"),
+        tuple(
+            Trusted(name, frozenset({first.fingerprint, second.fingerprint}))
+            for name in ("mysql-credential", "redis-credential")
+        ),
     )
     cluster = Cluster([pod("a")], {"a": {0: certs(NEW)}}, trust)
     assert proven(cluster, expected).method == "exec"
@@ -188,10 +209,57 @@ def test_it_waits_until_every_secret_trusts_every_root() -> None:
 
 def test_a_root_that_is_missing_is_named_with_its_secret() -> None:
     root, other = make_root().view, make_root().view
-    expected = Expected(frozenset({NEW}), frozenset({root.fingerprint}), ("mysql-credential",))
     cluster = Cluster([pod("a")], {"a": {0: certs(NEW)}}, {0: secrets(mysql_credential=other.pem, mysql=root.pem)})
-    with pytest.raises(CrossmeshError, match=f"does not trust {root.fingerprint} for mysql-credential yet"):
-        proven(cluster, expected, timeout=1)
+    told = f"trusts {other.fingerprint} for mysql-credential, not {root.fingerprint}"
+    with pytest.raises(CrossmeshError, match=f"pod a: {told}"):
+        proven(cluster, trusting(root), timeout=1)
+
+
+def trusting(*roots: CertificateView, lists: Sequence[Crl] = ()) -> Expected:
+    fingerprints = frozenset(root.fingerprint for root in roots)
+    trusted = Trusted("mysql-credential", fingerprints, frozenset(item.identity for item in lists))
+    return Expected(frozenset({NEW}), (trusted,))
+
+
+def test_a_root_that_is_to_be_gone_is_waited_for() -> None:
+    old, new = make_root().view, make_root().view
+    trust: Mapping[float, str] = {0: secrets(mysql_credential=old.pem + new.pem), 3: secrets(mysql_credential=new.pem)}
+    cluster = Cluster([pod("a")], {"a": {0: certs(NEW)}}, trust)
+    assert proven(cluster, trusting(new)).method == "exec"
+    assert 3 <= cluster.now < 4
+
+
+def test_a_pod_that_trusts_nobody_yet_is_behind() -> None:
+    root = make_root().view
+    cluster = Cluster([pod("a")], {"a": {0: certs(NEW)}}, {0: secrets(), 3: secrets(mysql_credential=root.pem)})
+    assert proven(cluster, trusting(root)).method == "exec"
+    assert 3 <= cluster.now < 4
+
+
+def list_of(root: Root, number: int) -> Crl:
+    return issue_crl(root=root.view, key=root.key, revoked=[], number=number, validity=DAY, now=NOW)
+
+
+def test_it_waits_until_the_right_revocation_list_has_arrived() -> None:
+    root = make_root()
+    first, second = list_of(root, 1), list_of(root, 2)
+    trust: Mapping[float, str] = {
+        0: secrets(mysql_credential=root.view.pem),
+        2: secrets(mysql_credential=root.view.pem + first.pem),
+        4: secrets(mysql_credential=root.view.pem + second.pem),
+    }
+    cluster = Cluster([pod("a")], {"a": {0: certs(NEW)}}, trust)
+    assert proven(cluster, trusting(root.view, lists=[second])).method == "exec"
+    assert 4 <= cluster.now < 5
+    with pytest.raises(CrossmeshError, match=r"has revocation lists .* number 2 \w+ for mysql-credential, not nothing"):
+        proven(cluster, trusting(root.view), timeout=1)
+
+
+def test_where_trust_is_not_asked_pods_are_not_asked_for_it() -> None:
+    cluster = Cluster([pod("a")], {"a": {0: certs(NEW)}})
+    # It has no answer to the question.
+    assert cluster.trust == {}
+    assert proven(cluster).method == "exec"
 
 
 # -- where exec is forbidden ---------------------------------------------------------------------------------------
@@ -223,12 +291,13 @@ def test_an_endpoint_that_stays_behind_is_an_error(presented: str, told: str) ->
 
 
 @pytest.mark.parametrize("expected", [REACHABLE, Expected(frozenset({NEW}))])
-def test_where_no_way_is_open_it_says_so_at_once(expected: Expected) -> None:
+def test_where_no_way_is_open_it_waits_the_time_that_is_set_and_says_so(expected: Expected) -> None:
     cluster = Cluster([pod("a"), pod("b")], {**HIDDEN, "b": {0: certs(NEW)}})
-    proof = proven(cluster, expected, shake=lambda _endpoint: None)
-    assert (proof.method, proof.pods, cluster.now) == ("none", ["b"], 0)
+    proof = proven(cluster, expected, shake=lambda _endpoint: None, wait=17)
+    assert (proof.method, proof.pods, cluster.now) == ("wait", ["b"], 17)
     (warning,) = proof.warnings
     assert warning.startswith(f"{TITLE}: not proven for a: exec is forbidden there")
+    assert warning.endswith("waited 17 s instead (mesh_gate_wait)")
 
 
 def test_a_pod_that_can_be_asked_is_waited_for_beside_one_that_cannot() -> None:
@@ -274,4 +343,5 @@ def test_a_closed_port_is_no_way() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     expected = Expected(frozenset({NEW}), endpoints=(replace(ENDPOINT, address="127.0.0.1", port=port),))
-    assert prove(cast(Api, Cluster([pod("a")], HIDDEN)), GATEWAY, expected, 60).method == "none"
+    cluster = Cluster([pod("a")], HIDDEN)
+    assert prove(cast(Api, cluster), GATEWAY, expected, 60, wait=1, pause=cluster.pause).method == "wait"

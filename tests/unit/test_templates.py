@@ -188,6 +188,15 @@ def test_addresses_endpoints_and_ports_of_ones_own() -> None:
     assert gateway["servers"][0]["port"]["number"] == 16443
 
 
+def test_connections_are_bounded_where_the_egress_gateways_tcp_proxy_asks() -> None:
+    """Of the rule's whole policy: Istio does not look at the port's own settings for it."""
+    found = manifests("client", [link(max_connection_duration="1h")])
+    policy = found["DestinationRule istio-system/originate-mtls-for-mysql"]["spec"]["trafficPolicy"]
+    assert policy.pop("connectionPool") == {"tcp": {"maxConnectionDuration": "1h"}}
+    unbounded = REFERENCE["client"]["DestinationRule istio-system/originate-mtls-for-mysql"]
+    assert policy == unbounded["trafficPolicy"]
+
+
 def test_a_gateway_in_a_namespace_of_its_own() -> None:
     gateway = {"namespace": "edge", "service": "out", "selector": {"app": "out"}}
     found = manifests("client", [link()], mesh_egress_gateway=gateway)
@@ -277,7 +286,8 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], max_codepoint=0xFFFF), 
 @given(poison=st.sampled_from(HOSTILE) | TEXTS)
 def test_every_value_arrives_as_it_was_given(side: str, poison: str) -> None:
     """Nothing that a value holds can become structure, another type or another value."""
-    wanted = view([link(strict_backend=True)], SERVER if side == "server" else CLIENT)[side]["links"]
+    bounded = link(strict_backend=True, max_connection_duration="1h")
+    wanted = view([bounded], SERVER if side == "server" else CLIENT)[side]["links"]
     found = list(rendered(side, poisoned(wanted, poison)))
     assert len(found) == len(list(rendered(side, wanted)))
     arrived = {text for item in found for text in strings(item)}

@@ -189,6 +189,11 @@ BAD_LINKS: list[Bad] = [
     Bad("address", "addresses", "4026531841", "e.g. 240.0.0.10", {"addresses": [4026531841]}),
     Bad("address", "addresses", "'fe80::1%eth0'", "e.g. 240.0.0.10", {"addresses": ["fe80::1%eth0"]}),
     Bad("type", "strict_backend", "'yes'", "true or false", {"strict_backend": "yes"}),
+    Bad("type", "max_connection_duration", "3600", "e.g. 1h", {"max_connection_duration": 3600}),
+    *(
+        Bad("duration", "max_connection_duration", repr(value), "e.g. 1h", {"max_connection_duration": value})
+        for value in ("", "0s", "1", "1.5h", "1h30m", "500ms", "1d", "-1h", " 1h", "1H", "٣h", "8761h", "31536001s")
+    ),
     Bad("type", "allow_backend_port", "1", "true or false", {"allow_backend_port": 1}),
     Bad("unknown-key", "tlsport", "13306", "write tls_port", {"tlsport": 13306}),
     Bad("unknown-key", "backends", "[]", "write backend", {"backends": []}),
@@ -400,6 +405,8 @@ GOOD: list[tuple[str, Json]] = [
     ("every key", {"links": [link(protocol="tcp", servers=["cluster-b"], clients=["cluster-a"], state="present")]}),
     ("keys without a value", {"links": [link(state=None, addresses=None, servers=None, clients=None)]}),
     ("groups", {"links": [link(servers=["mesh_servers"], clients=["mesh_clients"])]}),
+    ("the shortest connections", {"links": [link(max_connection_duration="1s")]}),
+    ("the longest connections", {"links": [link(max_connection_duration="525600m")]}),
     ("an address", {"links": [link(servers=[{"name": "cluster-b", "address": "203.0.113.7", "locality": "eu/b"}])]}),
     ("a host name", {"links": [link(servers=[{"name": "cluster-b", "address": "lb.example.com"}])]}),
     ("the backend's port, said so", {"links": [link(port=3307, tls_port=3306, allow_backend_port=True)]}),

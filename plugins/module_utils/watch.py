@@ -1,0 +1,130 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run tells people of one side: what is served, what is odd, and what has to be seen to before it fails. Pure.
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import names, revocation
+from ansible_collections.crossmesh.mtls.plugins.module_utils.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils.envoy import serial
+from ansible_collections.crossmesh.mtls.plugins.module_utils.live import expected_serials, live_credential, live_secrets
+from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import BACKDATING, timestamp
+
+__all__ = ["CLOCK_LIMIT", "alarms", "clock_errors", "clock_warnings", "report", "unproven", "warnings"]
+
+# A certificate is due once renew_before is left; when less than this part of it is left, no scheduled run has come.
+OVERDUE = 2 / 3
+# Clocks closer than this are as good as equal.
+CLOCKS_AGREE = timedelta(minutes=1)
+# With a clock that is ahead by nearly all of the backdating, what is issued would not be valid yet.
+CLOCK_LIMIT = BACKDATING - timedelta(minutes=10)
+
+
+def report(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> list[str]:
+    """One line a Secret: what it holds, and how many of the ready pods serve it."""
+    ready = [pod for pod in reading["pods"][owner.side] if pod["ready"]]
+    wanted = {item["name"] for item in side["secrets"]}
+    lines = []
+    for secret in reading["secrets"]:
+        live = live_credential(secret)
+        if secret["namespace"] != side["namespace"] or secret["name"] not in wanted or not live or not live.leaf:
+            continue
+        number = serial(live.leaf.serial)
+        serving = [pod for pod in ready if number in (pod["serials"] or ())]
+        lines.append(
+            f"Secret {secret['namespace']}/{secret['name']}: {', '.join(live.leaf.sans)}; serial {number}; until "
+            f"{timestamp(live.leaf.not_after)}; served by {len(serving)} of {len(ready)} ready pods"
+        )
+    if lines:
+        lines += [f"pod {pod['name']} could not be asked: {pod['problem']}" for pod in ready if pod["problem"]]
+    return lines
+
+
+def unproven(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> list[str]:
+    """Ready pods that do not serve, or were not seen to serve, what the Secrets hold."""
+    expected = set(expected_serials(reading, side))
+    return [
+        pod["name"]
+        for pod in reading["pods"][owner.side]
+        if expected and pod["ready"] and not expected <= set(pod["serials"] or ())
+    ]
+
+
+def warnings(
+    reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner, authority: Authority
+) -> list[str]:
+    if not side["secrets"]:
+        return []
+    warnings = list(reading["unmatched"])
+    if authority.phase not in ("absent", "steady"):
+        warnings.append(f"a rotation of the root is under way: phase {authority.phase}; playbook rotate_ca goes on")
+    if reading["lists_due"]:
+        warnings.append(f"revocation lists are due: {reading['lists_due']}")
+    size = revocation.check_size("".join(item.pem for item in authority.lists), where=authority.path)
+    warnings += [size] if size else []
+    if side["links"] and not any(pod["ready"] for pod in reading["pods"][owner.side]):
+        warnings.append(f"gateway {side['namespace']}/{side['service']} has no ready pod: nothing can be proven")
+    backends = {(item["service"], item["namespace"]): item for item in reading["backends"]}
+    for link in side["links"] if owner.side == "server" else []:
+        backend = backends[(link["backend"]["service"], link["backend"]["namespace"])]
+        if not backend["found"]:
+            warnings.append(f"link {link['name']}: Service {link['backend']['host']} does not exist here yet")
+        elif backend["sidecars"] < backend["pods"]:
+            warnings.append(
+                f"link {link['name']}: {backend['pods'] - backend['sidecars']} of {backend['pods']} pods of "
+                f"{link['backend']['host']} have no sidecar; the way from the ingress gateway to them is plain text"
+            )
+    return warnings
+
+
+def alarms(
+    reading: Mapping[str, Any], side: Mapping[str, Any], authority: Authority, renew_before: timedelta, now: datetime
+) -> list[str]:
+    """What says that scheduled runs do not come, or come in vain, while there is still time."""
+    alarms = []
+    for name, secret in sorted(live_secrets(reading, side).items()):
+        live = live_credential(secret)
+        if live and live.leaf and live.leaf.not_after - now < renew_before * OVERDUE:
+            due = timestamp(live.leaf.not_after - renew_before)
+            alarms.append(
+                f"Secret {side['namespace']}/{name}: ends at {timestamp(live.leaf.not_after)}, due since {due}. "
+                "Cure: see why the scheduled rotation does not run; playbook rotate_certificates renews now"
+            )
+    root = authority.issuing
+    if side["secrets"] and root and root.not_after - now < renew_before:
+        alarms.append(f"the root {root.subject} ends at {timestamp(root.not_after)}. Cure: playbook rotate_ca")
+    return [*alarms, *(revocation.alarm(authority.lists, now) if side["secrets"] else [])]
+
+
+def clock_warnings(ahead_seconds: float) -> list[str]:
+    """What is said before anything is issued.
+
+    :param ahead_seconds: by how much this machine's clock is ahead of the API server's.
+    """
+    ahead = timedelta(seconds=ahead_seconds)
+    if abs(ahead) <= CLOCKS_AGREE:
+        return []
+    direction = "ahead of" if ahead > timedelta() else "behind"
+    return [f"the clock of this controller is {_minutes(ahead)} {direction} the API server's"]
+
+
+def clock_errors(reading: Mapping[str, Any]) -> list[str]:
+    ahead = timedelta(seconds=reading["clock_ahead"])
+    if ahead < CLOCK_LIMIT:
+        return []
+    return [
+        f"the clock of this controller is {_minutes(ahead)} ahead of the API server's: what it issues would not be "
+        "valid yet. Cure: set the clock (NTP), then run again"
+    ]
+
+
+def _minutes(span: timedelta) -> str:
+    return f"{abs(span) // timedelta(minutes=1)} min"
