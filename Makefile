@@ -13,8 +13,8 @@ PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
 LINTERS := ruff mypy shell yaml ansible sanity docs package
 
-.PHONY: help deps venv requirements demo test lint $(LINTERS:%=lint-%) unit integration bench \
-	lab-build lab-up lab-down lab-status clean
+.PHONY: help deps venv requirements demo test lint $(LINTERS:%=lint-%) unit integration bench campaign \
+	zlint lab-build lab-up lab-down lab-status clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -60,14 +60,22 @@ lint-docs: venv
 lint-package: venv
 	$(PYTHON) tests/tools/package.py
 
-unit: venv  ## tests that need no lab
+# The linter of certificates, which unit tests ask too.
+zlint: venv
+	@$(PYTHON) -m tests.lab build-zlint
+
+unit: venv zlint  ## tests that need no lab
 	$(PYTEST) tests/unit
 
-integration: deps  ## tests on the running lab
-	$(PYTEST) tests/integration
+integration: deps zlint  ## tests on the running lab
+	$(PYTEST) -m 'not slow' tests/integration
 
 bench: deps  ## measure the standing figures on the running lab
 	$(PYTHON) -m tests.bench
+
+campaign: deps  ## rotate under load with every fault, for hours, on the running lab
+	$(PYTEST) -m slow tests/integration
+	$(PYTHON) -m tests.campaign
 
 lab-build: deps  ## build the lab's binaries, once a machine
 	$(PYTHON) -m tests.lab build

@@ -54,6 +54,7 @@ def custom(store: Path, passphrase: str) -> Issuer:
     found = FileStore(store)
     authority = found.public()
     assert authority
+    assert authority.issuing
     return Issuer(authority.issuing, found.signer(passphrase))
 
 

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.integration.mesh import Mesh
+from tests.integration.mesh import Mesh, taken_down
 from tests.lab import Lab
-
-CLUSTERS = ("cluster-a", "cluster-b")
 
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """Without the link that the demo may have left in it."""
     found = Lab.load()
-    with _taken_down(Mesh(found, tmp_path_factory.mktemp("before"), secrets.token_urlsafe(24))):
+    with taken_down(Mesh(found, tmp_path_factory.mktemp("before"), secrets.token_urlsafe(24))):
         return found
 
 
 @pytest.fixture
 def mesh(lab: Lab, tmp_path: Path) -> Iterator[Mesh]:
     """A described mesh that nothing was done for yet; taken down again whatever the test made of it."""
-    with _taken_down(Mesh(lab, tmp_path, secrets.token_urlsafe(24))) as found:
+    with taken_down(Mesh(lab, tmp_path, secrets.token_urlsafe(24))) as found:
         yield found
 
 
@@ -40,7 +37,7 @@ def joined(mesh: Mesh) -> Mesh:
 def standing(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     """The same, made once for all tests of a file: they look at it, or use `steady`."""
     folder = tmp_path_factory.mktemp("mesh")
-    with _taken_down(Mesh(lab, folder, secrets.token_urlsafe(24))) as found:
+    with taken_down(Mesh(lab, folder, secrets.token_urlsafe(24))) as found:
         yield _in_place(found)
 
 
@@ -55,15 +52,3 @@ def _in_place(mesh: Mesh) -> Mesh:
     run = mesh.site()
     assert run.ok, run.output
     return mesh
-
-
-@contextmanager
-def _taken_down(found: Mesh) -> Iterator[Mesh]:
-    try:
-        yield found
-    finally:
-        found.links, found.groups = [], {"mesh_servers": list(found.hosts), "mesh_clients": list(found.hosts)}
-        torn_down = found.play("teardown")
-    assert torn_down.ok, torn_down.output
-    for cluster in CLUSTERS:
-        assert found.names(cluster) == set(), f"{cluster} is not as it was before the test"

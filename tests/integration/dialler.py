@@ -1,7 +1,7 @@
 """Opens MySQL connections at a steady rate, logs in and asks SELECT 1; runs inside a pod's network, by its path.
 
-It prints how the first connection went, then opens more until its input ends; besides, one session is kept and asks
-every half second. At the end it prints what became of each.
+It first opens the sessions that it is to keep, each of which asks every half second, and one connection more, and
+prints how that went. Then it opens connections until its input ends, and prints what became of each.
 """
 
 from __future__ import annotations
@@ -9,11 +9,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import resource
 import struct
 import sys
 import time
+from dataclasses import asdict, dataclass
 
+# Seconds. What takes longer is lost; what is slower than usual is not.
 PATIENCE = 15.0
+PAUSE = 0.5
 PROTOCOL_41 = 0x0200 | 0x8000 | 0x00080000
 SELECT_1 = b"\x03SELECT 1"
 QUIT = b"\x01"
@@ -69,44 +73,74 @@ class Session:
         return packet
 
 
-async def opened(host: str, port: int, user: str, password: str) -> Session:
-    session = Session(*await asyncio.open_connection(host, port))
-    try:
-        await session.login(user, password)
-    except BaseException:
-        session.close()
-        raise
-    return session
+@dataclass(frozen=True)
+class Target:
+    host: str
+    port: int
+    user: str
+    password: str
+
+    async def session(self) -> Session:
+        session = Session(*await asyncio.open_connection(self.host, self.port))
+        try:
+            await session.login(self.user, self.password)
+        except BaseException:
+            session.close()
+            raise
+        return session
 
 
-async def once(host: str, port: int, user: str, password: str) -> str:
-    """Why one connection was lost; empty if it got its answer."""
+@dataclass
+class Attempt:
+    """One new connection.
+
+    :param began: the machine's monotonic clock, which all its processes share.
+    :param error: why it was lost; empty if it got its answer.
+    """
+
+    began: float
+    seconds: float = 0.0
+    error: str = ""
+
+
+async def attempt(target: Target) -> Attempt:
+    made = Attempt(time.monotonic())
     try:
         async with asyncio.timeout(PATIENCE):
-            session = await opened(host, port, user, password)
+            session = await target.session()
             await session.ask()
             session.close()
     except (OSError, EOFError, TimeoutError) as failure:
-        return f"{type(failure).__name__}: {failure}"
-    return ""
+        made.error = f"{type(failure).__name__}: {failure}"
+    made.seconds = time.monotonic() - made.began
+    return made
 
 
-async def kept(host: str, port: int, user: str, password: str, stopped: asyncio.Event) -> str:
+async def kept(session: Session, stopped: asyncio.Event) -> str:
     """Why the session broke; empty if it did not."""
     began = time.monotonic()
     try:
-        session = await opened(host, port, user, password)
         while not stopped.is_set():
             async with asyncio.timeout(PATIENCE):
                 await session.ask()
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(PAUSE)
         session.close()
     except (OSError, EOFError, TimeoutError) as failure:
-        return f"{type(failure).__name__} after {time.monotonic() - began:.0f} s: {failure}"
+        return f"{type(failure).__name__} after {time.monotonic() - began:.1f} s: {failure}"
     return ""
 
 
-async def main(host: str, port: int, user: str, password: str, rate: float) -> None:
+async def dial(target: Target, rate: float, stopped: asyncio.Event) -> list[Attempt]:
+    """New connections until told to stop, by the clock and not by pauses: a slow machine must not lower the rate."""
+    attempts: list[asyncio.Task[Attempt]] = []
+    began = time.monotonic()
+    while not stopped.is_set():
+        attempts.append(asyncio.create_task(attempt(target)))
+        await asyncio.sleep(max(0.0, began + len(attempts) / rate - time.monotonic()))
+    return await asyncio.gather(*attempts)
+
+
+async def main(target: Target, rate: float, held: int) -> None:
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
 
     def stop() -> None:
@@ -114,18 +148,22 @@ async def main(host: str, port: int, user: str, password: str, rate: float) -> N
         loop.remove_reader(sys.stdin.fileno())
 
     loop.add_reader(sys.stdin.fileno(), stop)
-    print(json.dumps({"first": await once(host, port, user, password)}), flush=True)
-    established = asyncio.create_task(kept(host, port, user, password, stopped))
-    attempts = []
+    async with asyncio.timeout(PATIENCE):
+        sessions = [await target.session() for _ in range(held)]
+    keeping = [asyncio.create_task(kept(session, stopped)) for session in sessions]
+    print(json.dumps({"first": (await attempt(target)).error}), flush=True)
     began = time.monotonic()
-    while not stopped.is_set():
-        attempts.append(asyncio.create_task(once(host, port, user, password)))
-        # By the clock, not by pauses: a slow machine must not lower the rate.
-        await asyncio.sleep(max(0.0, began + len(attempts) / rate - time.monotonic()))
+    dialled = asyncio.create_task(dial(target, rate, stopped))
+    await stopped.wait()
     seconds = time.monotonic() - began
-    errors = await asyncio.gather(*attempts)
-    print(json.dumps({"errors": errors, "seconds": seconds, "session": await established}), flush=True)
+    attempts = [asdict(made) for made in await dialled]
+    sessions_ended = await asyncio.gather(*keeping)
+    print(json.dumps({"attempts": attempts, "seconds": seconds, "sessions": sessions_ended}), flush=True)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4], float(sys.argv[5])))
+    # While nothing answers, PATIENCE's worth of connections is open at a time.
+    _least, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    host, port, user, password, new, established = sys.argv[1:]
+    asyncio.run(main(Target(host, int(port), user, password), float(new), int(established)))

@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tests.lab import Lab
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PLAYBOOKS = CHECKOUT / "collections/ansible_collections/crossmesh/mtls/playbooks"
+CLUSTERS = ("cluster-a", "cluster-b")
 KINDS = "serviceentries,gateways.networking.istio.io,destinationrules,virtualservices,peerauthentications,secrets"
 
 MYSQL: dict[str, Any] = {
@@ -108,10 +110,10 @@ class Mesh:
         """Run one of the collection's playbooks by its name, or a playbook of the test by its path."""
         process = self.begin(playbook, *arguments, environment=environment)
         try:
-            output, errors = process.communicate(timeout=300)
+            said = process.communicate(timeout=300)
         finally:
             process.kill()
-        return Run(process.returncode, output + errors, _recap(output))
+        return ended(said, process.returncode)
 
     def begin(
         self, playbook: str | Path, *arguments: str, environment: Mapping[str, str] | None = None
@@ -170,10 +172,29 @@ class Mesh:
         }
 
 
+@contextmanager
+def taken_down(found: Mesh) -> Iterator[Mesh]:
+    """Take it down again, whatever the block made of it."""
+    try:
+        yield found
+    finally:
+        found.links, found.groups = [], {"mesh_servers": list(found.hosts), "mesh_clients": list(found.hosts)}
+        torn_down = found.play("teardown")
+    assert torn_down.ok, torn_down.output
+    for cluster in CLUSTERS:
+        assert found.names(cluster) == set(), f"{cluster} is not as it was before"
+
+
+def ended(said: tuple[str, str], code: int) -> Run:
+    """A run from what it printed, to both of its streams, and its exit code."""
+    output, errors = said
+    return Run(code, output + errors, _recap(output))
+
+
 def _recap(output: str) -> dict[str, dict[str, int]]:
     recap: dict[str, dict[str, int]] = {}
-    _before, _separator, lines = output.rpartition("PLAY RECAP")
-    for line in lines.splitlines()[1:]:
+    # A run that was killed, or never began, has none.
+    for line in output.partition("PLAY RECAP")[2].splitlines()[1:]:
         host, separator, counts = line.partition(" : ")
         if separator:
             pairs: Sequence[str] = counts.split()

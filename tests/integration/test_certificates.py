@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import secrets
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,37 +17,15 @@ from cryptography.x509 import load_pem_x509_certificate
 from ansible_collections.crossmesh.mtls.plugins.module_utils.pkcs8 import encrypt_private_key
 from tests.integration.mesh import MYSQL, Mesh
 from tests.lab import Lab
+from tests.verifiers import counted, openssl, pkilint, zlint
 
-PROGRAMS = Path(sys.executable).parent
 SECRETS = {"client": ("cluster-a", "client-credential"), "server": ("cluster-b", "mysql-credential")}
-
-# The other sources of zlint are rules for the public web: top-level domains, certificate transparency, at most so many
-# days, countries and organizations in names. Of them these hold anywhere.
-ZLINT_SOURCES = "RFC5280,RFC3279,RFC5480,RFC5891,RFC8813,Community"
-ZLINT_NAMES = ",".join(
-    (
-        "e_rsa_mod_less_than_2048_bits",
-        "e_ext_san_missing",
-        "e_sub_cert_key_usage_cert_sign_bit_set",
-        "e_sub_cert_key_usage_crl_sign_bit_set",
-        "e_sub_cert_eku_check",
-        "e_sub_cert_not_is_ca",
-        "e_ec_improper_curves",
-        "e_ca_key_usage_missing",
-        "e_ca_key_usage_not_critical",
-        "e_ca_key_cert_sign_not_set",
-        "e_ca_crl_sign_not_set",
-        "e_sub_cert_or_sub_ca_using_sha1",
-        "e_mp_ecdsa_signature_encoding_correct",
-    )
-)
 
 
 @dataclass(frozen=True)
 class Issued:
     """What one run put in service; files of one folder."""
 
-    lab: Lab
     root: Path
     leaves: dict[str, Path]
 
@@ -72,7 +48,7 @@ def issued(request: pytest.FixtureRequest, lab: Lab, tmp_path_factory: pytest.Te
     finally:
         mesh.otherwise(links=[]).play("teardown")
     assert run.ok, run.output
-    return Issued(lab, root, leaves)
+    return Issued(root, leaves)
 
 
 def written(path: Path, content: bytes) -> Path:
@@ -80,14 +56,8 @@ def written(path: Path, content: bytes) -> Path:
     return path
 
 
-def says(*command: str | Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "LC_ALL": "C"}
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-
-
 def verified(issued: Issued, role: str, purpose: str) -> subprocess.CompletedProcess[str]:
-    strictly = ["openssl", "verify", "-x509_strict", "-purpose", purpose, "-CAfile", str(issued.root)]
-    return says(*strictly, issued.leaves[role])
+    return openssl("verify", "-x509_strict", "-purpose", purpose, "-CAfile", issued.root, issued.leaves[role])
 
 
 @pytest.mark.parametrize("role", SECRETS)
@@ -100,7 +70,7 @@ def test_openssl_accepts_a_leaf_strictly_and_for_its_role_only(issued: Issued, r
 
 def test_leaves_name_what_they_are_for(issued: Issued) -> None:
     names = {
-        role: set(says("openssl", "x509", "-noout", "-ext", "subjectAltName", "-in", leaf).stdout.split()[-9:])
+        role: set(openssl("x509", "-noout", "-ext", "subjectAltName", "-in", leaf).stdout.split()[-9:])
         for role, leaf in issued.leaves.items()
     }
     assert {name for name in names["server"] if name.startswith("DNS:")} == {f"DNS:{MYSQL['fqdn']}"}
@@ -110,36 +80,22 @@ def test_leaves_name_what_they_are_for(issued: Issued) -> None:
 
 def test_pkilint_finds_nothing(issued: Issued) -> None:
     for path in issued.all:
-        result = says(PROGRAMS / "lint_pkix_cert", "lint", "-s", "WARNING", path)
-        assert result.returncode == 0, f"{path.name}: {result.stdout}{result.stderr}"
+        assert pkilint("lint_pkix_cert", path) == ""
     for leaf in issued.leaves.values():
-        result = says(PROGRAMS / "lint_pkix_signer_signee_cert_chain", "lint", "-s", "WARNING", issued.root, leaf)
-        assert result.returncode == 0, f"{leaf.name}: {result.stdout}{result.stderr}"
+        assert pkilint("lint_pkix_signer_signee_cert_chain", issued.root, leaf) == ""
 
 
 def test_zlint_finds_nothing(issued: Issued) -> None:
-    for path in issued.all:
-        assert zlint(issued.lab, path) == {}, path.name
+    assert counted(zlint(*issued.all)) == {}
 
 
-def zlint(lab: Lab, path: Path) -> dict[str, str]:
-    """Findings by the lint's name; the program's exit code says nothing."""
-    found: dict[str, str] = {}
-    for selection in (["-includeSources", ZLINT_SOURCES], ["-includeNames", ZLINT_NAMES]):
-        result = says(lab.binaries / "zlint", *selection, path)
-        assert result.returncode == 0, result.stderr
-        answers = json.loads(result.stdout).items()
-        found |= {name: answer["result"] for name, answer in answers if answer["result"] in ("warn", "error", "fatal")}
-    return found
-
-
-def test_the_linters_find_what_is_wrong_with_a_leaf_of_the_tutorial(lab: Lab, tmp_path: Path) -> None:
+def test_the_linters_find_what_is_wrong_with_a_leaf_of_the_tutorial(tmp_path: Path) -> None:
     """The control: no SAN, as the tutorial has them."""
     path = tmp_path / "leaf.pem"
-    make = ["openssl", "req", "-x509", "-nodes", "-newkey", "rsa:2048", "-subj", f"/CN={MYSQL['fqdn']}", "-days", "9"]
+    make = ["req", "-x509", "-nodes", "-newkey", "rsa:2048", "-subj", f"/CN={MYSQL['fqdn']}", "-days", "9"]
     extensions = ["-addext", "basicConstraints=critical,CA:FALSE", "-addext", "extendedKeyUsage=serverAuth"]
-    assert says(*make, *extensions, "-keyout", tmp_path / "leaf.key", "-out", path).returncode == 0
-    assert "e_ext_san_missing" in zlint(lab, path)
+    assert openssl(*make, *extensions, "-keyout", tmp_path / "leaf.key", "-out", path).returncode == 0
+    assert "e_ext_san_missing" in counted(zlint(path))
 
 
 def test_a_mesh_s_own_ca_is_refused_as_custom_ca(mesh: Mesh) -> None:

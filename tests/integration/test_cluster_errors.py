@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,9 @@ import pytest
 import yaml
 
 from tests.integration.accounts import account, rule
+from tests.integration.faults import stopped_api_server
 from tests.integration.mesh import MYSQL, Mesh, Run
 from tests.integration.snapshots import versions
-from tests.integration.waiting import eventually
 
 # Work for both clusters, so that it can be seen who did it.
 EXTRA = {**MYSQL, "name": "extra", "fqdn": "extra.server.example.com", "port": 3307, "tls_port": 13307}
@@ -41,18 +40,6 @@ def test_an_api_server_that_is_down(steady: Mesh) -> None:
     address = steady.lab.cluster("cluster-b").api_url
     assert run.says("cannot reach the API server", f"context cluster-b of {steady.lab.kubeconfig}, {address}")
     assert run.says("Connection refused", "Cure: check the address, the network and that the server is up")
-
-
-@contextmanager
-def stopped_api_server(mesh: Mesh, cluster: str) -> Iterator[None]:
-    mesh.lab.stop(f"{cluster}.kube-apiserver")
-    try:
-        yield
-    finally:
-        mesh.lab.start(f"{cluster}.kube-apiserver")
-        eventually(lambda: mesh.lab.kubectl(cluster, "get", "--raw", "/readyz", check=False).returncode == 0)
-        # istiod comes back in its own time; until then it pushes nothing.
-        eventually(mesh.carries)
 
 
 def test_a_context_that_is_not_in_the_kubeconfig(steady: Mesh) -> None:

@@ -18,7 +18,7 @@ def test_runs_without_a_change_and_one_more_link_cost_no_connection(steady: Mesh
     assert added.changed > 0
     assert traffic.rate >= 20
     assert traffic.lost == []
-    assert traffic.broken_session == ""
+    assert traffic.broken_sessions == []
 
 
 def test_the_traffic_notices_a_link_that_is_taken_away(steady: Mesh) -> None:

@@ -1,0 +1,51 @@
+"""There is no controller that renews by itself: `verify` tells when the schedule that should do it has stopped."""
+
+from __future__ import annotations
+
+from tests.integration.mesh import Mesh
+
+
+def with_days(mesh: Mesh, validity: int, renew_before: int) -> Mesh:
+    return mesh.otherwise(
+        variables={"custom_ca_leaf_validity_days": validity, "custom_ca_renew_before_days": renew_before}
+    )
+
+
+def test_due_is_no_alarm_overdue_is_one_and_one_run_ends_it(standing: Mesh) -> None:
+    """Of a month's certificates: due with 40 days before their end, overdue with 60."""
+    made = with_days(standing, 30, 10).play("rotate_certificates", "-e", "mesh_rotate_force=true")
+    assert made.ok, made.output
+
+    due = with_days(standing, 90, 40).play("verify")
+    assert due.ok, due.output
+    assert due.says("issue Secret istio-system/mysql-credential: expires at")
+
+    late = with_days(standing, 90, 60)
+    overdue = late.play("verify")
+    assert overdue.code != 0
+    for secret in ("client-credential", "mysql-credential"):
+        assert overdue.says(f"ALARM: Secret istio-system/{secret}: ends at", "due since"), overdue.output
+    assert overdue.says("see why the scheduled rotation does not run; playbook rotate_certificates renews now")
+
+    renewed = late.play("rotate_certificates")
+    assert renewed.ok, renewed.output
+    ended = late.play("verify")
+    assert ended.ok, ended.output
+    assert "ALARM" not in ended.output
+    assert standing.carries()
+
+
+def test_a_root_that_ends_is_an_alarm_of_its_own(mesh: Mesh) -> None:
+    short = mesh.otherwise(
+        variables={
+            "custom_ca_validity_days": 20,
+            "custom_ca_leaf_validity_days": 10,
+            "custom_ca_renew_before_days": 5,
+        }
+    )
+    assert short.site().ok
+    run = short.otherwise(variables={"custom_ca_leaf_validity_days": 90, "custom_ca_renew_before_days": 30}).play(
+        "verify"
+    )
+    assert run.code != 0
+    assert run.says("ALARM: the root", "Cure: playbook rotate_ca"), run.output

@@ -1,0 +1,27 @@
+"""max_connection_duration: no connection of the link lasts longer; without it one lasts as long as its ends want."""
+
+from __future__ import annotations
+
+from tests.integration.mesh import MYSQL, Mesh
+from tests.integration.waiting import eventually
+
+FQDN = MYSQL["fqdn"]
+# One query, busy for seconds; the client has its answer only if its connection lasts as long.
+LONG = "SELECT SLEEP(5)"
+WRITE = "crossmesh.mtls.mesh_common : Write our objects, and our ports of the gateway's Service"
+
+
+def answered(mesh: Mesh) -> bool:
+    return mesh.lab.mysql(LONG, fqdn=FQDN, check=False).strip() == "0"
+
+
+def test_an_established_connection_ends_when_its_time_is_up(steady: Mesh) -> None:
+    assert answered(steady)
+    run = steady.otherwise(links=[{**MYSQL, "max_connection_duration": "2s"}]).site()
+    assert run.ok, run.output
+    assert run.changes() == {"localhost": [], "cluster-a": [WRITE], "cluster-b": []}
+    eventually(lambda: not answered(steady))
+    # New ones are welcome all the time.
+    assert steady.carries()
+    assert steady.site().ok
+    eventually(lambda: answered(steady))

@@ -1,0 +1,69 @@
+"""A run that is killed between any two tasks is continued by the next one; nobody loses a connection."""
+
+from __future__ import annotations
+
+import itertools
+from functools import partial
+
+import pytest
+
+from tests.integration.interruption import interrupted, paused, stepping
+from tests.integration.mesh import MYSQL, Mesh
+from tests.integration.snapshots import everywhere
+from tests.integration.traffic import dialling
+from tests.integration.waiting import eventually
+
+RATE = 25.0
+# Work for both clusters, and a certificate that names one link more.
+EXTRA = {**MYSQL, "name": "extra", "fqdn": "extra.server.example.com", "port": 3307, "tls_port": 13307}
+
+
+def carries_extra(mesh: Mesh, wanted: bool) -> bool:
+    return mesh.carries(fqdn=EXTRA["fqdn"], port=EXTRA["port"]) == wanted
+
+
+@pytest.mark.slow
+def test_site_killed_at_every_fifth_task_boundary(steady: Mesh) -> None:
+    more = steady.otherwise(links=[MYSQL, EXTRA])
+    # A link to be made and the same to be taken away, by turns: no run is without work.
+    turns = itertools.cycle([(more, True), (steady, False)])
+    had_work = []
+    with dialling(steady.lab, RATE, held=5) as traffic:
+        for number, (mesh, carries) in zip(itertools.count(1, 5), turns, strict=False):
+            if not interrupted(mesh, "site", at=number):
+                break
+            run = mesh.site()
+            assert run.ok, run.output
+            had_work.append(run.changed > 0)
+            # A proxy is told in istiod's own time.
+            eventually(partial(carries_extra, steady, carries))
+    assert traffic.lost == []
+    assert traffic.broken_sessions == []
+    # Killed before its first task, a run has left everything to do; killed at its end, nothing.
+    assert had_work[0]
+    assert not had_work[-1]
+
+
+def test_a_run_that_waits_between_two_tasks(steady: Mesh) -> None:
+    """The harness itself: where it waits nothing of the next task was done yet, and it goes on unharmed."""
+    more = steady.otherwise(links=[MYSQL, EXTRA])
+    before = everywhere(steady)
+    with paused(more, "site", before="Join the meshes") as waiting:
+        assert everywhere(steady) == before
+    assert waiting.run
+    assert waiting.run.ok, waiting.run.output
+    assert waiting.run.changed > 0
+    assert everywhere(steady) != before
+
+
+def test_boundaries_are_the_tasks_that_a_run_shows(steady: Mesh) -> None:
+    with stepping(steady, "site") as steps:
+        run = steps.finish()
+    assert run.ok, run.output
+    lines = (line for line in run.output.splitlines() if line.startswith("TASK ["))
+    assert {line.partition("[")[2].rpartition("]")[0] for line in lines} == {step.task for step in steps.reached}
+    assert run.changed == 0
+
+
+def test_a_run_that_has_no_task_has_no_boundary(steady: Mesh) -> None:
+    assert interrupted(steady, "site", "--syntax-check", at=1) is None

@@ -1,0 +1,196 @@
+"""What is revoked is refused from the same run on, and nobody else notices."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import CRLNumber
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils.records import record_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import Leaf
+from tests.integration import credentials
+from tests.integration.authorities import client_context, custom
+from tests.integration.credentials import BOTH, CLIENT, SERVER
+from tests.integration.mesh import Mesh, Run
+from tests.integration.test_refusals import GREETING, LINK, answer
+from tests.integration.traffic import dialling
+
+GONE = "cluster-gone"
+
+
+def now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def revoking(mesh: Mesh, **entry: Any) -> Mesh:
+    return mesh.otherwise(variables={"custom_ca_revoked": [{"date": now(), "reason": "keyCompromise", **entry}]})
+
+
+def passed(run: Run) -> Run:
+    assert run.ok, run.output
+    return run
+
+
+@pytest.fixture
+def steady(standing: Mesh) -> Iterator[Mesh]:
+    yield standing
+    # Nothing is revoked any more: the lists go everywhere.
+    passed(standing.site())
+    assert [credentials.lists(standing, secret) for secret in BOTH] == [[], []]
+
+
+@pytest.fixture
+def stolen(steady: Mesh) -> Leaf:
+    """A certificate that the CA has issued to a cluster that is gone, with the key in the wrong hands."""
+    leaf = custom(steady.store, steady.passphrase).leaf("client", [LINK])
+    store = FileStore(steady.store)
+    authority = store.public()
+    assert authority
+    assert authority.issuing
+    moment = datetime.now(UTC)
+    record = record_of(
+        leaf.view,
+        issuer=authority.issuing,
+        instance="default",
+        cluster=GONE,
+        side="client",
+        links=["mysql"],
+        secret="istio-system/client-credential",
+        now=moment,
+    )
+    store.record([record], moment)
+    return leaf
+
+
+def test_a_revoked_client_is_refused_and_others_are_not(steady: Mesh, stolen: Leaf, tmp_path: Path) -> None:
+    context = client_context(tmp_path, stolen)
+    assert GREETING in answer(steady, context), "it is let in before"
+    mesh, before = revoking(steady, cluster=GONE), credentials.serials(steady)
+    with dialling(steady.lab, 20, held=3) as traffic:
+        passed(mesh.site())
+        assert answer(steady, context) == b""
+        assert GREETING in answer(
+            steady, client_context(tmp_path, custom(steady.store, steady.passphrase).leaf("client", [LINK]))
+        )
+    assert traffic.lost == []
+    assert traffic.broken_sessions == []
+    assert credentials.serials(steady) == before, "what is not revoked is not touched"
+    assert mesh.site().changed == 0
+    passed(mesh.play("verify"))
+
+
+def test_what_is_still_entitled_is_issued_anew_in_the_same_run(steady: Mesh) -> None:
+    before = credentials.serials(steady)
+    mesh = revoking(steady, link="mysql")
+    with dialling(steady.lab, 20, held=3) as traffic:
+        passed(mesh.site())
+    assert traffic.lost == []
+    assert traffic.broken_sessions == []
+    assert not set(before) & set(credentials.serials(steady))
+    revoked = {f"{entry.serial_number:x}" for crl in credentials.lists(steady, SERVER) for entry in crl}
+    assert set(before) <= revoked
+    assert mesh.site().changed == 0
+
+
+@pytest.mark.slow
+def test_a_rotation_of_certificates_publishes_too(steady: Mesh, stolen: Leaf, tmp_path: Path) -> None:
+    passed(revoking(steady, cluster=GONE).play("rotate_certificates"))
+    assert answer(steady, client_context(tmp_path, stolen)) == b""
+    assert steady.carries()
+
+
+@pytest.mark.slow
+def test_verify_says_that_a_list_is_due(steady: Mesh, stolen: Leaf) -> None:
+    run = revoking(steady, cluster=GONE).play("verify")
+    assert run.code != 0
+    assert run.says("revocation lists are due", "has no revocation list yet"), run.output
+
+
+@pytest.mark.slow
+def test_lists_are_what_openssl_takes_for_right(steady: Mesh, stolen: Leaf, tmp_path: Path) -> None:
+    mesh = revoking(steady, cluster=GONE)
+    passed(mesh.site())
+    (first,) = credentials.lists(steady, SERVER)
+    (root,) = (steady.store / "roots").glob("*.crt")
+    path = tmp_path / "list.crl"
+    path.write_bytes(first.public_bytes(Encoding.PEM))
+    checked = subprocess.run(
+        ["openssl", "crl", "-in", str(path), "-CAfile", str(root), "-noout", "-verify"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "verify OK" in checked.stderr + checked.stdout
+    leaf = tmp_path / "leaf.crt"
+    leaf.write_text(stolen.certificate_pem, encoding="ascii")
+    refused = subprocess.run(
+        ["openssl", "verify", "-x509_strict", "-crl_check", "-CRLfile", str(path), "-CAfile", str(root), str(leaf)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "certificate revoked" in refused.stderr + refused.stdout
+    mesh.variables["custom_ca_revoked"].append({"serial": "abcdef", "date": now()})
+    passed(mesh.site())
+    (second,) = credentials.lists(steady, SERVER)
+    assert _number(second) > _number(first)
+    assert {crl.signature for crl in credentials.lists(steady, CLIENT)} == {second.signature}
+
+
+@pytest.mark.slow
+def test_revocation_in_every_phase_of_a_root_rotation(steady: Mesh, stolen: Leaf, tmp_path: Path) -> None:
+    """A list for each root that is trusted, or everybody is refused."""
+    mesh, context = revoking(steady, cluster=GONE), client_context(tmp_path, stolen)
+    with dialling(steady.lab, 20, held=3) as traffic:
+        passed(steady.play("rotate_ca", "-e", "mesh_rotate_phase=prepare"))
+        passed(mesh.site())
+        assert answer(steady, context) == b""
+        assert [len(credentials.lists(steady, secret)) for secret in BOTH] == [2, 2]
+        passed(mesh.play("rotate_ca", "-e", "mesh_rotate_phase=switch"))
+        mesh.variables["custom_ca_revoked"].append({"cluster": "cluster-a", "date": now()})
+        passed(mesh.play("rotate_certificates"))
+        assert [len(credentials.lists(steady, secret)) for secret in BOTH] == [2, 2]
+        passed(mesh.play("rotate_ca", "-e", "mesh_rotate_phase=retire"))
+        assert [len(credentials.lists(steady, secret)) for secret in BOTH] == [1, 1]
+        assert answer(steady, context) == b"", "its root is trusted no more"
+        # The other way round: lists are there already when a rotation begins.
+        passed(mesh.play("rotate_ca"))
+    assert traffic.lost == []
+    assert traffic.broken_sessions == []
+    assert mesh.site().changed == 0
+
+
+def test_a_typing_error_is_told(standing: Mesh) -> None:
+    run = revoking(standing, cluster="cluster-zzz").site()
+    assert run.ok
+    assert run.says("warning: custom_ca_revoked", "cluster-zzz", "no such certificate is recorded"), run.output
+    wrong = standing.otherwise(variables={"custom_ca_revoked": [{"cluster": "cluster-a", "date": "2099-01-01"}]}).site()
+    assert wrong.code != 0
+    assert wrong.says("custom_ca_revoked[0]", "still to come"), wrong.output
+    assert wrong.changed == 0
+
+
+def _number(crl: Any) -> int:
+    number: int = crl.extensions.get_extension_for_class(CRLNumber).value.crl_number
+    return number
+
+
+@pytest.mark.slow
+def test_a_run_over_a_part_does_not_cut_off_who_is_still_entitled(steady: Mesh) -> None:
+    """Its certificate is revoked, and only a run that takes it in can give it another one."""
+    before = credentials.serials(steady)
+    mesh = revoking(steady, cluster="cluster-a")
+    run = mesh.site("--limit", "localhost,cluster-b")
+    assert run.code != 0
+    assert run.says("were not published", "Left out: cluster-a", "without --limit"), run.output
+    assert steady.carries()
+    assert credentials.serials(steady) == before
+    passed(mesh.site())
+    assert steady.carries()

@@ -1,0 +1,258 @@
+"""One root takes over from another while traffic flows; each phase is safe to stay in, and says what it waits for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration import credentials
+from tests.integration.credentials import BOTH, CLIENT, SERVER
+from tests.integration.faults import EGRESS, frozen_agent, stopped_api_server
+from tests.integration.mesh import Mesh, Run
+from tests.integration.traffic import Traffic, dialling
+
+SOON = ("-e", '{"mesh_gate_timeout": 3}')
+
+
+def phase(mesh: Mesh, name: str, *arguments: str) -> Run:
+    return mesh.play("rotate_ca", "-e", f"mesh_rotate_phase={name}", *arguments)
+
+
+def passed(run: Run) -> Run:
+    assert run.ok, run.output
+    return run
+
+
+@contextmanager
+def unnoticed(mesh: Mesh) -> Iterator[Traffic]:
+    with dialling(mesh.lab, 20, held=3) as traffic:
+        yield traffic
+    assert traffic.lost == []
+    assert traffic.broken_sessions == []
+
+
+@pytest.fixture
+def prepared(standing: Mesh) -> Iterator[Mesh]:
+    passed(phase(standing, "prepare"))
+    yield standing
+    passed(standing.play("rotate_ca"))
+
+
+def keys(mesh: Mesh) -> set[str]:
+    return {path.stem for path in (mesh.store / "roots").glob("*.key")}
+
+
+def identities(mesh: Mesh) -> dict[str, Any]:
+    """What no rotation may touch: the meshes' own CAs, and the gateways' pods."""
+    return {
+        f"{cluster} {kind} {name}": mesh.get(cluster, kind, name, "-n", "istio-system")["metadata"]["uid"]
+        + str(mesh.get(cluster, kind, name, "-n", "istio-system").get("data"))
+        for cluster, kind, name in (
+            ("cluster-a", "configmap", "istio-ca-root-cert"),
+            ("cluster-b", "configmap", "istio-ca-root-cert"),
+            ("cluster-a", "secret", "istio-ca-secret"),
+            ("cluster-b", "secret", "istio-ca-secret"),
+            ("cluster-a", "pod", "istio-egressgateway-0"),
+            ("cluster-b", "pod", "istio-ingressgateway-0"),
+        )
+    }
+
+
+def test_a_whole_rotation_in_one_run_under_load(standing: Mesh) -> None:
+    before, untouched = credentials.issuers(standing), identities(standing)
+    old = credentials.trusted(standing, CLIENT)
+    with unnoticed(standing):
+        passed(standing.play("rotate_ca"))
+    after = credentials.issuers(standing)
+    assert len(after) == 1
+    assert after != before
+    assert [old & credentials.trusted(standing, secret) for secret in BOTH] == [set(), set()]
+    assert identities(standing) == untouched
+    assert keys(standing) == credentials.trusted(standing, CLIENT), "the old root's key is destroyed"
+    assert standing.site().changed == 0
+    passed(standing.play("verify"))
+
+
+def test_phase_by_phase_with_every_other_playbook_in_between(standing: Mesh) -> None:
+    """A nightly job in the middle of a rotation is certain: it keeps the phase."""
+    with unnoticed(standing):
+        old = credentials.issuers(standing)
+        serials = credentials.serials(standing)
+        passed(phase(standing, "prepare"))
+        assert credentials.serials(standing) == serials, "a phase about trust rewrites no leaf"
+        assert [len(credentials.trusted(standing, secret)) for secret in BOTH] == [2, 2]
+        assert standing.site().changed == 0
+        passed(standing.play("rotate_certificates", "-e", "mesh_rotate_force=true"))
+        assert credentials.issuers(standing) == old
+        assert passed(standing.play("verify")).says("phase prepared")
+
+        passed(phase(standing, "switch"))
+        new = credentials.issuers(standing)
+        assert not old & new
+        assert [len(credentials.trusted(standing, secret)) for secret in BOTH] == [2, 2]
+        assert standing.site().changed == 0
+        passed(standing.play("rotate_certificates", "-e", "mesh_rotate_force=true"))
+        assert credentials.issuers(standing) == new
+        assert passed(standing.play("verify")).says("phase switched")
+
+        serials = credentials.serials(standing)
+        passed(phase(standing, "retire"))
+        assert credentials.serials(standing) == serials, "a phase about trust rewrites no leaf"
+        assert [len(credentials.trusted(standing, secret)) for secret in BOTH] == [1, 1]
+        assert standing.site().changed == 0
+
+
+@pytest.mark.slow
+def test_a_phase_can_be_repeated_and_one_that_comes_too_early_is_refused(prepared: Mesh) -> None:
+    repeated = passed(phase(prepared, "prepare"))
+    assert repeated.changed == 0
+    early = phase(prepared, "retire")
+    assert early.code != 0
+    assert early.says("phase retire cannot be now", "the old root still issues", "Cure: switch first"), early.output
+    assert early.changed == 0
+    passed(phase(prepared, "switch"))
+    assert passed(phase(prepared, "switch")).changed == 0
+    late = phase(prepared, "abandon")
+    assert late.code != 0
+    assert late.says("phase abandon cannot be now", "go on with the phase retire"), late.output
+    passed(phase(prepared, "retire"))
+    assert passed(phase(prepared, "retire")).changed == 0
+
+
+@pytest.mark.slow
+def test_a_prepared_root_can_be_taken_back(standing: Mesh) -> None:
+    before = [credentials.trusted(standing, secret) for secret in BOTH]
+    serials = credentials.serials(standing)
+    with unnoticed(standing):
+        passed(phase(standing, "prepare"))
+        passed(phase(standing, "abandon"))
+    assert [credentials.trusted(standing, secret) for secret in BOTH] == before
+    assert credentials.serials(standing) == serials
+    assert keys(standing) == before[0]
+    assert standing.site().changed == 0
+
+
+def test_a_cluster_that_cannot_be_reached_blocks_by_name_and_the_others_go_on(standing: Mesh) -> None:
+    with stopped_api_server(standing, "cluster-b"):
+        run = standing.play("rotate_ca")
+    assert run.code != 0
+    assert run.says("stays in phase prepared", "cluster cluster-b: it was not seen"), run.output
+    assert len(credentials.trusted(standing, CLIENT)) == 2, "the work on the other is done"
+    assert len(credentials.trusted(standing, SERVER)) == 1
+    behind = phase(standing, "switch")
+    assert behind.code != 0
+    assert behind.says("cluster cluster-b, server's side: it does not trust", "repeat the phase prepare"), behind.output
+    passed(standing.play("rotate_ca"))
+    assert standing.site().changed == 0
+
+
+@pytest.mark.slow
+def test_a_part_of_the_clusters_is_blocked_by_the_others(prepared: Mesh) -> None:
+    limited = phase(prepared, "switch", "--limit", "cluster-a")
+    assert limited.code != 0
+    assert limited.says("stays in phase prepared", "cluster cluster-b: it was not seen"), limited.output
+    declared = {
+        "mesh_clusters": {
+            "cluster-a": ["mesh_clients"],
+            "cluster-b": ["mesh_servers"],
+            "cluster-z": ["mesh_clients"],
+        }
+    }
+    elsewhere = phase(prepared.otherwise(variables=declared), "switch")
+    assert elsewhere.code != 0
+    assert elsewhere.says("cluster cluster-z: it was not seen", "in another slice"), elsewhere.output
+    only = phase(prepared, "switch", "-e", '{"mesh_only_links": ["mysql"]}')
+    assert only.code != 0
+    assert only.says("a root is rotated for all links at once"), only.output
+
+
+@pytest.mark.slow
+def test_a_cluster_that_has_left_blocks_until_it_is_revoked(prepared: Mesh) -> None:
+    """Its certificate is still good: it would be refused, or nobody knows whether it is in use."""
+    issued = prepared.store / "issued"
+    record = json.loads(sorted(issued.glob("*.json"))[0].read_text(encoding="utf-8"))
+    gone = {**record, "cluster": "cluster-gone", "serial": "abc123", "issued_at": "2026-01-01T00:00:00Z"}
+    (issued / "abc123.json").write_text(json.dumps(gone), encoding="utf-8")
+    (issued / "abc123.json").chmod(0o600)
+    blocked = phase(prepared, "switch")
+    assert blocked.code != 0
+    assert blocked.says("cluster cluster-gone: it has left the inventory", "custom_ca_revoked"), blocked.output
+    entry = {"cluster": "cluster-gone", "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    passed(phase(prepared.otherwise(variables={"custom_ca_revoked": [entry]}), "switch"))
+    (issued / "abc123.json").unlink()
+
+
+def test_a_gateway_that_is_behind_keeps_the_phase_and_is_named(standing: Mesh) -> None:
+    with unnoticed(standing):
+        with frozen_agent(standing, EGRESS):
+            run = standing.play("rotate_ca", *SOON)
+            assert run.code != 0
+            assert run.says("pod istio-egressgateway-0: trusts", "stays in phase prepared"), run.output
+            again = phase(standing, "switch", *SOON)
+            assert again.code != 0
+            assert again.says("istio-egressgateway-0"), again.output
+        passed(standing.play("rotate_ca"))
+
+
+@pytest.mark.slow
+def test_two_at_once_make_one_root(standing: Mesh) -> None:
+    with unnoticed(standing):
+        processes = [standing.begin("rotate_ca") for _ in range(2)]
+        outputs = [process.communicate(timeout=300) for process in processes]
+        codes = [process.returncode for process in processes]
+        assert 0 in codes or any("Another run has changed the CA" in out + err for out, err in outputs), outputs
+        for code, (out, _err) in zip(codes, outputs, strict=True):
+            assert "Traceback" not in out
+            assert code == 0 or "Another run" in out or "rotation stays in phase" in out, out
+        if 0 not in codes:
+            passed(standing.play("rotate_ca"))
+    assert len(list((standing.store / "roots").glob("*.key"))) == 1
+    assert standing.site().changed == 0
+
+
+def test_check_mode_says_the_steps_and_changes_nothing(standing: Mesh) -> None:
+    before = credentials.serials(standing)
+    run = standing.play("rotate_ca", "--check")
+    assert run.ok, run.output
+    assert run.says("phase steady; to do: prepare, trust, switch, leaves, retire, drop, finish"), run.output
+    assert run.changed == 0
+    assert credentials.serials(standing) == before
+    assert len(keys(standing)) == 1
+
+
+@pytest.mark.slow
+def test_a_wrong_passphrase_changes_nothing(standing: Mesh) -> None:
+    run = standing.otherwise(passphrase="not the one of this store").play("rotate_ca")
+    assert run.code != 0
+    assert run.says("The private key cannot be decrypted", "the passphrase is wrong"), run.output
+    assert run.changed == 0
+    assert len(keys(standing)) == 1
+    assert standing.site().changed == 0
+
+
+@pytest.mark.slow
+def test_the_retired_key_can_be_kept(standing: Mesh) -> None:
+    old = keys(standing)
+    passed(standing.play("rotate_ca", "-e", '{"custom_ca_keep_retired_keys": true}'))
+    assert old < keys(standing)
+    assert standing.site().changed == 0
+
+
+def test_a_lost_ca_is_replaced_under_load(standing: Mesh, tmp_path: Path) -> None:
+    lost = credentials.trusted(standing, CLIENT)
+    standing.store.rename(tmp_path / "lost")
+    refused = standing.play("rotate_ca")
+    assert refused.code != 0
+    assert refused.says("there is no CA to rotate"), refused.output
+    with unnoticed(standing):
+        passed(standing.play("rotate_ca", "-e", "custom_ca_lost=true"))
+    assert [credentials.trusted(standing, secret) & lost for secret in BOTH] == [set(), set()]
+    assert standing.site().changed == 0
+    again = standing.play("rotate_ca", "-e", "custom_ca_lost=true", "--check")
+    assert again.says("to do: prepare"), "a store that is there is not lost"
