@@ -11,10 +11,10 @@ from tests.lab.settings import CHECKOUT
 
 from .contenders import BASELINE, SITE
 from .figures import Groups, figures, report, table
-from .parts import Sample, certificates, fleet, floor, joining
+from .parts import Sample, certificates, fleet, floor, joining, rotation
 from .process import BenchError
 
-_PARTS = (SITE.name, BASELINE.name, "floor", "certificates", "fleet")
+_PARTS = (SITE.name, BASELINE.name, "floor", "certificates", "rotation", "fleet")
 _OUTPUT = CHECKOUT / "tests/output/bench.json"
 # community.crypto's time grows with the number; more would only take longer.
 _YARDSTICK_LINKS = 10
@@ -52,6 +52,8 @@ def _measure(lab: Lab, arguments: argparse.Namespace) -> Iterator[Sample]:
         yield from floor(lab, arguments.links, repeat)
     if "certificates" in parts:
         yield from certificates(lab, arguments.certificates, _YARDSTICK_LINKS, repeat)
+    if "rotation" in parts:
+        yield from rotation(lab, arguments.rotation, repeat)
     if "fleet" in parts:
         yield from fleet(lab, arguments.fleet, repeat)
 
@@ -67,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--links", nargs="+", type=int, default=[1, 10], metavar="N", help="numbers of links (1 10)")
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="repetitions of each (3)")
     parser.add_argument("--fleet", type=int, default=200, metavar="N", help="links of the fleet (200)")
+    parser.add_argument("--rotation", type=int, default=50, metavar="N", help="links whose leaves are renewed (50)")
     parser.add_argument("--certificates", type=int, default=500, metavar="N", help="certificates in a task (500)")
     return parser
 

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from .contenders import BASELINE, SITE
-from .parts import COMMUNITY, FIRST, FLOOR, ISSUER, PROCESS, TASKS, UNCHANGED, Sample
+from .parts import COMMUNITY, FIRST, FLOOR, ISSUER, PROCESS, RENEWED, ROTATION, TASKS, UNCHANGED, Sample
 
 # What is aimed at: how many times the yardstick's speed, or how many seconds more.
 _SPEED_AIMS = {(10, FIRST): 10.0, (10, UNCHANGED): 15.0}
@@ -98,6 +98,7 @@ def figures(groups: Groups, fleet: int | None) -> Iterator[Figure]:
     yield from _speed(groups)
     yield from _above_floor(groups)
     yield from _tasks(groups)
+    yield from _rotation(groups)
     yield from _fleet(groups, fleet)
     yield from _issuing(groups)
 
@@ -137,6 +138,16 @@ def _tasks(groups: Groups) -> Iterator[Figure]:
         if len(found) > 1:
             measured = "; ".join(f"{links} links: {tasks}" for links, tasks in found.items())
             yield Figure(f"tasks of each host, {phase}", measured, "the same", len(set(found.values())) == 1)
+
+
+def _rotation(groups: Groups) -> Iterator[Figure]:
+    for links in groups.counts(ROTATION, RENEWED):
+        renewed, unchanged = groups.find(ROTATION, RENEWED, links), groups.find(SITE.name, UNCHANGED, links)
+        if renewed and unchanged:
+            times = renewed.wall.median / unchanged.wall.median
+            yield Figure(
+                f"rotation of {links} links' leaves", f"{times:.1f} times a run of site without a change", "", None
+            )
 
 
 def _fleet(groups: Groups, fleet: int | None) -> Iterator[Figure]:

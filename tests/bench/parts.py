@@ -18,12 +18,15 @@ FIRST = "first run"
 UNCHANGED = "no change"
 PROCESS = "whole process"
 TASKS = "tasks alone"
+RENEWED = "all renewed"
 
 ISSUER = "mesh_credentials"
 COMMUNITY = "community.crypto"
 FLOOR = "kubectl apply"
+ROTATION = "rotate_certificates"
 
 _CERTIFICATES = Path(__file__).with_name("certificates")
+_ROTATE = SITE.playbook.with_name("rotate_certificates.yml")
 _FLOOR = Contender(FLOOR, Path(), SITE.selector, "bench-floor")
 
 
@@ -59,10 +62,23 @@ def fleet(lab: Lab, count: int, repeat: int) -> Iterator[Sample]:
             yield from _join(SITE, here, unchanged=repeat)
 
 
+def rotation(lab: Lab, count: int, repeat: int) -> Iterator[Sample]:
+    """All leaves of many links renewed, gates included, by turns with a run of site that changes nothing."""
+    with stage(lab, count) as here:
+        try:
+            SITE.join(here)
+            for _ in range(repeat):
+                renewed = Joined.of(here.playbook(_ROTATE, "-e", "mesh_rotate_force=true"))
+                yield _sample(ROTATION, RENEWED, count, renewed)
+                yield _sample(SITE.name, UNCHANGED, count, SITE.join(here))
+        finally:
+            SITE.part(here)
+
+
 def _join(contender: Contender, here: Stage, unchanged: int) -> Iterator[Sample]:
     count = len(here.links)
     try:
-        yield _sample(contender, FIRST, count, contender.join(here))
+        yield _sample(contender.name, FIRST, count, contender.join(here))
         expect_traffic(here.lab, [here.links[0], here.links[-1]])
         for _ in range(unchanged):
             joined = contender.join(here)
@@ -70,14 +86,14 @@ def _join(contender: Contender, here: Stage, unchanged: int) -> Iterator[Sample]
                 raise BenchError(
                     f"{contender.name}: the second run changed something:\n{joined.measured.stdout[-4000:]}"
                 )
-            yield _sample(contender, UNCHANGED, count, joined)
+            yield _sample(contender.name, UNCHANGED, count, joined)
     finally:
         contender.part(here)
 
 
-def _sample(contender: Contender, phase: str, count: int, joined: Joined) -> Sample:
+def _sample(who: str, phase: str, count: int, joined: Joined) -> Sample:
     measured = joined.measured
-    return Sample(contender.name, phase, count, measured.wall, measured.cpu, measured.load, joined.tasks)
+    return Sample(who, phase, count, measured.wall, measured.cpu, measured.load, joined.tasks)
 
 
 def floor(lab: Lab, counts: list[int], repeat: int) -> Iterator[Sample]:

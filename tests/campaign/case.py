@@ -1,0 +1,85 @@
+"""One case of a campaign: something is done to a mesh under load, and what became of the connections is counted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tests.integration.mesh import Mesh
+from tests.integration.traffic import Traffic, dialling
+
+
+@dataclass(frozen=True)
+class Load:
+    """What runs beside every case.
+
+    :param rate: new connections a second.
+    :param held: established sessions, each of which asks every half second.
+    """
+
+    rate: float
+    held: int
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is done, and what it may cost.
+
+    :param act: does it; its answer is a note for the table, an AssertionError what was not as it must be.
+    :param loses: the fault itself takes connections away; if it does not, it was none.
+    """
+
+    campaign: str
+    name: str
+    act: Callable[[Mesh], str]
+    loses: bool = False
+
+
+@dataclass
+class Outcome:
+    """How a case went.
+
+    :param faults: what was not as it must be.
+    :param seconds: from the first to the last connection.
+    """
+
+    case: Case
+    traffic: Traffic = field(default_factory=Traffic)
+    faults: list[str] = field(default_factory=list)
+    note: str = ""
+    seconds: float = 0.0
+
+
+def perform(case: Case, mesh: Mesh, load: Load) -> Outcome:
+    """Do it, and judge it."""
+    outcome = Outcome(case)
+    began = time.monotonic()
+    try:
+        with dialling(mesh.lab, load.rate, held=load.held) as outcome.traffic:
+            outcome.note = case.act(mesh)
+    except AssertionError as fault:
+        outcome.faults.append(str(fault))
+    outcome.seconds = time.monotonic() - began
+    outcome.faults += _faults_of_traffic(case, outcome.traffic, load)
+    return outcome
+
+
+def _when(traffic: Traffic) -> str:
+    moments = [made.began - traffic.attempts[0].began for made in traffic.attempts if made.error]
+    return f"{len(moments)} between {moments[0]:.0f} s and {moments[-1]:.0f} s"
+
+
+def _faults_of_traffic(case: Case, traffic: Traffic, load: Load) -> list[str]:
+    if not traffic.attempts:
+        return ["there were no connections"]
+    faults = []
+    if traffic.rate < 0.9 * load.rate:
+        faults.append(f"only {traffic.rate:.0f} new connections a second")
+    if case.loses:
+        return faults if traffic.lost else [*faults, "no connection was lost: the fault was none"]
+    if traffic.lost:
+        faults.append(f"connections were lost, {_when(traffic)}: {traffic.lost[0]}")
+    if traffic.broken_sessions:
+        faults.append(f"held sessions broke: {traffic.broken_sessions[0]}")
+    return faults

@@ -1,0 +1,36 @@
+"""A rotation is killed at each of its task boundaries in turn; the next run goes on and finishes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from tests.integration.interruption import interrupted, stepping
+from tests.integration.mesh import Mesh
+
+from .case import Case
+from .rotations import ROTATIONS, Rotation, last_words, settle
+
+CAMPAIGN = "kills"
+
+
+def kills(mesh: Mesh, every: int) -> Iterator[Case]:
+    """One case a boundary, of every so many."""
+    settle(mesh)
+    for rotation in ROTATIONS:
+        for number in range(1, _boundaries(rotation, mesh) + 1, every):
+            yield Case(CAMPAIGN, f"{rotation.name}, boundary {number}", partial(_kill, rotation, number))
+
+
+def _boundaries(rotation: Rotation, mesh: Mesh) -> int:
+    with stepping(mesh, rotation.playbook, *rotation.options) as steps:
+        run = steps.finish()
+    assert run.ok, last_words(run)
+    return len(steps.reached)
+
+
+def _kill(rotation: Rotation, number: int, mesh: Mesh) -> str:
+    boundary = interrupted(mesh, rotation.playbook, *rotation.options, at=number)
+    assert boundary, "the run has ended before it was killed"
+    rotation.go_on(mesh)
+    return f"before {boundary.play}: {boundary.task}"
