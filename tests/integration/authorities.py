@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import ssl
+import base64
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils.records import record_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import (
     CertificateView,
@@ -18,8 +20,13 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import (
     new_root,
     parse_certificates,
 )
+from tests.integration.mesh import Mesh
+from tests.integration.waiting import eventually
 
 DAY = timedelta(days=1)
+# What a client's certificate names for the tutorial's link.
+LINK = "mysql.link.crossmesh.internal"
+GONE = "cluster-gone"
 
 
 @dataclass(frozen=True, repr=False)
@@ -58,15 +65,32 @@ def custom(store: Path, passphrase: str) -> Issuer:
     return Issuer(authority.issuing, found.signer(passphrase))
 
 
-def client_context(folder: Path, leaf: Leaf | None) -> ssl.SSLContext:
-    """A client that presents the certificate and trusts anything: the test is about what the server says."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    if leaf:
-        path = folder / f"{leaf.view.serial}.pem"
-        path.touch(mode=0o600)
-        path.write_text(leaf.certificate_pem + leaf.key_pem.decode(), encoding="ascii")
-        context.load_cert_chain(path)
-        path.unlink()
-    return context
+def stolen(mesh: Mesh) -> Leaf:
+    """A client's certificate that the CA has issued to a cluster that is gone, with its key in the wrong hands."""
+    leaf = custom(mesh.store, mesh.passphrase).leaf("client", [LINK])
+    store, now = FileStore(mesh.store), datetime.now(UTC)
+    authority = store.public()
+    assert authority
+    assert authority.issuing
+    record = record_of(
+        leaf.view,
+        issuer=authority.issuing,
+        instance="default",
+        cluster=GONE,
+        side="client",
+        links=["mysql"],
+        secret="istio-system/client-credential",
+        now=now,
+    )
+    store.record([record], now)
+    return leaf
+
+
+def serve(mesh: Mesh, leaf: Leaf) -> None:
+    """Put a certificate into the server's Secret by hand and wait until the ingress gateway has it."""
+    data = {"tls.crt": leaf.certificate_pem.encode(), "tls.key": leaf.key_pem}
+    patch = json.dumps({"data": {key: base64.b64encode(value).decode() for key, value in data.items()}})
+    argv = ["-n", "istio-system", "patch", "secret", "mysql-credential", "--patch-file=/dev/stdin"]
+    mesh.lab.kubectl("cluster-b", *argv, stdin=patch)
+    certs = eventually(lambda: leaf.view.serial in mesh.lab.envoy("cluster-b", "istio-ingressgateway-0", "certs"))
+    assert certs

@@ -12,17 +12,13 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import CRLNumber
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils.records import record_of
-from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import Leaf
 from tests.integration import credentials
-from tests.integration.authorities import client_context, custom
+from tests.integration.authorities import GONE, LINK, custom, stolen
 from tests.integration.credentials import BOTH, CLIENT, SERVER
+from tests.integration.handshakes import GREETING, answer, client_context
 from tests.integration.mesh import Mesh, Run
-from tests.integration.test_refusals import GREETING, LINK, answer
 from tests.integration.traffic import dialling
-
-GONE = "cluster-gone"
 
 
 def now() -> str:
@@ -47,37 +43,19 @@ def steady(standing: Mesh) -> Iterator[Mesh]:
 
 
 @pytest.fixture
-def stolen(steady: Mesh) -> Leaf:
-    """A certificate that the CA has issued to a cluster that is gone, with the key in the wrong hands."""
-    leaf = custom(steady.store, steady.passphrase).leaf("client", [LINK])
-    store = FileStore(steady.store)
-    authority = store.public()
-    assert authority
-    assert authority.issuing
-    moment = datetime.now(UTC)
-    record = record_of(
-        leaf.view,
-        issuer=authority.issuing,
-        instance="default",
-        cluster=GONE,
-        side="client",
-        links=["mysql"],
-        secret="istio-system/client-credential",
-        now=moment,
-    )
-    store.record([record], moment)
-    return leaf
+def taken(steady: Mesh) -> Leaf:
+    return stolen(steady)
 
 
-def test_a_revoked_client_is_refused_and_others_are_not(steady: Mesh, stolen: Leaf, tmp_path: Path) -> None:
-    context = client_context(tmp_path, stolen)
+def test_a_revoked_client_is_refused_and_others_are_not(steady: Mesh, taken: Leaf) -> None:
+    context = client_context(taken)
     assert GREETING in answer(steady, context), "it is let in before"
     mesh, before = revoking(steady, cluster=GONE), credentials.serials(steady)
     with dialling(steady.lab, 20, held=3) as traffic:
         passed(mesh.site())
         assert answer(steady, context) == b""
         assert GREETING in answer(
-            steady, client_context(tmp_path, custom(steady.store, steady.passphrase).leaf("client", [LINK]))
+            steady, client_context(custom(steady.store, steady.passphrase).leaf("client", [LINK]))
         )
     assert traffic.lost == []
     assert traffic.broken_sessions == []
@@ -100,21 +78,21 @@ def test_what_is_still_entitled_is_issued_anew_in_the_same_run(steady: Mesh) -> 
 
 
 @pytest.mark.slow
-def test_a_rotation_of_certificates_publishes_too(steady: Mesh, stolen: Leaf, tmp_path: Path) -> None:
+def test_a_rotation_of_certificates_publishes_too(steady: Mesh, taken: Leaf) -> None:
     passed(revoking(steady, cluster=GONE).play("rotate_certificates"))
-    assert answer(steady, client_context(tmp_path, stolen)) == b""
+    assert answer(steady, client_context(taken)) == b""
     assert steady.carries()
 
 
 @pytest.mark.slow
-def test_verify_says_that_a_list_is_due(steady: Mesh, stolen: Leaf) -> None:
+def test_verify_says_that_a_list_is_due(steady: Mesh, taken: Leaf) -> None:
     run = revoking(steady, cluster=GONE).play("verify")
     assert run.code != 0
     assert run.says("revocation lists are due", "has no revocation list yet"), run.output
 
 
 @pytest.mark.slow
-def test_lists_are_what_openssl_takes_for_right(steady: Mesh, stolen: Leaf, tmp_path: Path) -> None:
+def test_lists_are_what_openssl_takes_for_right(steady: Mesh, taken: Leaf, tmp_path: Path) -> None:
     mesh = revoking(steady, cluster=GONE)
     passed(mesh.site())
     (first,) = credentials.lists(steady, SERVER)
@@ -129,7 +107,7 @@ def test_lists_are_what_openssl_takes_for_right(steady: Mesh, stolen: Leaf, tmp_
     )
     assert "verify OK" in checked.stderr + checked.stdout
     leaf = tmp_path / "leaf.crt"
-    leaf.write_text(stolen.certificate_pem, encoding="ascii")
+    leaf.write_text(taken.certificate_pem, encoding="ascii")
     refused = subprocess.run(
         ["openssl", "verify", "-x509_strict", "-crl_check", "-CRLfile", str(path), "-CAfile", str(root), str(leaf)],
         capture_output=True,
@@ -145,9 +123,9 @@ def test_lists_are_what_openssl_takes_for_right(steady: Mesh, stolen: Leaf, tmp_
 
 
 @pytest.mark.slow
-def test_revocation_in_every_phase_of_a_root_rotation(steady: Mesh, stolen: Leaf, tmp_path: Path) -> None:
+def test_revocation_in_every_phase_of_a_root_rotation(steady: Mesh, taken: Leaf) -> None:
     """A list for each root that is trusted, or everybody is refused."""
-    mesh, context = revoking(steady, cluster=GONE), client_context(tmp_path, stolen)
+    mesh, context = revoking(steady, cluster=GONE), client_context(taken)
     with dialling(steady.lab, 20, held=3) as traffic:
         passed(steady.play("rotate_ca", "-e", "mesh_rotate_phase=prepare"))
         passed(mesh.site())

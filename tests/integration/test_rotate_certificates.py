@@ -9,11 +9,10 @@ import pytest
 
 from tests.integration import credentials
 from tests.integration.accounts import documented
-from tests.integration.authorities import custom
+from tests.integration.authorities import custom, serve
 from tests.integration.credentials import CLIENT
 from tests.integration.faults import INGRESS, frozen_agent, stopped_api_server
 from tests.integration.mesh import MYSQL, Mesh, Run
-from tests.integration.test_refusals import serve
 from tests.integration.traffic import dialling
 
 FORCED = ("-e", "mesh_rotate_force=true")
@@ -82,7 +81,7 @@ def test_a_certificate_that_has_come_of_age_is_renewed(standing: Mesh) -> None:
 
 def test_an_expired_certificate_comes_back_with_one_run(standing: Mesh) -> None:
     expired = custom(standing.store, standing.passphrase).leaf("server", [MYSQL["fqdn"]], age=timedelta(days=2))
-    serve(standing, expired, standing.folder)
+    serve(standing, expired)
     assert not standing.carries()
     run = rotate(standing)
     assert run.ok, run.output

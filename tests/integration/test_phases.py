@@ -1,0 +1,90 @@
+"""In each phase of a root rotation all else goes on and keeps it: other playbooks, a new cluster, a revocation."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.integration import credentials
+from tests.integration.authorities import GONE, stolen
+from tests.integration.credentials import BOTH, CLIENT
+from tests.integration.faults import EGRESS, frozen_agent
+from tests.integration.handshakes import GREETING, answer, client_context
+from tests.integration.mesh import MYSQL, Mesh, Run
+from tests.integration.traffic import dialling
+
+# How many roots are trusted in each phase.
+PHASES = {"prepared": 2, "switched": 2, "retiring": 1}
+JOINING = ("cluster-b", "client-credential")
+REPORTS: dict[str, Any] = {
+    "name": "reports",
+    "fqdn": "reports.client.example.com",
+    "port": 3307,
+    "tls_port": 13307,
+    "backend": {"host": "reports.default.svc.cluster.local", "port": 3306},
+    "servers": ["cluster-a"],
+    "clients": ["cluster-b"],
+}
+
+
+def passed(run: Run) -> Run:
+    assert run.ok, run.output
+    return run
+
+
+def reach(mesh: Mesh, phase: str) -> None:
+    passed(mesh.play("rotate_ca", "-e", "mesh_rotate_phase=prepare"))
+    if phase in ("switched", "retiring"):
+        passed(mesh.play("rotate_ca", "-e", "mesh_rotate_phase=switch"))
+    if phase == "retiring":
+        # The old root is on its way out, and stays there while a gateway is behind.
+        with frozen_agent(mesh, EGRESS):
+            behind = mesh.play("rotate_ca", "-e", "mesh_rotate_phase=retire", "-e", '{"mesh_gate_timeout": 3}')
+        assert behind.code != 0
+        assert behind.says("stays in phase retiring"), behind.output
+
+
+def nightly_runs_change_no_root(mesh: Mesh) -> None:
+    roots, issuers = credentials.trusted(mesh, CLIENT), credentials.issuers(mesh)
+    assert passed(mesh.site()).changed == 0
+    passed(mesh.play("rotate_certificates", "-e", "mesh_rotate_force=true"))
+    assert [credentials.trusted(mesh, secret) for secret in BOTH] == [roots, roots]
+    assert credentials.issuers(mesh) == issuers
+
+
+def a_cluster_that_joins_gets_what_the_others_have(mesh: Mesh) -> None:
+    everybody = {"mesh_servers": ["cluster-a", "cluster-b"], "mesh_clients": ["cluster-a", "cluster-b"]}
+    links = [{**MYSQL, "servers": ["cluster-b"], "clients": ["cluster-a"]}, REPORTS]
+    passed(mesh.otherwise(groups=everybody, links=links).site())
+    assert credentials.trusted(mesh, JOINING) == credentials.trusted(mesh, CLIENT)
+    assert credentials.issuer(mesh, JOINING) == credentials.issuer(mesh, CLIENT)
+    passed(mesh.site())
+    assert "Secret/client-credential" not in mesh.names("cluster-b")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", PHASES)
+def test_all_else_goes_on(joined: Mesh, phase: str) -> None:
+    with dialling(joined.lab, 100, held=20) as traffic:
+        reach(joined, phase)
+        nightly_runs_change_no_root(joined)
+        a_cluster_that_joins_gets_what_the_others_have(joined)
+
+        context = client_context(stolen(joined))
+        assert GREETING in answer(joined, context), "it is let in before"
+        entry = {"cluster": GONE, "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+        revoking = joined.otherwise(variables={"custom_ca_revoked": [entry]})
+        passed(revoking.site())
+        assert answer(joined, context) == b""
+        assert [len(credentials.lists(joined, secret)) for secret in BOTH] == [PHASES[phase]] * 2
+
+        assert passed(revoking.play("verify")).says(f"phase {phase}"), (
+            "nothing of all this has gone on with the rotation"
+        )
+        passed(revoking.play("rotate_ca"))
+    assert traffic.rate > 90
+    assert traffic.lost == []
+    assert traffic.broken_sessions == []
+    assert [len(credentials.trusted(joined, secret)) for secret in BOTH] == [1, 1]
