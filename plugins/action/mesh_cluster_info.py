@@ -62,7 +62,8 @@ class ActionModule(ClusterAction):
             client_credential=params["client_credential"],
             backends=[(item["service"], item["namespace"]) for item in params["backends"]],
         )
-        reading = read_cluster(api, request)
+        # Beyond serials only where trust is on the move, or something is revoked: each pod is one more question.
+        reading = read_cluster(api, request, trust=bool(authority.lists) or authority.phase not in ("absent", "steady"))
         reading["authority"] = authority_to_json(authority)
         reading.update(_revocation(store, authority, entries, datetime.now(UTC)))
         return {
@@ -73,6 +74,7 @@ class ActionModule(ClusterAction):
             "phase": authority.phase,
             "state": authority.state,
             "lists_due": reading["lists_due"],
+            "lists_wrong": reading["lists_wrong"],
             "clock_ahead": int(reading["clock_ahead"]),
             # As one text: Ansible would otherwise look into each of its thousands of values whenever it is handed on.
             "reading": json.dumps(reading),
@@ -91,8 +93,5 @@ def _revocation(
         "revoked": sorted(revocation.revoked_serials(entries, records)),
         "unmatched": revocation.unmatched(entries, records),
         "lists_due": revocation.why_due(wanted, lists, now),
-        # Looked at as of the day on which they were made, they are due for what they hold, not for their age.
-        "lists_wrong": bool(
-            revocation.why_due(wanted, lists, min([now, *(item.this_update for item in lists.values())]))
-        ),
+        "lists_wrong": revocation.are_wrong(wanted, lists, records),
     }

@@ -29,7 +29,7 @@ def authority_state(
     missing = any(not reading["authority"]["issuing"] for reading in seen)
     trusted = {pem for reading in seen for pem in reading["authority"]["trusted"]}
     known = {view.fingerprint for pem in trusted for view in trust_of({"trust": pem, "name": "store"})}
-    known |= {root for reading in seen for root in reading["authority"]["retiring"]}
+    known |= {root for reading in seen for name in ("retiring", "retired") for root in reading["authority"][name]}
     # An adoption that was interrupted leaves roots of before in Secrets that are ours already.
     unknown = [] if adopt and not missing else [root for root in in_service if root not in known]
     elsewhere = set(mesh_clusters) - {reading["cluster"] for reading in seen}

@@ -16,13 +16,23 @@ def rotation_view(
     groups: Mapping[str, Sequence[str]],
     mesh_clusters: Mapping[str, Any],
     hosts_of_run: Sequence[str],
+    still_there: Sequence[str],
 ) -> dict[str, Any]:
     hosts = dict.fromkeys([*groups.get(topology.SERVERS_GROUP, ()), *groups.get(topology.CLIENTS_GROUP, ())])
     sights = [sight for host in hosts for sight in (hostvars[host].get("__mesh_common_sights") or {}).values()]
     clusters = {host: hostvars[host].get("mesh_cluster_name") or host for host in hosts}
     every = {*clusters.values(), *mesh_clusters}
-    taken_in = {cluster for host, cluster in clusters.items() if host in hosts_of_run}
+    taken_in = {
+        cluster
+        for host, cluster in clusters.items()
+        if host in hosts_of_run and (host in still_there or not _was_read(hostvars[host]))
+    }
+    taken_in -= {cluster for host, cluster in clusters.items() if "__mesh_rotate_left_out" in hostvars[host]}
     return {"clusters": sorted(every), "left_out": sorted(every - taken_in), "sights": sights}
+
+
+def _was_read(variables: Mapping[str, Any]) -> bool:
+    return bool((variables.get("__mesh_common_read") or {}).get("reading"))
 
 
 class FilterModule:

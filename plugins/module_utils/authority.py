@@ -31,6 +31,7 @@ class Authority:
     :param issuing: None where the root is still to be made.
     :param prepared: the root that will issue next; trusted already.
     :param retiring: fingerprints of roots that are trusted no more, but may still stand in a cluster.
+    :param retired: fingerprints of roots before those: of a cluster that was away for a whole rotation.
     :param lists: one revocation list for every trusted root, or none at all.
     """
 
@@ -39,6 +40,7 @@ class Authority:
     trusted: tuple[CertificateView, ...]
     prepared: CertificateView | None = None
     retiring: tuple[str, ...] = ()
+    retired: tuple[str, ...] = ()
     lists: tuple[Crl, ...] = ()
 
     @property
@@ -61,7 +63,7 @@ class Authority:
     @property
     def known(self) -> frozenset[str]:
         """Fingerprints of all roots that may stand in a cluster."""
-        return frozenset({*self.retiring, *(root.fingerprint for root in self.trusted)})
+        return frozenset({*self.retiring, *self.retired, *(root.fingerprint for root in self.trusted)})
 
     def listed(self, now: datetime) -> list[str]:
         """Fingerprints of the roots that a revocation list is for: of an expired one everything is refused anyway."""
@@ -85,6 +87,7 @@ def authority_to_json(authority: Authority) -> Json:
         "trusted": [root.pem for root in authority.trusted],
         "prepared": authority.prepared.pem if authority.prepared else "",
         "retiring": list(authority.retiring),
+        "retired": list(authority.retired),
         "lists": "".join(item.pem for item in authority.lists),
     }
 
@@ -98,6 +101,7 @@ def authority_from_json(found: Mapping[str, Any]) -> Authority:
         trusted=tuple(parse_certificates(pem, where=path)[0] for pem in found["trusted"]),
         prepared=_root(found["prepared"], path),
         retiring=tuple(found["retiring"]),
+        retired=tuple(found["retired"]),
         lists=parse_crls(found["lists"], where=path) if found["lists"] else (),
     )
 

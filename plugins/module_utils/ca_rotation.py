@@ -8,7 +8,7 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,8 +18,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.crl import Revoked
 from ansible_collections.crossmesh.mtls.plugins.module_utils.custom_ca import Outcome, Wanted, make_root, public_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
-from ansible_collections.crossmesh.mtls.plugins.module_utils.watch import CLOCK_LIMIT
-from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import parse_certificates
+from ansible_collections.crossmesh.mtls.plugins.module_utils.watch import refuse_clock
+from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import CertificateView, parse_certificates
 
 __all__ = ["Move", "move"]
 
@@ -31,6 +31,7 @@ class Move:
     :param seen: the state of the store that the caller has seen; it moves from no other. C(recover) and C(publish) ask
         for none.
     :param wanted: the next root, for C(prepare) and C(recover).
+    :param instance: whose clusters these are.
     :param clusters: names of all clusters that belong to the mesh.
     :param clock_ahead: seconds by which the controller's clock is ahead of the clusters'.
     :param lost: PEM of the roots that the clusters hold, for C(recover).
@@ -41,6 +42,7 @@ class Move:
     passphrase: str
     wanted: Wanted
     sights: Sequence[rotation.Sight]
+    instance: str
     clusters: Sequence[str]
     revoked: Sequence[revocation.Entry]
     lost: Sequence[str]
@@ -61,7 +63,7 @@ def move(store: FileStore, work: Move, *, now: datetime, check_mode: bool) -> Ou
             why="the store does not exist",
             cure="run playbook crossmesh.mtls.site, which makes it once",
         )
-    _refuse_clock(store, work)
+    refuse_clock(work.clock_ahead, where=str(store.path))
     if before is not None:
         _refuse_blocked(store, before, work, now)
     if check_mode:
@@ -75,21 +77,10 @@ def move(store: FileStore, work: Move, *, now: datetime, check_mode: bool) -> Ou
     )
 
 
-def _refuse_clock(store: FileStore, work: Move) -> None:
-    if work.clock_ahead < CLOCK_LIMIT.total_seconds():
-        return
-    raise CrossmeshError(
-        what="The clock of this controller is wrong",
-        where=str(store.path),
-        why=f"it is {work.clock_ahead} s ahead of the clusters': a root or a list made now would not be valid yet",
-        cure="set the clock (NTP), then run again",
-    )
-
-
 def _refuse_blocked(store: FileStore, authority: Authority, work: Move, now: datetime) -> None:
     records = store.records(now)
     revoked = revocation.revoked_serials(work.revoked, records)
-    blocked = rotation.blockers(work.step, authority, work.sights, work.clusters, records, revoked)
+    blocked = rotation.blockers(work.step, authority, work.sights, work.clusters, records, revoked, work.instance)
     if blocked:
         raise CrossmeshError(
             what=f"The root rotation stays in phase {authority.phase}",
@@ -102,17 +93,24 @@ def _refuse_blocked(store: FileStore, authority: Authority, work: Move, now: dat
 def _prepare(store: FileStore, work: Move, now: datetime) -> Authority:
     key, certificate = make_root(work.wanted, now)
     authority, root = store.public(), parse_certificates(certificate)[0]
-    # Verifiers find an issuer and its list by name: two roots of one name are not told apart.
-    if authority and (
-        root.fingerprint in authority.known or root.subject in {item.subject for item in authority.trusted}
-    ):
-        raise CrossmeshError(
-            what="This root is in service already",
-            where=work.wanted.source.certificate if work.wanted.source else str(store.path),
-            why="a rotation needs another one, with a name of its own",
-            cure="point custom_ca_import_certificate and _key at the next root, or leave them out so that one is made",
-        )
+    if authority:
+        _refuse_known(store, work, root, authority.known, authority.trusted)
     return store.prepare(work.passphrase, key, certificate, seen=work.seen, now=now)
+
+
+def _refuse_known(
+    store: FileStore, work: Move, root: CertificateView, known: Collection[str], trusted: Iterable[CertificateView]
+) -> None:
+    """Verifiers find an issuer and its list by name: two roots of one name are not told apart."""
+    if root.fingerprint not in known and root.subject not in {item.subject for item in trusted}:
+        return
+    raise CrossmeshError(
+        what="This root is in service already",
+        where=work.wanted.source.certificate if work.wanted.source else str(store.path),
+        why="a rotation needs another one, with a name of its own",
+        cure="point custom_ca_import_certificate and _key at the next root, or leave them out so that one is made. If "
+        "this one's store was lost, run playbook crossmesh.mtls.site: it takes the root into service again",
+    )
 
 
 def _recover(store: FileStore, work: Move, now: datetime) -> Authority:
@@ -125,6 +123,7 @@ def _recover(store: FileStore, work: Move, now: datetime) -> Authority:
             cure="run playbook crossmesh.mtls.site, which makes a CA once",
         )
     key, certificate = make_root(work.wanted, now)
+    _refuse_known(store, work, parse_certificates(certificate)[0], lost, lost.values())
     return store.recover(work.passphrase, key, certificate, list(lost.values()))
 
 
@@ -142,7 +141,7 @@ def _lists_due(store: FileStore, authority: Authority | None, work: Move, now: d
 
 _STEPS: dict[str, Callable[[FileStore, Move, datetime], Authority]] = {
     "prepare": _prepare,
-    "switch": lambda store, work, _now: store.switch(seen=work.seen),
+    "switch": lambda store, work, _now: store.switch(work.passphrase, seen=work.seen),
     "retire": lambda store, work, _now: store.retire(seen=work.seen),
     "abandon": lambda store, work, _now: store.abandon(seen=work.seen),
     "finish": lambda store, work, _now: store.finish(seen=work.seen, keep_keys=work.keep_keys),

@@ -15,7 +15,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -46,7 +45,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import (
 from ansible_collections.crossmesh.mtls.plugins.module_utils.reading import PARALLEL, secret_view
 from ansible_collections.crossmesh.mtls.plugins.module_utils.records import Record, record_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
-from ansible_collections.crossmesh.mtls.plugins.module_utils.watch import CLOCK_LIMIT
+from ansible_collections.crossmesh.mtls.plugins.module_utils.watch import refuse_clock
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import (
     CertificateView,
     Leaf,
@@ -127,9 +126,16 @@ def ensure(api: Api, store: FileStore, work: Work, now: datetime) -> list[Creden
     :raises UnfinishedError: when something was written already.
     :raises CrossmeshError: before anything is written, when the store or a Secret forbids it.
     """
+    written: dict[str, Credential] = {}
     for _attempt in range(ATTEMPTS):
-        with suppress(_OvertakenError):
-            return _ensure(api, store, work, now)
+        try:
+            return [_as_written(item, written) for item in _ensure(api, store, work, now, written)]
+        except _OvertakenError:
+            continue
+        except CrossmeshError as error:
+            if written:
+                raise UnfinishedError(what=error.what, where=error.where, why=error.why, cure=error.cure) from error
+            raise
     raise UnfinishedError(
         what="others keep changing our Secrets",
         where=f"{api.where}, namespace {work.namespace}",
@@ -138,24 +144,42 @@ def ensure(api: Api, store: FileStore, work: Work, now: datetime) -> list[Creden
     )
 
 
-def _ensure(api: Api, store: FileStore, work: Work, now: datetime) -> list[Credential]:
+def _as_written(item: Credential, written: Mapping[str, Credential]) -> Credential:
+    """What an earlier attempt has written is no longer due; the call has changed it all the same."""
+    earlier = written.get(item.wanted["name"])
+    return earlier if earlier and item.decision.action == "keep" else item
+
+
+def _ensure(api: Api, store: FileStore, work: Work, now: datetime, written: dict[str, Credential]) -> list[Credential]:
     secrets = _live(api, work)
     authority = authority_of(store)
     _refuse(secrets, authority, work)
-    revoked = revocation.revoked_serials(work.revoked, store.records(now)) if work.revoked else frozenset()
+    records = store.records(now) if work.revoked or authority.lists else []
+    revoked = revocation.revoked_serials(work.revoked, records)
     decided = [_decide(wanted, secrets.get(wanted["name"]), authority, work, now, revoked) for wanted in work.wanted]
     if work.check:
-        return decided
+        wanted = revocation.wanted_lists(work.revoked, records, authority.listed(now))
+        due = work.policy.stage == "bundle" and revocation.why_due(wanted, store.lists(), now)
+        return [_with_lists_to_come(item) for item in decided] if due else decided
     issued = _issue(api, decided, store, authority, work, now)
     if authority_of(store).state != authority.state:
         raise _OvertakenError
-    _write_all(api, work, issued)
+    _write_all(api, work, issued, written)
     return issued
 
 
-def _write_all(api: Api, work: Work, issued: Sequence[Credential]) -> None:
+def _with_lists_to_come(item: Credential) -> Credential:
+    """In check mode the lists that the run would have published are not there to compare with."""
+    if item.secret is None or item.decision.action != "keep":
+        return item
+    return replace(item, decision=Decision("write", "lists-changed", "revocation lists would be made anew"))
+
+
+def _write_all(api: Api, work: Work, issued: Sequence[Credential], written: dict[str, Credential]) -> None:
     with ThreadPoolExecutor(PARALLEL) as pool:
         outcomes = [pool.submit(_write, api, work, credential) for credential in issued]
+    done = (item for item, outcome in zip(issued, outcomes, strict=True) if not outcome.exception())
+    written |= {item.wanted["name"]: item for item in done if item.decision.action != "keep"}
     failures = [failure for outcome in outcomes if (failure := outcome.exception())]
     for failure in failures:
         if isinstance(failure, ApiError) and failure.status == 409:
@@ -232,7 +256,7 @@ def _issue(
     """Issue what is due; recorded before it is used."""
     if authority.issuing is None or not any(item.decision.action == "issue" for item in decided):
         return list(decided)
-    _refuse_clock(api)
+    refuse_clock(api.clock_ahead, where=api.where)
     key = store.signer(work.passphrase)
     issued = []
     for item in decided:
@@ -253,17 +277,6 @@ def _issue(
     records = [_record(item, item.leaf, authority.issuing, work, now) for item in issued if item.leaf]
     store.record(records, now)
     return issued
-
-
-def _refuse_clock(api: Api) -> None:
-    if api.clock_ahead < CLOCK_LIMIT.total_seconds():
-        return
-    raise CrossmeshError(
-        what="the clock of this controller is wrong",
-        where=api.where,
-        why=f"it is {api.clock_ahead:.0f} s ahead of the API server's: what it issues would not be valid yet",
-        cure="set the clock (NTP), then run again",
-    )
 
 
 def _record(item: Credential, leaf: Leaf, issuer: CertificateView, work: Work, now: datetime) -> Record:

@@ -22,6 +22,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileSt
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import (
     LONGEST_ROOT_NAME,
     MOST_DAYS,
+    CertificateView,
     PrivateKey,
     check_root,
     new_root,
@@ -66,14 +67,20 @@ def ensure_present(
 ) -> Outcome:
     """Keep the authority of the store, or make one."""
     authority = store.public()
-    refuse_unknown_roots(store, authority, expected)
     if authority is not None:
+        refuse_unknown_roots(store, authority.known, expected)
         public = public_of(store, authority)
         return Outcome(False, f"kept: {_subject(authority)}", public, before=public, after=public)
+    if wanted.source is None:
+        refuse_unknown_roots(store, (), expected)
     require_passphrase(passphrase)
     key, certificate = make_root(wanted, now)
+    root = parse_certificates(certificate)[0]
+    # A root of the user's own is in service where its store was lost: then this is how it comes back.
+    refuse_unknown_roots(store, (root.fingerprint,), expected)
     if check_mode:
-        return Outcome(True, "would be created", public_of(store, None), before={}, after=_prediction(store, wanted))
+        after = _prediction(store, wanted, root)
+        return Outcome(True, "would be created", public_of(store, None), before={}, after=after)
     authority = store.create(passphrase, key, certificate)
     public = public_of(store, authority)
     return Outcome(True, f"created: {_subject(authority)}", public, before={}, after=public)
@@ -95,9 +102,8 @@ def ensure_absent(store: FileStore, *, expected: Sequence[str], check_mode: bool
     return Outcome(True, "would be removed" if check_mode else "removed", nothing, before=before, after={})
 
 
-def refuse_unknown_roots(store: FileStore, authority: Authority | None, expected: Sequence[str]) -> None:
+def refuse_unknown_roots(store: FileStore, held: Collection[str], expected: Sequence[str]) -> None:
     """Stop before a second root comes up beside the one that the clusters already trust."""
-    held = authority.known if authority else frozenset()
     unknown = [fingerprint for fingerprint in expected if fingerprint not in held]
     if not unknown:
         return
@@ -166,15 +172,10 @@ def public_of(store: FileStore, authority: Authority | None) -> dict[str, Any]:
     }
 
 
-def _prediction(store: FileStore, wanted: Wanted) -> dict[str, Any]:
-    return {
-        "path": str(store.path),
-        "issuing": {
-            "common_name": wanted.common_name,
-            "key_type": wanted.key_type,
-            "validity_days": wanted.validity_days,
-        },
-    }
+def _prediction(store: FileStore, wanted: Wanted, root: CertificateView) -> dict[str, Any]:
+    """Of a root that is made in the run itself all but its settings will be another."""
+    made = {"common_name": wanted.common_name, "key_type": wanted.key_type, "validity_days": wanted.validity_days}
+    return {"path": str(store.path), "issuing": root.public() if wanted.source else made}
 
 
 def _list(fingerprints: Collection[str]) -> str:

@@ -102,7 +102,7 @@ def make_plan(
     decisions = [] if errors else _decisions(reading, side, authority, policy, now, owner)
     due = [(item, decision) for item, decision in decisions if decision.action != "keep"]
     if any(decision.action == "issue" for _item, decision in due):
-        errors += watch.clock_errors(reading)
+        errors += watch.clock_errors(reading["clock_ahead"])
     surplus = _surplus_secrets(reading, side, owner, policy)
     drifted = not (objects.empty and ports.empty) or bool(surplus)
     changed = drifted or bool(due)
@@ -127,8 +127,9 @@ def make_plan(
         or any(decision.reason != "expires" for _item, decision in due)
         or (bool(side["secrets"]) and reading["lists_wrong"]),
         "credentials": _to_do(reading, side, policy, bool(due)),
-        "trust": trust_shown(live_secrets(reading, side)) if policy.existing else [],
+        "trust": trust_shown(live_secrets(reading, side)),
         "issuers": _issuers(reading, side, authority) if policy.existing else [],
+        "surplus": [item["metadata"]["name"] for item in surplus],
         "strip": objects.strip,
         "force": objects.force,
         # One request list, none of it forced: the Service belongs to somebody else.
@@ -153,6 +154,7 @@ def refused(errors: Sequence[str]) -> Json:
             "credentials",
             "trust",
             "issuers",
+            "surplus",
             "strip",
             "force",
             "write",

@@ -17,8 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils.api import Api
-from ansible_collections.crossmesh.mtls.plugins.module_utils.crl import parse_crls
-from ansible_collections.crossmesh.mtls.plugins.module_utils.envoy import Trust, serial
+from ansible_collections.crossmesh.mtls.plugins.module_utils.envoy import serial
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils.reading import Gateway, gateway_pods
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import parse_certificates
@@ -108,7 +107,8 @@ def prove(
                 what="a gateway does not serve what was issued",
                 where=f"gateway {gateway.namespace}/{gateway.service}",
                 why=f"{seen}; after {timeout:.0f} s",
-                cure="look at that pod's istio-proxy log and at istiod, then run again; mesh_gate_timeout is the wait",
+                cure="look at that pod's istio-proxy log and at istiod, see that no other run writes at the same time, "
+                "then run again; mesh_gate_timeout is the wait",
             )
         pause(INTERVAL)
 
@@ -151,23 +151,14 @@ def lag(pod: Mapping[str, Any], expected: Expected) -> str:
     return ""
 
 
-def _distrust(contexts: Mapping[str, Trust], wanted: Trusted) -> str:
-    roots, lists = _trusted_by(contexts, wanted.secret)
+def _distrust(trusted: Mapping[str, Any], wanted: Trusted) -> str:
+    found = trusted.get(wanted.secret, {"roots": (), "lists": ()})
+    roots, lists = set(found["roots"]), set(found["lists"])
     if roots != wanted.roots:
         return f"trusts {_list(roots)} for {wanted.secret}, not {_list(wanted.roots)}"
     if lists != wanted.lists:
         return f"has revocation lists {_list(lists)} for {wanted.secret}, not {_list(wanted.lists)}"
     return ""
-
-
-def _trusted_by(contexts: Mapping[str, Trust], secret: str) -> tuple[set[str], set[str]]:
-    """istiod names the validation context of a Secret C(kubernetes://NAME-cacert) (gateways) or so with a namespace."""
-    roots, lists = set(), set()
-    for name, context in contexts.items():
-        if name.rpartition("/")[2] == f"{secret}-cacert":
-            roots |= {view.fingerprint for view in parse_certificates(context.roots, where=name)}
-            lists |= {item.identity for item in parse_crls(context.lists, where=name)} if context.lists else set()
-    return roots, lists
 
 
 def _list(values: Collection[str]) -> str:

@@ -13,6 +13,7 @@ import base64
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import envoy, names, ownership
@@ -23,6 +24,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.api import (
     RefusedError,
     object_path,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils.crl import parse_crls
 from ansible_collections.crossmesh.mtls.plugins.module_utils.decisions import read_live
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import parse_certificates
@@ -74,9 +76,10 @@ class Request:
         return names.Owner(self.instance, self.cluster, side)
 
 
-def read_cluster(api: Api, request: Request) -> Json:
+def read_cluster(api: Api, request: Request, *, trust: bool = False) -> Json:
     """Read one cluster.
 
+    :param trust: ask the gateways' pods for what they trust as well.
     :raises CrossmeshError: when the API server cannot be reached, or forbids what is needed (told all at once).
     """
     reader = _Reader(api, request)
@@ -90,7 +93,7 @@ def read_cluster(api: Api, request: Request) -> Json:
             for side, gateway in (("server", request.ingress), ("client", request.egress))
         }
         pods = {
-            side: pool.submit(reader.permitted, "list pods", gateway_pods, api, gateway, PARALLEL)
+            side: pool.submit(reader.permitted, "list pods", partial(gateway_pods, trust=trust), api, gateway)
             for side, gateway in (("server", request.ingress), ("client", request.egress))
         }
         roots = pool.submit(reader.permitted, "get configmaps", reader.mesh_roots)
@@ -313,7 +316,7 @@ def secret_view(item: Json) -> Json:
     }
 
 
-def gateway_pods(api: Api, gateway: Gateway, parallel: int = PARALLEL, *, trust: bool = False) -> list[Json]:
+def gateway_pods(api: Api, gateway: Gateway, *, trust: bool = False) -> list[Json]:
     """The gateway's running pods and what each of them serves.
 
     :param trust: ask for what they trust as well.
@@ -321,7 +324,7 @@ def gateway_pods(api: Api, gateway: Gateway, parallel: int = PARALLEL, *, trust:
     path = object_path("", "v1", "pods", gateway.namespace)
     items = api.get(path, {"labelSelector": gateway.label_selector})["items"]
     running = [item for item in items if not item["metadata"].get("deletionTimestamp")]
-    with ThreadPoolExecutor(parallel) as pool:
+    with ThreadPoolExecutor(PARALLEL) as pool:
         return list(pool.map(lambda item: _pod(api, item, trust), running))
 
 
@@ -343,11 +346,31 @@ def _pod(api: Api, item: Json, trust: bool) -> Json:
         try:
             pod["serials"] = envoy.served_serials(_ask(api, pod, envoy.CERTS))
             if trust:
-                pod["trust"] = envoy.trust(_ask(api, pod, envoy.SECRETS))
+                pod["trust"] = _trust_by_secret(_ask(api, pod, envoy.SECRETS))
         except (RefusedError, ValueError) as error:
             pod["problem"] = error.why if isinstance(error, RefusedError) else "its answer could not be read"
             pod["forbidden"] = isinstance(error, RefusedError) and error.forbidden
     return pod
+
+
+def _trust_by_secret(config_dump: str) -> Json:
+    """What a pod trusts for each Secret: fingerprints of roots, and which revocation lists.
+
+    istiod names the validation context of a Secret C(kubernetes://NAME-cacert), or so with a namespace.
+    """
+    found: Json = {}
+    for name, context in envoy.trust(config_dump).items():
+        secret, marked, _rest = name.rpartition("/")[2].rpartition("-cacert")
+        if not marked:
+            continue
+        kept = found.setdefault(secret, {"roots": set(), "lists": set()})
+        try:
+            kept["roots"] |= {view.fingerprint for view in parse_certificates(context.roots, where=name)}
+            if context.lists:
+                kept["lists"] |= {item.identity for item in parse_crls(context.lists, where=name)}
+        except CrossmeshError as error:
+            raise ValueError(str(error)) from error
+    return {secret: {key: sorted(values) for key, values in kept.items()} for secret, kept in found.items()}
 
 
 def _ask(api: Api, pod: Json, path: str) -> str:

@@ -28,6 +28,7 @@ __all__ = [
     "VALIDITY",
     "Entry",
     "alarm",
+    "are_wrong",
     "check_revoked",
     "check_size",
     "entries_of",
@@ -333,6 +334,20 @@ def why_due(wanted: Mapping[str, tuple[Revoked, ...]], current: Mapping[str, Crl
         if reason:
             return f"{reason} ({current[root].issuer})"
     return ""
+
+
+def are_wrong(wanted: Mapping[str, tuple[Revoked, ...]], current: Mapping[str, Crl], records: Iterable[Record]) -> bool:
+    """Tell whether somebody is let in who must not be, or the other way round.
+
+    Lists that are only old, or that still name certificates that have expired since, are due and not wrong.
+    """
+    unexpired = {record.serial for record in records}
+    held = {root: {item.serial for item in crl.revoked} for root, crl in current.items()}
+    for root in {*wanted, *current}:
+        serials = {item.serial for item in wanted.get(root, ())}
+        if root not in held or serials - held[root] or (held[root] - serials) & unexpired:
+            return True
+    return False
 
 
 def _why_anew(revoked: Iterable[Revoked], crl: Crl, now: datetime) -> str:

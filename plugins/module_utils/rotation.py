@@ -43,13 +43,14 @@ _ONE_PHASE: Mapping[tuple[str, Phase], tuple[Step, ...]] = {
     ("retire", "switched"): ("look", "retire", "drop", "finish"),
     ("retire", "retiring"): ("drop", "finish"),
     ("retire", "steady"): (),
-    ("abandon", "prepared"): ("abandon", "drop", "finish"),
+    ("abandon", "prepared"): ("look", "abandon", "drop", "finish"),
     ("abandon", "retiring"): ("drop", "finish"),
     ("abandon", "steady"): (),
 }
 _SIDES = ("server", "client")
-# At which steps of the same run a cluster has to be seen before a step of the CA store.
+# At which steps of the same run a cluster is seen before a step of the CA store.
 _SEEN_AT: Mapping[str, tuple[Step, ...]] = {
+    "abandon": ("look",),
     "switch": ("look", "trust"),
     "retire": ("look", "leaves"),
     "finish": ("drop",),
@@ -58,7 +59,7 @@ _REFUSED: Mapping[tuple[str, Phase], str] = {
     ("prepare", "switched"): "the new root issues already, and the old one is still trusted. Cure: retire first",
     ("prepare", "retiring"): "a root of before may still be trusted somewhere. Cure: repeat the phase retire first",
     ("switch", "steady"): "no root is prepared. Cure: prepare first",
-    ("switch", "retiring"): "the new root issues already; what is left is the phase retire",
+    ("switch", "retiring"): "no root is prepared, and one is on its way out; what is left is the phase retire",
     ("retire", "prepared"): "the old root still issues. Cure: switch first, or abandon",
     ("abandon", "switched"): "certificates of the new root are in service. Cure: go on with the phase retire",
 }
@@ -68,6 +69,7 @@ _REFUSED: Mapping[tuple[str, Phase], str] = {
 class Sight:
     """What one side of one cluster showed in this run.
 
+    :param surplus: names of our Secrets that no link needs: no step renews them, and a link may be in use still.
     :param step: at which step it was seen.
     :param method: how it was seen; C(exec) asks every ready pod.
     :param trust: of each credential, the fingerprints of the roots that it trusts and that every pod was seen to trust.
@@ -80,6 +82,7 @@ class Sight:
     method: str
     trust: tuple[frozenset[str], ...]
     issuers: frozenset[str]
+    surplus: tuple[str, ...] = ()
 
 
 def steps(phase: Phase, asked: str) -> tuple[Step, ...]:
@@ -109,18 +112,25 @@ def blockers(
     clusters: Collection[str],
     records: Iterable[Record],
     revoked: Collection[str],
+    instance: str,
 ) -> list[str]:
     """What has to be seen before a step and was not: one line a cluster.
 
     :param clusters: every cluster that belongs to the mesh, as far as this run is told.
+    :param instance: the one that the sights are of; what others hold this run cannot see.
     :param records: of certificates that have not expired: their holders count even where nobody names them any more.
     :param revoked: serials of certificates that nobody is entitled to.
     """
     if step not in _SEEN_AT:
         return []
     sights = [sight for sight in sights if sight.step in _SEEN_AT[step]]
-    holders = {record.cluster for record in records if record.serial not in revoked}
-    lines = [_unseen(cluster, cluster in clusters) for cluster in sorted({*clusters, *holders} - _whole(sights))]
+    lines = []
+    # To take a prepared root back, nobody has to be ready; but nobody may serve its certificates.
+    if step != "abandon":
+        holding = {(record.instance, record.cluster) for record in records if record.serial not in revoked}
+        holders = {cluster for holder, cluster in holding if holder == instance}
+        lines += [_unseen(cluster, cluster in clusters) for cluster in sorted({*clusters, *holders} - _whole(sights))]
+        lines += [_elsewhere(other) for other in sorted({holder for holder, _cluster in holding} - {instance})]
     for sight in sights:
         why = _behind(step, authority, sight)
         if why:
@@ -148,7 +158,22 @@ def _unseen(cluster: str, named: bool) -> str:
     )
 
 
+def _elsewhere(instance: str) -> str:
+    return (
+        f"instance {instance} has certificates of this CA that have not expired, and this run cannot see whether they "
+        "are in use. Cure: give each mesh_instance a CA of its own (custom_ca_dir); see docs/rotation.md"
+    )
+
+
 def _behind(step: str, authority: Authority, sight: Sight) -> str:
+    if step == "abandon":
+        strange = sight.issuers & {authority.prepared.fingerprint if authority.prepared else ""}
+        return "it serves certificates of the prepared root. Cure: go on with the phase switch" if strange else ""
+    if sight.surplus:
+        return (
+            f"no link needs Secret {', '.join(sorted(sight.surplus))} any more, and no rotation renews it. Cure: run "
+            "playbook site, which takes it away"
+        )
     if not sight.trust:
         return ""
     if sight.method != "exec":
@@ -175,4 +200,5 @@ def sight_from_json(found: Mapping[str, Any]) -> Sight:
         method=found["method"],
         trust=tuple(frozenset(item["roots"]) for item in found["trust"]),
         issuers=frozenset(found["issuers"]),
+        surplus=tuple(found["surplus"]),
     )

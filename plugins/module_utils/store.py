@@ -129,9 +129,14 @@ class FileStore:
 
         return self._step(seen, step, phase="steady")
 
-    def switch(self, *, seen: str) -> Authority:
-        """Let the prepared root issue."""
-        return self._step(seen, lambda index: replace(index, issuing=index.prepared, prepared=""), phase="prepared")
+    def switch(self, passphrase: str, *, seen: str) -> Authority:
+        """Let the prepared root issue, if its key can be used: there is no way back from a root that cannot."""
+
+        def step(index: _Index) -> _Index:
+            self._load_key(index.prepared, passphrase)
+            return replace(index, issuing=index.prepared, prepared="")
+
+        return self._step(seen, step, phase="prepared")
 
     def retire(self, *, seen: str) -> Authority:
         """Trust the issuing root only; a list in which nothing is left goes with the old one."""
@@ -369,6 +374,7 @@ class FileStore:
             trusted=trusted,
             prepared=by_fingerprint.get(index.prepared),
             retiring=index.retiring,
+            retired=index.retired,
             lists=tuple(self._lists_by_root(index).values()),
         )
 
@@ -433,9 +439,9 @@ class FileStore:
             raise self._damaged(f"{_INDEX} does not name the root that issues")
         if not isinstance(index.lists, dict) or not all(map(_is_number, [*index.lists.values(), index.last_number])):
             raise self._damaged(f"{_INDEX} does not tell the numbers of the lists")
-        # A list for some roots only refuses the certificates of all others; just an expired root needs none.
-        if index.lists and not {index.issuing} <= set(index.lists) <= set(index.trusted):
-            raise self._damaged(f"{_INDEX} has not a list for each trusted root")
+        # Which of them need one depends on the clock: an expired root has none.
+        if not set(index.lists) <= set(index.trusted):
+            raise self._damaged(f"{_INDEX} has a list for a root that is not trusted")
         return index
 
     def _json_object(self, path: Path) -> dict[str, Any]:

@@ -8,23 +8,30 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import names, revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils.envoy import serial
-from ansible_collections.crossmesh.mtls.plugins.module_utils.live import expected_serials, live_credential, live_secrets
+from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils.live import (
+    expected_serials,
+    live_credential,
+    live_secrets,
+    trust_shown,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import BACKDATING, timestamp
 
-__all__ = ["CLOCK_LIMIT", "alarms", "clock_errors", "clock_warnings", "report", "unproven", "warnings"]
+__all__ = ["CLOCK_LIMIT", "alarms", "clock_errors", "clock_warnings", "refuse_clock", "report", "unproven", "warnings"]
 
 # A certificate is due once renew_before is left; when less than this part of it is left, no scheduled run has come.
 OVERDUE = 2 / 3
 # Clocks closer than this are as good as equal.
 CLOCKS_AGREE = timedelta(minutes=1)
-# With a clock that is ahead by nearly all of the backdating, what is issued would not be valid yet.
+# With a clock that is ahead by nearly all of the backdating, what is issued would not be valid yet; one that is as far
+# behind is no better.
 CLOCK_LIMIT = BACKDATING - timedelta(minutes=10)
 
 
@@ -49,13 +56,22 @@ def report(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Own
 
 
 def unproven(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> list[str]:
-    """Ready pods that do not serve, or were not seen to serve, what the Secrets hold."""
-    expected = set(expected_serials(reading, side))
+    """Ready pods that do not serve, or were not seen to serve, what the Secrets hold; trust where it was read."""
+    expected, trust = set(expected_serials(reading, side)), trust_shown(live_secrets(reading, side))
     return [
         pod["name"]
         for pod in reading["pods"][owner.side]
-        if expected and pod["ready"] and not expected <= set(pod["serials"] or ())
+        if expected and pod["ready"] and not (expected <= set(pod["serials"] or ()) and _trusts(pod["trust"], trust))
     ]
+
+
+def _trusts(found: Mapping[str, Any] | None, wanted: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a pod trusts for every Secret what this holds; one that was not asked passes."""
+    return found is None or all(
+        set(found.get(item["secret"], {}).get(key, ())) == set(item[key])
+        for item in wanted
+        for key in ("roots", "lists")
+    )
 
 
 def warnings(
@@ -109,22 +125,32 @@ def clock_warnings(ahead_seconds: float) -> list[str]:
 
     :param ahead_seconds: by how much this machine's clock is ahead of the API server's.
     """
-    ahead = timedelta(seconds=ahead_seconds)
-    if abs(ahead) <= CLOCKS_AGREE:
+    if abs(timedelta(seconds=ahead_seconds)) <= CLOCKS_AGREE:
         return []
-    direction = "ahead of" if ahead > timedelta() else "behind"
-    return [f"the clock of this controller is {_minutes(ahead)} {direction} the API server's"]
+    return [f"the clock of this controller is {_apart(ahead_seconds)} the API server's"]
 
 
-def clock_errors(reading: Mapping[str, Any]) -> list[str]:
-    ahead = timedelta(seconds=reading["clock_ahead"])
-    if ahead < CLOCK_LIMIT:
+def clock_errors(ahead_seconds: float) -> list[str]:
+    """What forbids to issue anything: ahead, it would not be valid yet; behind, it would end too early."""
+    if abs(timedelta(seconds=ahead_seconds)) < CLOCK_LIMIT:
         return []
+    harm = "would not be valid yet" if ahead_seconds > 0 else "would end too early, or have ended"
     return [
-        f"the clock of this controller is {_minutes(ahead)} ahead of the API server's: what it issues would not be "
-        "valid yet. Cure: set the clock (NTP), then run again"
+        f"the clock of this controller is {_apart(ahead_seconds)} the API server's: what it issues {harm}. "
+        "Cure: set the clock (NTP), then run again"
     ]
 
 
-def _minutes(span: timedelta) -> str:
-    return f"{abs(span) // timedelta(minutes=1)} min"
+def refuse_clock(ahead_seconds: float, *, where: str) -> None:
+    """The same for whoever is about to issue.
+
+    :raises CrossmeshError: nothing may be issued.
+    """
+    for line in clock_errors(ahead_seconds):
+        why, _separator, cure = line.partition(". Cure: ")
+        raise CrossmeshError(what="the clock of this controller is wrong", where=where, why=why, cure=cure)
+
+
+def _apart(ahead_seconds: float) -> str:
+    minutes = abs(timedelta(seconds=ahead_seconds)) // timedelta(minutes=1)
+    return f"{minutes} min {'ahead of' if ahead_seconds > 0 else 'behind'}"

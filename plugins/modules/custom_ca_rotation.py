@@ -25,7 +25,7 @@ options:
     required: true
   passphrase:
     description:
-      - Of the store. Needed by the steps that make a root or sign a list.
+      - Of the store. Needed by the steps that make a root, let one issue, or sign a list.
     type: str
     default: ''
   step:
@@ -34,7 +34,7 @@ options:
       - V(switch) lets it issue. Waits until every cluster trusts it.
       - V(retire) trusts the old root no more. Waits until no cluster serves a certificate of it.
       - V(finish) destroys its key. Waits until no cluster trusts it.
-      - V(abandon) takes a prepared root back.
+      - V(abandon) takes a prepared root back, unless a cluster serves a certificate of it.
       - V(recover) begins anew where the store was lost, with a root that is to replace the O(lost) ones.
       - V(publish) makes revocation lists (RFC 5280 section 5) where something is revoked, for every trusted root.
     type: str
@@ -46,6 +46,10 @@ options:
         since, the module refuses.
     type: str
     default: ''
+  instance:
+    description: The C(mesh_instance) whose clusters these are.
+    type: str
+    default: default
   clusters:
     description: Names of all clusters that belong to the mesh. Holders of unexpired certificates are added to them.
     type: list
@@ -84,6 +88,11 @@ options:
         type: list
         elements: str
         required: true
+      surplus:
+        description: Names of our Secrets that no link needs any more.
+        type: list
+        elements: str
+        default: []
   revoked:
     description: What is revoked, as the variable C(custom_ca_revoked) lists it.
     type: list
@@ -196,6 +205,7 @@ SIGHT = {
     "method": {"type": "str", "required": True},
     "trust": {"type": "list", "elements": "dict", "required": True},
     "issuers": {"type": "list", "elements": "str", "required": True},
+    "surplus": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -210,6 +220,7 @@ def run(module: AnsibleModule, store: FileStore) -> Outcome:
         passphrase=params["passphrase"],
         wanted=Wanted(params["common_name"], params["key_type"], params["validity_days"], source),
         sights=[sight_from_json(item) for item in params["sights"]],
+        instance=params["instance"],
         clusters=params["clusters"],
         revoked=entries_or_refusal(params["revoked"], now),
         lost=params["lost"],
@@ -226,6 +237,7 @@ def main() -> None:
             "passphrase": {"type": "str", "default": "", "no_log": True},
             "step": {"type": "str", "choices": STEPS, "required": True},
             "seen": {"type": "str", "default": ""},
+            "instance": {"type": "str", "default": "default"},
             "clusters": {"type": "list", "elements": "str", "default": []},
             "sights": {"type": "list", "elements": "dict", "default": [], "options": SIGHT},
             "revoked": {"type": "list", "elements": "dict", "default": []},

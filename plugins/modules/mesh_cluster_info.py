@@ -139,6 +139,11 @@ lists_due:
   returned: success
   type: str
   sample: ''
+lists_wrong:
+  description: Whether that is for what they hold, and not for their age or for certificates that have expired since.
+  returned: success
+  type: bool
+  sample: false
 clock_ahead:
   description: Seconds by which this machine's clock is ahead of the API server's.
   returned: success
@@ -150,11 +155,12 @@ reading:
     - C(objects), Istio objects that are ours or stand under our names.
     - C(gateways), Gateways of others, as far as they can be in the way.
     - C(secrets), told by certificate and trust; of the key only whether it belongs to the certificate.
-    - C(services) and C(pods) of each side's gateway, with the owners of each port and the serials that each pod serves.
+    - C(services) and C(pods) of each side's gateway, with the owners of each port, the serials that each pod serves,
+      and what it trusts while a rotation is under way or something is revoked.
     - C(backends), C(mesh_roots), and C(authority), the public part of the CA store.
     - C(clock_ahead), seconds by which this machine's clock is ahead of the API server's.
     - C(revoked), serials; C(unmatched), one line for each entry of O(revoked) that revokes nothing; C(lists_due), why
-      the revocation lists are to be made anew; C(lists_wrong), whether that is for what they hold, not for their age.
+      the revocation lists are to be made anew; and RV(lists_wrong).
   returned: success
   type: str
   sample: '{"cluster": "cluster-b", "objects": [], "secrets": []}'

@@ -16,9 +16,13 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import Leaf
 from tests.integration import credentials
 from tests.integration.authorities import GONE, LINK, custom, stolen
 from tests.integration.credentials import BOTH, CLIENT, SERVER
+from tests.integration.faults import EGRESS, INGRESS, frozen_agent
 from tests.integration.handshakes import GREETING, answer, client_context
 from tests.integration.mesh import Mesh, Run
 from tests.integration.traffic import dialling
+
+
+SOON = ("-e", '{"mesh_gate_timeout": 3}')
 
 
 def now() -> str:
@@ -158,6 +162,42 @@ def test_a_typing_error_is_told(standing: Mesh) -> None:
 def _number(crl: Any) -> int:
     number: int = crl.extensions.get_extension_for_class(CRLNumber).value.crl_number
     return number
+
+
+def test_a_client_that_could_not_be_given_another_certificate_is_not_cut_off(steady: Mesh) -> None:
+    """Its gateway still presents the revoked one: lists wait until it has the next."""
+    mesh = revoking(steady, link="mysql")
+    with dialling(steady.lab, 20) as traffic:
+        with frozen_agent(steady, EGRESS):
+            run = mesh.site(*SOON)
+            assert run.code != 0
+            assert run.says("were not published", "Left out: cluster-a"), run.output
+        server_only = mesh.play("rotate_certificates", "-e", "mesh_rotate_side=server")
+        assert server_only.code != 0
+        assert server_only.says("were not published", "the side not in mesh_rotate_side"), server_only.output
+        assert credentials.lists(steady, SERVER) == []
+        passed(mesh.site())
+    assert len(credentials.lists(steady, SERVER)) == 1
+    assert traffic.lost == []
+
+
+def test_as_long_as_a_gateway_has_not_got_its_list_every_run_says_so(steady: Mesh, taken: Leaf) -> None:
+    mesh, context = revoking(steady, cluster=GONE), client_context(taken)
+    with frozen_agent(steady, INGRESS):
+        runs = [mesh.site(*SOON), mesh.site(*SOON), mesh.play("verify")]
+        assert GREETING in answer(steady, context), "who is revoked is let in still"
+    assert [run.ok for run in runs] == [False, False, False]
+    assert runs[1].says("has revocation lists nothing for mysql-credential"), runs[1].output
+    passed(mesh.site())
+    assert answer(steady, context) == b""
+    passed(mesh.play("verify"))
+
+
+def test_check_mode_predicts_what_a_revocation_changes(steady: Mesh, taken: Leaf) -> None:
+    mesh = revoking(steady, cluster=GONE)
+    predicted, done = mesh.site("--check"), mesh.site()
+    assert predicted.changes() == done.changes()
+    assert done.changed > 0
 
 
 @pytest.mark.slow

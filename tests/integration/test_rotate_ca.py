@@ -14,7 +14,7 @@ import pytest
 from tests.integration import credentials
 from tests.integration.credentials import BOTH, CLIENT, SERVER
 from tests.integration.faults import EGRESS, frozen_agent, stopped_api_server
-from tests.integration.mesh import Mesh, Run
+from tests.integration.mesh import MYSQL, Mesh, Run
 from tests.integration.traffic import Traffic, dialling
 
 SOON = ("-e", '{"mesh_gate_timeout": 3}')
@@ -197,6 +197,16 @@ def test_a_gateway_that_is_behind_keeps_the_phase_and_is_named(standing: Mesh) -
             again = phase(standing, "switch", *SOON)
             assert again.code != 0
             assert again.says("istio-egressgateway-0"), again.output
+        passed(standing.play("rotate_ca"))
+
+
+def test_a_link_that_site_has_still_to_take_away_is_in_the_way(standing: Mesh) -> None:
+    """It is in use until then, and nothing would renew its certificate."""
+    without = standing.otherwise(links=[{**MYSQL, "name": "another", "fqdn": "another.server.example.com"}])
+    with unnoticed(standing):
+        run = without.play("rotate_ca")
+        assert run.code != 0
+        assert run.says("stays in phase prepared", "no link needs Secret mysql-credential any more"), run.output
         passed(standing.play("rotate_ca"))
 
 

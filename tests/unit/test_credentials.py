@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -33,7 +33,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import (
     parse_certificates,
     verify_issued_by,
 )
-from tests.unit.fake_api import Call, FakeApi
+from tests.unit.fake_api import Call, FakeApi, api_error
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE, Root, make_leaf, make_root
 from tests.unit.support import SERVER, Json, link, numbered, view
 
@@ -287,14 +287,15 @@ def test_an_error_before_the_first_write_leaves_nothing_unfinished(store: FileSt
     assert not isinstance(failure.value, UnfinishedError)
 
 
-def test_with_a_clock_that_is_far_ahead_nothing_is_issued(store: FileStore) -> None:
-    api = FakeApi(clock_ahead=(BACKDATING - timedelta(minutes=9)).total_seconds())
-    with pytest.raises(CrossmeshError, match=r"clock of this controller is wrong.*ahead.*NTP"):
+@pytest.mark.parametrize(("direction", "word"), [(1, "ahead"), (-1, "behind")])
+def test_with_a_clock_that_is_far_off_nothing_is_issued(store: FileStore, direction: int, word: str) -> None:
+    api = FakeApi(clock_ahead=direction * (BACKDATING - timedelta(minutes=9)).total_seconds())
+    with pytest.raises(CrossmeshError, match=rf"clock of this controller is wrong.*{word}.*NTP"):
         done(api, store)
     assert (api.calls, store.records(NOW)) == ([], [])
-    # The control: what is not issued needs no clock, and a clock that is less ahead does no harm.
-    done(FakeApi([made(store)], clock_ahead=7200), store)
-    done(FakeApi(clock_ahead=(BACKDATING - timedelta(minutes=11)).total_seconds()), store)
+    # The control: what is not issued needs no clock, and a clock that is less off does no harm.
+    done(FakeApi([made(store)], clock_ahead=direction * 7200), store)
+    done(FakeApi(clock_ahead=direction * (BACKDATING - timedelta(minutes=11)).total_seconds()), store)
 
 
 # -- beside others -------------------------------------------------------------------------------------------------
@@ -341,6 +342,36 @@ def test_a_conflict_without_an_end_is_told_as_unfinished(store: FileStore) -> No
     assert api.ours == []
 
 
+@dataclass
+class OneIsContested(FakeApi):
+    """Whoever writes the second Secret for the first time loses; after that, the API server may be gone."""
+
+    contested: bool = True
+    gone: bool = False
+
+    def _write(self, verb: str, path: str, body: Any, manager: str) -> Json:
+        if path.endswith("link-1-credential") and self.contested:
+            self.contested = False
+            raise api_error(path, 409)
+        return super()._write(verb, path, body, manager)
+
+    def get(self, path: str, query: Mapping[str, str] | None = None, accept: str = "application/json") -> Json:
+        if self.gone and not self.contested:
+            raise CrossmeshError(what="cannot reach the API server", where="here", why="refused", cure="start it")
+        return super().get(path, query, accept)
+
+
+def test_what_a_call_wrote_before_it_started_over_is_told_as_changed(store: FileStore) -> None:
+    result = report(done(OneIsContested(), store, work([link(), numbered(1)])))
+    assert [item["action"] for item in result["credentials"]] == ["issue", "issue"]
+    assert result["changed"]
+
+
+def test_a_call_that_cannot_start_over_says_that_it_has_written(store: FileStore) -> None:
+    with pytest.raises(UnfinishedError, match="cannot reach the API server"):
+        done(OneIsContested(gone=True), store, work([link(), numbered(1)]))
+
+
 class SwitchedMeanwhile(FileStore):
     """Another run prepares a root and lets it issue, between our decision and our writing."""
 
@@ -351,7 +382,7 @@ class SwitchedMeanwhile(FileStore):
         if not self.switched:
             self.switched = True
             prepare(self)
-            self.switch(seen=state(self))
+            self.switch(PASSPHRASE, seen=state(self))
 
 
 def state(store: FileStore) -> str:
@@ -468,7 +499,7 @@ def test_in_stage_bundle_trust_is_made_exactly_ours_and_no_leaf_is_written(store
     assert summary(api.calls) == [("apply", TRUST, ["ca.crt"])]
     assert len(roots(api.calls[0])) == 2
 
-    store.switch(seen=state(store))
+    store.switch(PASSPHRASE, seen=state(store))
     store.retire(seen=state(store))
     done(api, store, work(stage="bundle", passphrase=""))
     assert roots(api.calls[-1]) == {issuing(store).fingerprint} != {old.fingerprint}
@@ -491,7 +522,7 @@ def test_between_the_phases_a_run_issues_from_the_root_in_service_and_trusts_bot
     # What is right in a phase stays right: a second run does nothing.
     assert report(done(api, store))["changed"] is False
 
-    store.switch(seen=state(store))
+    store.switch(PASSPHRASE, seen=state(store))
     result = report(done(api, store))
     assert result["credentials"][0]["reason"] == "issuer-changed"
     assert result["issuers"] == [issuing(store).fingerprint] != [old.fingerprint]

@@ -66,6 +66,7 @@ def serving(*leaves: Leaf, name: str = "istio-ingressgateway-0", **changes: Any)
         "labels": {"istio": "ingressgateway"},
         "ready": True,
         "serials": [leaf.view.serial for leaf in leaves],
+        "trust": None,
         "problem": "",
         "forbidden": False,
         **changes,
@@ -541,6 +542,22 @@ def test_with_existing_what_is_there_is_handed_over_due_or_not_and_shown() -> No
     assert "link-1-credential" in planned(settled(), [link(), numbered(1)])["lines"][0]
 
 
+def test_secrets_that_no_link_needs_are_named_for_the_gates() -> None:
+    stray = secret(name="gone-credential", labels=OWNER.labels("gone"))
+    assert planned(settled(secrets=[secret(), stray]), policy=EXISTING)["surplus"] == ["gone-credential"]
+    assert planned(settled(), policy=EXISTING)["surplus"] == []
+
+
+def test_a_root_that_was_retired_long_ago_is_replaced_and_refuses_nobody() -> None:
+    """A cluster comes back that was away for a whole rotation."""
+    later = Authority("/srv/ca", OTHER_ROOT.view, (OTHER_ROOT.view,), retired=(ROOT.view.fingerprint,))
+    plan = planned(settled(secrets=[secret(LEAF)]), authority=later)
+    assert plan["errors"] == []
+    assert plan["lines"][0].startswith(f"issue {HELD}: issuer changed")
+    # The control: a root that the store has never had.
+    assert planned(settled(secrets=[secret(LEAF)]), authority=replace(later, retired=()))["errors"] != []
+
+
 def test_with_existing_only_the_named_links_are_handed_over() -> None:
     other = secret(name="link-1-credential", labels=OWNER.labels("link-1"), certificate=leaf_of().certificate_pem)
     only = replace(EXISTING, only=frozenset({"mysql"}))
@@ -618,6 +635,26 @@ def test_a_revoked_certificate_that_is_still_wanted_is_issued_again() -> None:
     assert plan["drifted"]
 
 
+TRUSTS = {"roots": [ROOT.view.fingerprint], "lists": []}
+
+
+@pytest.mark.parametrize(
+    ("trust", "served"),
+    [
+        (None, True),
+        ({"mysql-credential": TRUSTS, "of-others": {"roots": ["x"], "lists": []}}, True),
+        ({"mysql-credential": {**TRUSTS, "roots": [ROOT.view.fingerprint, "of before"]}}, False),
+        ({"mysql-credential": {**TRUSTS, "lists": ["of before"]}}, False),
+        ({}, False),
+    ],
+    ids=["not asked", "as it should be", "one root more", "another list", "nobody"],
+)
+def test_what_a_pod_trusts_counts_where_it_was_asked(trust: Json | None, served: bool) -> None:
+    pods = {"server": [serving(LEAF, trust=trust)], "client": []}
+    plan = planned(settled(secrets=[secret(LEAF)], pods=pods))
+    assert (plan["served"], plan["proven"]) == (served, served)
+
+
 @pytest.mark.parametrize("wrong", [True, False])
 def test_lists_that_are_wrong_are_a_drift_and_old_ones_are_not(wrong: bool) -> None:
     plan = planned(settled(lists_due="a reason", lists_wrong=wrong))
@@ -632,7 +669,7 @@ def test_a_certificate_that_has_come_of_age_is_a_change_and_no_drift() -> None:
 # -- clocks and alarms ---------------------------------------------------------------------------------------------
 
 
-def test_with_a_clock_that_is_far_ahead_nothing_may_be_issued() -> None:
+def test_with_a_clock_that_is_far_off_nothing_may_be_issued() -> None:
     plan = planned(reading(clock_ahead=6600))
     assert plan["errors"] == [
         "the clock of this controller is 110 min ahead of the API server's: what it issues would not be valid yet. "
@@ -641,7 +678,9 @@ def test_with_a_clock_that_is_far_ahead_nothing_may_be_issued() -> None:
     # Nothing to issue, or a clock that the backdating makes up for: no reason to stop.
     assert planned(settled(clock_ahead=6600))["errors"] == []
     assert planned(reading(clock_ahead=6599))["errors"] == []
-    assert planned(reading(clock_ahead=-86400))["errors"] == []
+    (behind,) = planned(reading(clock_ahead=-6600))["errors"]
+    assert "110 min behind the API server's: what it issues would end too early" in behind
+    assert planned(reading(clock_ahead=-6599))["errors"] == []
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileSt
 from ansible_collections.crossmesh.mtls.plugins.module_utils.watch import CLOCK_LIMIT
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import CertificateView, key_signs_for
 from ansible_collections.crossmesh.mtls.plugins.modules import custom_ca_rotation
-from tests.unit.pki.support import NOW, PASSPHRASE, Root, make_leaf, make_root
+from tests.unit.pki.support import DAY, NOW, PASSPHRASE, Root, make_leaf, make_root
 
 pytestmark = pytest.mark.usefixtures("quick_keys")
 
@@ -76,7 +76,7 @@ def taken(store: FileStore, step: str, *, check: bool = False, now: timedelta = 
     """One step, with every gate open: who holds a certificate is revoked, and nobody else is named."""
     before = store.public()
     seen = before.state if before else ""
-    work = Move(step, seen, PASSPHRASE, WANTED, [], [], [ENTRY], [], keep_keys=False)
+    work = Move(step, seen, PASSPHRASE, WANTED, [], "default", [], [ENTRY], [], keep_keys=False)
     return move(store, replace(work, **changes), now=NOW + now, check_mode=check)
 
 
@@ -182,24 +182,37 @@ def test_a_gate_that_is_closed_names_all_that_it_waits_for(store: FileStore, ste
     assert snapshot(store) == before
 
 
-@pytest.mark.parametrize("step", ["prepare", "publish"])
+@pytest.mark.parametrize("step", ["prepare", "publish", "switch"])
 def test_a_wrong_passphrase_changes_nothing(store: FileStore, step: str) -> None:
+    at(store, *PATHS[BELONGS.get(step, "steady")])
     before = snapshot(store)
     with pytest.raises(CrossmeshError, match="the passphrase is wrong"):
         taken(store, step, passphrase="another passphrase")
     assert snapshot(store) == before
 
 
+def test_a_prepared_root_that_could_not_issue_does_not_take_over(store: FileStore) -> None:
+    """There would be no way back from it."""
+    at(store, "prepare")
+    prepared = public(store).prepared
+    assert prepared is not None
+    key = store.path / "roots" / f"{prepared.fingerprint}.key"
+    key.write_text("damaged", encoding="ascii")
+    with pytest.raises(CrossmeshError):
+        taken(store, "switch")
+    assert public(store).phase == "prepared"
+
+
 @pytest.mark.parametrize("step", ["prepare", "publish"])
-def test_with_a_clock_that_is_far_ahead_nothing_is_made(store: FileStore, step: str) -> None:
+@pytest.mark.parametrize("direction", [1, -1])
+def test_with_a_clock_that_is_far_off_nothing_is_made(store: FileStore, step: str, direction: int) -> None:
     limit = int(CLOCK_LIMIT.total_seconds())
     before = snapshot(store)
     with pytest.raises(CrossmeshError, match=r"clock of this controller is wrong.*NTP"):
-        taken(store, step, clock_ahead=limit)
+        taken(store, step, clock_ahead=direction * limit)
     assert snapshot(store) == before
-    # The control: a clock that is less ahead does no harm, and one that is behind none either.
-    assert taken(store, step, check=True, clock_ahead=limit - 1).changed
-    assert taken(store, step, clock_ahead=-86400).changed
+    # The control: a clock that is less off does no harm.
+    assert taken(store, step, clock_ahead=direction * (limit - 1)).changed
 
 
 def test_without_a_store_only_a_recovery_is_possible(tmp_path: Path) -> None:
@@ -340,6 +353,22 @@ def test_before_the_new_root_issues_a_recovery_says_what_cannot_be(
     with pytest.raises(CrossmeshError, match=told):
         work(store)
     assert public(store) == before
+
+
+def test_the_root_that_was_lost_is_not_the_next_one(tmp_path: Path) -> None:
+    """Brought in as the next root, it would replace itself, and nothing could ever be issued."""
+    lost = make_root()
+    with pytest.raises(CrossmeshError, match=r"This root is in service already.*crossmesh.mtls.site"):
+        taken(FileStore(tmp_path / "new" / "ca"), "recover", lost=[lost.view.pem], wanted=brought(tmp_path, lost))
+    assert not (tmp_path / "new").exists()
+
+
+def test_lists_can_be_published_beside_a_root_that_has_expired(tmp_path: Path) -> None:
+    store, short = FileStore(tmp_path / "ca"), make_root(validity=DAY)
+    store.create(PASSPHRASE, short.key, short.view.pem)
+    at(store, "prepare")
+    taken(store, "publish", revoked=[Entry("serial", "abc", "superseded", NOW)], now=2 * DAY)
+    assert set(store.lists()) == {root.fingerprint for root in public(store).trusted} - {short.view.fingerprint}
 
 
 def test_nothing_is_recovered_where_nothing_was_lost(store: FileStore, tmp_path: Path) -> None:

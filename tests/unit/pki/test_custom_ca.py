@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils.pkcs8 import encrypt_private_key
 from ansible_collections.crossmesh.mtls.plugins.modules import custom_ca
-from tests.unit.pki.support import PASSPHRASE
+from tests.unit.pki.support import PASSPHRASE, make_root
 
 UNKNOWN = "ab" * 32
 
@@ -77,6 +78,26 @@ def test_another_store_than_the_one_in_service_is_named_with_both_fingerprints(c
     assert result["failed"]
     assert f"in service is {UNKNOWN}, the store holds {own}" in result["msg"]
     assert "point custom_ca_dir at the store" in result["msg"]
+
+
+def test_a_root_of_the_users_own_comes_back_though_its_store_was_lost(call: Caller, tmp_path: Path) -> None:
+    theirs = make_root()
+    certificate, key = tmp_path / "root.crt", tmp_path / "root.key"
+    certificate.write_text(theirs.view.pem, encoding="ascii")
+    key.write_text(encrypt_private_key(theirs.key, PASSPHRASE), encoding="ascii")
+    theirs_again: dict[str, Any] = {
+        "import_certificate": str(certificate),
+        "import_key": str(key),
+        "import_passphrase": PASSPHRASE,
+        "passphrase": PASSPHRASE,
+        "expected": [theirs.view.fingerprint],
+    }
+    predicted = call(check=True, **theirs_again)["diff"]["after"]["issuing"]
+    made = call(**theirs_again)
+    assert made["authority"]["issuing"]["fingerprint"] == predicted["fingerprint"] == theirs.view.fingerprint
+    # The control: another root than the one in service is refused, brought in or not.
+    assert call(state="absent")["changed"]
+    assert call(**{**theirs_again, "expected": [UNKNOWN]})["failed"]
 
 
 def test_the_store_in_service_is_accepted(call: Caller) -> None:

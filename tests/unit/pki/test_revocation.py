@@ -28,6 +28,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.revocation import (
     VALIDITY,
     Entry,
     alarm,
+    are_wrong,
     check_revoked,
     check_size,
     entries_of,
@@ -436,6 +437,30 @@ def test_a_list_that_ends_with_its_root_is_soon_made_no_more(left: timedelta) ->
         now += DAY
     assert made <= 1
     assert current[OLD].next_update == root.view.not_after
+
+
+@pytest.mark.parametrize(
+    ("wanted", "held", "recorded", "wrong"),
+    [
+        ((A1,), (A1,), ["a1"], False),
+        ((A1,), (), ["a1"], True),
+        ((), (A1,), ["a1"], True),
+        ((), (A1,), [], False),
+        ((A1,), (A1, replace(A1, serial="a2")), ["a1"], False),
+    ],
+    ids=["as it should be", "not revoked yet", "revoked no more", "expired since", "one of two has expired since"],
+)
+def test_lists_are_wrong_for_what_they_let_in_or_keep_out(
+    root: Root, wanted: tuple[Revoked, ...], held: tuple[Revoked, ...], recorded: list[str], wrong: bool
+) -> None:
+    records = [record(serial=serial) for serial in recorded]
+    lists = {OLD: wanted} if wanted else {}
+    assert are_wrong(lists, {OLD: published(root, held)}, records) is wrong
+
+
+def test_lists_that_are_missing_are_wrong() -> None:
+    assert are_wrong({OLD: (A1,)}, {}, [record(serial="a1")])
+    assert not are_wrong({}, {}, [])
 
 
 def test_a_list_near_its_end_is_an_alarm_that_names_root_and_time(root: Root) -> None:

@@ -55,7 +55,7 @@ TABLE: dict[tuple[Phase, str], str] = {
     ("prepared", "prepare"): "trust",
     ("prepared", "switch"): "look switch leaves",
     ("prepared", "retire"): "refused: phase retire cannot be now: the old root still issues",
-    ("prepared", "abandon"): "abandon drop finish",
+    ("prepared", "abandon"): "look abandon drop finish",
     ("switched", ""): "leaves retire drop finish",
     ("switched", "prepare"): "refused: phase prepare cannot be now: the new root issues already",
     ("switched", "switch"): "leaves",
@@ -63,7 +63,7 @@ TABLE: dict[tuple[Phase, str], str] = {
     ("switched", "abandon"): "refused: phase abandon cannot be now: certificates of the new root are in service",
     ("retiring", ""): "drop finish",
     ("retiring", "prepare"): "refused: phase prepare cannot be now: a root of before may still be trusted",
-    ("retiring", "switch"): "refused: phase switch cannot be now: the new root issues already",
+    ("retiring", "switch"): "refused: phase switch cannot be now: no root is prepared, and one is on its way out",
     ("retiring", "retire"): "drop finish",
     ("retiring", "abandon"): "drop finish",
 }
@@ -143,7 +143,7 @@ def waits_for(
     records: Iterable[Record] = (),
     revoked: Collection[str] = (),
 ) -> list[str]:
-    return blockers(step, AT[step][0], sights, clusters, records, revoked)
+    return blockers(step, AT[step][0], sights, clusters, records, revoked, "default")
 
 
 def record(cluster: str, serial: str = "1") -> Record:
@@ -221,9 +221,34 @@ def test_a_side_that_is_behind_is_named_with_what_it_lacks(step: str, changes: d
     assert line.startswith(f"cluster cluster-a, client's side: {told}")
 
 
+@pytest.mark.parametrize("step", AT)
+def test_a_secret_that_no_link_needs_is_in_the_way_for_it_may_be_in_use(step: str) -> None:
+    first, second, *others = seen(**AT[step][1])
+    (line,) = waits_for(step, [first, replace(second, surplus=("gone-credential",)), *others])
+    assert line.startswith("cluster cluster-a, server's side: no link needs Secret gone-credential any more")
+    assert "Cure: run playbook site" in line
+
+
+@pytest.mark.parametrize("step", AT)
+def test_what_another_instance_holds_of_the_same_ca_is_in_the_way(step: str) -> None:
+    """A cluster of the same name in another instance has Secrets that this run does not see."""
+    (line,) = waits_for(step, seen(**AT[step][1]), records=[replace(record("cluster-a"), instance="blue")])
+    assert line.startswith("instance blue has certificates of this CA that have not expired")
+
+
+def test_a_prepared_root_that_issues_already_is_not_taken_back() -> None:
+    """A store that was restored from a backup is older than its clusters."""
+    serving = seen(step="look", issuers=frozenset({NEW.fingerprint}))[:1]
+    (line,) = blockers("abandon", PHASES["prepared"], serving, ["cluster-z"], [record("cluster-y")], (), "default")
+    assert line.startswith("cluster cluster-a, client's side: it serves certificates of the prepared root")
+    # The control: of the root that issues, whoever else was not seen.
+    fine = seen(step="look")[:1]
+    assert blockers("abandon", PHASES["prepared"], fine, ["cluster-z"], [record("cluster-y")], (), "default") == []
+
+
 @pytest.mark.parametrize("step", ["prepare", "abandon", "publish", "recover"])
 def test_other_steps_wait_for_nobody(step: str) -> None:
-    assert blockers(step, PHASES["steady"], [], ["cluster-a"], [record("cluster-z")], ()) == []
+    assert blockers(step, PHASES["prepared"], [], ["cluster-a"], [record("cluster-z")], (), "default") == []
 
 
 def test_all_that_is_missing_is_told_at_once() -> None:
@@ -242,6 +267,7 @@ def test_a_sight_is_read_as_a_task_handed_it_over() -> None:
         "method": "exec",
         "trust": [{"secret": "client-credential", "roots": [OLD.fingerprint, NEW.fingerprint], "lists": []}],
         "issuers": [OLD.fingerprint],
+        "surplus": [],
     }
     assert sight_from_json(found) == sight("cluster-a", "client")
 
@@ -254,10 +280,32 @@ def test_the_view_of_a_rotation_holds_every_cluster_all_that_was_seen_and_whom_t
         "localhost": {"__mesh_common_sights": {"server": {"n": 4}}},
     }
     groups = {"mesh_servers": ["a", "b"], "mesh_clients": ["c", "a"], "all": list(hostvars)}
-    found = rotation_view(hostvars, groups, {"cluster-z": ["mesh_clients"]}, ["a", "c"])
+    found = rotation_view(hostvars, groups, {"cluster-z": ["mesh_clients"]}, ["a", "c"], ["a", "c"])
     assert found["clusters"] == ["b", "c", "cluster-a", "cluster-z"]
     assert found["left_out"] == ["b", "cluster-z"]
     assert [item["n"] for item in found["sights"]] == [1, 2, 3]
+
+
+READ = {"__mesh_common_read": {"reading": "{}"}}
+
+
+@pytest.mark.parametrize(
+    ("variables", "still_there", "left_out"),
+    [
+        (READ, True, []),
+        # Nothing can be done for a cluster that is down; it must not keep others from being safe.
+        ({}, False, []),
+        ({"__mesh_common_read": {"failed": True}}, False, []),
+        (READ, False, ["a"]),
+        ({**READ, "__mesh_rotate_left_out": "why"}, True, ["a"]),
+    ],
+    ids=["all is well", "unreachable", "not read", "failed after it was read", "left out after it was read"],
+)
+def test_who_could_be_read_and_has_failed_since_is_left_out(
+    variables: dict[str, Any], still_there: bool, left_out: list[str]
+) -> None:
+    found = rotation_view({"a": variables}, {"mesh_servers": ["a"]}, {}, ["a"], ["a"] if still_there else [])
+    assert found["left_out"] == left_out
 
 
 # -- any way through -----------------------------------------------------------------------------------------------
@@ -271,6 +319,8 @@ class Side:
     leaf: str = ""
     loaded_trust: frozenset[str] = frozenset()
     loaded_leaf: str = ""
+    # No link needs it any more, and it is in use until somebody takes it away.
+    surplus: bool = False
 
     def load(self, trust: bool = True, leaf: bool = True) -> None:
         self.loaded_trust = self.trust if trust else self.loaded_trust
@@ -313,7 +363,7 @@ class AnyWay(RuleBasedStateMachine):
     def join(self, cluster: str, sides: set[str]) -> None:
         self.inventory.add(cluster)
         for side in sides:
-            self.sides.setdefault((cluster, side), Side())
+            self.sides.setdefault((cluster, side), Side()).surplus = False
         self._reach({(cluster, side) for side in sides}, trust=True, leaf=True)
 
     @rule(cluster=st.sampled_from(CLUSTERS))
@@ -321,8 +371,17 @@ class AnyWay(RuleBasedStateMachine):
         """It is taken out of the inventory and works on."""
         self.inventory.discard(cluster)
 
+    @rule(place=st.sampled_from(PLACES))
+    def drop_link(self, place: Place) -> None:
+        """It is taken out of the inventory, and site has not run yet."""
+        if place in self.sides:
+            self.sides[place].surplus = True
+
     @rule(reached=SOME)
     def site(self, reached: set[Place]) -> None:
+        for place in reached:
+            if place[0] in self.inventory and place in self.sides and self.sides[place].surplus:
+                del self.sides[place]
         self._reach(reached, trust=True, leaf=True)
 
     @rule(places=SOME, trust=st.booleans(), leaf=st.booleans())
@@ -349,8 +408,8 @@ class AnyWay(RuleBasedStateMachine):
             if step in ("look", "trust", "leaves", "drop"):
                 self._work(run, step, set(PLACES), set())
             elif not self._move(run, step):
-                # Nothing but a cluster that has left can be in the way.
-                assert self.held - self.inventory
+                # Nothing but a cluster that has left can be in the way, or a link that is still to be taken away.
+                assert self.held - self.inventory or any(side.surplus for side in self.sides.values())
                 return
         assert self.authority.phase == "steady"
 
@@ -358,9 +417,9 @@ class AnyWay(RuleBasedStateMachine):
         issuing = self.authority.issuing
         assert issuing is not None
         for place in places & self.sides.keys():
-            if place[0] not in self.inventory:
-                continue
             side = self.sides[place]
+            if place[0] not in self.inventory or side.surplus:
+                continue
             if trust:
                 side.trust = frozenset(root.fingerprint for root in self.authority.trusted)
             if leaf:
@@ -371,7 +430,8 @@ class AnyWay(RuleBasedStateMachine):
         present = {place for place in PLACES if place[0] in self.inventory - run.lost}
         self._reach(reached & present, trust=step != "look", leaf=step == "leaves")
         for place in present:
-            side = self.sides.get(place)
+            held = self.sides.get(place)
+            side = None if held and held.surplus else held
             if place not in reached or (side and place in not_proven):
                 run.lost.add(place[0])
                 continue
@@ -383,12 +443,13 @@ class AnyWay(RuleBasedStateMachine):
                 "exec" if side else "none",
                 (side.trust,) if side else (),
                 frozenset({side.leaf}) if side else frozenset(),
+                ("stray",) if held and held.surplus else (),
             )
 
     def _move(self, run: Run, step: str) -> bool:
         records = [record(cluster, cluster) for cluster in self.held]
         now = self.authority
-        if blockers(step, now, list(run.sights.values()), self.inventory, records, ()):
+        if blockers(step, now, list(run.sights.values()), self.inventory, records, (), "default"):
             return False
         if step == "prepare":
             self.rotations += 1

@@ -253,7 +253,7 @@ def rotate(store: FileStore) -> None:
 
     root = make_root()
     store.prepare(PASSPHRASE, root.key, root.view.pem, seen=state(), now=NOW)
-    store.switch(seen=state())
+    store.switch(PASSPHRASE, seen=state())
     store.retire(seen=state())
     store.finish(seen=state(), keep_keys=False)
 
@@ -368,7 +368,7 @@ DAMAGES: list[tuple[Callable[[Path], object], str]] = [
     (change_index(lists=None), "does not tell the numbers of the lists"),
     (change_index(lists=[1]), "does not tell the numbers of the lists"),
     (change_index(last_number="1"), "does not tell the numbers of the lists"),
-    (change_index(lists={"0" * 64: 1}), "has not a list for each trusted root"),
+    (change_index(lists={"0" * 64: 1}), "has a list for a root that is not trusted"),
     (change_index(more="x"), "has not the keys that it should have"),
     (on_root("crt", Path.unlink), ".crt is missing"),
     (on_root("crt", lambda file: os.truncate(file, 100)), "The certificate cannot be read"),
