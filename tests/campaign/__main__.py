@@ -54,11 +54,14 @@ def _campaigns(lab: Lab, arguments: argparse.Namespace) -> Iterator[Outcome]:
         tempfile.TemporaryDirectory(prefix="crossmesh-campaign-") as folder,
         taken_down(Mesh(lab, Path(folder), secrets.token_urlsafe(24))) as mesh,
     ):
+        settle(mesh)
         for case in _cases(mesh, arguments):
             if arguments.only in case.name:
-                # Also after a case that has left something behind.
-                settle(mesh)
-                yield perform(case, mesh, load)
+                outcome = perform(case, mesh, load)
+                yield outcome
+                if outcome.faults:
+                    # A case that went well has left nothing behind.
+                    settle(mesh)
 
 
 def _cases(mesh: Mesh, arguments: argparse.Namespace) -> Iterator[Case]:

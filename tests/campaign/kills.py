@@ -9,14 +9,13 @@ from tests.integration.interruption import interrupted, stepping
 from tests.integration.mesh import Mesh
 
 from .case import Case
-from .rotations import ROTATIONS, Rotation, last_words, settle
+from .rotations import ROTATIONS, Rotation, last_words
 
 CAMPAIGN = "kills"
 
 
 def kills(mesh: Mesh, every: int) -> Iterator[Case]:
     """One case a boundary, of every so many."""
-    settle(mesh)
     for rotation in ROTATIONS:
         for number in range(1, _boundaries(rotation, mesh) + 1, every):
             yield Case(CAMPAIGN, f"{rotation.name}, boundary {number}", partial(_kill, rotation, number))

@@ -21,7 +21,6 @@ from tests.integration.handshakes import GREETING, answer, client_context
 from tests.integration.mesh import Mesh, Run
 from tests.integration.traffic import dialling
 
-
 SOON = ("-e", '{"mesh_gate_timeout": 3}')
 
 
