@@ -16,8 +16,8 @@ description:
   - The key is encrypted at rest (PKCS#8, AES-256-CBC, PBKDF2-HMAC-SHA256 with 600,000 rounds).
     It never leaves the folder, and neither results nor diffs show it.
   - The public part is read without the passphrase.
-requirements:
-  - cryptography >= 42.0.0
+extends_documentation_fragment:
+  - crossmesh.mtls.root
 options:
   path:
     description: The folder of the CA store. Its parents are made where they are missing.
@@ -36,33 +36,6 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  common_name:
-    description:
-      - Begins the subject of a new root; at most 55 characters.
-      - The first digits of the key identifier follow, so that two roots never share a name.
-    type: str
-    default: Crossmesh Root CA
-  key_type:
-    description: The key of a new root.
-    type: str
-    choices: [P-256, P-384, RSA-2048, RSA-3072, RSA-4096]
-    default: P-256
-  validity_days:
-    description: How long a new root is valid, 1 to 36500 days.
-    type: int
-    default: 3650
-  import_certificate:
-    description:
-      - PEM file of a self-signed CA certificate of the user's own, to be used instead of a new one.
-      - Read once, where there is no authority yet.
-    type: path
-  import_key:
-    description: PEM file of its private key. It is encrypted anew in the store, under O(passphrase).
-    type: path
-  import_passphrase:
-    description: Of that file; empty for a key that is not encrypted.
-    type: str
-    default: ''
   expected:
     description:
       - SHA-256 fingerprints of the roots that the caller saw in service in the clusters.
@@ -137,15 +110,15 @@ from datetime import UTC, datetime
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils.custom_ca import (
-    Import,
+    ROOT_ARGUMENTS,
     Outcome,
-    Wanted,
     ensure_absent,
     ensure_present,
+    wanted_root,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
-from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import HAS_CRYPTOGRAPHY, KEY_TYPES
+from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import HAS_CRYPTOGRAPHY
 
 
 def run(module: AnsibleModule) -> Outcome:
@@ -153,12 +126,9 @@ def run(module: AnsibleModule) -> Outcome:
     store = FileStore(params["path"])
     if params["state"] == "absent":
         return ensure_absent(store, expected=params["expected"], check_mode=module.check_mode)
-    source = None
-    if params["import_certificate"]:
-        source = Import(params["import_certificate"], params["import_key"], params["import_passphrase"])
     return ensure_present(
         store,
-        Wanted(params["common_name"], params["key_type"], params["validity_days"], source),
+        wanted_root(params),
         passphrase=params["passphrase"],
         expected=params["expected"],
         now=datetime.now(UTC),
@@ -172,12 +142,7 @@ def main() -> None:
             "path": {"type": "path", "required": True},
             "passphrase": {"type": "str", "default": "", "no_log": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "common_name": {"type": "str", "default": "Crossmesh Root CA"},
-            "key_type": {"type": "str", "choices": list(KEY_TYPES), "default": "P-256", "no_log": False},
-            "validity_days": {"type": "int", "default": 3650},
-            "import_certificate": {"type": "path"},
-            "import_key": {"type": "path", "no_log": False},
-            "import_passphrase": {"type": "str", "default": "", "no_log": True},
+            **ROOT_ARGUMENTS,
             "expected": {"type": "list", "elements": "str", "default": []},
         },
         required_together=[("import_certificate", "import_key")],

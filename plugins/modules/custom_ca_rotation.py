@@ -16,8 +16,8 @@ description:
     revocation lists.
   - Playbook C(crossmesh.mtls.rotate_ca) takes the steps in order, and does the work in the clusters between them.
   - Only the store is changed. What a step waits for is handed over in O(sights); all that is missing is told at once.
-requirements:
-  - cryptography >= 42.0.0
+extends_documentation_fragment:
+  - crossmesh.mtls.root
 options:
   path:
     description: The folder of the CA store.
@@ -103,29 +103,6 @@ options:
     type: list
     elements: str
     default: []
-  common_name:
-    description: Begins the subject of a new root; at most 55 characters.
-    type: str
-    default: Crossmesh Root CA
-  key_type:
-    description: The key of a new root.
-    type: str
-    choices: [P-256, P-384, RSA-2048, RSA-3072, RSA-4096]
-    default: P-256
-  validity_days:
-    description: How long a new root is valid, 1 to 36500 days.
-    type: int
-    default: 3650
-  import_certificate:
-    description: PEM file of a root that is to be the next one. Without it, one is made.
-    type: path
-  import_key:
-    description: PEM file of its private key.
-    type: path
-  import_passphrase:
-    description: Of that key; empty for one that is not encrypted.
-    type: str
-    default: ''
   keep_retired_keys:
     description: Keep the key of a retired root instead of destroying it.
     type: bool
@@ -190,12 +167,12 @@ from datetime import UTC, datetime
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils.ca_rotation import Move, move
-from ansible_collections.crossmesh.mtls.plugins.module_utils.custom_ca import Import, Outcome, Wanted
+from ansible_collections.crossmesh.mtls.plugins.module_utils.custom_ca import ROOT_ARGUMENTS, Outcome, wanted_root
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils.revocation import entries_or_refusal
 from ansible_collections.crossmesh.mtls.plugins.module_utils.rotation import sight_from_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
-from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import HAS_CRYPTOGRAPHY, KEY_TYPES
+from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import HAS_CRYPTOGRAPHY
 
 STEPS = ["prepare", "switch", "retire", "finish", "abandon", "recover", "publish"]
 SIGHT = {
@@ -211,14 +188,11 @@ SIGHT = {
 
 def run(module: AnsibleModule, store: FileStore) -> Outcome:
     params, now = module.params, datetime.now(UTC)
-    source = None
-    if params["import_certificate"]:
-        source = Import(params["import_certificate"], params["import_key"], params["import_passphrase"])
     work = Move(
         step=params["step"],
         seen=params["seen"],
         passphrase=params["passphrase"],
-        wanted=Wanted(params["common_name"], params["key_type"], params["validity_days"], source),
+        wanted=wanted_root(params),
         sights=[sight_from_json(item) for item in params["sights"]],
         instance=params["instance"],
         clusters=params["clusters"],
@@ -242,12 +216,7 @@ def main() -> None:
             "sights": {"type": "list", "elements": "dict", "default": [], "options": SIGHT},
             "revoked": {"type": "list", "elements": "dict", "default": []},
             "lost": {"type": "list", "elements": "str", "default": []},
-            "common_name": {"type": "str", "default": "Crossmesh Root CA"},
-            "key_type": {"type": "str", "choices": list(KEY_TYPES), "default": "P-256", "no_log": False},
-            "validity_days": {"type": "int", "default": 3650},
-            "import_certificate": {"type": "path"},
-            "import_key": {"type": "path", "no_log": False},
-            "import_passphrase": {"type": "str", "default": "", "no_log": True},
+            **ROOT_ARGUMENTS,
             "keep_retired_keys": {"type": "bool", "default": False, "no_log": False},
             "clock_ahead": {"type": "int", "default": 0},
         },

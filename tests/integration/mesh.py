@@ -28,6 +28,16 @@ MYSQL: dict[str, Any] = {
     "tls_port": 13306,
     "backend": {"host": "mysql.default.svc.cluster.local", "port": 3306},
 }
+# The other way round: served by the first cluster.
+REPORTS: dict[str, Any] = {
+    "name": "reports",
+    "fqdn": "reports.client.example.com",
+    "port": 3307,
+    "tls_port": 13307,
+    "backend": {"host": "reports.default.svc.cluster.local", "port": 3306},
+    "servers": ["cluster-a"],
+    "clients": ["cluster-b"],
+}
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
@@ -12,21 +11,12 @@ from tests.integration.authorities import GONE, stolen
 from tests.integration.credentials import BOTH, CLIENT
 from tests.integration.faults import EGRESS, frozen_agent
 from tests.integration.handshakes import GREETING, answer, client_context
-from tests.integration.mesh import MYSQL, Mesh, Run
+from tests.integration.mesh import MYSQL, REPORTS, Mesh, Run
 from tests.integration.traffic import dialling
 
 # How many roots are trusted in each phase.
 PHASES = {"prepared": 2, "switched": 2, "retiring": 1}
 JOINING = ("cluster-b", "client-credential")
-REPORTS: dict[str, Any] = {
-    "name": "reports",
-    "fqdn": "reports.client.example.com",
-    "port": 3307,
-    "tls_port": 13307,
-    "backend": {"host": "reports.default.svc.cluster.local", "port": 3306},
-    "servers": ["cluster-a"],
-    "clients": ["cluster-b"],
-}
 
 
 def passed(run: Run) -> Run:

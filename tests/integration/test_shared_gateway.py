@@ -6,23 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.integration.mesh import MYSQL, Mesh
+from tests.integration.mesh import MYSQL, REPORTS, Mesh
 from tests.integration.waiting import eventually
 
 INGRESS = {
     "namespace": "istio-system",
     "service": "istio-ingressgateway",
     "selector": {"istio": "ingressgateway"},
-}
-# Served by cluster-a, whose ingress gateway is its egress gateway too.
-REPORTS: dict[str, Any] = {
-    "name": "reports",
-    "fqdn": "reports.client.example.com",
-    "port": 3307,
-    "tls_port": 13307,
-    "backend": {"host": "reports.default.svc.cluster.local", "port": 3306},
-    "servers": ["cluster-a"],
-    "clients": ["cluster-b"],
 }
 TO_B = {**MYSQL, "servers": ["cluster-b"], "clients": ["cluster-a"]}
 BOTH_SIDES = ["cluster-a", "cluster-b"]
