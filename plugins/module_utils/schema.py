@@ -78,7 +78,7 @@ LINK: tuple[Field, ...] = (
     Field(
         "clients",
         "list",
-        "Names or groups of clusters. Default: all of C(mesh_clients) but the link's own servers.",
+        "Names or groups of clusters; a group means its members but the link's own servers. Default: C(mesh_clients).",
         example="[cluster-a]",
     ),
     Field(

@@ -33,10 +33,9 @@ class Cluster:
     egress_port: int
     state: str
 
-    def is_named_by(self, references: Iterable[Any]) -> bool:
+    def is_meant_by(self, references: Iterable[Any]) -> bool:
         """Whether one of the references (a name, a group or a mapping with a name) means this cluster."""
-        wanted = {reference["name"] if isinstance(reference, Mapping) else reference for reference in references}
-        return self.name in wanted or not self.groups.isdisjoint(wanted)
+        return self.name in _names(references) or not self.groups.isdisjoint(_names(references))
 
 
 @dataclass(frozen=True)
@@ -105,14 +104,19 @@ def _serves(link: Mapping[str, Any], cluster: Cluster) -> bool:
     references = link.get("servers")
     if references is None:
         return SERVERS_GROUP in cluster.groups
-    return cluster.is_named_by(references)
+    return cluster.is_meant_by(references)
 
 
 def _dials(link: Mapping[str, Any], cluster: Cluster) -> bool:
     references = link.get("clients")
-    if references is None:
-        return not _serves(link, cluster)
-    return cluster.is_named_by(references)
+    if references is not None and cluster.name in _names(references):
+        return True
+    # A group, like the default, means those of its members that do not serve the link: no cluster is to dial itself.
+    return (references is None or cluster.is_meant_by(references)) and not _serves(link, cluster)
+
+
+def _names(references: Iterable[Any]) -> set[Any]:
+    return {reference["name"] if isinstance(reference, Mapping) else reference for reference in references}
 
 
 def resolve(links: Sequence[Mapping[str, Any]], cluster: Cluster, settings: Settings) -> dict[str, Any]:

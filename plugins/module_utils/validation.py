@@ -733,17 +733,18 @@ def _check_references(world: World) -> Iterator[Finding]:
 
 
 def _check_both_sides(world: World) -> Iterator[Finding]:
-    """A cluster that is named as server and as client of one link would dial itself through both gateways."""
+    """A cluster that is named as client of a link that it serves would dial itself through both gateways."""
     links = world.shared.get("mesh_links")
+    groups = {_name_of(variables): set(variables.get("groups", ())) for variables in world.variables.values()}
     for index, link in enumerate(links if isinstance(links, list) else []):
         if not isinstance(link, Mapping) or not isinstance(link.get("clients"), list):
             continue
         servers = link.get("servers")
         named = [s.get("name") if isinstance(s, Mapping) else s for s in servers] if isinstance(servers, list) else []
         for client in link["clients"]:
-            if isinstance(client, str) and client in named:
+            if isinstance(client, str) and (client in named or groups.get(client, set()) & set(named)):
                 message = "is both server and client of the link"
-                cure = "take it out of one of the two lists"
+                cure = "take it out of one of the two lists; a group as client leaves out whoever serves the link"
                 yield Finding("both-sides", _subject(link, index), "clients", _show(client), message, cure)
 
 

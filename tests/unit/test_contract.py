@@ -22,7 +22,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils import names, schem
 from ansible_collections.crossmesh.mtls.plugins.module_utils.credentials import report
 from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import Policy, refused
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils.cluster_action import CLUSTER
-from tests.tools import link_docs
+from tests.tools import inventory_docs
 from tests.unit.support import CHECKOUT, Json
 
 COLLECTION = "ansible_collections.crossmesh.mtls.plugins"
@@ -35,11 +35,12 @@ def loaded(path: Path) -> Any:
 # -- the docs of the schema ----------------------------------------------------------------------------------------
 
 
-def test_the_page_about_links_is_what_the_schema_says() -> None:
-    assert (CHECKOUT / "docs/links.md").read_text() == link_docs.page(), "run tests/tools/link_docs.py"
+@pytest.mark.parametrize("name", inventory_docs.PAGES)
+def test_a_page_about_the_inventory_is_what_the_code_says(name: str) -> None:
+    assert (CHECKOUT / "docs" / name).read_text() == inventory_docs.PAGES[name](), "run tests/tools/inventory_docs.py"
 
 
-ALL_FIELDS = [field for _title, _text, fields in link_docs.TABLES for field in fields]
+ALL_FIELDS = [field for _title, _text, fields in inventory_docs.TABLES for field in fields]
 
 
 @pytest.mark.parametrize("field", ALL_FIELDS, ids=lambda field: field.name)
@@ -60,7 +61,7 @@ def test_a_field_is_either_required_or_may_be_left_out(field: schema.Field) -> N
 
 
 def test_the_docs_of_a_field_are_no_markup_that_markdown_does_not_know() -> None:
-    assert re.findall(r"\b[A-Z]\(", link_docs.page()) == []
+    assert re.findall(r"\b[A-Z]\(", "".join(page() for page in inventory_docs.PAGES.values())) == []
 
 
 # -- roles ---------------------------------------------------------------------------------------------------------

@@ -20,6 +20,12 @@ WHO: list[tuple[str, Json, set[str], set[str]]] = [
     ("named servers", {"servers": ["cluster-b"]}, {"cluster-b"}, {"cluster-a", "cluster-c"}),
     ("named clients", {"servers": ["cluster-b"], "clients": ["cluster-c"]}, {"cluster-b"}, {"cluster-c"}),
     ("a group serves", {"servers": ["mesh_servers"]}, {"cluster-b", "cluster-c"}, {"cluster-a"}),
+    (
+        "a group dials, but not itself",
+        {"servers": ["mesh_servers"], "clients": ["mesh_clients"]},
+        {"cluster-b", "cluster-c"},
+        {"cluster-a"},
+    ),
     ("every cluster dials", {"servers": ["cluster-b"], "clients": ["all"]}, {"cluster-b"}, {"cluster-a", "cluster-c"}),
     (
         "a server with an address",

@@ -182,6 +182,13 @@ BAD_LINKS: list[Bad] = [
         "out of one of the two",
         {"servers": ["cluster-b"], "clients": ["cluster-b"]},
     ),
+    Bad(
+        "both-sides",
+        "clients",
+        "'cluster-b'",
+        "a group as client leaves out",
+        {"servers": ["mesh_servers"], "clients": ["cluster-b"]},
+    ),
     # The rest
     Bad("type", "addresses", "'240.0.0.1'", "write a list", {"addresses": "240.0.0.1"}),
     Bad("address", "addresses", "'240.0.0'", "e.g. 240.0.0.10", {"addresses": ["240.0.0"]}),
@@ -279,6 +286,7 @@ WRONG: list[Wrong] = [
     Wrong("type", "mesh_instance: mesh_instance: 5", "write a string", {"shared": {"mesh_instance": 5}}),
     Wrong("type", "mesh_gate_timeout: mesh_gate_timeout: '60'", "quotes", {"shared": {"mesh_gate_timeout": "60"}}),
     Wrong("timeout", "mesh_gate_timeout: mesh_gate_timeout: 0", "e.g. 60", {"shared": {"mesh_gate_timeout": 0}}),
+    Wrong("wait", "mesh_gate_wait: mesh_gate_wait: -1", "e.g. 10", {"shared": {"mesh_gate_wait": -1}}),
     Wrong(
         "unknown-link", "mesh_only_links: mesh_only_links: 'redis'", "mysql", {"shared": {"mesh_only_links": ["redis"]}}
     ),

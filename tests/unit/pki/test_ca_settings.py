@@ -31,23 +31,23 @@ def test_the_defaults_are_sound() -> None:
     assert check_ca_settings(replace(SOUND, passphrase_length=0)) == []
 
 
-@pytest.mark.parametrize(
-    ("changes", "field"),
-    [
-        ({"trust_domain": ""}, "custom_ca_trust_domain"),
-        ({"trust_domain": "Upper.example"}, "custom_ca_trust_domain"),
-        ({"trust_domain": "under_score.example"}, "custom_ca_trust_domain"),
-        ({"trust_domain": "double..dot"}, "custom_ca_trust_domain"),
-        ({"trust_domain": "end.example\n"}, "custom_ca_trust_domain"),
-        ({"trust_domain": ".".join(["a" * 60] * 3)}, "custom_ca_trust_domain"),
-        ({"key_type": "RSA-1024"}, "custom_ca_key_type"),
-        ({"validity_days": 36501}, "custom_ca_validity_days"),
-        ({"leaf_validity_days": 3650}, "custom_ca_leaf_validity_days"),
-        ({"renew_before_days": 90}, "custom_ca_renew_before_days"),
-        ({"renew_before_days": 0}, "custom_ca_renew_before_days"),
-        ({"passphrase_length": 11}, "custom_ca_passphrase"),
-    ],
-)
+FAULTS: list[tuple[dict[str, Any], str]] = [
+    ({"trust_domain": ""}, "custom_ca_trust_domain"),
+    ({"trust_domain": "Upper.example"}, "custom_ca_trust_domain"),
+    ({"trust_domain": "under_score.example"}, "custom_ca_trust_domain"),
+    ({"trust_domain": "double..dot"}, "custom_ca_trust_domain"),
+    ({"trust_domain": "end.example\n"}, "custom_ca_trust_domain"),
+    ({"trust_domain": ".".join(["a" * 60] * 3)}, "custom_ca_trust_domain"),
+    ({"key_type": "RSA-1024"}, "custom_ca_key_type"),
+    ({"validity_days": 36501}, "custom_ca_validity_days"),
+    ({"leaf_validity_days": 3650}, "custom_ca_leaf_validity_days"),
+    ({"renew_before_days": 90}, "custom_ca_renew_before_days"),
+    ({"renew_before_days": 0}, "custom_ca_renew_before_days"),
+    ({"passphrase_length": 11}, "custom_ca_passphrase"),
+]
+
+
+@pytest.mark.parametrize(("changes", "field"), FAULTS)
 def test_each_fault_is_found_with_value_and_cure(changes: dict[str, Any], field: str) -> None:
     (finding,) = check_ca_settings(replace(SOUND, **changes))
     assert finding.field == field

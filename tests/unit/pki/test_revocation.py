@@ -94,37 +94,37 @@ def test_a_sound_entry_has_no_findings(sound: dict[str, Any]) -> None:
     assert check_revoked([sound], NOW) == []
 
 
-@pytest.mark.parametrize(
-    ("spoiled", "field", "rule", "message", "cure"),
-    [
-        ("cluster-a", "entry", "type", "is not a mapping", "{cluster: NAME"),
-        (entry(clsuter="x"), "clsuter", "unknown-key", "unknown key", "write cluster"),
-        (entry(zzz="x"), "zzz", "unknown-key", "unknown key", "write one of cluster, link"),
-        (entry(cluster=None), "entry", "revoked-what", "does not say what it revokes", "serial or fingerprint"),
-        (entry(link="mysql"), "cluster, link", "revoked-what", "more than one thing", "an entry for each"),
-        (entry(cluster=""), "cluster", "revoked-cluster", "is empty", "remove the entry"),
-        (entry(cluster=None, link=" "), "link", "revoked-link", "is empty", "remove the entry"),
-        (entry(cluster=None, serial=1234), "serial", "type", "is not text", "put it in quotes"),
-        (entry(cluster=None, serial="xyz"), "serial", "revoked-serial", "hexadecimal", "openssl x509 -noout -serial"),
-        (entry(cluster=None, serial="00"), "serial", "revoked-serial", "positive", "-serial"),
-        (entry(cluster=None, serial="f" * 41), "serial", "revoked-serial", "longer", "as fingerprint"),
-        (entry(cluster=None, serial="٣"), "serial", "revoked-serial", "hexadecimal", "-serial"),
-        (entry(cluster=None, fingerprint="ab" * 20), "fingerprint", "revoked-fingerprint", "SHA-256", "-sha256"),
-        (entry(cluster=None, fingerprint="zz" * 32), "fingerprint", "revoked-fingerprint", "SHA-256", "-sha256"),
-        (entry(reason="keycompromise"), "reason", "revoked-reason", "is not a reason", "write keyCompromise"),
-        (entry(reason="certificateHold"), "reason", "revoked-reason", "RFC 5280", "one of unspecified, key"),
-        (entry(reason=["superseded"]), "reason", "revoked-reason", "is not a reason", "write"),
-        (entry(date=None), "date", "revoked-date", "required", f"the present moment, {PRESENT}"),
-        (entry(date="yesterday"), "date", "revoked-date", "ISO 8601", f"e.g. {PRESENT}"),
-        (entry(date="2026-02-30"), "date", "revoked-date", "ISO 8601", f"e.g. {PRESENT}"),
-        (entry(date=20260520), "date", "revoked-date", "ISO 8601", f"e.g. {PRESENT}"),
-        (entry(date="0001-01-01T00:00:00+14:00"), "date", "revoked-date", "ISO 8601", f"e.g. {PRESENT}"),
-        (entry(date="1949-12-31"), "date", "revoked-date", "before any date", f"the present moment, {PRESENT}"),
-        (entry(date="2026-06-01T12:00:01Z"), "date", "revoked-date", "in the future", f"moment, {PRESENT}: what"),
-        (entry(date="2026-06-01"), "date", "revoked-date", "the end of that day", f"moment, {PRESENT}: what"),
-        (entry(date=date(2026, 6, 1)), "date", "revoked-date", "2026-06-01T23:59:59Z, which is", f"moment, {PRESENT}"),
-    ],
-)
+FAULTS: list[tuple[Any, str, str, str, str]] = [
+    ("cluster-a", "entry", "type", "is not a mapping", "{cluster: NAME"),
+    (entry(clsuter="x"), "clsuter", "unknown-key", "unknown key", "write cluster"),
+    (entry(zzz="x"), "zzz", "unknown-key", "unknown key", "write one of cluster, link"),
+    (entry(cluster=None), "entry", "revoked-what", "does not say what it revokes", "serial or fingerprint"),
+    (entry(link="mysql"), "cluster, link", "revoked-what", "more than one thing", "an entry for each"),
+    (entry(cluster=""), "cluster", "revoked-cluster", "is empty", "remove the entry"),
+    (entry(cluster=None, link=" "), "link", "revoked-link", "is empty", "remove the entry"),
+    (entry(cluster=None, serial=1234), "serial", "type", "is not text", "put it in quotes"),
+    (entry(cluster=None, serial="xyz"), "serial", "revoked-serial", "hexadecimal", "openssl x509 -noout -serial"),
+    (entry(cluster=None, serial="00"), "serial", "revoked-serial", "positive", "-serial"),
+    (entry(cluster=None, serial="f" * 41), "serial", "revoked-serial", "longer", "as fingerprint"),
+    (entry(cluster=None, serial="٣"), "serial", "revoked-serial", "hexadecimal", "-serial"),
+    (entry(cluster=None, fingerprint="ab" * 20), "fingerprint", "revoked-fingerprint", "SHA-256", "-sha256"),
+    (entry(cluster=None, fingerprint="zz" * 32), "fingerprint", "revoked-fingerprint", "SHA-256", "-sha256"),
+    (entry(reason="keycompromise"), "reason", "revoked-reason", "is not a reason", "write keyCompromise"),
+    (entry(reason="certificateHold"), "reason", "revoked-reason", "RFC 5280", "one of unspecified, key"),
+    (entry(reason=["superseded"]), "reason", "revoked-reason", "is not a reason", "write"),
+    (entry(date=None), "date", "revoked-date", "required", f"the present moment, {PRESENT}"),
+    (entry(date="yesterday"), "date", "revoked-date", "ISO 8601", f"e.g. {PRESENT}"),
+    (entry(date="2026-02-30"), "date", "revoked-date", "ISO 8601", f"e.g. {PRESENT}"),
+    (entry(date=20260520), "date", "revoked-date", "ISO 8601", f"e.g. {PRESENT}"),
+    (entry(date="0001-01-01T00:00:00+14:00"), "date", "revoked-date", "ISO 8601", f"e.g. {PRESENT}"),
+    (entry(date="1949-12-31"), "date", "revoked-date", "before any date", f"the present moment, {PRESENT}"),
+    (entry(date="2026-06-01T12:00:01Z"), "date", "revoked-date", "in the future", f"moment, {PRESENT}: what"),
+    (entry(date="2026-06-01"), "date", "revoked-date", "the end of that day", f"moment, {PRESENT}: what"),
+    (entry(date=date(2026, 6, 1)), "date", "revoked-date", "2026-06-01T23:59:59Z, which is", f"moment, {PRESENT}"),
+]
+
+
+@pytest.mark.parametrize(("spoiled", "field", "rule", "message", "cure"), FAULTS)
 def test_each_fault_is_found_and_its_cure_told(spoiled: Any, field: str, rule: str, message: str, cure: str) -> None:
     (found,) = check_revoked([entry(), spoiled], NOW)
     assert (found.subject, found.field, found.rule) == ("custom_ca_revoked[1]", field, rule)

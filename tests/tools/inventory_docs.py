@@ -1,26 +1,25 @@
-"""Writes docs/links.md out of the one schema of what a user may write; with --check says whether it is up to date."""
+"""Writes the pages about the inventory out of the code: docs/links.md of the schema, docs/validation.md of rules."""
 
 from __future__ import annotations
 
 import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "collections"))
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import schema  # noqa: E402
-
-TARGET = CHECKOUT / "docs" / "links.md"
+from ansible_collections.crossmesh.mtls.plugins.module_utils import catalogue, schema  # noqa: E402
 
 HEAD = """# Links, clusters and what they share
 
-<!-- Made of plugins/module_utils/schema.py by tests/tools/link_docs.py: change it there, then run that. -->
+<!-- Made of plugins/module_utils/schema.py by tests/tools/inventory_docs.py: change it there, then run that. -->
 
-All that can be wrong with these variables is told at once, before any cluster is written to. A key without a value
-counts as not given; an unknown key is an error.
+All that can be wrong with these variables is told at once, before any cluster is written to; the rules stand in
+[validation.md](validation.md). A key without a value counts as not given; an unknown key is an error.
 """
 
 EXAMPLE = """
@@ -50,10 +49,35 @@ TABLES: tuple[tuple[str, str, tuple[schema.Field, ...]], ...] = (
 )
 
 
-def page() -> str:
-    """The whole document."""
+RULES_HEAD = """# What an inventory is held to
+
+<!-- Made of plugins/module_utils/catalogue.py by tests/tools/inventory_docs.py: change it there, then run that. -->
+
+Every playbook begins with these rules, and tells all that they find at once: where, what is written there, what is
+wrong with it, and what to do. The rule's name ends the line:
+
+```text
+mysql: tls_port: 15021: is a port of the proxy itself. Cure: write another port. [proxy-port]
+```
+
+| Rule | What it asks for | Else |
+|---|---|---|
+"""
+
+
+def links_page() -> str:
     sections = [_table(*table) for table in TABLES]
     return "\n".join([HEAD + EXAMPLE, *sections])
+
+
+def rules_page() -> str:
+    rows = [
+        f"| `{name}` | {_markdown(rule.asks)} | {_markdown(rule.why)} |\n" for name, rule in catalogue.RULES.items()
+    ]
+    return RULES_HEAD + "".join(rows)
+
+
+PAGES: dict[str, Callable[[], str]] = {"links.md": links_page, "validation.md": rules_page}
 
 
 def _table(title: str, text: str, fields: tuple[schema.Field, ...]) -> str:
@@ -88,15 +112,10 @@ def _markdown(text: str) -> str:
     return re.sub(r"[CV]\(([^)]*)\)", r"`\1`", text)
 
 
-def main() -> int:
-    if sys.argv[1:] != ["--check"]:
-        TARGET.parent.mkdir(exist_ok=True)
-        TARGET.write_text(page())
-    elif not TARGET.exists() or TARGET.read_text() != page():
-        print(f"docs/{TARGET.name} is not what the schema says: run tests/tools/link_docs.py", file=sys.stderr)
-        return 1
-    return 0
+def main() -> None:
+    for name, page in PAGES.items():
+        (CHECKOUT / "docs" / name).write_text(page(), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
