@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
@@ -140,8 +141,7 @@ def parse_certificates(pem: str | bytes, *, where: str = "certificate") -> tuple
     """Read a chain or bundle. ``where`` names its origin in the error."""
     data = pem.encode() if isinstance(pem, str) else pem
     try:
-        certificates = x509.load_pem_x509_certificates(data)
-        views = tuple(_view(certificate) for certificate in certificates)
+        views = _views(data)
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion) as error:
         raise _damaged(where, str(error).partition("\n")[0]) from error
     # The library passes over a block whose end is missing.
@@ -398,6 +398,12 @@ def _key_pem(key: PrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
+
+
+# A run looks at the same certificates many times, and at one root in every Secret.
+@lru_cache(maxsize=4096)
+def _views(pem: bytes) -> tuple[CertificateView, ...]:
+    return tuple(map(_view, x509.load_pem_x509_certificates(pem)))
 
 
 def _view(certificate: x509.Certificate) -> CertificateView:
