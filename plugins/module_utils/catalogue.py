@@ -65,8 +65,16 @@ RULES: Mapping[str, Rule] = {
     "backend-host": Rule("A backend is the full name of a Service", "Istio takes short names for others, by namespace"),
     "address": Rule("An address of a link is an IP address", "a ServiceEntry takes nothing else"),
     "duration": Rule(
-        "C(max_connection_duration) is a whole number of C(s), C(m) or C(h), up to a year",
+        "A duration is a whole number of C(s), C(m) or C(h), up to a year; of a request also of C(ms), and up to a day",
         "Istio refuses other forms; longer than a certificate lives it would bound nothing",
+    ),
+    "requests-only": Rule(
+        "C(timeout) and C(retries) stand in links that carry requests",
+        "a TCP link passes bytes on and knows of no requests",
+    ),
+    "retries": Rule(
+        "C(retries) has 0 to 10 attempts and, with commas, Envoy's names of what is tried again",
+        "more attempts would make a slow server slower",
     ),
     "server-address": Rule("A server's address is an IP address or a DNS name", "egress gateways connect to it"),
     # Links and clusters
@@ -82,7 +90,7 @@ RULES: Mapping[str, Rule] = {
         "each is a SAN of its certificate, which is sent in every handshake",
     ),
     "shared-port": Rule(
-        "Links that a client dials on one port have C(addresses)",
+        "A C(tcp) link has C(addresses) where its client dials another link on the same port",
         "a TCP port without an address takes all traffic to that port (istio#6695)",
     ),
     "shared-address": Rule("Links on one port have different addresses", "nothing else tells them apart there"),

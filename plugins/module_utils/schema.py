@@ -57,9 +57,10 @@ LINK: tuple[Field, ...] = (
     Field(
         "protocol",
         "str",
-        "What runs over the link. This version carries C(tcp).",
+        "What workloads speak over the link. C(http), C(http2) and C(grpc) are routed request by request; C(tcp) "
+        "carries any other protocol, byte by byte.",
         default="tcp",
-        choices=("tcp",),
+        choices=("tcp", "http", "http2", "grpc"),
         example="tcp",
     ),
     Field(
@@ -84,7 +85,7 @@ LINK: tuple[Field, ...] = (
     Field(
         "addresses",
         "list",
-        "Virtual IPs of the ServiceEntry. Needed where two links of a client share C(port).",
+        "Virtual IPs of the ServiceEntry. A C(tcp) link needs them where a client has another link on C(port).",
         default=[],
         example="[240.0.0.10]",
     ),
@@ -110,6 +111,19 @@ LINK: tuple[Field, ...] = (
         example="1h",
     ),
     Field(
+        "timeout",
+        "str",
+        "The longest that a request may take, from C(1ms) to C(24h): a whole number of C(ms), C(s), C(m) or C(h). Not "
+        "for C(tcp). Default: as long as its two ends want.",
+        example="15s",
+    ),
+    Field(
+        "retries",
+        "dict",
+        "When a request is sent once more. Not for C(tcp). Default: Istio's own, at each gateway.",
+        example="{attempts: 2, per_try_timeout: 2s}",
+    ),
+    Field(
         "state",
         "str",
         "C(absent) takes the link's objects away.",
@@ -128,6 +142,17 @@ BACKEND: tuple[Field, ...] = (
         example="mysql.default.svc.cluster.local",
     ),
     Field("port", "int", "The Service's port.", required=True, example="3306"),
+)
+
+RETRIES: tuple[Field, ...] = (
+    Field("attempts", "int", "How often, after the first time; C(0) is never.", required=True, example="2"),
+    Field("per_try_timeout", "str", "The longest that one attempt may take. Default: C(timeout).", example="2s"),
+    Field(
+        "retry_on",
+        "str",
+        "Envoy's retry policies, with commas. Default: Istio's, for what has not been begun.",
+        example="connect-failure,refused-stream,503",
+    ),
 )
 
 SERVER: tuple[Field, ...] = (

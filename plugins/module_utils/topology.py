@@ -146,6 +146,30 @@ def _request(
     }
 
 
+@dataclass(frozen=True)
+class _Speech:
+    """What Istio is told of a protocol.
+
+    :param layer: the kind of routes in a VirtualService.
+    :param port: name and protocol of the port that workloads dial.
+    :param tls: the protocol of a port that takes TLS.
+    :param h2: whether a proxy has to be told that its peer takes HTTP/2.
+    """
+
+    layer: str
+    port: str
+    tls: str
+    h2: bool = False
+
+
+_SPEECH: Mapping[str, _Speech] = {
+    "tcp": _Speech("tcp", "tcp", "TLS"),
+    "http": _Speech("http", "http", "HTTPS"),
+    "http2": _Speech("http", "http2", "HTTPS", h2=True),
+    "grpc": _Speech("http", "grpc", "HTTPS", h2=True),
+}
+
+
 def _server_side(links: Sequence[Mapping[str, Any]], cluster: Cluster, settings: Settings) -> dict[str, Any]:
     owner = names.Owner(settings.instance, cluster.name, "server")
     gateway = cluster.ingress_gateway
@@ -176,6 +200,9 @@ def _server_link(
         "name": link["name"],
         "fqdn": link["fqdn"],
         "tls_port": link["tls_port"],
+        "tls_protocol": _SPEECH[link["protocol"]].tls,
+        "layer": _SPEECH[link["protocol"]].layer,
+        "retries": _retries_of_a_gateway(link),
         "backend": {**link["backend"], "service": service, "namespace": namespace},
         "labels": owner.labels(link["name"]),
         "namespace": gateway["namespace"],
@@ -212,11 +239,20 @@ def _client_side(links: Sequence[Mapping[str, Any]], cluster: Cluster, settings:
 def _client_link(link: Mapping[str, Any], owner: names.Owner, cluster: Cluster, settings: Settings) -> dict[str, Any]:
     gateway = cluster.egress_gateway
     objects = names.client_objects(link["name"])
+    speech = _SPEECH[link["protocol"]]
     return {
         "name": link["name"],
         "fqdn": link["fqdn"],
         "port": link["port"],
+        "port_name": speech.port,
+        "port_protocol": speech.port.upper(),
         "tls_port": link["tls_port"],
+        "tls_protocol": speech.tls,
+        "layer": speech.layer,
+        "h2_upgrades": ["UPGRADE"] if speech.h2 else [],
+        "timeouts": [link["timeout"]] if link.get("timeout") else [],
+        "retries": _retries(link),
+        "gateway_retries": _retries_of_a_gateway(link),
         "addresses": list(link["addresses"]),
         "endpoints": _endpoints(link),
         "max_connection_durations": [link["max_connection_duration"]] if link.get("max_connection_duration") else [],
@@ -232,6 +268,19 @@ def _client_link(link: Mapping[str, Any], owner: names.Owner, cluster: Cluster, 
         "destination_rule_origination": objects["DestinationRule"][1],
         "virtual_service": objects["VirtualService"][0],
     }
+
+
+def _retries(link: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the workload's own proxy does, in Istio's words; nothing where Istio's default is to hold."""
+    if not link.get("retries"):
+        return []
+    words = {"attempts": "attempts", "per_try_timeout": "perTryTimeout", "retry_on": "retryOn"}
+    return [{words[key]: value for key, value in link["retries"].items() if value is not None}]
+
+
+def _retries_of_a_gateway(link: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Attempts of three proxies would multiply: where they are counted, the first one alone makes them."""
+    return [{"attempts": 0}] if link.get("retries") else []
 
 
 def _endpoints(link: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -46,6 +46,12 @@ MAX_CONNECTION_HOURS = 8760
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([smh])", re.ASCII)
 _UNITS_AN_HOUR = {"s": 3600, "m": 60, "h": 1}
+_REQUEST_DURATION = re.compile(r"([1-9][0-9]{0,7})(ms|s|m|h)", re.ASCII)
+_MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
+# A day: a request that takes longer is none.
+MAX_REQUEST = 24 * _MILLISECONDS["h"]
+MAX_ATTEMPTS = 10
+_RETRY_ON = re.compile(r"[a-z0-9-]+(,[a-z0-9-]+)*", re.ASCII)
 _NAMES = {"str": "a string", "int": "a whole number", "bool": "true or false", "list": "a list", "dict": "a mapping"}
 _TYPES: dict[str, type] = {"str": str, "int": int, "bool": bool, "list": list, "dict": dict}
 # Second-level registries under country codes (co.uk, com.br, ...) and registries that hand names to anybody.
@@ -216,8 +222,6 @@ def _check_value(subject: str, path: str, value: Any, item: schema.Field) -> Ite
     elif item.choices and value not in item.choices:
         close = difflib.get_close_matches(str(value).lower(), item.choices, n=1)
         cure = f"write {close[0]}" if close else f"write one of {', '.join(item.choices)}"
-        if item.name == "protocol" and value in ("http", "http2", "grpc"):
-            cure = "this version carries tcp only; a tcp link carries the same bytes without routing by them"
         yield Finding("choice", subject, path, _show(value), f"unknown {item.name}", cure)
 
 
@@ -386,6 +390,41 @@ def _check_max_connection_duration(subject: str, link: Mapping[str, Any], faulty
         yield Finding("duration", subject, name, _show(link[name]), message, cure)
 
 
+def _check_requests(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+    """What is said of single requests."""
+    given = [name for name in ("timeout", "retries") if name not in faulty and link.get(name) is not None]
+    if "protocol" not in faulty and (link.get("protocol") or "tcp") == "tcp":
+        for name in given:
+            cure = "remove it, or say with protocol what the link carries: http, http2 or grpc"
+            yield Finding("requests-only", subject, name, _show(link[name]), "a tcp link knows no requests", cure)
+        return
+    if "timeout" in given:
+        yield from _check_request_duration(subject, "timeout", link["timeout"])
+    if "retries" in given:
+        shape = list(_check_shape(subject, "retries.", link["retries"], schema.RETRIES))
+        yield from shape
+        yield from _check_retries(subject, link["retries"], {finding.field for finding in shape})
+
+
+def _check_retries(subject: str, retries: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+    if "retries.attempts" not in faulty and not 0 <= retries["attempts"] <= MAX_ATTEMPTS:
+        message, cure = f"is not between 0 and {MAX_ATTEMPTS}", "write a smaller number; 2 is usual"
+        yield Finding("retries", subject, "retries.attempts", _show(retries["attempts"]), message, cure)
+    if "retries.per_try_timeout" not in faulty and retries.get("per_try_timeout") is not None:
+        yield from _check_request_duration(subject, "retries.per_try_timeout", retries["per_try_timeout"])
+    policies = retries.get("retry_on")
+    if "retries.retry_on" not in faulty and policies is not None and not _RETRY_ON.fullmatch(policies):
+        cure = "write names and status codes with commas between them, e.g. connect-failure,refused-stream,503"
+        yield Finding("retries", subject, "retries.retry_on", _show(policies), "is no list of retry policies", cure)
+
+
+def _check_request_duration(subject: str, path: str, value: str) -> Iterator[Finding]:
+    found = _REQUEST_DURATION.fullmatch(value)
+    if found is None or int(found[1]) * _MILLISECONDS[found[2]] > MAX_REQUEST:
+        cure = "write a whole number of ms, s, m or h, e.g. 15s"
+        yield Finding("duration", subject, path, _show(value), "is not a duration from 1ms to 24h", cure)
+
+
 def _check_servers(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
     if "servers" in faulty or link.get("servers") is None:
         return
@@ -447,6 +486,7 @@ CHECKS_OF_A_LINK: tuple[Callable[[str, Mapping[str, Any], set[str]], Iterator[Fi
     _check_backend,
     _check_addresses,
     _check_max_connection_duration,
+    _check_requests,
     _check_servers,
     _check_clients,
 )
@@ -624,7 +664,8 @@ def _check_client_ports(
     for link in dialled:
         by_port[link["port"]].append(link)
     for port, sharing in by_port.items():
-        if len(sharing) > 1:
+        # Links that carry requests are told apart by their host.
+        if len(sharing) > 1 and any(link["protocol"] == "tcp" for link in sharing):
             yield from _check_shared_port(port, sharing, cluster)
 
 
@@ -632,7 +673,7 @@ def _check_shared_port(port: int, sharing: Sequence[Mapping[str, Any]], cluster:
     others = ", ".join(link["name"] for link in sharing)
     taken: dict[str, str] = {}
     for link in sharing:
-        if not link["addresses"]:
+        if not link["addresses"] and link["protocol"] == "tcp":
             yield Finding(
                 "shared-port",
                 link["name"],

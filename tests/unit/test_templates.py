@@ -188,6 +188,54 @@ def test_addresses_endpoints_and_ports_of_ones_own() -> None:
     assert gateway["servers"][0]["port"]["number"] == 16443
 
 
+HTTP: list[tuple[str, str, list[str]]] = [
+    ("http", "HTTP", []),
+    ("http2", "HTTP2", ["UPGRADE"]),
+    ("grpc", "GRPC", ["UPGRADE"]),
+]
+
+
+@pytest.mark.parametrize(("protocol", "port", "h2"), HTTP, ids=[row[0] for row in HTTP])
+def test_a_link_of_requests_is_routed_by_them_on_all_three_hops(protocol: str, port: str, h2: list[str]) -> None:
+    client, server = (manifests(side, [link(protocol=protocol)]) for side in ("client", "server"))
+    entry = client["ServiceEntry istio-system/mysql-external"]["spec"]
+    assert entry["ports"] == [
+        {"number": 3306, "name": protocol, "protocol": port},
+        {"number": 13306, "name": "tls", "protocol": "HTTPS"},
+    ]
+    gateways = (client["Gateway istio-system/egressgateway-mysql"], server["Gateway istio-system/gateway-mysql"])
+    assert [gateway["spec"]["servers"][0]["port"]["protocol"] for gateway in gateways] == ["HTTPS", "HTTPS"]
+    routes = (
+        client["VirtualService istio-system/direct-mysql-through-egress-gateway"]["spec"],
+        server["VirtualService istio-system/mysql-virtual-service"]["spec"],
+    )
+    assert [("http" in spec, "tcp" in spec) for spec in routes] == [(True, False), (True, False)]
+    to_egress = client["DestinationRule istio-system/egressgateway-for-mysql"]["spec"]["subsets"][0]["trafficPolicy"]
+    to_ingress = client["DestinationRule istio-system/originate-mtls-for-mysql"]["spec"]["trafficPolicy"]
+    # A port's settings take nothing over from the whole policy: it has to stand there.
+    pools = [policy["portLevelSettings"][0].get("connectionPool", {}) for policy in (to_egress, to_ingress)]
+    assert [list(pool.get("http", {}).values()) for pool in pools] == [h2, h2]
+
+
+def test_timeout_and_retries_stand_at_the_first_proxy_and_no_other_adds_attempts() -> None:
+    asked = link(protocol="http", timeout="15s", retries={"attempts": 2, "per_try_timeout": "2s", "retry_on": "503"})
+    client, server = (manifests(side, [asked]) for side in ("client", "server"))
+    first, second = client["VirtualService istio-system/direct-mysql-through-egress-gateway"]["spec"]["http"]
+    assert (first["timeout"], first["retries"]) == ("15s", {"attempts": 2, "perTryTimeout": "2s", "retryOn": "503"})
+    (third,) = server["VirtualService istio-system/mysql-virtual-service"]["spec"]["http"]
+    assert [(route.get("timeout"), route["retries"]) for route in (second, third)] == [(None, {"attempts": 0})] * 2
+
+
+def test_where_nothing_is_said_of_retries_istio_does_as_ever() -> None:
+    found = [
+        *manifests("client", [link(protocol="http")]).values(),
+        *manifests("server", [link(protocol="http")]).values(),
+    ]
+    routes = [route for item in found for route in item["spec"].get("http", [])]
+    assert len(routes) == 3
+    assert not any({"retries", "timeout"} & set(route) for route in routes)
+
+
 def test_connections_are_bounded_where_the_egress_gateways_tcp_proxy_asks() -> None:
     """Of the rule's whole policy: Istio does not look at the port's own settings for it."""
     found = manifests("client", [link(max_connection_duration="1h")])
@@ -286,7 +334,12 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], max_codepoint=0xFFFF), 
 @given(poison=st.sampled_from(HOSTILE) | TEXTS)
 def test_every_value_arrives_as_it_was_given(side: str, poison: str) -> None:
     """Nothing that a value holds can become structure, another type or another value."""
-    bounded = link(strict_backend=True, max_connection_duration="1h")
+    asked = {
+        "protocol": "grpc",
+        "timeout": "1s",
+        "retries": {"attempts": 1, "per_try_timeout": "1s", "retry_on": "503"},
+    }
+    bounded = link(strict_backend=True, max_connection_duration="1h", **asked)
     wanted = view([bounded], SERVER if side == "server" else CLIENT)[side]["links"]
     found = list(rendered(side, poisoned(wanted, poison)))
     assert len(found) == len(list(rendered(side, wanted)))

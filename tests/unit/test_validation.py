@@ -114,9 +114,39 @@ BAD_LINKS: list[Bad] = [
     Bad("same-port", "tls_port", "13306", "e.g. 13307", {"port": 13306}),
     Bad("same-port", "tls_port", "9000", "e.g. 19000", {"port": 9000, "tls_port": 9000}),
     # The protocol and the state
-    Bad("choice", "protocol", "'udp'", "write one of tcp", {"protocol": "udp"}),
+    Bad("choice", "protocol", "'udp'", "write one of tcp, http", {"protocol": "udp"}),
     Bad("choice", "protocol", "'tpc'", "write tcp", {"protocol": "tpc"}),
-    Bad("choice", "protocol", "'http'", "this version carries tcp only", {"protocol": "http"}),
+    Bad("choice", "protocol", "'https'", "write http", {"protocol": "https"}),
+    Bad("requests-only", "timeout", "'5s'", "say with protocol", {"timeout": "5s"}),
+    Bad("requests-only", "retries", "{'attempts': 2}", "say with protocol", {"retries": {"attempts": 2}}),
+    Bad("duration", "timeout", "'5'", "e.g. 15s", {"protocol": "http", "timeout": "5"}),
+    Bad("duration", "timeout", "'25h'", "e.g. 15s", {"protocol": "grpc", "timeout": "25h"}),
+    Bad("type", "timeout", "5", "write a string", {"protocol": "http", "timeout": 5}),
+    Bad("missing", "retries.attempts", "missing", "attempts: 2", {"protocol": "http", "retries": {}}),
+    Bad("type", "retries", "2", "write a mapping", {"protocol": "http", "retries": 2}),
+    Bad("retries", "retries.attempts", "11", "a smaller", {"protocol": "http", "retries": {"attempts": 11}}),
+    Bad("retries", "retries.attempts", "-1", "a smaller", {"protocol": "http", "retries": {"attempts": -1}}),
+    Bad(
+        "duration",
+        "retries.per_try_timeout",
+        "'1.5s'",
+        "e.g. 15s",
+        {"protocol": "http", "retries": {"attempts": 1, "per_try_timeout": "1.5s"}},
+    ),
+    Bad(
+        "retries",
+        "retries.retry_on",
+        "'503, 504'",
+        "with commas",
+        {"protocol": "http", "retries": {"attempts": 1, "retry_on": "503, 504"}},
+    ),
+    Bad(
+        "unknown-key",
+        "retries.attemps",
+        "1",
+        "write attempts",
+        {"protocol": "http", "retries": {"attempts": 1, "attemps": 1}},
+    ),
     Bad("type", "protocol", "6", "write a string", {"protocol": 6}),
     Bad("choice", "state", "'Absent'", "write absent", {"state": "Absent"}),
     Bad("type", "state", "False", "write a string", {"state": False}),
@@ -468,6 +498,16 @@ def test_all_errors_come_at_once() -> None:
     rules = sorted(line.rpartition("[")[2].rstrip("]") for line in lines)
     # The ports of the links that two clusters dial are not judged while one of these has no sound variables.
     assert rules == ["fqdn", "instance", "port", "port", "type", "unknown-cluster"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told_of"),
+    [("tcp", "tcp", ["link-1", "link-2"]), ("tcp", "http", ["link-1"]), ("http", "grpc", []), ("http", "http", [])],
+)
+def test_only_tcp_links_need_addresses_on_a_port_that_they_share(first: str, second: str, told_of: list[str]) -> None:
+    lines = told([numbered(1, port=8080, protocol=first), numbered(2, port=8080, protocol=second)])
+    assert [line.partition(":")[0] for line in lines if "[shared-port]" in line] == told_of
+    assert len(lines) == len(told_of)
 
 
 def test_faulty_links_do_not_hide_what_sound_links_do_to_each_other() -> None:

@@ -1,0 +1,112 @@
+"""Servers of requests in the database's pod, and a client in the clients': HTTP/1.1, HTTP/2 and what gRPC makes of it.
+
+nginx speaks HTTP/2 without TLS, and sends a gRPC status as a trailer; Python's own server is slow and fails on demand.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.integration.mesh import Mesh
+from tests.integration.waiting import eventually
+from tests.lab import LabError
+
+_SERVER = Path(__file__).with_name("webserver.py")
+_HTTP, _HTTP2, _GRPC = 8080, 8081, 8082
+BACKEND = "web.default.svc.cluster.local"
+
+_NGINX = """
+user root;
+daemon off;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+events {{}}
+http {{
+  access_log off;
+  server {{
+    listen {http2} http2;
+    location / {{ return 200 "$host $server_protocol\\n"; }}
+  }}
+  server {{
+    listen {grpc} http2;
+    location / {{
+      default_type application/grpc;
+      add_trailer grpc-status 5;
+      return 200 "";
+    }}
+  }}
+}}
+"""
+
+
+def link(name: str, protocol: str, tls_port: int, port: int = 80, **changes: Any) -> dict[str, Any]:
+    ports = {"http": _HTTP, "http2": _HTTP2, "grpc": _GRPC}
+    return {
+        "name": name,
+        "fqdn": f"{name}.server.example.com",
+        "port": port,
+        "tls_port": tls_port,
+        "protocol": protocol,
+        "backend": {"host": BACKEND, "port": ports[protocol]},
+        **changes,
+    }
+
+
+@contextmanager
+def serving(mesh: Mesh, folder: Path) -> Iterator[None]:
+    """Both servers and their Service, for the length of the block."""
+    config = folder / "nginx.conf"
+    config.write_text(_NGINX.format(folder=folder, http2=_HTTP2, grpc=_GRPC), encoding="utf-8")
+    lab = mesh.lab
+    service = _service()
+    lab.kubectl("cluster-b", "apply", "--server-side", "-f", "-", stdin=service)
+    processes = [
+        lab.popen("cluster-b", "mysql-0", ["nginx", "-p", str(folder), "-c", str(config), "-e", f"{folder}/error.log"]),
+        lab.popen("cluster-b", "mysql-0", [sys.executable, str(_SERVER), str(_HTTP)]),
+    ]
+    try:
+        eventually(lambda: all(_answers(mesh, port) for port in (_HTTP, _HTTP2, _GRPC)))
+        yield
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=30)
+        lab.kubectl("cluster-b", "delete", "-f", "-", stdin=service)
+
+
+def curl(mesh: Mesh, fqdn: str, path: str = "/", *options: str, port: int = 80) -> subprocess.CompletedProcess[str]:
+    """One request from the client's pod; what came back, headers and trailers first."""
+    argv = ["curl", "--silent", "--max-time", "20", "--dump-header", "-", *options, f"http://{fqdn}:{port}{path}"]
+    return mesh.lab.run("cluster-a", "mysql-client", argv)
+
+
+def tried(mesh: Mesh) -> int:
+    """How often the server was asked for what always fails, since it was last asked so."""
+    answer = mesh.lab.run("cluster-b", "mysql-0", ["curl", "--silent", f"http://127.0.0.1:{_HTTP}/tried"])
+    return int(answer.stdout)
+
+
+def _answers(mesh: Mesh, port: int) -> bool:
+    options = [] if port == _HTTP else ["--http2-prior-knowledge"]
+    try:
+        argv = ["curl", "--silent", "--output", "/dev/null", *options, f"http://127.0.0.1:{port}/"]
+        return mesh.lab.run("cluster-b", "mysql-0", argv).returncode == 0
+    except LabError:
+        return False
+
+
+def _service() -> str:
+    ports = "\n".join(
+        f"    - {{name: {name}-web, port: {port}, targetPort: {port}}}"
+        for name, port in (("http", _HTTP), ("http2", _HTTP2), ("grpc", _GRPC))
+    )
+    return (
+        "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: default}\n"
+        f"spec:\n  selector: {{app: mysql}}\n  ports:\n{ports}\n"
+    )
