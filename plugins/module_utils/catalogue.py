@@ -68,6 +68,10 @@ RULES: Mapping[str, Rule] = {
         "A duration is a whole number of C(s), C(m) or C(h), up to a year; of a request also of C(ms), and up to a day",
         "Istio refuses other forms; longer than a certificate lives it would bound nothing",
     ),
+    "workloads": Rule(
+        "C(workloads) names namespaces, or service accounts as C(NAMESPACE/NAME), and at least one of them",
+        "the egress gateway would refuse everybody, or whoever was meant",
+    ),
     "requests-only": Rule(
         "C(timeout) and C(retries) stand in links that carry requests",
         "a TCP link passes bytes on and knows of no requests",

@@ -66,6 +66,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("DestinationRule", "networking.istio.io", "v1", "destinationrules"),
     Kind("VirtualService", "networking.istio.io", "v1", "virtualservices"),
     Kind("PeerAuthentication", "security.istio.io", "v1", "peerauthentications"),
+    Kind("AuthorizationPolicy", "security.istio.io", "v1", "authorizationpolicies"),
 )
 
 
@@ -123,6 +124,7 @@ def client_objects(link: str) -> dict[str, tuple[str, ...]]:
         "Gateway": (f"egressgateway-{link}",),
         "DestinationRule": (f"egressgateway-for-{link}", f"originate-mtls-for-{link}"),
         "VirtualService": (f"direct-{link}-through-egress-gateway",),
+        "AuthorizationPolicy": (f"egressgateway-{link}-workloads",),
     }
 
 

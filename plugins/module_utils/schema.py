@@ -83,6 +83,13 @@ LINK: tuple[Field, ...] = (
         example="[cluster-a]",
     ),
     Field(
+        "workloads",
+        "dict",
+        "Which workloads of a client's cluster may use the link, by what their mesh certificate says; the egress "
+        "gateway refuses all others. Default: all of the mesh.",
+        example="{namespaces: [shop]}",
+    ),
+    Field(
         "addresses",
         "list",
         "Virtual IPs of the ServiceEntry. A C(tcp) link needs them where a client has another link on C(port).",
@@ -142,6 +149,17 @@ BACKEND: tuple[Field, ...] = (
         example="mysql.default.svc.cluster.local",
     ),
     Field("port", "int", "The Service's port.", required=True, example="3306"),
+)
+
+WORKLOADS: tuple[Field, ...] = (
+    Field("namespaces", "list", "All workloads of these namespaces.", default=[], example="[shop]"),
+    Field(
+        "service_accounts",
+        "list",
+        "Workloads that run as these, C(NAMESPACE/NAME).",
+        default=[],
+        example="[billing/reports]",
+    ),
 )
 
 RETRIES: tuple[Field, ...] = (

@@ -262,12 +262,31 @@ def _client_link(link: Mapping[str, Any], owner: names.Owner, cluster: Cluster, 
         "egress_host": names.service_host(gateway["service"], gateway["namespace"]),
         "egress_port": cluster.egress_port,
         "credential": settings.client_credential,
+        "policies": _policies(link, objects["AuthorizationPolicy"][0]),
         "service_entry": objects["ServiceEntry"][0],
         "gateway": objects["Gateway"][0],
         "destination_rule_egress": objects["DestinationRule"][0],
         "destination_rule_origination": objects["DestinationRule"][1],
         "virtual_service": objects["VirtualService"][0],
     }
+
+
+def _policies(link: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """Who is refused: whoever is in none of the namespaces and none of the service accounts.
+
+    A rule that denies leaves other links alone; one that allows would deny everything else on a gateway that is shared.
+    """
+    allowed = link.get("workloads")
+    if not allowed:
+        return []
+    source = {}
+    if allowed.get("namespaces"):
+        source["notNamespaces"] = list(allowed["namespaces"])
+    if allowed.get("service_accounts"):
+        pairs = (account.split("/") for account in allowed["service_accounts"])
+        # Whatever the mesh's trust domain is: nobody else's certificate comes this far.
+        source["notPrincipals"] = [f"*/ns/{namespace}/sa/{account}" for namespace, account in pairs]
+    return [{"name": name, "source": source}]
 
 
 def _retries(link: Mapping[str, Any]) -> list[dict[str, Any]]:

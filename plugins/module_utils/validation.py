@@ -44,6 +44,8 @@ MAX_TRUST_DOMAIN = 253 - 63 - len(".cluster.")
 MAX_CONNECTION_HOURS = 8760
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+# A ServiceAccount's name may hold dots (RFC 1123, section 2.1).
+_ACCOUNT = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([smh])", re.ASCII)
 _UNITS_AN_HOUR = {"s": 3600, "m": 60, "h": 1}
 _REQUEST_DURATION = re.compile(r"([1-9][0-9]{0,7})(ms|s|m|h)", re.ASCII)
@@ -390,6 +392,27 @@ def _check_max_connection_duration(subject: str, link: Mapping[str, Any], faulty
         yield Finding("duration", subject, name, _show(link[name]), message, cure)
 
 
+def _check_workloads(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+    if "workloads" in faulty or link.get("workloads") is None:
+        return
+    shape = list(_check_shape(subject, "workloads.", link["workloads"], schema.WORKLOADS))
+    yield from shape
+    named = 0
+    for name, parts, form in (("namespaces", 1, "NAMESPACE"), ("service_accounts", 2, "NAMESPACE/NAME")):
+        values = link["workloads"].get(name) or []
+        if f"workloads.{name}" in {finding.field for finding in shape}:
+            return
+        named += len(values)
+        for value in values:
+            labels = value.split("/") if isinstance(value, str) else []
+            if len(labels) != parts or not all(map(_ACCOUNT.fullmatch, labels)):
+                cure = f"write {form} as Kubernetes has it"
+                yield Finding("workloads", subject, f"workloads.{name}", _show(value), f"is not {form}", cure)
+    if not named and not shape:
+        cure = "name namespaces or service_accounts, or remove workloads so that all of the mesh may use the link"
+        yield Finding("workloads", subject, "workloads", _show(link["workloads"]), "would refuse everybody", cure)
+
+
 def _check_requests(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
     """What is said of single requests."""
     given = [name for name in ("timeout", "retries") if name not in faulty and link.get(name) is not None]
@@ -486,6 +509,7 @@ CHECKS_OF_A_LINK: tuple[Callable[[str, Mapping[str, Any], set[str]], Iterator[Fi
     _check_backend,
     _check_addresses,
     _check_max_connection_duration,
+    _check_workloads,
     _check_requests,
     _check_servers,
     _check_clients,

@@ -13,7 +13,7 @@ from tests.lab.settings import CHECKOUT
 from .process import BenchError, Measured
 from .stage import CLIENT, INSTANCE, SERVER, Link, Stage
 
-KINDS = "serviceentries,gateways,destinationrules,virtualservices,peerauthentications"
+KINDS = "serviceentries,gateways,destinationrules,virtualservices,peerauthentications,authorizationpolicies"
 _GATEWAYS = ("istio-ingressgateway", "istio-egressgateway")
 _RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=\d+\s+failed=\d+\s+skipped=(\d+)", re.MULTILINE)
 

@@ -29,12 +29,12 @@ READ: tuple[Rule, ...] = (
     rule("", "services", "get list"),
     rule("", "secrets", "get list"),
     rule("networking.istio.io", "serviceentries gateways destinationrules virtualservices", "get list"),
-    rule("security.istio.io", "peerauthentications", "get list"),
+    rule("security.istio.io", "peerauthentications authorizationpolicies", "get list"),
 )
 WRITE_OBJECTS: tuple[Rule, ...] = (
     rule("", "services", "patch"),
     rule("networking.istio.io", "serviceentries gateways destinationrules virtualservices", "create patch delete"),
-    rule("security.istio.io", "peerauthentications", "create patch delete"),
+    rule("security.istio.io", "peerauthentications authorizationpolicies", "create patch delete"),
 )
 
 

@@ -19,7 +19,10 @@ from tests.lab import Lab
 CHECKOUT = Path(__file__).resolve().parents[2]
 PLAYBOOKS = CHECKOUT / "collections/ansible_collections/crossmesh/mtls/playbooks"
 CLUSTERS = ("cluster-a", "cluster-b")
-KINDS = "serviceentries,gateways.networking.istio.io,destinationrules,virtualservices,peerauthentications,secrets"
+KINDS = (
+    "serviceentries,gateways.networking.istio.io,destinationrules,virtualservices,peerauthentications,"
+    "authorizationpolicies,secrets"
+)
 
 MYSQL: dict[str, Any] = {
     "name": "mysql",

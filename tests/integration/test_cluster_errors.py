@@ -60,7 +60,8 @@ def test_permissions_that_are_missing_are_told_all_at_once(steady: Mesh, tmp_pat
         run = with_work(steady, mesh_kubeconfig=str(kubeconfig)).site()
     assert_half_done(steady, run)
     assert run.says("not permitted to read what a run must know", "Cure: grant these permissions")
-    kinds = ("destinationrules", "gateways", "peerauthentications", "serviceentries", "virtualservices")
+    istio = ("destinationrules", "gateways", "serviceentries", "virtualservices")
+    kinds = (*istio, "authorizationpolicies", "peerauthentications")
     for denied in (*(f"list {kind}" for kind in kinds), "get, list secrets", "get services", "get configmaps"):
         assert run.says(denied), denied
     assert not run.says("list pods;")

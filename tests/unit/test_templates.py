@@ -236,6 +236,23 @@ def test_where_nothing_is_said_of_retries_istio_does_as_ever() -> None:
     assert not any({"retries", "timeout"} & set(route) for route in routes)
 
 
+def test_who_may_use_a_link_is_a_rule_that_denies_all_others_and_no_other_link() -> None:
+    allowed = {"namespaces": ["shop"], "service_accounts": ["billing/reports"]}
+    found = manifests("client", [link(workloads=allowed), numbered(1)])
+    (policy,) = [item for item in found.values() if item["kind"] == "AuthorizationPolicy"]
+    assert policy["metadata"]["name"] == "egressgateway-mysql-workloads"
+    assert policy["spec"] == {
+        "selector": {"matchLabels": {"istio": "egressgateway"}},
+        "action": "DENY",
+        "rules": [
+            {
+                "from": [{"source": {"notNamespaces": ["shop"], "notPrincipals": ["*/ns/billing/sa/reports"]}}],
+                "when": [{"key": "connection.sni", "values": [FQDN]}],
+            }
+        ],
+    }
+
+
 def test_connections_are_bounded_where_the_egress_gateways_tcp_proxy_asks() -> None:
     """Of the rule's whole policy: Istio does not look at the port's own settings for it."""
     found = manifests("client", [link(max_connection_duration="1h")])
@@ -320,7 +337,7 @@ CONSTANTS = {
     side: {text for spec in specs.values() for text in strings(spec)}
     | {kind.kind for kind in names.KINDS}
     | {kind.api_version for kind in names.KINDS}
-    | {"STRICT"}
+    | {"STRICT", "DENY", "connection.sni"}
     for side, specs in REFERENCE.items()
 }
 
@@ -335,6 +352,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], max_codepoint=0xFFFF), 
 def test_every_value_arrives_as_it_was_given(side: str, poison: str) -> None:
     """Nothing that a value holds can become structure, another type or another value."""
     asked = {
+        "workloads": {"namespaces": ["shop"], "service_accounts": ["a/b"]},
         "protocol": "grpc",
         "timeout": "1s",
         "retries": {"attempts": 1, "per_try_timeout": "1s", "retry_on": "503"},

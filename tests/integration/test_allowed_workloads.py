@@ -1,0 +1,64 @@
+"""Which workloads of a client's mesh may use a link: the egress gateway asks for their mesh identity."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.integration.mesh import MYSQL, Mesh
+from tests.integration.waiting import eventually
+
+# The client's pod runs in namespace default, as the ServiceAccount mysql-client.
+OTHER: dict[str, Any] = {
+    **MYSQL,
+    "name": "other",
+    "fqdn": "other.server.example.com",
+    "port": 3307,
+    "tls_port": 13307,
+}
+
+
+def with_workloads(mesh: Mesh, **workloads: list[str]) -> Mesh:
+    changed = mesh.otherwise(links=[{**MYSQL, "workloads": workloads}, OTHER])
+    run = changed.site()
+    assert run.ok, run.output
+    return changed
+
+
+def carries_other(mesh: Mesh) -> bool:
+    return mesh.carries(fqdn=OTHER["fqdn"], port=OTHER["port"])
+
+
+@pytest.mark.parametrize(
+    ("refusing", "allowing"),
+    [
+        ({"namespaces": ["shop"]}, {"namespaces": ["shop", "default"]}),
+        ({"service_accounts": ["shop/mysql-client"]}, {"service_accounts": ["default/mysql-client"]}),
+        (
+            {"namespaces": ["shop"], "service_accounts": ["default/other"]},
+            {"namespaces": ["shop"], "service_accounts": ["default/mysql-client"]},
+        ),
+    ],
+    ids=["by namespace", "by service account", "by either"],
+)
+def test_a_workload_that_is_not_named_is_refused_on_this_link_alone(
+    steady: Mesh, refusing: dict[str, list[str]], allowing: dict[str, list[str]]
+) -> None:
+    mesh = with_workloads(steady, **refusing)
+    eventually(lambda: not mesh.carries())
+    # The control: the other link of the same gateway, and the same workload once it is named.
+    assert eventually(lambda: carries_other(mesh))
+    named = with_workloads(steady, **allowing)
+    eventually(named.carries)
+    assert carries_other(named)
+    assert named.site().changed == 0
+
+
+def test_without_workloads_the_policy_goes(steady: Mesh) -> None:
+    refusing = with_workloads(steady, namespaces=["shop"])
+    assert "AuthorizationPolicy/egressgateway-mysql-workloads" in refusing.names("cluster-a")
+    run = steady.site()
+    assert run.ok, run.output
+    assert "AuthorizationPolicy/egressgateway-mysql-workloads" not in steady.names("cluster-a")
+    eventually(steady.carries)
