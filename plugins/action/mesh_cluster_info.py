@@ -91,7 +91,10 @@ def _revocation(
     wanted, lists = revocation.wanted_lists(entries, records, authority.listed(now)), store.lists()
     return {
         "revoked": sorted(revocation.revoked_serials(entries, records)),
-        "unmatched": revocation.unmatched(entries, records),
+        "unmatched": [
+            *revocation.unmatched(entries, records),
+            *revocation.let_in_again(wanted, lists, records),
+        ],
         "lists_due": revocation.why_due(wanted, lists, now),
         "lists_wrong": revocation.are_wrong(wanted, lists, records),
     }

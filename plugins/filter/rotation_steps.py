@@ -5,19 +5,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import rotation
 from ansible_collections.crossmesh.mtls.plugins.module_utils.authority import Phase
 
+_WORDS: Mapping[str, str] = {
+    "recover": "make another CA, and trust it beside the lost one",
+    "look": "look what every pod serves and trusts",
+    "abandon": "take the prepared root back",
+    "prepare": "make the next root",
+    "trust": "trust both roots everywhere",
+    "switch": "let the new root issue",
+    "leaves": "serve its certificates everywhere",
+    "retire": "trust the old root no more",
+    "drop": "take the root that leaves out of every credential",
+    "finish": "destroy its key",
+}
+
 
 def rotation_steps(phase: Phase, asked: str = "", lost: bool = False) -> dict[str, Any]:
     if lost and phase == "absent" and asked:
-        return {"refusal": "a lost CA is replaced in one run. Cure: leave mesh_rotate_phase out", "steps": []}
+        return _told("a lost CA is replaced in one run. Cure: leave mesh_rotate_phase out", [])
     if lost and phase == "absent":
-        return {"refusal": "", "steps": ["recover", *rotation.steps("prepared", "")]}
-    return {"refusal": rotation.refusal(phase, asked), "steps": list(rotation.steps(phase, asked))}
+        return _told("", ["recover", *rotation.steps("prepared", "")])
+    return _told(rotation.refusal(phase, asked), rotation.steps(phase, asked))
+
+
+def _told(refusal: str, steps: Sequence[str]) -> dict[str, Any]:
+    words = "; ".join(_WORDS[step] for step in steps)
+    return {"refusal": refusal, "steps": list(steps), "words": words or "nothing, no rotation is under way"}
 
 
 class FilterModule:

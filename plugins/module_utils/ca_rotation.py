@@ -86,7 +86,7 @@ def _refuse_blocked(store: FileStore, authority: Authority, work: Move, now: dat
             what=f"The root rotation stays in phase {authority.phase}",
             where=str(store.path),
             why=f"step {work.step} waits. {' -- '.join(blocked)}",
-            cure="see to these, then run the same again; until then everything works as it is",
+            cure="see to these, then run again over all clusters; until then everything works as it is",
         )
 
 

@@ -158,6 +158,9 @@ def _ensure(api: Api, store: FileStore, work: Work, now: datetime, written: dict
     revoked = revocation.revoked_serials(work.revoked, records)
     decided = [_decide(wanted, secrets.get(wanted["name"]), authority, work, now, revoked) for wanted in work.wanted]
     if work.check:
+        if authority.issuing and work.passphrase and any(item.decision.action == "issue" for item in decided):
+            # The run would stop at a wrong passphrase, or at a key that was lost.
+            store.signer(work.passphrase)
         wanted = revocation.wanted_lists(work.revoked, records, authority.listed(now))
         due = work.policy.stage == "bundle" and revocation.why_due(wanted, store.lists(), now)
         return [_with_lists_to_come(item) for item in decided] if due else decided

@@ -141,7 +141,8 @@ def refuse_unknown_roots(store: FileStore, held: Collection[str], expected: Sequ
         what="This CA store is not the one that the clusters rely on",
         where=str(store.path),
         why=f"in service is {_list(unknown)}, the store holds {_list(held) or 'no root'}",
-        cure="point custom_ca_dir at the store that holds the root in service, or restore it from a backup",
+        cure="point custom_ca_dir at the store that holds the root in service, or restore it from a backup; if the "
+        "clusters hold another installation, tear that one down first",
     )
 
 

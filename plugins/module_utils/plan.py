@@ -101,6 +101,7 @@ def make_plan(
     ]
     decisions = [] if errors else _decisions(reading, side, authority, policy, now, owner)
     due = [(item, decision) for item, decision in decisions if decision.action != "keep"]
+    renewals = [f"{made.action} Secret {side['namespace']}/{item['name']}: {made.message}" for item, made in due]
     if any(decision.action == "issue" for _item, decision in due):
         errors += watch.clock_errors(reading["clock_ahead"])
     surplus = _surplus_secrets(reading, side, owner, policy)
@@ -110,10 +111,12 @@ def make_plan(
     return {
         "errors": errors,
         "warnings": watch.warnings(reading, side, owner, authority),
+        "notices": watch.notices(reading, side, authority),
         "alarms": watch.alarms(reading, side, authority, policy.renew_before, now),
-        "report": watch.report(reading, side, owner),
+        "report": [*watch.report(reading, side, owner), *(watch.list_report(authority) if side["secrets"] else [])],
+        "renewals": renewals,
         "lines": [
-            *(f"{made.action} Secret {side['namespace']}/{item['name']}: {made.message}" for item, made in due),
+            *renewals,
             *objects.lines,
             *ports.lines,
             *(
@@ -148,8 +151,10 @@ def refused(errors: Sequence[str]) -> Json:
         name: []
         for name in (
             "warnings",
+            "notices",
             "alarms",
             "report",
+            "renewals",
             "lines",
             "credentials",
             "trust",

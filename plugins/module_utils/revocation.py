@@ -33,6 +33,7 @@ __all__ = [
     "check_size",
     "entries_of",
     "entries_or_refusal",
+    "let_in_again",
     "revoked_serials",
     "unmatched",
     "wanted_lists",
@@ -300,11 +301,16 @@ def revoked_serials(entries: Iterable[Entry], records: Iterable[Record]) -> froz
 
 
 def unmatched(entries: Iterable[Entry], records: Iterable[Record]) -> list[str]:
-    """One line for every entry that revokes nothing: a typing error, or a date before the certificate was issued."""
+    """One line for every entry that may not do what was meant: a typing error, or a date before its certificate."""
     records = tuple(records)
     lines = []
     for entry in entries:
-        if _unknown_serial(entry, records) or any(entry.revokes(record) for record in records):
+        if _unknown_serial(entry, records):
+            lines.append(
+                f"{_NAME}: {entry}: it is not recorded, and listed all the same. Cure: see that it is written right"
+            )
+            continue
+        if any(entry.revokes(record) for record in records):
             continue
         later = sorted(record.issued_at for record in records if entry.names(record))
         why = f"the first that is recorded was issued at {later[0]}" if later else "no such certificate is recorded"
@@ -348,6 +354,20 @@ def are_wrong(wanted: Mapping[str, tuple[Revoked, ...]], current: Mapping[str, C
         if root not in held or serials - held[root] or (held[root] - serials) & unexpired:
             return True
     return False
+
+
+def let_in_again(
+    wanted: Mapping[str, tuple[Revoked, ...]], current: Mapping[str, Crl], records: Iterable[Record]
+) -> list[str]:
+    """One line for every certificate that was revoked, still lasts, and is in no entry any more."""
+    asked = {item.serial for revoked in wanted.values() for item in revoked}
+    held = {item.serial for crl in current.values() for item in crl.revoked}
+    return [
+        f"certificate {record.serial} (cluster {record.cluster}, {record.side}, until {record.not_after}) is no more "
+        f"in {_NAME}, and is accepted again once the lists are made anew"
+        for record in records
+        if record.serial in held - asked
+    ]
 
 
 def _why_anew(revoked: Iterable[Revoked], crl: Crl, now: datetime) -> str:

@@ -150,7 +150,7 @@ def _unseen(cluster: str, named: bool) -> str:
     if named:
         return (
             f"cluster {cluster}: it was not seen at the phase before in this run (unreachable, limited away, in "
-            "another slice, or its gate failed). Cure: see to it, then run again over all clusters"
+            "another slice, or its gate failed)"
         )
     return (
         f"cluster {cluster}: it has left the inventory, and a certificate of it has not expired. Cure: take it back "

@@ -24,7 +24,18 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.live import (
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import BACKDATING, timestamp
 
-__all__ = ["CLOCK_LIMIT", "alarms", "clock_errors", "clock_warnings", "refuse_clock", "report", "unproven", "warnings"]
+__all__ = [
+    "CLOCK_LIMIT",
+    "alarms",
+    "clock_errors",
+    "clock_warnings",
+    "list_report",
+    "notices",
+    "refuse_clock",
+    "report",
+    "unproven",
+    "warnings",
+]
 
 # A certificate is due once renew_before is left; when less than this part of it is left, no scheduled run has come.
 OVERDUE = 2 / 3
@@ -80,10 +91,6 @@ def warnings(
     if not side["secrets"]:
         return []
     warnings = list(reading["unmatched"])
-    if authority.phase not in ("absent", "steady"):
-        warnings.append(f"a rotation of the root is under way: phase {authority.phase}; playbook rotate_ca goes on")
-    if reading["lists_due"]:
-        warnings.append(f"revocation lists are due: {reading['lists_due']}")
     size = revocation.check_size("".join(item.pem for item in authority.lists), where=authority.path)
     warnings += [size] if size else []
     if side["links"] and not any(pod["ready"] for pod in reading["pods"][owner.side]):
@@ -99,6 +106,29 @@ def warnings(
                 f"{link['backend']['host']} have no sidecar; the way from the ingress gateway to them is plain text"
             )
     return warnings
+
+
+def notices(reading: Mapping[str, Any], side: Mapping[str, Any], authority: Authority) -> list[str]:
+    """What is under way, or still to be done, as far as another playbook than the running one does it."""
+    notices = []
+    if side["secrets"] and authority.phase not in ("absent", "steady"):
+        notices.append(
+            f"a rotation of the root is under way: phase {authority.phase}. Cure: continue it with playbook rotate_ca"
+        )
+    if side["secrets"] and reading["lists_due"]:
+        notices.append(
+            f"revocation lists are due: {reading['lists_due']}. Cure: run playbook site or rotate_certificates over "
+            "all clusters"
+        )
+    return notices
+
+
+def list_report(authority: Authority) -> list[str]:
+    """One line a revocation list: how many it holds, and until when."""
+    return [
+        f"revocation list of {item.issuer}: {len(item.revoked)} certificates, until {timestamp(item.next_update)}"
+        for item in authority.lists
+    ]
 
 
 def alarms(

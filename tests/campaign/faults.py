@@ -32,7 +32,7 @@ WRITES = {
     "switch": "Switch, let the new root issue",
     "leaves": "Switch, serve certificates of the new root",
     "retire": "Retire the old root",
-    "finish": "Retire, destroy the old root's key",
+    "finish": "Drop the root that leaves, destroy its key",
 }
 
 Fault = Callable[[Mesh], AbstractContextManager[None]]

@@ -45,7 +45,7 @@ ROOT = Rotation(
     {
         "prepare": "Prepare, trust both roots everywhere",
         "switch": "Switch, serve certificates of the new root everywhere",
-        "retire": "Retire, trust the old root nowhere",
+        "retire": "Drop the root that leaves, trust it nowhere",
     },
 )
 ROTATIONS = (LEAVES, ROOT)

@@ -67,17 +67,22 @@ def what_next(settings: Settings, link: Link, *, own_passphrase: bool) -> Iterat
     """Commands for a reader who wants to go on; each is complete as it stands."""
     yield "What next, in this folder:"
     yield "  export PATH=$PWD/.venv/bin:$PATH LC_ALL=C.UTF-8"
-    yield f"  export CROSSMESH_LAB={settings.name} CROSSMESH_LAB_STATE={settings.state}"
+    yield f"  export CROSSMESH_LAB={settings.name} CROSSMESH_LAB_OFFSET={settings.offset}"
+    yield f"  export CROSSMESH_LAB_STATE={settings.state}"
     if not own_passphrase:
         yield f"  export {PASSPHRASE}=$(cat {passphrase_file(settings)})"
     for command, meaning in (
         (f"ansible-playbook -i {INVENTORY} playbooks/site.yml", "again: nothing changes"),
         (f"ansible-playbook -i {INVENTORY} playbooks/verify.yml", "all as the inventory says?"),
-        (f"ansible-playbook -i {INVENTORY} playbooks/teardown.yml", "takes the link away; the CA stays"),
         ('eval "$(python -m tests.lab env)"', "kubectl, istioctl, kubeconfig"),
+    ):
+        yield f"  {command:<58}  # {meaning}"
+    yield "MySQL from the client's pod:"
+    yield "  python -m tests.lab exec mysql-client -- \\"
+    yield f"    mariadb -h {link.fqdn} -P {link.port} -u demo -pdemo demo"
+    yield "and at the end, or before an inventory of your own:"
+    for command, meaning in (
+        (f"ansible-playbook -i {INVENTORY} playbooks/teardown.yml", "takes the link away; the CA stays"),
         ("make lab-down", "stops the lab and removes all of it"),
     ):
         yield f"  {command:<58}  # {meaning}"
-    yield "and MySQL from the client's pod:"
-    yield "  python -m tests.lab exec mysql-client -- \\"
-    yield f"    mariadb -h {link.fqdn} -P {link.port} -u demo -pdemo demo"

@@ -230,7 +230,9 @@ def test_check_mode_says_the_steps_and_changes_nothing(standing: Mesh) -> None:
     before = credentials.serials(standing)
     run = standing.play("rotate_ca", "--check")
     assert run.ok, run.output
-    assert run.says("phase steady; to do: prepare, trust, switch, leaves, retire, drop, finish"), run.output
+    assert run.says("phase steady; to do: make the next root; trust both roots everywhere; let the new root issue"), (
+        run.output
+    )
     assert run.changed == 0
     assert credentials.serials(standing) == before
     assert len(keys(standing)) == 1
@@ -265,4 +267,4 @@ def test_a_lost_ca_is_replaced_under_load(standing: Mesh, tmp_path: Path) -> Non
     assert [credentials.trusted(standing, secret) & lost for secret in BOTH] == [set(), set()]
     assert standing.site().changed == 0
     again = standing.play("rotate_ca", "-e", "custom_ca_lost=true", "--check")
-    assert again.says("to do: prepare"), "a store that is there is not lost"
+    assert again.says("to do: make the next root"), "a store that is there is not lost"

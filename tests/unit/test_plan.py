@@ -449,7 +449,6 @@ WARNINGS: list[tuple[str, Callable[[], Json], str]] = [
         lambda: settled(unmatched=["custom_ca_revoked: cluster cluster-x: revokes nothing"]),
         "custom_ca_revoked: cluster cluster-x",
     ),
-    ("lists that are due", lambda: settled(lists_due="a root has none"), "revocation lists are due: a root has none"),
     ("no Service", backend(found=False), "link mysql: Service mysql.default.svc.cluster.local does not exist here yet"),
     (
         "no ready pod",
@@ -514,8 +513,10 @@ def test_a_run_between_the_phases_brings_what_lags_to_the_phase_and_keeps_the_re
     assert plan["changed"] == plan["drifted"] == bool(line)
     assert [text for text in plan["lines"] if not text.startswith(line)] == []
     assert len(plan["lines"]) == bool(line)
-    (warning,) = plan["warnings"]
-    assert f"phase {authority.phase}; playbook rotate_ca goes on" in warning
+    # Said where another playbook goes on with it; no warning in the one that does.
+    (notice,) = plan["notices"]
+    assert f"phase {authority.phase}. Cure: continue it with playbook rotate_ca" in notice
+    assert plan["warnings"] == []
 
 
 def test_in_stage_bundle_trust_becomes_exactly_ours_and_nothing_is_issued() -> None:
@@ -659,6 +660,17 @@ def test_what_a_pod_trusts_counts_where_it_was_asked(trust: Json | None, served:
 def test_lists_that_are_wrong_are_a_drift_and_old_ones_are_not(wrong: bool) -> None:
     plan = planned(settled(lists_due="a reason", lists_wrong=wrong))
     assert (plan["changed"], plan["drifted"]) == (False, wrong)
+    (notice,) = plan["notices"]
+    assert notice.startswith("revocation lists are due: a reason. Cure: ")
+
+
+def test_the_report_says_how_many_are_revoked_and_until_when_the_list_lasts() -> None:
+    report = planned(settled(secrets=[secret(**WITH_LIST)]), authority=LISTED)["report"]
+    (line,) = [line for line in report if "list of" in line]
+    assert line == f"revocation list of {ROOT.view.subject}: {len(LISTED.lists[0].revoked)} certificates, until " + (
+        LISTED.lists[0].next_update.strftime("%Y-%m-%dT%H:%M:%SZ")
+    )
+    assert [line for line in planned(settled())["report"] if "list of" in line] == []
 
 
 def test_a_certificate_that_has_come_of_age_is_a_change_and_no_drift() -> None:

@@ -33,6 +33,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.revocation import (
     check_size,
     entries_of,
     entries_or_refusal,
+    let_in_again,
     revoked_serials,
     unmatched,
     wanted_lists,
@@ -269,7 +270,10 @@ def test_an_entry_revokes_what_was_issued_up_to_its_date(given_entry: Entry, old
     lists = wanted_lists([given_entry], RECORDS, [OLD, NEW])
     assert serials_by_root(lists) == {OLD: old, NEW: new}
     assert revoked_serials([given_entry], RECORDS) == {*old, *new}
-    assert unmatched([given_entry], RECORDS) == []
+    told = unmatched([given_entry], RECORDS)
+    unrecorded = given_entry.kind == "serial" and not any(item.serial == given_entry.value for item in RECORDS)
+    assert len(told) == unrecorded
+    assert not unrecorded or "is not recorded, and listed all the same. Cure: see that it is written right" in told[0]
 
 
 @pytest.mark.parametrize(
@@ -456,6 +460,14 @@ def test_lists_are_wrong_for_what_they_let_in_or_keep_out(
     records = [record(serial=serial) for serial in recorded]
     lists = {OLD: wanted} if wanted else {}
     assert are_wrong(lists, {OLD: published(root, held)}, records) is wrong
+
+
+def test_what_an_entry_was_taken_away_from_too_early_is_named(root: Root) -> None:
+    held = {OLD: published(root, [A1, replace(A1, serial="a2"), replace(A1, serial="a3")])}
+    records = [record(serial="a1"), record(serial="a2", cluster="cluster-b")]
+    (line,) = let_in_again({OLD: (A1,)}, held, records)
+    assert line.startswith("certificate a2 (cluster cluster-b, client, until 2026-08-01T00:00:00Z) is no more in")
+    assert let_in_again({OLD: (A1, replace(A1, serial="a2"))}, held, records) == []
 
 
 def test_lists_that_are_missing_are_wrong() -> None:

@@ -84,7 +84,9 @@ def test_what_follows_from_a_phase_and_what_is_asked_for(phase: Phase, asked: st
         assert steps(phase, asked) == ()
     else:
         assert (why, " ".join(steps(phase, asked))) == ("", expected)
-    assert rotation_steps(phase, asked) == {"refusal": why, "steps": list(steps(phase, asked))}
+    told = rotation_steps(phase, asked)
+    assert (told["refusal"], told["steps"]) == (why, list(steps(phase, asked)))
+    assert len(told["words"].split("; ")) == max(1, len(told["steps"]))
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -95,14 +97,14 @@ def test_a_phase_that_there_is_not_is_refused_with_those_that_there_are(phase: P
 
 
 def test_a_lost_store_begins_anew_and_goes_to_the_end() -> None:
-    assert rotation_steps("absent", lost=True) == {
-        "refusal": "",
-        "steps": ["recover", "trust", "switch", "leaves", "retire", "drop", "finish"],
-    }
-    assert rotation_steps("absent", "switch", lost=True) == {
-        "refusal": "a lost CA is replaced in one run. Cure: leave mesh_rotate_phase out",
-        "steps": [],
-    }
+    found = rotation_steps("absent", lost=True)
+    assert (found["refusal"], found["steps"]) == (
+        "",
+        ["recover", "trust", "switch", "leaves", "retire", "drop", "finish"],
+    )
+    refused = rotation_steps("absent", "switch", lost=True)
+    assert refused["refusal"] == "a lost CA is replaced in one run. Cure: leave mesh_rotate_phase out"
+    assert refused["steps"] == []
     # The control: where there is a store, it counts.
     assert rotation_steps("prepared", lost=True) == rotation_steps("prepared")
 
@@ -159,8 +161,7 @@ def test_a_gate_is_open_when_every_side_of_every_cluster_is_ready(step: str) -> 
 def test_a_cluster_that_was_not_seen_is_named(step: str) -> None:
     found = [item for item in seen(**AT[step][1]) if item.cluster != "cluster-b"]
     (line,) = waits_for(step, found)
-    assert line.startswith("cluster cluster-b: it was not seen at the phase before in this run")
-    assert "Cure: see to it, then run again over all clusters" in line
+    assert line.startswith("cluster cluster-b: it was not seen at the phase before in this run (unreachable, limited")
 
 
 @pytest.mark.parametrize("step", AT)
