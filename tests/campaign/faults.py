@@ -88,7 +88,7 @@ def _network(rotation: Rotation, play: str, mesh: Mesh) -> str:
 
 
 def _clock(rotation: Rotation, offset: str, mesh: Mesh) -> str:
-    run = mesh.play(rotation.playbook, *rotation.options, environment=clock_off(offset))
+    run = mesh.play(rotation.playbook, *rotation.options, environment=clock_off(offset), in_order=True)
     direction = "ahead of" if offset.startswith("+") else "behind"
     said = " ".join(run.output.split())
     warning = re.search(rf"the clock of this controller is (59|60) min {direction} the API server", said)

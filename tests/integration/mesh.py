@@ -119,9 +119,18 @@ class Mesh:
         path.write_text(yaml.safe_dump(content), encoding="utf-8")
         return path
 
-    def play(self, playbook: str | Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Run:
-        """Run one of the collection's playbooks by its name, or a playbook of the test by its path."""
-        process = self.begin(playbook, *arguments, environment=environment)
+    def play(
+        self,
+        playbook: str | Path,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        in_order: bool = False,
+    ) -> Run:
+        """Run one of the collection's playbooks by its name, or a playbook of the test by its path.
+
+        :param in_order: keep warnings and errors where they were printed, not after all the rest.
+        """
+        process = self.begin(playbook, *arguments, environment=environment, in_order=in_order)
         try:
             said = process.communicate(timeout=300)
         finally:
@@ -129,7 +138,11 @@ class Mesh:
         return ended(said, process.returncode)
 
     def begin(
-        self, playbook: str | Path, *arguments: str, environment: Mapping[str, str] | None = None
+        self,
+        playbook: str | Path,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        in_order: bool = False,
     ) -> subprocess.Popen[str]:
         """Start the same in a process group of its own and leave its output and its end to the caller."""
         path = playbook if isinstance(playbook, Path) else PLAYBOOKS / f"{playbook}.yml"
@@ -140,7 +153,7 @@ class Mesh:
             env={**os.environ, **self._environment(), **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.STDOUT if in_order else subprocess.PIPE,
             text=True,
             process_group=0,
         )
@@ -198,10 +211,10 @@ def taken_down(found: Mesh) -> Iterator[Mesh]:
         assert found.names(cluster) == set(), f"{cluster} is not as it was before"
 
 
-def ended(said: tuple[str, str], code: int) -> Run:
-    """A run from what it printed, to both of its streams, and its exit code."""
+def ended(said: tuple[str, str | None], code: int) -> Run:
+    """A run from what it printed, to one stream or both, and its exit code."""
     output, errors = said
-    return Run(code, output + errors, _recap(output))
+    return Run(code, output + (errors or ""), _recap(output))
 
 
 def _recap(output: str) -> dict[str, dict[str, int]]:
