@@ -23,6 +23,7 @@ SECRET = {
     "role": {"type": "str", "choices": ["server", "client"], "required": True},
     "common_name": {"type": "str", "required": True},
     "sans": {"type": "list", "elements": "str", "required": True},
+    "trust": {"type": "str", "default": ""},
 }
 
 

@@ -20,6 +20,7 @@ TRUST = {
     "secret": {"type": "str", "required": True, "no_log": False},
     "roots": {"type": "list", "elements": "str", "required": True},
     "lists": {"type": "list", "elements": "str", "default": []},
+    "own": {"type": "bool", "default": True},
 }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import names, topology
-from ansible_collections.crossmesh.mtls.plugins.module_utils.live import is_ours, trust_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils.live import has_own_trust, is_ours, trust_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import CertificateView
 
 
@@ -54,7 +54,7 @@ def _roots(reading: Mapping[str, Any]) -> list[CertificateView]:
     return [
         view
         for secret in reading["secrets"]
-        if any(is_ours(secret, owner) for owner in owners)
+        if any(is_ours(secret, owner) for owner in owners) and has_own_trust(secret)
         for view in trust_of(secret)
     ]
 

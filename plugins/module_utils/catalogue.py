@@ -80,6 +80,23 @@ RULES: Mapping[str, Rule] = {
         "C(retries) has 0 to 10 attempts and, with commas, Envoy's names of what is tried again",
         "more attempts would make a slow server slower",
     ),
+    "external-only": Rule(
+        "A link with C(external) has none of C(tls_port), C(backend), C(servers), C(foreign_clients), "
+        "C(strict_backend) and C(allow_backend_port)",
+        "they are said of a server in a cluster, and there is none",
+    ),
+    "external-address": Rule(
+        "An endpoint outside has an IP address or a DNS name, and a DNS name as C(sni)",
+        "an SNI is never an address (RFC 6066, section 3)",
+    ),
+    "external-trust": Rule(
+        "An endpoint outside has either C(ca), an absolute path, or C(trust), the PEM of its owner's roots",
+        "who made its certificate decides what the egress gateway trusts",
+    ),
+    "foreign-client": Rule(
+        "C(foreign_clients) holds DNS names and URIs without wildcards",
+        "the ingress gateway compares them with the SANs of certificates, whole",
+    ),
     "server-address": Rule("A server's address is an IP address or a DNS name", "egress gateways connect to it"),
     # Links and clusters
     "reference": Rule("C(servers) and C(clients) hold names", "something else names no cluster"),
@@ -94,10 +111,14 @@ RULES: Mapping[str, Rule] = {
         "each is a SAN of its certificate, which is sent in every handshake",
     ),
     "shared-port": Rule(
-        "A C(tcp) link has C(addresses) where its client dials another link on the same port",
+        "Where a client dials another link on the same port, a C(tcp) link has a virtual address that workloads learn",
         "a TCP port without an address takes all traffic to that port (istio#6695)",
     ),
     "shared-address": Rule("Links on one port have different addresses", "nothing else tells them apart there"),
+    "virtual-endpoint": Rule(
+        "Where the cluster's DNS answers with virtual addresses, each server of a link has an C(address)",
+        "the egress gateway, which asks the same DNS, would connect to itself, or to nobody",
+    ),
     # Clusters
     "cluster-name": Rule("A cluster's name is a DNS label", "labels and SANs are made of it"),
     "duplicate-cluster": Rule(
@@ -116,6 +137,10 @@ RULES: Mapping[str, Rule] = {
     "prefix": Rule(
         "C(mesh_client_credential_prefix) is a DNS label, does not end in C(-cacert), and is no link's server Secret",
         "Istio takes a Secret C(NAME-cacert) for the CA of C(NAME)",
+    ),
+    "vip-range": Rule(
+        "C(mesh_vip_range) is a network of at least 256 addresses outside of 240.240.0.0/16",
+        "Istio gives addresses of that one to others (Istio, DNS Proxying)",
     ),
     "unknown-link": Rule("C(mesh_only_links) names links", "the run would do nothing"),
     # The CA

@@ -40,6 +40,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import (
     surplus_keys,
     unknown_root_message,
     unknown_roots,
+    wanted_lists,
     wanted_trust,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils.reading import PARALLEL, secret_view
@@ -247,10 +248,11 @@ def _decide(
     revoked: frozenset[str],
 ) -> Credential:
     decision = decide_secret(wanted, secret, authority, work.policy, now, work.owner, revoked)
-    trust = wanted_trust(secret, authority, work.policy.stage)
+    trust = wanted_trust(wanted, secret, authority, work.policy.stage)
     live = live_credential(secret)
     issuer = issuer_of(live.leaf, authority) if live and live.leaf else ""
-    return Credential(wanted, secret, decision, trust, authority.lists_for(trust), issuer, work.validity)
+    lists = wanted_lists(wanted, authority, trust)
+    return Credential(wanted, secret, decision, trust, lists, issuer, work.validity)
 
 
 def _issue(
@@ -386,6 +388,7 @@ def _trust(item: Credential) -> Json:
         "secret": item.wanted["name"],
         "roots": [view.fingerprint for view in item.trust],
         "lists": [found.identity for found in item.lists],
+        "own": not item.wanted["trust"],
     }
 
 

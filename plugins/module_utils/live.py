@@ -25,6 +25,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import (
 
 __all__ = [
     "expected_serials",
+    "has_own_trust",
     "is_ours",
     "issuer_of",
     "lists_of",
@@ -81,15 +82,21 @@ def issuer_of(leaf: CertificateView, authority: Authority) -> str:
 
 
 def trust_shown(secrets: Mapping[str, Mapping[str, Any]]) -> list[Json]:
-    """What each Secret tells a gateway to trust: fingerprints of roots, and which revocation lists."""
+    """What each Secret tells a gateway to trust: fingerprints of roots, which revocation lists, if both are ours."""
     return [
         {
             "secret": name,
             "roots": [view.fingerprint for view in trust_of(secret)],
             "lists": [item.identity for item in lists_of(secret)],
+            "own": has_own_trust(secret),
         }
         for name, secret in sorted(secrets.items())
     ]
+
+
+def has_own_trust(secret: Mapping[str, Any]) -> bool:
+    """Whether a Secret of ours trusts the custom CA; one for an endpoint outside may hold its owner's roots."""
+    return bool((secret.get("labels") or {}).get(names.LABEL_TRUST) != names.OWNERS_CA)
 
 
 def trust_of(secret: Mapping[str, Any]) -> tuple[CertificateView, ...]:

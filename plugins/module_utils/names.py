@@ -19,11 +19,14 @@ __all__ = [
     "LABEL_LINK",
     "LABEL_MANAGED_BY",
     "LABEL_SIDE",
+    "LABEL_TRUST",
     "MANAGED_BY",
+    "OWNERS_CA",
     "Kind",
     "Owner",
     "Side",
     "client_objects",
+    "client_secret_of_link",
     "cluster_identity",
     "link_identity",
     "server_objects",
@@ -40,6 +43,9 @@ LABEL_INSTANCE = "crossmesh/instance"
 LABEL_CLUSTER = "crossmesh/cluster"
 LABEL_SIDE = "crossmesh/side"
 LABEL_LINK = "crossmesh/link"
+# On a Secret that holds somebody else's roots; those of all others are the custom CA's.
+LABEL_TRUST = "crossmesh/trust"
+OWNERS_CA = "owners-ca"
 
 # The client's Secret serves every link of its cluster; a link cannot be called so (schema: reserved names).
 CLIENT_LINK = "client"
@@ -130,6 +136,11 @@ def client_objects(link: str) -> dict[str, tuple[str, ...]]:
 
 def server_secret(link: str) -> str:
     return f"{link}-credential"
+
+
+def client_secret_of_link(link: str, prefix: str) -> str:
+    """The client's Secret for a server that has a certificate of its owner's CA."""
+    return f"{link}-{prefix}"
 
 
 def service_port_name(port: int) -> str:

@@ -24,6 +24,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.decisions import (
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils.live import (
     expected_serials,
+    has_own_trust,
     is_ours,
     issuer_of,
     lists_of,
@@ -34,6 +35,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.live import (
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import (
     CertificateView,
+    parse_certificates,
 )
 
 __all__ = [
@@ -46,6 +48,7 @@ __all__ = [
     "surplus_keys",
     "unknown_root_message",
     "unknown_roots",
+    "wanted_lists",
     "wanted_trust",
 ]
 
@@ -244,7 +247,7 @@ def unknown_roots(secrets: Sequence[Mapping[str, Any]], owner: names.Owner, auth
     return {
         view.fingerprint: f"{secret['namespace']}/{secret['name']}"
         for secret in secrets
-        if is_ours(secret, owner)
+        if is_ours(secret, owner) and has_own_trust(secret)
         for view in trust_of(secret)
         if view.fingerprint not in authority.known
     }
@@ -327,8 +330,7 @@ def decide_secret(
 ) -> Decision:
     """Keep, issue, or write trust only; the first reason counts."""
     if policy.stage in ("trust", "bundle"):
-        exact = policy.stage == "bundle"
-        return _trust(secret, authority, exact=exact) if secret else Decision("keep", "missing", "not there yet")
+        return _trust(wanted, secret, authority, policy) if secret else Decision("keep", "missing", "not there yet")
     decision = decide(
         Inputs(
             now=now,
@@ -344,26 +346,25 @@ def decide_secret(
     )
     if secret is None or decision.action != "keep":
         return decision
-    trust = _trust(secret, authority, exact=policy.stage == "all")
+    trust = _trust(wanted, secret, authority, policy)
     if trust.action != "keep":
         return trust
     if not is_ours(secret, owner):
         return Decision("write", "adopted", "it was made by others")
     if secret["labels"].get(names.LABEL_LINK) != wanted["link"]:
         return Decision("write", "label", f"its label {names.LABEL_LINK} is {secret['labels'].get(names.LABEL_LINK)}")
-    surplus = surplus_keys(secret, lists=bool(authority.lists))
+    surplus = surplus_keys(secret, lists=bool(wanted_lists(wanted, authority, trust_of(secret))))
     if surplus:
         return Decision("write", "surplus", f"others added {', '.join(surplus)}")
     return decision
 
 
-def _trust(secret: Mapping[str, Any], authority: Authority, *, exact: bool) -> Decision:
-    live = trust_of(secret)
-    wanted = authority.trusted if exact else _union(live, authority.trusted)
-    decision = trust_decision(live, wanted)
+def _trust(item: Mapping[str, Any], secret: Mapping[str, Any], authority: Authority, policy: Policy) -> Decision:
+    wanted = wanted_trust(item, secret, authority, policy.stage)
+    decision = trust_decision(trust_of(secret), wanted)
     if decision.action != "keep":
         return decision
-    had, want = _identities(lists_of(secret)), _identities(authority.lists_for(wanted))
+    had, want = _identities(lists_of(secret)), _identities(wanted_lists(item, authority, wanted))
     if had == want:
         return decision
     return Decision("write", "lists-changed", f"revocation lists changed: had {_list(had)}, want {_list(want)}")
@@ -386,11 +387,20 @@ def _union(live: Sequence[CertificateView], added: Sequence[CertificateView]) ->
     return tuple({view.fingerprint: view for view in (*live, *added)}.values())
 
 
-def wanted_trust(secret: Mapping[str, Any] | None, authority: Authority, stage: Stage) -> tuple[CertificateView, ...]:
+def wanted_trust(
+    wanted: Mapping[str, Any], secret: Mapping[str, Any] | None, authority: Authority, stage: Stage
+) -> tuple[CertificateView, ...]:
     """The roots that a Secret is to hold after this stage."""
+    if wanted["trust"]:
+        return parse_certificates(wanted["trust"], where=f"link {wanted['link']}, external.trust")
     if stage in ("all", "bundle") or secret is None:
         return authority.trusted
     return _union(trust_of(secret), authority.trusted)
+
+
+def wanted_lists(wanted: Mapping[str, Any], authority: Authority, roots: Sequence[CertificateView]) -> tuple[Crl, ...]:
+    """The revocation lists that go with these roots; of somebody else's CA we have none."""
+    return () if wanted["trust"] else authority.lists_for(roots)
 
 
 def _surplus_secrets(

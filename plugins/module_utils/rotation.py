@@ -72,7 +72,8 @@ class Sight:
     :param surplus: names of our Secrets that no link needs: no step renews them, and a link may be in use still.
     :param step: at which step it was seen.
     :param method: how it was seen; C(exec) asks every ready pod.
-    :param trust: of each credential, the fingerprints of the roots that it trusts and that every pod was seen to trust.
+    :param trust: of each credential that trusts the custom CA, the fingerprints of the roots that it trusts and that
+        every pod was seen to trust.
     :param issuers: fingerprints of the roots whose certificates are served; an empty text for a stranger's.
     """
 
@@ -174,7 +175,7 @@ def _behind(step: str, authority: Authority, sight: Sight) -> str:
             f"no link needs Secret {', '.join(sorted(sight.surplus))} any more, and no rotation renews it. Cure: run "
             "playbook site, which takes it away"
         )
-    if not sight.trust:
+    if not sight.trust and not sight.issuers:
         return ""
     if sight.method != "exec":
         return (
@@ -182,12 +183,13 @@ def _behind(step: str, authority: Authority, sight: Sight) -> str:
             "(docs/permissions.md)"
         )
     if step == "switch":
-        missing = {root.fingerprint for root in authority.trusted} - frozenset.intersection(*sight.trust)
+        wanted = {root.fingerprint for root in authority.trusted}
+        missing = set().union(*(wanted - trusted for trusted in sight.trust))
         return f"it does not trust {', '.join(sorted(missing))} yet. Cure: repeat the phase prepare" if missing else ""
     if step == "retire":
         strange = sight.issuers - {authority.issuing.fingerprint if authority.issuing else ""}
         return "it serves certificates of another root. Cure: repeat the phase switch" if strange else ""
-    left = frozenset.union(*sight.trust) & set(authority.retiring)
+    left = frozenset().union(*sight.trust) & set(authority.retiring)
     return f"it still trusts {', '.join(sorted(left))}. Cure: repeat the phase retire" if left else ""
 
 
@@ -198,7 +200,7 @@ def sight_from_json(found: Mapping[str, Any]) -> Sight:
         side=found["side"],
         step=found["step"],
         method=found["method"],
-        trust=tuple(frozenset(item["roots"]) for item in found["trust"]),
+        trust=tuple(frozenset(item["roots"]) for item in found["trust"] if item["own"]),
         issuers=frozenset(found["issuers"]),
         surplus=tuple(found["surplus"]),
     )

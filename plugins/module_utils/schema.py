@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["BACKEND", "CLUSTER", "GATEWAY", "LINK", "SERVER", "SHARED", "Field", "defaults"]
+__all__ = ["BACKEND", "CLUSTER", "EXTERNAL", "GATEWAY", "LINK", "SERVER", "SHARED", "Field", "defaults"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ LINK: tuple[Field, ...] = (
     Field(
         "tls_port",
         "int",
-        "The TCP port that the ingress gateways expose. Not C(port), and not the backend's port.",
+        "The TCP port that the ingress gateways expose. Not C(port), and not the backend's port. Not with C(external).",
         required=True,
         example="13306",
     ),
@@ -66,9 +66,15 @@ LINK: tuple[Field, ...] = (
     Field(
         "backend",
         "dict",
-        "The Service in the servers' clusters.",
+        "The Service in the servers' clusters. Not with C(external).",
         required=True,
         example="{host: mysql.default.svc.cluster.local, port: 3306}",
+    ),
+    Field(
+        "external",
+        "dict",
+        "A TLS server outside of all these clusters, in the place of C(tls_port), C(backend) and C(servers).",
+        example="{address: db.example.net, port: 13306, ca: /srv/crossmesh/mysql}",
     ),
     Field(
         "servers",
@@ -83,6 +89,13 @@ LINK: tuple[Field, ...] = (
         example="[cluster-a]",
     ),
     Field(
+        "foreign_clients",
+        "list",
+        "Others that may use the link, beside C(clients): DNS names or URIs that stand in their certificates.",
+        default=[],
+        example="[billing.partner.example]",
+    ),
+    Field(
         "workloads",
         "dict",
         "Which workloads of a client's cluster may use the link, by what their mesh certificate says; the egress "
@@ -92,7 +105,8 @@ LINK: tuple[Field, ...] = (
     Field(
         "addresses",
         "list",
-        "Virtual IPs of the ServiceEntry. A C(tcp) link needs them where a client has another link on C(port).",
+        "Virtual IPs: what the FQDN resolves to for workloads, which tells C(tcp) links on one C(port) apart. Default: "
+        "by the link's name, one of C(mesh_vip_range), where C(mesh_dns) is given or a C(tcp) link shares its C(port).",
         default=[],
         example="[240.0.0.10]",
     ),
@@ -149,6 +163,37 @@ BACKEND: tuple[Field, ...] = (
         example="mysql.default.svc.cluster.local",
     ),
     Field("port", "int", "The Service's port.", required=True, example="3306"),
+)
+
+EXTERNAL: tuple[Field, ...] = (
+    Field(
+        "address",
+        "str",
+        "Where egress gateways connect to: an IP address or a host name.",
+        required=True,
+        example="db.example.net",
+    ),
+    Field(
+        "port",
+        "int",
+        "The TCP port there, on which it takes TLS and asks for a certificate.",
+        required=True,
+        example="13306",
+    ),
+    Field(
+        "ca",
+        "str",
+        "Its certificate is of the custom CA: C(tls.crt), C(tls.key) and C(ca.crt) are kept for it in this directory "
+        "of the controller. This or C(trust).",
+        example="/srv/crossmesh/mysql",
+    ),
+    Field(
+        "trust",
+        "str",
+        "Its certificate is of its owner's CA: the roots of that, in PEM. This or C(ca).",
+        example="\"{{ lookup('ansible.builtin.file', 'partner-ca.pem') }}\"",
+    ),
+    Field("sni", "str", "The name in its certificate, and the SNI. Default: C(fqdn).", example="db.example.net"),
 )
 
 WORKLOADS: tuple[Field, ...] = (
@@ -224,6 +269,14 @@ CLUSTER: tuple[Field, ...] = (
     ),
     Field("mesh_egress_port", "int", "The mesh-facing port of the egress gateway.", default=15443, example="16443"),
     Field(
+        "mesh_dns",
+        "str",
+        "Who tells workloads of this client cluster the virtual addresses of links: the sidecars (C(capture), Istio's "
+        "DNS proxying) or the cluster's own DNS (C(virtual)). Default: nobody, FQDNs resolve to the ingress gateways.",
+        choices=("capture", "virtual"),
+        example="capture",
+    ),
+    Field(
         "mesh_cluster_state",
         "str",
         "C(absent) takes everything of this instance away from the cluster.",
@@ -247,6 +300,13 @@ SHARED: tuple[Field, ...] = (
         "dict",
         "The groups of each cluster. Needed only where a run sees a part of the inventory.",
         example="{cluster-a: [mesh_clients], cluster-b: [mesh_servers]}",
+    ),
+    Field(
+        "mesh_vip_range",
+        "str",
+        "The network that virtual addresses of links are taken from; outside of 240.240.0.0/16, which is Istio's own.",
+        default="240.0.0.0/9",
+        example="240.128.0.0/10",
     ),
     Field("mesh_gate_timeout", "int", "Seconds; bounds every gate and proof.", default=60, example="120"),
     Field(

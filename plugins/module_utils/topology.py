@@ -9,13 +9,27 @@ M(validation); a view is made of links that passed them.
 
 from __future__ import annotations
 
+import hashlib
+import ipaddress
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import names, schema
 
-__all__ = ["Cluster", "Settings", "client_links", "cluster_of", "present", "resolve", "server_links", "settings_of"]
+__all__ = [
+    "Cluster",
+    "Settings",
+    "addresses_of",
+    "client_links",
+    "cluster_of",
+    "has_own_endpoints",
+    "present",
+    "resolve",
+    "server_links",
+    "settings_of",
+]
 
 CLIENTS_GROUP = "mesh_clients"
 SERVERS_GROUP = "mesh_servers"
@@ -24,13 +38,17 @@ EVERY_HOST = "all"
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster as its own variables describe it."""
+    """A cluster as its own variables describe it.
+
+    :param dns: who tells its workloads the virtual addresses of links; empty for nobody.
+    """
 
     name: str
     groups: frozenset[str]
     ingress_gateway: Mapping[str, Any]
     egress_gateway: Mapping[str, Any]
     egress_port: int
+    dns: str
     state: str
 
     def is_meant_by(self, references: Iterable[Any]) -> bool:
@@ -45,6 +63,7 @@ class Settings:
     instance: str
     trust_domain: str
     client_credential: str
+    vip_range: str
 
 
 def cluster_of(variables: Mapping[str, Any]) -> Cluster:
@@ -57,6 +76,7 @@ def cluster_of(variables: Mapping[str, Any]) -> Cluster:
         ingress_gateway=_gateway("mesh_ingress_gateway", value),
         egress_gateway=_gateway("mesh_egress_gateway", value),
         egress_port=value["mesh_egress_port"],
+        dns=value.get("mesh_dns", ""),
         state=value["mesh_cluster_state"],
     )
 
@@ -68,6 +88,7 @@ def settings_of(variables: Mapping[str, Any]) -> Settings:
         instance=value["mesh_instance"],
         trust_domain=value["custom_ca_trust_domain"],
         client_credential=value["mesh_client_credential_prefix"],
+        vip_range=value["mesh_vip_range"],
     )
 
 
@@ -81,9 +102,13 @@ def _filled(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, 
 
 
 def present(links: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The links that are wanted, every key defaulted."""
+    """The links that are wanted, every key defaulted; the port of an endpoint outside takes C(tls_port)'s place."""
     full = (_filled(link, schema.defaults(schema.LINK)) for link in links)
-    return [link for link in full if link["state"] == "present"]
+    return [
+        {**link, "tls_port": link["external"]["port"]} if link.get("external") else link
+        for link in full
+        if link["state"] == "present"
+    ]
 
 
 def server_links(links: Sequence[Mapping[str, Any]], cluster: Cluster) -> list[Mapping[str, Any]]:
@@ -101,6 +126,8 @@ def client_links(links: Sequence[Mapping[str, Any]], cluster: Cluster) -> list[M
 
 
 def _serves(link: Mapping[str, Any], cluster: Cluster) -> bool:
+    if link.get("external"):
+        return False
     references = link.get("servers")
     if references is None:
         return SERVERS_GROUP in cluster.groups
@@ -113,6 +140,37 @@ def _dials(link: Mapping[str, Any], cluster: Cluster) -> bool:
         return True
     # A group, like the default, means those of its members that do not serve the link: no cluster is to dial itself.
     return (references is None or cluster.is_meant_by(references)) and not _serves(link, cluster)
+
+
+def addresses_of(links: Sequence[Mapping[str, Any]], cluster: Cluster, vip_range: str) -> dict[str, list[str]]:
+    """Of each link that a client dials: what its FQDN resolves to for workloads, where a proxy has to know it.
+
+    Where somebody tells workloads of virtual addresses, every link has one from its first day: the next link on the
+    same port then takes nothing away from it.
+    """
+    on_port = Counter(link["port"] for link in links)
+    network = ipaddress.ip_network(vip_range)
+    found = {}
+    for link in links:
+        shares = link["protocol"] == "tcp" and on_port[link["port"]] > 1 and has_own_endpoints(link)
+        virtual = [_virtual_address(link["name"], network)] if cluster.dns or shares else []
+        found[link["name"]] = list(link["addresses"]) or virtual
+    return found
+
+
+def has_own_endpoints(link: Mapping[str, Any]) -> bool:
+    """Whether egress gateways reach the servers without resolving the FQDN, which may be a virtual address for them."""
+    if link.get("external"):
+        return bool(link["external"]["address"] != link["fqdn"])
+    servers = link.get("servers") or []
+    return bool(servers) and all(isinstance(server, Mapping) and server.get("address") for server in servers)
+
+
+def _virtual_address(name: str, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> str:
+    """By the name alone: the same in every cluster and every run, whatever other links there are."""
+    digest = int.from_bytes(hashlib.sha256(name.encode()).digest(), "big")
+    # Neither the network's own address nor its last one.
+    return str(network[1 + digest % (network.num_addresses - 2)])
 
 
 def _names(references: Iterable[Any]) -> set[Any]:
@@ -184,6 +242,7 @@ def _server_side(links: Sequence[Mapping[str, Any]], cluster: Cluster, settings:
                 "role": "server",
                 "common_name": link["name"],
                 "sans": [link["fqdn"]],
+                "trust": "",
             }
             for link in links
         ],
@@ -208,7 +267,7 @@ def _server_link(
         "namespace": gateway["namespace"],
         "selector": gateway["selector"],
         "credential": names.server_secret(link["name"]),
-        "client_identity": names.link_identity(link["name"], settings.trust_domain),
+        "client_identities": [names.link_identity(link["name"], settings.trust_domain), *link["foreign_clients"]],
         "gateway": objects["Gateway"][0],
         "virtual_service": objects["VirtualService"][0],
         "peer_authentications": list(objects["PeerAuthentication"]) if link["strict_backend"] else [],
@@ -218,25 +277,53 @@ def _server_link(
 def _client_side(links: Sequence[Mapping[str, Any]], cluster: Cluster, settings: Settings) -> dict[str, Any]:
     owner = names.Owner(settings.instance, cluster.name, "client")
     gateway = cluster.egress_gateway
-    identities = [names.cluster_identity(cluster.name, settings.trust_domain)]
-    identities += sorted(names.link_identity(link["name"], settings.trust_domain) for link in links)
-    credential = {
-        "name": settings.client_credential,
-        "link": names.CLIENT_LINK,
-        "labels": owner.labels(names.CLIENT_LINK),
-        "role": "client",
-        "common_name": cluster.name,
-        "sans": identities,
-    }
+    addresses = addresses_of(links, cluster, settings.vip_range)
     return {
         **_side(owner, gateway),
         "ports": [cluster.egress_port] if links else [],
-        "secrets": [credential] if links else [],
-        "links": [_client_link(link, owner, cluster, settings) for link in links],
+        "secrets": _client_secrets(links, owner, settings),
+        "links": [_client_link(link, addresses[link["name"]], owner, cluster, settings) for link in links],
     }
 
 
-def _client_link(link: Mapping[str, Any], owner: names.Owner, cluster: Cluster, settings: Settings) -> dict[str, Any]:
+def _client_secrets(links: Sequence[Mapping[str, Any]], owner: names.Owner, settings: Settings) -> list[dict[str, Any]]:
+    """One identity for all servers of the custom CA, and one for each server of another CA: a Secret has one trust."""
+    cluster = names.cluster_identity(owner.cluster, settings.trust_domain)
+    identities = {link["name"]: names.link_identity(link["name"], settings.trust_domain) for link in links}
+    others = {link["name"]: link["external"]["trust"] for link in links if _has_owners_ca(link)}
+    common = {"role": "client", "common_name": owner.cluster}
+    secrets = [
+        {
+            **common,
+            "name": names.client_secret_of_link(link, settings.client_credential),
+            "link": link,
+            "labels": {**owner.labels(link), names.LABEL_TRUST: names.OWNERS_CA},
+            "sans": [cluster, identities[link]],
+            "trust": roots,
+        }
+        for link, roots in sorted(others.items())
+    ]
+    own = sorted(identity for link, identity in identities.items() if link not in others)
+    if not own:
+        return secrets
+    shared = {
+        **common,
+        "name": settings.client_credential,
+        "link": names.CLIENT_LINK,
+        "labels": owner.labels(names.CLIENT_LINK),
+        "sans": [cluster, *own],
+        "trust": "",
+    }
+    return [shared, *secrets]
+
+
+def _has_owners_ca(link: Mapping[str, Any]) -> bool:
+    return bool((link.get("external") or {}).get("trust"))
+
+
+def _client_link(
+    link: Mapping[str, Any], addresses: Sequence[str], owner: names.Owner, cluster: Cluster, settings: Settings
+) -> dict[str, Any]:
     gateway = cluster.egress_gateway
     objects = names.client_objects(link["name"])
     speech = _SPEECH[link["protocol"]]
@@ -253,7 +340,7 @@ def _client_link(link: Mapping[str, Any], owner: names.Owner, cluster: Cluster, 
         "timeouts": [link["timeout"]] if link.get("timeout") else [],
         "retries": _retries(link),
         "gateway_retries": _retries_of_a_gateway(link),
-        "addresses": list(link["addresses"]),
+        "addresses": list(addresses),
         "endpoints": _endpoints(link),
         "max_connection_durations": [link["max_connection_duration"]] if link.get("max_connection_duration") else [],
         "labels": owner.labels(link["name"]),
@@ -261,7 +348,10 @@ def _client_link(link: Mapping[str, Any], owner: names.Owner, cluster: Cluster, 
         "selector": gateway["selector"],
         "egress_host": names.service_host(gateway["service"], gateway["namespace"]),
         "egress_port": cluster.egress_port,
-        "credential": settings.client_credential,
+        "sni": (link.get("external") or {}).get("sni") or link["fqdn"],
+        "credential": names.client_secret_of_link(link["name"], settings.client_credential)
+        if _has_owners_ca(link)
+        else settings.client_credential,
         "policies": _policies(link, objects["AuthorizationPolicy"][0]),
         "service_entry": objects["ServiceEntry"][0],
         "gateway": objects["Gateway"][0],
@@ -304,6 +394,8 @@ def _retries_of_a_gateway(link: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _endpoints(link: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One endpoint a server that has an address of its own; the FQDN (resolved by DNS) for all others."""
+    if link.get("external"):
+        return [{"address": link["external"]["address"], "ports": {"tls": link["tls_port"]}}]
     endpoints = []
     for server in link.get("servers") or [link["fqdn"]]:
         given = server if isinstance(server, Mapping) else {}

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import names, schema, topology
+from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import parse_certificates
 
 __all__ = [
     "Finding",
@@ -40,6 +42,16 @@ MAX_LINK_NAME = 40
 # A DNS name has 253 characters; "<cluster>.cluster." and "<link>.link." come before the trust domain.
 MAX_TRUST_DOMAIN = 253 - 63 - len(".cluster.")
 
+OF_SERVERS_IN_CLUSTERS = frozenset(
+    {"tls_port", "backend", "servers", "strict_backend", "allow_backend_port", "foreign_clients"}
+)
+NOT_ASKED_OF_EXTERNAL = frozenset({("missing", "tls_port"), ("missing", "backend")})
+
+# What Istio itself gives to ServiceEntries without addresses (istio.io, DNS Proxying).
+ISTIOS_VIPS = ipaddress.ip_network("240.240.0.0/16")
+# With fewer, two names would soon fall on one address.
+MIN_VIPS = 256
+
 # Longer than a certificate lives, it would bound nothing.
 MAX_CONNECTION_HOURS = 8760
 
@@ -53,6 +65,8 @@ _MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 # A day: a request that takes longer is none.
 MAX_REQUEST = 24 * _MILLISECONDS["h"]
 MAX_ATTEMPTS = 10
+# RFC 3986, section 3, without what a certificate cannot hold.
+_URI = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9._~:/@!$&'()+,;=%-]+", re.ASCII)
 _RETRY_ON = re.compile(r"[a-z0-9-]+(,[a-z0-9-]+)*", re.ASCII)
 _NAMES = {"str": "a string", "int": "a whole number", "bool": "true or false", "list": "a list", "dict": "a mapping"}
 _TYPES: dict[str, type] = {"str": str, "int": int, "bool": bool, "list": list, "dict": dict}
@@ -187,8 +201,12 @@ def _check_link(index: int, link: Any) -> Iterator[Finding]:
         yield _wrong_type(f"mesh_links[{index}]", "link", link, "dict")
         return
     shape = list(_check_shape(_subject(link, index), "", link, schema.LINK))
-    yield from shape
     faulty = {finding.field for finding in shape}
+    if isinstance(link.get("external"), Mapping):
+        shape = [finding for finding in shape if (finding.rule, finding.field) not in NOT_ASKED_OF_EXTERNAL]
+        # What only servers in clusters have is told of as a whole, not looked at further.
+        faulty |= OF_SERVERS_IN_CLUSTERS
+    yield from shape
     for check in CHECKS_OF_A_LINK:
         yield from check(_subject(link, index), link, faulty)
 
@@ -448,6 +466,74 @@ def _check_request_duration(subject: str, path: str, value: str) -> Iterator[Fin
         yield Finding("duration", subject, path, _show(value), "is not a duration from 1ms to 24h", cure)
 
 
+def _check_external(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+    if "external" in faulty or link.get("external") is None:
+        return
+    external = link["external"]
+    for name in sorted(OF_SERVERS_IN_CLUSTERS):
+        if link.get(name) not in (None, False):
+            message, cure = "has no meaning where the server is outside of the clusters", "remove it, or external"
+            yield Finding("external-only", subject, name, _show(link[name]), message, cure)
+    shape = list(_check_shape(subject, "external.", external, schema.EXTERNAL))
+    yield from shape
+    wrong = {finding.field for finding in shape}
+    for name in ("address", "sni"):
+        value = external.get(name)
+        if value is not None and f"external.{name}" not in wrong and not _is_host(value, address=name == "address"):
+            cure = "write a DNS name" if name == "sni" else "write an IP address or a DNS name"
+            yield Finding("external-address", subject, f"external.{name}", _show(value), f"is no {cure[8:]}", cure)
+    if "external.port" not in wrong:
+        yield from _check_external_port(subject, link, external["port"], faulty)
+    yield from _check_external_trust(subject, external, wrong)
+
+
+def _is_host(value: str, *, address: bool) -> bool:
+    if _is_ip(value):
+        return address
+    return len(value) <= 253 and all(map(_LABEL.fullmatch, value.split(".")))
+
+
+def _check_external_port(subject: str, link: Mapping[str, Any], port: int, faulty: set[str]) -> Iterator[Finding]:
+    if not _is_port(port):
+        yield _not_a_port(subject, "external.port", port)
+    elif "port" not in faulty and link["port"] == port:
+        message = "is also port; a ServiceEntry cannot hold one number twice"
+        cure = f"let workloads dial another port, e.g. {_another(port)}"
+        yield Finding("same-port", subject, "external.port", _show(port), message, cure)
+
+
+def _check_external_trust(subject: str, external: Mapping[str, Any], wrong: set[str]) -> Iterator[Finding]:
+    given = [name for name in ("ca", "trust") if external.get(name) is not None]
+    if len(given) != 1:
+        shown = " and ".join(given) or "missing"
+        cure = "write ca: DIRECTORY for a certificate of the custom CA, or trust: the PEM of its owner's roots"
+        yield Finding("external-trust", subject, "external", shown, "has to have one of ca and trust", cure)
+    elif given == ["ca"] and "external.ca" not in wrong and not external["ca"].startswith("/"):
+        message, cure = "is no absolute path", "write the whole path of a directory on the controller"
+        yield Finding("external-trust", subject, "external.ca", _show(external["ca"]), message, cure)
+    elif given == ["trust"] and "external.trust" not in wrong and (why := _fault_of_roots(external["trust"])):
+        cure = "write the certificates of its owner's CA, in PEM, e.g. with lookup('ansible.builtin.file', ...)"
+        yield Finding("external-trust", subject, "external.trust", _show(external["trust"]), why, cure)
+
+
+def _fault_of_roots(pem: str) -> str:
+    try:
+        views = parse_certificates(pem, where="trust")
+    except CrossmeshError as error:
+        return error.why
+    return "" if all(view.is_ca for view in views) else "holds a certificate that is no CA's"
+
+
+def _check_foreign_clients(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+    if "foreign_clients" in faulty:
+        return
+    for identity in link.get("foreign_clients") or []:
+        sound = isinstance(identity, str) and (_URI.fullmatch(identity) or _is_host(identity, address=False))
+        if not sound:
+            cure = "write a DNS name or a URI as it stands in the SAN of their certificates, without wildcards"
+            yield Finding("foreign-client", subject, "foreign_clients", _show(identity), "is no identity", cure)
+
+
 def _check_servers(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
     if "servers" in faulty or link.get("servers") is None:
         return
@@ -511,8 +597,10 @@ CHECKS_OF_A_LINK: tuple[Callable[[str, Mapping[str, Any], set[str]], Iterator[Fi
     _check_max_connection_duration,
     _check_workloads,
     _check_requests,
+    _check_external,
     _check_servers,
     _check_clients,
+    _check_foreign_clients,
 )
 CHECKS_OF_ALL_LINKS: tuple[Callable[[Mapping[int, Mapping[str, Any]]], Iterator[Finding]], ...] = (_check_duplicates,)
 
@@ -563,9 +651,15 @@ def _check_credential(shared: Mapping[str, Any], name: str, value: str) -> Itera
     elif value.endswith("-cacert"):
         cure = "write another name, e.g. client-credential"
         yield Finding("prefix", name, name, _show(value), "ends in -cacert, by which Istio knows a CA's Secret", cure)
-    elif value in {names.server_secret(link) for link in _names_of_links(shared)}:
+    elif _clashing_secrets(_names_of_links(shared), value):
         cure = "write another name, e.g. client-credential"
         yield Finding("prefix", name, name, _show(value), "is the name of a link's server Secret", cure)
+
+
+def _clashing_secrets(links: Sequence[str], prefix: str) -> bool:
+    """Whether a client's Secret would be a link's server Secret: one cluster can be both."""
+    clients = {prefix, *(names.client_secret_of_link(link, prefix) for link in links)}
+    return not clients.isdisjoint(map(names.server_secret, links))
 
 
 def _check_trust_domain(_shared: Mapping[str, Any], name: str, value: str) -> Iterator[Finding]:
@@ -583,6 +677,21 @@ def check_trust_domain(subject: str, value: str) -> Iterator[Finding]:
             f"is not a DNS name in lower case of at most {MAX_TRUST_DOMAIN} characters",
             "write one that nobody else uses, e.g. crossmesh.internal",
         )
+
+
+def _check_vip_range(_shared: Mapping[str, Any], name: str, value: Any) -> Iterator[Finding]:
+    cure = "write a network that nobody routes, e.g. 240.0.0.0/9"
+    try:
+        network = ipaddress.ip_network(value if isinstance(value, str) else "")
+    except ValueError:
+        yield Finding(
+            "vip-range", name, name, _show(value), "is not a network (ADDRESS/BITS, no bit set after them)", cure
+        )
+        return
+    if network.num_addresses < MIN_VIPS:
+        yield Finding("vip-range", name, name, _show(value), f"has fewer than {MIN_VIPS} addresses", cure)
+    elif network.version == ISTIOS_VIPS.version and network.overlaps(ISTIOS_VIPS):
+        yield Finding("vip-range", name, name, _show(value), f"overlaps {ISTIOS_VIPS}, Istio's own", cure)
 
 
 def _check_only_links(shared: Mapping[str, Any], name: str, value: Sequence[Any]) -> Iterator[Finding]:
@@ -611,6 +720,7 @@ CHECKS_OF_SETTINGS: dict[str, Callable[[Mapping[str, Any], str, Any], Iterator[F
     "mesh_gate_timeout": _check_timeout,
     "mesh_gate_wait": _check_wait,
     "mesh_client_credential_prefix": _check_credential,
+    "mesh_vip_range": _check_vip_range,
     "mesh_only_links": _check_only_links,
     "mesh_clusters": _check_declared,
     "custom_ca_trust_domain": _check_trust_domain,
@@ -626,7 +736,9 @@ def check_cluster(variables: Mapping[str, Any], links: Sequence[Mapping[str, Any
     subject = _name_of(variables)
     findings = list(_check_cluster_variables(subject, variables))
     if not findings:
-        findings += _check_client_ports(subject, topology.cluster_of(variables), links)
+        vip_range = topology.settings_of(variables).vip_range
+        if not any(_check_vip_range(variables, "mesh_vip_range", vip_range)):
+            findings += _check_client_ports(subject, topology.cluster_of(variables), links, vip_range)
     return findings
 
 
@@ -670,7 +782,7 @@ def _check_gateway(subject: str, path: str, gateway: Mapping[str, Any]) -> Itera
 
 
 def _check_client_ports(
-    subject: str, cluster: topology.Cluster, links: Sequence[Mapping[str, Any]]
+    subject: str, cluster: topology.Cluster, links: Sequence[Mapping[str, Any]], vip_range: str
 ) -> Iterator[Finding]:
     """What the links of one client cluster do to each other (istio#6695: a TCP port without address is a catch-all)."""
     dialled = topology.client_links(topology.present(links), cluster)
@@ -684,20 +796,40 @@ def _check_client_ports(
             "which is sent in every handshake",
             "split them between two instances (mesh_instance)",
         )
+    addresses = topology.addresses_of(dialled, cluster, vip_range)
     by_port: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
     for link in dialled:
         by_port[link["port"]].append(link)
+        if cluster.dns == "virtual" and not topology.has_own_endpoints(link):
+            yield _resolved_in_a_circle(link, cluster)
     for port, sharing in by_port.items():
         # Links that carry requests are told apart by their host.
         if len(sharing) > 1 and any(link["protocol"] == "tcp" for link in sharing):
-            yield from _check_shared_port(port, sharing, cluster)
+            yield from _check_shared_port(port, sharing, addresses, cluster)
 
 
-def _check_shared_port(port: int, sharing: Sequence[Mapping[str, Any]], cluster: topology.Cluster) -> Iterator[Finding]:
+def _resolved_in_a_circle(link: Mapping[str, Any], cluster: topology.Cluster) -> Finding:
+    return Finding(
+        "virtual-endpoint",
+        link["name"],
+        "servers",
+        _show(link.get("servers")),
+        f"do not all have an address, and the DNS of {cluster.name} answers the FQDN with a virtual one "
+        "(mesh_dns: virtual), to the egress gateway as well",
+        "write servers: [{name: CLUSTER, address: THE INGRESS GATEWAY'S}]",
+    )
+
+
+def _check_shared_port(
+    port: int,
+    sharing: Sequence[Mapping[str, Any]],
+    addresses: Mapping[str, Sequence[str]],
+    cluster: topology.Cluster,
+) -> Iterator[Finding]:
     others = ", ".join(link["name"] for link in sharing)
     taken: dict[str, str] = {}
     for link in sharing:
-        if not link["addresses"] and link["protocol"] == "tcp":
+        if not addresses[link["name"]] and link["protocol"] == "tcp":
             yield Finding(
                 "shared-port",
                 link["name"],
@@ -705,12 +837,15 @@ def _check_shared_port(port: int, sharing: Sequence[Mapping[str, Any]], cluster:
                 str(port),
                 f"is dialled in {cluster.name} by several links ({others}), and without an address of its own a TCP "
                 "link takes the whole port",
-                "give each of them addresses, e.g. addresses: [240.0.0.10]",
+                f"where the sidecars of {cluster.name} answer DNS (Istio's DNS proxying), set mesh_dns: capture there; "
+                "else give each of them addresses, e.g. addresses: [240.0.0.10], let its DNS answer the FQDN so, and "
+                "write the ingress gateways' addresses in servers",
             )
-        for address in map(_normal, link["addresses"]):
+        for address in map(_normal, addresses[link["name"]]):
             if taken.setdefault(address, link["name"]) != link["name"]:
                 message = f"is also an address of {taken[address]} on the same port"
-                yield Finding("shared-address", link["name"], "addresses", address, message, "use one address a link")
+                cure = "give each of them addresses of its own, e.g. addresses: [240.0.0.10]"
+                yield Finding("shared-address", link["name"], "addresses", address, message, cure)
 
 
 def _normal(address: str) -> str:

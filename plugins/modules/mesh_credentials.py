@@ -70,6 +70,10 @@ options:
         type: list
         elements: str
         required: true
+      trust:
+        description: PEM of the roots to trust in place of the custom CA's, for a server of another CA.
+        type: str
+        default: ''
   links:
     description: Names of the links that a client's certificate serves; they are recorded with it.
     type: list

@@ -60,6 +60,10 @@ options:
         type: list
         elements: str
         default: []
+      own:
+        description: Whether these are the custom CA's, as M(crossmesh.mtls.mesh_credentials) tells; not asked here.
+        type: bool
+        default: true
   endpoints:
     description: Where handshakes can be tried if exec is forbidden.
     type: list

@@ -387,7 +387,7 @@ def test_a_certificate_of_ours_under_others_labels_is_kept_and_labelled() -> Non
 )
 def test_roots_that_a_secret_holds_after_a_stage(stage: Any, held: Root | None, expected: set[str]) -> None:
     found = secret(trust=held.view.pem) if held else None
-    assert {root.fingerprint for root in wanted_trust(found, AUTHORITY, stage)} == expected
+    assert {root.fingerprint for root in wanted_trust({"trust": ""}, found, AUTHORITY, stage)} == expected
 
 
 # -- proof and warnings --------------------------------------------------------------------------------------------
@@ -536,7 +536,7 @@ def test_with_existing_what_is_there_is_handed_over_due_or_not_and_shown() -> No
     plan = planned(settled(), policy=EXISTING)
     assert plan["changed"] is False
     assert [item["name"] for item in plan["credentials"]] == ["mysql-credential"]
-    assert plan["trust"] == [{"secret": "mysql-credential", "roots": [ROOT.view.fingerprint], "lists": []}]
+    assert plan["trust"] == [{"secret": "mysql-credential", "roots": [ROOT.view.fingerprint], "lists": [], "own": True}]
     assert plan["issuers"] == [ROOT.view.fingerprint]
     # The control: else nothing is handed over while nothing is due, and what is missing is issued.
     assert planned(settled())["credentials"] == []

@@ -121,6 +121,17 @@ REFERENCE: dict[str, dict[str, Json]] = {
                 "portLevelSettings": [
                     {
                         "port": {"number": 13306},
+                        "connectionPool": {"tcp": {"connectTimeout": "3s"}},
+                        "loadBalancer": {"simple": "ROUND_ROBIN", "localityLbSetting": {"enabled": True}},
+                        "outlierDetection": {
+                            "splitExternalLocalOriginErrors": True,
+                            "consecutiveLocalOriginFailures": 2,
+                            "consecutiveGatewayErrors": 5,
+                            "consecutive5xxErrors": 0,
+                            "interval": "5s",
+                            "baseEjectionTime": "15s",
+                            "maxEjectionPercent": 99,
+                        },
                         "tls": {
                             "mode": "MUTUAL",
                             "credentialName": "client-credential",

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 
 import pytest
@@ -106,7 +107,76 @@ def test_a_server_certificate_holds_the_fqdn_and_its_gateway_asks_for_the_link()
         "server",
         ["mysql.server.example.com"],
     )
-    assert side["links"][0]["client_identity"] == "mysql.link.crossmesh.internal"
+    assert side["links"][0]["client_identities"] == ["mysql.link.crossmesh.internal"]
+
+
+def test_clients_of_others_are_asked_for_beside_the_links_own() -> None:
+    side = view([link(foreign_clients=["billing.partner.example"])], SERVER)["server"]
+    assert side["links"][0]["client_identities"] == ["mysql.link.crossmesh.internal", "billing.partner.example"]
+
+
+AT_7 = [{"name": "cluster-b", "address": "203.0.113.7"}]
+FIRST, SECOND, WEB = link(servers=AT_7), numbered(1, port=3306, servers=AT_7), numbered(2, protocol="http")
+VIRTUAL: list[tuple[str, list[Json], str | None, set[str]]] = [
+    ("nobody tells workloads of them", [FIRST, numbered(1)], None, set()),
+    ("two TCP links on one port", [FIRST, SECOND, WEB], None, {"mysql", "link-1"}),
+    ("sidecars answer: each link, from its first day", [FIRST, WEB], "capture", {"mysql", "link-2"}),
+    ("the cluster's DNS answers", [FIRST], "virtual", {"mysql"}),
+]
+
+
+@pytest.mark.parametrize(("links", "dns", "having"), [row[1:] for row in VIRTUAL], ids=[row[0] for row in VIRTUAL])
+def test_who_has_a_virtual_address(links: list[Json], dns: str | None, having: set[str]) -> None:
+    found = view(links, {**CLIENT, "mesh_dns": dns})["client"]["links"]
+    assert {item["name"] for item in found if item["addresses"]} == having
+
+
+def test_a_virtual_address_comes_of_the_links_name_alone_and_lies_in_the_range() -> None:
+    links = [numbered(number) for number in range(200)]
+    variables = {**CLIENT, "mesh_dns": "capture", "mesh_vip_range": "240.128.0.0/10"}
+    found = {item["name"]: item["addresses"] for item in view(links, variables)["client"]["links"]}
+    assert found == {item["name"]: item["addresses"] for item in view(links[::-1], variables)["client"]["links"]}
+    network = ipaddress.ip_network("240.128.0.0/10")
+    assert all(ipaddress.ip_address(address) in network for (address,) in found.values())
+    assert len({address for (address,) in found.values()}) == len(links)
+    assert view([links[0], WEB], variables)["client"]["links"][0]["addresses"] == found["link-0"]
+
+
+def test_given_addresses_come_before_virtual_ones() -> None:
+    (found,) = view([link(addresses=["240.0.0.10"])], {**CLIENT, "mesh_dns": "capture"})["client"]["links"]
+    assert found["addresses"] == ["240.0.0.10"]
+
+
+OUTSIDE: Json = {"tls_port": None, "backend": None}
+OWN_CA = {"address": "db.example.net", "port": 13306, "ca": "/srv/crossmesh/mysql"}
+OWNERS_CA = {"address": "203.0.113.9", "port": 443, "trust": "PEM", "sni": "db.example.net"}
+
+
+def test_no_cluster_serves_a_link_to_a_server_outside() -> None:
+    both = {**CLIENT, "groups": ["mesh_servers", "mesh_clients"]}
+    found = view([link(**OUTSIDE, external=OWN_CA)], both)
+    assert (names_of(found["server"]), names_of(found["client"])) == ([], ["mysql"])
+    (dialled,) = found["client"]["links"]
+    assert dialled["endpoints"] == [{"address": "db.example.net", "ports": {"tls": 13306}}]
+    assert (dialled["tls_port"], dialled["sni"], dialled["credential"]) == (13306, FQDN, "client-credential")
+
+
+def test_a_server_of_another_ca_is_met_with_a_secret_of_its_own() -> None:
+    found = view([link(**OUTSIDE, external=OWNERS_CA), numbered(1)], CLIENT)["client"]
+    dialled, _other = found["links"]
+    assert (dialled["sni"], dialled["credential"]) == ("db.example.net", "mysql-client-credential")
+    shared, its_own = found["secrets"]
+    assert (shared["name"], shared["trust"]) == ("client-credential", "")
+    assert shared["sans"] == ["cluster-a.cluster.crossmesh.internal", "link-1.link.crossmesh.internal"]
+    assert (its_own["name"], its_own["trust"], its_own["link"]) == ("mysql-client-credential", "PEM", "mysql")
+    assert its_own["sans"] == ["cluster-a.cluster.crossmesh.internal", "mysql.link.crossmesh.internal"]
+    assert its_own["labels"]["crossmesh/trust"] == "owners-ca"
+
+
+def test_a_secret_that_no_link_uses_is_not_made() -> None:
+    """No gateway would ever serve it, and nothing could be proven."""
+    found = view([link(**OUTSIDE, external=OWNERS_CA)], CLIENT)["client"]
+    assert [item["name"] for item in found["secrets"]] == ["mysql-client-credential"]
 
 
 def test_labels_say_instance_cluster_side_and_link() -> None:

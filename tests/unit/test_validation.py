@@ -23,7 +23,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.schema import (
     SERVER,
     SHARED,
 )
-from tests.unit.support import CLIENT, Json, link, numbered
+from tests.unit.pki.support import make_leaf, make_root
+from tests.unit.support import CLIENT, Json, link, numbered, view
 
 HOSTS: dict[str, Json] = {
     "cluster-a": {"group_names": ["mesh_clients"]},
@@ -65,6 +66,18 @@ class Bad(NamedTuple):
 
 BACKEND_OK = {"host": "mysql.default.svc.cluster.local", "port": 3306}
 LONG_LABEL = "a" * 64
+
+EXTERNAL_OK = {"address": "db.example.net", "port": 13306, "ca": "/srv/crossmesh/mysql"}
+EXTERNAL = {"tls_port": None, "backend": None, "external": EXTERNAL_OK}
+ROOT = make_root()
+ROOT_PEM = ROOT.view.pem
+LEAF_PEM = make_leaf(ROOT, sans=["db.example.net"]).certificate_pem
+
+
+def outside(**changes: Any) -> Json:
+    """A link to a server outside of the clusters, with some of what is said of it changed."""
+    return {**EXTERNAL, "external": {**EXTERNAL_OK, **changes}}
+
 
 BAD_LINKS: list[Bad] = [
     # The name
@@ -242,6 +255,36 @@ BAD_LINKS: list[Bad] = [
         "NAMESPACE/NAME",
         {"workloads": {"service_accounts": ["*/reports"]}},
     ),
+    # A server outside of the clusters
+    Bad("external-only", "tls_port", "13307", "remove it", {**EXTERNAL, "tls_port": 13307}),
+    Bad("external-only", "servers", "['cluster-b']", "remove it", {**EXTERNAL, "servers": ["cluster-b"]}),
+    Bad("external-only", "strict_backend", "True", "remove it", {**EXTERNAL, "strict_backend": True}),
+    Bad("type", "external", "'db.example.net'", "write a mapping", {"external": "db.example.net"}),
+    Bad("missing", "external.address", "missing", "db.example.net", outside(address=None)),
+    Bad("external-address", "external.address", "'db_1'", "IP address or a DNS name", outside(address="db_1")),
+    Bad("external-address", "external.sni", "'203.0.113.7'", "a DNS name", outside(sni="203.0.113.7")),
+    Bad("missing", "external.port", "missing", "port: 13306", outside(port=None)),
+    Bad("port", "external.port", "0", "from 1 to 65535", outside(port=0)),
+    Bad("same-port", "external.port", "3306", "13306", outside(port=3306)),
+    Bad("unknown-key", "external.host", "'a'", "remove it", outside(host="a")),
+    Bad("external-trust", "external", "missing", "ca: DIRECTORY", outside(ca=None)),
+    Bad("external-trust", "external", "ca and trust", "ca: DIRECTORY", outside(trust=ROOT_PEM)),
+    Bad("external-trust", "external.ca", "'certs'", "the whole path", outside(ca="certs")),
+    Bad("external-trust", "external.trust", "'/etc/ca.pem'", "in PEM", outside(ca=None, trust="/etc/ca.pem")),
+    Bad("external-trust", "external.trust", "BEGIN", "owner's CA", outside(ca=None, trust=LEAF_PEM)),
+    # Clients of others
+    Bad("type", "foreign_clients", "'a.example.com'", "write a list", {"foreign_clients": "a.example.com"}),
+    Bad(
+        "foreign-client",
+        "foreign_clients",
+        "'*.example.com'",
+        "without wildcards",
+        {"foreign_clients": ["*.example.com"]},
+    ),
+    Bad(
+        "foreign-client", "foreign_clients", "'203.0.113.7'", "DNS name or a URI", {"foreign_clients": ["203.0.113.7"]}
+    ),
+    Bad("foreign-client", "foreign_clients", "5", "DNS name or a URI", {"foreign_clients": [5]}),
     # The rest
     Bad("type", "addresses", "'240.0.0.1'", "write a list", {"addresses": "240.0.0.1"}),
     Bad("address", "addresses", "'240.0.0'", "e.g. 240.0.0.10", {"addresses": ["240.0.0"]}),
@@ -282,6 +325,10 @@ class Wrong(NamedTuple):
     arguments: Json
 
 
+# What the name mysql becomes in the default range.
+VIP = view([link()], {**CLIENT, "mesh_dns": "capture"})["client"]["links"][0]["addresses"][0]
+AT_7 = [{"name": "cluster-b", "address": "203.0.113.7"}]
+
 WRONG: list[Wrong] = [
     # The list of links
     Wrong(
@@ -317,14 +364,42 @@ WRONG: list[Wrong] = [
     Wrong(
         "shared-address",
         "link-1: addresses: 240.0.0.1",
-        "one address a link",
+        "addresses of its own",
         {"links": [link(addresses=["240.0.0.1"]), numbered(1, port=3306, addresses=["240.0.0.1"])]},
     ),
     Wrong(
         "shared-address",
         "link-1: addresses: 2001:db8::1",
-        "one address a link",
+        "addresses of its own",
         {"links": [link(addresses=["2001:db8::1"]), numbered(1, port=3306, addresses=["2001:DB8:0::1"])]},
+    ),
+    Wrong(
+        "virtual-endpoint",
+        "mysql: servers: ['cluster-b']",
+        "address: THE INGRESS",
+        {"links": [link(servers=["cluster-b"])], "hosts": cluster(mesh_dns="virtual")},
+    ),
+    Wrong(
+        "shared-address",
+        f"link-1: addresses: {VIP}",
+        "addresses of its own",
+        {"links": [link(), numbered(1, port=3306, addresses=[VIP])], "hosts": cluster(mesh_dns="capture")},
+    ),
+    Wrong("choice", "cluster-a: mesh_dns: 'proxy'", "capture, virtual", {"hosts": cluster(mesh_dns="proxy")}),
+    *(
+        Wrong(
+            "vip-range",
+            f"mesh_vip_range: mesh_vip_range: '{value}'",
+            "240.0.0.0/9",
+            {"shared": {"mesh_vip_range": value}},
+        )
+        for value in ("240.0.0.0", "240.0.0.1/8", "240.0.0.0/25", "240.0.0.0/4", "240.240.0.0/17", "x", "")
+    ),
+    Wrong(
+        "prefix",
+        "mesh_client_credential_prefix: mesh_client_credential_prefix: 'credential'",
+        "another name",
+        {"shared": {"mesh_client_credential_prefix": "credential"}},
     ),
     Wrong(
         "too-many-links",
@@ -475,6 +550,18 @@ GOOD: list[tuple[str, Json]] = [
         "one port, two addresses",
         {"links": [link(addresses=["240.0.0.1"]), numbered(1, port=3306, addresses=["240.0.0.2"])]},
     ),
+    (
+        "one port, sidecars that answer DNS",
+        {"links": [link(), numbered(1, port=3306)], "hosts": cluster(mesh_dns="capture")},
+    ),
+    ("one port, servers with addresses", {"links": [link(servers=AT_7), numbered(1, port=3306, servers=AT_7)]}),
+    (
+        "virtual addresses, and servers with real ones",
+        {"links": [link(servers=AT_7)], "hosts": cluster(mesh_dns="virtual")},
+    ),
+    ("a server outside", {"links": [link(**EXTERNAL)]}),
+    ("a server outside of another CA", {"links": [link(**outside(ca=None, trust=ROOT_PEM, sni="db.example.net"))]}),
+    ("clients of others", {"links": [link(foreign_clients=["a.example.com", "spiffe://partner.example/ns/a/sa/b"])]}),
     ("one tls_port for all", {"links": [link(tls_port=443), numbered(1, tls_port=443)]}),
     ("the longest name", {"links": [link(name="a" * 40)]}),
     ("500 links", {"links": [numbered(number) for number in range(500)]}),

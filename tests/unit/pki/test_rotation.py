@@ -266,7 +266,10 @@ def test_a_sight_is_read_as_a_task_handed_it_over() -> None:
         "side": "client",
         "step": "trust",
         "method": "exec",
-        "trust": [{"secret": "client-credential", "roots": [OLD.fingerprint, NEW.fingerprint], "lists": []}],
+        "trust": [
+            {"secret": "client-credential", "roots": [OLD.fingerprint, NEW.fingerprint], "lists": [], "own": True},
+            {"secret": "partner-client-credential", "roots": ["f" * 64], "lists": [], "own": False},
+        ],
         "issuers": [OLD.fingerprint],
         "surplus": [],
     }
