@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils.api import Api
-from ansible_collections.crossmesh.mtls.plugins.module_utils.proof import Endpoint, Expected, Trusted, prove
+from ansible_collections.crossmesh.mtls.plugins.module_utils.handshake import Endpoint
+from ansible_collections.crossmesh.mtls.plugins.module_utils.proof import Expected, Trusted, prove
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils.cluster_action import GATEWAY, ClusterAction, gateway
 
 ENDPOINT = {

@@ -25,12 +25,12 @@ _WORDS: Mapping[str, str] = {
 }
 
 
-def rotation_steps(phase: Phase, asked: str = "", lost: bool = False) -> dict[str, Any]:
+def rotation_steps(phase: Phase, asked: str = "", lost: bool = False, outside: Sequence[str] = ()) -> dict[str, Any]:
     if lost and phase == "absent" and asked:
         return _told("a lost CA is replaced in one run. Cure: leave mesh_rotate_phase out", [])
     if lost and phase == "absent":
         return _told("", ["recover", *rotation.steps("prepared", "")])
-    return _told(rotation.refusal(phase, asked), rotation.steps(phase, asked))
+    return _told(rotation.refusal(phase, asked, outside), rotation.steps(phase, asked))
 
 
 def _told(refusal: str, steps: Sequence[str]) -> dict[str, Any]:

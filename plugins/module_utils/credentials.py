@@ -55,7 +55,18 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import (
     subject_of,
 )
 
-__all__ = ["Credential", "Work", "authority_of", "ensure", "report"]
+__all__ = [
+    "Credential",
+    "Work",
+    "authority_of",
+    "decide_credential",
+    "diff_of",
+    "ensure",
+    "issue",
+    "public",
+    "report",
+    "trust_after",
+]
 
 # How often a call starts over because somebody else has changed a Secret or the CA meanwhile.
 ATTEMPTS = 5
@@ -157,7 +168,9 @@ def _ensure(api: Api, store: FileStore, work: Work, now: datetime, written: dict
     _refuse(secrets, authority, work)
     records = store.records(now) if work.revoked or authority.lists else []
     revoked = revocation.revoked_serials(work.revoked, records)
-    decided = [_decide(wanted, secrets.get(wanted["name"]), authority, work, now, revoked) for wanted in work.wanted]
+    decided = [
+        decide_credential(wanted, secrets.get(wanted["name"]), authority, work, now, revoked) for wanted in work.wanted
+    ]
     if work.check:
         if authority.issuing and work.passphrase and any(item.decision.action == "issue" for item in decided):
             # The run would stop at a wrong passphrase, or at a key that was lost.
@@ -165,7 +178,9 @@ def _ensure(api: Api, store: FileStore, work: Work, now: datetime, written: dict
         wanted = revocation.wanted_lists(work.revoked, records, authority.listed(now))
         due = work.policy.stage == "bundle" and revocation.why_due(wanted, store.lists(), now)
         return [_with_lists_to_come(item) for item in decided] if due else decided
-    issued = _issue(api, decided, store, authority, work, now)
+    if any(item.decision.action == "issue" for item in decided):
+        refuse_clock(api.clock_ahead, where=api.where)
+    issued = issue(decided, store, authority, work, now)
     if authority_of(store).state != authority.state:
         raise _OvertakenError
     _write_all(api, work, issued, written)
@@ -239,7 +254,7 @@ def _refuse(secrets: Mapping[str, Json], authority: Authority, work: Work) -> No
         )
 
 
-def _decide(
+def decide_credential(
     wanted: Mapping[str, Any],
     secret: Json | None,
     authority: Authority,
@@ -247,6 +262,11 @@ def _decide(
     now: datetime,
     revoked: frozenset[str],
 ) -> Credential:
+    """Hold what is there against what is wanted.
+
+    :param secret: what a reading tells of it; None where it does not exist.
+    :param revoked: serials.
+    """
     decision = decide_secret(wanted, secret, authority, work.policy, now, work.owner, revoked)
     trust = wanted_trust(wanted, secret, authority, work.policy.stage)
     live = live_credential(secret)
@@ -255,13 +275,12 @@ def _decide(
     return Credential(wanted, secret, decision, trust, lists, issuer, work.validity)
 
 
-def _issue(
-    api: Api, decided: Sequence[Credential], store: FileStore, authority: Authority, work: Work, now: datetime
+def issue(
+    decided: Sequence[Credential], store: FileStore, authority: Authority, work: Work, now: datetime
 ) -> list[Credential]:
     """Issue what is due; recorded before it is used."""
     if authority.issuing is None or not any(item.decision.action == "issue" for item in decided):
         return list(decided)
-    refuse_clock(api.clock_ahead, where=api.where)
     key = store.signer(work.passphrase)
     issued = []
     for item in decided:
@@ -375,15 +394,16 @@ def report(credentials: Sequence[Credential]) -> Json:
     changed = [item for item in credentials if item.decision.action != "keep"]
     return {
         "changed": bool(changed),
-        "credentials": [_public(item) for item in credentials],
+        "credentials": [public(item) for item in credentials],
         "serials": sorted(serial(item.after.serial) for item in credentials if item.after),
-        "trust": [_trust(item) for item in credentials],
+        "trust": [trust_after(item) for item in credentials],
         "issuers": sorted({item.issuer for item in credentials if item.after}),
-        "diff": [_diff(item) for item in changed],
+        "diff": [diff_of(item, f"Secret {item.wanted['name']}") for item in changed],
     }
 
 
-def _trust(item: Credential) -> Json:
+def trust_after(item: Credential) -> Json:
+    """What a gateway is told to trust."""
     return {
         "secret": item.wanted["name"],
         "roots": [view.fingerprint for view in item.trust],
@@ -392,7 +412,8 @@ def _trust(item: Credential) -> Json:
     }
 
 
-def _public(item: Credential) -> Json:
+def public(item: Credential) -> Json:
+    """What was decided, and the certificate."""
     return {
         "name": item.wanted["name"],
         "action": item.decision.action,
@@ -403,7 +424,11 @@ def _public(item: Credential) -> Json:
     }
 
 
-def _diff(item: Credential) -> Json:
+def diff_of(item: Credential, name: str) -> Json:
+    """Before and after, without a key.
+
+    :param name: of what was written.
+    """
     before = {
         "certificate": item.before.public() if item.before else "none",
         "trusted": [view.fingerprint for view in trust_of(item.secret)] if item.secret else [],
@@ -415,7 +440,6 @@ def _diff(item: Credential) -> Json:
         "lists": [found.identity for found in item.lists],
         "reason": item.decision.message,
     }
-    name = f"Secret {item.wanted['name']}"
     return {"before_header": name, "after_header": name, "before": before, "after": after}
 
 

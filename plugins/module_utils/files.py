@@ -19,14 +19,17 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import Cross
 __all__ = ["refuse_open", "reported", "sync_folder", "write_whole"]
 
 
-def refuse_open(path: Path) -> None:
-    """Stop where others than the owner may read or write."""
+def refuse_open(path: Path, what: str = "The CA store") -> None:
+    """Stop where others than the owner may read or write.
+
+    :param what: the subject of the message.
+    """
     mode = path.stat().st_mode & 0o777
     if not mode & 0o077:
         return
     private = 0o700 if path.is_dir() else 0o600
     raise CrossmeshError(
-        what="The CA store is open to other users",
+        what=f"{what} is open to other users",
         where=str(path),
         why=f"its mode is {mode:04o}",
         cure=f"see who could read it, then: chmod {private:04o} {path}",
@@ -34,15 +37,18 @@ def refuse_open(path: Path) -> None:
 
 
 @contextmanager
-def reported(path: Path, verb: str) -> Iterator[None]:
-    """Turn what the operating system refuses into the one error type."""
+def reported(path: Path, verb: str, what: str = "The CA store") -> Iterator[None]:
+    """Turn what the operating system refuses into the one error type.
+
+    :param what: the subject of the message.
+    """
     try:
         yield
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "a file in it is not text"
         name = error.filename if isinstance(error, OSError) else None
         raise CrossmeshError(
-            what=f"The CA store cannot be {verb}",
+            what=f"{what} cannot be {verb}",
             where=str(name or path),
             why=str(reason),
             cure="see to the folder's file system, owner and permissions, then run again",

@@ -29,6 +29,7 @@ __all__ = [
     "client_secret_of_link",
     "cluster_identity",
     "link_identity",
+    "outside",
     "server_objects",
     "server_secret",
     "service_host",
@@ -136,6 +137,11 @@ def client_objects(link: str) -> dict[str, tuple[str, ...]]:
 
 def server_secret(link: str) -> str:
     return f"{link}-credential"
+
+
+def outside(link: str) -> str:
+    """Who holds the certificate of a server outside, in the CA's records: no cluster has such a name."""
+    return f"outside:{link}"
 
 
 def client_secret_of_link(link: str, prefix: str) -> str:

@@ -9,35 +9,22 @@ reach the ingress; where neither is open nothing is proven, and the result says 
 
 from __future__ import annotations
 
-import socket
-import ssl
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils.api import Api
-from ansible_collections.crossmesh.mtls.plugins.module_utils.envoy import serial
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils.handshake import Endpoint, presented
 from ansible_collections.crossmesh.mtls.plugins.module_utils.reading import Gateway, gateway_pods
-from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import parse_certificates
 
-__all__ = ["Endpoint", "Expected", "Proof", "Trusted", "lag", "prove"]
+__all__ = ["Expected", "Proof", "Trusted", "lag", "prove"]
 
-# Seconds between two looks, and for one handshake.
+# Seconds between two looks.
 INTERVAL = 0.2
-HANDSHAKE_TIMEOUT = 3.0
 
 Json = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where an ingress gateway can be asked directly."""
-
-    address: str
-    port: int
-    fqdn: str
 
 
 @dataclass(frozen=True)
@@ -96,7 +83,7 @@ def prove(
     deadline = clock() + timeout
     while True:
         pods = [pod for pod in gateway_pods(api, gateway, trust=bool(expected.trust)) if pod["ready"]]
-        method, behind = _look(pods, expected, shake or _presented)
+        method, behind = _look(pods, expected, shake or presented)
         if not behind:
             if pods and method == "none":
                 pause(wait)
@@ -181,24 +168,3 @@ def _conclude(gateway: Gateway, pods: Sequence[Json], method: str, wait: float) 
         f"waited {wait:.0f} s instead (mesh_gate_wait)"
     )
     return Proof("wait", asked, [warning])
-
-
-def _presented(endpoint: Endpoint) -> str | None:
-    """Serial of the certificate that an endpoint presents; trust is not asked."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    try:
-        raw = socket.create_connection((endpoint.address, endpoint.port), timeout=HANDSHAKE_TIMEOUT)
-    except OSError:
-        return None
-    try:
-        with raw, context.wrap_socket(raw, server_hostname=endpoint.fqdn) as session:
-            certificate = session.getpeercert(binary_form=True)
-    except OSError:
-        return ""
-    if not certificate:
-        return ""
-    pem = ssl.DER_cert_to_PEM_cert(certificate)
-    return serial(parse_certificates(pem, where=endpoint.fqdn)[0].serial)

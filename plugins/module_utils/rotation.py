@@ -71,7 +71,8 @@ class Sight:
 
     :param surplus: names of our Secrets that no link needs: no step renews them, and a link may be in use still.
     :param step: at which step it was seen.
-    :param method: how it was seen; C(exec) asks every ready pod.
+    :param method: how it was seen; C(exec) asks every ready pod, C(directory) is what a server outside is to load.
+    :param problem: what was seen to be otherwise than it should.
     :param trust: of each credential that trusts the custom CA, the fingerprints of the roots that it trusts and that
         every pod was seen to trust.
     :param issuers: fingerprints of the roots whose certificates are served; an empty text for a stranger's.
@@ -84,6 +85,7 @@ class Sight:
     trust: tuple[frozenset[str], ...]
     issuers: frozenset[str]
     surplus: tuple[str, ...] = ()
+    problem: str = ""
 
 
 def steps(phase: Phase, asked: str) -> tuple[Step, ...]:
@@ -93,14 +95,23 @@ def steps(phase: Phase, asked: str) -> tuple[Step, ...]:
     return _ONE_PHASE.get((asked, phase), ()) if asked else _TO_THE_END[phase]
 
 
-def refusal(phase: Phase, asked: str) -> str:
-    """Why the phase that was asked for cannot be now; empty if it can."""
+def refusal(phase: Phase, asked: str, outside: Collection[str] = ()) -> str:
+    """Why the phase that was asked for cannot be now; empty if it can.
+
+    :param outside: links to servers outside that have certificates of the custom CA.
+    """
     if asked not in ASKED:
         return f"mesh_rotate_phase is {asked}. Cure: write one of {', '.join(ASKED[1:])}, or leave it out"
     if phase == "absent":
         return (
             "there is no CA to rotate. Cure: run playbook crossmesh.mtls.site first; if the clusters hold credentials "
             "of a CA that is lost for good, run this one with -e custom_ca_lost=true"
+        )
+    if outside and not asked:
+        return (
+            f"nobody can ask the servers of {', '.join(outside)}, outside of the clusters, what they have loaded. "
+            "Cure: go phase by phase (-e mesh_rotate_phase=prepare, then switch, then retire), and let each of them "
+            "load what is new in its directory before the next phase"
         )
     why = _REFUSED.get((asked, phase), "")
     return f"phase {asked} cannot be now: {why}" if why else ""
@@ -139,12 +150,14 @@ def blockers(
     return lines
 
 
-def _whole(sights: Iterable[Sight]) -> set[str]:
+def _whole(sights: Sequence[Sight]) -> set[str]:
     """The clusters of which both sides were seen: where one side's gate has failed, the other's tells nothing of it."""
     sides: dict[str, set[str]] = {}
     for sight in sights:
         sides.setdefault(sight.cluster, set()).add(sight.side)
-    return {cluster for cluster, seen in sides.items() if len(seen) == len(_SIDES)}
+    # A server outside has one side only.
+    outside = {sight.cluster for sight in sights if sight.method == "directory"}
+    return outside | {cluster for cluster, seen in sides.items() if len(seen) == len(_SIDES)}
 
 
 def _unseen(cluster: str, named: bool) -> str:
@@ -175,9 +188,9 @@ def _behind(step: str, authority: Authority, sight: Sight) -> str:
             f"no link needs Secret {', '.join(sorted(sight.surplus))} any more, and no rotation renews it. Cure: run "
             "playbook site, which takes it away"
         )
-    if not sight.trust and not sight.issuers:
-        return ""
-    if sight.method != "exec":
+    if sight.problem or (not sight.trust and not sight.issuers):
+        return sight.problem
+    if sight.method not in ("exec", "directory"):
         return (
             "its gateway's pods were not asked what they trust. Cure: see that a pod is ready, and allow exec there "
             "(docs/permissions.md)"
@@ -203,4 +216,5 @@ def sight_from_json(found: Mapping[str, Any]) -> Sight:
         trust=tuple(frozenset(item["roots"]) for item in found["trust"] if item["own"]),
         issuers=frozenset(found["issuers"]),
         surplus=tuple(found["surplus"]),
+        problem=found.get("problem", ""),
     )

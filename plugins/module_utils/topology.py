@@ -25,6 +25,7 @@ __all__ = [
     "client_links",
     "cluster_of",
     "has_own_endpoints",
+    "outside_servers",
     "present",
     "resolve",
     "server_links",
@@ -108,6 +109,21 @@ def present(links: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         {**link, "tls_port": link["external"]["port"]} if link.get("external") else link
         for link in full
         if link["state"] == "present"
+    ]
+
+
+def outside_servers(links: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The servers outside of the clusters that have certificates of the custom CA, and where these are kept."""
+    return [
+        {
+            "link": link["name"],
+            "directory": link["external"]["ca"],
+            "sni": link["external"].get("sni") or link["fqdn"],
+            "address": link["external"]["address"],
+            "port": link["external"]["port"],
+        }
+        for link in present(links)
+        if (link.get("external") or {}).get("ca")
     ]
 
 

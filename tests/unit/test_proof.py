@@ -22,8 +22,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils import envoy
 from ansible_collections.crossmesh.mtls.plugins.module_utils.api import Api, RefusedError
 from ansible_collections.crossmesh.mtls.plugins.module_utils.crl import Crl, issue_crl
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils.handshake import Endpoint
 from ansible_collections.crossmesh.mtls.plugins.module_utils.proof import (
-    Endpoint,
     Expected,
     Proof,
     Trusted,

@@ -1,0 +1,257 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Certificates of the custom CA for servers outside of the clusters: each in a directory of the controller.
+
+PRIVATE to the collection. The same decisions as on Secrets. Whoever runs the server takes the files from there; what it
+has loaded shows in a handshake, where the controller can reach it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import revocation
+from ansible_collections.crossmesh.mtls.plugins.module_utils.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils.credentials import (
+    Credential,
+    Work,
+    authority_of,
+    decide_credential,
+    diff_of,
+    issue,
+    public,
+    trust_after,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils.decisions import read_live
+from ansible_collections.crossmesh.mtls.plugins.module_utils.envoy import serial
+from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils.files import refuse_open, reported, write_whole
+from ansible_collections.crossmesh.mtls.plugins.module_utils.handshake import Endpoint, presented
+from ansible_collections.crossmesh.mtls.plugins.module_utils.live import trust_of, trust_shown
+from ansible_collections.crossmesh.mtls.plugins.module_utils.names import Owner, outside
+from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import Policy, unknown_root_message
+from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import bundle
+
+__all__ = ["Kept", "Request", "Server", "keep", "report"]
+
+Json = dict[str, Any]
+WHAT = "The directory of a server outside"
+FILES = ("tls.crt", "tls.key", "ca.crt", "ca.crl")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server outside of the clusters that has a certificate of the custom CA.
+
+    :param directory: where its files are kept.
+    :param sni: the name in its certificate.
+    """
+
+    link: str
+    directory: Path
+    sni: str
+    address: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one call is about."""
+
+    servers: Sequence[Server]
+    instance: str
+    policy: Policy
+    validity_days: int
+    passphrase: str
+    revoked: Sequence[revocation.Entry]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One server's directory after a call.
+
+    :param warning: what its owner has to do; empty for nothing.
+    :param looked: nothing was written, whatever was decided.
+    """
+
+    server: Server
+    credential: Credential
+    warning: str
+    looked: bool = False
+
+
+def keep(
+    store: FileStore,
+    request: Request,
+    now: datetime,
+    *,
+    look: bool,
+    shake: Callable[[Endpoint], str | None] = presented,
+) -> list[Kept]:
+    """Keep every certificate, or issue it; the trust follows the CA's.
+
+    :param look: write nothing, and tell what is there.
+    :param shake: asks a server which certificate it has.
+    :raises CrossmeshError: when the store or a directory forbids it; servers before it are done.
+    """
+    return [_keep(store, request, server, now, look, shake) for server in request.servers]
+
+
+def _keep(
+    store: FileStore,
+    request: Request,
+    server: Server,
+    now: datetime,
+    look: bool,
+    shake: Callable[[Endpoint], str | None],
+) -> Kept:
+    work = _work(request, server, look)
+    with reported(server.directory, "used", WHAT), _locked(server.directory, look):
+        live = _live(server, work.owner)
+        authority = authority_of(store)
+        _refuse(live, server, authority)
+        records = store.records(now) if request.revoked or authority.lists else []
+        revoked = revocation.revoked_serials(request.revoked, records)
+        decided = decide_credential(work.wanted[0], live, authority, work, now, revoked)
+        if look:
+            return Kept(server, decided, _told(server, decided, shake), looked=True)
+        (credential,) = issue([decided], store, authority, work, now)
+        _write(server.directory, credential)
+    return Kept(server, credential, _told(server, credential, shake))
+
+
+def _work(request: Request, server: Server, look: bool) -> Work:
+    owner = Owner(request.instance, outside(server.link), "server")
+    wanted = {
+        "name": server.directory.name,
+        "link": server.link,
+        "labels": owner.labels(server.link),
+        "role": "server",
+        "common_name": server.link,
+        "sans": [server.sni],
+        "trust": "",
+    }
+    return Work(
+        owner=owner,
+        namespace=str(server.directory.parent),
+        wanted=[wanted],
+        links=[server.link],
+        policy=request.policy,
+        validity=timedelta(days=request.validity_days),
+        passphrase=request.passphrase,
+        check=look,
+    )
+
+
+@contextmanager
+def _locked(directory: Path, look: bool) -> Iterator[None]:
+    """One writer at a time; the kernel lets go when the process ends, however it ends."""
+    if look:
+        yield
+        return
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _live(server: Server, owner: Owner) -> Json | None:
+    """The directory as a reading tells of a Secret, without its key; None where nothing is there."""
+    files = {name: server.directory / name for name in FILES}
+    found = {name: path.read_text(encoding="utf-8") for name, path in files.items() if path.exists()}
+    if not found:
+        return None
+    if files["tls.key"].exists():
+        refuse_open(files["tls.key"], WHAT)
+    certificate = found.get("tls.crt", "")
+    live = read_live(certificate, found.get("tls.key", ""), where=str(server.directory))
+    return {
+        "name": server.directory.name,
+        "namespace": str(server.directory.parent),
+        "labels": owner.labels(server.link),
+        "keys": sorted(found),
+        "certificate": certificate,
+        "trust": found.get("ca.crt", ""),
+        "lists": found.get("ca.crl", ""),
+        "key_matches": live.key_matches,
+        "type": "",
+        "version": "",
+    }
+
+
+def _refuse(live: Mapping[str, Any] | None, server: Server, authority: Authority) -> None:
+    if authority.issuing is None:
+        return
+    for root in trust_of(live) if live else ():
+        if root.fingerprint not in authority.known:
+            message = unknown_root_message(authority, root.fingerprint, str(server.directory))
+            why, _separator, cure = message.rpartition(". Cure: ")
+            raise CrossmeshError(what="wrong CA store", where=authority.path, why=why, cure=cure)
+
+
+def _write(directory: Path, item: Credential) -> None:
+    if item.decision.action == "keep":
+        return
+    if item.leaf is not None:
+        # The key first: a server that starts in between finds a pair that does not match, and says so.
+        write_whole(directory / "tls.key", item.leaf.key_pem.decode())
+        write_whole(directory / "tls.crt", item.leaf.certificate_pem)
+    write_whole(directory / "ca.crt", bundle(view.pem for view in item.trust))
+    if item.lists:
+        write_whole(directory / "ca.crl", "".join(found.pem for found in item.lists))
+    else:
+        (directory / "ca.crl").unlink(missing_ok=True)
+
+
+def _told(server: Server, item: Credential, shake: Callable[[Endpoint], str | None]) -> str:
+    """What its owner has to do, as far as it can be seen."""
+    place = f"link {server.link}: {server.address}:{server.port}"
+    if item.decision.action != "keep":
+        return f"{place} has to load what is new in {server.directory}: {item.decision.message}"
+    found = shake(Endpoint(server.address, server.port, server.sni))
+    wanted = serial(item.after.serial) if item.after else ""
+    if not found or found == wanted:
+        return ""
+    return f"{place} serves certificate {found}, not {wanted}. Cure: load there what stands in {server.directory}"
+
+
+def report(kept: Sequence[Kept], step: str) -> Json:
+    """A module's result: what was decided, a diff without a key, and what a root rotation asks for.
+
+    :param step: at which this was seen.
+    """
+    changed = [item for item in kept if item.credential.decision.action != "keep"]
+    return {
+        "changed": bool(changed),
+        "endpoints": [{"link": item.server.link, **public(item.credential)} for item in kept],
+        "warnings": [item.warning for item in kept if item.warning],
+        "sights": [_sight(item, step) for item in kept],
+        "diff": [diff_of(item.credential, f"directory {item.server.directory}") for item in changed],
+    }
+
+
+def _sight(item: Kept, step: str) -> Json:
+    """Nobody can ask such a server what it trusts: what stands in its directory counts, once its owner goes on."""
+    there = {item.server.directory.name: item.credential.secret} if item.credential.secret else {}
+    return {
+        "cluster": outside(item.server.link),
+        "side": "server",
+        "step": step,
+        "method": "directory",
+        "trust": trust_shown(there) if item.looked else [trust_after(item.credential)],
+        "issuers": [item.credential.issuer],
+        "surplus": [],
+        "problem": item.warning if item.credential.decision.action == "keep" else "",
+    }

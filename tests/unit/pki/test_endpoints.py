@@ -1,0 +1,237 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Directories for servers outside of the clusters: what stands in them, who may read it, and that no key is told."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils.endpoints import Kept, Request, Server, keep, report
+from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils.handshake import Endpoint
+from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import Policy
+from ansible_collections.crossmesh.mtls.plugins.module_utils.rotation import blockers, sight_from_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import (
+    CertificateView,
+    key_matches,
+    parse_certificates,
+    verify_issued_by,
+)
+from tests.unit.pki.support import DAY, NOW, PASSPHRASE, make_root
+
+pytestmark = pytest.mark.usefixtures("quick_keys")
+
+FQDN = "db.example.net"
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory, quick_keys: None) -> Path:
+    path, root = tmp_path_factory.mktemp("template") / "ca", make_root()
+    FileStore(path).create(PASSPHRASE, root.key, root.view.pem)
+    return path
+
+
+@pytest.fixture
+def store(tmp_path: Path, template: Path) -> FileStore:
+    return FileStore(shutil.copytree(template, tmp_path / "ca"))
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Server:
+    return Server("mysql", tmp_path / "outside" / "mysql", FQDN, "203.0.113.9", 13306)
+
+
+def nobody(_endpoint: Endpoint) -> str | None:
+    return None
+
+
+def kept(
+    store: FileStore,
+    server: Server,
+    *,
+    look: bool = False,
+    shake: Callable[[Endpoint], str | None] = nobody,
+    **policy: Any,
+) -> Kept:
+    request = Request(
+        servers=[server],
+        instance="default",
+        policy=Policy(key_type="P-256", renew_before=30 * DAY, **policy),
+        validity_days=90,
+        passphrase=PASSPHRASE,
+        revoked=[],
+    )
+    (found,) = keep(store, request, NOW, look=look, shake=shake)
+    return found
+
+
+def public_of(store: FileStore) -> Authority:
+    found = store.public()
+    assert found is not None
+    return found
+
+
+def leaf_in(server: Server) -> CertificateView:
+    return parse_certificates((server.directory / "tls.crt").read_text(), where="directory")[0]
+
+
+def roots_in(server: Server) -> set[str]:
+    return {view.fingerprint for view in parse_certificates((server.directory / "ca.crt").read_text(), where="ca.crt")}
+
+
+def test_a_new_directory_holds_a_certificate_of_the_ca_its_key_and_the_roots(store: FileStore, server: Server) -> None:
+    found = kept(store, server)
+    authority = public_of(store)
+    assert found.credential.decision.reason == "missing"
+    assert authority.issuing
+    leaf = leaf_in(server)
+    assert (leaf.sans, verify_issued_by(leaf, authority.issuing)) == ((FQDN,), True)
+    assert key_matches(leaf.pem, (server.directory / "tls.key").read_text())
+    assert roots_in(server) == {authority.issuing.fingerprint}
+    assert not (server.directory / "ca.crl").exists()
+
+
+def test_nobody_else_can_read_it(store: FileStore, server: Server) -> None:
+    kept(store, server)
+    assert server.directory.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in server.directory.iterdir()} == {0o600}
+
+
+def test_a_second_call_changes_nothing_and_says_so(store: FileStore, server: Server) -> None:
+    kept(store, server)
+    before = {path.name: path.read_bytes() for path in server.directory.iterdir()}
+    again = kept(store, server)
+    assert {path.name: path.read_bytes() for path in server.directory.iterdir()} == before
+    assert report([again], "")["changed"] is False
+
+
+def test_check_mode_and_a_look_write_nothing_not_even_the_directory(store: FileStore, server: Server) -> None:
+    found = report([kept(store, server, look=True)], "look")
+    assert found["changed"] is True
+    assert not server.directory.exists()
+
+
+def test_a_name_that_changed_is_a_new_certificate_with_a_new_key(store: FileStore, server: Server) -> None:
+    kept(store, server)
+    key = (server.directory / "tls.key").read_text()
+    renamed = Server("mysql", server.directory, "sql.example.net", server.address, server.port)
+    assert kept(store, renamed).credential.decision.reason == "san-changed"
+    assert leaf_in(server).sans == ("sql.example.net",)
+    assert (server.directory / "tls.key").read_text() != key
+
+
+def test_force_renews_what_is_still_good(store: FileStore, server: Server) -> None:
+    kept(store, server)
+    assert kept(store, server, force=True).credential.decision.reason == "forced"
+
+
+def test_the_certificate_is_recorded_with_its_link(store: FileStore, server: Server) -> None:
+    kept(store, server)
+    (record,) = store.records(NOW)
+    assert (record.cluster, record.side, record.links) == ("outside:mysql", "server", ("mysql",))
+    assert record.secret == str(server.directory)
+    assert record.serial == leaf_in(server).serial
+
+
+def test_no_key_is_in_the_result(store: FileStore, server: Server) -> None:
+    text = json.dumps(report([kept(store, server)], ""))
+    assert "PRIVATE KEY" not in text
+    assert FQDN in text
+
+
+def test_a_key_that_others_can_read_is_refused(store: FileStore, server: Server) -> None:
+    kept(store, server)
+    (server.directory / "tls.key").chmod(0o644)
+    with pytest.raises(CrossmeshError, match=r"open to other users.*chmod 0600"):
+        kept(store, server)
+
+
+def test_a_directory_of_another_ca_is_refused(store: FileStore, server: Server) -> None:
+    kept(store, server)
+    (server.directory / "ca.crt").write_text(make_root().view.pem)
+    with pytest.raises(CrossmeshError, match="is in service with root"):
+        kept(store, server)
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_error(store: FileStore, server: Server) -> None:
+    server.directory.parent.parent.joinpath("outside").write_text("a file")
+    with pytest.raises(CrossmeshError, match="The directory of a server outside cannot be used"):
+        kept(store, server)
+
+
+SEEN: list[tuple[str, Callable[[Server], str | None], str]] = [
+    ("no way to it", lambda _server: None, ""),
+    ("it asks for a certificate first", lambda _server: "", ""),
+    ("the one of the directory", lambda server: leaf_in(server).serial, ""),
+    ("another one", lambda _server: "ab12", "serves certificate ab12"),
+]
+
+
+@pytest.mark.parametrize(("seen", "said"), [row[1:] for row in SEEN], ids=[row[0] for row in SEEN])
+def test_a_server_that_has_not_loaded_its_certificate_is_told_of(
+    store: FileStore, server: Server, seen: Callable[[Server], str | None], said: str
+) -> None:
+    kept(store, server)
+    found = kept(store, server, shake=lambda endpoint: seen(server) if endpoint.fqdn == FQDN else "asked for another")
+    assert bool(found.warning) == bool(said)
+    assert said in found.warning
+
+
+def test_what_was_written_has_to_be_loaded(store: FileStore, server: Server) -> None:
+    assert "has to load what is new" in kept(store, server).warning
+
+
+# -- a root rotation -----------------------------------------------------------------------------------------------
+
+
+def waits(store: FileStore, step: str, found: Kept, at: str) -> list[str]:
+    sights = [sight_from_json(item) for item in report([found], at)["sights"]]
+    return blockers(step, public_of(store), sights, [], store.records(NOW), [], "default")
+
+
+def prepared(store: FileStore) -> None:
+    root = make_root()
+    store.prepare(PASSPHRASE, root.key, root.view.pem, seen=public_of(store).state, now=NOW)
+
+
+def test_a_root_is_replaced_step_by_step_in_the_directory_too(store: FileStore, server: Server) -> None:
+    kept(store, server)
+    prepared(store)
+    assert waits(store, "switch", kept(store, server, look=True), "look"), "the directory has the old root alone"
+    assert kept(store, server).credential.decision.action == "write"
+    assert len(roots_in(server)) == 2
+    assert waits(store, "switch", kept(store, server, look=True), "look") == []
+    store.switch(PASSPHRASE, seen=public_of(store).state)
+    assert waits(store, "retire", kept(store, server, look=True), "look"), "its certificate is of the old root"
+    assert kept(store, server).credential.decision.reason == "issuer-changed"
+    assert waits(store, "retire", kept(store, server, look=True), "look") == []
+    store.retire(seen=public_of(store).state)
+    assert kept(store, server).credential.decision.action == "write"
+    assert len(roots_in(server)) == 1
+
+
+def test_a_server_that_serves_the_old_certificate_stops_the_rotation(store: FileStore, server: Server) -> None:
+    kept(store, server)
+    prepared(store)
+    kept(store, server)
+    store.switch(PASSPHRASE, seen=public_of(store).state)
+    old = leaf_in(server).serial
+    kept(store, server)
+    (line,) = waits(store, "retire", kept(store, server, look=True, shake=lambda _endpoint: old), "look")
+    assert f"serves certificate {old}" in line
+
+
+def test_a_server_that_was_not_looked_at_stops_the_rotation(store: FileStore, server: Server) -> None:
+    kept(store, server)
+    prepared(store)
+    (line,) = blockers("switch", public_of(store), [], [], store.records(NOW), [], "default")
+    assert "outside:mysql" in line
