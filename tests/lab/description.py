@@ -100,6 +100,7 @@ class Cluster:
     bridge: str
     pods: tuple[Pod, ...]
     services: tuple[Service, ...]
+    node_labels: Mapping[str, str]
 
     @property
     def api_url(self) -> str:
@@ -260,6 +261,7 @@ def _cluster(raw: Mapping[str, Any], number: int, lab: str, offset: int) -> Clus
         bridge=f"{lab}-b{number}",
         pods=tuple(pods),
         services=tuple(_services(raw)),
+        node_labels=raw.get("node", {}),
     )
 
 

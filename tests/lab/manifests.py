@@ -20,7 +20,7 @@ def objects(cluster: Cluster) -> Iterator[Object]:
         "metadata": {
             "name": NODE,
             "annotations": {"kwok.x-k8s.io/node": "fake"},
-            "labels": {"kubernetes.io/os": "linux"},
+            "labels": {"kubernetes.io/os": "linux", **cluster.node_labels},
         },
     }
     for service in cluster.services:

@@ -60,7 +60,8 @@ class Supervisor:
         config = self._state / "supervisord.conf"
         config.write_text(self._config(processes))
         environment = {"PATH": os.environ["PATH"], "HOME": "/root", "LANG": "C.UTF-8"}
-        argv = [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)]
+        # Its modules are found by name, those beside it are not.
+        argv = [sys.executable, "-P", str(Path(__file__).with_name("supervisord.py")), "-c", str(config)]
         done = subprocess.run(argv, env=environment, cwd="/", capture_output=True, text=True, check=False)
         if done.returncode:
             raise LabError(f"supervisord did not start: {done.stderr.strip()}; see {self._state}/supervisord.log")
@@ -87,7 +88,7 @@ class Supervisor:
         """Returns when the process is gone, so that its ports are free."""
         self._unless(_NOT_RUNNING, "stopProcess", name, True)
 
-    def until(self, name: str, observe: Callable[[], bool], *, what: str, timeout: float = 30) -> None:
+    def until(self, name: str, observe: Callable[[], bool], *, what: str, timeout: float = 90) -> None:
         """Wait for a process to show something; its death ends the wait at once."""
 
         def seen() -> bool:

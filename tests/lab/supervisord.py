@@ -1,0 +1,24 @@
+"""Supervisor's daemon, which must not turn in circles when a program has closed its input.
+
+Run by its path. Supervisor keeps a file descriptor registered for reading after its process has ended. Once the number is
+the input of another program, and that program (dnsmasq, mariadbd) takes /dev/null for its input, poll() returns POLLERR
+for it at once and for ever, which supervisor passes over: a whole core is gone.
+"""
+
+import select
+
+from supervisor import poller
+from supervisor.supervisord import main
+
+
+class Poller(poller.PollPoller):  # type: ignore[misc]
+    """Drops what is broken as well as what is closed: nothing was to be read from either."""
+
+    def _ignore_invalid(self, fd: int, eventmask: int) -> bool:
+        broken = eventmask & select.POLLERR and not eventmask & self.READ
+        return bool(super()._ignore_invalid(fd, eventmask | (select.POLLNVAL if broken else 0)))
+
+
+if __name__ == "__main__":
+    poller.Poller = Poller
+    main()
