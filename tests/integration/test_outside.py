@@ -1,0 +1,135 @@
+"""Links to servers outside of the clusters, with certificates of the custom CA or of their owner's CA."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.authorities import custom, stranger
+from tests.integration.mesh import MYSQL, Mesh
+from tests.integration.outside import DATABASE_PORT, WEB_PORT, Machine, machine
+from tests.integration.waiting import eventually
+from tests.integration.web import curl
+
+HOST = "legacy.example.org"
+
+
+@pytest.fixture
+def outside(mesh: Mesh, tmp_path: Path) -> Iterator[Machine]:
+    with machine(mesh, tmp_path) as found:
+        yield found
+
+
+def link(name: str, port: int, protocol: str, tls_port: int, **external: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "fqdn": f"{name}.{HOST}",
+        "port": port,
+        "protocol": protocol,
+        "external": {"address": HOST, "port": tls_port, **external},
+    }
+
+
+def owners(folder: Path, sans: list[str]) -> str:
+    """A certificate of the machine's owner, in a directory as the collection keeps them; returns the owner's root."""
+    folder.mkdir()
+    ca = stranger()
+    leaf = ca.leaf("server", sans)
+    for name, content in (("tls.crt", leaf.certificate_pem), ("tls.key", leaf.key_pem.decode())):
+        (folder / name).touch(mode=0o600)
+        (folder / name).write_text(content, encoding="utf-8")
+    return ca.certificate.pem
+
+
+def trusted(mesh: Mesh, path: Path) -> Path:
+    """The custom CA's root, as its owner hands it to others."""
+    path.write_text(custom(mesh.store, mesh.passphrase).certificate.pem, encoding="utf-8")
+    return path
+
+
+def reaches(mesh: Mesh, fqdn: str) -> bool:
+    """Whether it is the machine's database that answers."""
+    found = mesh.lab.mysql_from("cluster-a", "mysql-client", "SELECT @@port, @@bind_address", fqdn=fqdn, port=3310)
+    return found.stdout.split() == ["3306", "127.0.0.1"]
+
+
+def test_a_database_and_a_web_server_with_certificates_of_the_custom_ca(mesh: Mesh, outside: Machine) -> None:
+    kept = mesh.folder / "outside"
+    sql = link("sql", 3310, "tcp", DATABASE_PORT, ca=str(kept), sni=HOST)
+    web = link("web", 80, "http", WEB_PORT, ca=str(kept), sni=HOST)
+    mesh.links = [MYSQL, sql, web]
+    run = mesh.site()
+    assert run.ok, run.output
+    assert run.says("has to load what is new")
+    outside.load(kept, kept / "ca.crt")
+    eventually(lambda: reaches(mesh, f"sql.{HOST}"))
+    eventually(lambda: f"web.{HOST} CN=cluster-a" in curl(mesh, f"web.{HOST}").stdout)
+    assert mesh.carries()
+    again = mesh.site()
+    assert again.ok, again.output
+    assert again.changed == 0
+    verified = mesh.play("verify")
+    assert verified.ok, verified.output
+
+
+def test_a_database_and_a_web_server_with_certificates_of_their_owner(mesh: Mesh, outside: Machine) -> None:
+    roots = owners(mesh.folder / "owner", [HOST])
+    mesh.links = [
+        MYSQL,
+        link("sql", 3310, "tcp", DATABASE_PORT, trust=roots, sni=HOST),
+        link("web", 80, "http", WEB_PORT, trust=roots, sni=HOST),
+    ]
+    run = mesh.site()
+    assert run.ok, run.output
+    outside.load(mesh.folder / "owner", trusted(mesh, mesh.folder / "clients.pem"))
+    eventually(lambda: reaches(mesh, f"sql.{HOST}"))
+    eventually(lambda: "CN=cluster-a" in curl(mesh, f"web.{HOST}").stdout)
+    assert mesh.carries()
+    again = mesh.site()
+    assert again.ok, again.output
+    assert again.changed == 0
+
+
+def test_a_server_with_another_name_in_its_certificate_or_of_another_ca_is_refused(
+    mesh: Mesh, outside: Machine
+) -> None:
+    """The same machine passes with the right one."""
+    roots = owners(mesh.folder / "owner", [HOST])
+    owners(mesh.folder / "stranger", [HOST])
+    mesh.links = [link("sql", 3310, "tcp", DATABASE_PORT, trust=roots, sni=HOST)]
+    run = mesh.site()
+    assert run.ok, run.output
+    clients = trusted(mesh, mesh.folder / "clients.pem")
+    outside.load(mesh.folder / "owner", clients)
+    eventually(lambda: reaches(mesh, f"sql.{HOST}"))
+    outside.load(mesh.folder / "stranger", clients)
+    eventually(lambda: not reaches(mesh, f"sql.{HOST}"))
+    assert not any(reaches(mesh, f"sql.{HOST}") for _ in range(3))
+    renamed = mesh.otherwise(links=[link("sql", 3310, "tcp", DATABASE_PORT, trust=roots, sni="other.example.org")])
+    outside.load(mesh.folder / "owner", clients)
+    eventually(lambda: reaches(mesh, f"sql.{HOST}"))
+    assert renamed.site().ok
+    eventually(lambda: not reaches(mesh, f"sql.{HOST}"))
+
+
+def test_a_root_is_replaced_phase_by_phase_where_a_server_is_outside(mesh: Mesh, outside: Machine) -> None:
+    kept = mesh.folder / "outside"
+    mesh.links = [MYSQL, link("sql", 3310, "tcp", DATABASE_PORT, ca=str(kept), sni=HOST)]
+    assert mesh.site().ok
+    outside.load(kept, kept / "ca.crt")
+    eventually(lambda: reaches(mesh, f"sql.{HOST}"))
+    root = (kept / "ca.crt").read_text(encoding="utf-8")
+    at_once = mesh.play("rotate_ca")
+    assert not at_once.ok
+    assert at_once.says("nobody can ask the servers of sql", "mesh_rotate_phase=prepare")
+    for phase in ("prepare", "switch", "retire"):
+        run = mesh.play("rotate_ca", "-e", f"mesh_rotate_phase={phase}")
+        assert run.ok, run.output
+        assert reaches(mesh, f"sql.{HOST}"), phase
+        outside.load(kept, kept / "ca.crt")
+        eventually(lambda: reaches(mesh, f"sql.{HOST}"))
+    assert (kept / "ca.crt").read_text(encoding="utf-8") != root
+    assert mesh.carries()
