@@ -70,7 +70,7 @@ unit: venv zlint  ## tests that need no lab
 integration: deps zlint  ## tests on the running lab
 	$(PYTEST) -m 'not slow' tests/integration
 
-bench: deps  ## measure the standing figures on the running lab
+bench: deps  ## measure the standing figures on the running lab; takes two hours
 	$(PYTHON) -m tests.bench
 
 campaign: deps  ## rotate under load with every fault, for hours, on the running lab

@@ -84,16 +84,19 @@ class Joined:
 
 def expect_traffic(lab: Lab, links: Iterable[Link]) -> None:
     """A fast run that joins nothing would be worth nothing."""
-    client = lab.description.find_pod("mysql-client")
     for link in links:
         wait.until(
-            lambda fqdn=link.fqdn, port=link.port: (  # type: ignore[misc]
-                lab.mysql_from(client.cluster, client.name, "SELECT 1", fqdn=fqdn, port=port).returncode == 0
-            ),
+            lambda link=link: carries(lab, link),  # type: ignore[misc]
             what=f"link {link.name} carries a query",
             cure="see the logs of the gateways",
             timeout=60,
         )
+
+
+def carries(lab: Lab, link: Link) -> bool:
+    """Whether a new connection of the client pod reaches the database."""
+    client = lab.description.find_pod("mysql-client")
+    return lab.mysql_from(client.cluster, client.name, "SELECT 1", fqdn=link.fqdn, port=link.port).returncode == 0
 
 
 def objects(lab: Lab, cluster: str, selector: str) -> list[dict[str, Any]]:

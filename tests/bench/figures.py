@@ -9,7 +9,11 @@ from importlib.metadata import version
 from typing import Any
 
 from .contenders import BASELINE, SITE
-from .parts import COMMUNITY, FIRST, FLOOR, ISSUER, PROCESS, RENEWED, ROTATION, TASKS, UNCHANGED, Sample
+from .kubectl import FLOOR
+from .parts import COMMUNITY, ISSUER, ROTATION
+from .samples import ADDED, FIRST, PROCESS, REMOVED, RENEWED, TASKS, UNCHANGED, Sample
+from .scale import FLOOR_SPREAD, SITE_SPREAD
+from .watching import Reading
 
 # What is aimed at: how many times the yardstick's speed, or how many seconds more.
 _SPEED_AIMS = {(10, FIRST): 10.0, (10, UNCHANGED): 15.0}
@@ -38,6 +42,7 @@ class Group:
     who: str
     phase: str
     links: int
+    clusters: int
     samples: tuple[Sample, ...]
 
     @property
@@ -48,6 +53,11 @@ class Group:
     def cpu(self) -> Spread | None:
         used = [sample.cpu for sample in self.samples if sample.cpu is not None]
         return Spread.of(used) if used else None
+
+    @property
+    def memory(self) -> Spread | None:
+        held = [sample.memory for sample in self.samples if sample.memory is not None]
+        return Spread.of(held) if held else None
 
     @property
     def load(self) -> Spread:
@@ -76,18 +86,20 @@ class Figure:
 
 class Groups:
     def __init__(self, samples: Sequence[Sample]) -> None:
-        keys = dict.fromkeys((sample.who, sample.phase, sample.links) for sample in samples)
-        self.all = [
-            Group(*key, tuple(sample for sample in samples if (sample.who, sample.phase, sample.links) == key))
-            for key in keys
-        ]
+        by_kind: dict[tuple[str, str, int, int], list[Sample]] = {}
+        for sample in samples:
+            by_kind.setdefault((sample.who, sample.phase, sample.links, sample.clusters), []).append(sample)
+        self.all = [Group(*kind, tuple(alike)) for kind, alike in by_kind.items()]
 
     def find(self, who: str, phase: str, links: int | None = None) -> Group | None:
         matching = (group for group in self.all if (group.who, group.phase) == (who, phase))
         return next((group for group in matching if links is None or group.links == links), None)
 
     def counts(self, who: str, phase: str) -> list[int]:
-        return sorted(group.links for group in self.all if (group.who, group.phase) == (who, phase))
+        return sorted(group.links for group in self.of(who, phase))
+
+    def of(self, who: str, phase: str) -> list[Group]:
+        return [group for group in self.all if (group.who, group.phase) == (who, phase)]
 
 
 def figures(groups: Groups, fleet: int | None) -> Iterator[Figure]:
@@ -100,6 +112,7 @@ def figures(groups: Groups, fleet: int | None) -> Iterator[Figure]:
     yield from _tasks(groups)
     yield from _rotation(groups)
     yield from _fleet(groups, fleet)
+    yield from _slopes(groups)
     yield from _issuing(groups)
 
 
@@ -121,8 +134,8 @@ def _speed(groups: Groups) -> Iterator[Figure]:
 
 def _above_floor(groups: Groups) -> Iterator[Figure]:
     for phase in (FIRST, UNCHANGED):
-        for links in groups.counts(FLOOR, phase):
-            ours, least = groups.find(SITE.name, phase, links), groups.find(FLOOR, phase, links)
+        for links in groups.counts(FLOOR.name, phase):
+            ours, least = groups.find(SITE.name, phase, links), groups.find(FLOOR.name, phase, links)
             if ours and least:
                 times = ours.wall.median / least.wall.median
                 yield Figure(f"site over kubectl, {links}, {phase}", f"{times:.1f} times its time", "", None)
@@ -164,6 +177,29 @@ def _fleet(groups: Groups, fleet: int | None) -> Iterator[Figure]:
         )
 
 
+def _slopes(groups: Groups) -> Iterator[Figure]:
+    for who, unit in ((SITE.name, "link"), (FLOOR.name, "link"), (SITE_SPREAD, "cluster"), (FLOOR_SPREAD, "cluster")):
+        for phase in (FIRST, UNCHANGED, ADDED, REMOVED):
+            found = groups.of(who, phase)
+            sizes = [group.links if unit == "link" else group.clusters for group in found]
+            if len(set(sizes)) > 1:
+                wall, cpu, memory = (
+                    slope(sizes, [spread.median for spread in spreads if spread])
+                    for spreads in zip(*((group.wall, group.cpu, group.memory) for group in found), strict=True)
+                )
+                yield Figure(
+                    f"one more {unit}, {who}, {phase}",
+                    f"{wall * 1000:.0f} ms, {cpu * 1000:.0f} ms CPU, {memory:.2f} MiB",
+                    "",
+                    None,
+                )
+
+
+def slope(sizes: Sequence[int], values: Sequence[float]) -> float:
+    """What one more costs: of the straight line that lies closest (least squares)."""
+    return statistics.linear_regression(sizes, values).slope
+
+
 def _issuing(groups: Groups) -> Iterator[Figure]:
     ours, theirs = groups.find(ISSUER, TASKS), groups.find(COMMUNITY, TASKS)
     if ours and theirs:
@@ -185,16 +221,19 @@ def _by_cpu(groups: Groups) -> str:
 
 
 def table(groups: Groups, found: Sequence[Figure]) -> str:
-    lines = [f"{'':<18}{'':<15}{'links':>6}  {'seconds':<24}{'CPU seconds':<24}{'load':<20}runs"]
+    head = f"{'':<20}{'':<17}{'clusters':>8}{'links':>6}  "
+    lines = [f"{head}{'seconds':<24}{'CPU seconds':<24}{'MiB':<10}{'load':<20}runs"]
     for group in groups.all:
-        label = f"{group.who:<18}{group.phase:<15}{group.links:>6}"
-        lines.append(f"{label}  {group.wall!s:<24}{group.cpu or '-'!s:<24}{group.load!s:<20}{len(group.samples)}")
-    lines += ["", f"{'':<34}{'aim':<11}{'':<7}measured"]
-    lines += [f"{f.what:<34}{f.aim:<11}{f.verdict:<7}{f.measured}" for f in found]
+        label = f"{group.who:<20}{group.phase:<17}{group.clusters:>8}{group.links:>6}  "
+        memory = f"{group.memory.median:.0f}" if group.memory else "-"
+        row = f"{group.wall!s:<24}{group.cpu or '-'!s:<24}{memory:<10}{group.load!s:<20}"
+        lines.append(f"{label}{row}{len(group.samples)}")
+    lines += ["", f"{'':<55}{'aim':<11}{'':<7}measured"]
+    lines += [f"{f.what:<55}{f.aim:<11}{f.verdict:<7}{f.measured}" for f in found]
     return "\n".join(lines)
 
 
-def report(groups: Groups, found: Sequence[Figure]) -> dict[str, Any]:
+def report(groups: Groups, found: Sequence[Figure], readings: Sequence[Reading]) -> dict[str, Any]:
     return {
         "machine": {
             "processors": os.cpu_count(),
@@ -208,10 +247,13 @@ def report(groups: Groups, found: Sequence[Figure]) -> dict[str, Any]:
                 "who": group.who,
                 "phase": group.phase,
                 "links": group.links,
+                "clusters": group.clusters,
                 "seconds": asdict(group.wall),
                 "cpu_seconds": asdict(group.cpu) if group.cpu else None,
+                "memory_mib": asdict(group.memory) if group.memory else None,
                 "samples": [asdict(sample) for sample in group.samples],
             }
             for group in groups.all
         ],
+        "meshes": [asdict(reading) for reading in readings],
     }

@@ -6,9 +6,9 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,10 @@ from .process import Measured, measure
 INSTANCE = "bench"
 SERVER = "cluster-b"
 CLIENT = "cluster-a"
+SERVERS = "mesh_servers"
+CLIENTS = "mesh_clients"
+# The Service of a gateway that the bench makes.
+GATEWAY = "gateway"
 # Below the range from which Linux takes the ports of outgoing connections.
 _FIRST_PORT = 20001
 _FIRST_TLS_PORT = 30001
@@ -49,11 +53,42 @@ def make_links(count: int) -> list[Link]:
 
 
 @dataclass(frozen=True)
+class Member:
+    """A cluster of the inventory.
+
+    :param context: the lab's cluster whose API server it is.
+    :param namespace: where it has its gateways, and they no pod; empty where it has those of the lab.
+    """
+
+    name: str
+    group: str
+    context: str
+    namespace: str = ""
+
+    def inventory(self) -> dict[str, Any]:
+        if not self.namespace:
+            return {}
+        gateway = {"namespace": self.namespace, "service": GATEWAY, "selector": self.selector}
+        return {"mesh_context": self.context, "mesh_ingress_gateway": gateway, "mesh_egress_gateway": gateway}
+
+    @property
+    def selector(self) -> dict[str, str]:
+        return {"istio": self.namespace}
+
+
+TWO = (Member(SERVER, SERVERS, SERVER), Member(CLIENT, CLIENTS, CLIENT))
+
+
+@dataclass(frozen=True)
 class Stage:
+    """:param links: all that there will ever be."""
+
     lab: Lab
     links: list[Link]
     folder: Path
     passphrase: str
+    members: Sequence[Member] = TWO
+    variables: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def inventory(self) -> Path:
@@ -71,6 +106,27 @@ class Stage:
     def temporary(self) -> Path:
         """Holds the API discovery that kubernetes.core keeps between runs."""
         return self.folder / "tmp"
+
+    def describe(self, links: Sequence[Link]) -> None:
+        """Write the inventory with these links."""
+        everywhere = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+            "mesh_kubeconfig": str(self.lab.kubeconfig),
+            "mesh_context": "{{ inventory_hostname }}",
+            "mesh_instance": INSTANCE,
+            "mesh_links": [link.inventory() for link in links],
+            "custom_ca_dir": str(self.ca_dir),
+            "custom_ca_passphrase": "{{ lookup('ansible.builtin.env', 'CUSTOM_CA_PASSPHRASE') }}",
+            "baseline_dir": str(self.baseline_dir),
+            **self.variables,
+        }
+        groups: dict[str, dict[str, dict[str, Any]]] = {}
+        for member in self.members:
+            groups.setdefault(member.group, {"hosts": {}})["hosts"][member.name] = member.inventory()
+        (self.inventory / "group_vars").mkdir(parents=True, exist_ok=True)
+        (self.inventory / "hosts.yml").write_text(_yaml({"all": {"children": groups}}))
+        (self.inventory / "group_vars/all.yml").write_text(_yaml(everywhere))
 
     def forget(self) -> None:
         """Let the next run be a first one: no keys, no CA, nothing kept."""
@@ -93,31 +149,15 @@ class Stage:
 
 
 @contextmanager
-def stage(lab: Lab, count: int, **variables: Any) -> Iterator[Stage]:
+def stage(lab: Lab, count: int, members: Sequence[Member] = TWO, **variables: Any) -> Iterator[Stage]:
     """A stage for so many links; further variables go into the inventory."""
     with tempfile.TemporaryDirectory(prefix="crossmesh-bench-") as folder:
-        made = Stage(lab, make_links(count), Path(folder), secrets.token_urlsafe(24))
-        _write_inventory(made, variables)
+        made = Stage(lab, make_links(count), Path(folder), secrets.token_urlsafe(24), members, variables)
+        made.describe(made.links)
         made.forget()
         yield made
 
 
-def _write_inventory(made: Stage, variables: dict[str, Any]) -> None:
-    groups = {"mesh_servers": {"hosts": {SERVER: None}}, "mesh_clients": {"hosts": {CLIENT: None}}}
-    everywhere = {
-        "ansible_connection": "local",
-        "ansible_python_interpreter": "{{ ansible_playbook_python }}",
-        "mesh_kubeconfig": str(made.lab.kubeconfig),
-        "mesh_context": "{{ inventory_hostname }}",
-        "mesh_instance": INSTANCE,
-        "mesh_links": [link.inventory() for link in made.links],
-        "custom_ca_dir": str(made.ca_dir),
-        "custom_ca_passphrase": "{{ lookup('ansible.builtin.env', 'CUSTOM_CA_PASSPHRASE') }}",
-        "baseline_dir": str(made.baseline_dir),
-        **variables,
-    }
-    (made.inventory / "group_vars").mkdir(parents=True)
-    (made.inventory / "hosts.yml").write_text(yaml.safe_dump({"all": {"children": groups}}))
+def _yaml(content: dict[str, Any]) -> str:
     # Through JSON, because YAML would write what occurs twice as a reference.
-    plain = json.loads(json.dumps(everywhere))
-    (made.inventory / "group_vars/all.yml").write_text(yaml.safe_dump(plain, width=1000))
+    return yaml.safe_dump(json.loads(json.dumps(content)), width=1000)

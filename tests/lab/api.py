@@ -162,8 +162,11 @@ class Lab:
 
     def signal(self, cluster: str, pod: str, process: Literal["pilot-agent", "envoy"], number: signal.Signals) -> None:
         """Freeze (SIGSTOP) or thaw (SIGCONT) a proxy, for example."""
+        os.kill(self.pid(cluster, pod, process), number)
+
+    def pid(self, cluster: str, pod: str, process: Literal["pilot-agent", "envoy"]) -> int:
         agent = Supervisor(self.settings).state(self.pod(cluster, pod).proxy_process).pid
-        os.kill(agent if process == "pilot-agent" else _child(agent, process), number)
+        return agent if process == "pilot-agent" else _child(agent, process)
 
     def stop(self, process: str) -> None:
         """Stop a process by its name in `status`, such as cluster-b.kube-apiserver; returns when it is gone."""

@@ -39,9 +39,7 @@ ENVIRONMENTS = {side: environment(role) for side, role in ROLES.items()}
 
 def rendered(side: str, links: list[Any]) -> Iterator[Json]:
     """Every manifest of one side for links of the view."""
-    templates = ENVIRONMENTS[side]
-    for name in templates.list_templates():
-        yield from yaml.safe_load(templates.get_template(name).render(links=links)) or []
+    yield from yaml.safe_load(ENVIRONMENTS[side].get_template("manifests.yaml.j2").render(links=links)) or []
 
 
 def manifests(side: str, links: list[Json], **variables: Any) -> dict[str, Json]:

@@ -1,0 +1,75 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the benchmark makes of what it has measured."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.bench.figures import Groups, slope
+from tests.bench.markdown import scale_tables
+from tests.bench.samples import ADDED, FIRST, REMOVED, UNCHANGED, Sample
+from tests.bench.scale import members
+from tests.bench.watching import Reading, mean, parse, within
+
+BEFORE = """\
+# HELP pilot_proxy_convergence_time Delay in seconds between config change and a proxy receiving it.
+pilot_proxy_convergence_time_bucket{le="0.1"} 5
+pilot_proxy_convergence_time_bucket{le="0.5"} 5
+pilot_proxy_convergence_time_bucket{le="+Inf"} 5
+pilot_proxy_convergence_time_sum 1
+pilot_proxy_convergence_time_count 5
+pilot_total_xds_rejects{type="lds"} 1
+pilot_total_xds_rejects{type="cds"} 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("fast", "half", "every", "seconds", "bound"),
+    [
+        pytest.param(7, 7, 7, 1.1, 0.1, id="all in the first bucket"),
+        pytest.param(6, 7, 7, 1.4, 0.5, id="one slower"),
+        pytest.param(6, 6, 7, 9.0, float("inf"), id="one beyond all bounds"),
+    ],
+)
+def test_only_what_came_since_counts(fast: int, half: int, every: int, seconds: float, bound: float) -> None:
+    now = (
+        f'pilot_proxy_convergence_time_bucket{{le="0.1"}} {fast}\n'
+        f'pilot_proxy_convergence_time_bucket{{le="0.5"}} {half}\n'
+        f'pilot_proxy_convergence_time_bucket{{le="+Inf"}} {every}\npilot_proxy_convergence_time_sum {seconds}\n'
+        f"pilot_proxy_convergence_time_count {every}\n"
+    )
+    assert within("pilot_proxy_convergence_time", parse(BEFORE), parse(now)) == bound
+    assert mean("pilot_proxy_convergence_time", parse(BEFORE), parse(now)) == pytest.approx((seconds - 1) / 2)
+
+
+def test_a_metric_is_the_sum_of_its_series() -> None:
+    found = parse(BEFORE)
+    assert found["pilot_total_xds_rejects"] == 3
+    assert found['pilot_total_xds_rejects{type="cds"}'] == 2
+
+
+def test_one_more_costs_what_the_straight_line_rises() -> None:
+    assert slope([1, 10, 50], [2.0, 2.9, 6.9]) == pytest.approx(0.1)
+
+
+def test_half_of_the_clusters_serve_and_no_two_share_a_namespace() -> None:
+    made = members(10)
+    assert [member.group for member in made].count("mesh_servers") == 5
+    assert len({member.namespace for member in made}) == len({member.name for member in made}) == 10
+
+
+def test_the_tables_hold_what_was_measured_and_say_what_was_not() -> None:
+    phases = (FIRST, UNCHANGED, ADDED, REMOVED)
+    site = [Sample("site", phase, 200, 7.25, 9.0, 1.0, memory=150.4) for phase in phases]
+    floor = [Sample("kubectl apply", FIRST, 200, 3.0, 2.0, 1.0)]
+    readings = [Reading("egress gateway", "MiB resident", FIRST, 200, value) for value in (160.0, 170.0, 400.0)]
+    growth, meshes = scale_tables(Groups([*site, *floor]), readings)
+    assert growth[2] == "| 200 | first run | 7.2 | 9 | 150 | 3.0 (2.0 CPU) | not run |"
+    assert len(growth) == 2 + len(phases)
+    assert meshes == ["|  |  | 200, first run |", "|---|---|---|", "| egress gateway | MiB resident | 170 |"]
+
+
+def test_nothing_measured_makes_no_table() -> None:
+    assert list(scale_tables(Groups([]), [])) == []
