@@ -19,13 +19,16 @@ __all__ = [
     "LABEL_LINK",
     "LABEL_MANAGED_BY",
     "LABEL_SIDE",
+    "LOCKDOWN_KINDS",
     "MANAGED_BY",
+    "ROOT_NAMESPACE",
     "Kind",
     "Owner",
     "Side",
     "client_objects",
     "cluster_identity",
     "link_identity",
+    "lockdown_objects",
     "server_objects",
     "server_secret",
     "service_host",
@@ -41,8 +44,11 @@ LABEL_CLUSTER = "crossmesh/cluster"
 LABEL_SIDE = "crossmesh/side"
 LABEL_LINK = "crossmesh/link"
 
-# The client's Secret serves every link of its cluster; a link cannot be called so (schema: reserved names).
+# The client's Secret and its lock-downs serve every link of the cluster; a link cannot be called so (reserved names).
 CLIENT_LINK = "client"
+
+# Istio's own, where its control plane is unless somebody moved it.
+ROOT_NAMESPACE = "istio-system"
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,11 @@ KINDS: tuple[Kind, ...] = (
     Kind("VirtualService", "networking.istio.io", "v1", "virtualservices"),
     Kind("PeerAuthentication", "security.istio.io", "v1", "peerauthentications"),
     Kind("AuthorizationPolicy", "security.istio.io", "v1", "authorizationpolicies"),
+    Kind("Sidecar", "networking.istio.io", "v1", "sidecars"),
+    Kind("NetworkPolicy", "networking.k8s.io", "v1", "networkpolicies"),
 )
+# Read only as far as that is permitted, unless a cluster is to have a lock-down.
+LOCKDOWN_KINDS = frozenset({"Sidecar", "NetworkPolicy"})
 
 
 @dataclass(frozen=True)
@@ -126,6 +136,11 @@ def client_objects(link: str) -> dict[str, tuple[str, ...]]:
         "VirtualService": (f"direct-{link}-through-egress-gateway",),
         "AuthorizationPolicy": (f"egressgateway-{link}-workloads",),
     }
+
+
+def lockdown_objects() -> dict[str, str]:
+    """The name of each object that locks a namespace's egress down, by kind."""
+    return dict.fromkeys(sorted(LOCKDOWN_KINDS), "egress-lockdown")
 
 
 def server_secret(link: str) -> str:

@@ -21,7 +21,7 @@ PLAYBOOKS = CHECKOUT / "collections/ansible_collections/crossmesh/mtls/playbooks
 CLUSTERS = ("cluster-a", "cluster-b")
 KINDS = (
     "serviceentries,gateways.networking.istio.io,destinationrules,virtualservices,peerauthentications,"
-    "authorizationpolicies,secrets"
+    "authorizationpolicies,sidecars,networkpolicies,secrets"
 )
 
 MYSQL: dict[str, Any] = {
