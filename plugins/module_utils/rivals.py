@@ -3,14 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """DestinationRules of others whose host covers the egress gateway's, and what each of them does to the links. Pure.
 
-PRIVATE to the collection. A proxy looks for the rules of a host in its own namespace first, then in the Service's, and
-takes the most specific host; rules of one host are merged only while they are exported to the same namespaces
+PRIVATE to the collection. A proxy looks for the rules of a host in its own namespace first, then in the Service's, then
+in Istio's own; where it finds any, it takes the most specific host and looks no further
 (L(Istio,https://istio.io/latest/docs/ops/best-practices/traffic-management/#cross-namespace-configuration)).
+Rules of one host and namespace are merged while their exportTo is the same; else the last one made holds alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import names
@@ -38,49 +39,54 @@ def warnings(reading: Json, side: Json) -> list[str]:
 def _of(rule: Json, side: Json) -> Iterator[str]:
     title = f"DestinationRule {rule['namespace']}/{rule['name']} (host {rule['host']})"
     if rule["namespace"] == side["namespace"]:
-        harm, cure = _beside_ours(rule, side["links"])
+        harm, cure = _beside_ours(rule, side)
     else:
         harm, cure = _before_ours(rule, side["links"])
     if harm:
         yield f"{title}: {harm}. Cure: {cure}"
 
 
-def _beside_ours(rule: Json, links: Sequence[Json]) -> tuple[str, str]:
+def _beside_ours(rule: Json, side: Json) -> tuple[str, str]:
     """A rule in the gateway's own namespace: one of a wider host does nothing there, as ours is more specific."""
-    if not links or rule["selective"] or rule["host"].startswith("*"):
+    # One that selects workloads is for those of its own namespace.
+    if rule["selective"] or rule["host"].startswith("*"):
         return "", ""
-    if set(rule["exports"]) - {EVERYBODY}:
-        exports = ", ".join(rule["exports"])
-        return (
-            f"it is exported to {exports} and ours to everybody, so Istio does not merge them and takes one alone; "
-            f"links may be without their subset",
-            "remove exportTo, or move its settings to another host",
+    if rule["exports"]:
+        seen = set(rule["exports"]) - {OWN_NAMESPACE, side["namespace"]}
+        lost = [link["name"] for link in side["links"] if _is_used_in(link, seen)]
+        harm = (
+            f"ours have no exportTo, so Istio does not merge it with them; where it is exported to, and if it was made "
+            f"last, there is no way to {', '.join(lost)}"
         )
-    if rule["policy"]:
-        return (
-            "its trafficPolicy holds for the first hop of every link as well",
-            "give its settings to subsets or ports of its own",
-        )
-    if taken := sorted({link["name"] for link in links} & set(rule["subsets"])):
-        return f"it has a subset {', '.join(taken)}, as we do; Istio takes one of the two", "rename the subset"
+        return (harm, "remove its exportTo") if lost else ("", "")
+    if rule["policy"] and side["links"]:
+        return "its trafficPolicy holds for the first hop of every link as well", "give it to subsets of its own"
+    if taken := sorted({link["name"] for link in side["links"]} & set(rule["subsets"])):
+        return f"it has a subset {', '.join(taken)}, as ours do; Istio takes the first of the two", "rename the subset"
     return "", ""
 
 
+def _is_used_in(link: Json, namespaces: Collection[str]) -> bool:
+    """Whether workloads of one of these namespaces may use a link."""
+    everywhere = EVERYBODY in namespaces or not link["client_namespaces"]
+    return bool(namespaces) and (everywhere or not set(link["client_namespaces"]).isdisjoint(namespaces))
+
+
 def _before_ours(rule: Json, links: Sequence[Json]) -> tuple[str, str]:
-    """A rule in a namespace of workloads, which their proxies take in place of ours, whole."""
+    """A rule in a namespace of workloads: their proxies look no further, even where it selects others of them."""
     namespace = rule["namespace"]
-    # Its proxies look into the Service's namespace first.
-    if namespace == names.ROOT_NAMESPACE or not _is_local(rule):
+    used = [link["name"] for link in links if _is_used_in(link, [namespace])]
+    # Istio's own namespace comes last, and its proxies look into the Service's first.
+    if namespace == names.ROOT_NAMESPACE or not _is_local(rule) or not used:
         return "", ""
-    used = [link["name"] for link in links if namespace in (link["client_namespaces"] or [namespace])]
     broken = [name for name in used if name not in rule["subsets"]]
-    if not used:
-        return "", ""
-    who = f"{'some of the' if rule['selective'] else 'all'} workloads of namespace {namespace} take it in place of ours"
     harm = f"they have no way to {', '.join(broken)}" if broken else f"{', '.join(used)} go by its subsets"
-    return f"{who}: {harm}", "give it a host that does not cover the egress gateway, or delete it"
+    cure = "give it a host that does not cover the egress gateway, or delete it"
+    return f"workloads of namespace {namespace} take it in place of ours: {harm}", cure
 
 
 def _is_local(rule: Json) -> bool:
     """Whether proxies of the rule's own namespace see it."""
-    return not rule["exports"] or not {EVERYBODY, OWN_NAMESPACE, rule["namespace"]}.isdisjoint(rule["exports"])
+    if rule["selective"] or not rule["exports"]:
+        return True
+    return not {EVERYBODY, OWN_NAMESPACE, rule["namespace"]}.isdisjoint(rule["exports"])

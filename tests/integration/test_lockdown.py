@@ -202,9 +202,12 @@ def test_a_rule_of_others_that_hides_the_way_is_reported_before_the_run(steady: 
 
 
 def test_a_rule_of_others_beside_ours_with_another_export_is_reported_before_the_run(steady: Mesh) -> None:
-    with applied(steady, manifest("DestinationRule", "istio-system", "theirs", host=EGRESS, exportTo=["."])):
+    with applied(steady, manifest("DestinationRule", "istio-system", "theirs", host=EGRESS, exportTo=["*"])):
+        eventually(lambda: not steady.carries())
         looked = succeeded(steady.site("--check"))
-    assert looked.says("DestinationRule istio-system/theirs", "Istio does not merge them"), looked.output
+    assert looked.says("DestinationRule istio-system/theirs", "Istio does not merge it with them"), looked.output
+    # The control.
+    eventually(steady.carries)
 
 
 # -- how long it lasts ---------------------------------------------------------------------------------------------

@@ -267,15 +267,17 @@ def said_of_rule(**changes: Any) -> list[str]:
 
 
 RIVALS: dict[str, tuple[Json, list[str]]] = {
-    "another exportTo": ({"exports": ["."]}, ["is exported to . and ours to everybody", "remove exportTo"]),
-    "a policy for all": ({"policy": True}, ["first hop of every link", "subsets or ports"]),
-    "our subset": ({"subsets": ["mysql"]}, ["a subset mysql, as we do", "rename"]),
+    "another exportTo": ({"exports": [".", "shop"]}, ["does not merge it", "no way to mysql.", "remove its exportTo"]),
+    # Istio compares what is written.
+    "exported to everybody in so many words": ({"exports": ["*"]}, ["does not merge it", "no way to mysql, link-1."]),
+    "a policy for all": ({"policy": True}, ["first hop of every link", "subsets of its own"]),
+    "our subset": ({"subsets": ["mysql"]}, ["a subset mysql, as ours do", "rename"]),
     "a wildcard where the workloads are": (
         {"namespace": "shop", "host": "*.local"},
-        ["shop/theirs (host *.local)", "all workloads of namespace shop", "no way to mysql.", "delete it"],
+        ["shop/theirs (host *.local)", "workloads of namespace shop", "no way to mysql.", "delete it"],
     ),
     "for the other link's account": ({"namespace": "web"}, ["no way to link-1."]),
-    "for some workloads": ({"namespace": "shop", "selective": True}, ["some of the workloads of namespace shop"]),
+    "for some workloads": ({"namespace": "shop", "selective": True, "exports": ["x"]}, ["no way to mysql."]),
     "for its own namespace": ({"namespace": "shop", "exports": ["."]}, ["no way to mysql."]),
     "with a subset of the same name": ({"namespace": "shop", "subsets": ["mysql"]}, ["mysql go by its subsets"]),
 }
@@ -289,7 +291,9 @@ def test_a_rule_of_others_that_does_something_to_links_is_reported(changes: Json
 
 HARMLESS: dict[str, Json] = {
     "with subsets of its own": {"subsets": ["v1"]},
-    "exported to everybody in so many words": {"exports": ["*"]},
+    "for its own namespace alone": {"exports": ["."], "policy": True},
+    "for its own namespace by name": {"exports": ["istio-system"], "subsets": ["mysql"]},
+    "exported to who uses no link": {"exports": ["legacy"]},
     "wider than ours, beside ours": {"host": "*.local", "policy": True},
     "for some of the gateway's own neighbours": {"selective": True, "policy": True},
     "in a namespace that uses no link": {"namespace": "legacy", "host": "*.local"},
