@@ -80,7 +80,7 @@ campaign: deps  ## rotate under load with every fault, for hours, on the running
 lab-build: deps  ## build the lab's binaries, once a machine
 	$(PYTHON) -m tests.lab build
 
-lab-up: deps  ## start the lab: two clusters as plain processes
+lab-up: deps  ## start the lab: three clusters as plain processes
 	$(PYTHON) -m tests.lab up
 
 lab-down: venv  ## stop the lab

@@ -211,7 +211,9 @@ class _Reader:
             path = object_path("", "v1", "secrets", namespace)
             ours = self.api.get(path, {"labelSelector": selector})["items"]
             known = {item["metadata"]["name"] for item in ours}
-            present = {item["metadata"]["name"] for item in self.api.get(path, accept=METADATA_ONLY)["items"]}
+            # Where there is no Secret at all, an API server gives null for this form of a list.
+            everything = self.api.get(path, accept=METADATA_ONLY)["items"] or []
+            present = {item["metadata"]["name"] for item in everything}
             others = [self.api.get(f"{path}/{name}") for name in sorted(wanted & present - known)]
             found += [secret_view(item) for item in [*ours, *others]]
         return found

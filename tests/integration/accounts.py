@@ -9,11 +9,10 @@ from typing import Any
 
 import yaml
 
-from tests.integration.mesh import CHECKOUT
+from tests.integration.mesh import CHECKOUT, CLUSTERS
 from tests.lab import Lab
 
 NAMESPACE = "crossmesh"
-CLUSTERS = ("cluster-a", "cluster-b")
 RBAC = "rbac.authorization.k8s.io"
 
 Rule = dict[str, list[str]]

@@ -5,18 +5,20 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.integration.mesh import Mesh, taken_down
+from tests.integration.mesh import CLUSTER_C, Mesh, taken_down
 from tests.lab import Lab
 
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
-    """Without the link that the demo may have left in it."""
+    """Without the link that the demo may have left in it, or a test that was killed."""
     found = Lab.load()
-    with taken_down(Mesh(found, tmp_path_factory.mktemp("before"), secrets.token_urlsafe(24))):
+    hosts: dict[str, dict[str, Any]] = {"cluster-a": {}, "cluster-b": {}, "cluster-c": CLUSTER_C}
+    with taken_down(Mesh(found, tmp_path_factory.mktemp("before"), secrets.token_urlsafe(24), hosts=hosts)):
         return found
 
 

@@ -18,7 +18,12 @@ from tests.lab import Lab
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PLAYBOOKS = CHECKOUT / "collections/ansible_collections/crossmesh/mtls/playbooks"
-CLUSTERS = ("cluster-a", "cluster-b")
+CLUSTERS = ("cluster-a", "cluster-b", "cluster-c")
+# What an inventory says of cluster-c, where a test has it: its gateways came with Helm's chart `gateway`.
+CLUSTER_C: dict[str, Any] = {
+    "mesh_ingress_gateway": {"namespace": "gateways", "service": "edge", "selector": {"istio": "edge"}},
+    "mesh_egress_gateway": {"namespace": "gateways", "service": "exit", "selector": {"istio": "exit"}},
+}
 KINDS = (
     "serviceentries,gateways.networking.istio.io,destinationrules,virtualservices,peerauthentications,"
     "authorizationpolicies,sidecars,networkpolicies,secrets"

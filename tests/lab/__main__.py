@@ -62,7 +62,7 @@ def _status(settings: Settings) -> int:
 
 
 def _exec(settings: Settings, pod: str, argv: list[str]) -> int:
-    netns = lifecycle.running(settings).find_pod(pod).netns
+    netns = lifecycle.running(settings).find_host(pod).netns
     os.execvp("ip", ["ip", "netns", "exec", netns, *argv])
 
 
@@ -86,8 +86,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("up", help="start the lab; does nothing when it is up")
     commands.add_parser("down", help="stop the lab and remove all of it")
     commands.add_parser("status", help="say what runs; exit code 0 when all of it does")
-    run = commands.add_parser("exec", help="run a command in a pod's network: exec POD -- COMMAND ...")
-    run.add_argument("pod", help="a pod, or CLUSTER/POD")
+    run = commands.add_parser("exec", help="run a command in a pod's or machine's network: exec POD -- COMMAND ...")
+    run.add_argument("pod", help="a pod, CLUSTER/POD, or a machine")
     run.add_argument("argv", nargs="+", metavar="COMMAND")
     commands.add_parser("env", help='print variables for a shell: eval "$(python -m tests.lab env)"')
     return parser

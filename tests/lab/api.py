@@ -18,7 +18,7 @@ from typing import Literal
 
 from . import pcap, procfs, wait
 from .build import binaries
-from .description import Cluster, Description, Pod
+from .description import Cluster, Description, Host, Pod
 from .errors import LabError
 from .lifecycle import running
 from .settings import Settings, load_settings
@@ -91,18 +91,24 @@ class Lab:
         environment: Mapping[str, str] | None = None,
     ) -> Result:
         """Run a command as if it were in the pod: its network and its resolver, the machine's files."""
-        command = [*self._inside(cluster, pod), *argv]
+        command = [*_inside(self.pod(cluster, pod)), *argv]
         return self._call(command, stdin=stdin, check=check, timeout=timeout, environment=environment)
 
     def popen(self, cluster: str, pod: str, argv: Sequence[str]) -> subprocess.Popen[bytes]:
         """The same, running beside the test; its end is the caller's."""
-        return subprocess.Popen(
-            [*self._inside(cluster, pod), *argv],
-            env=self.environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        return self._popen(self.pod(cluster, pod), argv)
+
+    def machine(self, name: str) -> Host:
+        """A machine outside of all clusters."""
+        return self.description.machine(name)
+
+    def run_on(self, machine: str, argv: Sequence[str], *, check: bool = False, timeout: float = _TIMEOUT) -> Result:
+        """Like `run`, on a machine outside of all clusters."""
+        return self._call([*_inside(self.machine(machine)), *argv], check=check, timeout=timeout)
+
+    def popen_on(self, machine: str, argv: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Like `popen`, on a machine outside of all clusters."""
+        return self._popen(self.machine(machine), argv)
 
     def mysql(
         self, statement: str, *, fqdn: str = "mysql.server.example.com", port: int = 3306, check: bool = True
@@ -139,7 +145,8 @@ class Lab:
     def capture(self, cluster: str, pod: str, bpf_filter: str, *, interface: str = "eth0") -> Iterator[Capture]:
         """Record the pod's traffic for the length of the block."""
         argv = ["tcpdump", "-i", interface, "--immediate-mode", "-U", "-s", "0", "-w", "-", bpf_filter]
-        process = subprocess.Popen([*self._inside(cluster, pod), *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        inside = _inside(self.pod(cluster, pod))
+        process = subprocess.Popen([*inside, *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         captured = Capture()
         try:
             self._until_listening(process)
@@ -176,8 +183,14 @@ class Lab:
     def processes(self) -> list[ProcessState]:
         return Supervisor(self.settings).states()
 
-    def _inside(self, cluster: str, pod: str) -> list[str]:
-        return ["ip", "netns", "exec", self.pod(cluster, pod).netns]
+    def _popen(self, host: Host, argv: Sequence[str]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [*_inside(host), *argv],
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
 
     def _database_pod(self) -> Pod:
         for pod in self.description.pods():
@@ -214,6 +227,10 @@ class Lab:
                 return
             lines.append(line.decode(errors="replace").strip())
         raise LabError(f"tcpdump did not start: {' | '.join(lines)}")
+
+
+def _inside(host: Host) -> list[str]:
+    return ["ip", "netns", "exec", host.netns]
 
 
 def _child(parent: int, name: str) -> int:

@@ -33,7 +33,7 @@ class BringUp:
         make_pki(self.plane.pki.directory, self.cluster)
         self.plane.write_files(description)
         self._workloads.make_directories()
-        network.make(self.cluster)
+        network.make(self.cluster.segment)
         for pod in self.cluster.pods:
             if pod.sidecar:
                 network.capture_traffic(pod, self._programs / "pilot-agent")
@@ -58,16 +58,16 @@ class BringUp:
     def _create_objects(self, api: KubeApi) -> None:
         for crd in json.loads((self._programs / "crds.json").read_text()):
             api.apply(crd)
-        addresses = {}
+        cluster_ips = {}
         for thing in manifests.objects(self.cluster):
             applied = api.apply(thing)
             if thing["kind"] == "Service":
-                addresses[(thing["metadata"]["namespace"], thing["metadata"]["name"])] = applied["spec"]["clusterIP"]
-        self.plane.publish_services(addresses)
+                cluster_ips[(thing["metadata"]["namespace"], thing["metadata"]["name"])] = applied["spec"]["clusterIP"]
+        self.plane.publish_services(cluster_ips)
         for service in self.cluster.services:
             if service.type == "LoadBalancer":
-                address = self.cluster.gateway_pods(service.name)[0].address
-                api.set_status(manifests.service_reference(service), manifests.load_balancer_status(address))
+                addresses = [pod.address for pod in self.cluster.gateway_pods(service.name)]
+                api.set_status(manifests.service_reference(service), manifests.load_balancer_status(addresses))
         # Running with their own addresses before kwok sees them pending and gives them others.
         for pod, address in manifests.pods(self.cluster):
             api.apply(pod)

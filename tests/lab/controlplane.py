@@ -147,7 +147,9 @@ class ControlPlane:
             "except-interface=lo",
         ]
         settings += ["user=root", "pid-file", f"hostsdir={self.hosts}", "local=/local/", "local=/svc/"]
-        settings += [f"address=/{domain}/{address}" for domain, address in description.domains.items()]
+        settings += [
+            f"address=/{domain}/{address}" for domain, found in description.domains.items() for address in found
+        ]
         # Everything else does not exist, rather than being refused.
         settings += ["address=/#/"]
         return "\n".join(settings) + "\n"

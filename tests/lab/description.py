@@ -9,7 +9,9 @@ import yaml
 
 from .errors import LabError
 
-_FIRST_POD = 10
+_FIRST_HOST = 10
+# Clusters count from 1.
+_OUTSIDE = 0
 
 
 @dataclass(frozen=True)
@@ -36,19 +38,34 @@ class MariaDb:
 
 
 @dataclass(frozen=True)
-class Pod:
+class Host:
+    """A network namespace: a pod of a cluster, or a machine outside of all of them."""
+
     name: str
+    address: str
+    netns: str
+    veth: str
+
+    @property
+    def search_domains(self) -> tuple[str, ...]:
+        return ()
+
+
+@dataclass(frozen=True)
+class Pod(Host):
     cluster: str
     namespace: str
     app: str
     labels: Mapping[str, str]
-    address: str
-    netns: str
-    veth: str
     gateway: bool
     sidecar: bool
+    dns_capture: bool
     command: tuple[str, ...]
     mariadb: MariaDb | None
+
+    @property
+    def search_domains(self) -> tuple[str, ...]:
+        return (f"{self.namespace}.svc.cluster.local", "svc.cluster.local", "cluster.local")
 
     @property
     def has_proxy(self) -> bool:
@@ -61,6 +78,16 @@ class Pod:
     @property
     def app_process(self) -> str:
         return f"{self.cluster}.{self.name}.app"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A bridge with the hosts on it, their router's address and the name server that they ask."""
+
+    bridge: str
+    host_address: str
+    nameserver: str
+    hosts: tuple[Host, ...]
 
 
 @dataclass(frozen=True)
@@ -77,6 +104,10 @@ class Cluster:
     @property
     def api_url(self) -> str:
         return f"https://{self.loopback}:6443"
+
+    @property
+    def segment(self) -> Segment:
+        return Segment(self.bridge, self.host_address, self.host_address, self.pods)
 
     @property
     def namespaces(self) -> list[str]:
@@ -101,8 +132,15 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Description:
+    """:param outside: machines that are in no cluster."""
+
     clusters: tuple[Cluster, ...]
-    domains: Mapping[str, str]
+    outside: Segment
+    domains: Mapping[str, tuple[str, ...]]
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        return (self.outside, *(cluster.segment for cluster in self.clusters))
 
     def cluster(self, name: str) -> Cluster:
         for cluster in self.clusters:
@@ -125,15 +163,44 @@ class Description:
         for cluster in self.clusters:
             yield from cluster.pods
 
+    def machine(self, name: str) -> Host:
+        for machine in self.outside.hosts:
+            if machine.name == name:
+                return machine
+        known = ", ".join(machine.name for machine in self.outside.hosts)
+        raise LabError(f"no machine {name!r}; there are {known}")
+
+    def find_host(self, reference: str) -> Host:
+        """A machine by its name, or a pod."""
+        if any(machine.name == reference for machine in self.outside.hosts):
+            return self.machine(reference)
+        return self.find_pod(reference)
+
 
 def load_description(path: Path, *, lab: str, offset: int) -> Description:
     try:
         raw = yaml.safe_load(path.read_text())
         clusters = tuple(_cluster(entry, number, lab, offset) for number, entry in enumerate(raw["clusters"], start=1))
-        domains = {entry["domain"]: _gateway_address(clusters, entry) for entry in raw.get("dns", [])}
+        outside = _outside(raw.get("machines", []), clusters, lab, offset)
+        description = Description(clusters, outside, _domains(raw.get("dns", []), clusters, outside))
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise LabError(f"{path}: not a description of a lab ({type(error).__name__}: {error})") from error
-    return Description(clusters=clusters, domains=domains)
+    return description
+
+
+def _outside(raw: list[Mapping[str, Any]], clusters: tuple[Cluster, ...], lab: str, offset: int) -> Segment:
+    net = _OUTSIDE + offset
+    machines = tuple(
+        Host(
+            name=entry["name"],
+            address=f"198.18.{net}.{number}",
+            netns=f"{lab}-{entry['name']}",
+            veth=f"{lab}-{_OUTSIDE}-{number}",
+        )
+        for number, entry in enumerate(raw, start=_FIRST_HOST)
+    )
+    # The lab's domains are the same at every cluster's name server.
+    return Segment(f"{lab}-b{_OUTSIDE}", f"198.18.{net}.1", clusters[0].host_address, machines)
 
 
 def _cluster(raw: Mapping[str, Any], number: int, lab: str, offset: int) -> Cluster:
@@ -146,7 +213,7 @@ def _cluster(raw: Mapping[str, Any], number: int, lab: str, offset: int) -> Clus
     pods: list[Pod] = []
 
     def add(pod: Mapping[str, Any], **rest: Any) -> None:
-        host = _FIRST_POD + len(pods)
+        host = _FIRST_HOST + len(pods)
         if any(other.name == pod["name"] for other in pods):
             raise LabError(f"{name}: two pods are called {pod['name']!r}; a pod's name is unique in its cluster")
         pods.append(
@@ -169,6 +236,7 @@ def _cluster(raw: Mapping[str, Any], number: int, lab: str, offset: int) -> Clus
                 labels=gateway["labels"],
                 gateway=True,
                 sidecar=False,
+                dns_capture=False,
                 command=(),
                 mariadb=None,
             )
@@ -179,6 +247,7 @@ def _cluster(raw: Mapping[str, Any], number: int, lab: str, offset: int) -> Clus
             labels={"app": pod["app"], **pod.get("labels", {})},
             gateway=False,
             sidecar=pod["sidecar"],
+            dns_capture=pod.get("dnsCapture", False),
             command=tuple(pod.get("command", ())),
             mariadb=MariaDb(**pod["mariadb"]) if "mariadb" in pod else None,
         )
@@ -207,9 +276,18 @@ def _service(raw: Mapping[str, Any], namespace: str, selector: Mapping[str, str]
     return Service(raw["name"], namespace, raw.get("type", "ClusterIP"), selector, ports)
 
 
-def _gateway_address(clusters: tuple[Cluster, ...], entry: Mapping[str, Any]) -> str:
-    for cluster in clusters:
-        if cluster.name == entry["cluster"]:
-            for pod in cluster.gateway_pods(entry["gateway"]):
-                return pod.address
-    raise LabError(f"dns: {entry['domain']} leads to {entry['cluster']}/{entry['gateway']}, which is not described")
+def _domains(
+    raw: list[Mapping[str, Any]], clusters: tuple[Cluster, ...], outside: Segment
+) -> dict[str, tuple[str, ...]]:
+    """What a domain is answered with: the addresses of all entries for it."""
+    found: dict[str, tuple[str, ...]] = {}
+    for entry in raw:
+        target = f"{entry['cluster']}/{entry['gateway']}" if "gateway" in entry else entry["machine"]
+        hosts: list[Host] = [machine for machine in outside.hosts if machine.name == entry.get("machine")]
+        for cluster in clusters:
+            if cluster.name == entry.get("cluster"):
+                hosts += cluster.gateway_pods(entry["gateway"])
+        if not hosts:
+            raise LabError(f"dns: {entry['domain']} leads to {target}, which is not described")
+        found[entry["domain"]] = found.get(entry["domain"], ()) + tuple(host.address for host in hosts)
+    return found

@@ -15,7 +15,7 @@ from . import network, procfs, shell
 from .bringup import BringUp, Say
 from .build import binaries
 from .controlplane import kubeconfig
-from .description import Description, load_description
+from .description import Description, Pod, load_description
 from .errors import LabError
 from .prerequisites import require_reachable
 from .settings import Settings
@@ -69,6 +69,7 @@ def _start(settings: Settings, programs: Path, say: Say) -> None:
     settings.offset_mark.write_text(str(settings.offset))
     shutil.copyfile(DESCRIPTION, settings.description)
     supervisor = Supervisor(settings)
+    network.make(description.outside)
     starts = [BringUp(settings, cluster, programs, supervisor, say) for cluster in description.clusters]
     _together([partial(start.prepare, description) for start in starts])
     write_exec_commands(settings, programs)
@@ -82,16 +83,16 @@ def _start(settings: Settings, programs: Path, say: Say) -> None:
 
 def _check_routes(description: Description) -> None:
     """A machine's own firewall may drop what goes from one bridge to another."""
-    for here in description.clusters:
-        for there in description.clusters:
-            pod = next((pod for pod in here.pods if not pod.sidecar), None)
-            target = next((pod for pod in there.pods if pod.gateway), None)
-            if pod is None or target is None:
+    for segment in description.segments:
+        for cluster in description.clusters:
+            source = next((host for host in segment.hosts if not (isinstance(host, Pod) and host.sidecar)), None)
+            target = next((pod for pod in cluster.pods if pod.gateway), None)
+            if source is None or target is None:
                 continue
             connect = ("socat", "-u", "OPEN:/dev/null", f"TCP:{target.address}:15021,connect-timeout=3")
-            if not shell.succeeds("ip", "netns", "exec", pod.netns, *connect):
+            if not shell.succeeds("ip", "netns", "exec", source.netns, *connect):
                 raise LabError(
-                    f"{here.name}/{pod.name} does not reach {there.name}/{target.name} at {target.address}: "
+                    f"{source.netns} does not reach {cluster.name}/{target.name} at {target.address}: "
                     "a firewall here drops it: iptables -I FORWARD -s 198.18.0.0/15 -d 198.18.0.0/15 -j ACCEPT"
                 )
 

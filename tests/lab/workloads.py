@@ -81,6 +81,7 @@ class Workloads:
                 "ISTIO_META_WORKLOAD_NAME": pod.app,
                 "ISTIO_METAJSON_LABELS": json.dumps(dict(pod.labels)),
                 "PEER_METADATA_DISCOVERY": "false",
+                "ISTIO_META_DNS_CAPTURE": str(pod.dns_capture).lower(),
                 "PROXY_CONFIG": json.dumps(
                     {
                         "binaryPath": str(self._binaries / "envoy"),

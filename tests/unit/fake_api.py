@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import names
-from ansible_collections.crossmesh.mtls.plugins.module_utils.api import ApiError, object_path
+from ansible_collections.crossmesh.mtls.plugins.module_utils.api import METADATA_ONLY, ApiError, object_path
 from tests.unit.support import Json
 
 CORE = {"Secret": "secrets", "Service": "services", "Pod": "pods", "ConfigMap": "configmaps"}
@@ -63,7 +63,8 @@ class FakeApi:
         in_place = [item for item in self.objects if path in self._collections(item)]
         if in_place or self._is_collection(path):
             labelled = [item for item in in_place if selector.items() <= (item["metadata"].get("labels") or {}).items()]
-            return {"items": copy.deepcopy(labelled)}
+            # As an API server does: an empty list of this form is null.
+            return {"items": copy.deepcopy(labelled) or (None if accept == METADATA_ONLY else [])}
         item = self._at(path)
         if item is None:
             raise api_error(path, 404)
