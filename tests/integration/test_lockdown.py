@@ -191,6 +191,11 @@ def test_a_rule_of_others_that_hides_the_way_is_reported_before_the_run(steady: 
     rule = manifest(
         "DestinationRule", "default", "everything", host="*.local", trafficPolicy={"tls": {"mode": "SIMPLE"}}
     )
+    # Whoever it selects: the others of its namespace are without ours as well.
+    selective = {**rule, "spec": {**rule["spec"], "workloadSelector": {"matchLabels": {"app": "nobody"}}}}
+    with applied(steady, selective):
+        eventually(lambda: not steady.carries())
+    eventually(steady.carries)
     with applied(steady, rule):
         eventually(lambda: not steady.carries())
         looked = succeeded(steady.site("--check"))
