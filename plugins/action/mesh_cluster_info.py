@@ -26,7 +26,16 @@ from ansible_collections.crossmesh.mtls.plugins.plugin_utils.cluster_action impo
     revoked,
 )
 
-REQUEST = ("instance", "cluster", "ingress_gateway", "egress_gateway", "links", "client_credential", "backends")
+REQUEST = (
+    "instance",
+    "cluster",
+    "ingress_gateway",
+    "egress_gateway",
+    "links",
+    "client_credential",
+    "backends",
+    "lockdown",
+)
 
 
 class ActionModule(ClusterAction):
@@ -46,6 +55,7 @@ class ActionModule(ClusterAction):
                 "namespace": {"type": "str", "required": True},
             },
         },
+        "lockdown": {"type": "list", "elements": "str", "default": []},
         "ca_dir": {"type": "path", "required": True},
         "revoked": REVOKED,
     }
@@ -61,6 +71,7 @@ class ActionModule(ClusterAction):
             links=params["links"],
             client_credential=params["client_credential"],
             backends=[(item["service"], item["namespace"]) for item in params["backends"]],
+            lockdown=params["lockdown"],
         )
         # Beyond serials only where trust is on the move, or something is revoked: each pod is one more question.
         reading = read_cluster(api, request, trust=bool(authority.lists) or authority.phase not in ("absent", "steady"))

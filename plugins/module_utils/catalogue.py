@@ -128,6 +128,15 @@ RULES: Mapping[str, Rule] = {
         "A gateway is named by DNS labels, and its selector holds labels",
         "an empty selector would take every pod of the namespace for a gateway",
     ),
+    "lockdown": Rule(
+        "C(mesh_egress_lockdown) names namespaces, once each, without the egress gateway's own and C(istio-system)",
+        "a gateway that is locked in carries no link any more, and a control plane no mesh",
+    ),
+    "cluster-cidrs": Rule(
+        "C(mesh_cluster_cidrs) holds networks in CIDR notation, less than all addresses, and at least one where "
+        "C(mesh_egress_lockdown) is not empty",
+        "sidecars would else be cut off from their control plane, or nothing would be closed",
+    ),
     # What all clusters share
     "instance": Rule(
         "C(mesh_instance) is a DNS label of at most 30 characters", "labels and field managers are made of it"

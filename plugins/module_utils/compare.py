@@ -69,7 +69,8 @@ def compare_objects(
         link = item["metadata"].get("labels", {}).get(names.LABEL_LINK, "")
         if key not in keys and _is_ours(item, owner) and (not only or link in only):
             result.delete.append(_identity(item))
-            result.lines.append(f"delete {_title(item)}: link {link} is not wanted here any more")
+            what = "the namespace's lock-down" if link == names.CLIENT_LINK else f"link {link}"
+            result.lines.append(f"delete {_title(item)}: {what} is not wanted here any more")
     return result
 
 

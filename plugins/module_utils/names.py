@@ -20,8 +20,10 @@ __all__ = [
     "LABEL_MANAGED_BY",
     "LABEL_SIDE",
     "LABEL_TRUST",
+    "LOCKDOWN_KINDS",
     "MANAGED_BY",
     "OWNERS_CA",
+    "ROOT_NAMESPACE",
     "Kind",
     "Owner",
     "Side",
@@ -29,6 +31,7 @@ __all__ = [
     "client_secret_of_link",
     "cluster_identity",
     "link_identity",
+    "lockdown_objects",
     "outside",
     "server_objects",
     "server_secret",
@@ -48,8 +51,11 @@ LABEL_LINK = "crossmesh/link"
 LABEL_TRUST = "crossmesh/trust"
 OWNERS_CA = "owners-ca"
 
-# The client's Secret serves every link of its cluster; a link cannot be called so (schema: reserved names).
+# The client's Secret and its lock-downs serve every link of the cluster; a link cannot be called so (reserved names).
 CLIENT_LINK = "client"
+
+# Istio's own, where its control plane is unless somebody moved it.
+ROOT_NAMESPACE = "istio-system"
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,11 @@ KINDS: tuple[Kind, ...] = (
     Kind("VirtualService", "networking.istio.io", "v1", "virtualservices"),
     Kind("PeerAuthentication", "security.istio.io", "v1", "peerauthentications"),
     Kind("AuthorizationPolicy", "security.istio.io", "v1", "authorizationpolicies"),
+    Kind("Sidecar", "networking.istio.io", "v1", "sidecars"),
+    Kind("NetworkPolicy", "networking.k8s.io", "v1", "networkpolicies"),
 )
+# Read only as far as that is permitted, unless a cluster is to have a lock-down.
+LOCKDOWN_KINDS = frozenset({"Sidecar", "NetworkPolicy"})
 
 
 @dataclass(frozen=True)
@@ -133,6 +143,11 @@ def client_objects(link: str) -> dict[str, tuple[str, ...]]:
         "VirtualService": (f"direct-{link}-through-egress-gateway",),
         "AuthorizationPolicy": (f"egressgateway-{link}-workloads",),
     }
+
+
+def lockdown_objects() -> dict[str, str]:
+    """The name of each object that locks a namespace's egress down, by kind."""
+    return dict.fromkeys(sorted(LOCKDOWN_KINDS), "egress-lockdown")
 
 
 def server_secret(link: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import compare, names, scope, watch
+from ansible_collections.crossmesh.mtls.plugins.module_utils import compare, lockdown, names, rivals, scope, watch
 from ansible_collections.crossmesh.mtls.plugins.module_utils.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils.crl import Crl
 from ansible_collections.crossmesh.mtls.plugins.module_utils.decisions import (
@@ -100,6 +100,7 @@ def make_plan(
         *objects.errors,
         *ports.errors,
         *_strangers(reading, side, owner, policy),
+        *([] if _on_links_alone(policy) else lockdown.errors(reading, side)),
         *(_trust_errors(reading, authority, owner, policy) if side["secrets"] else []),
     ]
     decisions = [] if errors else _decisions(reading, side, authority, policy, now, owner)
@@ -113,7 +114,11 @@ def make_plan(
     unproven = watch.unproven(reading, side, owner)
     return {
         "errors": errors,
-        "warnings": watch.warnings(reading, side, owner, authority),
+        "warnings": [
+            *watch.warnings(reading, side, owner, authority),
+            *rivals.warnings(reading, side),
+            *lockdown.warnings(reading, side),
+        ],
         "notices": watch.notices(reading, side, authority),
         "alarms": watch.alarms(reading, side, authority, policy.renew_before, now),
         "report": [*watch.report(reading, side, owner), *(watch.list_report(authority) if side["secrets"] else [])],
@@ -182,6 +187,11 @@ def _of_side(items: Sequence[Json], owner: names.Owner) -> list[Json]:
 
 def _in_scope(link: str, policy: Policy) -> bool:
     return not policy.only or link in policy.only or link == names.CLIENT_LINK
+
+
+def _on_links_alone(policy: Policy) -> bool:
+    """Whether what belongs to no link is left as it is: a rotation must not wait for what others do to namespaces."""
+    return bool(policy.only) or (policy.existing and not policy.adopt)
 
 
 # -- what forbids a run --------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import envoy, names, ownership
+from ansible_collections.crossmesh.mtls.plugins.module_utils import envoy, names, ownership, rivals
 from ansible_collections.crossmesh.mtls.plugins.module_utils.api import (
     METADATA_ONLY,
     Api,
@@ -58,6 +58,7 @@ class Request:
 
     :param links: names of the links that are wanted here; objects under their names are read whoever made them.
     :param backends: (service, namespace) of the links' backends.
+    :param lockdown: namespaces whose egress is to be locked down.
     """
 
     instance: str
@@ -67,6 +68,7 @@ class Request:
     links: Sequence[str]
     client_credential: str
     backends: Sequence[tuple[str, str]]
+    lockdown: Sequence[str] = ()
 
     @property
     def namespaces(self) -> list[str]:
@@ -103,7 +105,12 @@ def read_cluster(api: Api, request: Request, *, trust: bool = False) -> Json:
         "cluster": request.cluster,
         "objects": [item for found in lists.values() for item in reader.relevant(found or [])],
         "missing_kinds": [kind for kind, found in lists.items() if found is None],
-        "gateways": [_gateway_of_others(item) for item in lists["Gateway"] or [] if not reader.concerns(item)],
+        "gateways": [_gateway_of_others(item) for item in reader.of_others(lists["Gateway"])],
+        "destination_rules": [
+            _rule_of_others(item) for item in reader.of_others(lists["DestinationRule"]) if reader.covers_egress(item)
+        ],
+        "sidecars": [_title(item) for item in reader.locked_in(lists["Sidecar"])],
+        "network_policies": [_policy_of_others(item) for item in reader.locked_in(lists["NetworkPolicy"])],
         "secrets": secrets.result(),
         "services": {side: future.result() for side, future in services.items()},
         "pods": {side: future.result() for side, future in pods.items()},
@@ -134,6 +141,9 @@ class _Reader:
             for kind, given in objects(link).items()
             for name in given
         }
+        self._lockdowns = {
+            (kind, namespace, name) for kind, name in names.lockdown_objects().items() for namespace in request.lockdown
+        }
         self._namespaces = {*request.namespaces, *(namespace for _service, namespace in request.backends)}
 
     def permitted(self, needed: str, read: Callable[..., Any], *arguments: Any) -> Any:
@@ -153,6 +163,8 @@ class _Reader:
         except ApiError as error:
             if error.status == 404:
                 return None
+            if error.status == 403 and kind.kind in names.LOCKDOWN_KINDS and not self.request.lockdown:
+                return []
             raise
         return [{**item, "kind": kind.kind, "apiVersion": kind.api_version} for item in answer["items"]]
 
@@ -165,11 +177,26 @@ class _Reader:
             self.request.cluster,
         ) and labels.get(names.LABEL_MANAGED_BY) == names.MANAGED_BY:
             return True
-        return (item["kind"], metadata["name"]) in self._names and metadata["namespace"] in self._namespaces
+        kind, namespace, name = item["kind"], metadata["namespace"], metadata["name"]
+        if (kind, namespace, name) in self._lockdowns:
+            return True
+        return (kind, name) in self._names and namespace in self._namespaces
 
     def relevant(self, items: Iterable[Json]) -> list[Json]:
         own = {self.request.owner("server").manager, self.request.owner("client").manager}
         return [_slim(item, own) for item in items if self.concerns(item)]
+
+    def of_others(self, items: Iterable[Json] | None) -> list[Json]:
+        return [item for item in items or [] if not self.concerns(item)]
+
+    def locked_in(self, items: Iterable[Json] | None) -> list[Json]:
+        """What others have in the namespaces that are to be locked down."""
+        return [item for item in self.of_others(items) if item["metadata"]["namespace"] in self.request.lockdown]
+
+    def covers_egress(self, rule: Json) -> bool:
+        gateway = self.request.egress
+        host = names.service_host(gateway.service, gateway.namespace)
+        return rivals.covers(rule.get("spec", {}).get("host", ""), rule["metadata"]["namespace"], host)
 
     def secrets(self) -> list[Json]:
         """Our Secrets, and what others have under the names that we want."""
@@ -271,6 +298,28 @@ def _gateway_of_others(item: Json) -> Json:
             for server in spec.get("servers", [])
         ],
     }
+
+
+def _title(item: Json) -> Json:
+    return {"namespace": item["metadata"]["namespace"], "name": item["metadata"]["name"]}
+
+
+def _rule_of_others(item: Json) -> Json:
+    spec = item["spec"]
+    return {
+        **_title(item),
+        "host": spec["host"],
+        "exports": spec.get("exportTo", []),
+        "subsets": [subset["name"] for subset in spec.get("subsets", [])],
+        "policy": bool(spec.get("trafficPolicy")),
+        "selective": bool(spec.get("workloadSelector")),
+    }
+
+
+def _policy_of_others(item: Json) -> Json:
+    spec = item.get("spec", {})
+    limits_egress = "Egress" in spec.get("policyTypes", [])
+    return {**_title(item), "egress": spec.get("egress", []) if limits_egress else []}
 
 
 def _backend(service: str, namespace: str, found: Json | None, pods: Iterable[Json]) -> Json:

@@ -277,6 +277,22 @@ CLUSTER: tuple[Field, ...] = (
         example="capture",
     ),
     Field(
+        "mesh_egress_lockdown",
+        "list",
+        "Namespaces of a client's cluster whose workloads reach nothing outside of the cluster but links. "
+        "docs/lockdown.md says what that closes.",
+        default=[],
+        example="[shop]",
+    ),
+    Field(
+        "mesh_cluster_cidrs",
+        "list",
+        "Networks of the cluster's own pods, Services, control plane and API server: all that a namespace of "
+        "C(mesh_egress_lockdown) may still reach by address. Required with it.",
+        default=[],
+        example="[10.0.0.0/16, 10.96.0.0/12]",
+    ),
+    Field(
         "mesh_cluster_state",
         "str",
         "C(absent) takes everything of this instance away from the cluster.",

@@ -50,6 +50,8 @@ class Cluster:
     egress_gateway: Mapping[str, Any]
     egress_port: int
     dns: str
+    egress_lockdown: Sequence[str]
+    cluster_cidrs: Sequence[str]
     state: str
 
     def is_meant_by(self, references: Iterable[Any]) -> bool:
@@ -78,6 +80,8 @@ def cluster_of(variables: Mapping[str, Any]) -> Cluster:
         egress_gateway=_gateway("mesh_egress_gateway", value),
         egress_port=value["mesh_egress_port"],
         dns=value.get("mesh_dns", ""),
+        egress_lockdown=value["mesh_egress_lockdown"],
+        cluster_cidrs=value["mesh_cluster_cidrs"],
         state=value["mesh_cluster_state"],
     )
 
@@ -201,6 +205,9 @@ def resolve(links: Sequence[Mapping[str, Any]], cluster: Cluster, settings: Sett
     wanted = present(links)
     server = _server_side(server_links(wanted, cluster), cluster, settings)
     client = _client_side(client_links(wanted, cluster), cluster, settings)
+    # The last link of one cluster may go: that opens no namespace. Without any link there is nothing left of ours.
+    if wanted and cluster.state == "present" and CLIENTS_GROUP in cluster.groups:
+        client["lockdowns"] = _lockdowns(cluster, settings)
     return {"request": _request(server, client, cluster, settings), "server": server, "client": client}
 
 
@@ -217,6 +224,7 @@ def _request(
         "links": sorted({link["name"] for link in (*server["links"], *client["links"])}),
         "client_credential": settings.client_credential,
         "backends": [{"service": service, "namespace": namespace} for service, namespace in sorted(backends)],
+        "lockdown": [item["namespace"] for item in client["lockdowns"]],
     }
 
 
@@ -358,6 +366,8 @@ def _client_link(
         "gateway_retries": _retries_of_a_gateway(link),
         "addresses": list(addresses),
         "endpoints": _endpoints(link),
+        "exports": _exports(link, cluster),
+        "client_namespaces": _client_namespaces(link),
         "max_connection_durations": [link["max_connection_duration"]] if link.get("max_connection_duration") else [],
         "labels": owner.labels(link["name"]),
         "namespace": gateway["namespace"],
@@ -395,6 +405,36 @@ def _policies(link: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     return [{"name": name, "source": source}]
 
 
+def _client_namespaces(link: Mapping[str, Any]) -> list[str]:
+    """Namespaces of the workloads that may use the link; none where all may."""
+    allowed = link.get("workloads") or {}
+    accounts = allowed.get("service_accounts") or []
+    return sorted({*(allowed.get("namespaces") or []), *(account.split("/")[0] for account in accounts)})
+
+
+def _exports(link: Mapping[str, Any], cluster: Cluster) -> list[list[str]]:
+    """Who sees the link at all, the egress gateway among them; Istio's default, everybody, where nothing is locked."""
+    namespaces = _client_namespaces(link) if cluster.egress_lockdown else []
+    return [sorted({*namespaces, cluster.egress_gateway["namespace"]})] if namespaces else []
+
+
+def _lockdowns(cluster: Cluster, settings: Settings) -> list[dict[str, Any]]:
+    owner = names.Owner(settings.instance, cluster.name, "client")
+    gateway, objects = cluster.egress_gateway, names.lockdown_objects()
+    return [
+        {
+            "namespace": namespace,
+            "labels": owner.labels(names.CLIENT_LINK),
+            "sidecar": objects["Sidecar"],
+            "network_policy": objects["NetworkPolicy"],
+            "gateway_namespace": gateway["namespace"],
+            "gateway_selector": dict(gateway["selector"]),
+            "cidrs": list(cluster.cluster_cidrs),
+        }
+        for namespace in cluster.egress_lockdown
+    ]
+
+
 def _retries(link: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What the workload's own proxy does, in Istio's words; nothing where Istio's default is to hold."""
     if not link.get("retries"):
@@ -430,4 +470,5 @@ def _side(owner: names.Owner, gateway: Mapping[str, Any]) -> dict[str, Any]:
         "namespace": gateway["namespace"],
         "service": gateway["service"],
         "selector": dict(gateway["selector"]),
+        "lockdowns": [],
     }

@@ -736,9 +736,11 @@ def check_cluster(variables: Mapping[str, Any], links: Sequence[Mapping[str, Any
     subject = _name_of(variables)
     findings = list(_check_cluster_variables(subject, variables))
     if not findings:
+        cluster = topology.cluster_of(variables)
         vip_range = topology.settings_of(variables).vip_range
         if not any(_check_vip_range(variables, "mesh_vip_range", vip_range)):
-            findings += _check_client_ports(subject, topology.cluster_of(variables), links, vip_range)
+            findings += _check_client_ports(subject, cluster, links, vip_range)
+        findings += _check_lockdown(subject, cluster)
     return findings
 
 
@@ -779,6 +781,46 @@ def _check_gateway(subject: str, path: str, gateway: Mapping[str, Any]) -> Itera
         if not texts or not all(isinstance(text, str) for text in texts):
             cure = "write the labels of the gateway's pods, e.g. {istio: ingressgateway}"
             yield Finding("gateway", subject, path + "selector", _show(selector), "does not hold labels", cure)
+
+
+def _check_lockdown(subject: str, cluster: topology.Cluster) -> Iterator[Finding]:
+    name, needed = "mesh_egress_lockdown", {names.ROOT_NAMESPACE, cluster.egress_gateway["namespace"]}
+    seen: set[str] = set()
+    for namespace in cluster.egress_lockdown:
+        message = cure = ""
+        if not _is_label(namespace, 63):
+            message, cure = "is not a DNS label", "write the name of a namespace, e.g. shop"
+        elif namespace in seen:
+            message, cure = "stands twice", "write it once"
+        elif namespace in needed:
+            message = "holds the egress gateway or the control plane, which have to reach other clusters and all pods"
+            cure = "leave it out; only namespaces of workloads are locked down"
+        if message:
+            yield Finding("lockdown", subject, name, _show(namespace), message, cure)
+        else:
+            seen.add(namespace)
+    if cluster.egress_lockdown and not cluster.cluster_cidrs:
+        message = "is empty, and the workloads' sidecars would be cut off from their control plane"
+        cure = "name the networks of the cluster's pods, Services, control plane and API server"
+        yield Finding("cluster-cidrs", subject, "mesh_cluster_cidrs", "[]", message, cure)
+    for cidr in cluster.cluster_cidrs:
+        message, cure = _fault_of_cidr(cidr)
+        if message:
+            yield Finding("cluster-cidrs", subject, "mesh_cluster_cidrs", _show(cidr), message, cure)
+
+
+def _fault_of_cidr(cidr: Any) -> tuple[str, str]:
+    # Kubernetes takes neither a bare address nor a netmask, which Python does.
+    address, _slash, length = cidr.partition("/") if isinstance(cidr, str) else ("", "", "")
+    try:
+        network = ipaddress.ip_network(f"{address}/{int(length)}", strict=False)
+    except ValueError:
+        return "is not a network in CIDR notation", "write one, e.g. 10.0.0.0/16"
+    if network.prefixlen == 0:
+        return "is every address there is, and would close nothing", "name the cluster's own networks"
+    if ipaddress.ip_address(address) != network.network_address:
+        return "does not begin with its network's address", f"write {network}"
+    return "", ""
 
 
 def _check_client_ports(

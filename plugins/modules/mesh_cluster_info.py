@@ -71,6 +71,11 @@ options:
         description: Its namespace.
         type: str
         required: true
+  lockdown:
+    description: Namespaces whose egress is to be locked down.
+    type: list
+    elements: str
+    default: []
   ca_dir:
     description: The folder of the CA store on the controller. Its private key is not looked at.
     type: path
@@ -154,6 +159,8 @@ reading:
     - What was read, as JSON. Filter P(crossmesh.mtls.plan#filter) makes a plan of it.
     - C(objects), Istio objects that are ours or stand under our names.
     - C(gateways), Gateways of others, as far as they can be in the way.
+    - C(destination_rules), those of others whose host covers the egress gateway's; C(sidecars) and C(network_policies),
+      those of others in the namespaces of O(lockdown).
     - C(secrets), told by certificate and trust; of the key only whether it belongs to the certificate.
     - C(services) and C(pods) of each side's gateway, with the owners of each port, the serials that each pod serves,
       and what it trusts while a rotation is under way or something is revoked.

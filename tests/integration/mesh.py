@@ -26,7 +26,7 @@ CLUSTER_C: dict[str, Any] = {
 }
 KINDS = (
     "serviceentries,gateways.networking.istio.io,destinationrules,virtualservices,peerauthentications,"
-    "authorizationpolicies,secrets"
+    "authorizationpolicies,sidecars,networkpolicies,secrets"
 )
 
 MYSQL: dict[str, Any] = {

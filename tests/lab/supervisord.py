@@ -1,8 +1,8 @@
 """Supervisor's daemon, which must not turn in circles when a program has closed its input.
 
-Run by its path. Supervisor keeps a descriptor registered for reading after its process has ended. Where its number comes
-back as the input of a program that takes /dev/null instead (dnsmasq, mariadbd), poll() returns POLLERR for it at once and
-for ever, which supervisor passes over: a whole core is gone.
+Run by its path. Supervisor keeps a descriptor registered for reading after its process has ended. Its number may come
+back as the input of a program that takes /dev/null instead (dnsmasq, mariadbd). Then poll() returns POLLERR at once and
+for ever, supervisor passes it over, and a whole core is gone.
 """
 
 import select

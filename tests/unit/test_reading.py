@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -49,9 +50,14 @@ def secret(name: str, labels: Json | None = None, data: dict[str, bytes] | None 
     return item("Secret", name, labels=labels, data=encoded, type="kubernetes.io/tls")
 
 
-def reading(*objects: Json, statuses: dict[str, int] | None = None, answers: dict[str, str] | None = None) -> Json:
+def reading(
+    *objects: Json,
+    statuses: dict[str, int] | None = None,
+    answers: dict[str, str] | None = None,
+    request: Request = REQUEST,
+) -> Json:
     api = FakeApi(list(objects), statuses or {}, answers or {})
-    return read_cluster(cast(Api, api), REQUEST)
+    return read_cluster(cast(Api, api), request)
 
 
 def names_in(found: list[Json]) -> list[str]:
@@ -98,6 +104,81 @@ def test_gateways_of_others_are_told_as_far_as_they_can_be_in_the_way() -> None:
             ],
         }
     ]
+
+
+LOCKDOWN = replace(REQUEST, lockdown=["shop"])
+EGRESS_HOST = "istio-egressgateway.istio-system.svc.cluster.local"
+
+
+@pytest.mark.parametrize(
+    ("host", "namespace", "covers"),
+    [
+        (EGRESS_HOST, "istio-system", True),
+        (EGRESS_HOST, "shop", True),
+        ("istio-egressgateway", "istio-system", True),
+        ("istio-egressgateway", "shop", False),
+        ("istio-egressgateway.istio-system", "shop", False),
+        ("*", "shop", True),
+        ("*.local", "shop", True),
+        ("*.svc.cluster.local", "shop", True),
+        ("*.istio-system.svc.cluster.local", "shop", True),
+        ("*.shop.svc.cluster.local", "shop", False),
+        ("mysql.server.example.com", "istio-system", False),
+    ],
+)
+def test_rules_of_others_are_told_where_they_cover_the_egress_gateway(host: str, namespace: str, covers: bool) -> None:
+    found = reading(
+        item("DestinationRule", "theirs", namespace=namespace, spec={"host": host}),
+        item("DestinationRule", "egressgateway-for-mysql", spec={"host": EGRESS_HOST}),
+    )
+    assert names_in(found["destination_rules"]) == (["theirs"] if covers else [])
+
+
+def test_a_rule_of_others_is_told_by_what_it_does_to_ours() -> None:
+    spec = {
+        "host": EGRESS_HOST,
+        "exportTo": ["."],
+        "subsets": [{"name": "v1", "labels": {}}],
+        "trafficPolicy": {"tls": {"mode": "DISABLE"}},
+        "workloadSelector": {"matchLabels": {"app": "x"}},
+    }
+    (found,) = reading(item("DestinationRule", "theirs", namespace="shop", spec=spec))["destination_rules"]
+    assert found == {
+        "namespace": "shop",
+        "name": "theirs",
+        "host": EGRESS_HOST,
+        "exports": ["."],
+        "subsets": ["v1"],
+        "policy": True,
+        "selective": True,
+    }
+
+
+def test_sidecars_and_policies_are_told_where_a_namespace_is_to_be_locked_down() -> None:
+    client = Owner("default", "cluster-b", "client")
+    rules = [{"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}]
+    found = reading(
+        item("Sidecar", "default", namespace="shop"),
+        item("Sidecar", "default", namespace="legacy"),
+        item("Sidecar", "egress-lockdown", namespace="old", labels=client.labels("client")),
+        item("Sidecar", "egress-lockdown", namespace="shop"),
+        item("NetworkPolicy", "in", namespace="shop", spec={"policyTypes": ["Ingress"], "egress": rules}),
+        item("NetworkPolicy", "out", namespace="shop", spec={"policyTypes": ["Egress"], "egress": rules}),
+        item("NetworkPolicy", "out", namespace="legacy", spec={"policyTypes": ["Egress"], "egress": rules}),
+        request=LOCKDOWN,
+    )
+    assert found["sidecars"] == [{"namespace": "shop", "name": "default"}]
+    assert [(policy["name"], policy["egress"]) for policy in found["network_policies"]] == [("in", []), ("out", rules)]
+    # Ours wherever it is, and whatever stands under its name where it is wanted.
+    assert sorted(entry["metadata"]["namespace"] for entry in found["objects"]) == ["old", "shop"]
+
+
+def test_only_a_lock_down_needs_the_permission_to_see_sidecars_and_policies() -> None:
+    statuses = {collection_path(kind): 403 for kind in ("Sidecar", "NetworkPolicy")}
+    assert reading(statuses=statuses)["missing_kinds"] == []
+    with pytest.raises(CrossmeshError) as failure:
+        reading(statuses=statuses, request=LOCKDOWN)
+    assert failure.value.why == "403 for: list networkpolicies; list sidecars"
 
 
 def test_managers_of_ours_are_left_out_and_others_are_kept() -> None:

@@ -37,14 +37,14 @@ def environment(role: str) -> jinja2.Environment:
 ENVIRONMENTS = {side: environment(role) for side, role in ROLES.items()}
 
 
-def rendered(side: str, links: list[Any]) -> Iterator[Json]:
-    """Every manifest of one side for links of the view."""
-    yield from yaml.safe_load(ENVIRONMENTS[side].get_template("manifests.yaml.j2").render(links=links)) or []
+def rendered(side: str, wanted: Json) -> Iterator[Json]:
+    """Every manifest of one side of the view."""
+    yield from yaml.safe_load(ENVIRONMENTS[side].get_template("manifests.yaml.j2").render(wanted)) or []
 
 
 def manifests(side: str, links: list[Json], **variables: Any) -> dict[str, Json]:
     cluster = {**(SERVER if side == "server" else CLIENT), **variables}
-    found = list(rendered(side, view(links, cluster)[side]["links"]))
+    found = list(rendered(side, view(links, cluster)[side]))
     by_title = {f"{item['kind']} {item['metadata']['namespace']}/{item['metadata']['name']}": item for item in found}
     assert len(by_title) == len(found)
     return by_title
@@ -295,7 +295,7 @@ def test_rules_of_the_shared_egress_host_hold_nothing_but_their_own_subset() -> 
 
 @pytest.mark.parametrize("side", ROLES)
 def test_without_a_link_nothing_is_rendered(side: str) -> None:
-    assert list(rendered(side, [])) == []
+    assert list(rendered(side, view([], SERVER if side == "server" else CLIENT)[side])) == []
 
 
 # -- hostile values ------------------------------------------------------------------------------------------------
@@ -347,6 +347,7 @@ CONSTANTS = {
     | {kind.kind for kind in names.KINDS}
     | {kind.api_version for kind in names.KINDS}
     | {"STRICT", "DENY", "connection.sni"}
+    | {"*/*", "REGISTRY_ONLY", "Egress", "UDP", "169.254.0.0/16"}
     for side, specs in REFERENCE.items()
 }
 
@@ -367,7 +368,8 @@ def test_every_value_arrives_as_it_was_given(side: str, poison: str) -> None:
         "retries": {"attempts": 1, "per_try_timeout": "1s", "retry_on": "503"},
     }
     bounded = link(strict_backend=True, max_connection_duration="1h", **asked)
-    wanted = view([bounded], SERVER if side == "server" else CLIENT)[side]["links"]
+    locked = {"mesh_egress_lockdown": ["shop"], "mesh_cluster_cidrs": ["10.0.0.0/8"]}
+    wanted = view([bounded], SERVER if side == "server" else {**CLIENT, **locked})[side]
     found = list(rendered(side, poisoned(wanted, poison)))
     assert len(found) == len(list(rendered(side, wanted)))
     arrived = {text for item in found for text in strings(item)}

@@ -54,6 +54,10 @@ def cluster(**variables: Any) -> dict[str, Json]:
     return {**HOSTS, "cluster-a": {**HOSTS["cluster-a"], **variables}}
 
 
+def locked(namespaces: list[Any], *cidrs: Any, **others: Any) -> dict[str, Json]:
+    return cluster(mesh_egress_lockdown=namespaces, mesh_cluster_cidrs=list(cidrs) or ["10.0.0.0/8"], **others)
+
+
 class Bad(NamedTuple):
     """A fault of the one link: what is changed, and what the line says."""
 
@@ -484,6 +488,44 @@ WRONG: list[Wrong] = [
         "on the command line -e '{\"mesh_gate_timeout\": ...}'",
         {"shared": {"mesh_gate_timeout": "120"}},
     ),
+    # Its lock-down
+    Wrong("type", "cluster-a: mesh_egress_lockdown: 'shop'", "a list", {"hosts": cluster(mesh_egress_lockdown="shop")}),
+    Wrong("type", "cluster-a: mesh_cluster_cidrs: '10/8'", "a list", {"hosts": cluster(mesh_cluster_cidrs="10/8")}),
+    *(
+        Wrong("lockdown", f"cluster-a: mesh_egress_lockdown: {namespaces[-1]!r}", cure, {"hosts": locked(namespaces)})
+        for namespaces, cure in (
+            (["Shop"], "e.g. shop"),
+            (["shop", 7], "e.g. shop"),
+            (["shop", "shop"], "write it once"),
+            (["istio-system"], "leave it out"),
+        )
+    ),
+    Wrong(
+        "lockdown",
+        "cluster-a: mesh_egress_lockdown: 'edge'",
+        "leave it out",
+        {"hosts": locked(["edge"], mesh_egress_gateway={"namespace": "edge"})},
+    ),
+    Wrong(
+        "cluster-cidrs",
+        "cluster-a: mesh_cluster_cidrs: []",
+        "pods, Services, control plane and API server",
+        {"hosts": cluster(mesh_egress_lockdown=["shop"])},
+    ),
+    *(
+        Wrong("cluster-cidrs", f"cluster-a: mesh_cluster_cidrs: {cidr!r}", cure, {"hosts": locked(["shop"], cidr)})
+        for cidr, cure in (
+            ("10.0.0.0", "e.g. 10.0.0.0/16"),
+            ("10.0.0.0/255.0.0.0", "e.g. 10.0.0.0/16"),
+            ("10.0.0.0/33", "e.g. 10.0.0.0/16"),
+            ("pods", "e.g. 10.0.0.0/16"),
+            (10, "e.g. 10.0.0.0/16"),
+            ("10.0.0.1/16", "write 10.0.0.0/16"),
+            ("2001:db8::1/32", "write 2001:db8::/32"),
+            ("0.0.0.0/0", "the cluster's own networks"),
+            ("::/0", "the cluster's own networks"),
+        )
+    ),
     # One cluster
     Wrong("cluster-name", "A.B: mesh_cluster_name: 'A.B'", "lower-case", {"hosts": cluster(mesh_cluster_name="A.B")}),
     Wrong("type", "7: mesh_cluster_name: 7", "write a string", {"hosts": cluster(mesh_cluster_name=7)}),
@@ -618,6 +660,10 @@ def test_only_tcp_links_need_addresses_on_a_port_that_they_share(first: str, sec
     lines = told([numbered(1, port=8080, protocol=first), numbered(2, port=8080, protocol=second)])
     assert [line.partition(":")[0] for line in lines if "[shared-port]" in line] == told_of
     assert len(lines) == len(told_of)
+
+
+def test_a_sound_lock_down_is_not_told_of() -> None:
+    assert told(hosts=locked(["shop", "web"], "10.0.0.0/16", "192.0.2.7/32", "2001:DB8::/32", "fd00:10:0::/48")) == []
 
 
 def test_faulty_links_do_not_hide_what_sound_links_do_to_each_other() -> None:

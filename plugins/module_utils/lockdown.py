@@ -1,0 +1,72 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What others have in the namespaces that are to be locked down: Sidecars, and NetworkPolicies that allow more. Pure.
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+__all__ = ["errors", "warnings"]
+
+Json = Mapping[str, Any]
+
+
+def errors(reading: Json, side: Json) -> list[str]:
+    """A Sidecar of others: beside one for the same pods Istio's behaviour is undefined, one for some pods wins."""
+    locked = {item["namespace"] for item in side["lockdowns"]}
+    return [
+        f"Sidecar {item['namespace']}/{item['name']}: the namespace is to be locked down, and a Sidecar of others is "
+        "there: Istio takes one for all pods of a namespace, and before it one that selects some. Cure: delete it, or "
+        "take the namespace out of mesh_egress_lockdown"
+        for item in reading["sidecars"]
+        if item["namespace"] in locked
+    ]
+
+
+def warnings(reading: Json, side: Json) -> list[str]:
+    """NetworkPolicies of others that allow egress beyond the lock-down's: policies of one pod add up."""
+    cidrs = {item["namespace"]: item["cidrs"] for item in side["lockdowns"]}
+    return [
+        f"NetworkPolicy {policy['namespace']}/{policy['name']}: beside the lock-down it lets pods reach {ways}. Cure: "
+        "narrow it, or delete it"
+        for policy in reading["network_policies"]
+        if policy["namespace"] in cidrs and (ways := ", ".join(_ways_out(policy["egress"], cidrs[policy["namespace"]])))
+    ]
+
+
+def _ways_out(rules: Sequence[Json], cidrs: Sequence[str]) -> Iterator[str]:
+    for rule in rules:
+        ports = ", ".join(map(_port, rule.get("ports") or [])) or "every port"
+        for peer in rule.get("to") or [{"ipBlock": {"cidr": "every address"}}]:
+            # Without an ipBlock a peer is a pod of this cluster.
+            if "ipBlock" in peer and not _is_within(peer["ipBlock"]["cidr"], cidrs):
+                yield f"{peer['ipBlock']['cidr']} ({ports})"
+
+
+def _port(port: Json) -> str:
+    number = port.get("port")
+    text = "every port" if number is None else f"port {number}"
+    if port.get("endPort"):
+        text = f"ports {number} to {port['endPort']}"
+    return f"{text}/{port.get('protocol', 'TCP')}"
+
+
+def _is_within(cidr: str, cidrs: Sequence[str]) -> bool:
+    if cidr == "every address":
+        return False
+    network = ipaddress.ip_network(cidr, strict=False)
+    return any(_contains(ipaddress.ip_network(allowed), network) for allowed in cidrs)
+
+
+def _contains(
+    outer: ipaddress.IPv4Network | ipaddress.IPv6Network, inner: ipaddress.IPv4Network | ipaddress.IPv6Network
+) -> bool:
+    if isinstance(outer, ipaddress.IPv4Network):
+        return isinstance(inner, ipaddress.IPv4Network) and inner.subnet_of(outer)
+    return isinstance(inner, ipaddress.IPv6Network) and inner.subnet_of(outer)
