@@ -98,6 +98,17 @@ class Api:
     def get(self, path: str, query: Mapping[str, str] | None = None, accept: str = "application/json") -> Any:
         return self._request("GET", path, query or {}, None, {"Accept": accept})
 
+    def review(self, attributes: Mapping[str, str]) -> bool:
+        """Whether the user of this context may do something (SelfSubjectAccessReview); nothing is stored for it."""
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": dict(attributes)},
+        }
+        path = object_path("authorization.k8s.io", "v1", "selfsubjectaccessreviews")
+        answer = self._request("POST", path, {}, body, {"Content-Type": "application/json"})
+        return bool(answer["status"].get("allowed"))
+
     def apply(self, path: str, body: Mapping[str, Any], manager: str, *, force: bool) -> Any:
         """Server-side apply."""
         query = {"fieldManager": manager, "force": "true" if force else "false"}
