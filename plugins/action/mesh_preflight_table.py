@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any, ClassVar
 
 from ansible.plugins.action import ActionBase
@@ -16,7 +18,7 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
     _supports_diff = True
 
-    ARGUMENTS: ClassVar[dict[str, Any]] = {"report": {"type": "dict", "required": True}}
+    ARGUMENTS: ClassVar[dict[str, Any]] = {"report": {"type": "dict", "required": True}, "path": {"type": "path"}}
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
@@ -25,8 +27,19 @@ class ActionModule(ActionBase):
         report = params["report"]
         # By itself, not as a result: a callback would quote and fold the lines.
         Display().display("\n".join(report["table"]))
+        if params["path"]:
+            try:
+                _write(Path(params["path"]), report)
+            except OSError as error:
+                cure = "set mesh_preflight_report to a file in a folder that is there and can be written"
+                return {"failed": True, "changed": False, "msg": f"cannot write the report: {error}. Cure: {cure}"}
         failed = report["counts"]["failed"]
         if failed:
             msg = f"failed checks: {failed}; the table says which, and what cures them"
             return {"failed": True, "changed": False, "msg": msg}
         return {"changed": False, "msg": "no check failed"}
+
+
+def _write(path: Path, report: dict[str, Any]) -> None:
+    """As one text for machines; a relative path begins where the command was started."""
+    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

@@ -18,9 +18,15 @@ options:
     description: The result of P(crossmesh.mtls.preflight_report#filter).
     type: dict
     required: true
+  path:
+    description:
+      - A file on the controller to which the report is written as JSON, in check mode too. It is what was asked for, and
+        no change of anything.
+      - A relative path begins where the command was started.
+    type: path
 attributes:
   check_mode:
-    description: Prints only.
+    description: Prints, and writes the report if that is asked for.
     support: full
   diff_mode:
     description: There is nothing to show.
