@@ -142,7 +142,15 @@ class Api:
         self._compare_clocks(answer.headers.get("Date", ""))
         if answer.status >= 300:
             raise _error(method, path, answer.status, answer.data, self.where)
-        return json.loads(answer.data)
+        try:
+            return json.loads(answer.data)
+        except ValueError as error:
+            raise CrossmeshError(
+                what="what answers is no API server",
+                where=f"{self.where}, {self._configuration.host}",
+                why="its answer is not JSON",
+                cure="correct the server's address in the kubeconfig, or what stands before it",
+            ) from error
 
     def _compare_clocks(self, date: str) -> None:
         """RFC 9110 section 6.6.1: the moment at which the server answered, to the second."""

@@ -103,7 +103,7 @@ def look(
 
 def _version(api: Api) -> str:
     try:
-        return str(api.get("/version")["gitVersion"])
+        return str(api.get("/version").get("gitVersion", "(of no version)"))
     except ApiError as error:
         if error.status != 403:
             raise

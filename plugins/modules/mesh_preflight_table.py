@@ -20,8 +20,8 @@ options:
     required: true
   path:
     description:
-      - A file on the controller to which the report is written as JSON, in check mode too. It is what was asked for, and
-        no change of anything.
+      - A file on the controller to which the report is written as JSON, in check mode too. It is what was asked for,
+        and no change of anything.
       - A relative path begins where the command was started.
     type: path
 attributes:
