@@ -7,22 +7,20 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils.api import Api
-from ansible_collections.crossmesh.mtls.plugins.module_utils.authority import Authority, authority_to_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils.ca_reading import ca_reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils.credentials import authority_of
-from ansible_collections.crossmesh.mtls.plugins.module_utils.reading import Request, read_cluster
+from ansible_collections.crossmesh.mtls.plugins.module_utils.reading import read_cluster
 from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils.watch import clock_warnings
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils.cluster_action import (
     GATEWAY,
     REVOKED,
     ClusterAction,
-    gateway,
+    request_of,
     revoked,
 )
 
@@ -63,20 +61,10 @@ class ActionModule(ClusterAction):
     def work(self, api: Api, params: dict[str, Any]) -> dict[str, Any]:
         store = FileStore(params["ca_dir"])
         authority, entries = authority_of(store), revoked(params)
-        request = Request(
-            instance=params["instance"],
-            cluster=params["cluster"],
-            ingress=gateway(params["ingress_gateway"]),
-            egress=gateway(params["egress_gateway"]),
-            links=params["links"],
-            client_credential=params["client_credential"],
-            backends=[(item["service"], item["namespace"]) for item in params["backends"]],
-            lockdown=params["lockdown"],
-        )
+        request = request_of(params)
         # Beyond serials only where trust is on the move, or something is revoked: each pod is one more question.
         reading = read_cluster(api, request, trust=bool(authority.lists) or authority.phase not in ("absent", "steady"))
-        reading["authority"] = authority_to_json(authority)
-        reading.update(_revocation(store, authority, entries, datetime.now(UTC)))
+        reading.update(ca_reading(store, authority, entries, datetime.now(UTC)))
         return {
             "changed": False,
             "warnings": [f"{params['cluster']}: {line}" for line in clock_warnings(reading["clock_ahead"])],
@@ -90,22 +78,3 @@ class ActionModule(ClusterAction):
             # As one text: Ansible would otherwise look into each of its thousands of values whenever it is handed on.
             "reading": json.dumps(reading),
         }
-
-
-def _revocation(
-    store: FileStore, authority: Authority, entries: Sequence[revocation.Entry], now: datetime
-) -> dict[str, Any]:
-    """What is revoked, what no certificate answers to, and why lists are to be made anew."""
-    if not entries and not authority.lists:
-        return {"revoked": [], "unmatched": [], "lists_due": "", "lists_wrong": False}
-    records = store.records(now)
-    wanted, lists = revocation.wanted_lists(entries, records, authority.listed(now)), store.lists()
-    return {
-        "revoked": sorted(revocation.revoked_serials(entries, records)),
-        "unmatched": [
-            *revocation.unmatched(entries, records),
-            *revocation.let_in_again(wanted, lists, records),
-        ],
-        "lists_due": revocation.why_due(wanted, lists, now),
-        "lists_wrong": revocation.are_wrong(wanted, lists, records),
-    }

@@ -7,16 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-import yaml
-
 from ansible_collections.crossmesh.mtls.plugins.module_utils.authority import authority_from_json
-from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import Policy, make_plan, refused
-
-# The C loader reads two hundred links in a tenth of the time; it is not in every build of PyYAML.
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import make_plan, refused
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils.rendered import documents, plain, policy_of
 
 
 def plan(
@@ -28,32 +24,15 @@ def plan(
 ) -> dict[str, Any]:
     if view["errors"]:
         return refused(view["errors"])
-    # The C loader takes bytes or exactly str; Ansible hands over a subclass of str.
-    documents = [item for text in manifests if text for item in yaml.load(text.encode(), Loader=LOADER)]
     reading = json.loads(text)
     return make_plan(
         reading,
         plain(view[side]),
-        documents,
+        documents(manifests),
         authority_from_json(reading["authority"]),
-        Policy(
-            key_type=policy["key_type"],
-            renew_before=timedelta(days=policy["renew_before_days"]),
-            force=policy["force"],
-            adopt=policy["adopt"],
-            only=frozenset(policy["only"]),
-            stage=policy["stage"],
-            existing=policy["existing"],
-        ),
+        policy_of(policy),
         datetime.now(UTC),
     )
-
-
-def plain(value: Any) -> Any:
-    """Without Ansible's containers, which look at a value anew each time it is read."""
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, list) else value
 
 
 class FilterModule:

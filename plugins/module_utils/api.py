@@ -98,6 +98,17 @@ class Api:
     def get(self, path: str, query: Mapping[str, str] | None = None, accept: str = "application/json") -> Any:
         return self._request("GET", path, query or {}, None, {"Accept": accept})
 
+    def review(self, attributes: Mapping[str, str]) -> bool:
+        """Whether the user of this context may do something (SelfSubjectAccessReview); nothing is stored for it."""
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": dict(attributes)},
+        }
+        path = object_path("authorization.k8s.io", "v1", "selfsubjectaccessreviews")
+        answer = self._request("POST", path, {}, body, {"Content-Type": "application/json"})
+        return bool(answer["status"].get("allowed"))
+
     def apply(self, path: str, body: Mapping[str, Any], manager: str, *, force: bool) -> Any:
         """Server-side apply."""
         query = {"fieldManager": manager, "force": "true" if force else "false"}
@@ -131,7 +142,15 @@ class Api:
         self._compare_clocks(answer.headers.get("Date", ""))
         if answer.status >= 300:
             raise _error(method, path, answer.status, answer.data, self.where)
-        return json.loads(answer.data)
+        try:
+            return json.loads(answer.data)
+        except ValueError as error:
+            raise CrossmeshError(
+                what="what answers is no API server",
+                where=f"{self.where}, {self._configuration.host}",
+                why="its answer is not JSON",
+                cure="correct the server's address in the kubeconfig, or what stands before it",
+            ) from error
 
     def _compare_clocks(self, date: str) -> None:
         """RFC 9110 section 6.6.1: the moment at which the server answered, to the second."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils.files import reported
+from ansible_collections.crossmesh.mtls.plugins.module_utils.files import refuse_unwritable, reported
 from ansible_collections.crossmesh.mtls.plugins.module_utils.pkcs8 import load_private_key, require_passphrase
 from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import (
@@ -28,6 +28,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import (
     check_root,
     new_root,
     parse_certificates,
+    timestamp,
 )
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "Wanted",
     "ensure_absent",
     "ensure_present",
+    "ensure_usable",
     "make_root",
     "public_of",
     "wanted_root",
@@ -114,6 +116,35 @@ def ensure_present(
     authority = store.create(passphrase, key, certificate)
     public = public_of(store, authority)
     return Outcome(True, f"created: {_subject(authority)}", public, before={}, after=public)
+
+
+def ensure_usable(
+    store: FileStore, wanted: Wanted, *, passphrase: str, expected: Sequence[str], now: datetime
+) -> Outcome:
+    """Whether a run could issue: the key of the authority opens, or one can be made. Writes nothing.
+
+    :raises CrossmeshError: it could not.
+    """
+    with reported(store.path, "read"):
+        refuse_unwritable(store.path)
+    authority = store.public()
+    if authority is None or authority.issuing is None:
+        made = ensure_present(store, wanted, passphrase=passphrase, expected=expected, now=now, check_mode=True)
+        return Outcome(False, "there is none yet, and one can be made", made.authority, before={}, after={})
+    refuse_unknown_roots(store, authority.known, expected)
+    require_passphrase(passphrase)
+    store.signer(passphrase)
+    until = timestamp(authority.issuing.not_after)
+    if authority.issuing.not_after <= now:
+        raise CrossmeshError(
+            what="The root of the CA has ended",
+            where=str(store.path),
+            why=f"{_subject(authority)} was valid until {until}",
+            cure="replace it (playbook rotate_ca)",
+        )
+    public = public_of(store, authority)
+    message = f"usable: {_subject(authority)}, until {until}, phase {authority.phase}"
+    return Outcome(False, message, public, before=public, after=public)
 
 
 def ensure_absent(store: FileStore, *, expected: Sequence[str], check_mode: bool) -> Outcome:

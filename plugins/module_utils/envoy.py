@@ -3,8 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a gateway really serves, out of Envoy's admin interface. Pure.
 
-PRIVATE to the collection. Sources: Envoy, Operations and administration, Administration interface: C(/certs) and
-C(/config_dump). C(certs) is what Envoy loaded; before Envoy 1.40 it names only the first root of a bundle, so trusted
+PRIVATE to the collection. Sources: Envoy, Operations and administration, Administration interface: C(/certs),
+C(/clusters), C(/config_dump), C(/server_info).
+
+C(certs) is what Envoy loaded; before Envoy 1.40 it names only the first root of a bundle, so trusted
 roots are read from the dynamic active secrets.
 """
 
@@ -15,9 +17,22 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["CERTS", "SECRETS", "Trust", "serial", "served_serials", "trust"]
+__all__ = [
+    "CERTS",
+    "CLUSTERS",
+    "SECRETS",
+    "SERVER_INFO",
+    "Trust",
+    "addresses",
+    "istio_version",
+    "serial",
+    "served_serials",
+    "trust",
+]
 
 CERTS = "certs"
+CLUSTERS = "clusters?format=json"
+SERVER_INFO = "server_info"
 SECRETS = "config_dump?resource=dynamic_active_secrets"
 
 
@@ -56,3 +71,22 @@ def _inline(source: dict[str, Any]) -> str:
     if "inline_bytes" in source:
         return base64.b64decode(source["inline_bytes"]).decode()
     return str(source.get("inline_string", ""))
+
+
+def istio_version(server_info: str) -> str:
+    """The version of Istio that a proxy says it is of; empty where it says none."""
+    return str(json.loads(server_info).get("node", {}).get("metadata", {}).get("ISTIO_VERSION", ""))
+
+
+def addresses(clusters: str) -> dict[str, list[str]]:
+    """Where each of Envoy's clusters leads to: IP addresses, none where its name does not resolve."""
+    return {
+        cluster["name"]: sorted(
+            {
+                host["address"]["socket_address"]["address"]
+                for host in cluster.get("host_statuses", [])
+                if "socket_address" in host.get("address", {})
+            }
+        )
+        for cluster in json.loads(clusters).get("cluster_statuses", [])
+    }

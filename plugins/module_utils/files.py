@@ -36,6 +36,19 @@ def refuse_open(path: Path, what: str = "The CA store") -> None:
     )
 
 
+def refuse_unwritable(path: Path) -> None:
+    """Stop where nothing could be written at a path, or at the folder in which it would have to be made."""
+    folder = next(place for place in (path, *path.parents) if place.exists())
+    if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
+        return
+    raise CrossmeshError(
+        what="The CA store cannot be written",
+        where=str(path),
+        why=f"{folder} is {'not writable for this user' if folder.is_dir() else 'not a folder'}",
+        cure="see to the folder's file system, owner and permissions, then run again",
+    )
+
+
 @contextmanager
 def reported(path: Path, verb: str, what: str = "The CA store") -> Iterator[None]:
     """Turn what the operating system refuses into the one error type.

@@ -42,10 +42,17 @@ __all__ = [
     "LISTS_KEY",
     "Policy",
     "Stage",
+    "conflicts",
     "decide_secret",
     "make_plan",
+    "missing_gateway",
+    "missing_kinds",
+    "of_side",
+    "port_difference",
     "refused",
+    "strangers",
     "surplus_keys",
+    "trust_errors",
     "unknown_root_message",
     "unknown_roots",
     "wanted_lists",
@@ -91,17 +98,18 @@ def make_plan(
     owner = names.Owner(**side["owner"])
     side = scope.narrowed(side, reading["objects"], _client_sans(reading, side), owner, policy.only)
     objects = compare.compare_objects(
-        manifests, _of_side(reading["objects"], owner), owner, adopt=policy.adopt, only=policy.only
+        manifests, of_side(reading["objects"], owner), owner, adopt=policy.adopt, only=policy.only
     )
-    ports = _ports(reading, side, owner)
+    ports = port_difference(reading, side, owner)
     errors = [
-        *_missing(reading, side, manifests),
-        *_conflicts(reading, side, owner),
+        *missing_kinds(reading, manifests),
+        *missing_gateway(reading, side),
+        *conflicts(reading, side, owner),
         *objects.errors,
         *ports.errors,
-        *_strangers(reading, side, owner, policy),
+        *strangers(reading, side, owner, policy),
         *([] if _on_links_alone(policy) else lockdown.errors(reading, side)),
-        *(_trust_errors(reading, authority, owner, policy) if side["secrets"] else []),
+        *(trust_errors(reading, authority, owner, policy) if side["secrets"] else []),
     ]
     decisions = [] if errors else _decisions(reading, side, authority, policy, now, owner)
     due = [(item, decision) for item, decision in decisions if decision.action != "keep"]
@@ -179,7 +187,7 @@ def refused(errors: Sequence[str]) -> Json:
     return {"errors": list(errors), **nothing, "changed": False, "drifted": False, "served": False, "proven": False}
 
 
-def _of_side(items: Sequence[Json], owner: names.Owner) -> list[Json]:
+def of_side(items: Sequence[Json], owner: names.Owner) -> list[Json]:
     """Without the objects that our other side has: one cluster can be both."""
     other = names.Owner(owner.instance, owner.cluster, "client" if owner.side == "server" else "server")
     return [item for item in items if not is_ours(item["metadata"], other)]
@@ -197,21 +205,24 @@ def _on_links_alone(policy: Policy) -> bool:
 # -- what forbids a run --------------------------------------------------------------------------------------------
 
 
-def _missing(reading: Mapping[str, Any], side: Mapping[str, Any], manifests: Sequence[Json]) -> list[str]:
-    errors = []
+def missing_kinds(reading: Mapping[str, Any], manifests: Iterable[Json]) -> list[str]:
     kinds = sorted({manifest["kind"] for manifest in manifests} & set(reading["missing_kinds"]))
-    if kinds:
-        errors.append(f"the cluster does not know {', '.join(kinds)}. Cure: install Istio 1.24 or later, with its CRDs")
-    if side["ports"] and reading["services"][side["owner"]["side"]] is None:
-        variable = "mesh_ingress_gateway" if side["owner"]["side"] == "server" else "mesh_egress_gateway"
-        errors.append(
-            f"there is no gateway: Service {side['namespace']}/{side['service']} does not exist. Cure: install the "
-            f"gateway, or set {variable} to the one that is there"
-        )
-    return errors
+    if not kinds:
+        return []
+    return [f"the cluster does not know {', '.join(kinds)}. Cure: install Istio 1.24 or later, with its CRDs"]
 
 
-def _conflicts(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> list[str]:
+def missing_gateway(reading: Mapping[str, Any], side: Mapping[str, Any]) -> list[str]:
+    if not side["ports"] or reading["services"][side["owner"]["side"]] is not None:
+        return []
+    variable = "mesh_ingress_gateway" if side["owner"]["side"] == "server" else "mesh_egress_gateway"
+    return [
+        f"there is no gateway: Service {side['namespace']}/{side['service']} does not exist. Cure: install the "
+        f"gateway, or set {variable} to the one that is there"
+    ]
+
+
+def conflicts(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> list[str]:
     hosts: dict[int, set[str]] = {}
     for link in side["links"]:
         port = link["tls_port"] if owner.side == "server" else link["egress_port"]
@@ -221,7 +232,7 @@ def _conflicts(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names
     return compare.occupied_hosts(hosts, reading["gateways"], pods)
 
 
-def _strangers(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner, policy: Policy) -> list[str]:
+def strangers(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner, policy: Policy) -> list[str]:
     """Secrets that stand under our names, or over them, and are not ours."""
     errors = []
     wanted = {item["name"] for item in side["secrets"]}
@@ -263,7 +274,7 @@ def unknown_roots(secrets: Sequence[Mapping[str, Any]], owner: names.Owner, auth
     }
 
 
-def _trust_errors(reading: Mapping[str, Any], authority: Authority, owner: names.Owner, policy: Policy) -> list[str]:
+def trust_errors(reading: Mapping[str, Any], authority: Authority, owner: names.Owner, policy: Policy) -> list[str]:
     errors = []
     # An adoption that was interrupted leaves Secrets that are ours and still hold the roots of before.
     unknown = {} if policy.adopt else unknown_roots(reading["secrets"], owner, authority)
@@ -433,7 +444,7 @@ def _surplus_secrets(
 # -- ports, proof, warnings ----------------------------------------------------------------------------------------
 
 
-def _ports(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> compare.Difference:
+def port_difference(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> compare.Difference:
     service = reading["services"][owner.side]
     return compare.Difference() if service is None else compare.compare_ports(side["ports"], service, owner)
 

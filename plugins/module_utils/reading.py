@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -29,7 +29,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.decisions import re
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import parse_certificates
 
-__all__ = ["Gateway", "Request", "gateway_pods", "read_cluster", "secret_view"]
+__all__ = ["Gateway", "Parts", "Request", "gateway_pods", "read_cluster", "read_parts", "secret_view"]
 
 PARALLEL = 8
 # Seconds for one question to one gateway pod.
@@ -78,12 +78,40 @@ class Request:
         return names.Owner(self.instance, self.cluster, side)
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What could be read; empty in place of what could not.
+
+    :param denied: what the user of the context is not permitted to do.
+    :param failed: what went wrong otherwise, by what was to be done.
+    """
+
+    reading: Json
+    denied: set[str] = field(default_factory=set)
+    failed: dict[str, CrossmeshError] = field(default_factory=dict)
+
+
 def read_cluster(api: Api, request: Request, *, trust: bool = False) -> Json:
     """Read one cluster.
 
     :param trust: ask the gateways' pods for what they trust as well.
     :raises CrossmeshError: when the API server cannot be reached, or forbids what is needed (told all at once).
     """
+    parts = read_parts(api, request, trust=trust)
+    for error in parts.failed.values():
+        raise error
+    if parts.denied:
+        raise CrossmeshError(
+            what="not permitted to read what a run must know",
+            where=api.where,
+            why=f"403 for: {'; '.join(sorted(parts.denied))}",
+            cure="grant these permissions to the user of this context",
+        )
+    return parts.reading
+
+
+def read_parts(api: Api, request: Request, *, trust: bool = False) -> Parts:
+    """The same as far as it can be read."""
     reader = _Reader(api, request)
     with ThreadPoolExecutor(PARALLEL) as pool:
         kinds = {
@@ -118,14 +146,7 @@ def read_cluster(api: Api, request: Request, *, trust: bool = False) -> Json:
         "backends": backends.result(),
         "clock_ahead": api.clock_ahead,
     }
-    if reader.denied:
-        raise CrossmeshError(
-            what="not permitted to read what a run must know",
-            where=api.where,
-            why=f"403 for: {'; '.join(sorted(reader.denied))}",
-            cure="grant these permissions to the user of this context",
-        )
-    return reading
+    return Parts(reading, reader.denied, reader.failed)
 
 
 class _Reader:
@@ -133,6 +154,7 @@ class _Reader:
         self.api = api
         self.request = request
         self.denied: set[str] = set()
+        self.failed: dict[str, CrossmeshError] = {}
         sides = ((names.server_objects, request.links), (names.client_objects, request.links))
         self._names = {
             (kind, name)
@@ -147,13 +169,14 @@ class _Reader:
         self._namespaces = {*request.namespaces, *(namespace for _service, namespace in request.backends)}
 
     def permitted(self, needed: str, read: Callable[..., Any], *arguments: Any) -> Any:
-        """The result of C(read); a refusal is remembered, so that all of them can be told at once."""
+        """The result of C(read); an error is remembered, so that all of them can be told at once."""
         try:
             return read(*arguments)
-        except ApiError as error:
-            if error.status != 403:
-                raise
-            self.denied.add(needed)
+        except CrossmeshError as error:
+            if isinstance(error, ApiError) and error.status == 403:
+                self.denied.add(needed)
+            else:
+                self.failed.setdefault(needed, error)
             return []
 
     def kind(self, kind: names.Kind) -> list[Json] | None:

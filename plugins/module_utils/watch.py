@@ -8,7 +8,7 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,6 +27,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import BACKDAT
 __all__ = [
     "CLOCK_LIMIT",
     "alarms",
+    "backend_faults",
     "clock_errors",
     "clock_warnings",
     "list_report",
@@ -95,17 +96,25 @@ def warnings(
     warnings += [size] if size else []
     if side["links"] and not any(pod["ready"] for pod in reading["pods"][owner.side]):
         warnings.append(f"gateway {side['namespace']}/{side['service']} has no ready pod: nothing can be proven")
-    backends = {(item["service"], item["namespace"]): item for item in reading["backends"]}
-    for link in side["links"] if owner.side == "server" else []:
-        backend = backends[(link["backend"]["service"], link["backend"]["namespace"])]
-        if not backend["found"]:
-            warnings.append(f"link {link['name']}: Service {link['backend']['host']} does not exist here yet")
-        elif backend["sidecars"] < backend["pods"]:
-            warnings.append(
-                f"link {link['name']}: {backend['pods'] - backend['sidecars']} of {backend['pods']} pods of "
-                f"{link['backend']['host']} have no sidecar; the way from the ingress gateway to them is plain text"
-            )
+    if owner.side == "server":
+        warnings += [f"link {link}: {fault}" for link, fault in backend_faults(reading, side)]
     return warnings
+
+
+def backend_faults(reading: Mapping[str, Any], side: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Links whose backend is not there, or not wholly in the mesh, and what is the matter."""
+    backends = {(item["service"], item["namespace"]): item for item in reading["backends"]}
+    for link in side["links"]:
+        backend = backends[(link["backend"]["service"], link["backend"]["namespace"])]
+        host = link["backend"]["host"]
+        if not backend["found"]:
+            yield link["name"], f"Service {host} does not exist here yet"
+        elif backend["sidecars"] < backend["pods"]:
+            yield (
+                link["name"],
+                f"{backend['pods'] - backend['sidecars']} of {backend['pods']} pods of {host} have no sidecar; the way "
+                "from the ingress gateway to them is plain text",
+            )
 
 
 def notices(reading: Mapping[str, Any], side: Mapping[str, Any], authority: Authority) -> list[str]:

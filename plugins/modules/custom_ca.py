@@ -26,15 +26,17 @@ options:
   passphrase:
     description:
       - Encrypts the private key; at least 12 characters.
-      - Needed only when an authority has to be made.
+      - Needed only when an authority has to be made, or O(state=usable).
     type: str
     default: ''
   state:
     description:
       - V(present) keeps the authority or makes one.
       - V(absent) removes the files of the store, and the folder when nothing else is in it.
+      - V(usable) changes nothing, and fails where a run could not issue a certificate. The key is opened; where there
+        is no authority yet, it is seen whether one could be made.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, usable]
     default: present
   expected:
     description:
@@ -70,6 +72,12 @@ EXAMPLES = r"""
     path: /var/lib/crossmesh/ca
   check_mode: true
   register: found
+
+- name: See whether a certificate could be issued
+  crossmesh.mtls.custom_ca:
+    path: /var/lib/crossmesh/ca
+    passphrase: "{{ vault_custom_ca_passphrase }}"
+    state: usable
 """
 
 RETURN = r"""
@@ -114,6 +122,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.custom_ca import (
     Outcome,
     ensure_absent,
     ensure_present,
+    ensure_usable,
     wanted_root,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
@@ -126,13 +135,11 @@ def run(module: AnsibleModule) -> Outcome:
     store = FileStore(params["path"])
     if params["state"] == "absent":
         return ensure_absent(store, expected=params["expected"], check_mode=module.check_mode)
+    wanted, passphrase, now = wanted_root(params), params["passphrase"], datetime.now(UTC)
+    if params["state"] == "usable":
+        return ensure_usable(store, wanted, passphrase=passphrase, expected=params["expected"], now=now)
     return ensure_present(
-        store,
-        wanted_root(params),
-        passphrase=params["passphrase"],
-        expected=params["expected"],
-        now=datetime.now(UTC),
-        check_mode=module.check_mode,
+        store, wanted, passphrase=passphrase, expected=params["expected"], now=now, check_mode=module.check_mode
     )
 
 
@@ -141,7 +148,7 @@ def main() -> None:
         argument_spec={
             "path": {"type": "path", "required": True},
             "passphrase": {"type": "str", "default": "", "no_log": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": {"type": "str", "choices": ["present", "absent", "usable"], "default": "present"},
             **ROOT_ARGUMENTS,
             "expected": {"type": "list", "elements": "str", "default": []},
         },

@@ -11,6 +11,7 @@ Their options are documented in plugins/modules; those of a cluster in plugins/d
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -19,10 +20,10 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.crossmesh.mtls.plugins.module_utils import revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils.api import KUBERNETES_IMPORT_ERROR, Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError, UnfinishedError
-from ansible_collections.crossmesh.mtls.plugins.module_utils.reading import Gateway
+from ansible_collections.crossmesh.mtls.plugins.module_utils.reading import Gateway, Request
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import HAS_CRYPTOGRAPHY
 
-__all__ = ["CLUSTER", "GATEWAY", "REVOKED", "ClusterAction", "gateway", "revoked"]
+__all__ = ["CLUSTER", "GATEWAY", "REVOKED", "ClusterAction", "gateway", "request_of", "revoked"]
 
 CLUSTER: dict[str, Any] = {"kubeconfig": {"type": "path"}, "context": {"type": "str"}}
 GATEWAY: dict[str, Any] = {
@@ -44,8 +45,22 @@ def revoked(params: dict[str, Any]) -> tuple[revocation.Entry, ...]:
     return revocation.entries_or_refusal(params["revoked"], datetime.now(UTC))
 
 
-def gateway(value: dict[str, Any]) -> Gateway:
+def gateway(value: Mapping[str, Any]) -> Gateway:
     return Gateway(value["namespace"], value["service"], value["selector"])
+
+
+def request_of(params: Mapping[str, Any]) -> Request:
+    """What to look for, in the words of the view's request."""
+    return Request(
+        instance=params["instance"],
+        cluster=params["cluster"],
+        ingress=gateway(params["ingress_gateway"]),
+        egress=gateway(params["egress_gateway"]),
+        links=params["links"],
+        client_credential=params["client_credential"],
+        backends=[(item["service"], item["namespace"]) for item in params["backends"]],
+        lockdown=params["lockdown"],
+    )
 
 
 class ClusterAction(ActionBase):
@@ -61,6 +76,10 @@ class ClusterAction(ActionBase):
         """The result; C(warnings) in it are shown. A CrossmeshError becomes a failure."""
         raise NotImplementedError
 
+    def refused(self, error: CrossmeshError, params: dict[str, Any]) -> dict[str, Any]:
+        """The result where there was an error."""
+        return {"failed": True, "msg": str(error), "unfinished": isinstance(error, UnfinishedError)}
+
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         specification = {**CLUSTER, **self.ARGUMENTS}
@@ -75,7 +94,7 @@ class ClusterAction(ActionBase):
         try:
             return self.work(Api(params["kubeconfig"], params["context"]), params)
         except CrossmeshError as error:
-            return {"failed": True, "msg": str(error), "unfinished": isinstance(error, UnfinishedError)}
+            return self.refused(error, params)
 
 
 def _lacks(package: str) -> str:

@@ -53,12 +53,29 @@ def account(lab: Lab, folder: Path, name: str, rules: Sequence[Rule]) -> Iterato
 
 
 @contextmanager
-def documented(lab: Lab, folder: Path, *, without: str = "") -> Iterator[Path]:
-    """The account of docs/permissions.md, without one of its roles if one is named."""
+def documented(lab: Lab, folder: Path, *, without: str = "", lacking: tuple[str, str] = ("", "")) -> Iterator[Path]:
+    """The account of docs/permissions.md, without one of its roles, or one verb on one resource, if one is named."""
     text = (CHECKOUT / "docs/permissions.md").read_text(encoding="utf-8")
     objects = yaml.safe_load_all(text.partition("```yaml\n")[2].partition("```")[0])
-    with _account(lab, folder, "crossmesh", [item for item in objects if item["metadata"]["name"] != without]) as path:
+    kept = [_lacking(item, *lacking) for item in objects if item["metadata"]["name"] != without]
+    with _account(lab, folder, "crossmesh", kept) as path:
         yield path
+
+
+def _lacking(item: dict[str, Any], verb: str, resource: str) -> dict[str, Any]:
+    """A role in which a verb on a resource is not granted any more; what is no role, as it is."""
+    if "rules" not in item:
+        return item
+    rules = [
+        {
+            **granted,
+            "resources": [name],
+            "verbs": [given for given in granted["verbs"] if (given, name) != (verb, resource)],
+        }
+        for granted in item["rules"]
+        for name in granted["resources"]
+    ]
+    return {**item, "rules": [granted for granted in rules if granted["verbs"]]}
 
 
 @contextmanager

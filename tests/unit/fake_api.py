@@ -16,6 +16,13 @@ from tests.unit.support import Json
 
 CORE = {"Secret": "secrets", "Service": "services", "Pod": "pods", "ConfigMap": "configmaps"}
 KINDS = {kind.kind: kind for kind in names.KINDS}
+# What a cluster with Istio answers to whoever asks what it is.
+DISCOVERY: dict[str, Json] = {"/version": {"gitVersion": "v1.34.4"}} | {
+    f"/apis/{kind.api_version}": {
+        "resources": [{"name": other.plural} for other in names.KINDS if other.group == kind.group]
+    }
+    for kind in names.KINDS
+}
 
 
 class Call(NamedTuple):
@@ -38,6 +45,8 @@ def collection_path(kind: str, namespace: str = "") -> str:
 class FakeApi:
     """Answers reads out of ``objects``, with ``statuses`` (by path) instead where given; does and remembers writes.
 
+    Permits everything but what is ``denied``: verb and resource.
+
     Every write gives an object another version, and one that names another version than the present is refused.
     """
 
@@ -49,6 +58,7 @@ class FakeApi:
     reads: list[str] = field(default_factory=list)
     where: str = "context cluster-b of kubeconfig"
     clock_ahead: float = 0.0
+    denied: set[tuple[str, str]] = field(default_factory=set)
     owned: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -59,6 +69,8 @@ class FakeApi:
     def get(self, path: str, query: Mapping[str, str] | None = None, accept: str = "application/json") -> Json:
         self.reads.append(path)
         self._refuse(path)
+        if path in DISCOVERY:
+            return copy.deepcopy(DISCOVERY[path])
         selector = dict(pair.split("=") for pair in (query or {}).get("labelSelector", "").split(",") if pair)
         in_place = [item for item in self.objects if path in self._collections(item)]
         if in_place or self._is_collection(path):
@@ -70,6 +82,10 @@ class FakeApi:
             raise api_error(path, 404)
         return copy.deepcopy(item)
 
+    def review(self, attributes: Mapping[str, str]) -> bool:
+        resource = "/".join(attributes[key] for key in ("resource", "subresource") if key in attributes)
+        return (attributes["verb"], resource) not in self.denied
+
     def apply(self, path: str, body: Mapping[str, Any], manager: str, *, force: bool) -> Json:
         return self._write("apply", path, body, manager)
 
@@ -77,7 +93,8 @@ class FakeApi:
         return self._write("merge", path, body, manager)
 
     def proxy_request(self, namespace: str, pod: str, path: str, timeout: float) -> str:
-        return self.answers[pod]
+        """The answer of a pod, to every question or to this one."""
+        return self.answers.get(f"{pod} {path}") or self.answers[pod]
 
     def _write(self, verb: str, path: str, body: Mapping[str, Any], manager: str) -> Json:
         self._refuse(path)

@@ -40,7 +40,7 @@ class Server:
     port: int
     status: int = 200
     date: str | None = None
-    answer: Json = field(default_factory=dict)
+    answer: Json | str = field(default_factory=dict)
     seen: list[Seen] = field(default_factory=list)
 
 
@@ -51,7 +51,7 @@ def server() -> Iterator[Server]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             kind, authorization = self.headers.get("Content-Type") or "", self.headers.get("Authorization") or ""
             told.seen.append(Seen(self.command, self.path, kind, authorization, json.loads(body or b"{}")))
-            content = json.dumps(told.answer).encode()
+            content = (told.answer if isinstance(told.answer, str) else json.dumps(told.answer)).encode()
             self.send_response_only(told.status)
             if told.date is not None:
                 self.send_header("Date", told.date)
@@ -59,7 +59,7 @@ def server() -> Iterator[Server]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_PATCH = do_DELETE = answer  # noqa: N815 (the base class looks for these names)
+        do_GET = do_PATCH = do_POST = do_DELETE = answer  # noqa: N815 (the base class looks for these names)
 
         def log_message(self, format: str, *args: object) -> None:
             """Nothing of a test belongs on its terminal."""
@@ -201,3 +201,21 @@ def test_paths() -> None:
     assert object_path("", "v1", "secrets", "a", "b") == "/api/v1/namespaces/a/secrets/b"
     assert object_path("networking.istio.io", "v1", "gateways") == "/apis/networking.istio.io/v1/gateways"
     assert object_path("", "v1", "secrets", "a/../b", "c?d") == "/api/v1/namespaces/a%2F..%2Fb/secrets/c%3Fd"
+
+
+def test_what_answers_without_json_is_no_api_server(server: Server, tmp_path: Path) -> None:
+    server.answer = "<html>Please log in</html>"
+    with pytest.raises(CrossmeshError, match=r"what answers is no API server .* Cure: correct the server's address"):
+        Api(kubeconfig(tmp_path, server.port), None).get("/version")
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_an_access_review_asks_for_what_is_given_and_nothing_else(
+    server: Server, tmp_path: Path, allowed: bool
+) -> None:
+    server.answer = {"status": {"allowed": allowed}}
+    asked = {"verb": "patch", "resource": "services", "namespace": "istio-system"}
+    assert Api(kubeconfig(tmp_path, server.port), None).review(asked) is allowed
+    (seen,) = server.seen
+    assert (seen.method, seen.path) == ("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
+    assert seen.body["spec"] == {"resourceAttributes": asked}

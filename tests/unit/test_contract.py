@@ -18,10 +18,10 @@ import pytest
 import yaml
 
 from ansible_collections.crossmesh.mtls.plugins.doc_fragments.cluster import ModuleDocFragment
-from ansible_collections.crossmesh.mtls.plugins.module_utils import names, schema
+from ansible_collections.crossmesh.mtls.plugins.module_utils import names, preflight, preflight_report, schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils.credentials import report
 from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import Policy, refused
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils.cluster_action import CLUSTER
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils.cluster_action import CLUSTER, ClusterAction
 from tests.tools import inventory_docs
 from tests.unit.support import CHECKOUT, Json
 
@@ -186,7 +186,8 @@ def test_every_action_is_documented_as_a_module() -> None:
 @pytest.mark.parametrize("action", ACTIONS)
 def test_an_action_takes_what_its_module_documents(action: str) -> None:
     found = importlib.import_module(f"{COLLECTION}.action.{action}").ActionModule
-    specification = json.loads(json.dumps({**CLUSTER, **found.ARGUMENTS}))
+    of_cluster = CLUSTER if issubclass(found, ClusterAction) else {}
+    specification = json.loads(json.dumps({**of_cluster, **found.ARGUMENTS}))
     assert without_no_log(specification) == as_argument_spec(documentation(action)["options"])
 
 
@@ -243,6 +244,24 @@ def test_every_part_of_what_credentials_report_is_documented() -> None:
     module = importlib.import_module(f"{COLLECTION}.modules.mesh_credentials")
     # Every module's result has these.
     assert set(report([])) - {"changed", "diff"} == set(yaml.safe_load(module.RETURN))
+
+
+# -- the preflight -------------------------------------------------------------------------------------------------
+
+
+def test_every_check_is_explained_and_no_other() -> None:
+    _before, _title, section = (CHECKOUT / "docs/preflight.md").read_text().partition("## What is checked")
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(preflight.CHECKS)
+
+
+def test_every_part_of_a_report_is_documented() -> None:
+    returned = loaded(CHECKOUT / "plugins/filter/preflight_report.yml")["RETURN"]["_value"]["description"]
+    assert told_of(returned) == set(preflight_report.report([]))
+
+
+def test_every_part_of_a_row_is_documented() -> None:
+    module = importlib.import_module(f"{COLLECTION}.modules.mesh_preflight")
+    assert list(yaml.safe_load(module.RETURN)["rows"]["contains"]) == [field.name for field in fields(preflight.Row)]
 
 
 # -- names ---------------------------------------------------------------------------------------------------------

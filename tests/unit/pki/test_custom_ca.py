@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import os
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +145,90 @@ def test_absent_is_refused_while_in_service(call: Caller) -> None:
 def test_a_missing_library_is_named(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(custom_ca, "HAS_CRYPTOGRAPHY", False)
     assert "cryptography" in call(passphrase=PASSPHRASE)["msg"]
+
+
+# -- whether it could issue ----------------------------------------------------------------------------------------
+
+
+def files(path: Path) -> dict[str, bytes]:
+    return {str(found): found.read_bytes() for found in path.rglob("*") if found.is_file()}
+
+
+def test_a_ca_whose_key_opens_is_usable_and_is_not_touched(call: Caller) -> None:
+    made = call(passphrase=PASSPHRASE)["authority"]
+    before = files(call.path)
+    result = call(state="usable", passphrase=PASSPHRASE)
+    assert (result["changed"], result["authority"]) == (False, made)
+    assert result["msg"].startswith(
+        f"usable: {made['issuing']['subject']}, until {made['issuing']['not_after']}, phase "
+    )
+    assert files(call.path) == before
+
+
+def test_where_there_is_no_ca_it_is_seen_whether_one_could_be_made(call: Caller) -> None:
+    result = call(state="usable", passphrase=PASSPHRASE)
+    assert (result["changed"], result["msg"]) == (False, "there is none yet, and one can be made")
+    assert not call.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "The passphrase of the CA key is missing"),
+        ({"passphrase": "another passphrase"}, "the passphrase is wrong"),
+        ({"passphrase": PASSPHRASE, "expected": [UNKNOWN]}, f"in service is {UNKNOWN}"),
+    ],
+)
+def test_a_ca_that_could_not_issue_is_not_usable(call: Caller, arguments: dict[str, Any], message: str) -> None:
+    call(passphrase=PASSPHRASE)
+    result = call(state="usable", **arguments)
+    assert result["failed"]
+    assert message in result["msg"]
+    assert "Cure: " in result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "The passphrase of the CA key is missing"),
+        ({"passphrase": PASSPHRASE, "expected": [UNKNOWN]}, "the store holds no root"),
+        (
+            {"passphrase": PASSPHRASE, "import_certificate": "/no/root.crt", "import_key": "/no/root.key"},
+            "/no/root.crt",
+        ),
+    ],
+)
+def test_a_ca_that_could_not_be_made_is_not_usable(call: Caller, arguments: dict[str, Any], message: str) -> None:
+    result = call(state="usable", **arguments)
+    assert result["failed"]
+    assert message in result["msg"]
+    assert not call.path.exists()
+
+
+def test_a_root_that_has_ended_is_not_usable(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Later:
+            return cls(2999, 1, 1, tzinfo=tz)
+
+    call(passphrase=PASSPHRASE)
+    monkeypatch.setattr(custom_ca, "datetime", Later)
+    assert "The root of the CA has ended" in call(state="usable", passphrase=PASSPHRASE)["msg"]
+
+
+def test_a_store_that_stands_open_is_not_usable(call: Caller) -> None:
+    call(passphrase=PASSPHRASE)
+    call.path.chmod(0o755)
+    assert "open to other users" in call(state="usable", passphrase=PASSPHRASE)["msg"]
+
+
+def test_a_place_where_no_folder_can_be_made_is_not_usable(call: Caller) -> None:
+    call.path.write_text("", encoding="ascii")
+    assert f"{call.path} is not a folder" in call(state="usable", passphrase=PASSPHRASE)["msg"]
+
+
+def test_a_folder_that_cannot_be_written_is_not_usable(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    call(passphrase=PASSPHRASE)
+    # Permissions stop no root, and tests may run as root.
+    monkeypatch.setattr(os, "access", lambda *_arguments: False)
+    assert "not writable for this user" in call(state="usable", passphrase=PASSPHRASE)["msg"]

@@ -1,0 +1,69 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter preflight_report; documented in preflight_report.yml."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils.preflight import NOBODY, Row, row_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils.preflight_report import (
+    ca_rows,
+    fqdn_rows,
+    inventory_rows,
+    report,
+)
+
+# Facts of a cluster in which its rows stand; see tasks/preflight.yml of both roles.
+FACTS = ("__mesh_ingress_server_found", "__mesh_egress_client_found")
+
+
+def preflight_report(
+    hosts: Sequence[str],
+    hostvars: Mapping[str, Mapping[str, Any]],
+    everywhere: Mapping[str, Any],
+    mesh_clusters: Mapping[str, Any],
+    limited: bool,
+) -> dict[str, Any]:
+    hosts = list(dict.fromkeys(hosts))
+    sights = [sight for host in hosts if (sight := _looked(hostvars[host]).get("sight"))]
+    names = {host: str(hostvars[host].get("mesh_cluster_name") or host) for host in hosts}
+    elsewhere = sorted(set(mesh_clusters) - set(names.values()))
+    rows = [
+        *inventory_rows(everywhere.get("findings")),
+        *ca_rows(everywhere.get("ca_problems"), everywhere.get("ca_state", "")),
+        *(told for host in hosts for told in _of_host(names[host], hostvars[host], limited)),
+        *(_unseen(name, "in another part of the inventory: mesh_clusters names it") for name in elsewhere),
+        *fqdn_rows(sights, all_seen=not elsewhere and len(sights) == len(hosts)),
+    ]
+    return report(rows)
+
+
+def _looked(variables: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = variables.get("__mesh_common_read") or {}
+    return found if "rows" in found else {}
+
+
+def _of_host(name: str, variables: Mapping[str, Any], limited: bool) -> Iterator[Row]:
+    found = _looked(variables)
+    sides = [variables.get(fact) for fact in FACTS]
+    yield from (row_of(row) for row in found.get("rows", ()))
+    yield from (row_of(row) for side in sides for row in side or ())
+    if not found and all(side is not None for side in sides):
+        yield _unseen(name, "not looked at, for the faults of the inventory")
+    elif limited and not found:
+        yield _unseen(name, "not looked at in this run (--limit)")
+    elif None in sides:
+        seen = "the look at this cluster broke off"
+        yield Row(name, NOBODY, "run", "failed", seen, "see the error of its task, above this table")
+
+
+def _unseen(name: str, why: str) -> Row:
+    return Row(name, NOBODY, "run", "unknown", why)
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"preflight_report": preflight_report}

@@ -1,0 +1,94 @@
+"""A preflight before the first run: what it knows, what it may, and that it leaves no trace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.accounts import documented
+from tests.integration.mesh import MYSQL, Mesh
+from tests.integration.preflights import preflight
+from tests.integration.snapshots import everywhere, folder
+
+STRICT = {**MYSQL, "strict_backend": True}
+FQDN = ("cluster-a", "mysql", "fqdn")
+
+
+def test_it_passes_before_the_first_run_and_leaves_no_trace_and_then_the_run_succeeds(mesh: Mesh) -> None:
+    before = everywhere(mesh)
+    first, again = preflight(mesh), preflight(mesh, "--check")
+    assert first.passed, first.run.output
+    assert again.report == first.report, "check mode and a second time say the same"
+    assert everywhere(mesh) == before
+    assert not mesh.store.exists()
+    assert set(first.rows("warning", "failed", "unknown")) == {FQDN}
+    assert first.says(FQDN, "unknown", "not known before the first run")
+    assert mesh.site().ok
+    before, store = everywhere(mesh), folder(mesh.store)
+    after = preflight(mesh)
+    assert after.passed
+    assert after.rows("warning", "failed", "unknown") == {}
+    address = mesh.get("cluster-b", "-n", "istio-system", "service/istio-ingressgateway")["status"]
+    assert after.says(FQDN, "ok", f"leads to {address['loadBalancer']['ingress'][0]['ip']}, the ingress gateway of")
+    assert everywhere(mesh) == before
+    assert folder(mesh.store) == store
+
+
+def test_the_table_has_a_line_for_every_row_and_the_count_of_each_status(mesh: Mesh) -> None:
+    found = preflight(mesh)
+    lines = found.run.output.splitlines()
+    for row in found.report["rows"]:
+        columns = [row["status"], row["cluster"], row["link"], row["check"]]
+        assert [line for line in lines if line.split()[:4] == columns], row
+    assert found.run.says(", ".join(f"{count} {status}" for status, count in found.report["counts"].items()))
+    assert found.report["counts"]["ok"] > found.report["counts"]["unknown"] == 1
+
+
+def test_the_documented_permissions_are_all_that_it_needs(mesh: Mesh, tmp_path: Path) -> None:
+    with documented(mesh.lab, tmp_path) as kubeconfig:
+        limited = mesh.otherwise(variables={"mesh_kubeconfig": str(kubeconfig)}, links=[STRICT])
+        found = preflight(limited)
+    assert found.passed
+    assert set(found.rows("warning", "failed", "unknown")) == {FQDN}
+
+
+@pytest.mark.parametrize(
+    ("role", "place"),
+    [
+        ("crossmesh-read", "in all namespaces"),
+        ("crossmesh-gateway", "in namespace istio-system"),
+        ("crossmesh-backend", "in namespace default"),
+        ("crossmesh-strict", "in namespace default"),
+    ],
+)
+def test_a_role_that_is_missing_fails_it_and_the_run(mesh: Mesh, tmp_path: Path, role: str, place: str) -> None:
+    with documented(mesh.lab, tmp_path, without=role) as kubeconfig:
+        limited = mesh.otherwise(variables={"mesh_kubeconfig": str(kubeconfig)}, links=[STRICT])
+        found, run = preflight(limited), limited.site()
+    assert not found.passed
+    assert found.says(("cluster-b", "-", "permission"), "failed", place, f"ClusterRole {role} of docs/permissions.md")
+    assert {row["check"] for row in found.rows("failed").values()} == {"permission"}
+    assert not run.ok
+
+
+def test_one_verb_that_is_missing_is_named_with_its_resource_and_namespace(mesh: Mesh, tmp_path: Path) -> None:
+    with documented(mesh.lab, tmp_path, lacking=("patch", "services")) as kubeconfig:
+        limited = mesh.otherwise(variables={"mesh_kubeconfig": str(kubeconfig)})
+        found, run = preflight(limited), limited.site()
+    assert set(found.rows("failed")) == {("cluster-a", "-", "permission"), ("cluster-b", "-", "permission")}
+    for cluster, service in (("cluster-a", "istio-egressgateway"), ("cluster-b", "istio-ingressgateway")):
+        seen = f"may not patch services ({service}) in namespace istio-system"
+        assert found.says((cluster, "-", "permission"), "failed", seen, "ClusterRole crossmesh-gateway")
+    assert not run.ok
+
+
+def test_without_exec_it_passes_with_a_warning_and_does_not_know_what_only_pods_tell(
+    mesh: Mesh, tmp_path: Path
+) -> None:
+    with documented(mesh.lab, tmp_path, without="crossmesh-proof") as kubeconfig:
+        found = preflight(mesh.otherwise(variables={"mesh_kubeconfig": str(kubeconfig)}))
+    assert found.passed
+    assert set(found.rows("warning")) == {("cluster-a", "-", "permission"), ("cluster-b", "-", "permission")}
+    assert {check for _cluster, _link, check in found.rows("unknown")} == {"istio", "fqdn"}
+    assert found.says(FQDN, "unknown", "exec is forbidden (403)")

@@ -1,0 +1,193 @@
+"""What stands in a run's way fails the preflight as well, with a cure, and hides nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import yaml
+
+from tests.integration.faults import stopped_api_server
+from tests.integration.mesh import MYSQL, Mesh
+from tests.integration.preflights import Preflight, preflight
+from tests.integration.snapshots import everywhere, folder
+
+# Work for both clusters, so that a run has something to refuse.
+EXTRA = {**MYSQL, "name": "extra", "fqdn": "extra.server.example.com", "port": 3307, "tls_port": 13307}
+OF_EXTRA = ("cluster-b", "extra", "port")
+
+
+def with_work(mesh: Mesh, **changes: object) -> Mesh:
+    return mesh.otherwise(**{"links": [MYSQL, EXTRA], **changes})
+
+
+def looked_and_refused(mesh: Mesh) -> Preflight:
+    """The preflight fails and changes nothing; so does the run that was not warned."""
+    before, store = everywhere(mesh), folder(mesh.store)
+    found = preflight(mesh)
+    assert not found.passed, found.run.output
+    assert all(row["cure"] for row in found.rows("failed", "warning").values())
+    assert everywhere(mesh) == before
+    assert folder(mesh.store) == store
+    assert not mesh.site().ok, "the run succeeds where the preflight fails"
+    return found
+
+
+def test_where_nothing_fails_the_run_succeeds(steady: Mesh) -> None:
+    found = preflight(with_work(steady))
+    assert found.passed
+    assert with_work(steady).site().ok
+
+
+def test_an_api_server_that_is_down(steady: Mesh) -> None:
+    with stopped_api_server(steady, "cluster-b"):
+        found = preflight(steady)
+    assert not found.passed
+    assert set(found.rows("failed")) == {("cluster-b", "-", "api")}
+    seen, cure = "cannot reach the API server (context cluster-b", "check the address, the network"
+    assert found.says(("cluster-b", "-", "api"), "failed", seen, cure)
+    assert found.says(("cluster-b", "mysql", "run"), "unknown", "the API server could not be asked")
+    assert found.says(("cluster-a", "mysql", "port"), "ok", "15443 is open already")
+    assert found.says(("cluster-a", "mysql", "fqdn"), "unknown", "not known here")
+
+
+def test_a_context_that_is_not_in_the_kubeconfig(steady: Mesh) -> None:
+    found = looked_and_refused(with_work(steady, hosts={"cluster-a": {}, "cluster-b": {"mesh_context": "nowhere"}}))
+    assert set(found.rows("failed")) == {("cluster-b", "-", "api")}
+    seen, cure = "cannot use the kubeconfig (context nowhere", "set mesh_kubeconfig and mesh_context"
+    assert found.says(("cluster-b", "-", "api"), "failed", seen, cure)
+
+
+def test_a_gateway_that_is_not_there(steady: Mesh) -> None:
+    gone = {"cluster-a": {}, "cluster-b": {"mesh_ingress_gateway": {"service": "no-gateway"}}}
+    found = looked_and_refused(with_work(steady, hosts=gone))
+    assert set(found.rows("failed")) == {("cluster-b", "-", "gateway"), ("cluster-b", "-", "run")}
+    assert found.says(("cluster-b", "-", "gateway"), "failed", "no-gateway does not exist", "set mesh_ingress_gateway")
+
+
+def _patch(mesh: Mesh, operation: dict[str, object]) -> None:
+    patch = json.dumps([operation])
+    service = ("service", "istio-ingressgateway", "--type=json", "-p", patch)
+    mesh.lab.kubectl("cluster-b", "-n", "istio-system", "patch", *service)
+
+
+@pytest.fixture
+def taken(steady: Mesh) -> Iterator[None]:
+    """The port is there, but not for TCP."""
+    port = {"name": "quic", "port": 13307, "protocol": "UDP", "targetPort": 13307}
+    place = len(steady.get("cluster-b", "-n", "istio-system", "service/istio-ingressgateway")["spec"]["ports"])
+    _patch(steady, {"op": "add", "path": "/spec/ports/-", "value": port})
+    yield
+    _patch(steady, {"op": "remove", "path": f"/spec/ports/{place}"})
+
+
+@pytest.mark.usefixtures("taken")
+def test_a_port_that_is_taken(steady: Mesh) -> None:
+    found = looked_and_refused(with_work(steady))
+    assert set(found.rows("failed")) == {OF_EXTRA, ("cluster-b", "-", "run")}
+    assert found.says(OF_EXTRA, "failed", "port 13307 is not TCP (13307/UDP)", "choose another port")
+    assert found.says(("cluster-b", "mysql", "port"), "ok", "13306 is open already")
+
+
+@pytest.fixture
+def strangers(steady: Mesh) -> Iterator[None]:
+    """Others have a Gateway under the name of a link's, and one that has the link's host on its port."""
+    server = {
+        "port": {"number": 13307, "name": "theirs", "protocol": "TLS"},
+        "hosts": [EXTRA["fqdn"]],
+        "tls": {"mode": "PASSTHROUGH"},
+    }
+    places = (("gateway-extra", "istio-system", "elsewhere"), ("theirs", "default", "ingressgateway"))
+    made = yaml.safe_dump_all(
+        {
+            "apiVersion": "networking.istio.io/v1",
+            "kind": "Gateway",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": {"selector": {"istio": selected}, "servers": [server]},
+        }
+        for name, namespace, selected in places
+    )
+    steady.lab.kubectl("cluster-b", "apply", "-f", "-", stdin=made)
+    yield
+    steady.lab.kubectl("cluster-b", "delete", "-f", "-", stdin=made)
+
+
+@pytest.mark.usefixtures("strangers")
+def test_strangers_under_our_names_and_in_our_way(steady: Mesh) -> None:
+    found = looked_and_refused(with_work(steady))
+    named = ("cluster-b", "extra", "names")
+    assert set(found.rows("failed")) == {named, OF_EXTRA, ("cluster-b", "-", "run")}
+    assert found.says(named, "failed", "Gateway istio-system/gateway-extra: it exists", "mesh_adopt=true")
+    assert found.says(OF_EXTRA, "failed", "Gateway default/theirs, port 13307: it has our host", "remove it")
+
+
+def test_a_wrong_passphrase(steady: Mesh) -> None:
+    found = looked_and_refused(with_work(steady, passphrase="another passphrase"))
+    assert set(found.rows("failed")) == {("-", "-", "ca")}
+    assert found.says(("-", "-", "ca"), "failed", "the passphrase is wrong", "give the passphrase")
+    assert "another passphrase" not in found.run.output
+
+
+def test_a_ca_store_that_cannot_be_read(steady: Mesh) -> None:
+    steady.store.chmod(0o755)
+    try:
+        found = looked_and_refused(with_work(steady))
+    finally:
+        steady.store.chmod(0o700)
+    assert set(found.rows("failed")) == {("-", "-", "ca")}
+    assert found.says(("-", "-", "ca"), "failed", "its mode is 0755", "chmod 0700")
+    assert found.says(("cluster-b", "-", "run"), "unknown", "The CA store is open to other users")
+    assert found.says(OF_EXTRA, "ok", "13307 is free")
+
+
+def test_another_ca_than_the_clusters_know(steady: Mesh) -> None:
+    found = looked_and_refused(with_work(steady, variables={"custom_ca_dir": str(steady.folder / "empty")}))
+    assert not (steady.folder / "empty").exists()
+    assert found.says(("-", "-", "ca"), "failed", "in service is", "point custom_ca_dir at the store")
+    assert found.says(("cluster-b", "-", "ca"), "failed", "is in service with root", "point custom_ca_dir at the store")
+
+
+def test_faults_of_the_inventory(steady: Mesh) -> None:
+    found = looked_and_refused(with_work(steady, links=[MYSQL, {**EXTRA, "tls_port": 3307}]))
+    assert set(found.rows("failed")) == {("-", "-", "topology")}
+    assert found.says(("-", "-", "topology"), "failed", "extra: tls_port: 3307", "write another tls_port")
+    assert found.says(("cluster-b", "-", "run"), "unknown", "for the faults of the inventory")
+    assert found.says(("-", "-", "ca"), "ok", "usable")
+
+
+def test_a_name_that_does_not_resolve_is_told_once_the_gateway_knows_the_link(steady: Mesh) -> None:
+    """A run does not fail for it: it leaves DNS alone, and the name may come later."""
+    nowhere = {**EXTRA, "fqdn": "extra.nowhere.example.com"}
+    mesh, place = with_work(steady, links=[MYSQL, nowhere]), ("cluster-a", "extra", "fqdn")
+    assert preflight(mesh).says(place, "unknown", "not known before the first run")
+    assert mesh.site().ok
+    found = preflight(mesh)
+    assert not found.passed
+    assert set(found.rows("failed")) == {place}
+    assert found.says(place, "failed", "does not resolve in istio-egressgateway-0", "let it resolve")
+    assert found.says(("cluster-a", "mysql", "fqdn"), "ok", "the ingress gateway of cluster-b")
+
+
+def test_many_faults_at_once_are_told_at_once(steady: Mesh) -> None:
+    broken = {"cluster-a": {"mesh_context": "nowhere"}, "cluster-b": {"mesh_ingress_gateway": {"service": "none"}}}
+    found = looked_and_refused(with_work(steady, hosts=broken, passphrase="another passphrase"))
+    assert {("-", "-", "ca"), ("cluster-a", "-", "api"), ("cluster-b", "-", "gateway")} <= set(found.rows("failed"))
+    assert found.run.says("STATUS CLUSTER LINK CHECK SEEN", "4 failed", "failed checks: 4")
+
+
+def test_a_run_over_one_cluster_says_what_it_did_not_look_at(steady: Mesh) -> None:
+    run = steady.play("preflight", "--limit", "cluster-b")
+    assert run.ok, run.output
+    assert run.says("unknown - - topology not looked at: localhost has no part in this run")
+    assert "cluster-a" not in run.output
+    found = preflight(steady, "--limit", "cluster-b,localhost")
+    assert found.passed
+    assert found.says(("cluster-a", "-", "run"), "unknown", "not looked at in this run (--limit)")
+
+
+def test_without_localhost_too_a_fault_ends_it_with_an_error(steady: Mesh) -> None:
+    hosts = {"cluster-a": {}, "cluster-b": {"mesh_context": "nowhere"}}
+    run = steady.otherwise(hosts=hosts).play("preflight", "--limit", "cluster-b")
+    assert not run.ok
+    assert run.says("failed cluster-b - api cannot use the kubeconfig", "failed checks: 1")
