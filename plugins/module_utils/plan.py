@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import compare, names, scope, watch
+from ansible_collections.crossmesh.mtls.plugins.module_utils import compare, conflicts, names, scope, watch
 from ansible_collections.crossmesh.mtls.plugins.module_utils.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils.crl import Crl
 from ansible_collections.crossmesh.mtls.plugins.module_utils.decisions import (
@@ -91,9 +91,10 @@ def make_plan(
         manifests, _of_side(reading["objects"], owner), owner, adopt=policy.adopt, only=policy.only
     )
     ports = _ports(reading, side, owner)
+    occupied = _conflicts(reading, side, owner)
     errors = [
         *_missing(reading, side, manifests),
-        *_conflicts(reading, side, owner),
+        *occupied.errors,
         *objects.errors,
         *ports.errors,
         *_strangers(reading, side, owner, policy),
@@ -110,7 +111,7 @@ def make_plan(
     unproven = watch.unproven(reading, side, owner)
     return {
         "errors": errors,
-        "warnings": watch.warnings(reading, side, owner, authority),
+        "warnings": [*watch.warnings(reading, side, owner, authority), *occupied.warnings],
         "notices": watch.notices(reading, side, authority),
         "alarms": watch.alarms(reading, side, authority, policy.renew_before, now),
         "report": [*watch.report(reading, side, owner), *(watch.list_report(authority) if side["secrets"] else [])],
@@ -140,6 +141,8 @@ def make_plan(
         "delete": [*objects.delete, *surplus],
         "expected": expected_serials(reading, side),
         "endpoints": _endpoints(reading, side, owner),
+        # Once a gateway is given something to serve, and not again in every run.
+        "await_address": watch.lacks_address(reading, side, owner) and not (objects.empty and ports.empty),
         "served": not unproven,
         "proven": not changed and not unproven,
     }
@@ -168,7 +171,8 @@ def refused(errors: Sequence[str]) -> Json:
             "endpoints",
         )
     }
-    return {"errors": list(errors), **nothing, "changed": False, "drifted": False, "served": False, "proven": False}
+    no = dict.fromkeys(("await_address", "changed", "drifted", "served", "proven"), False)
+    return {"errors": list(errors), **nothing, **no}
 
 
 def _of_side(items: Sequence[Json], owner: names.Owner) -> list[Json]:
@@ -198,14 +202,28 @@ def _missing(reading: Mapping[str, Any], side: Mapping[str, Any], manifests: Seq
     return errors
 
 
-def _conflicts(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> list[str]:
-    hosts: dict[int, set[str]] = {}
-    for link in side["links"]:
-        port = link["tls_port"] if owner.side == "server" else link["egress_port"]
-        hosts.setdefault(port, set()).add(link["fqdn"])
+def _conflicts(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> conflicts.Conflicts:
+    ages = {
+        item["metadata"]["name"]: (
+            item["metadata"]["creationTimestamp"],
+            item["metadata"]["name"],
+            item["metadata"]["namespace"],
+        )
+        for item in reading["objects"]
+        if item["kind"] == "Gateway" and item["metadata"]["namespace"] == side["namespace"]
+    }
+    claims = [
+        conflicts.Claim(
+            link["tls_port"] if owner.side == "server" else link["egress_port"],
+            link["fqdn"],
+            ages.get(link["gateway"]),
+        )
+        for link in side["links"]
+    ]
     # Without a running pod its labels are known as far as our own selector tells them.
     pods = reading["pods"][owner.side] or [{"labels": side["selector"]}]
-    return compare.occupied_hosts(hosts, reading["gateways"], pods)
+    ports = (reading["services"][owner.side] or {"ports": []})["ports"]
+    return conflicts.find_conflicts(claims, reading["gateways"], pods, ports)
 
 
 def _strangers(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner, policy: Policy) -> list[str]:

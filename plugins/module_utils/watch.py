@@ -29,7 +29,10 @@ __all__ = [
     "alarms",
     "clock_errors",
     "clock_warnings",
+    "has_no_address",
+    "lacks_address",
     "list_report",
+    "missing_address",
     "notices",
     "refuse_clock",
     "report",
@@ -95,6 +98,8 @@ def warnings(
     warnings += [size] if size else []
     if side["links"] and not any(pod["ready"] for pod in reading["pods"][owner.side]):
         warnings.append(f"gateway {side['namespace']}/{side['service']} has no ready pod: nothing can be proven")
+    if lacks_address(reading, side, owner):
+        warnings.append(missing_address(side["namespace"], side["service"]))
     backends = {(item["service"], item["namespace"]): item for item in reading["backends"]}
     for link in side["links"] if owner.side == "server" else []:
         backend = backends[(link["backend"]["service"], link["backend"]["namespace"])]
@@ -106,6 +111,25 @@ def warnings(
                 f"{link['backend']['host']} have no sidecar; the way from the ingress gateway to them is plain text"
             )
     return warnings
+
+
+def lacks_address(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> bool:
+    """Whether clients are to reach this gateway by an address that it does not have yet."""
+    return owner.side == "server" and bool(side["links"]) and has_no_address(reading["services"][owner.side])
+
+
+def has_no_address(service: Mapping[str, Any] | None) -> bool:
+    """Whether a Service is to have an address of its own and has none; other types are reached by other means."""
+    return service is not None and service["type"] == "LoadBalancer" and not service["addresses"]
+
+
+def missing_address(namespace: str, service: str) -> str:
+    """The warning."""
+    return (
+        f"Service {namespace}/{service} has no address yet: no client can reach the ingress gateway by it. Cure: see "
+        f"why its load balancer does not come (kubectl describe service -n {namespace} {service}), then point the "
+        "links' names at it; nothing else is missing"
+    )
 
 
 def notices(reading: Mapping[str, Any], side: Mapping[str, Any], authority: Authority) -> list[str]:
