@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils.addresses import await_address
 from ansible_collections.crossmesh.mtls.plugins.module_utils.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils.handshake import Endpoint
 from ansible_collections.crossmesh.mtls.plugins.module_utils.proof import Expected, Trusted, prove
@@ -31,6 +32,7 @@ class ActionModule(ClusterAction):
         "serials": {"type": "list", "elements": "str", "required": True},
         "trust": {"type": "list", "elements": "dict", "default": [], "options": TRUST},
         "endpoints": {"type": "list", "elements": "dict", "default": [], "options": ENDPOINT},
+        "await_address": {"type": "bool", "default": False},
         "timeout": {"type": "int", "default": 60},
         "wait": {"type": "int", "default": 10},
     }
@@ -43,5 +45,9 @@ class ActionModule(ClusterAction):
             ),
             endpoints=tuple(Endpoint(item["address"], item["port"], item["fqdn"]) for item in params["endpoints"]),
         )
-        proof = prove(api, gateway(params["gateway"]), expected, params["timeout"], wait=params["wait"])
-        return {"changed": False, "method": proof.method, "pods": proof.pods, "warnings": proof.warnings}
+        place = gateway(params["gateway"])
+        proof = prove(api, place, expected, params["timeout"], wait=params["wait"])
+        warnings = list(proof.warnings)
+        if params["await_address"]:
+            warnings += await_address(api, place, params["timeout"], say=self._display.display)
+        return {"changed": False, "method": proof.method, "pods": proof.pods, "warnings": warnings}

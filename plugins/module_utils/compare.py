@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import names, ownership
 
-__all__ = ["Difference", "compare_objects", "compare_ports", "has_labels_of", "lost_labels", "occupied_hosts"]
+__all__ = ["Difference", "compare_objects", "compare_ports", "has_labels_of", "lost_labels"]
 
 Manifest = dict[str, Any]
 
@@ -270,31 +270,3 @@ def _service_manifest(service: Mapping[str, Any], ports: Sequence[int]) -> Manif
     if ports:
         manifest["spec"] = {"ports": [_port(number) for number in ports]}
     return manifest
-
-
-# -- Gateways of others --------------------------------------------------------------------------------------------
-
-
-def occupied_hosts(
-    hosts_by_port: Mapping[int, Collection[str]],
-    gateways: Sequence[Mapping[str, Any]],
-    pods: Sequence[Mapping[str, Any]],
-) -> list[str]:
-    """Errors where a Gateway of others on the same workload and port has our host, or is not TLS there."""
-    errors = []
-    for gateway in gateways:
-        if not any(_selects(gateway["selector"], pod["labels"]) for pod in pods):
-            continue
-        for server in gateway["servers"]:
-            title = f"Gateway {gateway['namespace']}/{gateway['name']}, port {server['port']}"
-            ours = set(hosts_by_port.get(server["port"], ()))
-            taken = ours & {host.rpartition("/")[2] for host in server["hosts"]}
-            if taken:
-                errors.append(f"{title}: it has our host {', '.join(sorted(taken))}. Cure: remove it from that Gateway")
-            elif ours and server["protocol"] not in ("TLS", "HTTPS"):
-                errors.append(f"{title}: it is {server['protocol']}, not TLS. Cure: choose another port for the link")
-    return errors
-
-
-def _selects(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
-    return all(labels.get(key) == value for key, value in selector.items())

@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import compare, lockdown, names, rivals, scope, watch
+from ansible_collections.crossmesh.mtls.plugins.module_utils import (
+    compare,
+    conflicts,
+    lockdown,
+    names,
+    rivals,
+    scope,
+    watch,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils.crl import Crl
 from ansible_collections.crossmesh.mtls.plugins.module_utils.decisions import (
@@ -42,11 +50,11 @@ __all__ = [
     "LISTS_KEY",
     "Policy",
     "Stage",
-    "conflicts",
     "decide_secret",
     "make_plan",
     "missing_gateway",
     "missing_kinds",
+    "occupied_ports",
     "of_side",
     "port_difference",
     "refused",
@@ -101,10 +109,11 @@ def make_plan(
         manifests, of_side(reading["objects"], owner), owner, adopt=policy.adopt, only=policy.only
     )
     ports = port_difference(reading, side, owner)
+    occupied = occupied_ports(reading, side, owner)
     errors = [
         *missing_kinds(reading, manifests),
         *missing_gateway(reading, side),
-        *conflicts(reading, side, owner),
+        *occupied.errors,
         *objects.errors,
         *ports.errors,
         *strangers(reading, side, owner, policy),
@@ -124,6 +133,7 @@ def make_plan(
         "errors": errors,
         "warnings": [
             *watch.warnings(reading, side, owner, authority),
+            *occupied.warnings,
             *rivals.warnings(reading, side),
             *lockdown.warnings(reading, side),
         ],
@@ -156,6 +166,8 @@ def make_plan(
         "delete": [*objects.delete, *surplus],
         "expected": expected_serials(reading, side),
         "endpoints": _endpoints(reading, side, owner),
+        # Once a gateway is given something to serve, and not again in every run.
+        "await_address": watch.lacks_address(reading, side, owner) and not (objects.empty and ports.empty),
         "served": not unproven,
         "proven": not changed and not unproven,
     }
@@ -184,7 +196,8 @@ def refused(errors: Sequence[str]) -> Json:
             "endpoints",
         )
     }
-    return {"errors": list(errors), **nothing, "changed": False, "drifted": False, "served": False, "proven": False}
+    no = dict.fromkeys(("await_address", "changed", "drifted", "served", "proven"), False)
+    return {"errors": list(errors), **nothing, **no}
 
 
 def of_side(items: Sequence[Json], owner: names.Owner) -> list[Json]:
@@ -222,14 +235,29 @@ def missing_gateway(reading: Mapping[str, Any], side: Mapping[str, Any]) -> list
     ]
 
 
-def conflicts(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> list[str]:
-    hosts: dict[int, set[str]] = {}
-    for link in side["links"]:
-        port = link["tls_port"] if owner.side == "server" else link["egress_port"]
-        hosts.setdefault(port, set()).add(link["fqdn"])
+def occupied_ports(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> conflicts.Conflicts:
+    """What Gateways of others on the same pods do to ours."""
+    ages = {
+        item["metadata"]["name"]: (
+            item["metadata"]["creationTimestamp"],
+            item["metadata"]["name"],
+            item["metadata"]["namespace"],
+        )
+        for item in reading["objects"]
+        if item["kind"] == "Gateway" and item["metadata"]["namespace"] == side["namespace"]
+    }
+    claims = [
+        conflicts.Claim(
+            link["tls_port"] if owner.side == "server" else link["egress_port"],
+            link["fqdn"],
+            ages.get(link["gateway"]),
+        )
+        for link in side["links"]
+    ]
     # Without a running pod its labels are known as far as our own selector tells them.
     pods = reading["pods"][owner.side] or [{"labels": side["selector"]}]
-    return compare.occupied_hosts(hosts, reading["gateways"], pods)
+    ports = (reading["services"][owner.side] or {"ports": []})["ports"]
+    return conflicts.find_conflicts(claims, reading["gateways"], pods, ports)
 
 
 def strangers(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner, policy: Policy) -> list[str]:

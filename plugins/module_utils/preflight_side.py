@@ -10,7 +10,7 @@ same words, and what has no row of its own stands under C(run).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -117,12 +117,12 @@ def _port(scene: Scene, link: Mapping[str, Any]) -> Row:
     service = reading["services"][scene.owner.side]
     if service is None:
         return Row(scene.cluster, link["name"], "port", "unknown", f"{number}: there is no gateway to have it")
-    errors = [
-        *plan.conflicts(reading, side, scene.owner),
-        *plan.port_difference(reading, side, scene.owner).errors,
-    ]
+    occupied = plan.occupied_ports(reading, side, scene.owner)
+    errors = [*occupied.errors, *plan.port_difference(reading, side, scene.owner).errors]
     if errors:
         return _joined(scene, link["name"], "port", errors)
+    if occupied.warnings:
+        return replace(_joined(scene, link["name"], "port", occupied.warnings), status="warning")
     live = {port["port"] for port in service["ports"] if port.get("protocol", "TCP") == "TCP"}
     managers = service["owners"].get(f"{number}/TCP", ())
     if number not in live:

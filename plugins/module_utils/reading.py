@@ -29,12 +29,13 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.decisions import re
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import parse_certificates
 
-__all__ = ["Gateway", "Parts", "Request", "gateway_pods", "read_cluster", "read_parts", "secret_view"]
+__all__ = ["Gateway", "Parts", "Request", "gateway_pods", "read_cluster", "read_parts", "read_service", "secret_view"]
 
 PARALLEL = 8
 # Seconds for one question to one gateway pod.
 EXEC_TIMEOUT = 15.0
 MESH_ROOT = "istio-ca-root-cert"
+_PLAIN_HTTP = frozenset({"HTTP", "HTTP2", "HTTP_PROXY", "GRPC", "GRPC-WEB"})
 
 Json = dict[str, Any]
 
@@ -119,7 +120,7 @@ def read_parts(api: Api, request: Request, *, trust: bool = False) -> Parts:
         }
         secrets = pool.submit(reader.permitted, "get, list secrets", reader.secrets)
         services = {
-            side: pool.submit(reader.permitted, "get services", reader.service, gateway)
+            side: pool.submit(reader.permitted, "get services", read_service, api, gateway)
             for side, gateway in (("server", request.ingress), ("client", request.egress))
         }
         pods = {
@@ -241,22 +242,6 @@ class _Reader:
             found += [secret_view(item) for item in [*ours, *others]]
         return found
 
-    def service(self, gateway: Gateway) -> Json | None:
-        try:
-            item = self.api.get(object_path("", "v1", "services", gateway.namespace, gateway.service))
-        except ApiError as error:
-            if error.status == 404:
-                return None
-            raise
-        ingress = item.get("status", {}).get("loadBalancer", {}).get("ingress") or []
-        return {
-            "namespace": gateway.namespace,
-            "name": gateway.service,
-            "ports": item["spec"].get("ports", []),
-            "owners": ownership.port_owners(item["metadata"].get("managedFields") or []),
-            "addresses": [entry.get("ip") or entry.get("hostname") for entry in ingress],
-        }
-
     def mesh_roots(self) -> list[str]:
         """Fingerprints of the roots of the mesh's own CA (ConfigMap istio-ca-root-cert)."""
         path = object_path("", "v1", "configmaps", self.request.ingress.namespace, MESH_ROOT)
@@ -285,6 +270,26 @@ class _Reader:
         return {item["metadata"]["name"]: item for item in answer["items"]}
 
 
+def read_service(api: Api, gateway: Gateway) -> Json | None:
+    """The gateway's Service; None where there is none."""
+    try:
+        item = api.get(object_path("", "v1", "services", gateway.namespace, gateway.service))
+    except ApiError as error:
+        if error.status == 404:
+            return None
+        raise
+    ingress = item.get("status", {}).get("loadBalancer", {}).get("ingress") or []
+    given = [entry.get("ip") or entry.get("hostname") for entry in ingress]
+    return {
+        "namespace": gateway.namespace,
+        "name": gateway.service,
+        "type": item["spec"].get("type", "ClusterIP"),
+        "ports": item["spec"].get("ports", []),
+        "owners": ownership.port_owners(item["metadata"].get("managedFields") or []),
+        "addresses": [address for address in (*given, *item["spec"].get("externalIPs", [])) if address],
+    }
+
+
 def _slim(item: Json, own_managers: Collection[str]) -> Json:
     """The object as far as it matters; entries of our own managers say nothing that the inventory does not."""
     metadata = item["metadata"]
@@ -296,6 +301,7 @@ def _slim(item: Json, own_managers: Collection[str]) -> Json:
             "name": metadata["name"],
             "namespace": metadata["namespace"],
             "labels": metadata.get("labels") or {},
+            "creationTimestamp": metadata.get("creationTimestamp", ""),
             "managedFields": [
                 {"manager": entry["manager"], "fieldsV1": entry.get("fieldsV1", {})}
                 for entry in fields
@@ -311,15 +317,22 @@ def _gateway_of_others(item: Json) -> Json:
     return {
         "namespace": item["metadata"]["namespace"],
         "name": item["metadata"]["name"],
+        "created": item["metadata"].get("creationTimestamp", ""),
         "selector": spec.get("selector", {}),
-        "servers": [
-            {
-                "port": server.get("port", {}).get("number"),
-                "protocol": str(server.get("port", {}).get("protocol", "")).upper(),
-                "hosts": server.get("hosts", []),
-            }
-            for server in spec.get("servers", [])
-        ],
+        "servers": [_server(server) for server in spec.get("servers", [])],
+    }
+
+
+def _server(server: Mapping[str, Any]) -> Json:
+    port = server.get("port", {})
+    protocol = str(port.get("protocol", "")).upper()
+    return {
+        "port": port.get("number"),
+        "protocol": protocol,
+        # As Istio counts it: HTTP with TLS settings redirects to HTTPS, TCP with them is TLS.
+        "plain": protocol in _PLAIN_HTTP or "tls" not in server,
+        "hosts": server.get("hosts", []),
+        "bind": server.get("bind", ""),
     }
 
 

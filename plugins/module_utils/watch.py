@@ -30,7 +30,10 @@ __all__ = [
     "backend_faults",
     "clock_errors",
     "clock_warnings",
+    "has_no_address",
+    "lacks_address",
     "list_report",
+    "missing_address",
     "notices",
     "refuse_clock",
     "report",
@@ -96,6 +99,8 @@ def warnings(
     warnings += [size] if size else []
     if side["links"] and not any(pod["ready"] for pod in reading["pods"][owner.side]):
         warnings.append(f"gateway {side['namespace']}/{side['service']} has no ready pod: nothing can be proven")
+    if lacks_address(reading, side, owner):
+        warnings.append(missing_address(side["namespace"], side["service"]))
     if owner.side == "server":
         warnings += [f"link {link}: {fault}" for link, fault in backend_faults(reading, side)]
     return warnings
@@ -115,6 +120,25 @@ def backend_faults(reading: Mapping[str, Any], side: Mapping[str, Any]) -> Itera
                 f"{backend['pods'] - backend['sidecars']} of {backend['pods']} pods of {host} have no sidecar; the way "
                 "from the ingress gateway to them is plain text",
             )
+
+
+def lacks_address(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> bool:
+    """Whether clients are to reach this gateway by an address that it does not have yet."""
+    return owner.side == "server" and bool(side["links"]) and has_no_address(reading["services"][owner.side])
+
+
+def has_no_address(service: Mapping[str, Any] | None) -> bool:
+    """Whether a Service is to have an address of its own and has none; other types are reached by other means."""
+    return service is not None and service["type"] == "LoadBalancer" and not service["addresses"]
+
+
+def missing_address(namespace: str, service: str) -> str:
+    """The warning."""
+    return (
+        f"Service {namespace}/{service} has no address yet: no client can reach the ingress gateway by it. Cure: see "
+        f"why its load balancer does not come (kubectl describe service -n {namespace} {service}), then point the "
+        "links' names at it; nothing else is missing"
+    )
 
 
 def notices(reading: Mapping[str, Any], side: Mapping[str, Any], authority: Authority) -> list[str]:

@@ -82,6 +82,12 @@ options:
         description: The SNI.
         type: str
         required: true
+  await_address:
+    description:
+      - Once that is proven, wait until a Service of type C(LoadBalancer) has an address, and say so meanwhile.
+      - One that has none after O(timeout) is told in a warning and fails nothing.
+    type: bool
+    default: false
   timeout:
     description: Seconds to wait at most.
     type: int

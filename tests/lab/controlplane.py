@@ -117,7 +117,7 @@ class ControlPlane:
                 "POD_NAME": manifests.ISTIOD,
                 "POD_NAMESPACE": "istio-system",
                 "CLUSTER_ID": self._cluster.name,
-                "REVISION": "default",
+                "REVISION": self._cluster.revision,
                 "PILOT_CERT_PROVIDER": "istiod",
                 "ISTIOD_CUSTOM_HOST": "istiod.istio-system.svc",
                 "INJECT_ENABLED": "false",

@@ -92,7 +92,10 @@ class Segment:
 
 @dataclass(frozen=True)
 class Cluster:
+    """:param revision: of its istiod."""
+
     name: str
+    revision: str
     loopback: str
     host_address: str
     pod_network: str
@@ -254,6 +257,7 @@ def _cluster(raw: Mapping[str, Any], number: int, lab: str, offset: int) -> Clus
         )
     return Cluster(
         name=name,
+        revision=raw.get("revision", "default"),
         loopback=f"127.0.{net}.1",
         host_address=f"198.18.{net}.1",
         pod_network=f"198.18.{net}.0/24",

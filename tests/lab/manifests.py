@@ -27,7 +27,7 @@ def objects(cluster: Cluster) -> Iterator[Object]:
         yield _service(service)
     for (namespace, app), pods in cluster.workloads().items():
         yield _object("v1", "ServiceAccount", app, namespace)
-        yield _deployment(pods)
+        yield _deployment(pods, cluster.revision)
         if pods[0].gateway:
             yield from _secret_reader(namespace, app)
 
@@ -36,12 +36,12 @@ def pods(cluster: Cluster) -> Iterator[tuple[Object, str]]:
     """Pods with their addresses."""
     for pod in cluster.pods:
         thing = _object("v1", "Pod", pod.name, pod.namespace)
-        thing["metadata"]["labels"] = _pod_labels(pod)
+        thing["metadata"]["labels"] = _pod_labels(pod, cluster.revision)
         thing["spec"] = {**_pod_spec(pod), "nodeName": NODE}
         yield thing, pod.address
     # For `istioctl proxy-status`, which looks for istiod's pod and forwards a port to it.
     thing = _object("v1", "Pod", ISTIOD, "istio-system")
-    thing["metadata"]["labels"] = {"app": "istiod", "istio": "pilot", "istio.io/rev": "default"}
+    thing["metadata"]["labels"] = {"app": "istiod", "istio": "pilot", "istio.io/rev": cluster.revision}
     thing["spec"] = {"nodeName": NODE, "containers": [{"name": "discovery", "image": _IMAGE}]}
     yield thing, cluster.host_address
 
@@ -95,7 +95,7 @@ def _service(service: Service) -> Object:
     return thing
 
 
-def _deployment(pods: list[Pod]) -> Object:
+def _deployment(pods: list[Pod], revision: str) -> Object:
     """No controller acts on it: it is there to be compared before and after."""
     first = pods[0]
     thing = _object("apps/v1", "Deployment", first.app, first.namespace)
@@ -103,13 +103,15 @@ def _deployment(pods: list[Pod]) -> Object:
     thing["spec"] = {
         "replicas": len(pods),
         "selector": {"matchLabels": dict(first.labels)},
-        "template": {"metadata": {"labels": _pod_labels(first)}, "spec": _pod_spec(first)},
+        "template": {"metadata": {"labels": _pod_labels(first, revision)}, "spec": _pod_spec(first)},
     }
     return thing
 
 
-def _pod_labels(pod: Pod) -> dict[str, str]:
+def _pod_labels(pod: Pod, revision: str) -> dict[str, str]:
     labels = {**pod.labels, "service.istio.io/canonical-name": pod.app}
+    if pod.has_proxy:
+        labels["istio.io/rev"] = revision
     if pod.sidecar:
         labels["security.istio.io/tlsMode"] = "istio"
     return labels

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils.compare import Difference, compare_objects, occupied_hosts
+from ansible_collections.crossmesh.mtls.plugins.module_utils.compare import Difference, compare_objects
 from ansible_collections.crossmesh.mtls.plugins.module_utils.names import Owner
 from tests.unit.support import Json
 
@@ -241,48 +241,3 @@ def test_wanted_and_live_are_not_changed() -> None:
     before = copy.deepcopy((wanted, found))
     compared(found, wanted=wanted)
     assert (wanted, found) == before
-
-
-# -- Gateways of others --------------------------------------------------------------------------------------------
-
-POD = {"name": "istio-ingressgateway-0", "labels": {"istio": "ingressgateway", "app": "istio-ingressgateway"}}
-
-
-def of_others(**server: Any) -> Json:
-    return {
-        "namespace": "shop",
-        "name": "shop-gateway",
-        "selector": {"istio": "ingressgateway"},
-        "servers": [{"port": 443, "protocol": "HTTPS", "hosts": ["shop.example.com"], **server}],
-    }
-
-
-HOSTS = {443: {"mysql.server.example.com"}}
-GATEWAYS: list[tuple[str, Json, str]] = [
-    ("another host on our port", of_others(), ""),
-    ("every host on our port", of_others(hosts=["*"]), ""),
-    ("our host on another port", of_others(port=8443, hosts=["mysql.server.example.com"]), ""),
-    ("plain text on another port", of_others(port=80, protocol="HTTP"), ""),
-    ("our host on our port", of_others(hosts=["mysql.server.example.com"]), "it has our host mysql.server.example.com"),
-    ("our host with a namespace", of_others(hosts=["shop/mysql.server.example.com"]), "it has our host"),
-    ("our host for all namespaces", of_others(hosts=["*/mysql.server.example.com"]), "it has our host"),
-    ("plain text on our port", of_others(protocol="HTTP"), "it is HTTP, not TLS"),
-    ("TCP on our port", of_others(protocol="TCP", hosts=["*"]), "it is TCP, not TLS"),
-    (
-        "our host on other pods",
-        {**of_others(hosts=["mysql.server.example.com"]), "selector": {"istio": "eastwestgateway"}},
-        "",
-    ),
-    ("our host on all pods", {**of_others(hosts=["mysql.server.example.com"]), "selector": {}}, "it has our host"),
-]
-
-
-@pytest.mark.parametrize(("other", "told"), [row[1:] for row in GATEWAYS], ids=[row[0] for row in GATEWAYS])
-def test_gateways_of_others(other: Json, told: str) -> None:
-    errors = occupied_hosts(HOSTS, [other], [POD])
-    if not told:
-        assert errors == []
-        return
-    (error,) = errors
-    assert error.startswith(f"Gateway shop/shop-gateway, port 443: {told}")
-    assert ". Cure: " in error

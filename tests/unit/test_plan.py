@@ -78,6 +78,7 @@ SERVICE: Json = {
     "name": "istio-ingressgateway",
     "ports": [{"name": "tls-13306", "port": 13306, "protocol": "TCP", "targetPort": 13306}],
     "owners": {"13306/TCP": [OWNER.manager]},
+    "type": "LoadBalancer",
     "addresses": ["203.0.113.7"],
 }
 
@@ -144,14 +145,22 @@ def test_a_refusal_has_the_shape_of_every_plan() -> None:
 FOREIGN: Json = {
     "namespace": "shop",
     "name": "gw",
+    "created": "2026-01-02T00:00:00Z",
     "selector": {"istio": "ingressgateway"},
-    "servers": [{"port": 13306, "protocol": "TLS", "hosts": ["mysql.server.example.com"]}],
+    "servers": [
+        {"port": 13306, "protocol": "TLS", "plain": False, "hosts": ["mysql.server.example.com"], "bind": ""},
+    ],
 }
 OTHER_ROOT = make_root()
 MANIFEST: Json = {
     "apiVersion": "networking.istio.io/v1",
     "kind": "Gateway",
-    "metadata": {"name": "gateway-mysql", "namespace": "istio-system", "labels": OWNER.labels("mysql")},
+    "metadata": {
+        "name": "gateway-mysql",
+        "namespace": "istio-system",
+        "labels": OWNER.labels("mysql"),
+        "creationTimestamp": "2026-01-01T00:00:00Z",
+    },
     "spec": {},
 }
 
@@ -440,6 +449,10 @@ def test_handshakes_can_be_tried_at_the_ingress_only() -> None:
     assert planned(reading(), variables=CLIENT, side="client")["endpoints"] == []
 
 
+def of_type(kind: str, *addresses: str) -> Json:
+    return settled(services={"server": {**SERVICE, "type": kind, "addresses": list(addresses)}, "client": None})
+
+
 def backend(**changes: Any) -> Callable[[], Json]:
     return lambda: settled(backends=[{**reading()["backends"][0], **changes}])
 
@@ -454,6 +467,16 @@ WARNINGS: list[tuple[str, Callable[[], Json], str]] = [
     ),
     ("no Service", backend(found=False), "link mysql: Service mysql.default.svc.cluster.local does not exist here yet"),
     (
+        "a load balancer without an address",
+        lambda: of_type("LoadBalancer"),
+        "Service istio-system/istio-ingressgateway has no address yet: no client can reach the ingress gateway by it",
+    ),
+    (
+        "a younger Gateway of others with our host",
+        lambda: settled(gateways=[FOREIGN], objects=[MANIFEST]),
+        "Gateway shop/gw, port 13306: it has our host mysql.server.example.com. Ours is older, and goes on",
+    ),
+    (
         "no ready pod",
         lambda: settled(pods={"server": [serving(ready=False)], "client": []}),
         "gateway istio-system/istio-ingressgateway has no ready pod: nothing can be proven",
@@ -467,6 +490,30 @@ def test_warnings_do_not_forbid_the_run(found: Callable[[], Json], told: str) ->
     assert plan["errors"] == []
     (warning,) = plan["warnings"]
     assert warning.startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("kind", "addresses", "manifests", "awaited"),
+    [
+        ("LoadBalancer", [], [MANIFEST], True),
+        ("LoadBalancer", [], [], False),
+        ("LoadBalancer", ["lb.example.com"], [MANIFEST], False),
+        ("NodePort", [], [MANIFEST], False),
+        ("ClusterIP", [], [MANIFEST], False),
+    ],
+)
+def test_an_address_is_awaited_where_a_load_balancer_has_none_and_something_is_written(
+    kind: str, addresses: list[str], manifests: list[Json], awaited: bool
+) -> None:
+    assert planned(of_type(kind, *addresses), manifests=manifests)["await_address"] is awaited
+
+
+def test_a_client_awaits_no_address() -> None:
+    found = reading(services={"server": None, "client": {**SERVICE, "addresses": [], "owners": {}, "ports": []}})
+    plan = planned(found, variables=CLIENT, side="client", manifests=[MANIFEST])
+    assert plan["write"]
+    assert plan["await_address"] is False
+    assert not any("address" in warning for warning in plan["warnings"])
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.crossmesh.mtls.plugins.module_utils import preflight
 from ansible_collections.crossmesh.mtls.plugins.module_utils.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils.names import KINDS, Owner
+from ansible_collections.crossmesh.mtls.plugins.module_utils.names import KINDS, LOCKDOWN_KINDS, Owner
 from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import Policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils.preflight import Row
 from ansible_collections.crossmesh.mtls.plugins.module_utils.preflight_look import Look, look, unreachable
@@ -332,7 +332,9 @@ def test_a_port_that_one_link_cannot_have_is_no_fault_of_the_other(store: Path) 
 
 
 def test_a_gateway_of_others_that_has_our_host_is_told_at_the_port(store: Path) -> None:
-    servers = [{"port": {"number": 13306, "protocol": "TLS"}, "hosts": ["mysql.server.example.com"]}]
+    servers = [
+        {"port": {"number": 13306, "protocol": "TLS"}, "tls": {"mode": "SIMPLE"}, "hosts": ["mysql.server.example.com"]}
+    ]
     theirs = item("Gateway", "theirs", spec={"selector": {"istio": "ingressgateway"}, "servers": servers})
     rows = judged(api([*HEALTHY, theirs]), store)
     (row,) = [row for row in rows if row.check == "port"]

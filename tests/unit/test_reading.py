@@ -92,15 +92,18 @@ def test_ours_is_read_and_what_stands_under_our_names() -> None:
 
 def test_gateways_of_others_are_told_as_far_as_they_can_be_in_the_way() -> None:
     servers = [{"port": {"number": 443, "name": "https", "protocol": "https"}, "hosts": ["shop/a.example.com"]}, {}]
-    found = reading(item("Gateway", "shop", namespace="shop", spec={"selector": {"istio": "x"}, "servers": servers}))
+    theirs = item("Gateway", "shop", namespace="shop", spec={"selector": {"istio": "x"}, "servers": servers})
+    theirs["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
+    found = reading(theirs)
     assert found["gateways"] == [
         {
             "namespace": "shop",
             "name": "shop",
+            "created": "2026-01-01T00:00:00Z",
             "selector": {"istio": "x"},
             "servers": [
-                {"port": 443, "protocol": "HTTPS", "hosts": ["shop/a.example.com"]},
-                {"port": None, "protocol": "", "hosts": []},
+                {"port": 443, "protocol": "HTTPS", "plain": True, "hosts": ["shop/a.example.com"], "bind": ""},
+                {"port": None, "protocol": "", "plain": True, "hosts": [], "bind": ""},
             ],
         }
     ]
@@ -181,6 +184,26 @@ def test_only_a_lock_down_needs_the_permission_to_see_sidecars_and_policies() ->
     assert failure.value.why == "403 for: list networkpolicies; list sidecars"
 
 
+@pytest.mark.parametrize(
+    ("protocol", "tls", "plain"),
+    [
+        ("TLS", {"mode": "PASSTHROUGH"}, False),
+        ("HTTPS", {"mode": "SIMPLE"}, False),
+        ("TCP", {"mode": "SIMPLE"}, False),
+        ("TCP", None, True),
+        ("HTTP", None, True),
+        ("HTTP", {"httpsRedirect": True}, True),
+        ("HTTP2", {"mode": "SIMPLE"}, True),
+    ],
+)
+def test_a_server_of_others_is_plain_text_or_tls_as_istio_takes_it(
+    protocol: str, tls: Json | None, plain: bool
+) -> None:
+    server = {"port": {"number": 443, "protocol": protocol}, "hosts": ["*"], **({"tls": tls} if tls else {})}
+    (found,) = reading(item("Gateway", "shop", spec={"servers": [server]}))["gateways"]
+    assert found["servers"][0]["plain"] is plain
+
+
 def test_managers_of_ours_are_left_out_and_others_are_kept() -> None:
     managed = [
         {"manager": manager, "operation": "Apply", "time": "x", "fieldsV1": {"f:spec": {}}}
@@ -256,7 +279,7 @@ def test_a_service_its_ports_and_addresses() -> None:
     service = item(
         "Service",
         "istio-ingressgateway",
-        spec={"ports": [{"port": 443, "protocol": "TCP"}]},
+        spec={"type": "LoadBalancer", "ports": [{"port": 443, "protocol": "TCP"}], "externalIPs": ["198.51.100.7"]},
         status={"loadBalancer": {"ingress": [{"ip": "203.0.113.7"}, {"hostname": "lb.example.com"}]}},
     )
     service["metadata"]["managedFields"] = [
@@ -264,7 +287,8 @@ def test_a_service_its_ports_and_addresses() -> None:
     ]
     found = reading(service)["services"]
     assert found["server"]["owners"] == {"443/TCP": ["helm"]}
-    assert found["server"]["addresses"] == ["203.0.113.7", "lb.example.com"]
+    assert found["server"]["addresses"] == ["203.0.113.7", "lb.example.com", "198.51.100.7"]
+    assert found["server"]["type"] == "LoadBalancer"
     assert found["client"] is None
 
 
