@@ -588,6 +588,22 @@ def _check_duplicates(links: Mapping[int, Mapping[str, Any]]) -> Iterator[Findin
                 yield Finding(f"duplicate-{name}", subject, name, _show(value), message, "make each unique")
 
 
+def _check_directories(links: Mapping[int, Mapping[str, Any]]) -> Iterator[Finding]:
+    """Two links may share a server outside, but one directory holds a certificate for one name."""
+    wanted: dict[str, tuple[Any, str]] = {}
+    for index, link in links.items():
+        external = link.get("external")
+        directory = external.get("ca") if isinstance(external, Mapping) else None
+        if not isinstance(external, Mapping) or not isinstance(directory, str):
+            continue
+        name, subject = external.get("sni") or link.get("fqdn"), _subject(link, index)
+        first, holder = wanted.setdefault(directory.rstrip("/"), (name, subject))
+        if first != name:
+            message = f"holds the certificate of {holder}, for {_show(first)}; this link wants {_show(name)}"
+            cure = "write another directory, or the same sni in both"
+            yield Finding("two-values", subject, "external.ca", _show(directory), message, cure)
+
+
 CHECKS_OF_A_LINK: tuple[Callable[[str, Mapping[str, Any], set[str]], Iterator[Finding]], ...] = (
     _check_name,
     _check_fqdn,
@@ -602,7 +618,10 @@ CHECKS_OF_A_LINK: tuple[Callable[[str, Mapping[str, Any], set[str]], Iterator[Fi
     _check_clients,
     _check_foreign_clients,
 )
-CHECKS_OF_ALL_LINKS: tuple[Callable[[Mapping[int, Mapping[str, Any]]], Iterator[Finding]], ...] = (_check_duplicates,)
+CHECKS_OF_ALL_LINKS: tuple[Callable[[Mapping[int, Mapping[str, Any]]], Iterator[Finding]], ...] = (
+    _check_duplicates,
+    _check_directories,
+)
 
 
 # -- one cluster ---------------------------------------------------------------------------------------------------

@@ -1,4 +1,6 @@
-"""Opens MySQL connections at a steady rate, logs in and asks SELECT 1; runs inside a pod's network, by its path.
+"""Opens connections at a steady rate and asks one question on each; runs inside a pod's network, by its path.
+
+Of a database it asks SELECT 1 after a login; without a user it asks a web server for a page.
 
 It first opens the sessions that it is to keep, each of which asks every half second, and one connection more, and
 prints how that went. Then it opens connections until its input ends, and prints what became of each.
@@ -80,14 +82,35 @@ class Target:
     user: str
     password: str
 
-    async def session(self) -> Session:
-        session = Session(*await asyncio.open_connection(self.host, self.port))
+    async def session(self) -> Session | Page:
+        streams = await asyncio.open_connection(self.host, self.port)
+        if not self.user:
+            return Page(self.host, *streams)
+        session = Session(*streams)
         try:
             await session.login(self.user, self.password)
         except BaseException:
             session.close()
             raise
         return session
+
+
+class Page:
+    """One request of HTTP/1.1 on a connection of its own."""
+
+    def __init__(self, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._host = host
+        self._reader = reader
+        self._writer = writer
+
+    async def ask(self) -> None:
+        self._writer.write(f"GET / HTTP/1.1\r\nHost: {self._host}\r\nConnection: close\r\n\r\n".encode())
+        status = (await self._reader.readline()).decode(errors="replace").split()
+        if status[1:2] != ["200"]:
+            raise ConnectionError(f"the server says {' '.join(status)}")
+
+    def close(self) -> None:
+        self._writer.close()
 
 
 @dataclass
@@ -116,7 +139,7 @@ async def attempt(target: Target) -> Attempt:
     return made
 
 
-async def kept(session: Session, stopped: asyncio.Event) -> str:
+async def kept(session: Session | Page, stopped: asyncio.Event) -> str:
     """Why the session broke; empty if it did not."""
     began = time.monotonic()
     try:

@@ -55,20 +55,29 @@ class Traffic:
 
 @contextmanager
 def dialling(
-    lab: Lab, rate: float, *, held: int = 1, fqdn: str = "mysql.server.example.com", port: int = 3306
+    lab: Lab,
+    rate: float,
+    *,
+    held: int = 1,
+    fqdn: str = "mysql.server.example.com",
+    port: int = 3306,
+    pages: bool = False,
+    client: str = "mysql-client",
 ) -> Iterator[Traffic]:
     """Connections for the length of the block; when it begins, the held ones stand and a new one was answered.
 
     :param rate: new connections a second.
-    :param held: sessions that are kept, and ask every half second.
+    :param held: sessions with a database that are kept, and ask every half second.
+    :param pages: ask a web server, not a database.
+    :param client: the pod that dials.
     """
-    client, server = lab.description.find_pod("mysql-client"), lab.description.find_pod("mysql-0")
+    dials, server = lab.description.find_pod(client), lab.description.find_pod("mysql-0")
     assert server.mariadb
-    user, password = server.mariadb.user, server.mariadb.password
+    user, password = ("", "") if pages else (server.mariadb.user, server.mariadb.password)
     argv = [sys.executable, str(DIALLER), fqdn, str(port), user, password, str(rate), str(held)]
     # A slow machine may let many wait at a time; that is not what a test is about.
     lab.mysql_local("SET GLOBAL max_connections = 4000")
-    process = lab.popen(client.cluster, client.name, argv)
+    process = lab.popen(dials.cluster, dials.name, argv)
     traffic = Traffic()
     assert process.stdout
     first = process.stdout.readline()

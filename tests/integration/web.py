@@ -59,25 +59,25 @@ def link(name: str, protocol: str, tls_port: int, port: int = 80, **changes: Any
 
 
 @contextmanager
-def serving(mesh: Mesh, folder: Path) -> Iterator[None]:
+def serving(mesh: Mesh, folder: Path, cluster: str = "cluster-b", pod: str = "mysql-0") -> Iterator[None]:
     """Both servers and their Service, for the length of the block."""
     config = folder / "nginx.conf"
     config.write_text(_NGINX.format(folder=folder, http2=_HTTP2, grpc=_GRPC), encoding="utf-8")
     lab = mesh.lab
-    service = _service()
-    lab.kubectl("cluster-b", "apply", "--server-side", "-f", "-", stdin=service)
+    service = _service(lab.pod(cluster, pod).app)
+    lab.kubectl(cluster, "apply", "--server-side", "-f", "-", stdin=service)
     processes = [
-        lab.popen("cluster-b", "mysql-0", ["nginx", "-p", str(folder), "-c", str(config), "-e", f"{folder}/error.log"]),
-        lab.popen("cluster-b", "mysql-0", [sys.executable, str(_SERVER), str(_HTTP)]),
+        lab.popen(cluster, pod, ["nginx", "-p", str(folder), "-c", str(config), "-e", f"{folder}/error.log"]),
+        lab.popen(cluster, pod, [sys.executable, str(_SERVER), str(_HTTP)]),
     ]
     try:
-        eventually(lambda: all(_answers(mesh, port) for port in (_HTTP, _HTTP2, _GRPC)))
+        eventually(lambda: all(_answers(mesh, cluster, pod, port) for port in (_HTTP, _HTTP2, _GRPC)))
         yield
     finally:
         for process in processes:
             process.send_signal(signal.SIGTERM)
             process.communicate(timeout=30)
-        lab.kubectl("cluster-b", "delete", "-f", "-", stdin=service)
+        lab.kubectl(cluster, "delete", "-f", "-", stdin=service)
 
 
 def curl(mesh: Mesh, fqdn: str, path: str = "/", *options: str, port: int = 80) -> subprocess.CompletedProcess[str]:
@@ -92,21 +92,21 @@ def tried(mesh: Mesh) -> int:
     return int(answer.stdout)
 
 
-def _answers(mesh: Mesh, port: int) -> bool:
+def _answers(mesh: Mesh, cluster: str, pod: str, port: int) -> bool:
     options = [] if port == _HTTP else ["--http2-prior-knowledge"]
     try:
         argv = ["curl", "--silent", "--output", "/dev/null", *options, f"http://127.0.0.1:{port}/"]
-        return mesh.lab.run("cluster-b", "mysql-0", argv).returncode == 0
+        return mesh.lab.run(cluster, pod, argv).returncode == 0
     except LabError:
         return False
 
 
-def _service() -> str:
+def _service(app: str) -> str:
     ports = "\n".join(
         f"    - {{name: {name}-web, port: {port}, targetPort: {port}}}"
         for name, port in (("http", _HTTP), ("http2", _HTTP2), ("grpc", _GRPC))
     )
     return (
         "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: default}\n"
-        f"spec:\n  selector: {{app: mysql}}\n  ports:\n{ports}\n"
+        f"spec:\n  selector: {{app: {app}}}\n  ports:\n{ports}\n"
     )

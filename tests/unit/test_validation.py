@@ -71,6 +71,7 @@ class Bad(NamedTuple):
 BACKEND_OK = {"host": "mysql.default.svc.cluster.local", "port": 3306}
 LONG_LABEL = "a" * 64
 
+AN_SNI = "db.example.net"
 EXTERNAL_OK = {"address": "db.example.net", "port": 13306, "ca": "/srv/crossmesh/mysql"}
 EXTERNAL = {"tls_port": None, "backend": None, "external": EXTERNAL_OK}
 ROOT = make_root()
@@ -378,6 +379,12 @@ WRONG: list[Wrong] = [
         {"links": [link(addresses=["2001:db8::1"]), numbered(1, port=3306, addresses=["2001:DB8:0::1"])]},
     ),
     Wrong(
+        "two-values",
+        "link-1: external.ca: '/srv/crossmesh/mysql'",
+        "another directory",
+        {"links": [link(**EXTERNAL), numbered(1, **EXTERNAL)]},
+    ),
+    Wrong(
         "virtual-endpoint",
         "mysql: servers: ['cluster-b']",
         "address: THE INGRESS",
@@ -602,6 +609,7 @@ GOOD: list[tuple[str, Json]] = [
         {"links": [link(servers=AT_7)], "hosts": cluster(mesh_dns="virtual")},
     ),
     ("a server outside", {"links": [link(**EXTERNAL)]}),
+    ("one server outside of two links", {"links": [link(**outside(sni=AN_SNI)), numbered(1, **outside(sni=AN_SNI))]}),
     ("a server outside of another CA", {"links": [link(**outside(ca=None, trust=ROOT_PEM, sni="db.example.net"))]}),
     ("clients of others", {"links": [link(foreign_clients=["a.example.com", "spiffe://partner.example/ns/a/sa/b"])]}),
     ("one tls_port for all", {"links": [link(tls_port=443), numbered(1, tls_port=443)]}),

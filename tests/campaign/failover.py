@@ -1,0 +1,138 @@
+"""What a server's end costs where a link has two: `python -m tests.campaign.failover`.
+
+Under load the nearer server's ingress gateway is stopped, or frozen, and comes back after a while. Told are the
+connections or requests that were lost, the moment of the last one, and when the nearer server serves again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.integration.mesh import CLUSTER_C, MYSQL, Mesh, taken_down
+from tests.integration.traffic import dialling
+from tests.integration.waiting import eventually
+from tests.integration.web import link, serving
+from tests.lab import Lab
+
+NEAR = ("cluster-b", "istio-ingressgateway-0")
+WEB = link("web", "http", 13080)
+# Seconds that the nearer server is away: more than one ejection.
+AWAY = 20.0
+BEFORE = 3.0
+
+
+@dataclass(frozen=True)
+class Found:
+    """One measurement; seconds are counted from the fault, and from its end."""
+
+    what: str
+    lost: int
+    of: int
+    last: float
+    slowest: float
+    back: float
+
+    @property
+    def row(self) -> str:
+        last = f"{self.last:.1f} s" if self.lost else "-"
+        cells = [self.what, f"{self.lost} of {self.of}", last, f"{self.slowest:.1f} s", f"{self.back:.0f} s"]
+        return f"| {' | '.join(cells)} |"
+
+
+@contextmanager
+def stopped(lab: Lab) -> Iterator[None]:
+    process = f"{NEAR[0]}.{NEAR[1]}.proxy"
+    lab.stop(process)
+    try:
+        yield
+    finally:
+        lab.start(process)
+
+
+@contextmanager
+def frozen(lab: Lab) -> Iterator[None]:
+    lab.signal(*NEAR, "envoy", signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        lab.signal(*NEAR, "envoy", signal.SIGCONT)
+
+
+FAULTS = {"stopped": stopped, "frozen": frozen}
+
+
+def measure(mesh: Mesh, what: str, fault: Callable[[Lab], Any], rate: float, *, pages: bool) -> Found:
+    fqdn, port = (WEB["fqdn"], WEB["port"]) if pages else (MYSQL["fqdn"], MYSQL["port"])
+    tls_port = WEB["tls_port"] if pages else MYSQL["tls_port"]
+    with dialling(mesh.lab, rate, held=0, fqdn=fqdn, port=port, pages=pages) as traffic:
+        time.sleep(BEFORE)
+        began = time.monotonic()
+        with fault(mesh.lab):
+            time.sleep(AWAY)
+        ended = time.monotonic()
+        served = served_by_near(mesh, tls_port)
+        eventually(lambda: served_by_near(mesh, tls_port) > served, within=120)
+        back = time.monotonic() - ended
+        time.sleep(BEFORE)
+    lost = [made for made in traffic.attempts if made.error]
+    last = max((made.began + made.seconds - began for made in lost), default=0.0)
+    return Found(what, len(lost), len(traffic.attempts), last, traffic.slowest, back)
+
+
+def served_by_near(mesh: Mesh, tls_port: int) -> int:
+    """How many connections the client's gateway has made to the nearer server."""
+    address = mesh.lab.pod(*NEAR).address
+    stats = mesh.lab.envoy("cluster-a", "istio-egressgateway-0", "clusters")
+    found = [
+        line for line in stats.splitlines() if f"|{tls_port}|" in line and f"{address}:{tls_port}::cx_total" in line
+    ]
+    return sum(int(line.rpartition("::")[2]) for line in found)
+
+
+def joined(mesh: Mesh) -> None:
+    servers = [
+        {"name": "cluster-b", "address": mesh.lab.pod(*NEAR).address, "locality": "eu/eu-2"},
+        {"name": "cluster-c", "address": mesh.lab.pod("cluster-c", "edge-0").address, "locality": "us/us-1"},
+    ]
+    mesh.hosts = {"cluster-a": {}, "cluster-b": {}, "cluster-c": dict(CLUSTER_C)}
+    mesh.groups = {"mesh_servers": ["cluster-b", "cluster-c"], "mesh_clients": ["cluster-a"]}
+    mesh.links = [{**MYSQL, "servers": servers}, {**WEB, "servers": servers}]
+    run = mesh.site()
+    assert run.ok, run.output
+
+
+def main(argv: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.campaign.failover")
+    parser.add_argument("--rate", type=float, default=100, metavar="N", help="connections or requests a second (100)")
+    rate = parser.parse_args(argv).rate
+    lab = Lab.load()
+    print("| Link, and what was done to the nearer server | Lost | Last one | Slowest | Served again after |")
+    print("|---|---|---|---|---|")
+    with (
+        tempfile.TemporaryDirectory(prefix="crossmesh-failover-") as name,
+        taken_down(Mesh(lab, Path(name), secrets.token_urlsafe(24))) as mesh,
+    ):
+        folders = [Path(name) / cluster for cluster in ("b", "c")]
+        for folder in folders:
+            folder.mkdir()
+        joined(mesh)
+        with serving(mesh, folders[0]), serving(mesh, folders[1], "cluster-c", "mysql-1"):
+            eventually(lambda: mesh.carries())
+            for fault in FAULTS:
+                for pages in (False, True):
+                    what = f"{'http' if pages else 'tcp'}, {fault}"
+                    print(measure(mesh, what, FAULTS[fault], rate, pages=pages).row, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,194 @@
+"""Three clusters and a machine outside, links of every kind between them, all at once."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.mesh import CLUSTER_C, CLUSTERS, MYSQL, Mesh, taken_down
+from tests.integration.outside import DATABASE_PORT, WEB_PORT, Machine, machine
+from tests.integration.traffic import dialling
+from tests.integration.waiting import eventually
+from tests.integration.web import link, serving
+from tests.lab import Lab
+
+OUTSIDE = "legacy.example.org"
+PRIOR = ("--http2-prior-knowledge",)
+GRPC = (*PRIOR, "-X", "POST", "-H", "content-type: application/grpc", "-H", "te: trailers", "--data-binary", "")
+BAD_FILTER = """
+apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata: {name: bad, namespace: default}
+spec:
+  workloadSelector: {labels: {app: mysql-client}}
+  configPatches:
+    - applyTo: CLUSTER
+      match: {context: SIDECAR_OUTBOUND}
+      patch: {operation: MERGE, value: {connect_timeout: 0s}}
+"""
+
+
+def links(lab: Lab, folder: Path) -> list[dict[str, Any]]:
+    at_b = lab.pod("cluster-b", "istio-ingressgateway-0").address
+    at_c = lab.pod("cluster-c", "edge-0").address
+    b, c = {"servers": ["cluster-b"]}, {"servers": ["cluster-c"]}
+    near = {"name": "cluster-b", "address": at_b, "locality": "eu/eu-2"}
+    far = {"name": "cluster-c", "address": at_c, "locality": "us/us-1"}
+    kept = {"address": OUTSIDE, "ca": str(folder / "outside"), "sni": OUTSIDE}
+    return [
+        {**MYSQL, **b, "clients": ["cluster-a"]},
+        # On the same port, with a virtual address each.
+        {**MYSQL, **c, "name": "orders", "fqdn": "orders.c.example.com", "clients": ["cluster-a"]},
+        {**MYSQL, "name": "both", "fqdn": "both.example.org", "tls_port": 13307, "servers": [near, far]},
+        # One tls_port for three links of requests, told apart by SNI.
+        {**link("web", "http", 13443), **b, "clients": ["cluster-a", "cluster-c"]},
+        {**link("h2", "http2", 13443), **b, "workloads": {"namespaces": ["shop"]}},
+        {**link("grpc", "grpc", 13443), **b},
+        # The other way round, from both of the others.
+        {
+            **link("back", "http", 13444),
+            "fqdn": "back.client.example.com",
+            "servers": ["cluster-a"],
+            "clients": ["cluster-b", "cluster-c"],
+        },
+        {"name": "sql", "fqdn": f"sql.{OUTSIDE}", "port": 3306, "external": {**kept, "port": DATABASE_PORT}},
+        {
+            "name": "page",
+            "fqdn": f"page.{OUTSIDE}",
+            "port": 80,
+            "protocol": "http",
+            "external": {**kept, "port": WEB_PORT},
+        },
+    ]
+
+
+@pytest.fixture(scope="module")
+def everything(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    folder = tmp_path_factory.mktemp("mesh")
+    mesh = Mesh(lab, folder, "a passphrase of this test")
+    mesh.hosts = {"cluster-a": {"mesh_dns": "capture"}, "cluster-b": {}, "cluster-c": dict(CLUSTER_C)}
+    mesh.groups = {"mesh_servers": list(CLUSTERS), "mesh_clients": list(CLUSTERS)}
+    mesh.links = links(lab, folder)
+    servers = (("cluster-b", "mysql-0"), ("cluster-a", "mysql-client"))
+    folders = [tmp_path_factory.mktemp(pod) for _cluster, pod in servers]
+    with (
+        taken_down(mesh),
+        machine(mesh, tmp_path_factory.mktemp("machine")) as outside,
+        serving(mesh, folders[0], *servers[0]),
+        serving(mesh, folders[1], *servers[1]),
+    ):
+        _join(mesh, outside, folder)
+        yield mesh
+
+
+def _join(mesh: Mesh, outside: Machine, folder: Path) -> None:
+    run = mesh.site()
+    assert run.ok, run.output
+    outside.load(folder / "outside", folder / "outside/ca.crt")
+
+
+def database(mesh: Mesh, pod: str, fqdn: str, said: str) -> bool:
+    return said in mesh.lab.mysql_from("cluster-a", pod, "SELECT @@socket", fqdn=fqdn).stdout
+
+
+def page(mesh: Mesh, cluster: str, pod: str, fqdn: str, said: str, *options: str) -> bool:
+    argv = ["curl", "--silent", "--max-time", "10", "--dump-header", "-", *options, f"http://{fqdn}/"]
+    return said in mesh.lab.run(cluster, pod, argv).stdout
+
+
+WORKS = [
+    pytest.param(partial(database, pod="shop-0", fqdn=MYSQL["fqdn"], said="/mysql-0/"), id="a database"),
+    pytest.param(partial(database, pod="shop-0", fqdn="orders.c.example.com", said="/mysql-1/"), id="another on it"),
+    pytest.param(partial(database, pod="shop-0", fqdn="both.example.org", said="/mysql-0/"), id="one of two servers"),
+    pytest.param(partial(database, pod="shop-0", fqdn=f"sql.{OUTSIDE}", said="mariadb/socket"), id="one outside"),
+    pytest.param(
+        partial(page, cluster="cluster-a", pod="shop-0", fqdn="web.server.example.com", said="HTTP/1.1 200"), id="http"
+    ),
+    pytest.param(
+        partial(page, cluster="cluster-c", pod="mysql-1", fqdn="web.server.example.com", said="HTTP/1.1 200"),
+        id="http from another cluster",
+    ),
+    pytest.param(
+        lambda mesh: page(mesh, "cluster-a", "shop-0", "h2.server.example.com", "HTTP/2 200", *PRIOR), id="http2"
+    ),
+    pytest.param(
+        lambda mesh: page(mesh, "cluster-a", "shop-0", "grpc.server.example.com", "grpc-status: 5", *GRPC), id="grpc"
+    ),
+    pytest.param(
+        partial(page, cluster="cluster-b", pod="mysql-0", fqdn="back.client.example.com", said="HTTP/1.1 200"),
+        id="the other way round",
+    ),
+    pytest.param(
+        partial(page, cluster="cluster-c", pod="mysql-1", fqdn="back.client.example.com", said="HTTP/1.1 200"),
+        id="the other way round, from another cluster",
+    ),
+    pytest.param(
+        partial(page, cluster="cluster-a", pod="shop-0", fqdn=f"page.{OUTSIDE}", said="CN=cluster-a"),
+        id="outside",
+    ),
+]
+
+
+@pytest.mark.parametrize("works", WORKS)
+def test_it_works_from_a_pod(everything: Mesh, works: Any) -> None:
+    eventually(lambda: works(everything))
+
+
+def test_a_workload_that_may_not_use_a_link_is_refused_and_uses_the_others(everything: Mesh) -> None:
+    assert page(everything, "cluster-a", "shop-0", "h2.server.example.com", "HTTP/2 200", *PRIOR)
+    assert not page(everything, "cluster-a", "mysql-client", "h2.server.example.com", "HTTP/2 200", *PRIOR)
+    assert page(everything, "cluster-a", "mysql-client", "web.server.example.com", "HTTP/1.1 200")
+
+
+def test_a_second_run_changes_nothing_and_verify_finds_all_in_order(everything: Mesh) -> None:
+    again = everything.site()
+    assert again.ok, again.output
+    assert again.changed == 0
+    verified = everything.play("verify")
+    assert verified.ok, verified.output
+
+
+def test_istioctl_has_nothing_to_say_but_its_known_false_positive(everything: Mesh) -> None:
+    for cluster in CLUSTERS:
+        found = json.loads(everything.lab.istioctl(cluster, "analyze", "-A", "-o", "json", check=False).stdout)
+        # The lab's namespaces are not labelled for injection, with or without links.
+        codes = {message["code"] for message in found} - {"IST0102"}
+        assert codes == {"IST0129"}, found
+
+
+def _rejects(lab: Lab, cluster: str) -> float:
+    with urllib.request.urlopen(f"http://{lab.cluster(cluster).host_address}:15014/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    return sum(float(value) for value in re.findall(r"^pilot_total_xds_rejects\S* (\S+)$", text, re.MULTILINE))
+
+
+def test_no_proxy_rejects_what_istiod_makes_of_it(everything: Mesh) -> None:
+    """What a proxy cannot take is counted: so it is where somebody writes nonsense."""
+    lab = everything.lab
+    assert {cluster: _rejects(lab, cluster) for cluster in CLUSTERS} == dict.fromkeys(CLUSTERS, 0.0)
+    lab.kubectl("cluster-b", "apply", "-f", "-", stdin=BAD_FILTER.replace("mysql-client", "mysql"))
+    try:
+        eventually(lambda: _rejects(lab, "cluster-b") > 0)
+    finally:
+        lab.kubectl("cluster-b", "delete", "-f", "-", stdin=BAD_FILTER)
+
+
+def test_taking_one_link_away_leaves_the_connections_of_the_others_alone(everything: Mesh) -> None:
+    assert everything.links
+    fewer = everything.otherwise(links=[item for item in everything.links if item["name"] not in ("web", "orders")])
+    with dialling(everything.lab, 20, held=5, fqdn="both.example.org", client="shop-0") as traffic:
+        run = fewer.site()
+        assert run.ok, run.output
+        assert run.changed > 0
+    assert traffic.lost == []
+    assert traffic.broken_sessions == []
+    eventually(lambda: not page(everything, "cluster-a", "shop-0", "web.server.example.com", "HTTP/1.1 200"))
+    assert everything.site().ok
+    eventually(lambda: page(everything, "cluster-a", "shop-0", "web.server.example.com", "HTTP/1.1 200"))
