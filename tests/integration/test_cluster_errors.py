@@ -89,14 +89,14 @@ def test_definitions_that_are_not_installed(steady: Mesh) -> None:
 
 
 OTHERS = [
-    ("same-host", 13306, "TLS", MYSQL["fqdn"]),
+    ("same-host", 13309, "TLS", "fourth.server.example.com"),
     ("plain", 13307, "HTTP", "web.server.example.com"),
 ]
 
 
 @pytest.fixture
 def occupied(steady: Mesh) -> Iterator[None]:
-    """Others have our host on our port, a port that is not TLS, and a port that is not TCP."""
+    """Others were there first, with a host that we want, a port that is not TLS, and one that is not TCP."""
     gateways = yaml.safe_dump_all(
         {
             "apiVersion": "networking.istio.io/v1",
@@ -128,12 +128,13 @@ def occupied(steady: Mesh) -> Iterator[None]:
 @pytest.mark.usefixtures("occupied")
 def test_hosts_and_ports_that_others_have(steady: Mesh) -> None:
     third = {**MYSQL, "name": "third", "fqdn": "third.server.example.com", "port": 3308, "tls_port": 13308}
+    fourth = {**MYSQL, "name": "fourth", "fqdn": "fourth.server.example.com", "port": 3309, "tls_port": 13309}
     before = versions(steady, "cluster-b")
-    run = with_work(steady).otherwise(links=[MYSQL, EXTRA, third]).site()
+    run = with_work(steady).otherwise(links=[MYSQL, EXTRA, third, fourth]).site()
     assert_half_done(steady, run)
     assert versions(steady, "cluster-b") == before
     assert run.says(
-        "Gateway default/same-host, port 13306: it has our host mysql.server.example.com", "Cure: remove it"
+        "Gateway default/same-host, port 13309: it has our host fourth.server.example.com", "Cure: remove it"
     )
     assert run.says("Gateway default/plain, port 13307: it is HTTP, not TLS. Cure: choose another port for the link")
     assert run.says("Service istio-system/istio-ingressgateway: port 13308 is not TCP (13308/UDP)")
