@@ -93,6 +93,10 @@ options:
         type: list
         elements: str
         default: []
+      problem:
+        description: What was seen to be otherwise than it should; it blocks the step.
+        type: str
+        default: ''
   revoked:
     description: What is revoked, as the variable C(custom_ca_revoked) lists it.
     type: list
@@ -183,6 +187,7 @@ SIGHT = {
     "trust": {"type": "list", "elements": "dict", "required": True},
     "issuers": {"type": "list", "elements": "str", "required": True},
     "surplus": {"type": "list", "elements": "str", "default": []},
+    "problem": {"type": "str", "default": ""},
 }
 
 

@@ -18,7 +18,7 @@ DATABASE_PORT, WEB_PORT = 13306, 13443
 
 # nginx's stream module ends TLS before the database: MySQL's own TLS begins inside of its protocol.
 _NGINX = """
-load_module modules/ngx_stream_module.so;
+load_module /usr/lib/nginx/modules/ngx_stream_module.so;
 user root;
 daemon off;
 pid {folder}/nginx.pid;

@@ -93,9 +93,7 @@ def test_a_database_and_a_web_server_with_certificates_of_their_owner(mesh: Mesh
     assert again.changed == 0
 
 
-def test_a_server_with_another_name_in_its_certificate_or_of_another_ca_is_refused(
-    mesh: Mesh, outside: Machine
-) -> None:
+def test_a_server_of_another_ca_or_with_another_name_is_refused(mesh: Mesh, outside: Machine) -> None:
     """The same machine passes with the right one."""
     roots = owners(mesh.folder / "owner", [HOST])
     owners(mesh.folder / "stranger", [HOST])
@@ -106,8 +104,8 @@ def test_a_server_with_another_name_in_its_certificate_or_of_another_ca_is_refus
     outside.load(mesh.folder / "owner", clients)
     eventually(lambda: reaches(mesh, f"sql.{HOST}"))
     outside.load(mesh.folder / "stranger", clients)
-    eventually(lambda: not reaches(mesh, f"sql.{HOST}"))
-    assert not any(reaches(mesh, f"sql.{HOST}") for _ in range(3))
+    # nginx takes some of them with what it had before, for a moment.
+    eventually(lambda: not any(reaches(mesh, f"sql.{HOST}") for _ in range(5)))
     renamed = mesh.otherwise(links=[link("sql", 3310, "tcp", DATABASE_PORT, trust=roots, sni="other.example.org")])
     outside.load(mesh.folder / "owner", clients)
     eventually(lambda: reaches(mesh, f"sql.{HOST}"))
