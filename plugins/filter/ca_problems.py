@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils.ca_settings import CaSettings, check_ca_settings
-from ansible_collections.crossmesh.mtls.plugins.module_utils.validation import describe
+from ansible_collections.crossmesh.mtls.plugins.module_utils.findings import describe
 
 
 def ca_problems(settings: Mapping[str, Any]) -> list[str]:

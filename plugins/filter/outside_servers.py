@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import topology, validation
+from ansible_collections.crossmesh.mtls.plugins.module_utils import link_rules, topology
 
 
 def outside_servers(links: Any) -> list[dict[str, Any]]:
-    return topology.outside_servers(validation.sound_links(links))
+    return topology.outside_servers(link_rules.sound_links(links))
 
 
 class FilterModule:

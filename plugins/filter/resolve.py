@@ -9,20 +9,26 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import revocation, topology, validation
+from ansible_collections.crossmesh.mtls.plugins.module_utils import (
+    cluster_rules,
+    findings,
+    link_rules,
+    revocation,
+    topology,
+)
 
 
 def resolve(links: Any, variables: Mapping[str, Any], prune_all: bool = False) -> dict[str, Any]:
     shared = {**variables, "mesh_links": links}
-    findings = [
-        *validation.check_links(links),
-        *validation.check_settings(shared),
+    found = [
+        *link_rules.check_links(links),
+        *cluster_rules.check_settings(shared),
         *revocation.check_revoked(variables.get("custom_ca_revoked") or [], datetime.now(UTC)),
-        *validation.check_prune(links, allowed=prune_all),
-        *validation.check_cluster(variables, validation.sound_links(links)),
+        *cluster_rules.check_prune(links, allowed=prune_all),
+        *cluster_rules.check_cluster(variables, link_rules.sound_links(links)),
     ]
-    if findings:
-        return {"errors": validation.describe(findings)}
+    if found:
+        return {"errors": findings.describe(found)}
     cluster, settings = topology.cluster_of(variables), topology.settings_of(variables)
     return {"errors": [], **topology.resolve(links, cluster, settings)}
 

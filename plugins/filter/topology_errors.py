@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import revocation, schema, topology, validation
+from ansible_collections.crossmesh.mtls.plugins.module_utils import findings, revocation, schema, topology, validation
 
 NAMES = tuple(field.name for field in (*schema.CLUSTER, *schema.SHARED))
 
@@ -27,7 +27,7 @@ def topology_errors(
         shared=shared,
     )
     revoked = revocation.check_revoked(shared.get("custom_ca_revoked") or [], datetime.now(UTC))
-    return validation.describe([*validation.check_world(world, prune_all=prune_all), *revoked])
+    return findings.describe([*validation.check_world(world, prune_all=prune_all), *revoked])
 
 
 def _variables(host: str, variables: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils.cluster_rules import check_trust_domain
+from ansible_collections.crossmesh.mtls.plugins.module_utils.findings import Finding
 from ansible_collections.crossmesh.mtls.plugins.module_utils.pkcs8 import SHORTEST_PASSPHRASE
-from ansible_collections.crossmesh.mtls.plugins.module_utils.validation import Finding, check_trust_domain
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import KEY_TYPES, MOST_DAYS
 
 __all__ = ["DEFAULT_DIR", "CaSettings", "check_ca_settings", "store_path"]

@@ -17,8 +17,8 @@ from typing import Any, Literal, TypeAlias
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils.crl import REASONS, Crl, Revoked
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils.findings import Finding
 from ansible_collections.crossmesh.mtls.plugins.module_utils.records import Record
-from ansible_collections.crossmesh.mtls.plugins.module_utils.validation import Finding
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import timestamp
 
 __all__ = [

@@ -4,7 +4,7 @@
 """From C(mesh_links) and a cluster's variables to the full, defaulted view that templates and tasks read. Pure.
 
 PRIVATE to the collection. Nothing downstream computes what this view can hold. The checks are in
-M(validation); a view is made of links that passed them.
+link_rules and cluster_rules; a view is made of links that passed them.
 """
 
 from __future__ import annotations

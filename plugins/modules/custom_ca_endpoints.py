@@ -144,7 +144,7 @@ endpoints:
       type: list
       elements: str
 sights:
-  description: What a root rotation asks for, as M(crossmesh.mtls.custom_ca_rotation#module) takes it.
+  description: What a root rotation asks for, as M(crossmesh.mtls.custom_ca_rotation) takes it.
   returned: success
   type: list
   elements: dict
