@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +114,72 @@ def test_a_server_of_another_ca_or_with_another_name_is_refused(mesh: Mesh, outs
     eventually(lambda: reaches(mesh, f"sql.{HOST}"))
     assert renamed.site().ok
     eventually(lambda: not reaches(mesh, f"sql.{HOST}"))
+
+
+PARTNER, SHOP = "shop.partner.example", "shop.server.example.com"
+
+
+def partners_gateway(mesh: Mesh) -> str:
+    """What a partner has set up in its mesh: MUTUAL, for clients of the custom CA. Returns the partner's root."""
+    ca = stranger()
+    leaf = ca.leaf("server", [PARTNER])
+    root = custom(mesh.store, mesh.passphrase).certificate.pem
+    data = {"tls.crt": leaf.certificate_pem.encode(), "tls.key": leaf.key_pem, "ca.crt": root.encode()}
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "partner", "namespace": "istio-system"},
+        "type": "kubernetes.io/tls",
+        "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
+    }
+    documents = json.dumps(secret) + "\n---\n" + PARTNERS_ROUTE
+    mesh.lab.kubectl("cluster-b", "apply", "--server-side", "-f", "-", stdin=documents)
+    return ca.certificate.pem
+
+
+PARTNERS_ROUTE = f"""
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {{name: partner, namespace: istio-system}}
+spec:
+  selector: {{istio: ingressgateway}}
+  servers:
+    - port: {{number: 443, name: tls, protocol: TLS}}
+      tls: {{mode: MUTUAL, credentialName: partner}}
+      hosts: [{PARTNER}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: partner, namespace: istio-system}}
+spec:
+  hosts: [{PARTNER}]
+  gateways: [partner]
+  tcp:
+    - route: [{{destination: {{host: mysql.default.svc.cluster.local, port: {{number: 3306}}}}}}]
+"""
+
+
+def test_a_partners_ingress_gateway(joined: Mesh) -> None:
+    lab = joined.lab
+    try:
+        external = {
+            "address": "shop.server.example.com",
+            "port": 443,
+            "trust": partners_gateway(joined),
+            "sni": PARTNER,
+        }
+        shop = {"name": "shop", "fqdn": "shop.example.org", "port": 3310, "external": external}
+        run = joined.otherwise(links=[MYSQL, shop]).site()
+        assert run.ok, run.output
+        ask = partial(
+            lab.mysql_from, "cluster-a", "mysql-client", "SELECT @@socket", fqdn="shop.example.org", port=3310
+        )
+        eventually(lambda: "/mysql-0/" in ask().stdout)
+        assert joined.carries()
+    finally:
+        kinds = ("secret", "gateways.networking.istio.io", "virtualservice")
+        for kind in kinds:
+            lab.kubectl("cluster-b", "-n", "istio-system", "delete", kind, "partner", "--ignore-not-found")
 
 
 def test_a_root_is_replaced_phase_by_phase_where_a_server_is_outside(mesh: Mesh, outside: Machine) -> None:

@@ -1,0 +1,24 @@
+"""Clients of others: an identity beside the link's own, and no other one."""
+
+from __future__ import annotations
+
+from tests.integration.authorities import custom
+from tests.integration.handshakes import GREETING, answer, client_context
+from tests.integration.mesh import MYSQL, Mesh
+from tests.integration.waiting import eventually
+
+PARTNER, OTHER = "billing.partner.example", "sales.partner.example"
+
+
+def test_a_client_of_others_is_served_once_the_link_names_it_and_refused_before_and_after(joined: Mesh) -> None:
+    ca = custom(joined.store, joined.passphrase)
+    partner, other = (client_context(ca.leaf("client", [name])) for name in (PARTNER, OTHER))
+    assert GREETING not in answer(joined, partner)
+    naming = joined.otherwise(links=[{**MYSQL, "foreign_clients": [PARTNER]}])
+    run = naming.site()
+    assert run.ok, run.output
+    eventually(lambda: GREETING in answer(joined, partner))
+    assert GREETING not in answer(joined, other)
+    assert joined.carries()
+    assert joined.site().ok
+    eventually(lambda: GREETING not in answer(joined, partner))
