@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import link_rules, topology
 
 
-def outside_servers(links: Any) -> list[dict[str, Any]]:
-    return topology.outside_servers(link_rules.sound_links(links))
+def outside_servers(links: Any, only: Sequence[str] = ()) -> list[dict[str, Any]]:
+    found = topology.outside_servers(link_rules.sound_links(links))
+    return [server for server in found if not only or server["link"] in only]
 
 
 class FilterModule:

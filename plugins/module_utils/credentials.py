@@ -63,6 +63,7 @@ __all__ = [
     "diff_of",
     "ensure",
     "issue",
+    "no_authority",
     "public",
     "report",
     "trust_after",
@@ -246,12 +247,17 @@ def _refuse(secrets: Mapping[str, Json], authority: Authority, work: Work) -> No
                     cure="look at it, then run with -e mesh_adopt=true to take it over, or rename the link",
                 )
     if authority.issuing is None and not work.check:
-        raise CrossmeshError(
-            what="there is no CA",
-            where=authority.path,
-            why="the store does not exist",
-            cure="run playbook crossmesh.mtls.site, or role crossmesh.mtls.custom_ca, which make it once",
-        )
+        raise no_authority(authority.path)
+
+
+def no_authority(path: str) -> CrossmeshError:
+    """The error where something is to be issued and nobody can."""
+    return CrossmeshError(
+        what="there is no CA",
+        where=path,
+        why="the store does not exist",
+        cure="run playbook crossmesh.mtls.site, or role crossmesh.mtls.custom_ca, which make it once",
+    )
 
 
 def decide_credential(

@@ -27,6 +27,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.credentials import 
     decide_credential,
     diff_of,
     issue,
+    no_authority,
     public,
     trust_after,
 )
@@ -118,7 +119,7 @@ def _keep(
     with reported(server.directory, "used", WHAT), _locked(server.directory, look):
         live = _live(server, work.owner)
         authority = authority_of(store)
-        _refuse(live, server, authority)
+        _refuse(live, server, authority, look)
         records = store.records(now) if request.revoked or authority.lists else []
         revoked = revocation.revoked_serials(request.revoked, records)
         decided = decide_credential(work.wanted[0], live, authority, work, now, revoked)
@@ -191,10 +192,10 @@ def _live(server: Server, owner: Owner) -> Json | None:
     }
 
 
-def _refuse(live: Mapping[str, Any] | None, server: Server, authority: Authority) -> None:
-    if authority.issuing is None:
-        return
-    for root in trust_of(live) if live else ():
+def _refuse(live: Mapping[str, Any] | None, server: Server, authority: Authority, look: bool) -> None:
+    if authority.issuing is None and not look:
+        raise no_authority(authority.path)
+    for root in trust_of(live) if live and authority.issuing else ():
         if root.fingerprint not in authority.known:
             message = unknown_root_message(authority, root.fingerprint, str(server.directory))
             why, _separator, cure = message.rpartition(". Cure: ")

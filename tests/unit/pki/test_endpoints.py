@@ -155,6 +155,14 @@ def test_a_key_that_others_can_read_is_refused(store: FileStore, server: Server)
         kept(store, server)
 
 
+def test_without_a_ca_nothing_is_made_and_a_look_tells_what_would_be(tmp_path: Path, server: Server) -> None:
+    missing = FileStore(tmp_path / "nothing")
+    with pytest.raises(CrossmeshError, match="there is no CA"):
+        kept(missing, server)
+    assert list(server.directory.iterdir()) == []
+    assert kept(missing, server, look=True).credential.decision.reason == "missing"
+
+
 def test_a_directory_of_another_ca_is_refused(store: FileStore, server: Server) -> None:
     kept(store, server)
     (server.directory / "ca.crt").write_text(make_root().view.pem)
