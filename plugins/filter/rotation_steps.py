@@ -29,7 +29,8 @@ def rotation_steps(phase: Phase, asked: str = "", lost: bool = False, outside: S
     if lost and phase == "absent" and asked:
         return _told("a lost CA is replaced in one run. Cure: leave mesh_rotate_phase out", [])
     if lost and phase == "absent":
-        return _told("", ["recover", *rotation.steps("prepared", "")])
+        # Who is outside has to trust the new root first, and nobody can see whether that is so.
+        return _told("", ["recover", "trust"] if outside else ["recover", *rotation.steps("prepared", "")])
     return _told(rotation.refusal(phase, asked, outside), rotation.steps(phase, asked))
 
 

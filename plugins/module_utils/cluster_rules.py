@@ -9,6 +9,7 @@ PRIVATE to the collection.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -36,6 +37,8 @@ MAX_TRUST_DOMAIN = 253 - 63 - len(".cluster.")
 ISTIOS_VIPS = ipaddress.ip_network("240.240.0.0/16")
 # With fewer, two names would soon fall on one address.
 MIN_VIPS = 256
+# As Kubernetes takes it: no netmask, no bare address, no sign, blank or leading zero.
+_CIDR = re.compile(r"[0-9a-fA-F.:]+/(0|[1-9][0-9]{0,2})", re.ASCII)
 
 
 def check_settings(shared: Mapping[str, Any]) -> list[Finding]:
@@ -225,6 +228,10 @@ def _check_lockdown(subject: str, cluster: topology.Cluster) -> Iterator[Finding
             yield Finding("lockdown", subject, name, show(namespace), message, cure)
         else:
             seen.add(namespace)
+    if cluster.egress_lockdown and topology.CLIENTS_GROUP not in cluster.groups:
+        message = "has no effect: the cluster is not in mesh_clients, and only a client's egress is locked down"
+        cure = "take the cluster into mesh_clients, or remove it"
+        yield Finding("lockdown", subject, "mesh_egress_lockdown", show(cluster.egress_lockdown), message, cure)
     if cluster.egress_lockdown and not cluster.cluster_cidrs:
         message = "is empty, and the workloads' sidecars would be cut off from their control plane"
         cure = "name the networks of the cluster's pods, Services, control plane and API server"
@@ -237,14 +244,14 @@ def _check_lockdown(subject: str, cluster: topology.Cluster) -> Iterator[Finding
 
 def _fault_of_cidr(cidr: Any) -> tuple[str, str]:
     # Kubernetes takes neither a bare address nor a netmask, which Python does.
-    address, _slash, length = cidr.partition("/") if isinstance(cidr, str) else ("", "", "")
+    found = _CIDR.fullmatch(cidr) if isinstance(cidr, str) else None
     try:
-        network = ipaddress.ip_network(f"{address}/{int(length)}", strict=False)
+        network = ipaddress.ip_network(cidr if found else "", strict=False)
     except ValueError:
         return "is not a network in CIDR notation", "write one, e.g. 10.0.0.0/16"
     if network.prefixlen == 0:
         return "is every address there is, and would close nothing", "name the cluster's own networks"
-    if ipaddress.ip_address(address) != network.network_address:
+    if ipaddress.ip_interface(cidr).ip != network.network_address:
         return "does not begin with its network's address", f"write {network}"
     return "", ""
 
@@ -277,12 +284,21 @@ def _check_client_ports(
 
 
 def _resolved_in_a_circle(link: Mapping[str, Any], cluster: topology.Cluster) -> Finding:
+    if link.get("external"):
+        return Finding(
+            "virtual-endpoint",
+            link["name"],
+            "external.address",
+            show(link["external"]["address"]),
+            f"is the FQDN, which the DNS of {cluster.name} answers with a virtual address (mesh_dns: virtual)",
+            "write the server's IP address, or another name of it",
+        )
     return Finding(
         "virtual-endpoint",
         link["name"],
         "servers",
         show(link.get("servers")),
-        f"do not all have an address, and the DNS of {cluster.name} answers the FQDN with a virtual one "
+        f"do not all have an address of their own, and the DNS of {cluster.name} answers the FQDN with a virtual one "
         "(mesh_dns: virtual), to the egress gateway as well",
         "write servers: [{name: CLUSTER, address: THE INGRESS GATEWAY'S}]",
     )

@@ -190,7 +190,7 @@ def _ensure(api: Api, store: FileStore, work: Work, now: datetime, written: dict
 
 def _with_lists_to_come(item: Credential) -> Credential:
     """In check mode the lists that the run would have published are not there to compare with."""
-    if item.secret is None or item.decision.action != "keep":
+    if item.secret is None or item.decision.action != "keep" or item.wanted["trust"]:
         return item
     return replace(item, decision=Decision("write", "lists-changed", "revocation lists would be made anew"))
 
@@ -317,10 +317,16 @@ def _record(item: Credential, leaf: Leaf, issuer: CertificateView, work: Work, n
         instance=work.owner.instance,
         cluster=work.owner.cluster,
         side=work.owner.side,
-        links=work.links if link == names.CLIENT_LINK else [link],
+        links=_served(item, work) if link == names.CLIENT_LINK else [link],
         secret=f"{work.namespace}/{item.wanted['name']}",
         now=now,
     )
+
+
+def _served(item: Credential, work: Work) -> list[str]:
+    """The links that a client's shared certificate names; others have one of their own."""
+    sans = item.wanted["sans"]
+    return [link for link in work.links if any(san.startswith(names.link_identity(link, "")) for san in sans)]
 
 
 # -- writing -------------------------------------------------------------------------------------------------------

@@ -34,19 +34,21 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.credentials import 
 from ansible_collections.crossmesh.mtls.plugins.module_utils.decisions import read_live
 from ansible_collections.crossmesh.mtls.plugins.module_utils.envoy import serial
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils.files import refuse_open, reported, write_whole
+from ansible_collections.crossmesh.mtls.plugins.module_utils.files import TEMPORARY, refuse_open, reported, write_whole
 from ansible_collections.crossmesh.mtls.plugins.module_utils.handshake import Endpoint, presented
 from ansible_collections.crossmesh.mtls.plugins.module_utils.live import trust_of, trust_shown
 from ansible_collections.crossmesh.mtls.plugins.module_utils.names import Owner, outside
 from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import Policy, unknown_root_message
 from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
-from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import bundle
+from ansible_collections.crossmesh.mtls.plugins.module_utils.watch import OVERDUE
+from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import bundle, timestamp
 
 __all__ = ["Kept", "Request", "Server", "keep", "report"]
 
 Json = dict[str, Any]
 WHAT = "The directory of a server outside"
 FILES = ("tls.crt", "tls.key", "ca.crt", "ca.crl")
+LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,10 @@ class Server:
 
 @dataclass(frozen=True)
 class Request:
-    """What one call is about."""
+    """What one call is about.
+
+    :param try_key: open the issuing key where something would be issued, as check mode does.
+    """
 
     servers: Sequence[Server]
     instance: str
@@ -74,20 +79,23 @@ class Request:
     validity_days: int
     passphrase: str
     revoked: Sequence[revocation.Entry]
+    try_key: bool = False
 
 
 @dataclass(frozen=True)
 class Kept:
     """One server's directory after a call.
 
-    :param warning: what its owner has to do; empty for nothing.
     :param looked: nothing was written, whatever was decided.
+    :param problem: the server was seen to have another certificate than its directory.
+    :param alarm: the certificate ends, and no run has renewed it in time.
     """
 
     server: Server
     credential: Credential
-    warning: str
-    looked: bool = False
+    looked: bool
+    problem: str
+    alarm: str
 
 
 def keep(
@@ -97,14 +105,19 @@ def keep(
     *,
     look: bool,
     shake: Callable[[Endpoint], str | None] = presented,
-) -> list[Kept]:
-    """Keep every certificate, or issue it; the trust follows the CA's.
+) -> tuple[list[Kept], list[CrossmeshError]]:
+    """Keep every certificate, or issue it; the trust follows the CA's. What fails for one server stops no other.
 
     :param look: write nothing, and tell what is there.
     :param shake: asks a server which certificate it has.
-    :raises CrossmeshError: when the store or a directory forbids it; servers before it are done.
     """
-    return [_keep(store, request, server, now, look, shake) for server in request.servers]
+    kept, errors = [], []
+    for server in request.servers:
+        try:
+            kept.append(_keep(store, request, server, now, look, shake))
+        except CrossmeshError as error:
+            errors.append(error)
+    return kept, errors
 
 
 def _keep(
@@ -116,18 +129,23 @@ def _keep(
     shake: Callable[[Endpoint], str | None],
 ) -> Kept:
     work = _work(request, server, look)
+    if not look and authority_of(store).issuing is None:
+        raise no_authority(str(store.path))
     with reported(server.directory, "used", WHAT), _locked(server.directory, look):
         live = _live(server, work.owner)
         authority = authority_of(store)
-        _refuse(live, server, authority, look)
+        _refuse(live, server, authority)
         records = store.records(now) if request.revoked or authority.lists else []
         revoked = revocation.revoked_serials(request.revoked, records)
-        decided = decide_credential(work.wanted[0], live, authority, work, now, revoked)
-        if look:
-            return Kept(server, decided, _told(server, decided, shake), looked=True)
-        (credential,) = issue([decided], store, authority, work, now)
-        _write(server.directory, credential)
-    return Kept(server, credential, _told(server, credential, shake))
+        credential = decide_credential(work.wanted[0], live, authority, work, now, revoked)
+        if not look:
+            (credential,) = issue([credential], store, authority, work, now)
+            _write(server.directory, credential)
+        elif request.try_key and credential.decision.action == "issue" and authority.issuing and work.passphrase:
+            # The run would stop at a wrong passphrase, or at a key that was lost.
+            store.signer(work.passphrase)
+    problem = _problem(server, credential, look, shake)
+    return Kept(server, credential, look, problem, _alarm(server, credential, work, now))
 
 
 def _work(request: Request, server: Server, look: bool) -> Work:
@@ -160,9 +178,12 @@ def _locked(directory: Path, look: bool) -> Iterator[None]:
         yield
         return
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    # A file, as some file systems lock no directory.
+    descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        for left in directory.glob(TEMPORARY):
+            left.unlink()
         yield
     finally:
         os.close(descriptor)
@@ -192,55 +213,96 @@ def _live(server: Server, owner: Owner) -> Json | None:
     }
 
 
-def _refuse(live: Mapping[str, Any] | None, server: Server, authority: Authority, look: bool) -> None:
-    if authority.issuing is None and not look:
-        raise no_authority(authority.path)
-    for root in trust_of(live) if live and authority.issuing else ():
+def _refuse(live: Mapping[str, Any] | None, server: Server, authority: Authority) -> None:
+    """What is there has to be of this CA: a key that somebody else put there would be gone for good."""
+    if live is None or authority.issuing is None:
+        return
+    roots = trust_of(live)
+    for root in roots:
         if root.fingerprint not in authority.known:
             message = unknown_root_message(authority, root.fingerprint, str(server.directory))
             why, _separator, cure = message.rpartition(". Cure: ")
             raise CrossmeshError(what="wrong CA store", where=authority.path, why=why, cure=cure)
+    if not roots:
+        raise CrossmeshError(
+            what=f"{WHAT} holds something else",
+            where=str(server.directory),
+            why=f"{', '.join(live['keys'])} stand there without a ca.crt of this CA",
+            cure="name an empty directory in external.ca, or empty this one if nobody needs what is in it",
+        )
 
 
 def _write(directory: Path, item: Credential) -> None:
     if item.decision.action == "keep":
         return
+    # First, as it tells whose directory this is.
+    write_whole(directory / "ca.crt", bundle(view.pem for view in item.trust))
     if item.leaf is not None:
         # The key first: a server that starts in between finds a pair that does not match, and says so.
         write_whole(directory / "tls.key", item.leaf.key_pem.decode())
         write_whole(directory / "tls.crt", item.leaf.certificate_pem)
-    write_whole(directory / "ca.crt", bundle(view.pem for view in item.trust))
     if item.lists:
         write_whole(directory / "ca.crl", "".join(found.pem for found in item.lists))
     else:
         (directory / "ca.crl").unlink(missing_ok=True)
 
 
-def _told(server: Server, item: Credential, shake: Callable[[Endpoint], str | None]) -> str:
-    """What its owner has to do, as far as it can be seen."""
-    place = f"link {server.link}: {server.address}:{server.port}"
-    if item.decision.action != "keep":
-        return f"{place} has to load what is new in {server.directory}: {item.decision.message}"
-    found = shake(Endpoint(server.address, server.port, server.sni))
-    wanted = serial(item.after.serial) if item.after else ""
+def _problem(server: Server, item: Credential, look: bool, shake: Callable[[Endpoint], str | None]) -> str:
+    """Whether the server has what stood in its directory before this call; what is new it cannot have yet."""
+    written = item.decision.action != "keep" and not look
+    if written or item.before is None:
+        return ""
+    found, wanted = shake(Endpoint(server.address, server.port, server.sni)), serial(item.before.serial)
     if not found or found == wanted:
         return ""
-    return f"{place} serves certificate {found}, not {wanted}. Cure: load there what stands in {server.directory}"
+    cure = f"Cure: load there what stands in {server.directory}"
+    return f"{_place(server)} serves certificate {found}, not {wanted}. {cure}"
+
+
+def _alarm(server: Server, item: Credential, work: Work, now: datetime) -> str:
+    leaf = item.after or item.before
+    if leaf is None or leaf.not_after - now >= work.policy.renew_before * OVERDUE:
+        return ""
+    return (
+        f"{_place(server)}: the certificate in {server.directory} ends at {timestamp(leaf.not_after)}. "
+        "Cure: see why the scheduled rotation does not run; playbook rotate_certificates renews now"
+    )
+
+
+def _place(server: Server) -> str:
+    return f"link {server.link}: {server.address}:{server.port}"
+
+
+def _told(item: Kept) -> str:
+    """What the server's owner has to do, as far as it can be seen."""
+    decision = item.credential.decision
+    if decision.action == "keep":
+        return item.problem
+    if item.looked:
+        return f"{item.server.directory} is not as it should be: {decision.message}"
+    return f"{_place(item.server)} has to load what is new in {item.server.directory}: {decision.message}"
 
 
 def report(kept: Sequence[Kept], step: str) -> Json:
     """A module's result: what was decided, a diff without a key, and what a root rotation asks for.
 
-    :param step: at which this was seen.
+    :param step: at which this was seen; C(look) never changes anything.
     """
-    changed = [item for item in kept if item.credential.decision.action != "keep"]
+    changed = [item for item in kept if item.credential.decision.action != "keep" and step != "look"]
     return {
         "changed": bool(changed),
         "endpoints": [{"link": item.server.link, **public(item.credential)} for item in kept],
-        "warnings": [item.warning for item in kept if item.warning],
+        "warnings": [line for item in kept if (line := _told(item))],
+        "alarms": [item.alarm for item in kept if item.alarm],
+        "waiting": [outside(item.server.link) for item in kept if _waits(item)],
         "sights": [_sight(item, step) for item in kept],
         "diff": [diff_of(item.credential, f"directory {item.server.directory}") for item in changed],
     }
+
+
+def _waits(item: Kept) -> bool:
+    """Whether a server may still have a certificate that is revoked: its list must not come out before it is gone."""
+    return bool(item.problem) or item.credential.decision.reason == "revoked"
 
 
 def _sight(item: Kept, step: str) -> Json:
@@ -254,5 +316,5 @@ def _sight(item: Kept, step: str) -> Json:
         "trust": trust_shown(there) if item.looked else [trust_after(item.credential)],
         "issuers": [item.credential.issuer],
         "surplus": [],
-        "problem": item.warning if item.credential.decision.action == "keep" else "",
+        "problem": item.problem,
     }

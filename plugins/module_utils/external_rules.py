@@ -8,6 +8,7 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -30,13 +31,19 @@ OF_SERVERS_IN_CLUSTERS = frozenset(
     {"tls_port", "backend", "servers", "strict_backend", "allow_backend_port", "foreign_clients"}
 )
 
+# What is wrong with another value, and what to write.
+ADDRESSES = {
+    "address": ("is neither an IP address nor a DNS name", "write an IP address or a DNS name"),
+    "sni": ("is no DNS name", "write a DNS name"),
+}
+
 
 def check_external(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
     if "external" in faulty or link.get("external") is None:
         return
     external = link["external"]
     for name in sorted(OF_SERVERS_IN_CLUSTERS):
-        if link.get(name) not in (None, False):
+        if link.get(name) not in (None, False, []):
             message, cure = "has no meaning where the server is outside of the clusters", "remove it, or external"
             yield Finding("external-only", subject, name, show(link[name]), message, cure)
     shape = list(check_shape(subject, "external.", external, schema.EXTERNAL))
@@ -45,8 +52,8 @@ def check_external(subject: str, link: Mapping[str, Any], faulty: set[str]) -> I
     for name in ("address", "sni"):
         value = external.get(name)
         if value is not None and f"external.{name}" not in wrong and not is_host(value, address=name == "address"):
-            cure = "write a DNS name" if name == "sni" else "write an IP address or a DNS name"
-            yield Finding("external-address", subject, f"external.{name}", show(value), f"is no {cure[8:]}", cure)
+            message, cure = ADDRESSES[name]
+            yield Finding("external-address", subject, f"external.{name}", show(value), message, cure)
     if "external.port" not in wrong:
         yield from _check_external_port(subject, link, external["port"], faulty)
     yield from _check_external_trust(subject, external, wrong)
@@ -67,15 +74,22 @@ def _check_external_trust(subject: str, external: Mapping[str, Any], wrong: set[
         shown = " and ".join(given) or "missing"
         cure = "write ca: DIRECTORY for a certificate of the custom CA, or trust: the PEM of its owner's roots"
         yield Finding("external-trust", subject, "external", shown, "has to have one of ca and trust", cure)
-    elif given == ["ca"] and "external.ca" not in wrong and not external["ca"].startswith("/"):
-        message, cure = "is no absolute path", "write the whole path of a directory on the controller"
+    elif given == ["ca"] and "external.ca" not in wrong and not _is_directory(external["ca"]):
+        message, cure = "is no absolute path of a directory", "write the whole path of a directory on the controller"
         yield Finding("external-trust", subject, "external.ca", show(external["ca"]), message, cure)
     elif given == ["trust"] and "external.trust" not in wrong and (why := _fault_of_roots(external["trust"])):
         cure = "write the certificates of its owner's CA, in PEM, e.g. with lookup('ansible.builtin.file', ...)"
         yield Finding("external-trust", subject, "external.trust", show(external["trust"]), why, cure)
 
 
+def _is_directory(path: str) -> bool:
+    named = posixpath.normpath(path).strip("/")
+    return path.startswith("/") and bool(named) and ".." not in path.split("/") and "\0" not in path
+
+
 def _fault_of_roots(pem: str) -> str:
+    if "PRIVATE KEY" in pem:
+        return "holds a private key, which is nobody's business here"
     try:
         views = parse_certificates(pem, where="trust")
     except CrossmeshError as error:

@@ -16,7 +16,10 @@ from pathlib import Path
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
 
-__all__ = ["refuse_open", "reported", "sync_folder", "write_whole"]
+__all__ = ["TEMPORARY", "refuse_open", "reported", "sync_folder", "write_whole"]
+
+# What a killed process may leave of a file, with a random number for the asterisk.
+TEMPORARY = ".crossmesh-*.tmp"
 
 
 def refuse_open(path: Path, what: str = "The CA store") -> None:
@@ -73,7 +76,7 @@ def write_whole(path: Path, text: str, *, durable: bool = True) -> None:
 
     :param durable: it outlasts a power cut once this returns; else only once its folder is synced.
     """
-    temporary = path.with_name(f".crossmesh-{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(TEMPORARY.replace("*", secrets.token_hex(8)))
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:

@@ -8,6 +8,7 @@ PRIVATE to the collection. Every check is a small generator of findings; C(CHECK
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -400,7 +401,7 @@ def _check_directories(links: Mapping[int, Mapping[str, Any]]) -> Iterator[Findi
         if not isinstance(external, Mapping) or not isinstance(directory, str):
             continue
         name, subject = external.get("sni") or link.get("fqdn"), subject_of(link, index)
-        first, holder = wanted.setdefault(directory.rstrip("/"), (name, subject))
+        first, holder = wanted.setdefault(posixpath.normpath(directory).lstrip("/"), (name, subject))
         if first != name:
             message = f"holds the certificate of {holder}, for {show(first)}; this link wants {show(name)}"
             cure = "write another directory, or the same sni in both"

@@ -60,7 +60,11 @@ def _port(port: Json) -> str:
 def _is_within(cidr: str, cidrs: Sequence[str]) -> bool:
     if cidr == "every address":
         return False
-    network = ipaddress.ip_network(cidr, strict=False)
+    try:
+        network = ipaddress.ip_network(cidr, strict=False)
+    except ValueError:
+        # Older API servers took other forms, which say what they say to nobody now.
+        return False
     return any(_contains(ipaddress.ip_network(allowed), network) for allowed in cidrs)
 
 

@@ -193,6 +193,7 @@ def _destinations(api: Api, links: Sequence[Mapping[str, Any]], pods: Sequence[J
         {
             "link": link["name"],
             "fqdn": link["fqdn"],
+            "outside": link["outside"],
             "problem": problem,
             "pods": {pod: known.get(f"outbound|{link['tls_port']}||{link['fqdn']}") for pod, known in answers.items()},
         }

@@ -99,6 +99,8 @@ def _fqdn_row(cluster: str, dialled: Mapping[str, Any], servers: _Servers) -> Ro
         return row("unknown", "not known before the first run: the egress gateway does not know the link yet")
     found = sorted({_plain(address) for addresses in dialled["pods"].values() for address in addresses})
     leads = f"leads to {', '.join(found)}"
+    if dialled["outside"]:
+        return row("ok", f"{leads}, outside of the clusters")
     if servers.known.issuperset(found):
         return row("ok", f"{leads}, the ingress gateway of {', '.join(sorted(servers.addresses))}")
     if not servers.all_seen:

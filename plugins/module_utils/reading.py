@@ -225,6 +225,7 @@ class _Reader:
     def secrets(self) -> list[Json]:
         """Our Secrets, and what others have under the names that we want."""
         wanted = {names.server_secret(link) for link in self.request.links} | {self.request.client_credential}
+        wanted |= {names.client_secret_of_link(link, self.request.client_credential) for link in self.request.links}
         wanted |= {f"{name}-cacert" for name in wanted}
         selector = (
             f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY},{names.LABEL_INSTANCE}={self.request.instance},"

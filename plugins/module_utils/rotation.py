@@ -20,6 +20,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils import names
 from ansible_collections.crossmesh.mtls.plugins.module_utils.authority import Authority, Phase
 from ansible_collections.crossmesh.mtls.plugins.module_utils.records import Record
 
@@ -98,7 +99,7 @@ def steps(phase: Phase, asked: str) -> tuple[Step, ...]:
 def refusal(phase: Phase, asked: str, outside: Collection[str] = ()) -> str:
     """Why the phase that was asked for cannot be now; empty if it can.
 
-    :param outside: links to servers outside that have certificates of the custom CA.
+    :param outside: links at whose other end somebody outside of the clusters relies on the custom CA's roots.
     """
     if asked not in ASKED:
         return f"mesh_rotate_phase is {asked}. Cure: write one of {', '.join(ASKED[1:])}, or leave it out"
@@ -109,9 +110,9 @@ def refusal(phase: Phase, asked: str, outside: Collection[str] = ()) -> str:
         )
     if outside and not asked:
         return (
-            f"nobody can ask the servers of {', '.join(outside)}, outside of the clusters, what they have loaded. "
-            "Cure: go phase by phase (-e mesh_rotate_phase=prepare, then switch, then retire), and let each of them "
-            "load what is new in its directory before the next phase"
+            f"nobody can ask the other end of {', '.join(outside)}, outside of the clusters, what it trusts. Cure: "
+            "go phase by phase (-e mesh_rotate_phase=prepare, then switch, then retire). Before the next phase, let "
+            "each of them load what is new in its directory, or trust the roots that ca.crt of our Secrets then holds"
         )
     why = _REFUSED.get((asked, phase), "")
     return f"phase {asked} cannot be now: {why}" if why else ""
@@ -161,6 +162,13 @@ def _whole(sights: Sequence[Sight]) -> set[str]:
 
 
 def _unseen(cluster: str, named: bool) -> str:
+    link = cluster.removeprefix(names.outside(""))
+    if link != cluster:
+        return (
+            f"the server of link {link}, outside of the clusters: its certificate has not expired, and its directory was "
+            "not looked at. Cure: take the link back into mesh_links with its external.ca, or list cluster "
+            f"{cluster} in custom_ca_revoked"
+        )
     if named:
         return (
             f"cluster {cluster}: it was not seen at the phase before in this run (unreachable, limited away, in "

@@ -40,8 +40,14 @@ def narrowed(
         "secrets": [
             {**item, "sans": _sans(item["sans"], live_sans, only)} if item["link"] == names.CLIENT_LINK else item
             for item in side["secrets"]
+            if item["link"] != names.CLIENT_LINK or live_sans or _is_used(item["name"], side["links"], only)
         ],
     }
+
+
+def _is_used(secret: str, links: Iterable[Mapping[str, Any]], only: Collection[str]) -> bool:
+    """Whether a link of this run needs the shared Secret, which is not there yet."""
+    return any(link["credential"] == secret for link in _named(links, only))
 
 
 def _named(links: Iterable[Mapping[str, Any]], only: Collection[str]) -> list[Mapping[str, Any]]:

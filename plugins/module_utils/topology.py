@@ -22,6 +22,7 @@ __all__ = [
     "Cluster",
     "Settings",
     "addresses_of",
+    "beyond_sight",
     "client_links",
     "cluster_of",
     "has_own_endpoints",
@@ -116,6 +117,11 @@ def present(links: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+def beyond_sight(links: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The links at whose other end somebody outside of the clusters relies on the custom CA's roots."""
+    return [link["name"] for link in present(links) if link.get("external") or link["foreign_clients"]]
+
+
 def outside_servers(links: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The servers outside of the clusters that have certificates of the custom CA, and where these are kept."""
     return [
@@ -183,7 +189,8 @@ def has_own_endpoints(link: Mapping[str, Any]) -> bool:
     if link.get("external"):
         return bool(link["external"]["address"] != link["fqdn"])
     servers = link.get("servers") or []
-    return bool(servers) and all(isinstance(server, Mapping) and server.get("address") for server in servers)
+    given = [server.get("address") for server in servers if isinstance(server, Mapping)]
+    return bool(servers) and len(given) == len(servers) and all(given) and link["fqdn"] not in given
 
 
 def _virtual_address(name: str, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> str:
@@ -358,6 +365,7 @@ def _client_link(
         "port_name": speech.port,
         "port_protocol": speech.port.upper(),
         "tls_port": link["tls_port"],
+        "outside": bool(link.get("external")),
         "tls_protocol": speech.tls,
         "layer": speech.layer,
         "h2_upgrades": ["UPGRADE"] if speech.h2 else [],

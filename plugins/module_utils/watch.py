@@ -26,6 +26,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import BACKDAT
 
 __all__ = [
     "CLOCK_LIMIT",
+    "OVERDUE",
     "alarms",
     "backend_faults",
     "clock_errors",

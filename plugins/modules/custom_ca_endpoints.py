@@ -13,7 +13,8 @@ author:
   - Crossmesh maintainers (@crossmesh)
 description:
   - Keeps a certificate, its key and the roots to trust (C(tls.crt), C(tls.key), C(ca.crt), and C(ca.crl) where
-    something is revoked) for each server in a directory on the controller, mode 0700, files 0600.
+    something is revoked) for each server in a directory on the controller, made with mode 0700, files 0600.
+  - What fails for one server stops no other; the module fails at the end.
   - Decides and gives reasons as M(crossmesh.mtls.mesh_credentials) does for Secrets.
   - Whoever runs a server takes the files from there and lets it load them. Where the controller reaches the server, a
     handshake shows which certificate it has; another one than in the directory is a warning.
@@ -143,6 +144,17 @@ endpoints:
       description: SHA-256 fingerprints of the roots that then stand there.
       type: list
       elements: str
+alarms:
+  description: Certificates that end soon, or have ended, and that no run has renewed.
+  returned: success
+  type: list
+  elements: str
+waiting:
+  description: Servers that may still have a certificate which is revoked, as the CA's records name them.
+  returned: success
+  type: list
+  elements: str
+  sample: ['outside:mysql']
 sights:
   description: What a root rotation asks for, as M(crossmesh.mtls.custom_ca_rotation) takes it.
   returned: success
@@ -163,6 +175,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.revocation import e
 from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import HAS_CRYPTOGRAPHY, KEY_TYPES
 
+LOOK = "look"
 SERVER = {
     "link": {"type": "str", "required": True},
     "directory": {"type": "path", "required": True},
@@ -172,7 +185,7 @@ SERVER = {
 }
 
 
-def run(module: AnsibleModule) -> dict[str, Any]:
+def run(module: AnsibleModule) -> tuple[dict[str, Any], list[CrossmeshError]]:
     params, now = module.params, datetime.now(UTC)
     request = Request(
         servers=[Server(**{**item, "directory": Path(item["directory"])}) for item in params["servers"]],
@@ -185,9 +198,10 @@ def run(module: AnsibleModule) -> dict[str, Any]:
         validity_days=params["validity_days"],
         passphrase=params["passphrase"],
         revoked=entries_or_refusal(params["revoked"], now),
+        try_key=module.check_mode and params["step"] != LOOK,
     )
-    look = module.check_mode or params["step"] == "look"
-    return report(keep(FileStore(params["path"]), request, now, look=look), params["step"])
+    kept, errors = keep(FileStore(params["path"]), request, now, look=module.check_mode or params["step"] == LOOK)
+    return report(kept, params["step"]), errors
 
 
 def main() -> None:
@@ -209,11 +223,13 @@ def main() -> None:
     if not HAS_CRYPTOGRAPHY:
         module.fail_json(msg=missing_required_lib("cryptography >= 42.0.0"))
     try:
-        result = run(module)
+        result, errors = run(module)
     except CrossmeshError as error:
         module.fail_json(msg=str(error))
     for warning in result.pop("warnings"):
         module.warn(warning)
+    if errors:
+        module.fail_json(msg="; ".join(map(str, errors)), **result)
     module.exit_json(**result)
 
 

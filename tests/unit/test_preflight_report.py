@@ -17,8 +17,8 @@ from tests.unit.support import Json
 FQDN = "mysql.server.example.com"
 
 
-def client(pods: dict[str, list[str] | None], problem: str = "") -> Json:
-    dialled = {"link": "mysql", "fqdn": FQDN, "problem": problem, "pods": pods}
+def client(pods: dict[str, list[str] | None], problem: str = "", *, outside: bool = False) -> Json:
+    dialled = {"link": "mysql", "fqdn": FQDN, "outside": outside, "problem": problem, "pods": pods}
     return {"cluster": "cluster-a", "ingress": [], "serves": [], "dials": [dialled]}
 
 
@@ -34,6 +34,8 @@ LEADS = client({"pod-0": ["203.0.113.7"]})
     [
         ([LEADS, server("203.0.113.7")], True, "ok", "leads to 203.0.113.7, the ingress gateway of cluster-b"),
         ([LEADS, server("203.0.113.7")], False, "ok", "the ingress gateway of cluster-b"),
+        ([client({"pod-0": ["203.0.113.9"]}, outside=True)], True, "ok", "leads to 203.0.113.9, outside"),
+        ([client({"pod-0": []}, outside=True)], True, "failed", "does not resolve in pod-0"),
         (
             [LEADS, server("203.0.113.9")],
             True,

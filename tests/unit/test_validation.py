@@ -76,6 +76,7 @@ EXTERNAL_OK = {"address": "db.example.net", "port": 13306, "ca": "/srv/crossmesh
 EXTERNAL = {"tls_port": None, "backend": None, "external": EXTERNAL_OK}
 ROOT = make_root()
 ROOT_PEM = ROOT.view.pem
+WITH_KEY = "-----BEGIN PRIVATE KEY-----"
 LEAF_PEM = make_leaf(ROOT, sans=["db.example.net"]).certificate_pem
 
 
@@ -274,7 +275,11 @@ BAD_LINKS: list[Bad] = [
     Bad("unknown-key", "external.host", "'a'", "remove it", outside(host="a")),
     Bad("external-trust", "external", "missing", "ca: DIRECTORY", outside(ca=None)),
     Bad("external-trust", "external", "ca and trust", "ca: DIRECTORY", outside(trust=ROOT_PEM)),
-    Bad("external-trust", "external.ca", "'certs'", "the whole path", outside(ca="certs")),
+    *(
+        Bad("external-trust", "external.ca", repr(path), "the whole path", outside(ca=path))
+        for path in ("certs", "/", "//", "/srv/../etc", "/srv/\0")
+    ),
+    Bad("external-trust", "external.trust", "PRIVATE", "owner's CA", outside(ca=None, trust=WITH_KEY)),
     Bad("external-trust", "external.trust", "'/etc/ca.pem'", "in PEM", outside(ca=None, trust="/etc/ca.pem")),
     Bad("external-trust", "external.trust", "BEGIN", "owner's CA", outside(ca=None, trust=LEAF_PEM)),
     # Clients of others
@@ -383,6 +388,36 @@ WRONG: list[Wrong] = [
         "link-1: external.ca: '/srv/crossmesh/mysql'",
         "another directory",
         {"links": [link(**EXTERNAL), numbered(1, **EXTERNAL)]},
+    ),
+    Wrong(
+        "virtual-endpoint",
+        "mysql: servers: [{'name': 'cluster-b', 'address': 'mysql.s",
+        "address: THE INGRESS",
+        {
+            "links": [link(servers=[{"name": "cluster-b", "address": "mysql.server.example.com"}])],
+            "hosts": cluster(mesh_dns="virtual"),
+        },
+    ),
+    Wrong(
+        "virtual-endpoint",
+        "mysql: external.address: 'mysql.server.example.com'",
+        "another name of it",
+        {"links": [link(**outside(address="mysql.server.example.com"))], "hosts": cluster(mesh_dns="virtual")},
+    ),
+    Wrong(
+        "lockdown",
+        "cluster-b: mesh_egress_lockdown: ['shop']",
+        "into mesh_clients",
+        {
+            "hosts": {
+                **HOSTS,
+                "cluster-b": {
+                    **HOSTS["cluster-b"],
+                    "mesh_egress_lockdown": ["shop"],
+                    "mesh_cluster_cidrs": ["10.0.0.0/8"],
+                },
+            }
+        },
     ),
     Wrong(
         "virtual-endpoint",
@@ -609,6 +644,7 @@ GOOD: list[tuple[str, Json]] = [
         {"links": [link(servers=AT_7)], "hosts": cluster(mesh_dns="virtual")},
     ),
     ("a server outside", {"links": [link(**EXTERNAL)]}),
+    ("a server outside, and no clients of others", {"links": [link(**EXTERNAL, foreign_clients=[])]}),
     ("one server outside of two links", {"links": [link(**outside(sni=AN_SNI)), numbered(1, **outside(sni=AN_SNI))]}),
     ("a server outside of another CA", {"links": [link(**outside(ca=None, trust=ROOT_PEM, sni="db.example.net"))]}),
     ("clients of others", {"links": [link(foreign_clients=["a.example.com", "spiffe://partner.example/ns/a/sa/b"])]}),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ def kept(
     *,
     look: bool = False,
     shake: Callable[[Endpoint], str | None] = nobody,
+    now: datetime = NOW,
     **policy: Any,
 ) -> Kept:
     request = Request(
@@ -70,8 +72,10 @@ def kept(
         passphrase=PASSPHRASE,
         revoked=[],
     )
-    (found,) = keep(store, request, NOW, look=look, shake=shake)
-    return found
+    found, errors = keep(store, request, now, look=look, shake=shake)
+    if errors:
+        raise errors[0]
+    return found[0]
 
 
 def public_of(store: FileStore) -> Authority:
@@ -116,7 +120,9 @@ def test_a_second_call_changes_nothing_and_says_so(store: FileStore, server: Ser
 
 def test_check_mode_and_a_look_write_nothing_not_even_the_directory(store: FileStore, server: Server) -> None:
     found = report([kept(store, server, look=True)], "look")
-    assert found["changed"] is True
+    assert (found["changed"], found["endpoints"][0]["action"]) == (False, "issue")
+    assert "is not as it should be" in found["warnings"][0]
+    assert report([kept(store, server, look=True)], "")["changed"] is True
     assert not server.directory.exists()
 
 
@@ -159,7 +165,7 @@ def test_without_a_ca_nothing_is_made_and_a_look_tells_what_would_be(tmp_path: P
     missing = FileStore(tmp_path / "nothing")
     with pytest.raises(CrossmeshError, match="there is no CA"):
         kept(missing, server)
-    assert list(server.directory.iterdir()) == []
+    assert not server.directory.exists()
     assert kept(missing, server, look=True).credential.decision.reason == "missing"
 
 
@@ -168,6 +174,49 @@ def test_a_directory_of_another_ca_is_refused(store: FileStore, server: Server) 
     (server.directory / "ca.crt").write_text(make_root().view.pem)
     with pytest.raises(CrossmeshError, match="is in service with root"):
         kept(store, server)
+
+
+@pytest.mark.parametrize("left", ["tls.key", "tls.crt", "ca.crl"])
+def test_what_somebody_else_put_there_is_not_overwritten(store: FileStore, server: Server, left: str) -> None:
+    server.directory.mkdir(parents=True, mode=0o700)
+    (server.directory / left).touch(mode=0o600)
+    (server.directory / left).write_text("theirs")
+    with pytest.raises(CrossmeshError, match="holds something else"):
+        kept(store, server)
+    assert (server.directory / left).read_text() == "theirs"
+
+
+def test_a_run_that_was_killed_is_finished_by_the_next_and_leaves_no_key(store: FileStore, server: Server) -> None:
+    kept(store, server)
+    (server.directory / "tls.crt").unlink()
+    left = server.directory / ".crossmesh-0123456789abcdef.tmp"
+    left.write_text("a part of a key")
+    assert kept(store, server).credential.decision.action == "issue"
+    assert not left.exists()
+    assert key_matches(leaf_in(server).pem, (server.directory / "tls.key").read_text())
+
+
+def test_one_server_that_fails_stops_no_other(store: FileStore, server: Server, tmp_path: Path) -> None:
+    blocked = Server("first", tmp_path / "file" / "below", FQDN, "203.0.113.8", 13306)
+    (tmp_path / "file").write_text("no directory")
+    request = Request([blocked, server], "default", Policy("P-256", 30 * DAY), 90, PASSPHRASE, [])
+    found, errors = keep(store, request, NOW, look=False, shake=nobody)
+    assert [item.server.link for item in found] == ["mysql"]
+    assert len(errors) == 1
+
+
+def test_check_mode_tries_the_passphrase_as_the_run_would(store: FileStore, server: Server) -> None:
+    request = Request([server], "default", Policy("P-256", 30 * DAY), 90, "not the passphrase", [], try_key=True)
+    found, (error,) = keep(store, request, NOW, look=True, shake=nobody)
+    assert found == []
+    assert "passphrase" in str(error)
+
+
+def test_a_certificate_that_ends_unrenewed_is_an_alarm(store: FileStore, server: Server) -> None:
+    kept(store, server)
+    for days, alarmed in ((50, False), (65, False), (75, True), (120, True)):
+        found = report([kept(store, server, look=True, now=NOW + days * DAY)], "look")
+        assert bool(found["alarms"]) == alarmed, days
 
 
 def test_a_place_that_cannot_be_written_is_one_clear_error(store: FileStore, server: Server) -> None:
@@ -190,12 +239,15 @@ def test_a_server_that_has_not_loaded_its_certificate_is_told_of(
 ) -> None:
     kept(store, server)
     found = kept(store, server, shake=lambda endpoint: seen(server) if endpoint.fqdn == FQDN else "asked for another")
-    assert bool(found.warning) == bool(said)
-    assert said in found.warning
+    (warning,) = report([found], "")["warnings"] or [""]
+    assert bool(warning) == bool(said)
+    assert said in warning
+    assert report([found], "")["waiting"] == (["outside:mysql"] if said else [])
 
 
 def test_what_was_written_has_to_be_loaded(store: FileStore, server: Server) -> None:
-    assert "has to load what is new" in kept(store, server).warning
+    (warning,) = report([kept(store, server)], "")["warnings"]
+    assert "has to load what is new" in warning
 
 
 # -- a root rotation -----------------------------------------------------------------------------------------------
