@@ -87,7 +87,9 @@ def fqdn_rows(sights: Sequence[Mapping[str, Any]], *, all_seen: bool) -> list[Ro
 
 def _fqdn_row(cluster: str, dialled: Mapping[str, Any], servers: _Servers) -> Row:
     def row(status: Status, seen: str, cure: str = "") -> Row:
-        return Row(cluster, dialled["link"], "fqdn", status, f"{dialled['fqdn']}: {seen}", cure)
+        # What is not known of many names alike is to be one line of the table.
+        named = seen if status == "unknown" else f"{dialled['fqdn']}: {seen}"
+        return Row(cluster, dialled["link"], "fqdn", status, named, cure)
 
     if dialled["problem"]:
         return row("unknown", dialled["problem"])

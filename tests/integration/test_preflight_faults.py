@@ -42,8 +42,9 @@ def test_where_nothing_fails_the_run_succeeds(steady: Mesh) -> None:
 
 def test_an_api_server_that_is_down(steady: Mesh) -> None:
     with stopped_api_server(steady, "cluster-b"):
-        found = preflight(steady)
+        found, run = preflight(steady), steady.site()
     assert not found.passed
+    assert not run.ok
     assert set(found.rows("failed")) == {("cluster-b", "-", "api")}
     seen, cure = "cannot reach the API server (context cluster-b", "check the address, the network"
     assert found.says(("cluster-b", "-", "api"), "failed", seen, cure)

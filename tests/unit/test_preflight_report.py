@@ -78,6 +78,15 @@ def test_where_a_name_leads_to(sights: list[Json], all_seen: bool, status: str, 
     assert (row.cure != "") == (status in ("failed", "warning"))
 
 
+def test_names_that_are_not_known_yet_are_one_line_of_the_table() -> None:
+    dialled = [
+        {"link": f"link-{n}", "fqdn": f"{n}.example.com", "problem": "", "pods": {"pod-0": None}} for n in range(5)
+    ]
+    found = fqdn_rows([{"cluster": "cluster-a", "ingress": [], "serves": [], "dials": dialled}], all_seen=True)
+    assert len(found) == 5
+    assert [line for line in report(found)["table"] if "5 links" in line]
+
+
 # -- who was looked at ---------------------------------------------------------------------------------------------
 
 
