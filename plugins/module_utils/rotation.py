@@ -165,8 +165,8 @@ def _unseen(cluster: str, named: bool) -> str:
     link = cluster.removeprefix(names.outside(""))
     if link != cluster:
         return (
-            f"the server of link {link}, outside of the clusters: its certificate has not expired, and its directory was "
-            "not looked at. Cure: take the link back into mesh_links with its external.ca, or list cluster "
+            f"the server of link {link}, outside of the clusters: its certificate has not expired, and its directory "
+            "was not looked at. Cure: take the link back into mesh_links with its external.ca, or list cluster "
             f"{cluster} in custom_ca_revoked"
         )
     if named:

@@ -275,6 +275,13 @@ def test_a_secret_that_is_not_right_can_be_read(data: dict[str, bytes]) -> None:
     json.dumps(found)
 
 
+def test_strangers_under_the_name_of_a_links_own_client_secret_are_seen() -> None:
+    """It is for a server of another CA; a Secret with -cacert would take the place of that CA."""
+    names_of_them = {"mysql-client-credential", "mysql-client-credential-cacert"}
+    found = reading(*(item("Secret", name, data={}) for name in names_of_them), item("Secret", "unrelated", data={}))
+    assert {secret["name"] for secret in found["secrets"]} == names_of_them
+
+
 def test_a_service_its_ports_and_addresses() -> None:
     service = item(
         "Service",

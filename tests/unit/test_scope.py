@@ -67,3 +67,14 @@ def test_a_client_certificate_keeps_what_it_says_of_other_links() -> None:
 def test_a_client_certificate_loses_the_links_of_this_run_that_go() -> None:
     live = [CLUSTER, "link-1.link.crossmesh.internal", "mysql.link.crossmesh.internal"]
     assert client_sans([link()], live, "link-1") == [CLUSTER, "mysql.link.crossmesh.internal"]
+
+
+def test_a_shared_certificate_is_not_made_for_a_link_that_has_one_of_its_own() -> None:
+    partner = link(tls_port=None, backend=None, external={"address": "a.example.net", "port": 443, "trust": "PEM"})
+    side = view([partner, numbered(1)], CLIENT)["client"]
+
+    def made(live: list[str], only: str) -> list[str]:
+        return [item["name"] for item in scope.narrowed(side, [], live, DIALS, [only])["secrets"]]
+
+    assert made([], "mysql") == ["mysql-client-credential"]
+    assert made([], "link-1") == made([CLUSTER], "mysql") == ["client-credential", "mysql-client-credential"]

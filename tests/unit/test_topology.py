@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.filter.resolve import resolve
+from ansible_collections.crossmesh.mtls.plugins.module_utils import topology
 from tests.unit.support import CLIENT, SERVER, Json, link, names_of, numbered, view
 
 BOTH: Json = {"mesh_cluster_name": "cluster-c", "groups": ["mesh_clients", "mesh_servers"]}
@@ -171,6 +172,14 @@ def test_a_server_of_another_ca_is_met_with_a_secret_of_its_own() -> None:
     assert (its_own["name"], its_own["trust"], its_own["link"]) == ("mysql-client-credential", "PEM", "mysql")
     assert its_own["sans"] == ["cluster-a.cluster.crossmesh.internal", "mysql.link.crossmesh.internal"]
     assert its_own["labels"]["crossmesh/trust"] == "owners-ca"
+
+
+def test_who_is_outside_relies_on_the_roots() -> None:
+    links = [link(**OUTSIDE, external=OWNERS_CA), numbered(1), numbered(2, foreign_clients=["a.example.com"])]
+    assert topology.beyond_sight(links) == ["mysql", "link-2"]
+    assert [item["link"] for item in topology.outside_servers([*links, numbered(3, **OUTSIDE, external=OWN_CA)])] == [
+        "link-3"
+    ]
 
 
 def test_a_secret_that_no_link_uses_is_not_made() -> None:

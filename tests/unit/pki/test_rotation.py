@@ -260,6 +260,21 @@ def test_all_that_is_missing_is_told_at_once() -> None:
 # -- how it is handed over -----------------------------------------------------------------------------------------
 
 
+def test_where_somebody_is_outside_a_run_takes_one_phase() -> None:
+    assert "mesh_rotate_phase=prepare" in refusal("steady", "", ["sql"])
+    assert [refusal("steady", "prepare", ["sql"]), refusal("steady", "")] == ["", ""]
+    lost = rotation_steps("absent", "", True, ["sql"])
+    assert (lost["refusal"], lost["steps"]) == ("", ["recover", "trust"])
+    assert "finish" in rotation_steps("absent", "", True)["steps"]
+
+
+@pytest.mark.parametrize(("step", "waiting"), [("switch", 0), ("retire", 1)])
+def test_a_side_that_trusts_other_cas_alone_is_held_to_whose_certificates_it_serves(step: str, waiting: int) -> None:
+    client, *others = seen(**AT[step][1])
+    foreign = replace(client, trust=(), issuers=frozenset({OLD.fingerprint}))
+    assert len(waits_for(step, [foreign, *others])) == waiting
+
+
 def test_a_sight_is_read_as_a_task_handed_it_over() -> None:
     found = {
         "cluster": "cluster-a",
