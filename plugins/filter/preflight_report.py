@@ -13,6 +13,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.preflight_report im
     ca_rows,
     fqdn_rows,
     inventory_rows,
+    outside_rows,
     report,
 )
 
@@ -34,6 +35,7 @@ def preflight_report(
     rows = [
         *inventory_rows(everywhere.get("findings")),
         *ca_rows(everywhere.get("ca_problems"), everywhere.get("ca_state", "")),
+        *outside_rows(everywhere.get("outside")),
         *(told for host in hosts for told in _of_host(names[host], hostvars[host], limited)),
         *(_unseen(name, "in another part of the inventory: mesh_clusters names it") for name in elsewhere),
         *fqdn_rows(sights, all_seen=not elsewhere and len(sights) == len(hosts)),

@@ -34,7 +34,12 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.credentials import 
 from ansible_collections.crossmesh.mtls.plugins.module_utils.decisions import read_live
 from ansible_collections.crossmesh.mtls.plugins.module_utils.envoy import serial
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils.files import TEMPORARY, refuse_open, reported, write_whole
+from ansible_collections.crossmesh.mtls.plugins.module_utils.files import (
+    TEMPORARY,
+    refuse_open,
+    reported,
+    write_whole,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils.handshake import Endpoint, presented
 from ansible_collections.crossmesh.mtls.plugins.module_utils.live import trust_of, trust_shown
 from ansible_collections.crossmesh.mtls.plugins.module_utils.names import Owner, outside

@@ -16,9 +16,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils import names
 from ansible_collections.crossmesh.mtls.plugins.module_utils.preflight import CHECKS, NOBODY, Row, Status, told
 
-__all__ = ["ca_rows", "fqdn_rows", "inventory_rows", "report", "table"]
+__all__ = ["ca_rows", "fqdn_rows", "inventory_rows", "outside_rows", "report", "table"]
 
 Json = dict[str, Any]
 
@@ -128,6 +129,23 @@ def _is_ip(address: str) -> bool:
 def _plain(address: str) -> str:
     """One form for one address (RFC 5952)."""
     return str(ipaddress.ip_address(address)) if _is_ip(address) else address
+
+
+def outside_rows(found: Mapping[str, Any] | None) -> Iterator[Row]:
+    """What a look at the directories of servers outside of the clusters has shown (module custom_ca_endpoints)."""
+    if not found:
+        return
+    if "msg" in found:
+        yield from (told(NOBODY, NOBODY, "outside", "failed", error) for error in found["msg"].split("; "))
+    problems = {sight["cluster"]: sight["problem"] for sight in found.get("sights", ())}
+    for item in found.get("endpoints", ()):
+        if problem := problems.get(names.outside(item["link"])):
+            yield told(NOBODY, item["link"], "outside", "warning", problem)
+        else:
+            due = f"{item['action']}: {item['message']}"
+            seen = "its certificate is as it should be" if item["action"] == "keep" else due
+            yield Row(NOBODY, item["link"], "outside", "ok", seen)
+    yield from (told(NOBODY, NOBODY, "outside", "warning", alarm) for alarm in found.get("alarms", ()))
 
 
 # -- the table -----------------------------------------------------------------------------------------------------

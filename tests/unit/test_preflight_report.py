@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.filter.preflight_report import preflight_report
 from ansible_collections.crossmesh.mtls.plugins.module_utils.preflight import CHECKS, Row, Status
-from ansible_collections.crossmesh.mtls.plugins.module_utils.preflight_report import fqdn_rows, report
+from ansible_collections.crossmesh.mtls.plugins.module_utils.preflight_report import fqdn_rows, outside_rows, report
 from tests.unit.support import Json
 
 FQDN = "mysql.server.example.com"
@@ -223,3 +223,23 @@ def test_long_lines_are_folded_below_themselves() -> None:
     assert len(lines) > 4
     assert all(len(line) <= 120 for line in lines)
     assert len({len(line) - len(line.lstrip()) for line in lines[1:]}) == 1
+
+
+OUTSIDE = {
+    "endpoints": [
+        {"link": "kept", "action": "keep", "message": "valid until 2030"},
+        {"link": "due", "action": "issue", "message": "there is no certificate yet"},
+        {"link": "stale", "action": "keep", "message": "valid until 2030"},
+    ],
+    "sights": [{"cluster": "outside:stale", "problem": "link stale: serves 1, not 2. Cure: load it"}],
+    "alarms": ["link kept: ends soon. Cure: renew"],
+    "msg": "a directory holds something else. Cure: empty it",
+}
+
+
+def test_what_a_look_at_servers_outside_has_shown() -> None:
+    found = {(row.link, row.status): row for row in outside_rows(OUTSIDE)}
+    assert set(found) == {("-", "failed"), ("kept", "ok"), ("due", "ok"), ("stale", "warning"), ("-", "warning")}
+    assert found["due", "ok"].seen == "issue: there is no certificate yet"
+    assert (found["stale", "warning"].cure, found["-", "failed"].cure) == ("load it", "empty it")
+    assert list(outside_rows({})) == []
