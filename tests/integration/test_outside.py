@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.integration.authorities import custom, stranger
 from tests.integration.mesh import MYSQL, Mesh
@@ -132,7 +132,7 @@ def partners_gateway(mesh: Mesh) -> str:
         "type": "kubernetes.io/tls",
         "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
     }
-    documents = json.dumps(secret) + "\n---\n" + PARTNERS_ROUTE
+    documents = yaml.safe_dump(secret) + "---" + PARTNERS_ROUTE
     mesh.lab.kubectl("cluster-b", "apply", "--server-side", "-f", "-", stdin=documents)
     return ca.certificate.pem
 
@@ -191,7 +191,7 @@ def test_a_root_is_replaced_phase_by_phase_where_a_server_is_outside(mesh: Mesh,
     root = (kept / "ca.crt").read_text(encoding="utf-8")
     at_once = mesh.play("rotate_ca")
     assert not at_once.ok
-    assert at_once.says("nobody can ask the servers of sql", "mesh_rotate_phase=prepare")
+    assert at_once.says("nobody can ask the other end of sql", "mesh_rotate_phase=prepare")
     for phase in ("prepare", "switch", "retire"):
         run = mesh.play("rotate_ca", "-e", f"mesh_rotate_phase={phase}")
         assert run.ok, run.output
