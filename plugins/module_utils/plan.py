@@ -244,7 +244,10 @@ def occupied_ports(reading: Mapping[str, Any], side: Mapping[str, Any], owner: n
             item["metadata"]["namespace"],
         )
         for item in reading["objects"]
-        if item["kind"] == "Gateway" and item["metadata"]["namespace"] == side["namespace"]
+        # Under the name of one of ours there may be somebody else's.
+        if item["kind"] == "Gateway"
+        and item["metadata"]["namespace"] == side["namespace"]
+        and is_ours(item["metadata"], owner)
     }
     claims = [
         conflicts.Claim(

@@ -163,6 +163,7 @@ MANIFEST: Json = {
     },
     "spec": {},
 }
+STRANGERS: Json = {**MANIFEST, "metadata": {**MANIFEST["metadata"], "labels": {}}}
 
 FORBIDDEN: list[tuple[str, Json, dict[str, Any], list[str]]] = [
     (
@@ -181,6 +182,12 @@ FORBIDDEN: list[tuple[str, Json, dict[str, Any], list[str]]] = [
     (
         "a Gateway of others with our host, while no pod runs",
         settled(gateways=[FOREIGN], pods={"server": [], "client": []}),
+        {},
+        ["Gateway shop/gw, port 13306", "our host"],
+    ),
+    (
+        "a Gateway of others with our host, older only than what others have under our name",
+        settled(gateways=[FOREIGN], objects=[STRANGERS]),
         {},
         ["Gateway shop/gw, port 13306", "our host"],
     ),
