@@ -162,18 +162,12 @@ spec:
 def test_a_partners_ingress_gateway(joined: Mesh) -> None:
     lab = joined.lab
     try:
-        external = {
-            "address": "shop.server.example.com",
-            "port": 443,
-            "trust": partners_gateway(joined),
-            "sni": PARTNER,
-        }
-        shop = {"name": "shop", "fqdn": "shop.example.org", "port": 3310, "external": external}
+        # The lab has no load balancer: the gateway's pod listens on the targetPort of its Service's port 443.
+        theirs = {"address": "partner.server.example.com", "port": 8443, "sni": PARTNER}
+        shop = {"name": "shop", "fqdn": SHOP, "port": 3310, "external": {**theirs, "trust": partners_gateway(joined)}}
         run = joined.otherwise(links=[MYSQL, shop]).site()
         assert run.ok, run.output
-        ask = partial(
-            lab.mysql_from, "cluster-a", "mysql-client", "SELECT @@socket", fqdn="shop.example.org", port=3310
-        )
+        ask = partial(lab.mysql_from, "cluster-a", "mysql-client", "SELECT @@socket", fqdn=SHOP, port=3310)
         eventually(lambda: "/mysql-0/" in ask().stdout)
         assert joined.carries()
     finally:
