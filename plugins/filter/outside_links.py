@@ -12,7 +12,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils import link_rules, 
 
 
 def outside_links(links: Any) -> list[str]:
-    return topology.beyond_sight(link_rules.sound_links(links))
+    return topology.beyond_sight(link_rules.sound_links_with(links, "external", "foreign_clients"))
 
 
 class FilterModule:

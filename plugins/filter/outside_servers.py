@@ -12,7 +12,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils import link_rules, 
 
 
 def outside_servers(links: Any, only: Sequence[str] = ()) -> list[dict[str, Any]]:
-    found = topology.outside_servers(link_rules.sound_links(links))
+    found = topology.outside_servers(link_rules.sound_links_with(links, "external"))
     return [server for server in found if not only or server["link"] in only]
 
 

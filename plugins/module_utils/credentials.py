@@ -67,6 +67,7 @@ __all__ = [
     "public",
     "report",
     "trust_after",
+    "wrong_store",
 ]
 
 # How often a call starts over because somebody else has changed a Secret or the CA meanwhile.
@@ -235,8 +236,7 @@ def _refuse(secrets: Mapping[str, Json], authority: Authority, work: Work) -> No
     """What must not be touched; looked at again here, because a plan may be older than what is live."""
     if not work.policy.adopt:
         for fingerprint, name in unknown_roots(list(secrets.values()), work.owner, authority).items():
-            message, _separator, cure = unknown_root_message(authority, fingerprint, name).rpartition(". Cure: ")
-            raise CrossmeshError(what="wrong CA store", where=authority.path, why=message, cure=cure)
+            raise wrong_store(authority, fingerprint, name)
         for wanted in work.wanted:
             secret = secrets.get(wanted["name"])
             if secret is not None and not is_ours(secret, work.owner):
@@ -248,6 +248,12 @@ def _refuse(secrets: Mapping[str, Json], authority: Authority, work: Work) -> No
                 )
     if authority.issuing is None and not work.check:
         raise no_authority(authority.path)
+
+
+def wrong_store(authority: Authority, fingerprint: str, holder: str) -> CrossmeshError:
+    """The error where something of ours is in service with a root that the store does not know."""
+    why, _separator, cure = unknown_root_message(authority, fingerprint, holder).rpartition(". Cure: ")
+    return CrossmeshError(what="wrong CA store", where=authority.path, why=why, cure=cure)
 
 
 def no_authority(path: str) -> CrossmeshError:

@@ -30,6 +30,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.credentials import 
     no_authority,
     public,
     trust_after,
+    wrong_store,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils.decisions import read_live
 from ansible_collections.crossmesh.mtls.plugins.module_utils.envoy import serial
@@ -43,10 +44,10 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.files import (
 from ansible_collections.crossmesh.mtls.plugins.module_utils.handshake import Endpoint, presented
 from ansible_collections.crossmesh.mtls.plugins.module_utils.live import trust_of, trust_shown
 from ansible_collections.crossmesh.mtls.plugins.module_utils.names import Owner, outside
-from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import Policy, unknown_root_message
+from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import Policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
-from ansible_collections.crossmesh.mtls.plugins.module_utils.watch import OVERDUE
-from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import bundle, timestamp
+from ansible_collections.crossmesh.mtls.plugins.module_utils.watch import overdue
+from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import bundle
 
 __all__ = ["Kept", "Request", "Server", "keep", "report"]
 
@@ -93,14 +94,14 @@ class Kept:
 
     :param looked: nothing was written, whatever was decided.
     :param problem: the server was seen to have another certificate than its directory.
-    :param alarm: the certificate ends, and no run has renewed it in time.
+    :param alarms: that the certificate ends, and no run has renewed it in time.
     """
 
     server: Server
     credential: Credential
     looked: bool
     problem: str
-    alarm: str
+    alarms: list[str]
 
 
 def keep(
@@ -117,9 +118,11 @@ def keep(
     :param shake: asks a server which certificate it has.
     """
     kept, errors = [], []
+    # Once for all servers: whatever this call issues is not revoked.
+    revoked = revocation.revoked_serials(request.revoked, store.records(now)) if request.revoked else frozenset()
     for server in request.servers:
         try:
-            kept.append(_keep(store, request, server, now, look, shake))
+            kept.append(_keep(store, request, server, revoked, now, look, shake))
         except CrossmeshError as error:
             errors.append(error)
     return kept, errors
@@ -129,6 +132,7 @@ def _keep(
     store: FileStore,
     request: Request,
     server: Server,
+    revoked: frozenset[str],
     now: datetime,
     look: bool,
     shake: Callable[[Endpoint], str | None],
@@ -140,8 +144,6 @@ def _keep(
         live = _live(server, work.owner)
         authority = authority_of(store)
         _refuse(live, server, authority)
-        records = store.records(now) if request.revoked or authority.lists else []
-        revoked = revocation.revoked_serials(request.revoked, records)
         credential = decide_credential(work.wanted[0], live, authority, work, now, revoked)
         if not look:
             (credential,) = issue([credential], store, authority, work, now)
@@ -150,7 +152,7 @@ def _keep(
             # The run would stop at a wrong passphrase, or at a key that was lost.
             store.signer(work.passphrase)
     problem = _problem(server, credential, look, shake)
-    return Kept(server, credential, look, problem, _alarm(server, credential, work, now))
+    return Kept(server, credential, look, problem, _alarms(server, credential, work, now))
 
 
 def _work(request: Request, server: Server, look: bool) -> Work:
@@ -225,9 +227,7 @@ def _refuse(live: Mapping[str, Any] | None, server: Server, authority: Authority
     roots = trust_of(live)
     for root in roots:
         if root.fingerprint not in authority.known:
-            message = unknown_root_message(authority, root.fingerprint, str(server.directory))
-            why, _separator, cure = message.rpartition(". Cure: ")
-            raise CrossmeshError(what="wrong CA store", where=authority.path, why=why, cure=cure)
+            raise wrong_store(authority, root.fingerprint, str(server.directory))
     if not roots:
         raise CrossmeshError(
             what=f"{WHAT} holds something else",
@@ -264,14 +264,10 @@ def _problem(server: Server, item: Credential, look: bool, shake: Callable[[Endp
     return f"{_place(server)} serves certificate {found}, not {wanted}. {cure}"
 
 
-def _alarm(server: Server, item: Credential, work: Work, now: datetime) -> str:
+def _alarms(server: Server, item: Credential, work: Work, now: datetime) -> list[str]:
     leaf = item.after or item.before
-    if leaf is None or leaf.not_after - now >= work.policy.renew_before * OVERDUE:
-        return ""
-    return (
-        f"{_place(server)}: the certificate in {server.directory} ends at {timestamp(leaf.not_after)}. "
-        "Cure: see why the scheduled rotation does not run; playbook rotate_certificates renews now"
-    )
+    title = f"{_place(server)}, the certificate in {server.directory}"
+    return overdue(title, leaf, work.policy.renew_before, now) if leaf else []
 
 
 def _place(server: Server) -> str:
@@ -298,7 +294,7 @@ def report(kept: Sequence[Kept], step: str) -> Json:
         "changed": bool(changed),
         "endpoints": [{"link": item.server.link, **public(item.credential)} for item in kept],
         "warnings": [line for item in kept if (line := _told(item))],
-        "alarms": [item.alarm for item in kept if item.alarm],
+        "alarms": [alarm for item in kept for alarm in item.alarms],
         "waiting": [outside(item.server.link) for item in kept if _waits(item)],
         "sights": [_sight(item, step) for item in kept],
         "diff": [diff_of(item.credential, f"directory {item.server.directory}") for item in changed],

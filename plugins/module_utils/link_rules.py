@@ -33,7 +33,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.findings import (
     wrong_type,
 )
 
-__all__ = ["check_links", "sound_links", "subject_of"]
+__all__ = ["check_links", "sound_links", "sound_links_with", "subject_of"]
 
 MAX_LINK_NAME = 40
 NOT_ASKED_OF_EXTERNAL = frozenset({("missing", "tls_port"), ("missing", "backend")})
@@ -127,6 +127,12 @@ def sound_links(links: Any) -> list[Mapping[str, Any]]:
     """The links with which, each alone, nothing is wrong: what they mean together can be looked at."""
     given = links if isinstance(links, list) else []
     return [link for index, link in enumerate(given) if not any(_check_link(index, link))]
+
+
+def sound_links_with(links: Any, *keys: str) -> list[Mapping[str, Any]]:
+    """Those of them that have one of these keys; the others, nearly all as a rule, are not judged."""
+    given = links if isinstance(links, list) else []
+    return sound_links([link for link in given if isinstance(link, Mapping) and any(link.get(key) for key in keys)])
 
 
 def _check_link(index: int, link: Any) -> Iterator[Finding]:

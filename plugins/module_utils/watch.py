@@ -22,11 +22,10 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.live import (
     live_secrets,
     trust_shown,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import BACKDATING, timestamp
+from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import BACKDATING, CertificateView, timestamp
 
 __all__ = [
     "CLOCK_LIMIT",
-    "OVERDUE",
     "alarms",
     "backend_faults",
     "clock_errors",
@@ -36,6 +35,7 @@ __all__ = [
     "list_report",
     "missing_address",
     "notices",
+    "overdue",
     "refuse_clock",
     "report",
     "unproven",
@@ -172,16 +172,22 @@ def alarms(
     alarms = []
     for name, secret in sorted(live_secrets(reading, side).items()):
         live = live_credential(secret)
-        if live and live.leaf and live.leaf.not_after - now < renew_before * OVERDUE:
-            due = timestamp(live.leaf.not_after - renew_before)
-            alarms.append(
-                f"Secret {side['namespace']}/{name}: ends at {timestamp(live.leaf.not_after)}, due since {due}. "
-                "Cure: see why the scheduled rotation does not run; playbook rotate_certificates renews now"
-            )
+        if live and live.leaf:
+            alarms += overdue(f"Secret {side['namespace']}/{name}", live.leaf, renew_before, now)
     root = authority.issuing
     if side["secrets"] and root and root.not_after - now < renew_before:
         alarms.append(f"the root {root.subject} ends at {timestamp(root.not_after)}. Cure: playbook rotate_ca")
     return [*alarms, *(revocation.alarm(authority.lists, now) if side["secrets"] else [])]
+
+
+def overdue(title: str, leaf: CertificateView, renew_before: timedelta, now: datetime) -> list[str]:
+    """The alarm where a certificate should have been renewed long ago; nothing where it is in order."""
+    if leaf.not_after - now >= renew_before * OVERDUE:
+        return []
+    return [
+        f"{title}: ends at {timestamp(leaf.not_after)}, due since {timestamp(leaf.not_after - renew_before)}. "
+        "Cure: see why the scheduled rotation does not run; playbook rotate_certificates renews now"
+    ]
 
 
 def clock_warnings(ahead_seconds: float) -> list[str]:
