@@ -16,6 +16,10 @@ from tests.integration.waiting import eventually
 MACHINE = "legacy-db"
 DATABASE_PORT, WEB_PORT = 13306, 13443
 
+_TLS = (
+    "ssl_certificate {certificates}/tls.crt; ssl_certificate_key {certificates}/tls.key; "
+    "ssl_client_certificate {clients}; ssl_verify_client on;"
+)
 # nginx's stream module ends TLS before the database: MySQL's own TLS begins inside of its protocol.
 _NGINX = """
 load_module /usr/lib/nginx/modules/ngx_stream_module.so;
@@ -27,10 +31,7 @@ events {{}}
 stream {{
   server {{
     listen {database} ssl;
-    ssl_certificate {certificates}/tls.crt;
-    ssl_certificate_key {certificates}/tls.key;
-    ssl_client_certificate {clients};
-    ssl_verify_client on;
+    {tls}
     proxy_pass 127.0.0.1:3306;
   }}
 }}
@@ -38,10 +39,7 @@ http {{
   access_log off;
   server {{
     listen {web} ssl;
-    ssl_certificate {certificates}/tls.crt;
-    ssl_certificate_key {certificates}/tls.key;
-    ssl_client_certificate {clients};
-    ssl_verify_client on;
+    {tls}
     location / {{ return 200 "$host $ssl_client_s_dn\\n"; }}
   }}
 }}
@@ -65,8 +63,7 @@ class Machine:
         config = self._folder / "nginx.conf"
         text = _NGINX.format(
             folder=self._folder,
-            certificates=certificates,
-            clients=clients,
+            tls=_TLS.format(certificates=certificates, clients=clients),
             database=DATABASE_PORT,
             web=WEB_PORT,
         )
