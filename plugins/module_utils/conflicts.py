@@ -5,8 +5,9 @@
 
 PRIVATE to the collection. Istio merges the Gateways of a workload from the oldest to the youngest. A server that has a
 TLS host for the second time is left out, as is one of TLS where plain text came first. Different hosts live beside each
-other on one port, wildcards and passthrough among them: the most specific host wins. Ports are those of the Service;
-two of them with the same C(targetPort) are one listener.
+other on one port, wildcards and passthrough among them: the most specific host wins. A host for one namespace
+(C(NAMESPACE/HOST)) counts as another host, and ends in two filter chains for one name, which Envoy refuses. Ports are
+those of the Service; two of them with the same C(targetPort) are one listener.
 """
 
 from __future__ import annotations
@@ -74,28 +75,59 @@ def _compare(
         return
     listener = _listener(server["port"], ports)
     beside = [claim for claim in claims if _listener(claim.port, ports) == listener]
-    rivals = list(_rivals(beside, server))
-    if not rivals:
-        return
-    if server["plain"]:
-        what = f"it is {server['protocol']}, not TLS"
-        cure = "choose another port for the link"
-    else:
-        what = f"it has our host {', '.join(sorted({claim.host for claim in rivals}))}"
-        cure = "remove it from that Gateway"
-    own = sorted({claim.port for claim in rivals} - {server["port"]})
-    where = f", which is the same listener as our port {', '.join(map(str, own))}" if own else ""
-    title = f"Gateway {gateway['namespace']}/{gateway['name']}, port {server['port']}{where}"
     age = (gateway["created"], gateway["name"], gateway["namespace"])
-    if all(claim.age is not None and claim.age < age for claim in rivals):
-        found.warnings.append(f"{title}: {what}. Ours is older, and goes on. Cure: {cure}")
-    else:
-        found.errors.append(f"{title}: {what}. Cure: {cure}")
+    for rivalry in _rivalries(beside, server):
+        own = sorted({claim.port for claim in rivalry.claims} - {server["port"]})
+        where = f", which is the same listener as our port {', '.join(map(str, own))}" if own else ""
+        title = f"Gateway {gateway['namespace']}/{gateway['name']}, port {server['port']}{where}"
+        goes_on = rivalry.goes_on(age)
+        if goes_on:
+            found.warnings.append(f"{title}: {rivalry.what}. {goes_on}. Cure: {rivalry.cure}")
+        else:
+            found.errors.append(f"{title}: {rivalry.what}. Cure: {rivalry.cure}")
 
 
-def _rivals(claims: Sequence[Claim], server: Mapping[str, Any]) -> Iterator[Claim]:
-    hosts = {host.rpartition("/")[2] for host in server["hosts"]}
-    return (claim for claim in claims if server["plain"] or claim.host in hosts)
+@dataclass(frozen=True)
+class _Rivalry:
+    """Claims of ours that a server of others meets.
+
+    :param refused: by Envoy, whichever is older; else Istio serves the older one.
+    """
+
+    claims: Sequence[Claim]
+    what: str
+    cure: str
+    refused: bool = False
+
+    def goes_on(self, theirs: Age) -> str:
+        """Why ours works all the same; nothing where it does not."""
+        ages = [claim.age for claim in self.claims if claim.age is not None]
+        if len(ages) < len(self.claims):
+            return ""
+        if self.refused:
+            return "What it has of ours goes on until it is started anew"
+        return "Ours is older, and goes on" if max(ages) < theirs else ""
+
+
+def _rivalries(beside: Sequence[Claim], server: Mapping[str, Any]) -> Iterator[_Rivalry]:
+    if server["plain"] and beside:
+        yield _Rivalry(beside, f"it is {server['protocol']}, not TLS", "choose another port for the link")
+    if server["plain"]:
+        return
+    cure = "remove it from that Gateway"
+    for_all = {host.removeprefix("*/") for host in server["hosts"]}
+    same = [claim for claim in beside if claim.host in for_all]
+    if same:
+        yield _Rivalry(same, f"it has our host {_hosts(same)}", cure)
+    for_one = {host.partition("/")[2] for host in for_all if "/" in host}
+    same = [claim for claim in beside if claim.host in for_one]
+    if same:
+        refuses = "another one to Istio, so that Envoy refuses every change of the port where both have a route"
+        yield _Rivalry(same, f"it has our host {_hosts(same)} for one namespace, {refuses}", cure, refused=True)
+
+
+def _hosts(claims: Sequence[Claim]) -> str:
+    return ", ".join(sorted({claim.host for claim in claims}))
 
 
 def _listener(number: int, ports: Sequence[Mapping[str, Any]]) -> int | str:

@@ -371,7 +371,7 @@ def _client_link(
         "h2_upgrades": ["UPGRADE"] if speech.h2 else [],
         "timeouts": [link["timeout"]] if link.get("timeout") else [],
         "retries": _retries(link),
-        "gateway_retries": _retries_of_a_gateway(link),
+        "gateway_retries": _retries_elsewhere(link) or _retries_of_a_gateway(link),
         "addresses": list(addresses),
         "endpoints": _endpoints(link),
         "exports": _exports(link, cluster),
@@ -454,6 +454,19 @@ def _retries(link: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _retries_of_a_gateway(link: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Attempts of three proxies would multiply: where they are counted, the first one alone makes them."""
     return [{"attempts": 0}] if link.get("retries") else []
+
+
+def _retries_elsewhere(link: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the egress gateway does where a request can go to another server; nothing where it cannot.
+
+    Left to itself Envoy tries the nearest again, for up to a second after it was seen to be away: it gathers changes of
+    health for that long (update_merge_window). A count that was asked for is not exceeded: what reached no server was
+    no attempt.
+    """
+    if _SPEECH[link["protocol"]].layer == "tcp" or len(_endpoints(link)) == 1:
+        return []
+    elsewhere = {"attempts": 2, "retryRemoteLocalities": True}
+    return [{**elsewhere, "retryOn": "connect-failure,refused-stream"}] if link.get("retries") else [elsewhere]
 
 
 def _endpoints(link: Mapping[str, Any]) -> list[dict[str, Any]]:

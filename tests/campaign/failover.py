@@ -1,7 +1,7 @@
 """What a server's end costs where a link has two: `python -m tests.campaign.failover`.
 
 Under load the nearer server's ingress gateway is stopped, or frozen, and comes back after a while. Told are the
-connections or requests that were lost, the moment of the last one, and when the nearer server serves again.
+connections or requests that were lost, why, the moment of the last one, and when the nearer server serves again.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,12 +42,13 @@ class Found:
     last: float
     slowest: float
     back: float
+    why: str
 
     @property
     def row(self) -> str:
         last = f"{self.last:.1f} s" if self.lost else "-"
         cells = [self.what, f"{self.lost} of {self.of}", last, f"{self.slowest:.1f} s", f"{self.back:.0f} s"]
-        return f"| {' | '.join(cells)} |"
+        return f"| {' | '.join(cells)} | {self.why or '-'} |"
 
 
 @contextmanager
@@ -86,7 +88,9 @@ def measure(mesh: Mesh, what: str, fault: Callable[[Lab], Any], rate: float, *, 
         time.sleep(BEFORE)
     lost = [made for made in traffic.attempts if made.error]
     last = max((made.began + made.seconds - began for made in lost), default=0.0)
-    return Found(what, len(lost), len(traffic.attempts), last, traffic.slowest, back)
+    reasons = Counter(made.error for made in lost)
+    why = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+    return Found(what, len(lost), len(traffic.attempts), last, traffic.slowest, back, why)
 
 
 def served_by_near(mesh: Mesh, tls_port: int) -> int:
@@ -116,8 +120,8 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--rate", type=float, default=100, metavar="N", help="connections or requests a second (100)")
     rate = parser.parse_args(argv).rate
     lab = Lab.load()
-    print("| Link, and what was done to the nearer server | Lost | Last one | Slowest | Served again after |")
-    print("|---|---|---|---|---|")
+    print("| Link, and what was done to the nearer server | Lost | Last one | Slowest | Served again after | Why |")
+    print("|---|---|---|---|---|---|")
     with (
         tempfile.TemporaryDirectory(prefix="crossmesh-failover-") as name,
         taken_down(Mesh(lab, Path(name), secrets.token_urlsafe(24))) as mesh,

@@ -1,9 +1,14 @@
-"""One running lab for all tests; every test starts from clusters without anything of ours and leaves them so."""
+"""One running lab for all tests; every test starts from clusters without anything of ours and leaves them so.
+
+With `--numprocesses auto` the files are shared out to as many labs as run; without it, all go to one.
+"""
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +16,29 @@ import pytest
 
 from tests.integration.mesh import CLUSTER_C, Mesh, taken_down
 from tests.lab import Lab
+from tests.lab.lifecycle import is_up
+from tests.lab.settings import load_settings
+
+LABS = ("lab", "lab2")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    return len(_labs())
+
+
+def pytest_configure() -> None:
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker:
+        os.environ["CROSSMESH_LAB"] = _labs()[int(worker.removeprefix("gw"))]
+
+
+def _labs() -> list[str]:
+    """The labs to use: the one that was asked for, or all that run. Where none does, tests of the first say so."""
+    if "CROSSMESH_LAB" in os.environ:
+        return [os.environ["CROSSMESH_LAB"]]
+    first = load_settings()
+    found = [name for name in LABS if is_up(replace(first, name=name, state=first.state.with_name(name)))]
+    return found or [first.name]
 
 
 @pytest.fixture(scope="session")

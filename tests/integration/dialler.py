@@ -107,7 +107,8 @@ class Page:
         self._writer.write(f"GET / HTTP/1.1\r\nHost: {self._host}\r\nConnection: close\r\n\r\n".encode())
         status = (await self._reader.readline()).decode(errors="replace").split()
         if status[1:2] != ["200"]:
-            raise ConnectionError(f"the server says {' '.join(status)}")
+            _headers, _blank, why = (await self._reader.read(4096)).decode(errors="replace").partition("\r\n\r\n")
+            raise ConnectionError(f"the server says {' '.join(status[1:])}, {why.strip()}")
 
     def close(self) -> None:
         self._writer.close()

@@ -273,8 +273,8 @@ CONFLICTS: dict[str, tuple[Json, str]] = {
         _gateway("same-host", 13306, "TLS", FQDN, selector=EDGE_PODS, **PASSTHROUGH),
         f"port 13306: it has our host {FQDN}",
     ),
-    "our host, for a namespace": (
-        _gateway("same-host", 13306, "TLS", f"default/{FQDN}", selector=EDGE_PODS, **PASSTHROUGH),
+    "our host, for all namespaces": (
+        _gateway("same-host", 13306, "TLS", f"*/{FQDN}", selector=EDGE_PODS, **PASSTHROUGH),
         f"port 13306: it has our host {FQDN}",
     ),
     "plain text": (
@@ -296,19 +296,46 @@ def test_of_two_that_cannot_live_together_the_older_one_does(field: Mesh, theirs
         assert younger.says(told, "Ours is older, and goes on. Cure: ")
         assert field.carries(fqdn=FQDN)
         _make_anew(field, "gateway-mysql")
-        assert eventually(lambda: not field.carries(fqdn=FQDN))
         older = field.site()
         assert not older.ok
         assert older.says(f"Gateway default/{theirs['metadata']['name']}, {told}. Cure: ")
+        assert not field.carries(fqdn=FQDN)
     assert eventually(lambda: field.carries(fqdn=FQDN))
 
 
+def test_our_host_for_one_namespace_makes_envoy_refuse_both(field: Mesh) -> None:
+    theirs = _gateway("one-namespace", 13306, "HTTPS", f"default/{FQDN}", selector=EDGE_PODS, **SIMPLE)
+    told = f"Gateway default/one-namespace, port 13306: it has our host {FQDN} for one namespace"
+    before = _refused(field)
+    with _beside(field, "cluster-c", theirs):
+        assert eventually(lambda: _refused(field) > before)
+        there = field.site()
+        assert there.ok, there.output
+        assert there.says(told, "goes on until it is started anew")
+        assert field.carries(fqdn=FQDN)
+        assert field.play("teardown").ok
+        anew = field.site()
+        assert not anew.ok
+        assert anew.says(told)
+        assert not field.objects("cluster-c")
+
+
+def _refused(mesh: Mesh) -> int:
+    """How often a gateway's Envoy took no listeners."""
+    stats = mesh.lab.envoy("cluster-c", "edge-0", "stats")
+    return sum(int(line.split()[-1]) for line in stats.splitlines() if "lds.update_rejected" in line)
+
+
 def _make_anew(mesh: Mesh, name: str) -> None:
-    """Deleted and made again, so that it is the youngest."""
+    """Deleted and made again, so that it is the youngest.
+
+    In between it is seen to be gone: Istio pushes nothing where both reach it as one change that leaves the spec alone.
+    """
     target = ("gateways.networking.istio.io", name, "-n", "gateways")
     found = mesh.get("cluster-c", *target)
     found["metadata"] = {key: found["metadata"][key] for key in ("name", "namespace", "labels")}
     mesh.lab.kubectl("cluster-c", "delete", *target)
+    assert eventually(lambda: not mesh.carries(fqdn=FQDN))
     mesh.lab.kubectl("cluster-c", "create", "-f", "-", stdin=json.dumps(found))
 
 

@@ -42,7 +42,7 @@ def with_web(web: Mesh, **changes: Any) -> Mesh:
 def test_the_host_header_arrives(web: Mesh) -> None:
     answer = curl(web, "web.server.example.com").stdout
     assert answer.startswith("HTTP/1.1 200"), answer
-    assert answer.endswith("web.server.example.com HTTP/1.1")
+    assert answer.endswith("web.server.example.com HTTP/1.1\n")
 
 
 def test_http_2_arrives_as_such(web: Mesh) -> None:

@@ -1,6 +1,7 @@
 """Servers of requests in the database's pod, and a client in the clients': HTTP/1.1, HTTP/2 and what gRPC makes of it.
 
-nginx speaks HTTP/2 without TLS, and sends a gRPC status as a trailer; Python's own server is slow and fails on demand.
+nginx bears the load, speaks HTTP/2 without TLS, and sends a gRPC status as a trailer; behind it Python's own server is
+slow and fails on demand.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from tests.integration.waiting import eventually
 from tests.lab import LabError
 
 _SERVER = Path(__file__).with_name("webserver.py")
-_HTTP, _HTTP2, _GRPC = 8080, 8081, 8082
+_HTTP, _HTTP2, _GRPC, _ON_DEMAND = 8080, 8081, 8082, 8083
 BACKEND = "web.default.svc.cluster.local"
 
 _NGINX = """
@@ -26,9 +27,14 @@ user root;
 daemon off;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
-events {{}}
+events {{ worker_connections 4096; }}
 http {{
   access_log off;
+  server {{
+    listen {http};
+    location / {{ return 200 "$http_host $server_protocol\n"; }}
+    location ~ ^/(slow|fails|tried)$ {{ proxy_pass http://127.0.0.1:{on_demand}; }}
+  }}
   server {{
     listen {http2} http2;
     location / {{ return 200 "$host $server_protocol\\n"; }}
@@ -62,16 +68,17 @@ def link(name: str, protocol: str, tls_port: int, port: int = 80, **changes: Any
 def serving(mesh: Mesh, folder: Path, cluster: str = "cluster-b", pod: str = "mysql-0") -> Iterator[None]:
     """Both servers and their Service, for the length of the block."""
     config = folder / "nginx.conf"
-    config.write_text(_NGINX.format(folder=folder, http2=_HTTP2, grpc=_GRPC), encoding="utf-8")
+    ports = {"http": _HTTP, "http2": _HTTP2, "grpc": _GRPC, "on_demand": _ON_DEMAND}
+    config.write_text(_NGINX.format(folder=folder, **ports), encoding="utf-8")
     lab = mesh.lab
     service = _service(lab.pod(cluster, pod).app)
     lab.kubectl(cluster, "apply", "--server-side", "-f", "-", stdin=service)
     processes = [
         lab.popen(cluster, pod, ["nginx", "-p", str(folder), "-c", str(config), "-e", f"{folder}/error.log"]),
-        lab.popen(cluster, pod, [sys.executable, str(_SERVER), str(_HTTP)]),
+        lab.popen(cluster, pod, [sys.executable, str(_SERVER), str(_ON_DEMAND)]),
     ]
     try:
-        eventually(lambda: all(_answers(mesh, cluster, pod, port) for port in (_HTTP, _HTTP2, _GRPC)))
+        eventually(lambda: all(_answers(mesh, cluster, pod, port) for port in ports.values()))
         yield
     finally:
         for process in processes:
@@ -93,7 +100,7 @@ def tried(mesh: Mesh) -> int:
 
 
 def _answers(mesh: Mesh, cluster: str, pod: str, port: int) -> bool:
-    options = [] if port == _HTTP else ["--http2-prior-knowledge"]
+    options = ["--http2-prior-knowledge"] if port in (_HTTP2, _GRPC) else []
     try:
         argv = ["curl", "--silent", "--output", "/dev/null", *options, f"http://127.0.0.1:{port}/"]
         return mesh.lab.run(cluster, pod, argv).returncode == 0

@@ -50,8 +50,10 @@ GATEWAYS: list[tuple[str, Json, str]] = [
     ("our host on another address", of_others(bind="192.0.2.1", hosts=[HOST]), ""),
     ("TLS in a port called TCP", of_others(protocol="TCP"), ""),
     ("our host on our port", of_others(hosts=[HOST]), f"it has our host {HOST}"),
-    ("our host with a namespace", of_others(hosts=[f"shop/{HOST}"]), "it has our host"),
-    ("our host for all namespaces", of_others(hosts=[f"*/{HOST}"]), "it has our host"),
+    ("our host for one namespace", of_others(hosts=[f"shop/{HOST}"]), f"it has our host {HOST} for one namespace, "),
+    ("our host for its own namespace", of_others(hosts=[f"./{HOST}"]), f"it has our host {HOST} for one namespace, "),
+    ("our host for all namespaces", of_others(hosts=[f"*/{HOST}"]), f"it has our host {HOST}."),
+    ("another host for one namespace", of_others(hosts=["shop/shop.example.com"]), ""),
     ("our host among others", of_others(hosts=["shop.example.com", HOST]), "it has our host"),
     ("plain text on our port", plain(), "it is HTTP, not TLS"),
     ("TCP on our port", plain("TCP", hosts=["*"]), "it is TCP, not TLS"),
@@ -109,3 +111,14 @@ def test_the_older_gateway_wins(other: Json, age: Age | None, older: bool) -> No
     assert (len(found.errors), len(found.warnings)) == ((0, 1) if older else (1, 0))
     if older:
         assert "Ours is older, and goes on. Cure: " in found.warnings[0]
+
+
+@pytest.mark.parametrize("day", [1, 3], ids=["ours is older", "ours is younger"])
+def test_what_envoy_refuses_is_no_matter_of_age(day: int) -> None:
+    other = of_others(hosts=[f"shop/{HOST}"])
+    found = conflicts(other, age=(f"2026-01-{day:02}T00:00:00Z", "gateway-mysql", "istio-system"))
+    assert found.errors == []
+    (warning,) = found.warnings
+    assert "for one namespace, " in warning
+    assert ". What it has of ours goes on until it is started anew. Cure: remove it from that Gateway" in warning
+    assert len(conflicts(other).errors) == 1

@@ -245,6 +245,18 @@ def test_where_nothing_is_said_of_retries_istio_does_as_ever() -> None:
     assert not any({"retries", "timeout"} & set(route) for route in routes)
 
 
+@pytest.mark.parametrize(
+    ("asked", "also"),
+    [({}, {}), ({"retries": {"attempts": 0}}, {"retryOn": "connect-failure,refused-stream"})],
+    ids=["nothing said of retries", "none asked for"],
+)
+def test_a_request_that_reached_no_server_goes_to_another_one(asked: dict[str, Any], also: dict[str, str]) -> None:
+    servers = [{"name": f"c{at}", "address": f"203.0.113.{at}", "locality": f"r{at}/z"} for at in (1, 2)]
+    found = manifests("client", [link(protocol="http", servers=servers, **asked)])
+    _first, second = found["VirtualService istio-system/direct-mysql-through-egress-gateway"]["spec"]["http"]
+    assert second["retries"] == {"attempts": 2, "retryRemoteLocalities": True, **also}
+
+
 def test_who_may_use_a_link_is_a_rule_that_denies_all_others_and_no_other_link() -> None:
     allowed = {"namespaces": ["shop"], "service_accounts": ["billing/reports"]}
     found = manifests("client", [link(workloads=allowed), numbered(1)])
