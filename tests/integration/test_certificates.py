@@ -34,7 +34,11 @@ class Issued:
         return [self.root, *self.leaves.values()]
 
 
-@pytest.fixture(scope="module", params=["P-256", "P-384", "RSA-2048"])
+# The others take as long again; what differs is asked of every key type in tests/unit/pki, too.
+SLOW = [pytest.param(key_type, marks=pytest.mark.slow) for key_type in ("P-384", "RSA-2048")]
+
+
+@pytest.fixture(scope="module", params=["P-256", *SLOW])
 def issued(request: pytest.FixtureRequest, lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Issued:
     folder = tmp_path_factory.mktemp("issued")
     mesh = Mesh(lab, folder, secrets.token_urlsafe(24), variables={"custom_ca_key_type": request.param})

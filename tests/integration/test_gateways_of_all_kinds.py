@@ -235,7 +235,11 @@ def test_an_address_that_does_not_come_is_a_warning_and_waited_for_once(bare: Me
 
 @pytest.mark.parametrize(
     ("kind", "addresses"),
-    [("LoadBalancer", [{"hostname": "front.c.example.com"}]), ("NodePort", []), ("ClusterIP", [])],
+    [
+        ("LoadBalancer", [{"hostname": "front.c.example.com"}]),
+        pytest.param("NodePort", [], marks=pytest.mark.slow),
+        pytest.param("ClusterIP", [], marks=pytest.mark.slow),
+    ],
     ids=["a load balancer with a host name", "a node port", "no way in of its own"],
 )
 def test_other_kinds_of_services_are_not_waited_for(bare: Mesh, kind: str, addresses: list[Json]) -> None:

@@ -1,4 +1,4 @@
-"""HTTP/1.1 that takes its time or fails, and counts how often; runs inside a pod's network, by its path."""
+"""HTTP/1.1 that says by which name it was asked, takes its time, or fails; runs inside a pod's network, by its path."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Handler(BaseHTTPRequestHandler):
                 text, Handler.failures = str(self.failures), 0
             self._answer(200, text)
         else:
-            self._answer(200, "")
+            self._answer(200, f"{self.headers['Host']} {self.request_version}")
 
     def _answer(self, status: int, text: str) -> None:
         body = text.encode()
