@@ -95,8 +95,9 @@ def trust_shown(secrets: Mapping[str, Mapping[str, Any]]) -> list[Json]:
 
 
 def has_own_trust(secret: Mapping[str, Any]) -> bool:
-    """Whether a Secret of ours trusts the custom CA; one for an endpoint outside may hold its owner's roots."""
-    return bool((secret.get("labels") or {}).get(names.LABEL_TRUST) != names.OWNERS_CA)
+    """Whether a Secret of ours trusts the custom CA: a client's that is of one link alone holds the roots of another."""
+    labels = secret.get("labels") or {}
+    return labels.get(names.LABEL_SIDE) != "client" or labels.get(names.LABEL_LINK) in (None, names.CLIENT_LINK)
 
 
 def trust_of(secret: Mapping[str, Any]) -> tuple[CertificateView, ...]:

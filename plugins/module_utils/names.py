@@ -19,10 +19,8 @@ __all__ = [
     "LABEL_LINK",
     "LABEL_MANAGED_BY",
     "LABEL_SIDE",
-    "LABEL_TRUST",
     "LOCKDOWN_KINDS",
     "MANAGED_BY",
-    "OWNERS_CA",
     "ROOT_NAMESPACE",
     "Kind",
     "Owner",
@@ -47,9 +45,6 @@ LABEL_INSTANCE = "crossmesh/instance"
 LABEL_CLUSTER = "crossmesh/cluster"
 LABEL_SIDE = "crossmesh/side"
 LABEL_LINK = "crossmesh/link"
-# On a Secret that holds somebody else's roots; those of all others are the custom CA's.
-LABEL_TRUST = "crossmesh/trust"
-OWNERS_CA = "owners-ca"
 
 # The client's Secret and its lock-downs serve every link of the cluster; a link cannot be called so (reserved names).
 CLIENT_LINK = "client"

@@ -328,7 +328,7 @@ def _client_secrets(links: Sequence[Mapping[str, Any]], owner: names.Owner, sett
             **common,
             "name": names.client_secret_of_link(link, settings.client_credential),
             "link": link,
-            "labels": {**owner.labels(link), names.LABEL_TRUST: names.OWNERS_CA},
+            "labels": owner.labels(link),
             "sans": [cluster, identities[link]],
             "trust": roots,
         }

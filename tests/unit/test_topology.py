@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.filter.resolve import resolve
 from ansible_collections.crossmesh.mtls.plugins.module_utils import topology
+from ansible_collections.crossmesh.mtls.plugins.module_utils.live import has_own_trust
 from tests.unit.support import CLIENT, SERVER, Json, link, names_of, numbered, view
 
 BOTH: Json = {"mesh_cluster_name": "cluster-c", "groups": ["mesh_clients", "mesh_servers"]}
@@ -171,7 +172,7 @@ def test_a_server_of_another_ca_is_met_with_a_secret_of_its_own() -> None:
     assert shared["sans"] == ["cluster-a.cluster.crossmesh.internal", "link-1.link.crossmesh.internal"]
     assert (its_own["name"], its_own["trust"], its_own["link"]) == ("mysql-client-credential", "PEM", "mysql")
     assert its_own["sans"] == ["cluster-a.cluster.crossmesh.internal", "mysql.link.crossmesh.internal"]
-    assert its_own["labels"]["crossmesh/trust"] == "owners-ca"
+    assert (has_own_trust(its_own), has_own_trust(shared)) == (False, True)
 
 
 def test_who_is_outside_relies_on_the_roots() -> None:
