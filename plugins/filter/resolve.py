@@ -16,9 +16,11 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils import (
     revocation,
     topology,
 )
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils.rendered import plain
 
 
 def resolve(links: Any, variables: Mapping[str, Any], prune_all: bool = False) -> dict[str, Any]:
+    links, variables = plain(links), plain(variables)
     shared = {**variables, "mesh_links": links}
     found = [
         *link_rules.check_links(links),

@@ -17,7 +17,15 @@ from typing import Any, ClassVar
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import revocation
+# Ansible forks for each task, and compiles a collection's files anew in every process that imports them. What is imported
+# here is there before it forks: the filters that decide, in this task and after it, find it.
+from ansible_collections.crossmesh.mtls.plugins.module_utils import (
+    cluster_rules,  # noqa: F401
+    link_rules,  # noqa: F401
+    plan,  # noqa: F401
+    revocation,
+    topology,  # noqa: F401
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils.api import KUBERNETES_IMPORT_ERROR, Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError, UnfinishedError
 from ansible_collections.crossmesh.mtls.plugins.module_utils.reading import Gateway, Request
