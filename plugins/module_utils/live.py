@@ -95,7 +95,7 @@ def trust_shown(secrets: Mapping[str, Mapping[str, Any]]) -> list[Json]:
 
 
 def has_own_trust(secret: Mapping[str, Any]) -> bool:
-    """Whether a Secret of ours trusts the custom CA: a client's that is of one link alone holds the roots of another."""
+    """Whether a Secret of ours trusts the custom CA: a client's that is of one link alone has another CA's roots."""
     labels = secret.get("labels") or {}
     return labels.get(names.LABEL_SIDE) != "client" or labels.get(names.LABEL_LINK) in (None, names.CLIENT_LINK)
 

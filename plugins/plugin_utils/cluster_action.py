@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 
 from ansible.plugins.action import ActionBase
 
-# Ansible forks for each task, and compiles a collection's files anew in every process that imports them. What is imported
-# here is there before it forks: the filters that decide, in this task and after it, find it.
+# Ansible forks for each task, and compiles a collection's files anew in every process that imports them. What is
+# imported here is there before it forks: the filters that decide, in this task and after it, find it.
 from ansible_collections.crossmesh.mtls.plugins.module_utils import (
     cluster_rules,  # noqa: F401
     link_rules,  # noqa: F401
