@@ -17,21 +17,23 @@ from typing import Any, ClassVar
 
 from ansible.plugins.action import ActionBase
 
-# Ansible forks for each task, and compiles a collection's files anew in every process that imports them. What is
-# imported here is there before it forks: the filters that decide, in this task and after it, find it.
 from ansible_collections.crossmesh.mtls.plugins.module_utils import (
-    cluster_rules,  # noqa: F401
-    link_rules,  # noqa: F401
-    plan,  # noqa: F401
+    cluster_rules,
+    link_rules,
+    plan,
     revocation,
-    topology,  # noqa: F401
+    topology,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils.api import KUBERNETES_IMPORT_ERROR, Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError, UnfinishedError
 from ansible_collections.crossmesh.mtls.plugins.module_utils.reading import Gateway, Request
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import HAS_CRYPTOGRAPHY
 
-__all__ = ["CLUSTER", "GATEWAY", "REVOKED", "ClusterAction", "gateway", "request_of", "revoked"]
+__all__ = ["CLUSTER", "FOR_FILTERS", "GATEWAY", "REVOKED", "ClusterAction", "gateway", "request_of", "revoked"]
+
+# Ansible forks for each task, and compiles a collection's files anew in every process that imports them. What is
+# imported here is there before it forks: the filters that decide, in this task and after it, find it.
+FOR_FILTERS = (cluster_rules, link_rules, plan, topology)
 
 CLUSTER: dict[str, Any] = {"kubeconfig": {"type": "path"}, "context": {"type": "str"}}
 GATEWAY: dict[str, Any] = {
