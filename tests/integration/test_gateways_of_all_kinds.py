@@ -217,6 +217,7 @@ def test_an_address_that_comes_late_is_waited_for_and_the_wait_is_seen(bare: Mes
         assert late.site().changed == 0
 
 
+@pytest.mark.slow
 def test_an_address_that_does_not_come_is_a_warning_and_waited_for_once(bare: Mesh) -> None:
     with _fronted(bare, "LoadBalancer") as never:
         never.variables = {"mesh_gate_timeout": 3}

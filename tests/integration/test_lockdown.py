@@ -206,6 +206,7 @@ def test_a_rule_of_others_that_hides_the_way_is_reported_before_the_run(steady: 
     assert not succeeded(steady.site()).says(said[0])
 
 
+@pytest.mark.slow
 def test_a_rule_of_others_beside_ours_with_another_export_is_reported_before_the_run(steady: Mesh) -> None:
     with applied(steady, manifest("DestinationRule", "istio-system", "theirs", host=EGRESS, exportTo=["*"])):
         eventually(lambda: not steady.carries())

@@ -176,6 +176,7 @@ def test_a_partners_ingress_gateway(joined: Mesh) -> None:
             lab.kubectl("cluster-b", "-n", "istio-system", "delete", kind, "partner", "--ignore-not-found")
 
 
+@pytest.mark.slow
 def test_a_root_is_replaced_phase_by_phase_where_a_server_is_outside(mesh: Mesh, outside: Machine) -> None:
     kept = mesh.folder / "outside"
     mesh.links = [MYSQL, link("sql", 3310, "tcp", DATABASE_PORT, ca=str(kept), sni=HOST)]

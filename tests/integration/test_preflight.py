@@ -58,8 +58,8 @@ def test_the_documented_permissions_are_all_that_it_needs(mesh: Mesh, tmp_path: 
     [
         ("crossmesh-read", "in all namespaces"),
         ("crossmesh-gateway", "in namespace istio-system"),
-        ("crossmesh-backend", "in namespace default"),
-        ("crossmesh-strict", "in namespace default"),
+        pytest.param("crossmesh-backend", "in namespace default", marks=pytest.mark.slow),
+        pytest.param("crossmesh-strict", "in namespace default", marks=pytest.mark.slow),
     ],
 )
 def test_a_role_that_is_missing_fails_it_and_the_run(mesh: Mesh, tmp_path: Path, role: str, place: str) -> None:

@@ -79,6 +79,7 @@ def test_a_whole_rotation_in_one_run_under_load(standing: Mesh) -> None:
     passed(standing.play("verify"))
 
 
+@pytest.mark.slow
 def test_phase_by_phase_with_every_other_playbook_in_between(standing: Mesh) -> None:
     """A nightly job in the middle of a rotation is certain: it keeps the phase."""
     with unnoticed(standing):
