@@ -27,6 +27,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.link_rules import c
 
 __all__ = ["World", "check_world"]
 
+GROUP_OF = {"servers": topology.SERVERS_GROUP, "clients": topology.CLIENTS_GROUP}
+
 
 @dataclass(frozen=True)
 class World:
@@ -122,6 +124,24 @@ def _check_both_sides(world: World) -> Iterator[Finding]:
                 yield Finding("both-sides", subject_of(link, index), "clients", show(client), message, cure)
 
 
+def _check_groups(world: World) -> Iterator[Finding]:
+    """A cluster that is named, but not in the group of that side, would be left out, or emptied, without a word."""
+    groups: dict[str, Sequence[str]] = dict(world.mesh_clusters)
+    for variables in world.variables.values():
+        leaving = variables.get("mesh_cluster_state") == "absent"
+        groups[name_of(variables)] = tuple(GROUP_OF.values()) if leaving else variables.get("groups", ())
+    links = world.shared.get("mesh_links")
+    for index, link in enumerate(links if isinstance(links, list) else []):
+        if not isinstance(link, Mapping) or link.get("state") == "absent":
+            continue
+        for side, group in GROUP_OF.items():
+            for reference in link[side] if isinstance(link.get(side), list) else []:
+                name = reference.get("name") if isinstance(reference, Mapping) else reference
+                if isinstance(name, str) and group not in groups.get(name, (group,)):
+                    cure = f"put it in that group as well, or take it out of {side}"
+                    yield Finding("wrong-group", subject_of(link, index), side, show(name), f"is not in {group}", cure)
+
+
 def _check_cluster_names(world: World) -> Iterator[Finding]:
     hosts: dict[str, list[str]] = defaultdict(list)
     for host, variables in world.variables.items():
@@ -173,6 +193,7 @@ def _check_declared_groups(world: World) -> Iterator[Finding]:
 CHECKS_OF_A_WORLD: tuple[Callable[[World], Iterator[Finding]], ...] = (
     _check_references,
     _check_both_sides,
+    _check_groups,
     _check_cluster_names,
     _check_one_value,
     _check_declared_groups,

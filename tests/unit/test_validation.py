@@ -225,6 +225,8 @@ BAD_LINKS: list[Bad] = [
     Bad("type", "clients", "{'name': 'cluster-a'}", "write a list", {"clients": {"name": "cluster-a"}}),
     Bad("reference", "clients", "{'name': 'cluster-a'}", "the name of a cluster", {"clients": [{"name": "cluster-a"}]}),
     Bad("unknown-cluster", "clients", "'clusterA'", "write cluster-a", {"clients": ["clusterA"]}),
+    Bad("wrong-group", "servers", "'cluster-a'", "put it in that group", {"servers": ["cluster-a", "cluster-b"]}),
+    Bad("wrong-group", "clients", "'cluster-b'", "out of clients", {"servers": [], "clients": ["cluster-b"]}),
     Bad(
         "both-sides",
         "clients",
@@ -655,6 +657,17 @@ GOOD: list[tuple[str, Json]] = [
     ("a name under an open registry", {"links": [link(fqdn="203-0-113-7.nip.io")]}),
     ("nothing, said so", {"links": [], "prune_all": True}),
     ("a cluster in both groups", {"hosts": {**HOSTS, "cluster-c": {"group_names": ["mesh_clients", "mesh_servers"]}}}),
+    (
+        "a named server that is to leave",
+        {
+            "hosts": {**HOSTS, "cluster-c": {"group_names": ["mesh_clients"], "mesh_cluster_state": "absent"}},
+            "links": [link(servers=["cluster-b", "cluster-c"])],
+        },
+    ),
+    (
+        "a link that is to go, of a cluster that serves no more",
+        {"links": [link(), numbered(1, servers=["cluster-a"], state="absent")]},
+    ),
     ("only one link", {"shared": {"mesh_only_links": ["mysql"]}}),
     (
         "declared clusters",
