@@ -19,8 +19,8 @@ HEAD = """# Links, clusters and what they share
 <!-- Made of plugins/module_utils/schema.py by tests/tools/inventory_docs.py: change it there, then run that. -->
 
 All that can be wrong with these variables is told at once, before any cluster is written to; the rules stand in
-[validation.md](validation.md). A key without a value counts as not given; an unknown key is an error. Names of variables
-are not checked: one that is misspelt counts as not given.
+[validation.md](validation.md). A key without a value counts as not given; an unknown key is an error. Names of
+variables are not checked: one that is misspelt counts as not given.
 """
 
 EXAMPLE = """
