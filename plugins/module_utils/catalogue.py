@@ -103,7 +103,7 @@ RULES: Mapping[str, Rule] = {
     "unknown-cluster": Rule("Each name is a cluster or a group of the inventory", "the link would not be built there"),
     "wrong-group": Rule(
         "A cluster that is named as server is in C(mesh_servers), one that is named as client in C(mesh_clients)",
-        "it would be left out, or what it had taken away, without a word",
+        "it would be left out, or its objects taken away, without a word",
     ),
     "both-sides": Rule("No cluster is server and client of one link", "it would dial itself through both gateways"),
     "two-values": Rule(

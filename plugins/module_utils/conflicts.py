@@ -37,7 +37,8 @@ class Claim:
 @dataclass
 class Conflicts:
     """:param errors: where ours would be left out, or is.
-    :param warnings: where ours came first, so that theirs is left out; or would be left out if it were made anew.
+    :param warnings: where ours came first, so that theirs is left out; or would be left out if it were made anew; and
+        where Envoy goes on with what it has.
     """
 
     errors: list[str] = field(default_factory=list)
@@ -80,7 +81,7 @@ def _compare(
         own = sorted({claim.port for claim in rivalry.claims} - {server["port"]})
         where = f", which is the same listener as our port {', '.join(map(str, own))}" if own else ""
         title = f"Gateway {gateway['namespace']}/{gateway['name']}, port {server['port']}{where}"
-        goes_on = rivalry.goes_on(age)
+        goes_on = rivalry.goes_on(beside, age)
         if goes_on:
             found.warnings.append(f"{title}: {rivalry.what}. {goes_on}. Cure: {rivalry.cure}")
         else:
@@ -99,14 +100,17 @@ class _Rivalry:
     cure: str
     refused: bool = False
 
-    def goes_on(self, theirs: Age) -> str:
-        """Why ours works all the same; nothing where it does not."""
-        ages = [claim.age for claim in self.claims if claim.age is not None]
-        if len(ages) < len(self.claims):
-            return ""
+    def goes_on(self, beside: Sequence[Claim], theirs: Age) -> str:
+        """Why ours works all the same; nothing where it does not.
+
+        :param beside: all our claims of that listener.
+        """
         if self.refused:
-            return "What it has of ours goes on until it is started anew"
-        return "Ours is older, and goes on" if max(ages) < theirs else ""
+            # It would not take what another link adds, either.
+            there = all(claim.age is not None for claim in beside)
+            return "What it has of ours goes on until it is started anew" if there else ""
+        older = all(claim.age is not None and claim.age < theirs for claim in self.claims)
+        return "Ours is older, and goes on" if older else ""
 
 
 def _rivalries(beside: Sequence[Claim], server: Mapping[str, Any]) -> Iterator[_Rivalry]:

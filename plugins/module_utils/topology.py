@@ -461,7 +461,7 @@ def _retries_elsewhere(link: Mapping[str, Any]) -> list[dict[str, Any]]:
 
     Left to itself Envoy tries the nearest again, for up to a second after it was seen to be away: it gathers changes of
     health for that long (update_merge_window). A count that was asked for is not exceeded: what reached no server was
-    no attempt.
+    no attempt. Two, as Istio has Envoy leave out the nearest from the second one on (update_frequency).
     """
     if _SPEECH[link["protocol"]].layer == "tcp" or len(_endpoints(link)) == 1:
         return []

@@ -137,7 +137,7 @@ def _check_groups(world: World) -> Iterator[Finding]:
         for side, group in GROUP_OF.items():
             for reference in link[side] if isinstance(link.get(side), list) else []:
                 name = reference.get("name") if isinstance(reference, Mapping) else reference
-                if isinstance(name, str) and group not in groups.get(name, (group,)):
+                if isinstance(name, str) and name not in world.groups and group not in groups.get(name, (group,)):
                     cure = f"put it in that group as well, or take it out of {side}"
                     yield Finding("wrong-group", subject_of(link, index), side, show(name), f"is not in {group}", cure)
 

@@ -42,8 +42,8 @@ def policy_of(given: Mapping[str, Any]) -> Policy:
 
 def plain(value: Any) -> Any:
     """Without Ansible's containers, which look at a value anew each time it is read, and without tags on texts."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, str):
         return str(value)
-    return [plain(item) for item in value] if isinstance(value, list) else value
+    if isinstance(value, Mapping):
+        return {plain(key): plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value

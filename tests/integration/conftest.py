@@ -22,6 +22,7 @@ from tests.lab.settings import load_settings
 LABS = ("lab", "lab2")
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     return len(_labs())
 
@@ -34,9 +35,9 @@ def pytest_configure() -> None:
 
 def _labs() -> list[str]:
     """The labs to use: the one that was asked for, or all that run. Where none does, tests of the first say so."""
-    if "CROSSMESH_LAB" in os.environ:
-        return [os.environ["CROSSMESH_LAB"]]
     first = load_settings()
+    if os.environ.get("CROSSMESH_LAB") or os.environ.get("CROSSMESH_LAB_STATE"):
+        return [first.name]
     found = [name for name in LABS if is_up(replace(first, name=name, state=first.state.with_name(name)))]
     return found or [first.name]
 

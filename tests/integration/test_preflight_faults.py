@@ -40,9 +40,9 @@ def test_where_nothing_fails_the_run_succeeds(steady: Mesh) -> None:
     assert with_work(steady).site().ok
 
 
-def test_an_api_server_that_is_down(standing: Mesh) -> None:
-    with stopped_api_server(standing, "cluster-b"):
-        found, run = preflight(standing), standing.site()
+def test_an_api_server_that_is_down(steady: Mesh) -> None:
+    with stopped_api_server(steady, "cluster-b"):
+        found, run = preflight(steady), steady.site()
     assert not found.passed
     assert not run.ok
     assert set(found.rows("failed")) == {("cluster-b", "-", "api")}
@@ -53,16 +53,16 @@ def test_an_api_server_that_is_down(standing: Mesh) -> None:
     assert found.says(("cluster-a", "mysql", "fqdn"), "unknown", "not known here")
 
 
-def test_a_context_that_is_not_in_the_kubeconfig(standing: Mesh) -> None:
-    found = looked_and_refused(with_work(standing, hosts={"cluster-a": {}, "cluster-b": {"mesh_context": "nowhere"}}))
+def test_a_context_that_is_not_in_the_kubeconfig(steady: Mesh) -> None:
+    found = looked_and_refused(with_work(steady, hosts={"cluster-a": {}, "cluster-b": {"mesh_context": "nowhere"}}))
     assert set(found.rows("failed")) == {("cluster-b", "-", "api")}
     seen, cure = "cannot use the kubeconfig (context nowhere", "set mesh_kubeconfig and mesh_context"
     assert found.says(("cluster-b", "-", "api"), "failed", seen, cure)
 
 
-def test_a_gateway_that_is_not_there(standing: Mesh) -> None:
+def test_a_gateway_that_is_not_there(steady: Mesh) -> None:
     gone = {"cluster-a": {}, "cluster-b": {"mesh_ingress_gateway": {"service": "no-gateway"}}}
-    found = looked_and_refused(with_work(standing, hosts=gone))
+    found = looked_and_refused(with_work(steady, hosts=gone))
     assert set(found.rows("failed")) == {("cluster-b", "-", "gateway"), ("cluster-b", "-", "run")}
     assert found.says(("cluster-b", "-", "gateway"), "failed", "no-gateway does not exist", "set mesh_ingress_gateway")
 
@@ -74,25 +74,25 @@ def _patch(mesh: Mesh, operation: dict[str, object]) -> None:
 
 
 @pytest.fixture
-def taken(standing: Mesh) -> Iterator[None]:
+def taken(steady: Mesh) -> Iterator[None]:
     """The port is there, but not for TCP."""
     port = {"name": "quic", "port": 13307, "protocol": "UDP", "targetPort": 13307}
-    place = len(standing.get("cluster-b", "-n", "istio-system", "service/istio-ingressgateway")["spec"]["ports"])
-    _patch(standing, {"op": "add", "path": "/spec/ports/-", "value": port})
+    place = len(steady.get("cluster-b", "-n", "istio-system", "service/istio-ingressgateway")["spec"]["ports"])
+    _patch(steady, {"op": "add", "path": "/spec/ports/-", "value": port})
     yield
-    _patch(standing, {"op": "remove", "path": f"/spec/ports/{place}"})
+    _patch(steady, {"op": "remove", "path": f"/spec/ports/{place}"})
 
 
 @pytest.mark.usefixtures("taken")
-def test_a_port_that_is_taken(standing: Mesh) -> None:
-    found = looked_and_refused(with_work(standing))
+def test_a_port_that_is_taken(steady: Mesh) -> None:
+    found = looked_and_refused(with_work(steady))
     assert set(found.rows("failed")) == {OF_EXTRA, ("cluster-b", "-", "run")}
     assert found.says(OF_EXTRA, "failed", "port 13307 is not TCP (13307/UDP)", "choose another port")
     assert found.says(("cluster-b", "mysql", "port"), "ok", "13306 is open already")
 
 
 @pytest.fixture
-def strangers(standing: Mesh) -> Iterator[None]:
+def strangers(steady: Mesh) -> Iterator[None]:
     """Others have a Gateway under the name of a link's, and one that has the link's host on its port."""
     server = {
         "port": {"number": 13307, "name": "theirs", "protocol": "TLS"},
@@ -109,48 +109,48 @@ def strangers(standing: Mesh) -> Iterator[None]:
         }
         for name, namespace, selected in places
     )
-    standing.lab.kubectl("cluster-b", "apply", "-f", "-", stdin=made)
+    steady.lab.kubectl("cluster-b", "apply", "-f", "-", stdin=made)
     yield
-    standing.lab.kubectl("cluster-b", "delete", "-f", "-", stdin=made)
+    steady.lab.kubectl("cluster-b", "delete", "-f", "-", stdin=made)
 
 
 @pytest.mark.usefixtures("strangers")
-def test_strangers_under_our_names_and_in_our_way(standing: Mesh) -> None:
-    found = looked_and_refused(with_work(standing))
+def test_strangers_under_our_names_and_in_our_way(steady: Mesh) -> None:
+    found = looked_and_refused(with_work(steady))
     named = ("cluster-b", "extra", "names")
     assert set(found.rows("failed")) == {named, OF_EXTRA, ("cluster-b", "-", "run")}
     assert found.says(named, "failed", "Gateway istio-system/gateway-extra: it exists", "mesh_adopt=true")
     assert found.says(OF_EXTRA, "failed", "Gateway default/theirs, port 13307: it has our host", "remove it")
 
 
-def test_a_wrong_passphrase(standing: Mesh) -> None:
-    found = looked_and_refused(with_work(standing, passphrase="another passphrase"))
+def test_a_wrong_passphrase(steady: Mesh) -> None:
+    found = looked_and_refused(with_work(steady, passphrase="another passphrase"))
     assert set(found.rows("failed")) == {("-", "-", "ca")}
     assert found.says(("-", "-", "ca"), "failed", "the passphrase is wrong", "give the passphrase")
     assert "another passphrase" not in found.run.output
 
 
-def test_a_ca_store_that_cannot_be_read(standing: Mesh) -> None:
-    standing.store.chmod(0o755)
+def test_a_ca_store_that_cannot_be_read(steady: Mesh) -> None:
+    steady.store.chmod(0o755)
     try:
-        found = looked_and_refused(with_work(standing))
+        found = looked_and_refused(with_work(steady))
     finally:
-        standing.store.chmod(0o700)
+        steady.store.chmod(0o700)
     assert set(found.rows("failed")) == {("-", "-", "ca")}
     assert found.says(("-", "-", "ca"), "failed", "its mode is 0755", "chmod 0700")
     assert found.says(("cluster-b", "-", "run"), "unknown", "The CA store is open to other users")
     assert found.says(OF_EXTRA, "ok", "13307 is free")
 
 
-def test_another_ca_than_the_clusters_know(standing: Mesh) -> None:
-    found = looked_and_refused(with_work(standing, variables={"custom_ca_dir": str(standing.folder / "empty")}))
-    assert not (standing.folder / "empty").exists()
+def test_another_ca_than_the_clusters_know(steady: Mesh) -> None:
+    found = looked_and_refused(with_work(steady, variables={"custom_ca_dir": str(steady.folder / "empty")}))
+    assert not (steady.folder / "empty").exists()
     assert found.says(("-", "-", "ca"), "failed", "in service is", "point custom_ca_dir at the store")
     assert found.says(("cluster-b", "-", "ca"), "failed", "is in service with root", "point custom_ca_dir at the store")
 
 
-def test_faults_of_the_inventory(standing: Mesh) -> None:
-    found = looked_and_refused(with_work(standing, links=[MYSQL, {**EXTRA, "tls_port": 3307}]))
+def test_faults_of_the_inventory(steady: Mesh) -> None:
+    found = looked_and_refused(with_work(steady, links=[MYSQL, {**EXTRA, "tls_port": 3307}]))
     assert set(found.rows("failed")) == {("-", "-", "topology")}
     assert found.says(("-", "-", "topology"), "failed", "extra: tls_port: 3307", "write another tls_port")
     assert found.says(("cluster-b", "-", "run"), "unknown", "for the faults of the inventory")
@@ -170,25 +170,25 @@ def test_a_name_that_does_not_resolve_is_told_once_the_gateway_knows_the_link(st
     assert found.says(("cluster-a", "mysql", "fqdn"), "ok", "the ingress gateway of cluster-b")
 
 
-def test_many_faults_at_once_are_told_at_once(standing: Mesh) -> None:
+def test_many_faults_at_once_are_told_at_once(steady: Mesh) -> None:
     broken = {"cluster-a": {"mesh_context": "nowhere"}, "cluster-b": {"mesh_ingress_gateway": {"service": "none"}}}
-    found = looked_and_refused(with_work(standing, hosts=broken, passphrase="another passphrase"))
+    found = looked_and_refused(with_work(steady, hosts=broken, passphrase="another passphrase"))
     assert {("-", "-", "ca"), ("cluster-a", "-", "api"), ("cluster-b", "-", "gateway")} <= set(found.rows("failed"))
     assert found.run.says("STATUS CLUSTER LINK CHECK SEEN", "4 failed", "failed checks: 4")
 
 
-def test_a_run_over_one_cluster_says_what_it_did_not_look_at(standing: Mesh) -> None:
-    run = standing.play("preflight", "--limit", "cluster-b")
+def test_a_run_over_one_cluster_says_what_it_did_not_look_at(steady: Mesh) -> None:
+    run = steady.play("preflight", "--limit", "cluster-b")
     assert run.ok, run.output
     assert run.says("unknown - - topology not looked at: localhost has no part in this run")
     assert "cluster-a" not in run.output
-    found = preflight(standing, "--limit", "cluster-b,localhost")
+    found = preflight(steady, "--limit", "cluster-b,localhost")
     assert found.passed
     assert found.says(("cluster-a", "-", "run"), "unknown", "not looked at in this run (--limit)")
 
 
-def test_without_localhost_too_a_fault_ends_it_with_an_error(standing: Mesh) -> None:
+def test_without_localhost_too_a_fault_ends_it_with_an_error(steady: Mesh) -> None:
     hosts = {"cluster-a": {}, "cluster-b": {"mesh_context": "nowhere"}}
-    run = standing.otherwise(hosts=hosts).play("preflight", "--limit", "cluster-b")
+    run = steady.otherwise(hosts=hosts).play("preflight", "--limit", "cluster-b")
     assert not run.ok
     assert run.says("failed cluster-b - api cannot use the kubeconfig", "failed checks: 1")

@@ -122,3 +122,10 @@ def test_what_envoy_refuses_is_no_matter_of_age(day: int) -> None:
     assert "for one namespace, " in warning
     assert ". What it has of ours goes on until it is started anew. Cure: remove it from that Gateway" in warning
     assert len(conflicts(other).errors) == 1
+
+
+def test_what_envoy_refuses_stops_another_link_on_the_port() -> None:
+    there = ("2026-01-01T00:00:00Z", "gateway-mysql", "istio-system")
+    claims = [Claim(443, HOST, there), Claim(443, "new.server.example.com")]
+    found = find_conflicts(claims, [of_others(hosts=[f"shop/{HOST}"])], [POD], [HTTPS])
+    assert (len(found.errors), found.warnings) == (1, [])
