@@ -100,8 +100,10 @@ def _database(mesh: Mesh, data: Path) -> Iterator[None]:
     for folder in (data, *takewhile(lambda parent: "pytest-of-" in str(parent), data.parents)):
         folder.chmod(folder.stat().st_mode | 0o711)
     shutil.chown(data, "mysql")
+    # Of its own, as a server that starts removes the temporary tables of others.
+    folders = [f"--datadir={data}", f"--tmpdir={data}"]
     subprocess.run(
-        ["mariadb-install-db", "--no-defaults", "--user=mysql", f"--datadir={data}", "--skip-test-db"],
+        ["mariadb-install-db", "--no-defaults", "--user=mysql", *folders, "--skip-test-db"],
         check=True,
         capture_output=True,
     )
@@ -111,7 +113,7 @@ def _database(mesh: Mesh, data: Path) -> Iterator[None]:
         encoding="utf-8",
     )
     os.chmod(init, 0o644)
-    argv = ["mariadbd", "--no-defaults", "--user=mysql", f"--datadir={data}", f"--socket={data}/socket"]
+    argv = ["mariadbd", "--no-defaults", "--user=mysql", *folders, f"--socket={data}/socket"]
     argv += [f"--pid-file={data}/pid", f"--init-file={init}", "--port=3306", "--bind-address=127.0.0.1"]
     process = mesh.lab.popen_on(MACHINE, [*argv, "--skip-name-resolve", "--innodb-buffer-pool-size=32M"])
     try:
