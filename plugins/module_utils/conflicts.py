@@ -114,9 +114,9 @@ class _Rivalry:
 
 
 def _rivalries(beside: Sequence[Claim], server: Mapping[str, Any]) -> Iterator[_Rivalry]:
-    if server["plain"] and beside:
-        yield _Rivalry(beside, f"it is {server['protocol']}, not TLS", "choose another port for the link")
     if server["plain"]:
+        if beside:
+            yield _Rivalry(beside, f"it is {server['protocol']}, not TLS", "choose another port for the link")
         return
     cure = "remove it from that Gateway"
     for_all = {host.removeprefix("*/") for host in server["hosts"]}

@@ -89,23 +89,28 @@ def _check_something_left(world: World) -> Iterator[Finding]:
     )
 
 
-def _check_references(world: World) -> Iterator[Finding]:
+def _references(world: World) -> Iterator[tuple[str, Mapping[str, Any], str, str]]:
+    """Every name in `servers` and `clients`: the link as a subject, the link, the side, the name."""
     links = world.shared.get("mesh_links")
-    clusters = {name_of(variables) for variables in world.variables.values()} | set(world.mesh_clusters)
-    declared = {group for groups in world.mesh_clusters.values() for group in groups}
-    known = clusters | world.groups | declared
     for index, link in enumerate(links if isinstance(links, list) else []):
-        if not isinstance(link, Mapping):
-            continue
-        for side in ("servers", "clients"):
+        for side in GROUP_OF if isinstance(link, Mapping) else ():
             references = link.get(side)
             for reference in references if isinstance(references, list) else []:
                 name = reference.get("name") if isinstance(reference, Mapping) else reference
-                if isinstance(name, str) and name not in known:
-                    close = difflib.get_close_matches(name.lower(), sorted(known), n=1)
-                    cure = f"write {close[0]}" if close else f"write one of {', '.join(sorted(clusters))}"
-                    message = "is neither a cluster nor a group of the inventory"
-                    yield Finding("unknown-cluster", subject_of(link, index), side, show(name), message, cure)
+                if isinstance(name, str):
+                    yield subject_of(link, index), link, side, name
+
+
+def _check_references(world: World) -> Iterator[Finding]:
+    clusters = {name_of(variables) for variables in world.variables.values()} | set(world.mesh_clusters)
+    declared = {group for groups in world.mesh_clusters.values() for group in groups}
+    known = clusters | world.groups | declared
+    for subject, _link, side, name in _references(world):
+        if name not in known:
+            close = difflib.get_close_matches(name.lower(), sorted(known), n=1)
+            cure = f"write {close[0]}" if close else f"write one of {', '.join(sorted(clusters))}"
+            message = "is neither a cluster nor a group of the inventory"
+            yield Finding("unknown-cluster", subject, side, show(name), message, cure)
 
 
 def _check_both_sides(world: World) -> Iterator[Finding]:
@@ -130,16 +135,12 @@ def _check_groups(world: World) -> Iterator[Finding]:
     for variables in world.variables.values():
         leaving = variables.get("mesh_cluster_state") == "absent"
         groups[name_of(variables)] = tuple(GROUP_OF.values()) if leaving else variables.get("groups", ())
-    links = world.shared.get("mesh_links")
-    for index, link in enumerate(links if isinstance(links, list) else []):
-        if not isinstance(link, Mapping) or link.get("state") == "absent":
+    for subject, link, side, name in _references(world):
+        group = GROUP_OF[side]
+        if link.get("state") == "absent" or name in world.groups or group in groups.get(name, (group,)):
             continue
-        for side, group in GROUP_OF.items():
-            for reference in link[side] if isinstance(link.get(side), list) else []:
-                name = reference.get("name") if isinstance(reference, Mapping) else reference
-                if isinstance(name, str) and name not in world.groups and group not in groups.get(name, (group,)):
-                    cure = f"put it in that group as well, or take it out of {side}"
-                    yield Finding("wrong-group", subject_of(link, index), side, show(name), f"is not in {group}", cure)
+        cure = f"put it in that group as well, or take it out of {side}"
+        yield Finding("wrong-group", subject, side, show(name), f"is not in {group}", cure)
 
 
 def _check_cluster_names(world: World) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.integration.mesh import Mesh
 from tests.integration.waiting import eventually
+from tests.lab.workloads import database_folders
 
 MACHINE = "legacy-db"
 DATABASE_PORT, WEB_PORT = 13306, 13443
@@ -100,8 +101,7 @@ def _database(mesh: Mesh, data: Path) -> Iterator[None]:
     for folder in (data, *takewhile(lambda parent: "pytest-of-" in str(parent), data.parents)):
         folder.chmod(folder.stat().st_mode | 0o711)
     shutil.chown(data, "mysql")
-    # Of its own, as a server that starts removes the temporary tables of others.
-    folders = [f"--datadir={data}", f"--tmpdir={data}"]
+    folders = database_folders(data)
     subprocess.run(
         ["mariadb-install-db", "--no-defaults", "--user=mysql", *folders, "--skip-test-db"],
         check=True,

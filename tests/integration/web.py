@@ -32,7 +32,7 @@ http {{
   access_log off;
   server {{
     listen {http};
-    location / {{ return 200 "$http_host $server_protocol\n"; }}
+    location / {{ return 200 "$http_host $server_protocol\\n"; }}
     location ~ ^/(slow|fails|tried)$ {{ proxy_pass http://127.0.0.1:{on_demand}; }}
   }}
   server {{

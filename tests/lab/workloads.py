@@ -102,7 +102,7 @@ class Workloads:
                     "mariadbd",
                     "--no-defaults",
                     "--user=mysql",
-                    *_folders(data),
+                    *database_folders(data),
                     f"--socket={database_socket(self._settings, pod)}",
                 ),
                 *(f"--pid-file={data}/pid", f"--init-file={data}/init.sql", "--port=3306", "--bind-address=0.0.0.0"),
@@ -114,7 +114,7 @@ class Workloads:
 
     def _install_database(self, pod: Pod, database: MariaDb) -> None:
         data = self._data(pod)
-        shell.run("mariadb-install-db", "--no-defaults", "--user=mysql", *_folders(data), "--skip-test-db")
+        shell.run("mariadb-install-db", "--no-defaults", "--user=mysql", *database_folders(data), "--skip-test-db")
         # The server reads one statement a line.
         (data / "init.sql").write_text(
             f"CREATE DATABASE IF NOT EXISTS `{database.database}`;\n"
@@ -124,7 +124,7 @@ class Workloads:
         shutil.chown(data / "init.sql", "mysql")
 
 
-def _folders(data: Path) -> tuple[str, str]:
+def database_folders(data: Path) -> tuple[str, str]:
     """Temporary tables stand there too: a server that starts removes those of others that it finds in /tmp."""
     return f"--datadir={data}", f"--tmpdir={data}"
 
