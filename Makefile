@@ -71,7 +71,7 @@ zlint: venv
 	@$(PYTHON) -m tests.lab build-zlint
 
 unit: venv zlint  ## tests that need no lab
-	$(PYTEST) tests/unit
+	$(PYTEST) --numprocesses auto tests/unit
 
 integration: deps zlint  ## tests on the running lab, or on both
 	$(PYTEST) --numprocesses auto --dist loadfile --max-worker-restart 0 -m 'not slow' tests/integration

@@ -33,6 +33,7 @@ REQUEST = (
     "client_credential",
     "backends",
     "lockdown",
+    "sides",
 )
 
 
@@ -54,6 +55,7 @@ class ActionModule(ClusterAction):
             },
         },
         "lockdown": {"type": "list", "elements": "str", "default": []},
+        "sides": {"type": "list", "elements": "str", "choices": ["server", "client"], "default": ["server", "client"]},
         "ca_dir": {"type": "path", "required": True},
         "revoked": REVOKED,
     }

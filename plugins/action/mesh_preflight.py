@@ -29,7 +29,7 @@ class ActionModule(ClusterAction):
     }
 
     def work(self, api: Api, params: dict[str, Any]) -> dict[str, Any]:
-        view = params["view"]
+        view = {**params["view"], **{side: json.loads(params["view"][side]) for side in ("server", "client")}}
         store, entries = FileStore(params["ca_dir"]), revoked(params)
         return _result(look(api, request_of(view["request"]), view, store, entries, datetime.now(UTC)), view)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils.authority import authority_from_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import make_plan, refused
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils.rendered import documents, plain, policy_of
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils.rendered import documents, policy_of
 
 
 def plan(
@@ -27,7 +27,7 @@ def plan(
     reading = json.loads(text)
     return make_plan(
         reading,
-        plain(view[side]),
+        json.loads(view[side]),
         documents(manifests),
         authority_from_json(reading["authority"]),
         policy_of(policy),

@@ -13,7 +13,7 @@ from typing import Any
 from ansible_collections.crossmesh.mtls.plugins.module_utils.preflight import WHOLE_CLUSTER, Row
 from ansible_collections.crossmesh.mtls.plugins.module_utils.preflight_report import inventory_rows
 from ansible_collections.crossmesh.mtls.plugins.module_utils.preflight_side import Scene, side_rows, unseen_rows
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils.rendered import documents, plain, policy_of
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils.rendered import documents, policy_of
 
 
 def preflight(
@@ -35,7 +35,7 @@ def _rows(
 ) -> list[Row]:
     if view["errors"]:
         return inventory_rows(view["errors"])
-    wanted = plain(view[side])
+    wanted = json.loads(view[side])
     if not found["reading"]:
         return unseen_rows(view["request"]["cluster"], wanted, found["incomplete"][WHOLE_CLUSTER])
     scene = Scene(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -32,7 +33,14 @@ def resolve(links: Any, variables: Mapping[str, Any], prune_all: bool = False) -
     if found:
         return {"errors": findings.describe(found)}
     cluster, settings = topology.cluster_of(variables), topology.settings_of(variables)
-    return {"errors": [], **topology.resolve(links, cluster, settings)}
+    view = topology.resolve(links, cluster, settings)
+    # A side as one text: Ansible would otherwise look into each of its thousands of values whenever it is handed on.
+    return {
+        "errors": [],
+        "request": view["request"],
+        "server": json.dumps(view["server"]),
+        "client": json.dumps(view["client"]),
+    }
 
 
 class FilterModule:

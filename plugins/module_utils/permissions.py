@@ -109,13 +109,13 @@ def _reading(request: Json, holding: Held) -> Iterator[Need]:
             yield Need(READ, "list", kind.group, kind.plural)
         elif locked_down:
             yield Need(LOCKDOWN_READ, "list", kind.group, kind.plural)
-    for gateway in (request["ingress_gateway"], request["egress_gateway"]):
+    for side, gateway in (("server", request["ingress_gateway"]), ("client", request["egress_gateway"])):
         namespace = gateway["namespace"]
         yield Need(GATEWAY, "get", "", "services", namespace, gateway["service"])
         yield Need(GATEWAY, "list", "", "pods", namespace)
         for verb in ("get", "list"):
             yield Need(GATEWAY, verb, "", "secrets", namespace)
-        for verb in ("get", "create"):
+        for verb in ("get", "create") if side in request["sides"] else ():
             yield Need(PROOF, verb, "", "pods/exec", namespace, optional=True)
     yield Need(GATEWAY, "get", "", "configmaps", request["ingress_gateway"]["namespace"], MESH_ROOT)
     for backend in request["backends"]:

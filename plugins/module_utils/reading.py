@@ -13,7 +13,6 @@ import base64
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import envoy, names, ownership, rivals
@@ -60,6 +59,7 @@ class Request:
     :param links: names of the links that are wanted here; objects under their names are read whoever made them.
     :param backends: (service, namespace) of the links' backends.
     :param lockdown: namespaces whose egress is to be locked down.
+    :param sides: those whose gateway pods are asked what they serve; of the others there is nothing to prove.
     """
 
     instance: str
@@ -70,6 +70,7 @@ class Request:
     client_credential: str
     backends: Sequence[tuple[str, str]]
     lockdown: Sequence[str] = ()
+    sides: Collection[names.Side] = ("server", "client")
 
     @property
     def namespaces(self) -> list[str]:
@@ -124,7 +125,7 @@ def read_parts(api: Api, request: Request, *, trust: bool = False) -> Parts:
             for side, gateway in (("server", request.ingress), ("client", request.egress))
         }
         pods = {
-            side: pool.submit(reader.permitted, "list pods", partial(gateway_pods, trust=trust), api, gateway)
+            side: pool.submit(reader.permitted, "list pods", reader.pods, side, gateway, trust)
             for side, gateway in (("server", request.ingress), ("client", request.egress))
         }
         roots = pool.submit(reader.permitted, "get configmaps", reader.mesh_roots)
@@ -221,6 +222,9 @@ class _Reader:
         gateway = self.request.egress
         host = names.service_host(gateway.service, gateway.namespace)
         return rivals.covers(rule.get("spec", {}).get("host", ""), rule["metadata"]["namespace"], host)
+
+    def pods(self, side: names.Side, gateway: Gateway, trust: bool) -> list[Json]:
+        return gateway_pods(self.api, gateway, ask=side in self.request.sides, trust=trust)
 
     def secrets(self) -> list[Json]:
         """Our Secrets, and what others have under the names that we want."""
@@ -404,19 +408,20 @@ def secret_view(item: Json) -> Json:
     }
 
 
-def gateway_pods(api: Api, gateway: Gateway, *, trust: bool = False) -> list[Json]:
+def gateway_pods(api: Api, gateway: Gateway, *, ask: bool = True, trust: bool = False) -> list[Json]:
     """The gateway's running pods and what each of them serves.
 
+    :param ask: ask those that are ready; with a hundred links a proxy's answer has a megabyte.
     :param trust: ask for what they trust as well.
     """
     path = object_path("", "v1", "pods", gateway.namespace)
     items = api.get(path, {"labelSelector": gateway.label_selector})["items"]
     running = [item for item in items if not item["metadata"].get("deletionTimestamp")]
     with ThreadPoolExecutor(PARALLEL) as pool:
-        return list(pool.map(lambda item: _pod(api, item, trust), running))
+        return list(pool.map(lambda item: _pod(api, item, ask, trust), running))
 
 
-def _pod(api: Api, item: Json, trust: bool) -> Json:
+def _pod(api: Api, item: Json, ask: bool, trust: bool) -> Json:
     metadata = item["metadata"]
     conditions = item.get("status", {}).get("conditions") or []
     pod: Json = {
@@ -430,7 +435,7 @@ def _pod(api: Api, item: Json, trust: bool) -> Json:
         "problem": "",
         "forbidden": False,
     }
-    if pod["ready"]:
+    if ask and pod["ready"]:
         try:
             pod["serials"] = envoy.served_serials(_ask(api, pod, envoy.CERTS))
             if trust:

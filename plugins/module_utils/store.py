@@ -237,7 +237,7 @@ class FileStore:
         with reported(self.path, "read"):
             if self.public() is None:
                 raise self._damaged("it holds no authority")
-            return self._load_key(self._read_index().issuing, passphrase)
+            return self._consistent(lambda index: self._load_key(index.issuing, passphrase))
 
     def record(self, records: Iterable[Record], now: datetime) -> None:
         """Keep the records of certificates that are about to be used, and drop those of expired ones."""

@@ -232,6 +232,7 @@ def _request(
         "client_credential": settings.client_credential,
         "backends": [{"service": service, "namespace": namespace} for service, namespace in sorted(backends)],
         "lockdown": [item["namespace"] for item in client["lockdowns"]],
+        "sides": [side["owner"]["side"] for side in (server, client) if side["links"]],
     }
 
 

@@ -76,6 +76,12 @@ options:
     type: list
     elements: str
     default: []
+  sides:
+    description: The sides whose gateway pods are asked what they serve.
+    type: list
+    elements: str
+    choices: [server, client]
+    default: [server, client]
   ca_dir:
     description: The folder of the CA store on the controller. Its private key is not looked at.
     type: path

@@ -144,7 +144,7 @@ EXAMPLES = r"""
     cluster: cluster-b
     side: server
     namespace: istio-system
-    secrets: "{{ view.server.secrets }}"
+    secrets: "{{ (view.server | from_json).secrets }}"
     ca_dir: .crossmesh/ca
     ca_passphrase: "{{ vault_custom_ca_passphrase }}"
   register: issued

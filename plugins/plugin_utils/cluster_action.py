@@ -70,6 +70,7 @@ def request_of(params: Mapping[str, Any]) -> Request:
         client_credential=params["client_credential"],
         backends=[(item["service"], item["namespace"]) for item in params["backends"]],
         lockdown=params["lockdown"],
+        sides=params["sides"],
     )
 
 

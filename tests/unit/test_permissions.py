@@ -109,6 +109,14 @@ def test_only_the_proof_by_exec_may_be_missing() -> None:
     assert optional == {"pods/exec"}
 
 
+@pytest.mark.parametrize(("links", "namespaces"), [([], set()), ([link()], {"egress"})])
+def test_only_pods_of_a_side_with_links_are_asked(links: list[Json], namespaces: set[str]) -> None:
+    gateways = {side: {"namespace": side, "service": "edge"} for side in ("ingress", "egress")}
+    variables = {**CLIENT, **{f"mesh_{side}_gateway": gateway for side, gateway in gateways.items()}}
+    asked = {need.namespace for need in permissions.needs(view(links, variables)) if need.resource == "pods/exec"}
+    assert asked == namespaces
+
+
 @pytest.mark.parametrize(
     ("denied", "seen", "cure"),
     [

@@ -316,6 +316,17 @@ def test_pods_of_a_gateway_are_asked_what_they_serve_if_they_are_ready() -> None
     assert found["client"] == []
 
 
+def test_pods_of_a_side_without_links_are_not_asked() -> None:
+    """They serve the whole namespace's certificates: with a hundred links a megabyte, of which nothing is proven."""
+    seen = {
+        side: reading(gateway_pod("a"), answers={"a": "{}"}, request=replace(REQUEST, sides=[side]))["pods"]["server"]
+        for side in ("server", "client")
+    }
+    assert [pod["serials"] for pod in seen["client"]] == [None]
+    # The control: where there are links, the same pod is asked.
+    assert [pod["serials"] for pod in seen["server"]] == [[]]
+
+
 def workload(name: str, *containers: str, init: tuple[str, ...] = ()) -> Json:
     spec = {
         "containers": [{"name": container} for container in containers],

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 from typing import Any
 
 import pytest
@@ -79,7 +80,7 @@ def test_a_view_depends_on_the_clusters_own_variables_only() -> None:
     links = [link(), numbered(1, clients=["cluster-a"]), numbered(2, servers=["cluster-z"], clients=["cluster-y"])]
     seen = resolve(links, CLIENT)
     assert seen["errors"] == []
-    assert names_of(seen["client"]) == ["mysql", "link-1"]
+    assert names_of(json.loads(seen["client"])) == ["mysql", "link-1"]
 
 
 def test_the_order_of_links_does_not_change_identities_and_ports() -> None:

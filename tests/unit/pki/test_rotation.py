@@ -215,7 +215,7 @@ BEHIND: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("step", "changes", "told"), BEHIND)
+@pytest.mark.parametrize(("step", "changes", "told"), BEHIND, ids=[str(number) for number in range(len(BEHIND))])
 def test_a_side_that_is_behind_is_named_with_what_it_lacks(step: str, changes: dict[str, Any], told: str) -> None:
     first, *others = seen(**AT[step][1])
     (line,) = waits_for(step, [replace(first, **changes), *others])

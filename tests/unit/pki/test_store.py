@@ -20,7 +20,12 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.crl import Revoked
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils.records import Record, record_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
-from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import CertificateView, Leaf, key_signs_for
+from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import (
+    CertificateView,
+    Leaf,
+    PrivateKey,
+    key_signs_for,
+)
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE, Root, make_leaf, make_root
 
 # The encryption of keys is looked at in test_pkcs8.
@@ -292,6 +297,23 @@ class TestWriters:
         monkeypatch.setattr(Path, "read_bytes", replaced_meanwhile)
         (found,) = made.lists().values()
         assert [item.serial for item in found.revoked] == ["b"]
+
+    def test_a_key_that_goes_while_it_is_asked_for_is_the_next_ones(
+        self, made: FileStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        load = made._load_key
+        turns = iter([True])
+
+        def rotated_meanwhile(fingerprint: str, passphrase: str) -> PrivateKey:
+            if next(turns, False):
+                rotate(FileStore(made.path))
+            return load(fingerprint, passphrase)
+
+        monkeypatch.setattr(made, "_load_key", rotated_meanwhile)
+        key = made.signer(PASSPHRASE)
+        authority = made.public()
+        assert authority is not None
+        assert key_signs_for(issuing(authority), key)
 
     def test_a_list_that_was_replaced_goes(self, made: FileStore) -> None:
         publish(made, "a")
