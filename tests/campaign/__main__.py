@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.integration.mesh import Mesh, taken_down
+from tests.integration.mesh import Mesh, cleared
 from tests.lab import Lab, LabError
 from tests.lab.settings import CHECKOUT
 
@@ -52,7 +52,7 @@ def _campaigns(lab: Lab, arguments: argparse.Namespace) -> Iterator[Outcome]:
     load = Load(arguments.rate, arguments.held)
     with (
         tempfile.TemporaryDirectory(prefix="crossmesh-campaign-") as folder,
-        taken_down(Mesh(lab, Path(folder), secrets.token_urlsafe(24))) as mesh,
+        cleared(Mesh(lab, Path(folder), secrets.token_urlsafe(24))) as mesh,
     ):
         settle(mesh)
         for case in _cases(mesh, arguments):

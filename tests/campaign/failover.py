@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.integration.mesh import CLUSTER_C, MYSQL, Mesh, taken_down
+from tests.integration.mesh import CLUSTER_C, MYSQL, Mesh, cleared
 from tests.integration.traffic import dialling
 from tests.integration.waiting import eventually
 from tests.integration.web import link, serving
@@ -124,7 +124,7 @@ def main(argv: Sequence[str]) -> None:
     print("|---|---|---|---|---|---|")
     with (
         tempfile.TemporaryDirectory(prefix="crossmesh-failover-") as name,
-        taken_down(Mesh(lab, Path(name), secrets.token_urlsafe(24))) as mesh,
+        cleared(Mesh(lab, Path(name), secrets.token_urlsafe(24))) as mesh,
     ):
         folders = [Path(name) / cluster for cluster in ("b", "c")]
         for folder in folders:

@@ -10,11 +10,12 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.integration.mesh import CLUSTER_C, Mesh, taken_down
+from tests.integration.clusters import clear, versions
+from tests.integration.mesh import CLUSTERS, Mesh, cleared
+from tests.integration.snapshots import folder
 from tests.lab import Lab
 from tests.lab.lifecycle import is_up
 from tests.lab.settings import load_settings
@@ -43,18 +44,17 @@ def _labs() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+def lab() -> Lab:
     """Without the link that the demo may have left in it, or a test that was killed."""
     found = Lab.load()
-    hosts: dict[str, dict[str, Any]] = {"cluster-a": {}, "cluster-b": {}, "cluster-c": CLUSTER_C}
-    with taken_down(Mesh(found, tmp_path_factory.mktemp("before"), secrets.token_urlsafe(24), hosts=hosts)):
-        return found
+    clear(found, CLUSTERS)
+    return found
 
 
 @pytest.fixture
 def mesh(lab: Lab, tmp_path: Path) -> Iterator[Mesh]:
     """A described mesh that nothing was done for yet; taken down again whatever the test made of it."""
-    with taken_down(Mesh(lab, tmp_path, secrets.token_urlsafe(24))) as found:
+    with cleared(Mesh(lab, tmp_path, secrets.token_urlsafe(24))) as found:
         yield found
 
 
@@ -67,16 +67,22 @@ def joined(mesh: Mesh) -> Mesh:
 @pytest.fixture(scope="module")
 def standing(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     """The same, made once for all tests of a file: they look at it, or use `steady`."""
-    folder = tmp_path_factory.mktemp("mesh")
-    with taken_down(Mesh(lab, folder, secrets.token_urlsafe(24))) as found:
+    with cleared(Mesh(lab, tmp_path_factory.mktemp("mesh"), secrets.token_urlsafe(24))) as found:
         yield _in_place(found)
 
 
 @pytest.fixture
 def steady(standing: Mesh) -> Iterator[Mesh]:
-    """The file's mesh; whatever a test does to the clusters, the next one finds it in place."""
+    """The file's mesh; whatever a test does to the clusters or the CA, the next one finds it in place."""
+    before = _state(standing)
     yield standing
-    _in_place(standing)
+    if _state(standing) != before:
+        _in_place(standing)
+
+
+def _state(mesh: Mesh) -> tuple[dict[str, str], dict[str, tuple[int, str]], str]:
+    """All that a run of site could bring back: what stands in the clusters, in the CA store and in the inventory."""
+    return versions(mesh.lab, CLUSTERS), folder(mesh.store), mesh.inventory().read_text(encoding="utf-8")
 
 
 def _in_place(mesh: Mesh) -> Mesh:

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from tests.integration.clusters import clear
 from tests.lab import Lab
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -204,16 +205,12 @@ class Mesh:
 
 
 @contextmanager
-def taken_down(found: Mesh) -> Iterator[Mesh]:
-    """Take it down again, whatever the block made of it."""
+def cleared(found: Mesh) -> Iterator[Mesh]:
+    """Leave the clusters as they were, whatever the block makes of it."""
     try:
         yield found
     finally:
-        found.links, found.groups = [], {"mesh_servers": list(found.hosts), "mesh_clients": list(found.hosts)}
-        torn_down = found.play("teardown")
-    assert torn_down.ok, torn_down.output
-    for cluster in CLUSTERS:
-        assert found.names(cluster) == set(), f"{cluster} is not as it was before"
+        clear(found.lab, CLUSTERS)
 
 
 def ended(said: tuple[str, str | None], code: int) -> Run:

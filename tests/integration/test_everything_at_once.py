@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.mesh import CLUSTER_C, CLUSTERS, MYSQL, Mesh, taken_down
+from tests.integration.mesh import CLUSTER_C, CLUSTERS, MYSQL, Mesh, cleared
 from tests.integration.outside import DATABASE_PORT, WEB_PORT, Machine, machine
 from tests.integration.traffic import dialling
 from tests.integration.waiting import eventually
@@ -85,7 +85,7 @@ def everything(lab: Lab, rejected_before: dict[str, float], tmp_path_factory: py
     servers = (("cluster-b", "mysql-0"), ("cluster-a", "mysql-client"))
     folders = [tmp_path_factory.mktemp(pod) for _cluster, pod in servers]
     with (
-        taken_down(mesh),
+        cleared(mesh),
         machine(mesh, tmp_path_factory.mktemp("machine")) as outside,
         serving(mesh, folders[0], *servers[0]),
         serving(mesh, folders[1], *servers[1]),

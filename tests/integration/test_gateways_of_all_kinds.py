@@ -14,7 +14,7 @@ import pytest
 
 from tests.integration import snapshots
 from tests.integration.accounts import READ, WRITE_OBJECTS, account, rule
-from tests.integration.mesh import CLUSTER_C, MYSQL, Mesh, ended, taken_down
+from tests.integration.mesh import CLUSTER_C, MYSQL, Mesh, cleared, ended
 from tests.integration.waiting import eventually
 from tests.lab import Lab
 
@@ -37,7 +37,7 @@ def bare(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     hosts: dict[str, dict[str, Any]] = {"cluster-a": {}, "cluster-c": CLUSTER_C}
     groups = {"mesh_servers": ["cluster-c"], "mesh_clients": ["cluster-a"]}
     folder, passphrase = tmp_path_factory.mktemp("mesh"), secrets.token_urlsafe(24)
-    with taken_down(Mesh(lab, folder, passphrase, hosts=hosts, groups=groups, links=[LINK])) as found:
+    with cleared(Mesh(lab, folder, passphrase, hosts=hosts, groups=groups, links=[LINK])) as found:
         yield found
 
 
