@@ -95,8 +95,9 @@ labs-up: lab-up  ## start a second lab beside it, so that the tests take less ti
 lab-down: venv  ## stop the lab, and the second one
 	failed=0; $(SECOND_LAB) down || failed=1; $(PYTHON) -m tests.lab down && exit $$failed
 
-lab-status: venv  ## say what of the lab runs
-	$(PYTHON) -m tests.lab status
+lab-status: venv  ## say what of the lab runs, and of the second one
+	@$(SECOND_LAB) status || true
+	@$(PYTHON) -m tests.lab status
 
 requirements: venv  ## compile the Python pins anew
 	tests/tools/compile-requirements
