@@ -17,23 +17,44 @@ from typing import Any, ClassVar
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import (
-    cluster_rules,
-    link_rules,
+from ansible_collections.crossmesh.mtls.plugins.filter import (
+    authority_state,
+    ca_dir,
+    ca_problems,
+    outside_links,
+    outside_servers,
     plan,
-    revocation,
-    topology,
+    preflight,
+    preflight_report,
+    resolve,
+    rotation_steps,
+    rotation_view,
+    topology_errors,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils import revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils.api import KUBERNETES_IMPORT_ERROR, Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError, UnfinishedError
 from ansible_collections.crossmesh.mtls.plugins.module_utils.reading import Gateway, Request
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import HAS_CRYPTOGRAPHY
 
-__all__ = ["CLUSTER", "FOR_FILTERS", "GATEWAY", "REVOKED", "ClusterAction", "gateway", "request_of", "revoked"]
+__all__ = ["CLUSTER", "FILTERS", "GATEWAY", "REVOKED", "ClusterAction", "gateway", "request_of", "revoked"]
 
-# Ansible forks for each task, and compiles a collection's files anew in every process that imports them. What is
-# imported here is there before it forks: the filters that decide, in this task and after it, find it.
-FOR_FILTERS = (cluster_rules, link_rules, plan, topology)
+# Ansible forks for each task, and a process that meets a filter of a collection compiles all of them, and what they
+# import. What is imported here is there before it forks.
+FILTERS = (
+    authority_state,
+    ca_dir,
+    ca_problems,
+    outside_links,
+    outside_servers,
+    plan,
+    preflight,
+    preflight_report,
+    resolve,
+    rotation_steps,
+    rotation_view,
+    topology_errors,
+)
 
 CLUSTER: dict[str, Any] = {"kubeconfig": {"type": "path"}, "context": {"type": "str"}}
 GATEWAY: dict[str, Any] = {
