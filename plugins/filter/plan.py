@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils.authority import authority_from_json
-from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import make_plan, refused
+from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import make_plan
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils.rendered import documents, policy_of
 
 
@@ -22,8 +22,6 @@ def plan(
     manifests: Sequence[str | None],
     policy: Mapping[str, Any],
 ) -> dict[str, Any]:
-    if view["errors"]:
-        return refused(view["errors"])
     reading = json.loads(text)
     return make_plan(
         reading,

@@ -32,9 +32,12 @@ def preflight_report(
     sights = [sight for host in hosts if (sight := _looked(hostvars[host]).get("sight"))]
     names = {host: str(hostvars[host].get("mesh_cluster_name") or host) for host in hosts}
     elsewhere = sorted(set(mesh_clusters) - set(names.values()))
+    findings, problems = everywhere.get("findings"), everywhere.get("ca_problems")
+    # What the rules say of the CA's settings is told once.
+    problems = problems and [problem for problem in problems if problem not in (findings or ())]
     rows = [
-        *inventory_rows(everywhere.get("findings")),
-        *ca_rows(everywhere.get("ca_problems"), everywhere.get("ca_state", "")),
+        *inventory_rows(findings),
+        *ca_rows(problems, everywhere.get("ca_state", "")),
         *outside_rows(everywhere.get("outside")),
         *(told for host in hosts for told in _of_host(names[host], hostvars[host], limited)),
         *(_unseen(name, "in another part of the inventory: mesh_clusters names it") for name in elsewhere),

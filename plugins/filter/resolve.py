@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import (
+    ca_settings,
     cluster_rules,
     findings,
     link_rules,
@@ -18,6 +19,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils import (
     topology,
 )
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils.rendered import plain
+
+# A side that templates render to nothing.
+NOTHING = json.dumps({"links": [], "lockdowns": []})
 
 
 def resolve(links: Any, variables: Mapping[str, Any], prune_all: bool = False) -> dict[str, Any]:
@@ -27,11 +31,12 @@ def resolve(links: Any, variables: Mapping[str, Any], prune_all: bool = False) -
         *link_rules.check_links(links),
         *cluster_rules.check_settings(shared),
         *revocation.check_revoked(variables.get("custom_ca_revoked") or [], datetime.now(UTC)),
+        *ca_settings.check_policy(variables),
         *cluster_rules.check_prune(links, allowed=prune_all),
         *cluster_rules.check_cluster(variables, link_rules.sound_links(links)),
     ]
     if found:
-        return {"errors": findings.describe(found)}
+        return {"errors": findings.describe(found), "server": NOTHING, "client": NOTHING}
     cluster, settings = topology.cluster_of(variables), topology.settings_of(variables)
     view = topology.resolve(links, cluster, settings)
     # A side as one text: Ansible would otherwise look into each of its thousands of values whenever it is handed on.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import topology
+from ansible_collections.crossmesh.mtls.plugins.module_utils import link_rules, names, topology
 
 
 def rotation_view(
@@ -28,11 +28,21 @@ def rotation_view(
         if host in hosts_of_run and (host in still_there or not _was_read(hostvars[host]))
     }
     taken_in -= {cluster for host, cluster in clusters.items() if "__mesh_rotate_left_out" in hostvars[host]}
-    return {"clusters": sorted(every), "left_out": sorted(every - taken_in), "sights": sights}
+    left_out = [*sorted(every - taken_in), *_servers_left_out(hostvars["localhost"])]
+    return {"clusters": sorted(every), "left_out": left_out, "sights": sights}
 
 
 def _was_read(variables: Mapping[str, Any]) -> bool:
     return bool((variables.get("__mesh_common_read") or {}).get("reading"))
+
+
+def _servers_left_out(localhost: Mapping[str, Any]) -> list[str]:
+    """Servers outside that may still have a certificate which is revoked: all of them where localhost did not look."""
+    looked = localhost.get("__custom_ca_endpoints") or {}
+    if "waiting" in looked:
+        return list(looked["waiting"])
+    links = link_rules.sound_links_with(localhost.get("mesh_links"), "external")
+    return [names.outside(server["link"]) for server in topology.outside_servers(links)]
 
 
 class FilterModule:

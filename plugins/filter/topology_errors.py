@@ -9,7 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import findings, revocation, schema, topology, validation
+from ansible_collections.crossmesh.mtls.plugins.module_utils import (
+    ca_settings,
+    findings,
+    revocation,
+    schema,
+    topology,
+    validation,
+)
 
 NAMES = tuple(field.name for field in (*schema.CLUSTER, *schema.SHARED))
 
@@ -24,10 +31,13 @@ def topology_errors(
     world = validation.World(
         variables={host: _variables(host, hostvars[host]) for host in hosts},
         groups=frozenset(groups),
-        shared=shared,
+        shared={name: value for name, value in shared.items() if name not in ca_settings.POLICY},
     )
+    # Each cluster may have its own; what is wrong with one of all is told once.
+    policies = [ca_settings.check_policy(variables) for variables in (shared, *(hostvars[host] for host in hosts))]
+    policy = dict.fromkeys(finding for found in policies for finding in found)
     revoked = revocation.check_revoked(shared.get("custom_ca_revoked") or [], datetime.now(UTC))
-    return findings.describe([*validation.check_world(world, prune_all=prune_all), *revoked])
+    return findings.describe([*validation.check_world(world, prune_all=prune_all), *revoked, *policy])
 
 
 def _variables(host: str, variables: Mapping[str, Any]) -> dict[str, Any]:

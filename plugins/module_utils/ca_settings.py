@@ -10,18 +10,26 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils.cluster_rules import check_trust_domain
-from ansible_collections.crossmesh.mtls.plugins.module_utils.findings import Finding
+from ansible_collections.crossmesh.mtls.plugins.module_utils.findings import Finding, show, wrong_type
 from ansible_collections.crossmesh.mtls.plugins.module_utils.pkcs8 import SHORTEST_PASSPHRASE
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import KEY_TYPES, MOST_DAYS
 
-__all__ = ["DEFAULT_DIR", "CaSettings", "check_ca_settings", "store_path"]
+__all__ = ["DEFAULT_DIR", "POLICY", "CaSettings", "check_ca_settings", "check_policy", "store_path"]
 
 DEFAULT_DIR = ".crossmesh/ca"
+# What decides about certificates, and what counts where it is not set.
+POLICY: Mapping[str, Any] = {
+    "custom_ca_key_type": "P-256",
+    "custom_ca_validity_days": 3650,
+    "custom_ca_leaf_validity_days": 90,
+    "custom_ca_renew_before_days": 30,
+}
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,7 @@ class CaSettings:
     """The settings as the user wrote them; of the passphrase only its length."""
 
     trust_domain: str
-    key_type: str
+    key_type: object
     validity_days: int
     leaf_validity_days: int
     renew_before_days: int
@@ -49,6 +57,37 @@ def store_path(value: str, sources: Sequence[str], current_folder: Path) -> Path
     return folder / Path(value or DEFAULT_DIR).expanduser()
 
 
+def check_policy(variables: Mapping[str, Any]) -> list[Finding]:
+    """Return everything that is wrong with what decides about certificates, wherever it is set.
+
+    :param variables: C(POLICY) holds their names; a number may be a text, as C(-e) gives it.
+    """
+    given = {**POLICY, **{name: variables[name] for name in POLICY if variables.get(name) is not None}}
+    days = {name: _days(value) for name, value in given.items() if name != "custom_ca_key_type"}
+    wrong = [
+        wrong_type("custom_ca", name, given[name], "int", str(POLICY[name])) for name in days if days[name] is None
+    ]
+    settings = CaSettings(
+        trust_domain="",
+        key_type=given["custom_ca_key_type"],
+        validity_days=days["custom_ca_validity_days"] or 0,
+        leaf_validity_days=days["custom_ca_leaf_validity_days"] or 0,
+        renew_before_days=days["custom_ca_renew_before_days"] or 0,
+        passphrase_length=0,
+    )
+    return [*wrong, *_check_key_type(settings), *([] if wrong else _check_days(settings))]
+
+
+def _days(value: Any) -> int | None:
+    """None where it is no whole number."""
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        return None
+    try:
+        return int(value)
+    except ValueError:
+        return None
+
+
 def check_ca_settings(settings: CaSettings) -> list[Finding]:
     """Return everything that is wrong with the settings."""
     return [
@@ -60,7 +99,7 @@ def check_ca_settings(settings: CaSettings) -> list[Finding]:
 
 
 def _check_key_type(settings: CaSettings) -> Iterator[Finding]:
-    if settings.key_type in KEY_TYPES:
+    if isinstance(settings.key_type, str) and settings.key_type in KEY_TYPES:
         return
     yield _finding(
         "ca-key-type",
@@ -112,4 +151,4 @@ def _check_length(settings: CaSettings) -> Iterator[Finding]:
 
 
 def _finding(rule: str, field: str, value: object, message: str, cure: str) -> Finding:
-    return Finding(rule=rule, subject="custom_ca", field=field, value=str(value), message=message, cure=cure)
+    return Finding(rule=rule, subject="custom_ca", field=field, value=show(value), message=message, cure=cure)

@@ -48,8 +48,10 @@ RULES: Mapping[str, Rule] = {
     "reserved-name": Rule("A link is not called C(client) or C(*-client)", "clients' own credentials are called so"),
     "duplicate-name": Rule("Each link has a name of its own", "two links would write the same objects"),
     "fqdn": Rule(
-        "A link's FQDN is one DNS name in lower case, below a domain of somebody's own, outside of C(cluster.local)",
-        "it is the SNI, which is compared as it is written (RFC 6066, section 3), and the server certificate's SAN",
+        "A link's FQDN is one DNS name in lower case, below a domain of somebody's own, outside of C(cluster.local); "
+        "its last label is no number",
+        "it is the SNI, which is compared as it is written (RFC 6066, section 3), and the server certificate's SAN; "
+        "Istio refuses an all-numeric last label",
     ),
     "duplicate-fqdn": Rule("Each link has an FQDN of its own", "gateways tell links apart by it"),
     "port": Rule("A port is a number from 1 to 65535", "there are no others"),
@@ -63,13 +65,18 @@ RULES: Mapping[str, Rule] = {
         "what scans for databases looks at their ports",
     ),
     "backend-host": Rule("A backend is the full name of a Service", "Istio takes short names for others, by namespace"),
-    "address": Rule("An address of a link is an IP address", "a ServiceEntry takes nothing else"),
+    "address": Rule(
+        "An address of a link is the IP address of one host, neither loopback nor link-local nor of 240.240.0.0/16, "
+        "and stands once",
+        "a ServiceEntry takes nothing else; whoever dials another one reaches itself, nobody, or what Istio put there",
+    ),
     "duration": Rule(
         "A duration is a whole number of C(s), C(m) or C(h), up to a year; of a request also of C(ms), and up to a day",
         "Istio refuses other forms; longer than a certificate lives it would bound nothing",
     ),
     "workloads": Rule(
-        "C(workloads) names namespaces, or service accounts as C(NAMESPACE/NAME), and at least one of them",
+        "C(workloads) names namespaces, which are DNS labels, or service accounts as C(NAMESPACE/NAME), and at least "
+        "one of them",
         "the egress gateway would refuse everybody, or whoever was meant",
     ),
     "requests-only": Rule(
@@ -77,8 +84,8 @@ RULES: Mapping[str, Rule] = {
         "a TCP link passes bytes on and knows of no requests",
     ),
     "retries": Rule(
-        "C(retries) has 0 to 10 attempts and, with commas, Envoy's names of what is tried again",
-        "more attempts would make a slow server slower",
+        "C(retries) has 0 to 10 attempts and, with commas, Envoy's names of what is tried again or HTTP status codes",
+        "more attempts would make a slow server slower; Istio refuses other names",
     ),
     "external-only": Rule(
         "A link with C(external) has none of C(tls_port), C(backend), C(servers), C(foreign_clients), "
@@ -86,8 +93,9 @@ RULES: Mapping[str, Rule] = {
         "they are said of a server in a cluster, and there is none",
     ),
     "external-address": Rule(
-        "An endpoint outside has an IP address or a DNS name, and a DNS name as C(sni)",
-        "an SNI is never an address (RFC 6066, section 3)",
+        "An endpoint outside has an IP address or a DNS name, and a DNS name as C(sni); the last label of a name is no "
+        "number",
+        "an SNI is never an address (RFC 6066, section 3); Istio refuses an all-numeric last label",
     ),
     "external-trust": Rule(
         "An endpoint outside has either C(ca), an absolute path, or C(trust), the PEM of its owner's roots",
@@ -97,7 +105,14 @@ RULES: Mapping[str, Rule] = {
         "C(foreign_clients) holds DNS names and URIs without wildcards",
         "the ingress gateway compares them with the SANs of certificates, whole",
     ),
-    "server-address": Rule("A server's address is an IP address or a DNS name", "egress gateways connect to it"),
+    "server-address": Rule(
+        "A server's address is an IP address or a DNS name, whose last label is no number, and is one cluster's, no "
+        "group's",
+        "egress gateways connect to it; Istio refuses an all-numeric last label",
+    ),
+    "locality": Rule(
+        "A server's locality is C(REGION[/ZONE[/SUBZONE]])", "the nearest server is found by these, part by part"
+    ),
     # Links and clusters
     "reference": Rule("C(servers) and C(clients) hold names", "something else names no cluster"),
     "unknown-cluster": Rule("Each name is a cluster or a group of the inventory", "the link would not be built there"),
@@ -106,6 +121,7 @@ RULES: Mapping[str, Rule] = {
         "it would be left out, or its objects taken away, without a word",
     ),
     "both-sides": Rule("No cluster is server and client of one link", "it would dial itself through both gateways"),
+    "no-server": Rule("C(servers), where it is given, names a cluster of C(mesh_servers)", "clients would dial nobody"),
     "two-values": Rule(
         "What all clusters share has one value, and nothing stands twice with different ones",
         "two clusters would build two different links",
@@ -120,7 +136,8 @@ RULES: Mapping[str, Rule] = {
     ),
     "shared-address": Rule("Links on one port have different addresses", "nothing else tells them apart there"),
     "virtual-endpoint": Rule(
-        "Where the cluster's DNS answers with virtual addresses, each server of a link has an C(address)",
+        "Where the cluster's DNS answers with virtual addresses, each server of a link has an C(address), and none is "
+        "the FQDN of a link that the cluster dials",
         "the egress gateway, which asks the same DNS, would connect to itself, or to nobody",
     ),
     # Clusters

@@ -273,9 +273,10 @@ def _check_client_ports(
         )
     addresses = topology.addresses_of(dialled, cluster, vip_range)
     by_port: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    virtual = {link["fqdn"] for link in dialled} if cluster.dns == "virtual" else set()
     for link in dialled:
         by_port[link["port"]].append(link)
-        if cluster.dns == "virtual" and not topology.has_own_endpoints(link):
+        if virtual and not topology.has_own_endpoints(link, virtual):
             yield _resolved_in_a_circle(link, cluster)
     for port, sharing in by_port.items():
         # Links that carry requests are told apart by their host.
@@ -290,16 +291,18 @@ def _resolved_in_a_circle(link: Mapping[str, Any], cluster: topology.Cluster) ->
             link["name"],
             "external.address",
             show(link["external"]["address"]),
-            f"is the FQDN, which the DNS of {cluster.name} answers with a virtual address (mesh_dns: virtual)",
+            f"is a link's FQDN, which the DNS of {cluster.name} answers with a virtual address (mesh_dns: virtual)",
             "write the server's IP address, or another name of it",
         )
+    servers = link.get("servers")
+    given = [server.get("address") if isinstance(server, Mapping) else server for server in servers or ()]
     return Finding(
         "virtual-endpoint",
         link["name"],
         "servers",
-        show(link.get("servers")),
-        f"do not all have an address of their own, and the DNS of {cluster.name} answers the FQDN with a virtual one "
-        "(mesh_dns: virtual), to the egress gateway as well",
+        show(given if servers else servers),
+        f"do not all have an address of their own, and the DNS of {cluster.name} answers the FQDNs of links with "
+        "virtual ones (mesh_dns: virtual), to the egress gateway as well",
         "write servers: [{name: CLUSTER, address: THE INGRESS GATEWAY'S}]",
     )
 

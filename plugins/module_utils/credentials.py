@@ -52,6 +52,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import (
     Leaf,
     bundle,
     issue_leaf,
+    key_signs_for,
     subject_of,
 )
 
@@ -127,7 +128,7 @@ def authority_of(store: FileStore) -> Authority:
     return store.public() or Authority(path=str(store.path), issuing=None, trusted=())
 
 
-class _OvertakenError(Exception):
+class _OvertakenError(CrossmeshError):
     """Somebody else has changed what a decision was made on."""
 
 
@@ -183,8 +184,6 @@ def _ensure(api: Api, store: FileStore, work: Work, now: datetime, written: dict
     if any(item.decision.action == "issue" for item in decided):
         refuse_clock(api.clock_ahead, where=api.where)
     issued = issue(decided, store, authority, work, now)
-    if authority_of(store).state != authority.state:
-        raise _OvertakenError
     _write_all(api, work, issued, written)
     return issued
 
@@ -204,7 +203,7 @@ def _write_all(api: Api, work: Work, issued: Sequence[Credential], written: dict
     failures = [failure for outcome in outcomes if (failure := outcome.exception())]
     for failure in failures:
         if isinstance(failure, ApiError) and failure.status == 409:
-            raise _OvertakenError from failure
+            raise _OvertakenError(what=failure.what, where=failure.where, why=failure.why, cure=failure.cure)
         if isinstance(failure, CrossmeshError):
             raise UnfinishedError(what=failure.what, where=failure.where, why=failure.why, cure=failure.cure)
         raise failure
@@ -290,17 +289,32 @@ def decide_credential(
 def issue(
     decided: Sequence[Credential], store: FileStore, authority: Authority, work: Work, now: datetime
 ) -> list[Credential]:
-    """Issue what is due; recorded before it is used."""
-    if authority.issuing is None or not any(item.decision.action == "issue" for item in decided):
-        return list(decided)
+    """Issue what is due; recorded before it is used.
+
+    :raises CrossmeshError: another run has moved the CA on since these were decided: nothing of it may be written.
+    """
+    issued = list(decided)
+    if authority.issuing is not None and any(item.decision.action == "issue" for item in decided):
+        issued = _issued(decided, store, authority.issuing, work, now)
+    if authority_of(store).state != authority.state:
+        raise _moved_on(store)
+    return issued
+
+
+def _issued(
+    decided: Sequence[Credential], store: FileStore, root: CertificateView, work: Work, now: datetime
+) -> list[Credential]:
     key = store.signer(work.passphrase)
+    # The store gives the next root's where another run has taken this one's away meanwhile.
+    if not key_signs_for(root, key):
+        raise _moved_on(store)
     issued = []
     for item in decided:
         if item.decision.action != "issue":
             issued.append(item)
             continue
         leaf = issue_leaf(
-            root_certificate=authority.issuing,
+            root_certificate=root,
             root_key=key,
             role=item.wanted["role"],
             sans=item.wanted["sans"],
@@ -309,10 +323,18 @@ def issue(
             validity=work.validity,
             now=now,
         )
-        issued.append(replace(item, leaf=leaf, issuer=authority.issuing.fingerprint))
-    records = [_record(item, item.leaf, authority.issuing, work, now) for item in issued if item.leaf]
-    store.record(records, now)
+        issued.append(replace(item, leaf=leaf, issuer=root.fingerprint))
+    store.record([_record(item, item.leaf, root, work, now) for item in issued if item.leaf], now)
     return issued
+
+
+def _moved_on(store: FileStore) -> _OvertakenError:
+    return _OvertakenError(
+        what="Another run has changed the CA",
+        where=str(store.path),
+        why="it issues from other roots, or trusts others, than when this run decided what to write",
+        cure="wait for the other run, then run again",
+    )
 
 
 def _record(item: Credential, leaf: Leaf, issuer: CertificateView, work: Work, now: datetime) -> Record:

@@ -47,9 +47,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.names import Owner,
 from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import Policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils.watch import overdue
-from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import bundle
+from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import CertificateView, bundle
 
-__all__ = ["Kept", "Request", "Server", "keep", "report"]
+__all__ = ["Kept", "Outcome", "Request", "Server", "keep", "report"]
 
 Json = dict[str, Any]
 WHAT = "The directory of a server outside"
@@ -93,6 +93,7 @@ class Kept:
     """One server's directory after a call.
 
     :param looked: nothing was written, whatever was decided.
+    :param shown: serial of the certificate that the server was seen with; empty where it was not seen.
     :param problem: the server was seen to have another certificate than its directory.
     :param alarms: that the certificate ends, and no run has renewed it in time.
     """
@@ -100,8 +101,23 @@ class Kept:
     server: Server
     credential: Credential
     looked: bool
+    shown: str
     problem: str
     alarms: list[str]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All directories after a call.
+
+    :param waiting: the servers that may still have a certificate which is revoked, as records name them: its list must
+        not come out before it is gone.
+    :param errors: what failed for one server, and stopped no other.
+    """
+
+    kept: list[Kept]
+    waiting: list[str]
+    errors: list[CrossmeshError]
 
 
 def keep(
@@ -111,21 +127,42 @@ def keep(
     *,
     look: bool,
     shake: Callable[[Endpoint], str | None] = presented,
-) -> tuple[list[Kept], list[CrossmeshError]]:
+) -> Outcome:
     """Keep every certificate, or issue it; the trust follows the CA's. What fails for one server stops no other.
 
     :param look: write nothing, and tell what is there.
     :param shake: asks a server which certificate it has.
     """
-    kept, errors = [], []
+    outcome = Outcome([], [], [])
     # Once for all servers: whatever this call issues is not revoked.
-    revoked = revocation.revoked_serials(request.revoked, store.records(now)) if request.revoked else frozenset()
+    records = store.records(now) if request.revoked else []
+    revoked = revocation.revoked_serials(request.revoked, records)
+    holders = {record.cluster for record in records if record.serial in revoked and record.instance == request.instance}
     for server in request.servers:
+        kept: Kept | None = None
         try:
-            kept.append(_keep(store, request, server, revoked, now, look, shake))
+            kept = _keep(store, request, server, revoked, now, look, shake)
+            outcome.kept.append(kept)
         except CrossmeshError as error:
-            errors.append(error)
-    return kept, errors
+            outcome.errors.append(error)
+        if _waits(kept, outside(server.link) in holders, revoked):
+            outcome.waiting.append(outside(server.link))
+    return outcome
+
+
+def _waits(kept: Kept | None, recorded: bool, revoked: frozenset[str]) -> bool:
+    """Whether a server may still have a certificate that is revoked.
+
+    One that cannot be seen counts as having what its directory held before this call: between two runs its owner had
+    the time to load it.
+
+    :param kept: None where its directory failed.
+    :param recorded: a certificate of this server is revoked.
+    """
+    if kept and kept.shown:
+        return kept.shown in revoked
+    before = kept.credential.before if kept else None
+    return before.serial in revoked if before else recorded
 
 
 def _keep(
@@ -151,8 +188,11 @@ def _keep(
         elif request.try_key and credential.decision.action == "issue" and authority.issuing and work.passphrase:
             # The run would stop at a wrong passphrase, or at a key that was lost.
             store.signer(work.passphrase)
-    problem = _problem(server, credential, look, shake)
-    return Kept(server, credential, look, problem, _alarms(server, credential, work, now))
+    written = credential.decision.action != "keep" and not look
+    # What is new it cannot have yet; what is revoked it may have all the same.
+    shown = shake(Endpoint(server.address, server.port, server.sni)) if revoked or not written else None
+    problem = "" if written else _problem(server, credential.before, shown)
+    return Kept(server, credential, look, shown or "", problem, _alarms(server, credential, work, now))
 
 
 def _work(request: Request, server: Server, look: bool) -> Work:
@@ -252,16 +292,13 @@ def _write(directory: Path, item: Credential) -> None:
         (directory / "ca.crl").unlink(missing_ok=True)
 
 
-def _problem(server: Server, item: Credential, look: bool, shake: Callable[[Endpoint], str | None]) -> str:
-    """Whether the server has what stood in its directory before this call; what is new it cannot have yet."""
-    written = item.decision.action != "keep" and not look
-    if written or item.before is None:
-        return ""
-    found, wanted = shake(Endpoint(server.address, server.port, server.sni)), serial(item.before.serial)
-    if not found or found == wanted:
+def _problem(server: Server, before: CertificateView | None, shown: str | None) -> str:
+    """Whether the server has another certificate than its directory."""
+    wanted = serial(before.serial) if before else ""
+    if not wanted or not shown or shown == wanted:
         return ""
     cure = f"Cure: load there what stands in {server.directory}"
-    return f"{_place(server)} serves certificate {found}, not {wanted}. {cure}"
+    return f"{_place(server)} serves certificate {shown}, not {wanted}. {cure}"
 
 
 def _alarms(server: Server, item: Credential, work: Work, now: datetime) -> list[str]:
@@ -284,26 +321,22 @@ def _told(item: Kept) -> str:
     return f"{_place(item.server)} has to load what is new in {item.server.directory}: {decision.message}"
 
 
-def report(kept: Sequence[Kept], step: str) -> Json:
+def report(outcome: Outcome, step: str) -> Json:
     """A module's result: what was decided, a diff without a key, and what a root rotation asks for.
 
     :param step: at which this was seen; C(look) never changes anything.
     """
+    kept = outcome.kept
     changed = [item for item in kept if item.credential.decision.action != "keep" and step != "look"]
     return {
         "changed": bool(changed),
         "endpoints": [{"link": item.server.link, **public(item.credential)} for item in kept],
         "warnings": [line for item in kept if (line := _told(item))],
         "alarms": [alarm for item in kept for alarm in item.alarms],
-        "waiting": [outside(item.server.link) for item in kept if _waits(item)],
+        "waiting": outcome.waiting,
         "sights": [_sight(item, step) for item in kept],
         "diff": [diff_of(item.credential, f"directory {item.server.directory}") for item in changed],
     }
-
-
-def _waits(item: Kept) -> bool:
-    """Whether a server may still have a certificate that is revoked: its list must not come out before it is gone."""
-    return bool(item.problem) or item.credential.decision.reason == "revoked"
 
 
 def _sight(item: Kept, step: str) -> Json:

@@ -18,6 +18,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.findings import (
     Finding,
     another_port,
     check_shape,
+    holds_private_key,
     is_host,
     is_port,
     not_a_port,
@@ -25,7 +26,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.findings import (
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import parse_certificates
 
-__all__ = ["OF_SERVERS_IN_CLUSTERS", "check_external"]
+__all__ = ["ADDRESSES", "OF_SERVERS_IN_CLUSTERS", "check_external"]
 
 OF_SERVERS_IN_CLUSTERS = frozenset(
     {"tls_port", "backend", "servers", "strict_backend", "allow_backend_port", "foreign_clients"}
@@ -33,8 +34,11 @@ OF_SERVERS_IN_CLUSTERS = frozenset(
 
 # What is wrong with another value, and what to write.
 ADDRESSES = {
-    "address": ("is neither an IP address nor a DNS name", "write an IP address or a DNS name"),
-    "sni": ("is no DNS name", "write a DNS name"),
+    "address": (
+        "is neither an IP address nor a DNS name",
+        "write an IP address or a DNS name, whose last label is no number",
+    ),
+    "sni": ("is no DNS name", "write a DNS name, whose last label is no number"),
 }
 
 
@@ -88,7 +92,7 @@ def _is_directory(path: str) -> bool:
 
 
 def _fault_of_roots(pem: str) -> str:
-    if "PRIVATE KEY" in pem:
+    if holds_private_key(pem):
         return "holds a private key, which is nobody's business here"
     try:
         views = parse_certificates(pem, where="trust")

@@ -25,10 +25,12 @@ __all__ = [
     "check_shape",
     "check_value",
     "describe",
+    "holds_private_key",
     "is_host",
     "is_ip",
     "is_label",
     "is_port",
+    "kind_of",
     "not_a_port",
     "show",
     "wrong_type",
@@ -51,7 +53,10 @@ class Finding:
     cure: str
 
     def __str__(self) -> str:
-        return f"{self.subject}: {self.field}: {self.value}: {self.message}. Cure: {self.cure}. [{self.rule}]"
+        # Names of links, clusters and keys are what somebody wrote, too.
+        parts = (self.subject, self.field, self.value, self.message, self.cure)
+        subject, field, value, message, cure = (A_KEY if holds_private_key(part) else part for part in parts)
+        return f"{subject}: {field}: {value}: {message}. Cure: {cure}. [{self.rule}]"
 
 
 def describe(findings: Iterable[Finding]) -> list[str]:
@@ -59,7 +64,10 @@ def describe(findings: Iterable[Finding]) -> list[str]:
 
 
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_NAMES = {"str": "a string", "int": "a whole number", "bool": "true or false", "list": "a list", "dict": "a mapping"}
+# What is shown in the place of a private key.
+A_KEY = "a private key, not shown"
+# True and False are whole numbers as well, for Python.
+_NAMES = {"str": "a string", "bool": "true or false", "int": "a whole number", "list": "a list", "dict": "a mapping"}
 _TYPES: dict[str, type] = {"str": str, "int": int, "bool": bool, "list": list, "dict": dict}
 # Envoy's and istio-agent's own ports on a gateway pod (istio.io, Application Requirements).
 PROXY_PORTS = frozenset({15000, 15001, 15004, 15006, 15008, 15020, 15021, 15053, 15090})
@@ -74,7 +82,7 @@ def check_shape(
         if key not in known:
             close = difflib.get_close_matches(str(key).lower(), known, n=1)
             hint = f"write {close[0]}" if close else f"remove it; known are {', '.join(known)}"
-            yield Finding("unknown-key", subject, f"{path}{key}", show(value[key]), "unknown key", hint)
+            yield Finding("unknown-key", subject, f"{path}{key}", kind_of(value[key]), "unknown key", hint)
     for item in fields:
         if value.get(item.name) is None:
             if item.required:
@@ -102,8 +110,28 @@ def wrong_type(subject: str, path: str, value: Any, kind: str, example: str = ""
 
 
 def show(value: Any) -> str:
-    text = repr(value)
+    """A value in short, without secrets: no private key, and nothing of what stands in a mapping but its keys."""
+    text = _text(value)
+    if holds_private_key(text):
+        return A_KEY
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key!r}: ..." for key in value) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_text, value)) + "]"
+    return repr(value)
+
+
+def kind_of(value: Any) -> str:
+    """What is said of a value that nobody asked for: it may be a passphrase."""
+    return next((words for kind, words in _NAMES.items() if isinstance(value, _TYPES[kind])), "a value")
+
+
+def holds_private_key(text: str) -> bool:
+    return "PRIVATE KEY" in text
 
 
 def is_ip(text: str) -> bool:
@@ -139,7 +167,9 @@ def not_a_port(subject: str, path: str, value: Any) -> Finding:
 def is_host(value: str, *, address: bool) -> bool:
     if is_ip(value):
         return address
-    return len(value) <= 253 and all(map(LABEL.fullmatch, value.split(".")))
+    labels = value.split(".")
+    # Istio refuses an all-numeric last label: 203.0.113.777 is an address with a fault, not a name.
+    return len(value) <= 253 and all(map(LABEL.fullmatch, labels)) and not labels[-1].isdigit()
 
 
 def is_label(value: Any, longest: int) -> bool:

@@ -8,14 +8,19 @@ PRIVATE to the collection. Every check is a small generator of findings; C(CHECK
 
 from __future__ import annotations
 
+import difflib
+import ipaddress
 import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import schema
+from ansible_collections.crossmesh.mtls.plugins.module_utils import schema, topology
+from ansible_collections.crossmesh.mtls.plugins.module_utils.cluster_rules import ISTIOS_VIPS
 from ansible_collections.crossmesh.mtls.plugins.module_utils.external_rules import (
+    ADDRESSES,
     OF_SERVERS_IN_CLUSTERS,
     check_external,
 )
@@ -25,8 +30,10 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.findings import (
     another_port,
     check_port,
     check_shape,
+    holds_private_key,
     is_host,
     is_ip,
+    is_label,
     is_port,
     not_a_port,
     show,
@@ -39,8 +46,9 @@ MAX_LINK_NAME = 40
 NOT_ASKED_OF_EXTERNAL = frozenset({("missing", "tls_port"), ("missing", "backend")})
 # Longer than a certificate lives, it would bound nothing.
 MAX_CONNECTION_HOURS = 8760
-# A ServiceAccount's name may hold dots (RFC 1123, section 2.1).
-_ACCOUNT = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+# A ServiceAccount's name is a DNS subdomain, whose labels may be as long as the whole.
+_ACCOUNT = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+MAX_ACCOUNT = 253
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([smh])", re.ASCII)
 _UNITS_AN_HOUR = {"s": 3600, "m": 60, "h": 1}
 _REQUEST_DURATION = re.compile(r"([1-9][0-9]{0,7})(ms|s|m|h)", re.ASCII)
@@ -50,7 +58,29 @@ MAX_REQUEST = 24 * _MILLISECONDS["h"]
 MAX_ATTEMPTS = 10
 # RFC 3986, section 3, without what a certificate cannot hold.
 _URI = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9._~:/@!$&'()+,;=%-]+", re.ASCII)
-_RETRY_ON = re.compile(r"[a-z0-9-]+(,[a-z0-9-]+)*", re.ASCII)
+# As Istio's own validation has them (Envoy, x-envoy-retry-on and x-envoy-retry-grpc-on), beside codes that have a name.
+RETRY_POLICIES = (
+    "5xx",
+    "gateway-error",
+    "reset",
+    "reset-before-request",
+    "connect-failure",
+    "envoy-ratelimited",
+    "retriable-4xx",
+    "refused-stream",
+    "retriable-status-codes",
+    "retriable-headers",
+    "http3-post-connect-failure",
+    "cancelled",
+    "deadline-exceeded",
+    "internal",
+    "resource-exhausted",
+    "unavailable",
+)
+_STATUS_CODES = frozenset(str(status.value) for status in HTTPStatus)
+_LOCALITY = re.compile(r"[^/\s]+(/[^/\s]+){0,2}")
+# One address cannot stand for all of a group; the inventory's other groups are not known here.
+_GROUPS = frozenset({topology.SERVERS_GROUP, topology.CLIENTS_GROUP, topology.EVERY_HOST})
 # Second-level registries under country codes (co.uk, com.br, ...) and registries that hand names to anybody.
 _REGISTRY_LABELS = frozenset(
     {
@@ -152,7 +182,7 @@ def _check_link(index: int, link: Any) -> Iterator[Finding]:
 
 def subject_of(link: Mapping[str, Any], index: int) -> str:
     name = link.get("name")
-    return name if isinstance(name, str) and name else f"mesh_links[{index}]"
+    return name if isinstance(name, str) and name and not holds_private_key(name) else f"mesh_links[{index}]"
 
 
 def _check_name(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
@@ -185,17 +215,20 @@ def _check_fqdn(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iter
 
 
 def _fault_of_fqdn(fqdn: str) -> tuple[str, str]:
-    labels = fqdn.split(".")
+    plain = fqdn.lower().rstrip(".")
+    labels = plain.split(".")
     if "*" in fqdn:
         return "is a wildcard; a link is one name", "write the name that workloads dial"
-    if fqdn != fqdn.lower():
-        return "is not in lower case; SNI is compared as it is written", f"write {fqdn.lower()}"
-    if fqdn.endswith("."):
-        return "ends in a dot, which neither SNI nor a certificate holds", f"write {fqdn.rstrip('.')}"
     if is_ip(fqdn):
         return "is an IP address, which cannot be an SNI (RFC 6066, section 3)", "write a DNS name that resolves to it"
-    if len(fqdn) > 253 or not all(LABEL.fullmatch(label) for label in labels):
+    if labels[-1].isdigit():
+        return "ends in an all-numeric label, which Istio refuses", "write a DNS name, whose last label is no number"
+    if not is_host(plain, address=False):
         return "is not a DNS name (RFC 1035, section 2.3.1)", "write labels of letters, digits and hyphens, with dots"
+    if fqdn != fqdn.lower():
+        return "is not in lower case; SNI is compared as it is written", f"write {plain}"
+    if fqdn.endswith("."):
+        return "ends in a dot, which neither SNI nor a certificate holds", f"write {plain}"
     if len(labels) == 1 or fqdn in _OPEN_REGISTRIES or _is_registry(labels):
         return "is a public suffix or a single label, under which anybody can have names", "write a full host name"
     if f".{fqdn}".endswith(".cluster.local"):
@@ -261,10 +294,32 @@ def _is_service_host(host: str) -> bool:
 def _check_addresses(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
     if "addresses" in faulty:
         return
+    seen: set[str] = set()
     for address in link.get("addresses") or []:
         if not isinstance(address, str) or not is_ip(address):
-            cure = "write IP addresses, e.g. 240.0.0.10"
-            yield Finding("address", subject, "addresses", show(address), "is not an IP address", cure)
+            message, cure = "is not an IP address", "write IP addresses, e.g. 240.0.0.10"
+        elif message := _fault_of_address(address):
+            cure = "write one that nobody routes, e.g. 240.0.0.10, or the ingress gateway's own"
+        elif str(ipaddress.ip_address(address)) in seen:
+            message, cure = "stands twice", "write it once"
+        else:
+            seen.add(str(ipaddress.ip_address(address)))
+            continue
+        yield Finding("address", subject, "addresses", show(address), message, cure)
+
+
+def _fault_of_address(text: str) -> str:
+    """Why no workload can dial a link at this address."""
+    address = ipaddress.ip_address(text)
+    if isinstance(address, ipaddress.IPv6Address):
+        address = address.ipv4_mapped or address
+    if address.is_unspecified or address.is_multicast:
+        return "is no address of one host"
+    if address.is_loopback or address.is_link_local:
+        return "never leaves the workload's own host or network"
+    if address in ISTIOS_VIPS:
+        return f"lies in {ISTIOS_VIPS}, Istio's own"
+    return ""
 
 
 def _check_max_connection_duration(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
@@ -290,13 +345,17 @@ def _check_workloads(subject: str, link: Mapping[str, Any], faulty: set[str]) ->
             return
         named += len(values)
         for value in values:
-            labels = value.split("/") if isinstance(value, str) else []
-            if len(labels) != parts or not all(map(_ACCOUNT.fullmatch, labels)):
-                cure = f"write {form} as Kubernetes has it"
+            namespace, *account = value.split("/") if isinstance(value, str) else [""]
+            if len(account) != parts - 1 or not is_label(namespace, 63) or not all(map(_is_account, account)):
+                cure = f"write {form} as Kubernetes has it; a namespace is a DNS label"
                 yield Finding("workloads", subject, f"workloads.{name}", show(value), f"is not {form}", cure)
     if not named and not shape:
         cure = "name namespaces or service_accounts, or remove workloads so that all of the mesh may use the link"
         yield Finding("workloads", subject, "workloads", show(link["workloads"]), "would refuse everybody", cure)
+
+
+def _is_account(name: str) -> bool:
+    return len(name) <= MAX_ACCOUNT and bool(_ACCOUNT.fullmatch(name))
 
 
 def _check_requests(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
@@ -321,10 +380,18 @@ def _check_retries(subject: str, retries: Mapping[str, Any], faulty: set[str]) -
         yield Finding("retries", subject, "retries.attempts", show(retries["attempts"]), message, cure)
     if "retries.per_try_timeout" not in faulty and retries.get("per_try_timeout") is not None:
         yield from _check_request_duration(subject, "retries.per_try_timeout", retries["per_try_timeout"])
-    policies = retries.get("retry_on")
-    if "retries.retry_on" not in faulty and policies is not None and not _RETRY_ON.fullmatch(policies):
-        cure = "write names and status codes with commas between them, e.g. connect-failure,refused-stream,503"
-        yield Finding("retries", subject, "retries.retry_on", show(policies), "is no list of retry policies", cure)
+    if "retries.retry_on" not in faulty and retries.get("retry_on") is not None:
+        yield from _check_retry_on(subject, retries["retry_on"])
+
+
+def _check_retry_on(subject: str, policies: str) -> Iterator[Finding]:
+    for policy in policies.split(","):
+        if policy not in RETRY_POLICIES and policy not in _STATUS_CODES:
+            close = difflib.get_close_matches(policy.lower(), RETRY_POLICIES, n=1)
+            known = f"HTTP status codes or any of {', '.join(RETRY_POLICIES)}"
+            cure = f"write {close[0]}" if close else f"write {known}, with commas alone between them"
+            message = "is neither a retry policy of Envoy's nor an HTTP status code"
+            yield Finding("retries", subject, "retries.retry_on", show(policy), message, cure)
 
 
 def _check_request_duration(subject: str, path: str, value: str) -> Iterator[Finding]:
@@ -357,23 +424,22 @@ def _check_servers(subject: str, link: Mapping[str, Any], faulty: set[str]) -> I
             continue
         name = server.get("name") if isinstance(server, Mapping) else server
         if isinstance(name, str) and seen.setdefault(name, server) != server:
-            yield Finding(
-                "two-values",
-                subject,
-                "servers",
-                show(name),
-                f"stands twice with different values: {show(seen[name])} and {show(server)}",
-                "keep one of them",
-            )
+            message = "stands twice with different values"
+            yield Finding("two-values", subject, "servers", show(name), message, "keep one of them")
 
 
 def _check_server(subject: str, server: Mapping[str, Any]) -> Iterator[Finding]:
-    shape = list(check_shape(subject, "servers.", server, schema.SERVER))
-    yield from shape
-    address = server.get("address")
-    if isinstance(address, str) and not is_ip(address) and not all(map(LABEL.fullmatch, address.split("."))):
-        cure = "write an IP address or a DNS name"
-        yield Finding("server-address", subject, "servers.address", show(address), "is no address", cure)
+    yield from check_shape(subject, "servers.", server, schema.SERVER)
+    name, address, locality = (server.get(key) for key in ("name", "address", "locality"))
+    if isinstance(address, str) and not is_host(address, address=True):
+        message, cure = ADDRESSES["address"]
+        yield Finding("server-address", subject, "servers.address", show(address), message, cure)
+    if address is not None and isinstance(name, str) and name in _GROUPS:
+        message, cure = "is a group, and one address cannot stand for all of it", "name each cluster with its address"
+        yield Finding("server-address", subject, "servers.name", show(name), message, cure)
+    if isinstance(locality, str) and not _LOCALITY.fullmatch(locality):
+        message, cure = "is not REGION[/ZONE[/SUBZONE]]", "write one to three names with slashes, e.g. europe-west1/b"
+        yield Finding("locality", subject, "servers.locality", show(locality), message, cure)
 
 
 def _check_clients(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:

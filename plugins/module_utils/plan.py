@@ -57,7 +57,6 @@ __all__ = [
     "occupied_ports",
     "of_side",
     "port_difference",
-    "refused",
     "strangers",
     "surplus_keys",
     "trust_errors",
@@ -171,33 +170,6 @@ def make_plan(
         "served": not unproven,
         "proven": not changed and not unproven,
     }
-
-
-def refused(errors: Sequence[str]) -> Json:
-    """A plan that does nothing and says why."""
-    nothing: Json = {
-        name: []
-        for name in (
-            "warnings",
-            "notices",
-            "alarms",
-            "report",
-            "renewals",
-            "lines",
-            "credentials",
-            "trust",
-            "issuers",
-            "surplus",
-            "strip",
-            "force",
-            "write",
-            "delete",
-            "expected",
-            "endpoints",
-        )
-    }
-    no = dict.fromkeys(("await_address", "changed", "drifted", "served", "proven"), False)
-    return {"errors": list(errors), **nothing, **no}
 
 
 def of_side(items: Sequence[Json], owner: names.Owner) -> list[Json]:

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils.crl import REASONS, Crl, Revoked
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils.findings import Finding
+from ansible_collections.crossmesh.mtls.plugins.module_utils.findings import Finding, kind_of, show
 from ansible_collections.crossmesh.mtls.plugins.module_utils.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import timestamp
 
@@ -99,7 +99,7 @@ class Entry:
 def check_revoked(value: Any, now: datetime) -> list[Finding]:
     """Return everything that is wrong with the list."""
     if not isinstance(value, list):
-        return [Finding("type", _NAME, _NAME, _show(value), "is not a list", "write a list; [] revokes nothing")]
+        return [Finding("type", _NAME, _NAME, show(value), "is not a list", "write a list; [] revokes nothing")]
     return [finding for index, entry in enumerate(value) for finding in _check_entry(f"{_NAME}[{index}]", entry, now)]
 
 
@@ -135,7 +135,7 @@ def _entry_of(entry: Mapping[str, Any]) -> Entry:
 def _check_entry(subject: str, entry: Any, now: datetime) -> Iterator[Finding]:
     if not isinstance(entry, Mapping):
         cure = "write a mapping, e.g. {cluster: NAME, date: " + timestamp(now) + "}"
-        yield Finding("type", subject, "entry", _show(entry), "is not a mapping", cure)
+        yield Finding("type", subject, "entry", show(entry), "is not a mapping", cure)
         return
     yield from _check_keys(subject, entry)
     yield from _check_kind(subject, entry)
@@ -147,7 +147,7 @@ def _check_keys(subject: str, entry: Mapping[str, Any]) -> Iterator[Finding]:
     known = (*KINDS, "reason", "date")
     for key in entry:
         if key not in known:
-            yield Finding("unknown-key", subject, str(key), _show(entry[key]), "unknown key", _nearest(key, known))
+            yield Finding("unknown-key", subject, str(key), kind_of(entry[key]), "unknown key", _nearest(key, known))
 
 
 def _check_kind(subject: str, entry: Mapping[str, Any]) -> Iterator[Finding]:
@@ -155,18 +155,18 @@ def _check_kind(subject: str, entry: Mapping[str, Any]) -> Iterator[Finding]:
     choice = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
     if not given:
         message = "the entry does not say what it revokes"
-        yield Finding("revoked-what", subject, "entry", _show(dict(entry)), message, f"write one of {choice}")
+        yield Finding("revoked-what", subject, "entry", show(dict(entry)), message, f"write one of {choice}")
     elif len(given) > 1:
         message = "the entry names more than one thing to revoke"
         cure = f"write an entry for each: of {choice} it takes one"
-        yield Finding("revoked-what", subject, ", ".join(given), _show(dict(entry)), message, cure)
+        yield Finding("revoked-what", subject, ", ".join(given), show(dict(entry)), message, cure)
     for kind in given:
         value = entry[kind]
         if not isinstance(value, str):
             # YAML takes bare digits, with colons too, for a number in whatever base.
-            yield Finding("type", subject, kind, _show(value), "is not text", "put it in quotes")
+            yield Finding("type", subject, kind, show(value), "is not text", "put it in quotes")
         elif not value.strip():
-            yield Finding(f"revoked-{kind}", subject, kind, _show(value), "is empty", "write it, or remove the entry")
+            yield Finding(f"revoked-{kind}", subject, kind, show(value), "is empty", "write it, or remove the entry")
         elif kind == "serial":
             yield from _check_serial(subject, value)
         elif kind == "fingerprint":
@@ -178,11 +178,11 @@ def _check_serial(subject: str, value: str) -> Iterator[Finding]:
     if not _HEX.fullmatch(digits):
         message = "is not a positive hexadecimal number"
         cure = "write it as `openssl x509 -noout -serial` shows it, without serial="
-        yield Finding("revoked-serial", subject, "serial", _show(value), message, cure)
+        yield Finding("revoked-serial", subject, "serial", show(value), message, cure)
     elif len(digits) > _MOST_SERIAL_DIGITS:
         message = "is longer than any serial (RFC 5280 section 4.1.2.2: 20 octets)"
         cure = "write it as fingerprint, if it is one"
-        yield Finding("revoked-serial", subject, "serial", _show(value), message, cure)
+        yield Finding("revoked-serial", subject, "serial", show(value), message, cure)
 
 
 def _check_fingerprint(subject: str, value: str) -> Iterator[Finding]:
@@ -190,14 +190,14 @@ def _check_fingerprint(subject: str, value: str) -> Iterator[Finding]:
     if not _HEX.fullmatch(digits) or len(digits) != _FINGERPRINT_DIGITS:
         message = f"is not a SHA-256 fingerprint of {_FINGERPRINT_DIGITS} hexadecimal digits"
         cure = "write it as `openssl x509 -noout -fingerprint -sha256` shows it, without what precedes the ="
-        yield Finding("revoked-fingerprint", subject, "fingerprint", _show(value), message, cure)
+        yield Finding("revoked-fingerprint", subject, "fingerprint", show(value), message, cure)
 
 
 def _check_reason(subject: str, entry: Mapping[str, Any]) -> Iterator[Finding]:
     reason = entry.get("reason")
     if reason is not None and reason not in REASONS:
         message = "is not a reason to revoke (RFC 5280 section 5.3.1)"
-        yield Finding("revoked-reason", subject, "reason", _show(reason), message, _nearest(reason, REASONS))
+        yield Finding("revoked-reason", subject, "reason", show(reason), message, _nearest(reason, REASONS))
 
 
 def _check_date(subject: str, entry: Mapping[str, Any], now: datetime) -> Iterator[Finding]:
@@ -211,17 +211,17 @@ def _check_date(subject: str, entry: Mapping[str, Any], now: datetime) -> Iterat
         until = _until(value)
     except (ValueError, OverflowError):
         message = "is not a date of ISO 8601"
-        yield Finding("revoked-date", subject, "date", _show(value), message, f"write e.g. {timestamp(now)}")
+        yield Finding("revoked-date", subject, "date", show(value), message, f"write e.g. {timestamp(now)}")
         return
     if until > now:
         message = "lies in the future"
         if _day(value):
             message = f"means the end of that day, {timestamp(until)}, which is still to come"
         cure = f"{present}: what is issued from then on stays valid"
-        yield Finding("revoked-date", subject, "date", _show(value), message, cure)
+        yield Finding("revoked-date", subject, "date", show(value), message, cure)
     elif until < _FIRST_DATE:
         message = "lies before any date that a revocation list can hold"
-        yield Finding("revoked-date", subject, "date", _show(value), message, present)
+        yield Finding("revoked-date", subject, "date", show(value), message, present)
 
 
 def _until(value: Any) -> datetime:
@@ -257,11 +257,6 @@ def _nearest(given: Any, known: Sequence[str]) -> str:
     lower = {word.lower(): word for word in known}
     close = difflib.get_close_matches(str(given).lower(), lower, n=1)
     return f"write {lower[close[0]]}" if close else f"write one of {', '.join(known)}"
-
-
-def _show(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 # -- what follows from it ------------------------------------------------------------------------------------------

@@ -213,13 +213,13 @@ RETRIES: tuple[Field, ...] = (
     Field(
         "retry_on",
         "str",
-        "Envoy's retry policies, with commas. Default: Istio's, for what has not been begun.",
+        "Envoy's retry policies, or HTTP status codes, with commas. Default: Istio's, for what has not been begun.",
         example="connect-failure,refused-stream,503",
     ),
 )
 
 SERVER: tuple[Field, ...] = (
-    Field("name", "str", "The cluster's name.", required=True, example="cluster-b"),
+    Field("name", "str", "The cluster's name; with C(address) no group's.", required=True, example="cluster-b"),
     Field(
         "address",
         "str",
@@ -227,7 +227,7 @@ SERVER: tuple[Field, ...] = (
         "Default: the link's C(fqdn).",
         example="203.0.113.7",
     ),
-    Field("locality", "str", "C(REGION/ZONE/SUBZONE) of this endpoint.", example="europe-west1/b"),
+    Field("locality", "str", "C(REGION[/ZONE[/SUBZONE]]) of this endpoint.", example="europe-west1/b"),
 )
 
 GATEWAY: tuple[Field, ...] = (

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -178,19 +178,19 @@ def addresses_of(links: Sequence[Mapping[str, Any]], cluster: Cluster, vip_range
     network = ipaddress.ip_network(vip_range)
     found = {}
     for link in links:
-        shares = link["protocol"] == "tcp" and on_port[link["port"]] > 1 and has_own_endpoints(link)
+        shares = link["protocol"] == "tcp" and on_port[link["port"]] > 1 and has_own_endpoints(link, [link["fqdn"]])
         virtual = [_virtual_address(link["name"], network)] if cluster.dns or shares else []
         found[link["name"]] = list(link["addresses"]) or virtual
     return found
 
 
-def has_own_endpoints(link: Mapping[str, Any]) -> bool:
-    """Whether egress gateways reach the servers without resolving the FQDN, which may be a virtual address for them."""
+def has_own_endpoints(link: Mapping[str, Any], virtual: Collection[str]) -> bool:
+    """Whether egress gateways reach the servers without resolving names that may be virtual addresses for them."""
     if link.get("external"):
-        return bool(link["external"]["address"] != link["fqdn"])
+        return link["external"]["address"] not in virtual
     servers = link.get("servers") or []
     given = [server.get("address") for server in servers if isinstance(server, Mapping)]
-    return bool(servers) and len(given) == len(servers) and all(given) and link["fqdn"] not in given
+    return bool(servers) and len(given) == len(servers) and all(given) and not any(name in virtual for name in given)
 
 
 def _virtual_address(name: str, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> str:
@@ -448,6 +448,9 @@ def _retries(link: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What the workload's own proxy does, in Istio's words; nothing where Istio's default is to hold."""
     if not link.get("retries"):
         return []
+    # Istio refuses to be told how to try again what is not tried again.
+    if link["retries"].get("attempts") == 0:
+        return [{"attempts": 0}]
     words = {"attempts": "attempts", "per_try_timeout": "perTryTimeout", "retry_on": "retryOn"}
     return [{words[key]: value for key, value in link["retries"].items() if value is not None}]
 

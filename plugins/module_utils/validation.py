@@ -51,6 +51,13 @@ class World:
             return {}
         return declared
 
+    @property
+    def clusters(self) -> dict[str, topology.Cluster]:
+        """All that are seen or declared, by name, whether or not they are to leave; those alone that are sound."""
+        found = {name: {"groups": groups} for name, groups in self.mesh_clusters.items()}
+        found |= {name_of(variables): {"groups": variables.get("groups", ())} for variables in self.variables.values()}
+        return {name: topology.cluster_of({"mesh_cluster_name": name, **given}) for name, given in found.items()}
+
 
 def check_world(world: World, *, prune_all: bool) -> list[Finding]:
     """Findings on the whole inventory, as the controller sees it: links, clusters and how they refer to each other."""
@@ -115,18 +122,28 @@ def _check_references(world: World) -> Iterator[Finding]:
 
 def _check_both_sides(world: World) -> Iterator[Finding]:
     """A cluster that is named as client of a link that it serves would dial itself through both gateways."""
-    links = world.shared.get("mesh_links")
-    groups = {name_of(variables): set(variables.get("groups", ())) for variables in world.variables.values()}
-    for index, link in enumerate(links if isinstance(links, list) else []):
-        if not isinstance(link, Mapping) or not isinstance(link.get("clients"), list):
-            continue
-        servers = link.get("servers")
-        named = [s.get("name") if isinstance(s, Mapping) else s for s in servers] if isinstance(servers, list) else []
-        for client in link["clients"]:
-            if isinstance(client, str) and (client in named or groups.get(client, set()) & set(named)):
+    clusters = world.clusters
+    for link in sound_links(world.shared.get("mesh_links")):
+        for client in link.get("clients") or ():
+            cluster = clusters.get(client)
+            if cluster and topology.server_links([link], cluster):
                 message = "is both server and client of the link"
-                cure = "take it out of one of the two lists; a group as client leaves out whoever serves the link"
-                yield Finding("both-sides", subject_of(link, index), "clients", show(client), message, cure)
+                cure = (
+                    "take it out of one of the two lists (without servers, all of mesh_servers serve it); a group as "
+                    "client leaves out whoever serves the link"
+                )
+                yield Finding("both-sides", link["name"], "clients", show(client), message, cure)
+
+
+def _check_served(world: World) -> Iterator[Finding]:
+    """A link whose servers are listed, and are nobody, would lead its clients nowhere."""
+    clusters = world.clusters.values()
+    for link in topology.present(sound_links(world.shared.get("mesh_links"))):
+        listed = link.get("servers")
+        if listed is None or any(topology.server_links([link], cluster) for cluster in clusters):
+            continue
+        message, cure = "is no cluster of mesh_servers", "name one, or leave servers out: all of mesh_servers serve it"
+        yield Finding("no-server", link["name"], "servers", show(listed), message, cure)
 
 
 def _check_groups(world: World) -> Iterator[Finding]:
@@ -194,6 +211,7 @@ def _check_declared_groups(world: World) -> Iterator[Finding]:
 CHECKS_OF_A_WORLD: tuple[Callable[[World], Iterator[Finding]], ...] = (
     _check_references,
     _check_both_sides,
+    _check_served,
     _check_groups,
     _check_cluster_names,
     _check_one_value,

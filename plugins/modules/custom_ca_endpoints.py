@@ -150,8 +150,11 @@ alarms:
   type: list
   elements: str
 waiting:
-  description: Servers that may still have a certificate which is revoked, as the CA's records name them.
-  returned: success
+  description:
+    - Servers of which a recorded certificate is revoked and which may still have it, as the CA's records name them. One
+      that was seen with another certificate does not wait, nor one that cannot be seen, once a call found another one
+      in its directory. One whose directory fails waits.
+  returned: success, and where the directory of a server fails
   type: list
   elements: str
   sample: ['outside:mysql']
@@ -200,8 +203,8 @@ def run(module: AnsibleModule) -> tuple[dict[str, Any], list[CrossmeshError]]:
         revoked=entries_or_refusal(params["revoked"], now),
         try_key=module.check_mode and params["step"] != LOOK,
     )
-    kept, errors = keep(FileStore(params["path"]), request, now, look=module.check_mode or params["step"] == LOOK)
-    return report(kept, params["step"]), errors
+    outcome = keep(FileStore(params["path"]), request, now, look=module.check_mode or params["step"] == LOOK)
+    return report(outcome, params["step"]), outcome.errors
 
 
 def main() -> None:

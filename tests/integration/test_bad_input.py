@@ -36,7 +36,7 @@ EXPECTED = {
     "a number that is no port": ("no-such-port", "port", "70000", "write a number from 1 to 65535"),
     "a wildcard": ("wildcard", "fqdn", "'*.server.example.com'", "write the name that workloads dial"),
     "a public suffix": ("suffix", "fqdn", "'co.uk'", "write a full host name"),
-    "an unknown key": ("misspelt", "tsl_port", "13306", "write tls_port"),
+    "an unknown key": ("misspelt", "tsl_port", "a whole number", "write tls_port"),
     "an unknown cluster": ("nobody", "servers", "'cluster-x'", "write cluster-"),
     "an unknown group": ("no-group", "clients", "'mesh_cleints'", "write mesh_clients"),
     "an unknown protocol": ("pigeon", "protocol", "'pigeon'", "write one of tcp"),
@@ -79,3 +79,30 @@ def test_a_bad_inventory_stops_the_run_on_the_controller(refused: Run) -> None:
 
 def test_a_bad_inventory_ends_in_no_traceback(refused: Run) -> None:
     assert "Traceback" not in refused.output
+
+
+ROLE = """\
+- hosts: mesh_servers
+  gather_facts: false
+  roles: [crossmesh.mtls.mesh_ingress_server]
+"""
+
+
+@pytest.mark.parametrize("what", ["site", "rotate_certificates", "rotate_ca", "verify", "a role alone"])
+def test_all_is_told_where_nobody_validated_the_topology_first(standing: Mesh, what: str) -> None:
+    before = everywhere(standing)
+    bad = standing.otherwise(links=[{**MYSQL, "tsl_port": 13306, "port": 70000}])
+    run = bad.play(bad.written(ROLE)) if what == "a role alone" else bad.play(what, "--limit", "cluster-b")
+    assert set(run.recap) == {"cluster-b"}
+    assert run.recap["cluster-b"]["failed"] == 1
+    assert run.says("mysql: tsl_port: a whole number: unknown key", "mysql: port: 70000: is not a port"), run.output
+    assert "Error while resolving" not in run.output
+    assert everywhere(standing) == before
+
+
+def test_a_teardown_of_an_instance_that_cannot_be_says_so(standing: Mesh) -> None:
+    before = everywhere(standing)
+    run = standing.play("teardown", "-e", "mesh_instance=Blue")
+    assert not run.ok
+    assert run.says("mesh_instance: mesh_instance: 'Blue': is not a DNS label"), run.output
+    assert everywhere(standing) == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import urllib.request
 from collections.abc import Iterator
 from functools import partial
@@ -170,6 +171,23 @@ def test_istioctl_has_nothing_to_say_but_its_known_false_positive(everything: Me
         assert codes == {"IST0129"}, [message["message"] for message in found if message["code"] in codes - {"IST0129"}]
 
 
+def test_istio_takes_all_of_it_where_its_webhook_looks_at_every_object(everything: Mesh) -> None:
+    """The lab has no webhook; istioctl validates by the same code."""
+    for cluster in CLUSTERS:
+        ours = [item for item in everything.objects(cluster) if ".istio.io/" in item["apiVersion"]]
+        found = _validated(everything.lab, cluster, ours)
+        assert (found.returncode, len(ours) > 10) == (0, True), found.stdout + found.stderr
+    # The control: it refuses what the webhook would.
+    ours[0]["spec"] = {"hosts": ["not a host"]}
+    assert _validated(everything.lab, CLUSTERS[0], ours).returncode != 0
+
+
+def _validated(lab: Lab, cluster: str, items: list[dict[str, Any]]) -> subprocess.CompletedProcess[str]:
+    # It takes a List without looking into it.
+    given = "\n---\n".join(map(json.dumps, items))
+    return lab.istioctl(cluster, "validate", "-f", "-", stdin=given, check=False)
+
+
 def _rejects(lab: Lab, cluster: str) -> float:
     with urllib.request.urlopen(f"http://{lab.cluster(cluster).host_address}:15014/metrics", timeout=10) as answer:
         text = answer.read().decode()
@@ -199,3 +217,10 @@ def test_taking_one_link_away_leaves_the_connections_of_the_others_alone(everyth
     eventually(lambda: not page(everything, "cluster-a", "shop-0", "web.server.example.com", "HTTP/1.1 200"))
     assert everything.site().ok
     eventually(lambda: page(everything, "cluster-a", "shop-0", "web.server.example.com", "HTTP/1.1 200"))
+
+
+def test_a_teardown_leaves_nothing_of_it(everything: Mesh) -> None:
+    assert all(everything.names(cluster) for cluster in CLUSTERS)
+    run = everything.play("teardown")
+    assert run.ok, run.output
+    assert {cluster: everything.names(cluster) for cluster in CLUSTERS} == {cluster: set() for cluster in CLUSTERS}

@@ -76,8 +76,10 @@ class Lab:
     ) -> Result:
         return self._call(["kubectl", "--context", cluster, *arguments], stdin=stdin, check=check, timeout=timeout)
 
-    def istioctl(self, cluster: str, *arguments: str, check: bool = True, timeout: float = _TIMEOUT) -> Result:
-        return self._call(["istioctl", "--context", cluster, *arguments], check=check, timeout=timeout)
+    def istioctl(
+        self, cluster: str, *arguments: str, stdin: str | None = None, check: bool = True, timeout: float = _TIMEOUT
+    ) -> Result:
+        return self._call(["istioctl", "--context", cluster, *arguments], stdin=stdin, check=check, timeout=timeout)
 
     def run(
         self,

@@ -19,11 +19,13 @@ import yaml
 
 from ansible_collections.crossmesh.mtls.plugins.doc_fragments.cluster import ModuleDocFragment
 from ansible_collections.crossmesh.mtls.plugins.module_utils import names, preflight, preflight_report, schema
+from ansible_collections.crossmesh.mtls.plugins.module_utils.ca_settings import POLICY
 from ansible_collections.crossmesh.mtls.plugins.module_utils.credentials import report
-from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import Policy, refused
+from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import Policy
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils.cluster_action import CLUSTER, ClusterAction
 from tests.tools import inventory_docs
 from tests.unit.support import CHECKOUT, Json
+from tests.unit.test_plan import planned, settled
 
 COLLECTION = "ansible_collections.crossmesh.mtls.plugins"
 
@@ -62,6 +64,11 @@ def test_a_field_is_either_required_or_may_be_left_out(field: schema.Field) -> N
 
 def test_the_docs_of_a_field_are_no_markup_that_markdown_does_not_know() -> None:
     assert re.findall(r"\b[A-Z]\(", "".join(page() for page in inventory_docs.PAGES.values())) == []
+
+
+def test_what_counts_where_the_ca_is_not_set_is_its_roles_default() -> None:
+    defaults = loaded(CHECKOUT / "roles/custom_ca/defaults/main.yml")
+    assert {name: defaults[name] for name in POLICY} == POLICY
 
 
 # -- roles ---------------------------------------------------------------------------------------------------------
@@ -231,7 +238,7 @@ def told_of(text: str) -> set[str]:
 
 def test_every_part_of_a_plan_is_documented() -> None:
     returned = loaded(CHECKOUT / "plugins/filter/plan.yml")["RETURN"]["_value"]["description"]
-    assert told_of(returned) == set(refused([]))
+    assert told_of(returned) == set(planned(settled()))
 
 
 def test_every_part_of_a_policy_is_documented() -> None:

@@ -20,7 +20,6 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.names import Owner
 from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import (
     Policy,
     make_plan,
-    refused,
     wanted_trust,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils.watch import clock_warnings
@@ -131,13 +130,6 @@ def test_where_all_is_as_wanted_nothing_is_done_and_all_is_proven() -> None:
     assert (plan["changed"], plan["drifted"], plan["served"], plan["proven"]) == (False, False, True, True)
     assert (plan["errors"], plan["warnings"], plan["alarms"], plan["lines"]) == ([], [], [], [])
     assert plan["credentials"] == plan["strip"] == plan["force"] == plan["write"] == plan["delete"] == []
-
-
-def test_a_refusal_has_the_shape_of_every_plan() -> None:
-    plan = refused(["why"])
-    assert plan["errors"] == ["why"]
-    assert {key: type(value) for key, value in plan.items()} == {k: type(v) for k, v in planned(settled()).items()}
-    assert (plan["changed"], plan["drifted"], plan["served"], plan["proven"]) == (False, False, False, False)
 
 
 # -- what forbids it -----------------------------------------------------------------------------------------------

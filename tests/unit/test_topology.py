@@ -276,3 +276,14 @@ def test_a_peer_authentication_is_named_only_where_it_is_asked_for() -> None:
     strict, loose = link(strict_backend=True), numbered(1)
     found = view([strict, loose], SERVER)["server"]["links"]
     assert [item["peer_authentications"] for item in found] == [["mysql-strict-backend"], []]
+
+
+def test_a_request_that_is_not_tried_again_says_nothing_of_how() -> None:
+    def rendered(attempts: int) -> list[Json]:
+        asked = link(protocol="http", retries={"attempts": attempts, "retry_on": "503", "per_try_timeout": "1s"})
+        (dialled,) = view([asked], CLIENT)["client"]["links"]
+        found: list[Json] = dialled["retries"]
+        return found
+
+    assert rendered(0) == [{"attempts": 0}]
+    assert rendered(2) == [{"attempts": 2, "retryOn": "503", "perTryTimeout": "1s"}]

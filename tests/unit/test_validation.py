@@ -10,18 +10,29 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.crossmesh.mtls.plugins.filter.resolve import resolve
 from ansible_collections.crossmesh.mtls.plugins.filter.topology_errors import topology_errors
+from ansible_collections.crossmesh.mtls.plugins.module_utils import schema
+from ansible_collections.crossmesh.mtls.plugins.module_utils.ca_settings import POLICY
 from ansible_collections.crossmesh.mtls.plugins.module_utils.schema import (
     BACKEND,
     CLUSTER,
     GATEWAY,
     LINK,
+    RETRIES,
     SERVER,
     SHARED,
+    WORKLOADS,
 )
 from tests.unit.pki.support import make_leaf, make_root
 from tests.unit.support import CLIENT, Json, link, numbered, view
@@ -86,6 +97,19 @@ def outside(**changes: Any) -> Json:
     return {**EXTERNAL, "external": {**EXTERNAL_OK, **changes}}
 
 
+def served(**changes: Any) -> Json:
+    """A link whose one server is said more of."""
+    return {"servers": [{"name": "cluster-b", **changes}]}
+
+
+def retried(policies: str) -> Json:
+    return {"protocol": "http", "retries": {"attempts": 1, "retry_on": policies}}
+
+
+def accounts(*names: Any) -> Json:
+    return {"workloads": {"service_accounts": list(names)}}
+
+
 BAD_LINKS: list[Bad] = [
     # The name
     Bad("missing", "name", "missing", "name: mysql", {"name": None}),
@@ -103,7 +127,7 @@ BAD_LINKS: list[Bad] = [
     Bad("reserved-name", "name", "'sql-client'", "sql-client-link", {"name": "sql-client"}),
     # The FQDN
     Bad("missing", "fqdn", "missing", "fqdn: mysql.server.example.com", {"fqdn": None}),
-    Bad("type", "fqdn", "{'a': 1}", "write a string", {"fqdn": {"a": 1}}),
+    Bad("type", "fqdn", "{'a': ...}", "write a string", {"fqdn": {"a": 1}}),
     Bad("fqdn", "fqdn", "'*.example.com'", "the name that workloads dial", {"fqdn": "*.example.com"}),
     Bad("fqdn", "fqdn", "'MySQL.example.com'", "write mysql.example.com", {"fqdn": "MySQL.example.com"}),
     Bad("fqdn", "fqdn", "'mysql.example.com.'", "write mysql.example.com", {"fqdn": "mysql.example.com."}),
@@ -119,6 +143,10 @@ BAD_LINKS: list[Bad] = [
     Bad("fqdn", "fqdn", "a.a.a", "letters, digits and hyphens", {"fqdn": "a." * 127 + "com"}),
     Bad("fqdn", "fqdn", "'a.b.svc.cluster.local'", "outside of cluster.local", {"fqdn": "a.b.svc.cluster.local"}),
     Bad("fqdn", "fqdn", "'cluster.local'", "outside of cluster.local", {"fqdn": "cluster.local"}),
+    *(
+        Bad("fqdn", "fqdn", repr(fqdn), "whose last label is no number", {"fqdn": fqdn})
+        for fqdn in ("mysql.server.123", "203.0.113.777", "MySQL.server.0.")
+    ),
     # The ports
     Bad("missing", "port", "missing", "port: 3306", {"port": None}),
     Bad("type", "port", "'3306'", "without quotes", {"port": "3306"}),
@@ -138,7 +166,7 @@ BAD_LINKS: list[Bad] = [
     Bad("choice", "protocol", "'tpc'", "write tcp", {"protocol": "tpc"}),
     Bad("choice", "protocol", "'https'", "write http", {"protocol": "https"}),
     Bad("requests-only", "timeout", "'5s'", "say with protocol", {"timeout": "5s"}),
-    Bad("requests-only", "retries", "{'attempts': 2}", "say with protocol", {"retries": {"attempts": 2}}),
+    Bad("requests-only", "retries", "{'attempts': ...}", "say with protocol", {"retries": {"attempts": 2}}),
     Bad("duration", "timeout", "'5'", "e.g. 15s", {"protocol": "http", "timeout": "5"}),
     Bad("duration", "timeout", "'25h'", "e.g. 15s", {"protocol": "grpc", "timeout": "25h"}),
     Bad("type", "timeout", "5", "write a string", {"protocol": "http", "timeout": 5}),
@@ -156,14 +184,27 @@ BAD_LINKS: list[Bad] = [
     Bad(
         "retries",
         "retries.retry_on",
-        "'503, 504'",
+        "' 504'",
         "with commas",
         {"protocol": "http", "retries": {"attempts": 1, "retry_on": "503, 504"}},
+    ),
+    *(
+        Bad("retries", "retries.retry_on", repr(policy), cure, retried(f"reset,{policy},503"))
+        for policy, cure in (
+            ("conect-failure", "write connect-failure"),
+            ("Retriable-4xx", "write retriable-4xx"),
+            ("canceled", "write cancelled"),
+            ("999", "write HTTP status codes or any of 5xx, gateway-error"),
+            ("99", "HTTP status codes"),
+            ("306", "HTTP status codes"),
+            ("5O3", "HTTP status codes"),
+            ("", "HTTP status codes"),
+        )
     ),
     Bad(
         "unknown-key",
         "retries.attemps",
-        "1",
+        "a whole number",
         "write attempts",
         {"protocol": "http", "retries": {"attempts": 1, "attemps": 1}},
     ),
@@ -192,7 +233,7 @@ BAD_LINKS: list[Bad] = [
         "SERVICE.NAMESPACE",
         {"backend": {**BACKEND_OK, "host": "db.example.com"}},
     ),
-    Bad("unknown-key", "backend.ports", "1", "write port", {"backend": {**BACKEND_OK, "ports": 1}}),
+    Bad("unknown-key", "backend.ports", "a whole number", "write port", {"backend": {**BACKEND_OK, "ports": 1}}),
     Bad("backend-port-exposed", "tls_port", "3306", "allow_backend_port", {"port": 3307, "tls_port": 3306}),
     # Who serves and who dials
     Bad("type", "servers", "'cluster-b'", "write a list", {"servers": "cluster-b"}),
@@ -204,7 +245,7 @@ BAD_LINKS: list[Bad] = [
     Bad(
         "unknown-key",
         "servers.adress",
-        "'203.0.113.7'",
+        "a string",
         "write address",
         {"servers": [{"name": "cluster-b", "adress": "203.0.113.7"}]},
     ),
@@ -215,6 +256,18 @@ BAD_LINKS: list[Bad] = [
         "IP address or a DNS name",
         {"servers": [{"name": "cluster-b", "address": "203.0.113.7:443"}]},
     ),
+    *(
+        Bad("server-address", "servers.address", repr(address)[:77], "last label is no number", served(address=address))
+        for address in ("203.0.113.777", "mysql.123", "7", "lb..example.com", "fe80::1%eth0", ".".join(["a"] * 128))
+    ),
+    *(
+        Bad("server-address", "servers.name", repr(group), "each cluster", served(name=group, address="203.0.113.7"))
+        for group in ("mesh_servers", "mesh_clients", "all")
+    ),
+    *(
+        Bad("locality", "servers.locality", repr(locality), "one to three names", served(locality=locality))
+        for locality in ("", "/", "a/", "/b", "a//c", "a/b/c/d", "a/b/c/d//", "a b", "a/b\n")
+    ),
     Bad(
         "two-values",
         "servers",
@@ -222,8 +275,8 @@ BAD_LINKS: list[Bad] = [
         "keep one",
         {"servers": ["cluster-b", {"name": "cluster-b", "address": "203.0.113.7"}]},
     ),
-    Bad("type", "clients", "{'name': 'cluster-a'}", "write a list", {"clients": {"name": "cluster-a"}}),
-    Bad("reference", "clients", "{'name': 'cluster-a'}", "the name of a cluster", {"clients": [{"name": "cluster-a"}]}),
+    Bad("type", "clients", "{'name': ...}", "write a list", {"clients": {"name": "cluster-a"}}),
+    Bad("reference", "clients", "{'name': ...}", "the name of a cluster", {"clients": [{"name": "cluster-a"}]}),
     Bad("unknown-cluster", "clients", "'clusterA'", "write cluster-a", {"clients": ["clusterA"]}),
     Bad("wrong-group", "servers", "'cluster-a'", "put it in that group", {"servers": ["cluster-a", "cluster-b"]}),
     Bad("wrong-group", "clients", "'cluster-b'", "out of clients", {"servers": [], "clients": ["cluster-b"]}),
@@ -241,15 +294,28 @@ BAD_LINKS: list[Bad] = [
         "a group as client leaves out",
         {"servers": ["mesh_servers"], "clients": ["cluster-b"]},
     ),
+    Bad("no-server", "servers", "[]", "leave servers out", {"servers": []}),
     # The workloads
     Bad("type", "workloads", "['shop']", "write a mapping", {"workloads": ["shop"]}),
-    Bad("unknown-key", "workloads.namespace", "'shop'", "write namespaces", {"workloads": {"namespace": "shop"}}),
+    Bad("unknown-key", "workloads.namespace", "a string", "write namespaces", {"workloads": {"namespace": "shop"}}),
     Bad("type", "workloads.namespaces", "'shop'", "write a list", {"workloads": {"namespaces": "shop"}}),
     Bad("workloads", "workloads", "{}", "name namespaces or", {"workloads": {}}),
-    Bad("workloads", "workloads", "{'namespaces': []}", "or remove workloads", {"workloads": {"namespaces": []}}),
+    Bad("workloads", "workloads", "{'namespaces': ...}", "or remove workloads", {"workloads": {"namespaces": []}}),
     Bad("workloads", "workloads.namespaces", "'Shop'", "NAMESPACE", {"workloads": {"namespaces": ["Shop"]}}),
     Bad("workloads", "workloads.namespaces", "'a/b'", "NAMESPACE", {"workloads": {"namespaces": ["a/b"]}}),
     Bad("workloads", "workloads.namespaces", "7", "NAMESPACE", {"workloads": {"namespaces": [7]}}),
+    *(
+        Bad("workloads", "workloads.namespaces", repr(name), "a DNS label", {"workloads": {"namespaces": [name]}})
+        for name in ("shop.eu", "a..b", "", "-a", "a-", "a\n", LONG_LABEL)
+    ),
+    *(
+        Bad("workloads", "workloads.service_accounts", repr(name)[:77], "as Kubernetes has it", accounts(name))
+        for name in ("shop.eu/front", f"{LONG_LABEL}/front", "a..b/c", "shop/a..b", "shop/.a", "shop/a.", "shop/-a")
+    ),
+    *(
+        Bad("workloads", "workloads.service_accounts", repr(name)[:77], "as Kubernetes has it", accounts(name))
+        for name in ("shop/", "/front", "shop/a/b", f"shop/{'a' * 254}", "shop/a\n")
+    ),
     Bad(
         "workloads",
         "workloads.service_accounts",
@@ -272,17 +338,22 @@ BAD_LINKS: list[Bad] = [
     Bad("missing", "external.address", "missing", "db.example.net", outside(address=None)),
     Bad("external-address", "external.address", "'db_1'", "IP address or a DNS name", outside(address="db_1")),
     Bad("external-address", "external.sni", "'203.0.113.7'", "a DNS name", outside(sni="203.0.113.7")),
+    *(
+        Bad("external-address", f"external.{key}", repr(value), "last label is no number", outside(**{key: value}))
+        for key in ("address", "sni")
+        for value in ("203.0.113.777", "db.example.123")
+    ),
     Bad("missing", "external.port", "missing", "port: 13306", outside(port=None)),
     Bad("port", "external.port", "0", "from 1 to 65535", outside(port=0)),
     Bad("same-port", "external.port", "3306", "13306", outside(port=3306)),
-    Bad("unknown-key", "external.host", "'a'", "remove it", outside(host="a")),
+    Bad("unknown-key", "external.host", "a string", "remove it", outside(host="a")),
     Bad("external-trust", "external", "missing", "ca: DIRECTORY", outside(ca=None)),
     Bad("external-trust", "external", "ca and trust", "ca: DIRECTORY", outside(trust=ROOT_PEM)),
     *(
         Bad("external-trust", "external.ca", repr(path), "the whole path", outside(ca=path))
         for path in ("certs", "/", "//", "/srv/../etc", "/srv/\0")
     ),
-    Bad("external-trust", "external.trust", "PRIVATE", "owner's CA", outside(ca=None, trust=WITH_KEY)),
+    Bad("external-trust", "external.trust", "a private key, not shown", "owner's CA", outside(ca=None, trust=WITH_KEY)),
     Bad("external-trust", "external.trust", "'/etc/ca.pem'", "in PEM", outside(ca=None, trust="/etc/ca.pem")),
     Bad("external-trust", "external.trust", "BEGIN", "owner's CA", outside(ca=None, trust=LEAF_PEM)),
     # Clients of others
@@ -304,6 +375,17 @@ BAD_LINKS: list[Bad] = [
     Bad("address", "addresses", "'240.0.0.0/24'", "e.g. 240.0.0.10", {"addresses": ["240.0.0.0/24"]}),
     Bad("address", "addresses", "4026531841", "e.g. 240.0.0.10", {"addresses": [4026531841]}),
     Bad("address", "addresses", "'fe80::1%eth0'", "e.g. 240.0.0.10", {"addresses": ["fe80::1%eth0"]}),
+    *(
+        Bad("address", "addresses", repr(address), "one that nobody routes", {"addresses": ["240.0.0.1", address]})
+        for address in (
+            *("0.0.0.0", "127.0.0.1", "127.9.9.9", "224.0.0.1", "239.255.255.255", "169.254.169.254", "240.240.0.10"),
+            *("::", "::1", "ff02::1", "fe80::1", "::ffff:127.0.0.1", "::ffff:240.240.0.1"),
+        )
+    ),
+    *(
+        Bad("address", "addresses", repr(twice[-1]), "write it once", {"addresses": list(twice)})
+        for twice in (("240.0.0.1", "240.0.0.2", "240.0.0.1"), ("2001:db8::1", "2001:DB8:0::1"))
+    ),
     Bad("type", "strict_backend", "'yes'", "true or false", {"strict_backend": "yes"}),
     Bad("type", "max_connection_duration", "3600", "e.g. 1h", {"max_connection_duration": 3600}),
     *(
@@ -311,10 +393,10 @@ BAD_LINKS: list[Bad] = [
         for value in ("", "0s", "1", "1.5h", "1h30m", "500ms", "1d", "-1h", " 1h", "1H", "٣h", "8761h", "31536001s")
     ),
     Bad("type", "allow_backend_port", "1", "true or false", {"allow_backend_port": 1}),
-    Bad("unknown-key", "tlsport", "13306", "write tls_port", {"tlsport": 13306}),
-    Bad("unknown-key", "backends", "[]", "write backend", {"backends": []}),
-    Bad("unknown-key", "colour", "'red'", "remove it; known are name, fqdn", {"colour": "red"}),
-    Bad("unknown-key", "5", "1", "remove it", {5: 1}),
+    Bad("unknown-key", "tlsport", "a whole number", "write tls_port", {"tlsport": 13306}),
+    Bad("unknown-key", "backends", "a list", "write backend", {"backends": []}),
+    Bad("unknown-key", "colour", "a string", "remove it; known are name, fqdn", {"colour": "red"}),
+    Bad("unknown-key", "5", "a whole number", "remove it", {5: 1}),
 ]
 
 
@@ -342,7 +424,69 @@ class Wrong(NamedTuple):
 VIP = view([link()], {**CLIENT, "mesh_dns": "capture"})["client"]["links"][0]["addresses"][0]
 AT_7 = [{"name": "cluster-b", "address": "203.0.113.7"}]
 
+BOTH_GROUPS = {"group_names": ["mesh_clients", "mesh_servers"]}
+LIFETIME = "make it shorter than custom_ca_leaf_validity_days"
+
 WRONG: list[Wrong] = [
+    # A cluster on both sides, and a group without a cluster
+    Wrong(
+        "both-sides",
+        "mysql: clients: 'cluster-a'",
+        "without servers, all of mesh_servers serve it",
+        {"links": [link(clients=["cluster-a"])], "hosts": {**HOSTS, "cluster-a": BOTH_GROUPS}},
+    ),
+    Wrong(
+        "both-sides",
+        "mysql: clients: 'cluster-c'",
+        "take it out of one of the two lists",
+        {
+            "links": [link(clients=["cluster-c"], servers=["all"])],
+            "shared": {
+                "mesh_clusters": {
+                    "cluster-a": ["mesh_clients"],
+                    "cluster-b": ["mesh_servers"],
+                    "cluster-c": ["mesh_clients", "mesh_servers"],
+                }
+            },
+        },
+    ),
+    Wrong(
+        "no-server",
+        "mysql: servers: ['spare']",
+        "name one",
+        {"links": [link(servers=["spare"])], "hosts": {**HOSTS, "cluster-c": {"group_names": ["spare"]}}},
+    ),
+    # What decides about certificates
+    Wrong(
+        "type", "custom_ca: custom_ca_validity_days: 'ten'", "e.g. 3650", {"shared": {"custom_ca_validity_days": "ten"}}
+    ),
+    Wrong(
+        "type",
+        "custom_ca: custom_ca_renew_before_days: True",
+        "e.g. 30",
+        {"shared": {"custom_ca_renew_before_days": True}},
+    ),
+    Wrong(
+        "ca-key-type",
+        "custom_ca: custom_ca_key_type: ['P-256']",
+        "choose one",
+        {"shared": {"custom_ca_key_type": ["P-256"]}},
+    ),
+    Wrong(
+        "ca-validity", "custom_ca: custom_ca_validity_days: 0", "3650 days", {"shared": {"custom_ca_validity_days": 0}}
+    ),
+    Wrong(
+        "ca-leaf-validity",
+        "custom_ca: custom_ca_leaf_validity_days: 0",
+        "shorter than",
+        {"shared": {"custom_ca_leaf_validity_days": 0, "custom_ca_renew_before_days": 0}},
+    ),
+    Wrong(
+        "ca-renew-before",
+        "custom_ca: custom_ca_renew_before_days: 120",
+        LIFETIME,
+        {"hosts": cluster(custom_ca_renew_before_days="120")},
+    ),
     # The list of links
     Wrong(
         "links-undefined", "mesh_links: mesh_links: undefined", "mesh_prune_all=true", {"shared": {"mesh_links": None}}
@@ -394,7 +538,7 @@ WRONG: list[Wrong] = [
     ),
     Wrong(
         "virtual-endpoint",
-        "mysql: servers: [{'name': 'cluster-b', 'address': 'mysql.s",
+        "mysql: servers: ['mysql.server.example.com']",
         "address: THE INGRESS",
         {
             "links": [link(servers=[{"name": "cluster-b", "address": "mysql.server.example.com"}])],
@@ -406,6 +550,26 @@ WRONG: list[Wrong] = [
         "mysql: external.address: 'mysql.server.example.com'",
         "another name of it",
         {"links": [link(**outside(address="mysql.server.example.com"))], "hosts": cluster(mesh_dns="virtual")},
+    ),
+    *(
+        Wrong(
+            "virtual-endpoint",
+            start,
+            cure,
+            {"links": [link(**changes), numbered(1, servers=AT_7)], "hosts": cluster(mesh_dns="virtual")},
+        )
+        for changes, start, cure in (
+            (
+                {"servers": [{"name": "cluster-b", "address": "link-1.server.example.com"}]},
+                "mysql: servers: ['link-1.server.example.com']",
+                "address: THE INGRESS",
+            ),
+            (
+                outside(address="link-1.server.example.com"),
+                "mysql: external.address: 'link-1.server.example.com'",
+                "another name of it",
+            ),
+        )
     ),
     Wrong(
         "lockdown",
@@ -592,7 +756,7 @@ WRONG: list[Wrong] = [
     ),
     Wrong(
         "unknown-key",
-        "cluster-a: mesh_egress_gateway.services: 'egress'",
+        "cluster-a: mesh_egress_gateway.services: a string",
         "write service",
         {"hosts": cluster(mesh_egress_gateway={"services": "egress"})},
     ),
@@ -610,7 +774,7 @@ WRONG: list[Wrong] = [
     ),
     Wrong(
         "gateway",
-        "cluster-a: mesh_ingress_gateway.selector: {'istio': 1}",
+        "cluster-a: mesh_ingress_gateway.selector: {'istio': ...}",
         "{istio: ingressgateway}",
         {"hosts": cluster(mesh_ingress_gateway={"selector": {"istio": 1}})},
     ),
@@ -622,6 +786,13 @@ def test_a_fault_beside_the_links_is_told_with_its_place_and_cure(wrong: Wrong) 
     lines = [line for line in told(**wrong.arguments) if line.endswith(f"[{wrong.rule}]")]
     assert [line for line in lines if line.startswith(wrong.start) and wrong.cure in line.partition(". Cure: ")[2]]
 
+
+# All that Istio's own validation knows (supportedRetryOnPolicies), for HTTP and for gRPC.
+RETRIED = (
+    "5xx,gateway-error,reset,reset-before-request,connect-failure,retriable-4xx,refused-stream,retriable-status-codes,"
+    "retriable-headers,envoy-ratelimited,http3-post-connect-failure",
+    "cancelled,deadline-exceeded,internal,resource-exhausted,unavailable",
+)
 
 GOOD: list[tuple[str, Json]] = [
     ("the reference", {}),
@@ -646,6 +817,37 @@ GOOD: list[tuple[str, Json]] = [
         "virtual addresses, and servers with real ones",
         {"links": [link(servers=AT_7)], "hosts": cluster(mesh_dns="virtual")},
     ),
+    (
+        "a server at the name of a link that the cluster does not dial",
+        {
+            "links": [
+                link(clients=["cluster-a"], **served(address="link-1.server.example.com")),
+                numbered(1, clients=["cluster-c"], servers=AT_7),
+            ],
+            "hosts": {**cluster(mesh_dns="virtual"), "cluster-c": {"group_names": ["mesh_clients"]}},
+        },
+    ),
+    (
+        "a server at the name of another link, where nobody tells virtual addresses",
+        {"links": [link(**served(address="link-1.server.example.com")), numbered(1)]},
+    ),
+    *(
+        (f"the locality {locality}", {"links": [link(**served(locality=locality))]})
+        for locality in ("eu", "europe-west1/b", "eu/eu-2/rack_7")
+    ),
+    ("a group without an address", {"links": [link(servers=[{"name": "mesh_servers"}])]}),
+    ("a server's name with a number in its last label", {"links": [link(**served(address="lb.example.x1"))]}),
+    ("a name of digits but for its last label", {"links": [link(fqdn="203.0.113.7x")]}),
+    ("an endpoint outside at a name of digits", {"links": [link(**outside(address="1.2.3.4x", sni="1.example"))]}),
+    *((f"what Envoy tries again, {policies[:11]}", {"links": [link(**retried(policies))]}) for policies in RETRIED),
+    ("status codes to try again", {"links": [link(**retried("100,404,503,511"))]}),
+    ("namespaces", {"links": [link(workloads={"namespaces": ["shop", "shop-eu", "7", "a" * 63]})]}),
+    (
+        "service accounts",
+        {"links": [link(**accounts("shop/front", "a/b.c-d.e", f"{'a' * 63}/{'b' * 100}.c", f"a/{'b' * 253}"))]},
+    ),
+    ("addresses of both families", {"links": [link(addresses=["240.0.0.1", "192.0.2.7", "2001:db8::1", "fd00::1"])]}),
+    ("addresses beside Istio's own", {"links": [link(addresses=["240.239.255.255", "240.241.0.0"])]}),
     ("a server outside", {"links": [link(**EXTERNAL)]}),
     ("a server outside, and no clients of others", {"links": [link(**EXTERNAL, foreign_clients=[])]}),
     ("one server outside of two links", {"links": [link(**outside(sni=AN_SNI)), numbered(1, **outside(sni=AN_SNI))]}),
@@ -760,6 +962,116 @@ def test_input_is_not_changed() -> None:
     assert (links, hosts) == before
 
 
+# -- secrets -------------------------------------------------------------------------------------------------------
+
+P_256, RSA_2048 = ec.generate_private_key(ec.SECP256R1()), rsa.generate_private_key(65537, 2048)
+SEC1, PKCS8 = PrivateFormat.TraditionalOpenSSL, PrivateFormat.PKCS8
+NO_PASSPHRASE, PASSPHRASE = NoEncryption(), BestAvailableEncryption(b"hunter2-hunter2")
+KEYS_OF_OTHERS = {
+    "SEC1": P_256.private_bytes(Encoding.PEM, SEC1, NO_PASSPHRASE).decode(),
+    "SEC1, encrypted": P_256.private_bytes(Encoding.PEM, SEC1, PASSPHRASE).decode(),
+    "PKCS#8": P_256.private_bytes(Encoding.PEM, PKCS8, NO_PASSPHRASE).decode(),
+    "PKCS#8, encrypted": P_256.private_bytes(Encoding.PEM, PKCS8, PASSPHRASE).decode(),
+    "RSA": RSA_2048.private_bytes(Encoding.PEM, SEC1, NO_PASSPHRASE).decode(),
+    "RSA in PKCS#8": RSA_2048.private_bytes(Encoding.PEM, PKCS8, NO_PASSPHRASE).decode(),
+}
+
+
+def unknown(key: str, value: Any) -> dict[str, Json]:
+    """An inventory with one key that nobody asked for, at each place that looks for them."""
+    extra = {key: value}
+    twice = [{"name": "cluster-b", **extra}, {"name": "cluster-b"}]
+    return {
+        "a link": {"links": [link(**extra)]},
+        "backend": {"links": [link(backend={**BACKEND_OK, **extra})]},
+        "external": {"links": [link(**outside(**extra))]},
+        "a server": {"links": [link(servers=twice[:1])]},
+        "a server that stands twice": {"links": [link(servers=twice)]},
+        "servers without a dash": {"links": [link(servers=twice[0])]},
+        "retries": {"links": [link(protocol="http", retries={"attempts": 1, **extra})]},
+        "retries of a tcp link": {"links": [link(retries={"attempts": 1, **extra})]},
+        "workloads": {"links": [link(workloads={"namespaces": ["shop"], **extra})]},
+        "a namespace that is a mapping": {"links": [link(workloads={"namespaces": [extra]})]},
+        "a backend beside external": {"links": [link(**{**EXTERNAL, "backend": {**BACKEND_OK, **extra}})]},
+        "a gateway": {"hosts": cluster(mesh_egress_gateway=extra)},
+        "links of one cluster": {"hosts": cluster(mesh_links=[link(**extra)])},
+    }
+
+
+def anywhere(value: Any) -> dict[str, Json]:
+    """An inventory with this at each place that something else was wanted."""
+    of_links: dict[str, Json] = {item.name: {item.name: value} for item in LINK}
+    of_links |= {f"item of {item.name}": {item.name: [value]} for item in LINK if item.type == "list"}
+    of_links |= {f"backend.{item.name}": {"backend": {**BACKEND_OK, item.name: value}} for item in BACKEND}
+    of_links |= {f"external.{item.name}": outside(**{item.name: value}) for item in schema.EXTERNAL}
+    of_links |= {f"servers.{item.name}": served(**{item.name: value}) for item in SERVER}
+    of_links |= {f"retries.{item.name}": retried("reset") | {"retries": {item.name: value}} for item in RETRIES}
+    of_links |= {f"item of {item.name}": {"workloads": {item.name: [value]}} for item in WORKLOADS}
+    of_links["external.trust alone"] = outside(ca=None, trust=value)
+    shared = [item.name for item in SHARED if item.name != "mesh_links"]
+    return {
+        **{place: {"links": [{**link(), **changes}]} for place, changes in of_links.items()},
+        **{f"{place}, twice": {"links": [{**link(), place: value}] * 2} for place in ("name", "fqdn")},
+        **{item.name: {"hosts": cluster(**{item.name: value})} for item in CLUSTER},
+        **{f"gateway.{item.name}": {"hosts": cluster(mesh_egress_gateway={item.name: value})} for item in GATEWAY},
+        **{name: {"shared": {name: value}} for name in shared},
+        **{f"item of {name}": {"shared": {name: [value]}} for name in shared},
+        **{f"{name} of one cluster": {"hosts": cluster(**{name: value})} for name in shared},
+    }
+
+
+def pieces(pem: str) -> set[str]:
+    """Whatever would give a part of a key away; in one case, as a cure may propose lower case."""
+    body = [line for line in pem.lower().splitlines() if not line.startswith("-----") and ":" not in line]
+    return {line[at : at + 16] for line in body for at in range(len(line) - 15)}
+
+
+@pytest.mark.parametrize("key", KEYS_OF_OTHERS)
+def test_no_message_holds_a_piece_of_a_private_key(key: str) -> None:
+    pem = KEYS_OF_OTHERS[key]
+    secret = pieces(pem)
+    assert len(secret) > 50
+    forms = (pem, [pem], {"a": [pem]}, {pem: 1}, [pem.splitlines()], f"{'x' * 100}{pem}")
+    for inventories in (unknown("key", pem), unknown(pem, 1), *map(anywhere, forms)):
+        for place, arguments in inventories.items():
+            lines = told(**arguments)
+            assert not [line for line in lines if any(piece in line.lower() for piece in secret)], place
+    assert told(**anywhere(pem)["external.trust alone"]) == [
+        "mysql: external.trust: a private key, not shown: holds a private key, which is nobody's business here. Cure: "
+        "write the certificates of its owner's CA, in PEM, e.g. with lookup('ansible.builtin.file', ...). "
+        "[external-trust]"
+    ]
+
+
+def test_a_link_whose_name_is_a_private_key_is_told_by_its_place() -> None:
+    (line,) = told([link(), numbered(1, name=KEYS_OF_OTHERS["SEC1"])])
+    assert line.startswith("mesh_links[1]: name: a private key, not shown: is not a DNS label")
+
+
+@pytest.mark.parametrize("place", unknown("passphrase", ""))
+def test_what_stands_under_an_unknown_key_is_not_shown(place: str) -> None:
+    lines = told(**unknown("passphrase", "hunter2-hunter2")[place])
+    assert lines
+    assert not [line for line in lines if "hunter2" in line]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("hunter2", "a string"),
+        (20261231, "a whole number"),
+        (True, "true or false"),
+        (["hunter2"], "a list"),
+        ({"a": "hunter2"}, "a mapping"),
+        (0.5, "a value"),
+        (None, "a value"),
+    ],
+)
+def test_of_an_unknown_key_is_told_what_kind_of_value_it_has(value: Any, shown: str) -> None:
+    (line,) = told([link(passphrase=value)])
+    assert line.startswith(f"mysql: passphrase: {shown}: unknown key. Cure: remove it; known are name, fqdn")
+
+
 # -- whatever a user writes ----------------------------------------------------------------------------------------
 
 KEYS = st.sampled_from([item.name for item in (*LINK, *BACKEND, *SERVER, *GATEWAY)]) | st.text(max_size=5)
@@ -790,7 +1102,9 @@ def test_any_links_give_errors_or_a_view(links: Any) -> None:
 
 @given(
     links=ANYTHING | ALMOST_LINKS,
-    shared=st.dictionaries(st.sampled_from([item.name for item in SHARED if item.name != "mesh_links"]), ANYTHING),
+    shared=st.dictionaries(
+        st.sampled_from([*POLICY, *(item.name for item in SHARED if item.name != "mesh_links")]), ANYTHING
+    ),
     variables=st.dictionaries(st.sampled_from([item.name for item in CLUSTER]), ANYTHING),
 )
 def test_any_inventory_gives_errors_or_none(links: Any, shared: Json, variables: Json) -> None:
@@ -798,7 +1112,7 @@ def test_any_inventory_gives_errors_or_none(links: Any, shared: Json, variables:
     assert all(". Cure: " in line for line in lines)
 
 
-@given(variables=st.dictionaries(st.sampled_from([item.name for item in (*CLUSTER, *SHARED)]), ANYTHING))
+@given(variables=st.dictionaries(st.sampled_from([*POLICY, *(item.name for item in (*CLUSTER, *SHARED))]), ANYTHING))
 def test_any_variables_of_a_cluster_give_errors_or_a_view(variables: Json) -> None:
     found = resolve([link()], {"mesh_cluster_name": "cluster-a", "groups": ["mesh_clients"], **variables})
     assert found["errors"] or {"server", "client", "request"} <= set(found)

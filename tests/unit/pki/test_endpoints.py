@@ -7,27 +7,43 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils.authority import Authority
-from ansible_collections.crossmesh.mtls.plugins.module_utils.endpoints import Kept, Request, Server, keep, report
+from ansible_collections.crossmesh.mtls.plugins.module_utils.credentials import Work, ensure
+from ansible_collections.crossmesh.mtls.plugins.module_utils.endpoints import (
+    Kept,
+    Outcome,
+    Request,
+    Server,
+    keep,
+    report,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils.handshake import Endpoint
+from ansible_collections.crossmesh.mtls.plugins.module_utils.names import Owner
 from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import Policy
+from ansible_collections.crossmesh.mtls.plugins.module_utils.records import Record
+from ansible_collections.crossmesh.mtls.plugins.module_utils.revocation import Entry
 from ansible_collections.crossmesh.mtls.plugins.module_utils.rotation import blockers, sight_from_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import (
     CertificateView,
+    PrivateKey,
     key_matches,
     parse_certificates,
     verify_issued_by,
 )
+from tests.unit.fake_api import FakeApi
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE, make_root
+from tests.unit.support import SERVER, link, view
 
 pytestmark = pytest.mark.usefixtures("quick_keys")
 
@@ -55,27 +71,41 @@ def nobody(_endpoint: Endpoint) -> str | None:
     return None
 
 
-def kept(
+def outcome(
     store: FileStore,
-    server: Server,
-    *,
+    *servers: Server,
     look: bool = False,
     shake: Callable[[Endpoint], str | None] = nobody,
     now: datetime = NOW,
+    revoked: Sequence[Entry] = (),
     **policy: Any,
-) -> Kept:
+) -> Outcome:
     request = Request(
-        servers=[server],
+        servers=servers,
         instance="default",
         policy=Policy(key_type="P-256", renew_before=30 * DAY, **policy),
         validity_days=90,
         passphrase=PASSPHRASE,
-        revoked=[],
+        revoked=revoked,
     )
-    found, errors = keep(store, request, now, look=look, shake=shake)
-    if errors:
-        raise errors[0]
-    return found[0]
+    return keep(store, request, now, look=look, shake=shake)
+
+
+def serving(shown: str) -> Callable[[Endpoint], str | None]:
+    return lambda _endpoint: shown
+
+
+def kept(store: FileStore, server: Server, **options: Any) -> Kept:
+    found = outcome(store, server, **options)
+    if found.errors:
+        raise found.errors[0]
+    return found.kept[0]
+
+
+def told(store: FileStore, server: Server, step: str = "", **options: Any) -> dict[str, Any]:
+    found = outcome(store, server, **options)
+    assert found.errors == []
+    return report(found, step)
 
 
 def public_of(store: FileStore) -> Authority:
@@ -113,16 +143,16 @@ def test_nobody_else_can_read_it(store: FileStore, server: Server) -> None:
 def test_a_second_call_changes_nothing_and_says_so(store: FileStore, server: Server) -> None:
     kept(store, server)
     before = {path.name: path.read_bytes() for path in server.directory.iterdir()}
-    again = kept(store, server)
+    again = told(store, server)
     assert {path.name: path.read_bytes() for path in server.directory.iterdir()} == before
-    assert report([again], "")["changed"] is False
+    assert again["changed"] is False
 
 
 def test_check_mode_and_a_look_write_nothing_not_even_the_directory(store: FileStore, server: Server) -> None:
-    found = report([kept(store, server, look=True)], "look")
+    found = told(store, server, "look", look=True)
     assert (found["changed"], found["endpoints"][0]["action"]) == (False, "issue")
     assert "is not as it should be" in found["warnings"][0]
-    assert report([kept(store, server, look=True)], "")["changed"] is True
+    assert told(store, server, look=True)["changed"] is True
     assert not server.directory.exists()
 
 
@@ -149,7 +179,7 @@ def test_the_certificate_is_recorded_with_its_link(store: FileStore, server: Ser
 
 
 def test_no_key_is_in_the_result(store: FileStore, server: Server) -> None:
-    text = json.dumps(report([kept(store, server)], ""))
+    text = json.dumps(told(store, server))
     assert "PRIVATE KEY" not in text
     assert FQDN in text
 
@@ -199,23 +229,22 @@ def test_a_run_that_was_killed_is_finished_by_the_next_and_leaves_no_key(store: 
 def test_one_server_that_fails_stops_no_other(store: FileStore, server: Server, tmp_path: Path) -> None:
     blocked = Server("first", tmp_path / "file" / "below", FQDN, "203.0.113.8", 13306)
     (tmp_path / "file").write_text("no directory")
-    request = Request([blocked, server], "default", Policy("P-256", 30 * DAY), 90, PASSPHRASE, [])
-    found, errors = keep(store, request, NOW, look=False, shake=nobody)
-    assert [item.server.link for item in found] == ["mysql"]
-    assert len(errors) == 1
+    found = outcome(store, blocked, server)
+    assert [item.server.link for item in found.kept] == ["mysql"]
+    assert len(found.errors) == 1
 
 
 def test_check_mode_tries_the_passphrase_as_the_run_would(store: FileStore, server: Server) -> None:
     request = Request([server], "default", Policy("P-256", 30 * DAY), 90, "not the passphrase", [], try_key=True)
-    found, (error,) = keep(store, request, NOW, look=True, shake=nobody)
-    assert found == []
-    assert "passphrase" in str(error)
+    found = keep(store, request, NOW, look=True, shake=nobody)
+    assert found.kept == []
+    assert "passphrase" in str(found.errors[0])
 
 
 def test_a_certificate_that_ends_unrenewed_is_an_alarm(store: FileStore, server: Server) -> None:
     kept(store, server)
     for days, alarmed in ((50, False), (65, False), (75, True), (120, True)):
-        found = report([kept(store, server, look=True, now=NOW + days * DAY)], "look")
+        found = told(store, server, "look", look=True, now=NOW + days * DAY)
         assert bool(found["alarms"]) == alarmed, days
 
 
@@ -238,23 +267,173 @@ def test_a_server_that_has_not_loaded_its_certificate_is_told_of(
     store: FileStore, server: Server, seen: Callable[[Server], str | None], said: str
 ) -> None:
     kept(store, server)
-    found = kept(store, server, shake=lambda endpoint: seen(server) if endpoint.fqdn == FQDN else "asked for another")
-    (warning,) = report([found], "")["warnings"] or [""]
+    found = told(store, server, shake=lambda endpoint: seen(server) if endpoint.fqdn == FQDN else "asked for another")
+    (warning,) = found["warnings"] or [""]
     assert bool(warning) == bool(said)
     assert said in warning
-    assert report([found], "")["waiting"] == (["outside:mysql"] if said else [])
 
 
 def test_what_was_written_has_to_be_loaded(store: FileStore, server: Server) -> None:
-    (warning,) = report([kept(store, server)], "")["warnings"]
+    (warning,) = told(store, server)["warnings"]
     assert "has to load what is new" in warning
+
+
+# -- what is revoked -----------------------------------------------------------------------------------------------
+
+REVOKED = [Entry("link", "mysql", "keyCompromise", NOW)]
+LATER: dict[str, Any] = {"now": NOW + timedelta(hours=1), "revoked": REVOKED}
+WAITS = ["outside:mysql"]
+
+
+def without_certificate(server: Server) -> None:
+    for path in server.directory.glob("tls.*"):
+        path.unlink()
+
+
+REPLACED: list[tuple[str, Callable[[Server], object], dict[str, Any], str]] = [
+    ("revoked alone", lambda _server: None, {}, "revoked"),
+    ("with another reason that is told first", lambda _server: None, {"sni": "sql.example.net"}, "san-changed"),
+    ("gone from the directory", without_certificate, {}, "missing"),
+    ("damaged", lambda server: (server.directory / "tls.crt").write_text("nothing"), {}, "unreadable"),
+]
+
+
+@pytest.mark.parametrize(
+    ("change", "renamed", "reason"), [row[1:] for row in REPLACED], ids=[row[0] for row in REPLACED]
+)
+def test_a_list_waits_for_a_server_whose_certificate_was_replaced_just_now(
+    store: FileStore, server: Server, change: Callable[[Server], object], renamed: dict[str, Any], reason: str
+) -> None:
+    kept(store, server)
+    change(server)
+    server = replace(server, **renamed)
+    found = told(store, server, **LATER)
+    assert (found["endpoints"][0]["reason"], found["waiting"]) == (reason, WAITS)
+    assert told(store, server, **LATER)["waiting"] == [], "it was to be loaded before the next run"
+
+
+def test_a_list_waits_for_a_server_whose_directory_fails(store: FileStore, server: Server, tmp_path: Path) -> None:
+    other = Server("other", tmp_path / "outside" / "other", FQDN, "203.0.113.8", 13306)
+    outcome(store, server, other)
+    for found in (server, other):
+        (found.directory / "tls.key").chmod(0o644)
+    failed = outcome(store, server, other, **LATER)
+    assert (len(failed.errors), failed.waiting) == (2, WAITS), "nothing of the other one is revoked"
+    assert report(failed, "")["waiting"] == WAITS
+
+
+@pytest.mark.parametrize(
+    "policy", [{}, {"force": True}], ids=["its directory is kept", "its directory is renewed again"]
+)
+def test_a_list_waits_until_a_server_was_seen_with_another_certificate(
+    store: FileStore, server: Server, policy: dict[str, Any]
+) -> None:
+    kept(store, server)
+    old = leaf_in(server).serial
+    kept(store, server, **LATER)
+    new = leaf_in(server).serial
+    for shown, waiting in (old, WAITS), (new, []), ("ab12", []):
+        assert told(store, server, shake=serving(shown), **LATER, **policy)["waiting"] == waiting, shown
+
+
+def test_a_certificate_that_no_record_names_is_waited_for_as_well(store: FileStore, server: Server) -> None:
+    kept(store, server)
+    for path in (store.path / "issued").iterdir():
+        path.unlink()
+    entry = Entry("serial", leaf_in(server).serial, "keyCompromise", NOW)
+    assert told(store, server, revoked=[entry])["waiting"] == WAITS
+
+
+def test_a_list_waits_for_no_server_of_which_nothing_is_revoked(store: FileStore, server: Server) -> None:
+    kept(store, server)
+    other = [Entry("cluster", "cluster-a", "keyCompromise", NOW)]
+    for revoked in ([], other):
+        assert told(store, server, shake=serving("ab12"), revoked=revoked)["waiting"] == []
+
+
+def test_another_instance_s_server_of_that_name_is_not_waited_for(store: FileStore, server: Server) -> None:
+    kept(store, server)
+    (server.directory / "tls.key").chmod(0o644)
+    request = Request([server], "second", Policy("P-256", 30 * DAY), 90, PASSPHRASE, REVOKED)
+    for instance, waiting in (("second", []), ("default", WAITS)):
+        found = keep(store, replace(request, instance=instance), LATER["now"], look=False, shake=nobody)
+        assert (len(found.errors), found.waiting) == (1, waiting)
+
+
+# -- another run that rotates the root meanwhile -------------------------------------------------------------------
+
+
+def rotate(store: FileStore) -> None:
+    prepared(store)
+    store.switch(PASSPHRASE, seen=public_of(store).state)
+    store.retire(seen=public_of(store).state)
+    store.finish(seen=public_of(store).state, keep_keys=False)
+
+
+class RotatedBefore(FileStore):
+    """Another run has put the next root in the place of the one that was read, when its key is asked for."""
+
+    turns = 1
+
+    def signer(self, passphrase: str) -> PrivateKey:
+        if self.turns:
+            self.turns -= 1
+            rotate(FileStore(self.path))
+        return super().signer(passphrase)
+
+
+class RotatedAfter(FileStore):
+    """The same once the certificate is issued and recorded."""
+
+    turns = 1
+
+    def record(self, records: Iterable[Record], now: datetime) -> None:
+        super().record(records, now)
+        if self.turns:
+            self.turns -= 1
+            rotate(FileStore(self.path))
+
+
+@pytest.mark.parametrize(("overtaken", "recorded"), [(RotatedBefore, 0), (RotatedAfter, 1)])
+def test_a_run_that_was_overtaken_by_a_rotation_writes_nothing_and_says_so(
+    store: FileStore, server: Server, overtaken: type[FileStore], recorded: int
+) -> None:
+    with pytest.raises(CrossmeshError, match=r"Another run has changed the CA .*run again"):
+        kept(overtaken(store.path), server)
+    assert [path.name for path in server.directory.iterdir()] == [".lock"]
+    assert len(store.records(NOW)) == recorded
+    kept(store, server)
+    (root,) = public_of(store).trusted
+    assert verify_issued_by(leaf_in(server), root)
+    assert roots_in(server) == {root.fingerprint}
+
+
+def test_a_secret_is_decided_on_again_where_a_rotation_has_taken_the_key_away(store: FileStore) -> None:
+    api = FakeApi()
+    side = view([link()], SERVER)["server"]
+    work = Work(
+        owner=Owner("default", "cluster-b", "server"),
+        namespace=side["namespace"],
+        wanted=side["secrets"],
+        links=["mysql"],
+        policy=Policy("P-256", 30 * DAY),
+        validity=90 * DAY,
+        passphrase=PASSPHRASE,
+        check=False,
+    )
+    (credential,) = ensure(cast(Api, api), RotatedBefore(store.path), work, NOW)
+    assert credential.leaf
+    (root,) = public_of(store).trusted
+    assert verify_issued_by(credential.leaf.view, root)
+    assert [record.serial for record in store.records(NOW)] == [credential.leaf.view.serial]
+    assert len(api.calls) == 1
 
 
 # -- a root rotation -----------------------------------------------------------------------------------------------
 
 
 def waits(store: FileStore, step: str, found: Kept, at: str) -> list[str]:
-    sights = [sight_from_json(item) for item in report([found], at)["sights"]]
+    sights = [sight_from_json(item) for item in report(Outcome([found], [], []), at)["sights"]]
     return blockers(step, public_of(store), sights, [], store.records(NOW), [], "default")
 
 
@@ -286,7 +465,7 @@ def test_a_server_that_serves_the_old_certificate_stops_the_rotation(store: File
     store.switch(PASSPHRASE, seen=public_of(store).state)
     old = leaf_in(server).serial
     kept(store, server)
-    (line,) = waits(store, "retire", kept(store, server, look=True, shake=lambda _endpoint: old), "look")
+    (line,) = waits(store, "retire", kept(store, server, look=True, shake=serving(old)), "look")
     assert f"serves certificate {old}" in line
 
 

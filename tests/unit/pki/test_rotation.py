@@ -323,8 +323,36 @@ READ = {"__mesh_common_read": {"reading": "{}"}}
 def test_who_could_be_read_and_has_failed_since_is_left_out(
     variables: dict[str, Any], still_there: bool, left_out: list[str]
 ) -> None:
-    found = rotation_view({"a": variables}, {"mesh_servers": ["a"]}, {}, ["a"], ["a"] if still_there else [])
+    hostvars = {"a": variables, "localhost": {}}
+    found = rotation_view(hostvars, {"mesh_servers": ["a"]}, {}, ["a"], ["a"] if still_there else [])
     assert found["left_out"] == left_out
+
+
+def at_the_database(name: str, **external: Any) -> dict[str, Any]:
+    address = {"address": "db.example.net", "port": 13306}
+    return {"name": name, "fqdn": f"{name}.example.net", "port": 3306, "external": {**address, **external}}
+
+
+OUTSIDE = {"mesh_links": [at_the_database("sql", ca="/srv/sql"), at_the_database("theirs", trust="a partner's root")]}
+
+
+@pytest.mark.parametrize(
+    ("localhost", "left_out"),
+    [
+        ({"__custom_ca_endpoints": {"waiting": []}}, []),
+        ({"__custom_ca_endpoints": {"waiting": ["outside:other"], "failed": True}}, ["outside:other"]),
+        ({}, ["outside:sql"]),
+        ({"__custom_ca_endpoints": {"failed": True, "msg": "the CA store is damaged"}}, ["outside:sql"]),
+        ({"mesh_links": []}, []),
+        ({"mesh_links": None}, []),
+    ],
+    ids=["all is well", "one waits", "localhost not in the run", "nothing was looked at", "no servers", "no links"],
+)
+def test_servers_outside_are_left_out_unless_localhost_saw_that_they_need_not_wait(
+    localhost: dict[str, Any], left_out: list[str]
+) -> None:
+    hostvars = {"a": READ, "localhost": {**OUTSIDE, **localhost}}
+    assert rotation_view(hostvars, {"mesh_servers": ["a"]}, {}, ["a"], ["a"])["left_out"] == left_out
 
 
 # -- any way through -----------------------------------------------------------------------------------------------
