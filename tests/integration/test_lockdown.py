@@ -149,8 +149,14 @@ def test_two_links_of_different_namespaces_on_one_egress_gateway(steady: Mesh) -
 
 @pytest.mark.parametrize(
     "spec",
-    [{}, {"workloadSelector": {"labels": {"app": "shop"}}, "egress": [{"hosts": ["./*"]}]}],
-    ids=["for the namespace", "for some pods"],
+    [
+        pytest.param({}, id="for the namespace"),
+        pytest.param(
+            {"workloadSelector": {"labels": {"app": "shop"}}, "egress": [{"hosts": ["./*"]}]},
+            id="for some pods",
+            marks=pytest.mark.slow,
+        ),
+    ],
 )
 def test_a_sidecar_of_others_refuses_the_run_before_anything_is_written(steady: Mesh, spec: Json) -> None:
     spec = spec or {"egress": [{"hosts": ["*/*"]}]}

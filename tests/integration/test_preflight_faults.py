@@ -53,6 +53,7 @@ def test_an_api_server_that_is_down(steady: Mesh) -> None:
     assert found.says(("cluster-a", "mysql", "fqdn"), "unknown", "not known here")
 
 
+@pytest.mark.slow
 def test_a_context_that_is_not_in_the_kubeconfig(steady: Mesh) -> None:
     found = looked_and_refused(with_work(steady, hosts={"cluster-a": {}, "cluster-b": {"mesh_context": "nowhere"}}))
     assert set(found.rows("failed")) == {("cluster-b", "-", "api")}
@@ -60,6 +61,7 @@ def test_a_context_that_is_not_in_the_kubeconfig(steady: Mesh) -> None:
     assert found.says(("cluster-b", "-", "api"), "failed", seen, cure)
 
 
+@pytest.mark.slow
 def test_a_gateway_that_is_not_there(steady: Mesh) -> None:
     gone = {"cluster-a": {}, "cluster-b": {"mesh_ingress_gateway": {"service": "no-gateway"}}}
     found = looked_and_refused(with_work(steady, hosts=gone))
@@ -123,6 +125,7 @@ def test_strangers_under_our_names_and_in_our_way(steady: Mesh) -> None:
     assert found.says(OF_EXTRA, "failed", "Gateway default/theirs, port 13307: it has our host", "remove it")
 
 
+@pytest.mark.slow
 def test_a_wrong_passphrase(steady: Mesh) -> None:
     found = looked_and_refused(with_work(steady, passphrase="another passphrase"))
     assert set(found.rows("failed")) == {("-", "-", "ca")}
