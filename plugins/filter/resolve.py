@@ -31,7 +31,7 @@ def resolve(links: Any, variables: Mapping[str, Any], prune_all: bool = False) -
         *link_rules.check_links(links),
         *cluster_rules.check_settings(shared),
         *revocation.check_revoked(variables.get("custom_ca_revoked") or [], datetime.now(UTC)),
-        *ca_settings.check_policy(variables),
+        *([] if variables.get("mesh_cluster_state") == "absent" else ca_settings.check_policy(variables)),
         *cluster_rules.check_prune(links, allowed=prune_all),
         *cluster_rules.check_cluster(variables, link_rules.sound_links(links)),
     ]

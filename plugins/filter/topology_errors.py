@@ -17,8 +17,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils import (
     topology,
     validation,
 )
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils.rendered import plain
 
-NAMES = tuple(field.name for field in (*schema.CLUSTER, *schema.SHARED))
+NAMES = (*ca_settings.POLICY, *(field.name for field in (*schema.CLUSTER, *schema.SHARED)))
 
 
 def topology_errors(
@@ -28,21 +29,27 @@ def topology_errors(
     prune_all: bool = False,
 ) -> list[str]:
     hosts = dict.fromkeys([*groups.get(topology.SERVERS_GROUP, ()), *groups.get(topology.CLIENTS_GROUP, ())])
+    known = {host: _variables(hostvars[host]) for host in hosts}
+    shared = plain(shared)
     world = validation.World(
-        variables={host: _variables(host, hostvars[host]) for host in hosts},
+        variables={host: {"mesh_cluster_name": host, **variables} for host, variables in known.items()},
         groups=frozenset(groups),
-        shared={name: value for name, value in shared.items() if name not in ca_settings.POLICY},
+        shared=shared,
     )
-    # Each cluster may have its own; what is wrong with one of all is told once.
-    policies = [ca_settings.check_policy(variables) for variables in (shared, *(hostvars[host] for host in hosts))]
+    # The CA's own, and those of each cluster, which may have others; what is wrong with one of all is told once.
+    staying = [variables for variables in known.values() if variables.get("mesh_cluster_state") != "absent"]
+    policies = map(ca_settings.check_policy, ({**ca_settings.POLICY, **_given(hostvars["localhost"])}, *staying))
     policy = dict.fromkeys(finding for found in policies for finding in found)
     revoked = revocation.check_revoked(shared.get("custom_ca_revoked") or [], datetime.now(UTC))
     return findings.describe([*validation.check_world(world, prune_all=prune_all), *revoked, *policy])
 
 
-def _variables(host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-    given = {name: variables[name] for name in NAMES if name in variables}
-    return {"mesh_cluster_name": host, **given, "groups": list(variables["group_names"])}
+def _variables(variables: Mapping[str, Any]) -> dict[str, Any]:
+    return {**_given(variables), "groups": list(variables["group_names"])}
+
+
+def _given(variables: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: plain(variables[name]) for name in NAMES if name in variables}
 
 
 class FilterModule:

@@ -60,18 +60,21 @@ def store_path(value: str, sources: Sequence[str], current_folder: Path) -> Path
 def check_policy(variables: Mapping[str, Any]) -> list[Finding]:
     """Return everything that is wrong with what decides about certificates, wherever it is set.
 
-    :param variables: C(POLICY) holds their names; a number may be a text, as C(-e) gives it.
+    :param variables: C(POLICY) holds their names; undefined ones are left out. A number may be a text, as C(-e) gives
+        it. Without C(custom_ca_validity_days) nothing is held against the root's end.
     """
-    given = {**POLICY, **{name: variables[name] for name in POLICY if variables.get(name) is not None}}
+    given = {**POLICY, **{name: variables[name] for name in POLICY if name in variables}}
     days = {name: _days(value) for name, value in given.items() if name != "custom_ca_key_type"}
     wrong = [
         wrong_type("custom_ca", name, given[name], "int", str(POLICY[name])) for name in days if days[name] is None
     ]
+    leaf = days["custom_ca_leaf_validity_days"] or 0
+    known = "custom_ca_validity_days" in variables
     settings = CaSettings(
         trust_domain="",
         key_type=given["custom_ca_key_type"],
-        validity_days=days["custom_ca_validity_days"] or 0,
-        leaf_validity_days=days["custom_ca_leaf_validity_days"] or 0,
+        validity_days=(days["custom_ca_validity_days"] or 0) if known else min(max(leaf, 0) + 1, MOST_DAYS),
+        leaf_validity_days=leaf,
         renew_before_days=days["custom_ca_renew_before_days"] or 0,
         passphrase_length=0,
     )
@@ -80,7 +83,9 @@ def check_policy(variables: Mapping[str, Any]) -> list[Finding]:
 
 def _days(value: Any) -> int | None:
     """None where it is no whole number."""
-    if isinstance(value, bool) or not isinstance(value, (int, str)):
+    if isinstance(value, bool) or not isinstance(value, (int, str, float)):
+        return None
+    if isinstance(value, float) and not value.is_integer():
         return None
     try:
         return int(value)

@@ -26,6 +26,7 @@ __all__ = [
     "check_value",
     "describe",
     "holds_private_key",
+    "is_dns_name",
     "is_host",
     "is_ip",
     "is_label",
@@ -167,9 +168,12 @@ def not_a_port(subject: str, path: str, value: Any) -> Finding:
 def is_host(value: str, *, address: bool) -> bool:
     if is_ip(value):
         return address
-    labels = value.split(".")
     # Istio refuses an all-numeric last label: 203.0.113.777 is an address with a fault, not a name.
-    return len(value) <= 253 and all(map(LABEL.fullmatch, labels)) and not labels[-1].isdigit()
+    return is_dns_name(value) and not value.rpartition(".")[2].isdigit()
+
+
+def is_dns_name(value: str) -> bool:
+    return not is_ip(value) and len(value) <= 253 and all(map(LABEL.fullmatch, value.split(".")))
 
 
 def is_label(value: Any, longest: int) -> bool:

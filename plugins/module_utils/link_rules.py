@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import schema, topology
+from ansible_collections.crossmesh.mtls.plugins.module_utils import schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils.cluster_rules import ISTIOS_VIPS
 from ansible_collections.crossmesh.mtls.plugins.module_utils.external_rules import (
     ADDRESSES,
@@ -31,6 +31,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.findings import (
     check_port,
     check_shape,
     holds_private_key,
+    is_dns_name,
     is_host,
     is_ip,
     is_label,
@@ -79,8 +80,6 @@ RETRY_POLICIES = (
 )
 _STATUS_CODES = frozenset(str(status.value) for status in HTTPStatus)
 _LOCALITY = re.compile(r"[^/\s]+(/[^/\s]+){0,2}")
-# One address cannot stand for all of a group; the inventory's other groups are not known here.
-_GROUPS = frozenset({topology.SERVERS_GROUP, topology.CLIENTS_GROUP, topology.EVERY_HOST})
 # Second-level registries under country codes (co.uk, com.br, ...) and registries that hand names to anybody.
 _REGISTRY_LABELS = frozenset(
     {
@@ -405,7 +404,7 @@ def _check_foreign_clients(subject: str, link: Mapping[str, Any], faulty: set[st
     if "foreign_clients" in faulty:
         return
     for identity in link.get("foreign_clients") or []:
-        sound = isinstance(identity, str) and (_URI.fullmatch(identity) or is_host(identity, address=False))
+        sound = isinstance(identity, str) and (_URI.fullmatch(identity) or is_dns_name(identity))
         if not sound:
             cure = "write a DNS name or a URI as it stands in the SAN of their certificates, without wildcards"
             yield Finding("foreign-client", subject, "foreign_clients", show(identity), "is no identity", cure)
@@ -430,14 +429,11 @@ def _check_servers(subject: str, link: Mapping[str, Any], faulty: set[str]) -> I
 
 def _check_server(subject: str, server: Mapping[str, Any]) -> Iterator[Finding]:
     yield from check_shape(subject, "servers.", server, schema.SERVER)
-    name, address, locality = (server.get(key) for key in ("name", "address", "locality"))
+    address, locality = server.get("address"), server.get("locality")
     if isinstance(address, str) and not is_host(address, address=True):
         message, cure = ADDRESSES["address"]
         yield Finding("server-address", subject, "servers.address", show(address), message, cure)
-    if address is not None and isinstance(name, str) and name in _GROUPS:
-        message, cure = "is a group, and one address cannot stand for all of it", "name each cluster with its address"
-        yield Finding("server-address", subject, "servers.name", show(name), message, cure)
-    if isinstance(locality, str) and not _LOCALITY.fullmatch(locality):
+    if isinstance(locality, str) and locality and not _LOCALITY.fullmatch(locality):
         message, cure = "is not REGION[/ZONE[/SUBZONE]]", "write one to three names with slashes, e.g. europe-west1/b"
         yield Finding("locality", subject, "servers.locality", show(locality), message, cure)
 

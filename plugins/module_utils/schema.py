@@ -219,7 +219,13 @@ RETRIES: tuple[Field, ...] = (
 )
 
 SERVER: tuple[Field, ...] = (
-    Field("name", "str", "The cluster's name; with C(address) no group's.", required=True, example="cluster-b"),
+    Field(
+        "name",
+        "str",
+        "The cluster's name; with C(address) no larger group's.",
+        required=True,
+        example="cluster-b",
+    ),
     Field(
         "address",
         "str",

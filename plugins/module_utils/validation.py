@@ -12,6 +12,7 @@ import difflib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import topology
@@ -51,11 +52,19 @@ class World:
             return {}
         return declared
 
-    @property
+    @cached_property
+    def sound_links(self) -> list[Mapping[str, Any]]:
+        """The links with which, each alone, nothing is wrong."""
+        return sound_links(self.shared.get("mesh_links"))
+
+    @cached_property
     def clusters(self) -> dict[str, topology.Cluster]:
-        """All that are seen or declared, by name, whether or not they are to leave; those alone that are sound."""
-        found = {name: {"groups": groups} for name, groups in self.mesh_clusters.items()}
-        found |= {name_of(variables): {"groups": variables.get("groups", ())} for variables in self.variables.values()}
+        """All that are seen or declared, by name, with what says on which side of a link they are."""
+        found: dict[str, dict[str, Any]] = {name: {"groups": groups} for name, groups in self.mesh_clusters.items()}
+        found |= {
+            name_of(variables): {name: variables.get(name) for name in ("groups", "mesh_cluster_state")}
+            for variables in self.variables.values()
+        }
         return {name: topology.cluster_of({"mesh_cluster_name": name, **given}) for name, given in found.items()}
 
 
@@ -63,9 +72,8 @@ def check_world(world: World, *, prune_all: bool) -> list[Finding]:
     """Findings on the whole inventory, as the controller sees it: links, clusters and how they refer to each other."""
     links = world.shared.get("mesh_links")
     findings = check_links(links) + check_settings(world.shared) + check_prune(links, allowed=prune_all)
-    sound = sound_links(links)
     for variables in world.variables.values():
-        findings += check_cluster(variables, sound)
+        findings += check_cluster(variables, world.sound_links)
     for check in CHECKS_OF_A_WORLD:
         findings += check(world)
     if not findings and not prune_all:
@@ -122,10 +130,9 @@ def _check_references(world: World) -> Iterator[Finding]:
 
 def _check_both_sides(world: World) -> Iterator[Finding]:
     """A cluster that is named as client of a link that it serves would dial itself through both gateways."""
-    clusters = world.clusters
-    for link in sound_links(world.shared.get("mesh_links")):
+    for link in topology.present(world.sound_links):
         for client in link.get("clients") or ():
-            cluster = clusters.get(client)
+            cluster = world.clusters.get(client)
             if cluster and topology.server_links([link], cluster):
                 message = "is both server and client of the link"
                 cure = (
@@ -136,14 +143,25 @@ def _check_both_sides(world: World) -> Iterator[Finding]:
 
 
 def _check_served(world: World) -> Iterator[Finding]:
-    """A link whose servers are listed, and are nobody, would lead its clients nowhere."""
-    clusters = world.clusters.values()
-    for link in topology.present(sound_links(world.shared.get("mesh_links"))):
-        listed = link.get("servers")
-        if listed is None or any(topology.server_links([link], cluster) for cluster in clusters):
-            continue
-        message, cure = "is no cluster of mesh_servers", "name one, or leave servers out: all of mesh_servers serve it"
-        yield Finding("no-server", link["name"], "servers", show(listed), message, cure)
+    """A link whose servers are nobody. Of a group nobody knows here: a slice does not see all of its members."""
+    for link in topology.present(world.sound_links):
+        if link.get("servers") == [] and not link.get("external"):
+            cure = "name one, or leave servers out: all of mesh_servers serve it then"
+            yield Finding("no-server", link["name"], "servers", show([]), "names nobody who serves it", cure)
+
+
+def _check_server_groups(world: World) -> Iterator[Finding]:
+    """One address cannot stand for several clusters."""
+    for link in topology.present(world.sound_links):
+        for server in link.get("servers") or ():
+            name = server["name"] if isinstance(server, Mapping) and server.get("address") else None
+            if name is None or name in world.clusters:
+                continue
+            members = sorted(member for member, cluster in world.clusters.items() if name in cluster.groups)
+            if len(members) > 1:
+                message = f"is a group of {', '.join(members)}, and one address cannot stand for them"
+                cure = "name each cluster with its address"
+                yield Finding("server-address", link["name"], "servers.name", show(name), message, cure)
 
 
 def _check_groups(world: World) -> Iterator[Finding]:
@@ -181,14 +199,17 @@ def _check_one_value(world: World) -> Iterator[Finding]:
     for host, variables in world.variables.items():
         for name, shared in world.shared.items():
             if name in variables and variables[name] != shared:
-                yield Finding(
-                    "two-values",
-                    host,
-                    name,
-                    show(variables[name]),
-                    f"differs from the value that the other clusters have ({show(shared)})",
-                    "set it once, in group_vars/all",
-                )
+                message = f"differs from the value that the other clusters have ({_apart(variables[name], shared)})"
+                cure = "set it once, in group_vars/all"
+                yield Finding("two-values", host, name, show(variables[name]), message, cure)
+
+
+def _apart(value: Any, shared: Any) -> str:
+    """The other value; of two mappings, which are shown by their keys alone, those that are not the same."""
+    if not isinstance(value, Mapping) or not isinstance(shared, Mapping):
+        return show(shared)
+    keys = [key for key in {**shared, **value} if shared.get(key) != value.get(key)]
+    return f"another {', '.join(map(show, keys))}"
 
 
 def _check_declared_groups(world: World) -> Iterator[Finding]:
@@ -212,6 +233,7 @@ CHECKS_OF_A_WORLD: tuple[Callable[[World], Iterator[Finding]], ...] = (
     _check_references,
     _check_both_sides,
     _check_served,
+    _check_server_groups,
     _check_groups,
     _check_cluster_names,
     _check_one_value,

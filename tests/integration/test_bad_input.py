@@ -106,3 +106,11 @@ def test_a_teardown_of_an_instance_that_cannot_be_says_so(standing: Mesh) -> Non
     assert not run.ok
     assert run.says("mesh_instance: mesh_instance: 'Blue': is not a DNS label"), run.output
     assert everywhere(standing) == before
+
+
+def test_a_state_that_there_is_not_is_refused_by_the_site_playbook(standing: Mesh) -> None:
+    before = everywhere(standing)
+    run = standing.site("-e", "mesh_ingress_server_state=absnt")
+    assert not run.ok
+    assert run.says("mesh_cluster_state: 'absnt': unknown mesh_cluster_state. Cure: write absent"), run.output
+    assert everywhere(standing) == before

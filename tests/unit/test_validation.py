@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pytest
@@ -49,15 +49,20 @@ def told(
     shared: Mapping[str, Any] | None = None,
     hosts: Mapping[str, Mapping[str, Any]] | None = None,
     prune_all: bool = False,
+    elsewhere: Sequence[str] = (),
 ) -> list[str]:
-    """What the playbook would say of this inventory."""
+    """What the playbook would say of this inventory.
+
+    :param elsewhere: groups whose members are in other slices.
+    """
     hosts = hosts or HOSTS
-    groups: dict[str, list[str]] = {"all": list(hosts), "ungrouped": []}
+    groups: dict[str, list[str]] = {"all": list(hosts), "ungrouped": [], **{group: [] for group in elsewhere}}
     for host, variables in hosts.items():
         for group in variables["group_names"]:
             groups.setdefault(group, []).append(host)
     given_links = [link()] if links is None else links
-    return topology_errors({"mesh_links": given_links, **(shared or {})}, hosts, groups, prune_all)
+    everybody = {"mesh_links": given_links, **(shared or {})}
+    return topology_errors(everybody, {"localhost": everybody, **hosts}, groups, prune_all)
 
 
 def cluster(**variables: Any) -> dict[str, Json]:
@@ -261,12 +266,8 @@ BAD_LINKS: list[Bad] = [
         for address in ("203.0.113.777", "mysql.123", "7", "lb..example.com", "fe80::1%eth0", ".".join(["a"] * 128))
     ),
     *(
-        Bad("server-address", "servers.name", repr(group), "each cluster", served(name=group, address="203.0.113.7"))
-        for group in ("mesh_servers", "mesh_clients", "all")
-    ),
-    *(
         Bad("locality", "servers.locality", repr(locality), "one to three names", served(locality=locality))
-        for locality in ("", "/", "a/", "/b", "a//c", "a/b/c/d", "a/b/c/d//", "a b", "a/b\n")
+        for locality in ("/", "a/", "/b", "a//c", "a/b/c/d", "a/b/c/d//", "a b", "a/b\n")
     ),
     Bad(
         "two-values",
@@ -425,6 +426,7 @@ VIP = view([link()], {**CLIENT, "mesh_dns": "capture"})["client"]["links"][0]["a
 AT_7 = [{"name": "cluster-b", "address": "203.0.113.7"}]
 
 BOTH_GROUPS = {"group_names": ["mesh_clients", "mesh_servers"]}
+IN_EU = {"group_names": ["mesh_servers", "eu"]}
 LIFETIME = "make it shorter than custom_ca_leaf_validity_days"
 
 WRONG: list[Wrong] = [
@@ -451,12 +453,28 @@ WRONG: list[Wrong] = [
         },
     ),
     Wrong(
-        "no-server",
-        "mysql: servers: ['spare']",
-        "name one",
-        {"links": [link(servers=["spare"])], "hosts": {**HOSTS, "cluster-c": {"group_names": ["spare"]}}},
+        "server-address",
+        "mysql: servers.name: 'eu'",
+        "name each cluster",
+        {
+            "links": [link(**served(name="eu", address="203.0.113.7"))],
+            "hosts": {**HOSTS, "cluster-c": IN_EU, "cluster-d": IN_EU},
+        },
     ),
     # What decides about certificates
+    Wrong("ca-key-type", "custom_ca: custom_ca_key_type: None", "choose one", {"shared": {"custom_ca_key_type": None}}),
+    Wrong(
+        "type",
+        "custom_ca: custom_ca_leaf_validity_days: None",
+        "e.g. 90",
+        {"hosts": cluster(custom_ca_leaf_validity_days=None)},
+    ),
+    Wrong(
+        "ca-leaf-validity",
+        "custom_ca: custom_ca_leaf_validity_days: 4000",
+        "shorter than custom_ca_validity_days",
+        {"shared": {"custom_ca_leaf_validity_days": 4000}},
+    ),
     Wrong(
         "type", "custom_ca: custom_ca_validity_days: 'ten'", "e.g. 3650", {"shared": {"custom_ca_validity_days": "ten"}}
     ),
@@ -794,7 +812,33 @@ RETRIED = (
     "cancelled,deadline-exceeded,internal,resource-exhausted,unavailable",
 )
 
+LASTING = {"custom_ca_validity_days": 7300, "custom_ca_leaf_validity_days": "3650", "custom_ca_renew_before_days": 90.0}
+
 GOOD: list[tuple[str, Json]] = [
+    ("lifetimes of somebody's own", {"shared": LASTING, "hosts": cluster(**LASTING)}),
+    (
+        "lifetimes of a cluster that leaves",
+        {"hosts": cluster(custom_ca_leaf_validity_days=0, mesh_cluster_state="absent"), "prune_all": True},
+    ),
+    ("a group that a slice has no member of", {"links": [link(servers=["eu"])], "elsewhere": ["eu"]}),
+    (
+        "a link that leaves, on both sides of a cluster",
+        {
+            "links": [link(), numbered(1, clients=["cluster-a"], state="absent")],
+            "hosts": {**HOSTS, "cluster-a": BOTH_GROUPS},
+        },
+    ),
+    (
+        "a cluster that leaves, on both sides of a link",
+        {
+            "links": [link(clients=["cluster-a"])],
+            "hosts": {**HOSTS, "cluster-a": {**BOTH_GROUPS, "mesh_cluster_state": "absent"}},
+        },
+    ),
+    ("a group of one with an address", {"links": [link(**served(name="mesh_servers", address="203.0.113.7"))]}),
+    ("no locality", {"links": [link(**served(locality=""))]}),
+    ("a partner's name with a number in its last label", {"links": [link(foreign_clients=["host.7"])]}),
+    ("an endpoint outside, and no servers", {"links": [link(**EXTERNAL, servers=[])]}),
     ("the reference", {}),
     ("every key", {"links": [link(protocol="tcp", servers=["cluster-b"], clients=["cluster-a"], state="present")]}),
     ("keys without a value", {"links": [link(state=None, addresses=None, servers=None, clients=None)]}),
@@ -1116,3 +1160,19 @@ def test_any_inventory_gives_errors_or_none(links: Any, shared: Json, variables:
 def test_any_variables_of_a_cluster_give_errors_or_a_view(variables: Json) -> None:
     found = resolve([link()], {"mesh_cluster_name": "cluster-a", "groups": ["mesh_clients"], **variables})
     assert found["errors"] or {"server", "client", "request"} <= set(found)
+
+
+def test_lifetimes_that_the_topology_takes_a_cluster_takes_too() -> None:
+    cluster_b = {"mesh_cluster_name": "cluster-b", "groups": ["mesh_servers"]}
+    policy = {name: value for name, value in LASTING.items() if name != "custom_ca_validity_days"}
+    assert told(shared=LASTING) == resolve([link()], {**cluster_b, **policy})["errors"] == []
+    nothing = {**policy, "custom_ca_leaf_validity_days": 0}
+    assert resolve([link()], {**cluster_b, **nothing})["errors"]
+    # What is taken away needs no certificate.
+    assert resolve([], {**cluster_b, **nothing, "mesh_cluster_state": "absent"}, prune_all=True)["errors"] == []
+
+
+def test_of_two_values_of_a_mapping_it_is_told_where_they_differ() -> None:
+    declared = {"cluster-a": ["mesh_clients"], "cluster-b": ["mesh_servers"]}
+    (line,) = told(shared={"mesh_clusters": declared}, hosts=cluster(mesh_clusters={**declared, "cluster-b": []}))
+    assert "another 'cluster-b'" in line
