@@ -234,13 +234,10 @@ def test_an_address_that_does_not_come_is_a_warning_and_waited_for_once(bare: Me
         assert verified.says(f"warning: {NO_ADDRESS}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "addresses"),
-    [
-        ("LoadBalancer", [{"hostname": "front.c.example.com"}]),
-        pytest.param("NodePort", [], marks=pytest.mark.slow),
-        pytest.param("ClusterIP", [], marks=pytest.mark.slow),
-    ],
+    [("LoadBalancer", [{"hostname": "front.c.example.com"}]), ("NodePort", []), ("ClusterIP", [])],
     ids=["a load balancer with a host name", "a node port", "no way in of its own"],
 )
 def test_other_kinds_of_services_are_not_waited_for(bare: Mesh, kind: str, addresses: list[Json]) -> None:
@@ -293,7 +290,17 @@ CONFLICTS: dict[str, tuple[Json, str]] = {
 }
 
 
-@pytest.mark.parametrize(("theirs", "told"), CONFLICTS.values(), ids=CONFLICTS)
+# Those of them that differ in nothing but the reason.
+ALIKE = ("our host, for all namespaces", "plain text through another port")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "told"),
+    [
+        pytest.param(*conflict, id=name, marks=[pytest.mark.slow] if name in ALIKE else [])
+        for name, conflict in CONFLICTS.items()
+    ],
+)
 def test_of_two_that_cannot_live_together_the_older_one_does(field: Mesh, theirs: Json, told: str) -> None:
     with _opened(field, "cluster-c", EDGE, 23306, 13306), _beside(field, "cluster-c", theirs):
         younger = field.site()

@@ -170,6 +170,7 @@ def test_a_sidecar_of_others_refuses_the_run_before_anything_is_written(steady: 
         succeeded(locked(steady, "default").site())
 
 
+@pytest.mark.slow
 def test_a_sidecar_of_others_under_our_name_is_taken_over_if_that_is_said(steady: Mesh) -> None:
     mesh = locked(steady, "shop")
     with applied(steady, manifest("Sidecar", "shop", "egress-lockdown", egress=[{"hosts": ["./*"]}])):
@@ -225,6 +226,7 @@ def test_a_rule_of_others_beside_ours_with_another_export_is_reported_before_the
 # -- how long it lasts ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_others_change_or_delete_is_put_back(steady: Mesh) -> None:
     mesh = locked(steady, "shop")
     succeeded(mesh.site())

@@ -85,6 +85,7 @@ def taken(steady: Mesh) -> Iterator[None]:
     _patch(steady, {"op": "remove", "path": f"/spec/ports/{place}"})
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("taken")
 def test_a_port_that_is_taken(steady: Mesh) -> None:
     found = looked_and_refused(with_work(steady))

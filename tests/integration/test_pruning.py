@@ -51,7 +51,7 @@ def two_links(standing: Mesh) -> Mesh:
     "links",
     [
         pytest.param([MYSQL], id="removed-from-mesh_links"),
-        pytest.param([MYSQL, {**OTHER, "state": "absent"}], id="state-absent"),
+        pytest.param([MYSQL, {**OTHER, "state": "absent"}], id="state-absent", marks=pytest.mark.slow),
     ],
 )
 def test_a_link_that_is_not_wanted_goes_and_the_other_stays(two_links: Mesh, links: list[dict[str, Any]]) -> None:
@@ -69,6 +69,7 @@ def test_a_link_that_is_not_wanted_goes_and_the_other_stays(two_links: Mesh, lin
     assert mesh.site().changed == 0
 
 
+@pytest.mark.slow
 def test_a_cluster_that_leaves_the_servers_is_pruned_on_that_side(steady: Mesh) -> None:
     groups = {"mesh_servers": ["cluster-a"], "mesh_clients": ["cluster-b"]}
     mesh = steady.otherwise(groups=groups, links=[{**MYSQL, "fqdn": "mysql.client.example.com"}])
