@@ -45,7 +45,7 @@ def test_on_a_mesh_in_place_it_finds_nothing_to_do(standing: Mesh) -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        pytest.param([RENAMED], id="another-fqdn"),
+        pytest.param([RENAMED], id="another-fqdn", marks=pytest.mark.slow),
         pytest.param([{**MYSQL, "state": "absent"}, {**RENAMED, "name": "mysql-2"}], id="one-goes-one-comes"),
     ],
 )

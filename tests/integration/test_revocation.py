@@ -192,6 +192,7 @@ def test_as_long_as_a_gateway_has_not_got_its_list_every_run_says_so(steady: Mes
     passed(mesh.play("verify"))
 
 
+@pytest.mark.slow
 def test_check_mode_predicts_what_a_revocation_changes(steady: Mesh, taken: Leaf) -> None:
     mesh = revoking(steady, cluster=GONE)
     predicted, done = mesh.site("--check"), mesh.site()

@@ -139,6 +139,7 @@ def test_a_prepared_root_can_be_taken_back(standing: Mesh) -> None:
     assert standing.site().changed == 0
 
 
+@pytest.mark.slow
 def test_a_cluster_that_cannot_be_reached_blocks_by_name_and_the_others_go_on(standing: Mesh) -> None:
     with stopped_api_server(standing, "cluster-b"):
         run = standing.play("rotate_ca")
