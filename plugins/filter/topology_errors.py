@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,7 +38,8 @@ def topology_errors(
     )
     # The CA's own, and those of each cluster, which may have others; what is wrong with one of all is told once.
     staying = [variables for variables in known.values() if variables.get("mesh_cluster_state") != "absent"]
-    policies = map(ca_settings.check_policy, ({**ca_settings.POLICY, **_given(hostvars["localhost"])}, *staying))
+    own = {**ca_settings.POLICY, **_given(hostvars["localhost"], ca_settings.POLICY)}
+    policies = map(ca_settings.check_policy, (own, *staying))
     policy = dict.fromkeys(finding for found in policies for finding in found)
     revoked = revocation.check_revoked(shared.get("custom_ca_revoked") or [], datetime.now(UTC))
     return findings.describe([*validation.check_world(world, prune_all=prune_all), *revoked, *policy])
@@ -48,8 +49,8 @@ def _variables(variables: Mapping[str, Any]) -> dict[str, Any]:
     return {**_given(variables), "groups": list(variables["group_names"])}
 
 
-def _given(variables: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: plain(variables[name]) for name in NAMES if name in variables}
+def _given(variables: Mapping[str, Any], names: Iterable[str] = NAMES) -> dict[str, Any]:
+    return {name: plain(variables[name]) for name in names if name in variables}
 
 
 class FilterModule:

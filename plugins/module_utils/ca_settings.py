@@ -37,7 +37,7 @@ class CaSettings:
     """The settings as the user wrote them; of the passphrase only its length."""
 
     trust_domain: str
-    key_type: object
+    key_type: str
     validity_days: int
     leaf_validity_days: int
     renew_before_days: int
@@ -63,22 +63,20 @@ def check_policy(variables: Mapping[str, Any]) -> list[Finding]:
     :param variables: C(POLICY) holds their names; undefined ones are left out. A number may be a text, as C(-e) gives
         it. Without C(custom_ca_validity_days) nothing is held against the root's end.
     """
-    given = {**POLICY, **{name: variables[name] for name in POLICY if name in variables}}
-    days = {name: _days(value) for name, value in given.items() if name != "custom_ca_key_type"}
+    given = {**POLICY, "custom_ca_validity_days": MOST_DAYS}
+    given |= {name: variables[name] for name in POLICY if name in variables}
+    key_type = given.pop("custom_ca_key_type")
+    days = {name: number for name, value in given.items() if (number := _days(value)) is not None}
     wrong = [
-        wrong_type("custom_ca", name, given[name], "int", str(POLICY[name])) for name in days if days[name] is None
+        wrong_type("custom_ca", name, value, "int", str(POLICY[name]))
+        for name, value in given.items()
+        if name not in days
     ]
-    leaf = days["custom_ca_leaf_validity_days"] or 0
-    known = "custom_ca_validity_days" in variables
-    settings = CaSettings(
-        trust_domain="",
-        key_type=given["custom_ca_key_type"],
-        validity_days=(days["custom_ca_validity_days"] or 0) if known else min(max(leaf, 0) + 1, MOST_DAYS),
-        leaf_validity_days=leaf,
-        renew_before_days=days["custom_ca_renew_before_days"] or 0,
-        passphrase_length=0,
-    )
-    return [*wrong, *_check_key_type(settings), *([] if wrong else _check_days(settings))]
+    faults = [*wrong, *_check_key_type(key_type)]
+    if wrong:
+        return faults
+    leaf = days["custom_ca_leaf_validity_days"]
+    return [*faults, *_check_days(days["custom_ca_validity_days"], leaf, days["custom_ca_renew_before_days"])]
 
 
 def _days(value: Any) -> int | None:
@@ -97,47 +95,47 @@ def check_ca_settings(settings: CaSettings) -> list[Finding]:
     """Return everything that is wrong with the settings."""
     return [
         *check_trust_domain("custom_ca", settings.trust_domain),
-        *_check_key_type(settings),
-        *_check_days(settings),
+        *_check_key_type(settings.key_type),
+        *_check_days(settings.validity_days, settings.leaf_validity_days, settings.renew_before_days),
         *_check_length(settings),
     ]
 
 
-def _check_key_type(settings: CaSettings) -> Iterator[Finding]:
-    if isinstance(settings.key_type, str) and settings.key_type in KEY_TYPES:
+def _check_key_type(key_type: Any) -> Iterator[Finding]:
+    if isinstance(key_type, str) and key_type in KEY_TYPES:
         return
     yield _finding(
         "ca-key-type",
         "custom_ca_key_type",
-        settings.key_type,
+        key_type,
         "is not a key type",
         f"choose one of {', '.join(KEY_TYPES)}",
     )
 
 
-def _check_days(settings: CaSettings) -> Iterator[Finding]:
-    if not 1 <= settings.validity_days <= MOST_DAYS:
+def _check_days(validity: int, leaf: int, renew_before: int) -> Iterator[Finding]:
+    if not 1 <= validity <= MOST_DAYS:
         yield _finding(
             "ca-validity",
             "custom_ca_validity_days",
-            settings.validity_days,
+            validity,
             f"is not between 1 and {MOST_DAYS}",
             "3650 days are usual for a private root",
         )
-    if not 1 <= settings.leaf_validity_days < settings.validity_days:
+    if not 1 <= leaf < validity:
         yield _finding(
             "ca-leaf-validity",
             "custom_ca_leaf_validity_days",
-            settings.leaf_validity_days,
-            f"is not between 1 and the root's {settings.validity_days} days; a certificate never outlives its issuer",
+            leaf,
+            f"is not between 1 and the root's {validity} days; a certificate never outlives its issuer",
             "make it shorter than custom_ca_validity_days",
         )
-    if not 1 <= settings.renew_before_days < settings.leaf_validity_days:
+    if not 1 <= renew_before < leaf:
         yield _finding(
             "ca-renew-before",
             "custom_ca_renew_before_days",
-            settings.renew_before_days,
-            f"is not between 1 and the leaf's {settings.leaf_validity_days} days; each run would renew, or none",
+            renew_before,
+            f"is not between 1 and the leaf's {leaf} days; each run would renew, or none",
             "make it shorter than custom_ca_leaf_validity_days; a third of it is usual",
         )
 

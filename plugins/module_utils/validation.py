@@ -58,6 +58,11 @@ class World:
         return sound_links(self.shared.get("mesh_links"))
 
     @cached_property
+    def wanted_links(self) -> list[dict[str, Any]]:
+        """Those of them that are to be there, every key defaulted."""
+        return topology.present(self.sound_links)
+
+    @cached_property
     def clusters(self) -> dict[str, topology.Cluster]:
         """All that are seen or declared, by name, with what says on which side of a link they are."""
         found: dict[str, dict[str, Any]] = {name: {"groups": groups} for name, groups in self.mesh_clusters.items()}
@@ -87,11 +92,8 @@ def check_world(world: World, *, prune_all: bool) -> list[Finding]:
 
 def _check_something_left(world: World) -> Iterator[Finding]:
     """Links that no cluster has any more: a wrong group or a state takes everything away as surely as an empty list."""
-    declared = [{"mesh_cluster_name": name, "groups": groups} for name, groups in world.mesh_clusters.items()]
-    seen = {variables.get("mesh_cluster_name") for variables in world.variables.values()}
-    unseen = [variables for variables in declared if variables["mesh_cluster_name"] not in seen]
-    clusters = [topology.cluster_of(variables) for variables in [*world.variables.values(), *unseen]]
-    links = topology.present(world.shared["mesh_links"])
+    links = world.wanted_links
+    clusters = world.clusters.values()
     if any(topology.server_links(links, cluster) or topology.client_links(links, cluster) for cluster in clusters):
         return
     yield Finding(
@@ -117,20 +119,19 @@ def _references(world: World) -> Iterator[tuple[str, Mapping[str, Any], str, str
 
 
 def _check_references(world: World) -> Iterator[Finding]:
-    clusters = {name_of(variables) for variables in world.variables.values()} | set(world.mesh_clusters)
     declared = {group for groups in world.mesh_clusters.values() for group in groups}
-    known = clusters | world.groups | declared
+    known = {*world.clusters, *world.groups, *declared}
     for subject, _link, side, name in _references(world):
         if name not in known:
             close = difflib.get_close_matches(name.lower(), sorted(known), n=1)
-            cure = f"write {close[0]}" if close else f"write one of {', '.join(sorted(clusters))}"
+            cure = f"write {close[0]}" if close else f"write one of {', '.join(sorted(world.clusters))}"
             message = "is neither a cluster nor a group of the inventory"
             yield Finding("unknown-cluster", subject, side, show(name), message, cure)
 
 
 def _check_both_sides(world: World) -> Iterator[Finding]:
     """A cluster that is named as client of a link that it serves would dial itself through both gateways."""
-    for link in topology.present(world.sound_links):
+    for link in world.wanted_links:
         for client in link.get("clients") or ():
             cluster = world.clusters.get(client)
             if cluster and topology.server_links([link], cluster):
@@ -144,7 +145,7 @@ def _check_both_sides(world: World) -> Iterator[Finding]:
 
 def _check_served(world: World) -> Iterator[Finding]:
     """A link whose servers are nobody. Of a group nobody knows here: a slice does not see all of its members."""
-    for link in topology.present(world.sound_links):
+    for link in world.wanted_links:
         if link.get("servers") == [] and not link.get("external"):
             cure = "name one, or leave servers out: all of mesh_servers serve it then"
             yield Finding("no-server", link["name"], "servers", show([]), "names nobody who serves it", cure)
@@ -152,7 +153,7 @@ def _check_served(world: World) -> Iterator[Finding]:
 
 def _check_server_groups(world: World) -> Iterator[Finding]:
     """One address cannot stand for several clusters."""
-    for link in topology.present(world.sound_links):
+    for link in world.wanted_links:
         for server in link.get("servers") or ():
             name = server["name"] if isinstance(server, Mapping) and server.get("address") else None
             if name is None or name in world.clusters:
@@ -166,13 +167,11 @@ def _check_server_groups(world: World) -> Iterator[Finding]:
 
 def _check_groups(world: World) -> Iterator[Finding]:
     """A cluster that is named, but not in the group of that side, would be left out, or emptied, without a word."""
-    groups: dict[str, Sequence[str]] = dict(world.mesh_clusters)
-    for variables in world.variables.values():
-        leaving = variables.get("mesh_cluster_state") == "absent"
-        groups[name_of(variables)] = tuple(GROUP_OF.values()) if leaving else variables.get("groups", ())
     for subject, link, side, name in _references(world):
-        group = GROUP_OF[side]
-        if link.get("state") == "absent" or name in world.groups or group in groups.get(name, (group,)):
+        group, cluster = GROUP_OF[side], world.clusters.get(name)
+        if link.get("state") == "absent" or name in world.groups or cluster is None:
+            continue
+        if cluster.state == "absent" or group in cluster.groups:
             continue
         cure = f"put it in that group as well, or take it out of {side}"
         yield Finding("wrong-group", subject, side, show(name), f"is not in {group}", cure)

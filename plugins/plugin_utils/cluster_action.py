@@ -10,51 +10,28 @@ Their options are documented in plugins/modules; those of a cluster in plugins/d
 
 from __future__ import annotations
 
+import pkgutil
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Any, ClassVar
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.crossmesh.mtls.plugins.filter import (
-    authority_state,
-    ca_dir,
-    ca_problems,
-    outside_links,
-    outside_servers,
-    plan,
-    preflight,
-    preflight_report,
-    resolve,
-    rotation_steps,
-    rotation_view,
-    topology_errors,
-)
+from ansible_collections.crossmesh.mtls.plugins import filter as filters
 from ansible_collections.crossmesh.mtls.plugins.module_utils import revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils.api import KUBERNETES_IMPORT_ERROR, Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError, UnfinishedError
 from ansible_collections.crossmesh.mtls.plugins.module_utils.reading import Gateway, Request
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import HAS_CRYPTOGRAPHY
 
-__all__ = ["CLUSTER", "FILTERS", "GATEWAY", "REVOKED", "ClusterAction", "gateway", "request_of", "revoked"]
+__all__ = ["CLUSTER", "GATEWAY", "REVOKED", "ClusterAction", "gateway", "request_of", "revoked"]
 
 # Ansible forks for each task, and a process that meets a filter of a collection compiles all of them, and what they
 # import. What is imported here is there before it forks.
-FILTERS = (
-    authority_state,
-    ca_dir,
-    ca_problems,
-    outside_links,
-    outside_servers,
-    plan,
-    preflight,
-    preflight_report,
-    resolve,
-    rotation_steps,
-    rotation_view,
-    topology_errors,
-)
+for _module in pkgutil.iter_modules(filters.__path__):
+    import_module(f"{filters.__name__}.{_module.name}")
 
 CLUSTER: dict[str, Any] = {"kubeconfig": {"type": "path"}, "context": {"type": "str"}}
 GATEWAY: dict[str, Any] = {

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from kubernetes import client, config
@@ -13,68 +11,62 @@ from tests.lab import Lab
 
 OURS = "app.kubernetes.io/managed-by=crossmesh"
 _MANAGERS = "crossmesh-"
-# Group, version and plural of what a run writes, but for Secrets.
-_KINDS = (
-    ("networking.istio.io", "v1", "serviceentries"),
-    ("networking.istio.io", "v1", "gateways"),
-    ("networking.istio.io", "v1", "destinationrules"),
-    ("networking.istio.io", "v1", "virtualservices"),
-    ("networking.istio.io", "v1", "sidecars"),
-    ("security.istio.io", "v1", "peerauthentications"),
-    ("security.istio.io", "v1", "authorizationpolicies"),
-    ("networking.k8s.io", "v1", "networkpolicies"),
-)
+# What a run writes, but for Secrets: group and plural of each kind, all of version v1.
+KINDS = {
+    "ServiceEntry": ("networking.istio.io", "serviceentries"),
+    "Gateway": ("networking.istio.io", "gateways"),
+    "DestinationRule": ("networking.istio.io", "destinationrules"),
+    "VirtualService": ("networking.istio.io", "virtualservices"),
+    "Sidecar": ("networking.istio.io", "sidecars"),
+    "PeerAuthentication": ("security.istio.io", "peerauthentications"),
+    "AuthorizationPolicy": ("security.istio.io", "authorizationpolicies"),
+    "NetworkPolicy": ("networking.k8s.io", "networkpolicies"),
+}
 
 
-def clear(lab: Lab, clusters: Sequence[str]) -> None:
+def clear(lab: Lab, clusters: Iterable[str]) -> None:
     """Bring clusters back to what they were before any run, whichever instance wrote there.
 
     :raises AssertionError: something of ours is still there.
     """
-    with ThreadPoolExecutor(len(clusters)) as pool:
-        left = [item for found in pool.map(partial(_cleared, lab), clusters) for item in found]
-    assert not left, f"still there: {left}"
+    left = {}
+    for name in clusters:
+        cluster = _Cluster(lab, name)
+        cluster.delete_objects()
+        cluster.take_back_ports()
+        left[name] = cluster.traces()
+    assert not any(left.values()), f"still there: {left}"
 
 
-def versions(lab: Lab, clusters: Sequence[str]) -> dict[str, str]:
-    """The resourceVersion of everything that a run could touch, whoever made it."""
-    with ThreadPoolExecutor(len(clusters)) as pool:
-        found = pool.map(lambda cluster: list(_Cluster(lab, cluster).versions()), clusters)
-        return {
-            f"{cluster}/{title}": version
-            for cluster, items in zip(clusters, found, strict=True)
-            for title, version in items
-        }
-
-
-def _cleared(lab: Lab, cluster: str) -> list[str]:
-    """Return what is left."""
-    found = _Cluster(lab, cluster)
-    found.delete_objects()
-    found.take_back_ports()
-    return found.traces()
+def versions(lab: Lab, cluster: str) -> dict[str, str]:
+    """The resourceVersion of everything that a run could touch, whoever made it, by kind, namespace and name."""
+    return dict(_Cluster(lab, cluster).versions())
 
 
 class _Cluster:
     def __init__(self, lab: Lab, cluster: str) -> None:
         api = config.new_client_from_config(str(lab.kubeconfig), context=cluster)
-        self._name, self._core, self._custom = cluster, client.CoreV1Api(api), client.CustomObjectsApi(api)
+        self._core, self._custom = client.CoreV1Api(api), client.CustomObjectsApi(api)
 
     def versions(self) -> Iterator[tuple[str, str]]:
-        for kind in _KINDS:
+        for kind in KINDS:
             for item in self._objects(kind):
                 metadata = item["metadata"]
-                yield f"{kind[2]}/{metadata['namespace']}/{metadata['name']}", metadata["resourceVersion"]
-        for item in (*self._secrets(), *self._services()):
-            metadata = item.metadata
-            yield f"{type(item).__name__}/{metadata.namespace}/{metadata.name}", metadata.resource_version
+                yield f"{kind} {metadata['namespace']}/{metadata['name']}", metadata["resourceVersion"]
+        others = {
+            "Secret": self._secrets(),
+            "Service": self._services(),
+            "Namespace": self._core.list_namespace().items,
+        }
+        for kind, items in others.items():
+            for metadata in (item.metadata for item in items):
+                yield f"{kind} {metadata.namespace or ''}/{metadata.name}", metadata.resource_version
 
     def delete_objects(self) -> None:
-        for kind in _KINDS:
-            group, version, plural = kind
+        for kind, (group, plural) in KINDS.items():
             for item in self._objects(kind, OURS):
                 name, namespace = item["metadata"]["name"], item["metadata"]["namespace"]
-                self._custom.delete_namespaced_custom_object(group, version, namespace, plural, name)
+                self._custom.delete_namespaced_custom_object(group, "v1", namespace, plural, name)
         for secret in self._secrets(OURS):
             self._core.delete_namespaced_secret(secret.metadata.name, secret.metadata.namespace)
 
@@ -92,13 +84,13 @@ class _Cluster:
                 )
 
     def traces(self) -> list[str]:
-        found = [item["metadata"]["name"] for kind in _KINDS for item in self._objects(kind, OURS)]
+        found = [item["metadata"]["name"] for kind in KINDS for item in self._objects(kind, OURS)]
         found += [secret.metadata.name for secret in self._secrets(OURS)]
-        found += [service.metadata.name for service in self._services() if _our_managers(service)]
-        return [f"{self._name}/{name}" for name in found]
+        return found + [service.metadata.name for service in self._services() if _our_managers(service)]
 
-    def _objects(self, kind: tuple[str, str, str], selector: str = "") -> list[Mapping[str, Any]]:
-        answer: Any = self._custom.list_cluster_custom_object(*kind, label_selector=selector)
+    def _objects(self, kind: str, selector: str = "") -> list[Mapping[str, Any]]:
+        group, plural = KINDS[kind]
+        answer: Any = self._custom.list_cluster_custom_object(group, "v1", plural, label_selector=selector)
         return list(answer["items"])
 
     def _secrets(self, selector: str = "") -> list[Any]:

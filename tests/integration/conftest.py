@@ -80,9 +80,10 @@ def steady(standing: Mesh) -> Iterator[Mesh]:
         _in_place(standing)
 
 
-def _state(mesh: Mesh) -> tuple[dict[str, str], dict[str, tuple[int, str]], str]:
+def _state(mesh: Mesh) -> tuple[list[dict[str, str]], dict[str, tuple[int, str]], str]:
     """All that a run of site could bring back: what stands in the clusters, in the CA store and in the inventory."""
-    return versions(mesh.lab, CLUSTERS), folder(mesh.store), mesh.inventory().read_text(encoding="utf-8")
+    standing = [versions(mesh.lab, cluster) for cluster in CLUSTERS]
+    return standing, folder(mesh.store), mesh.inventory().read_text(encoding="utf-8")
 
 
 def _in_place(mesh: Mesh) -> Mesh:

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from tests.integration.clusters import clear
+from tests.integration import clusters
 from tests.lab import Lab
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -25,10 +25,7 @@ CLUSTER_C: dict[str, Any] = {
     "mesh_ingress_gateway": {"namespace": "gateways", "service": "edge", "selector": {"istio": "edge"}},
     "mesh_egress_gateway": {"namespace": "gateways", "service": "exit", "selector": {"istio": "exit"}},
 }
-KINDS = (
-    "serviceentries,gateways.networking.istio.io,destinationrules,virtualservices,peerauthentications,"
-    "authorizationpolicies,sidecars,networkpolicies,secrets"
-)
+KINDS = ",".join((*(f"{plural}.{group}" for group, plural in clusters.KINDS.values()), "secrets"))
 
 MYSQL: dict[str, Any] = {
     "name": "mysql",
@@ -183,7 +180,7 @@ class Mesh:
 
     def objects(self, cluster: str, *, instance: str | None = None) -> list[dict[str, Any]]:
         """Everything of ours in a cluster, Secrets among it."""
-        selector = "app.kubernetes.io/managed-by=crossmesh"
+        selector = clusters.OURS
         if instance:
             selector += f",crossmesh/instance={instance}"
         items: list[dict[str, Any]] = self.get(cluster, KINDS, "-A", "-l", selector)["items"]
@@ -210,7 +207,7 @@ def cleared(found: Mesh) -> Iterator[Mesh]:
     try:
         yield found
     finally:
-        clear(found.lab, CLUSTERS)
+        clusters.clear(found.lab, CLUSTERS)
 
 
 def ended(said: tuple[str, str | None], code: int) -> Run:

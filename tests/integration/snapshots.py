@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.integration.mesh import KINDS, Mesh
+from tests.integration import clusters
+from tests.integration.mesh import Mesh
 
 Json = dict[str, Any]
 
@@ -17,8 +18,7 @@ HOUSEKEEPING = ("creationTimestamp", "resourceVersion", "uid", "generation")
 
 def versions(mesh: Mesh, cluster: str) -> dict[str, str]:
     """The resourceVersion of everything that a run could touch, whoever made it: any write at all would change one."""
-    items = mesh.get(cluster, f"{KINDS},services,namespaces", "-A")["items"]
-    return {_title(item): item["metadata"]["resourceVersion"] for item in items}
+    return clusters.versions(mesh.lab, cluster)
 
 
 def everywhere(mesh: Mesh) -> dict[str, dict[str, str]]:
