@@ -66,8 +66,8 @@ RULES: Mapping[str, Rule] = {
     ),
     "backend-host": Rule("A backend is the full name of a Service", "Istio takes short names for others, by namespace"),
     "address": Rule(
-        "An address of a link is the IP address of one host, neither loopback nor link-local nor of 240.240.0.0/16, "
-        "and stands once",
+        "An address of a link is the IP address of one host, neither loopback nor link-local nor of 240.240.0.0/16 "
+        "or 2001:2::/48, and stands once",
         "a ServiceEntry takes nothing else; whoever dials another one reaches itself, nobody, or what Istio put there",
     ),
     "duration": Rule(
@@ -169,8 +169,8 @@ RULES: Mapping[str, Rule] = {
         "Istio takes a Secret C(NAME-cacert) for the CA of C(NAME)",
     ),
     "vip-range": Rule(
-        "C(mesh_vip_range) is a network of at least 256 addresses outside of 240.240.0.0/16",
-        "Istio gives addresses of that one to others (Istio, DNS Proxying)",
+        "C(mesh_vip_range) is a network of at least 256 addresses outside of 240.240.0.0/16 and 2001:2::/48",
+        "Istio gives addresses of these to others (Istio, DNS Proxying)",
     ),
     "unknown-link": Rule("C(mesh_only_links) names links", "the run would do nothing"),
     # The CA

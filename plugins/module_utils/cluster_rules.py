@@ -34,7 +34,7 @@ MAX_INSTANCE = 30
 # A DNS name has 253 characters; "<cluster>.cluster." and "<link>.link." come before the trust domain.
 MAX_TRUST_DOMAIN = 253 - 63 - len(".cluster.")
 # What Istio itself gives to ServiceEntries without addresses (istio.io, DNS Proxying).
-ISTIOS_VIPS = ipaddress.ip_network("240.240.0.0/16")
+ISTIOS_VIPS = (ipaddress.ip_network("240.240.0.0/16"), ipaddress.ip_network("2001:2::/48"))
 # With fewer, two names would soon fall on one address.
 MIN_VIPS = 256
 # As Kubernetes takes it: no netmask, no bare address, no sign, blank or leading zero.
@@ -123,8 +123,10 @@ def _check_vip_range(_shared: Mapping[str, Any], name: str, value: Any) -> Itera
         return
     if network.num_addresses < MIN_VIPS:
         yield Finding("vip-range", name, name, show(value), f"has fewer than {MIN_VIPS} addresses", cure)
-    elif network.version == ISTIOS_VIPS.version and network.overlaps(ISTIOS_VIPS):
-        yield Finding("vip-range", name, name, show(value), f"overlaps {ISTIOS_VIPS}, Istio's own", cure)
+        return
+    for theirs in ISTIOS_VIPS:
+        if network.version == theirs.version and network.overlaps(theirs):
+            yield Finding("vip-range", name, name, show(value), f"overlaps {theirs}, Istio's own", cure)
 
 
 def _check_only_links(shared: Mapping[str, Any], name: str, value: Sequence[Any]) -> Iterator[Finding]:

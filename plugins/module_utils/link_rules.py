@@ -316,9 +316,7 @@ def _fault_of_address(text: str) -> str:
         return "is no address of one host"
     if address.is_loopback or address.is_link_local:
         return "never leaves the workload's own host or network"
-    if address in ISTIOS_VIPS:
-        return f"lies in {ISTIOS_VIPS}, Istio's own"
-    return ""
+    return next((f"lies in {theirs}, Istio's own" for theirs in ISTIOS_VIPS if address in theirs), "")
 
 
 def _check_max_connection_duration(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:

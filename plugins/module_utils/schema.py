@@ -326,7 +326,7 @@ SHARED: tuple[Field, ...] = (
     Field(
         "mesh_vip_range",
         "str",
-        "The network that virtual addresses of links are taken from; outside of 240.240.0.0/16, which is Istio's own.",
+        "The network that virtual addresses of links are taken from, outside of Istio's 240.240.0.0/16, 2001:2::/48.",
         default="240.0.0.0/9",
         example="240.128.0.0/10",
     ),
