@@ -37,7 +37,8 @@ demo: deps lab-build lab-up  ## join two meshes on this machine and watch it wor
 
 test: deps lint unit lab-build labs-up integration  ## everything that CI runs
 
-lint: $(LINTERS:%=lint-%)  ## all static checks; each also alone: lint-ruff, lint-mypy, ...
+lint: venv  ## all static checks; each also alone: lint-ruff, lint-mypy, ...
+	$(MAKE) --jobs $$(nproc) --output-sync=target $(LINTERS:%=lint-%)
 
 lint-ruff: venv
 	ruff check

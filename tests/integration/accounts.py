@@ -85,8 +85,7 @@ def _account(lab: Lab, folder: Path, name: str, rights: Sequence[dict[str, Any]]
     made = yaml.safe_dump_all([user, *rights])
     try:
         for cluster in CLUSTERS:
-            lab.kubectl(cluster, "apply", "-f", "-", stdin=yaml.safe_dump(namespace))
-            lab.kubectl(cluster, "apply", "-f", "-", stdin=made)
+            lab.kubectl(cluster, "apply", "-f", "-", stdin=yaml.safe_dump_all([namespace, user, *rights]))
         path = folder / f"{name}.kubeconfig"
         path.touch(mode=0o600)
         path.write_text(yaml.safe_dump(_kubeconfig(lab, name)), encoding="utf-8")

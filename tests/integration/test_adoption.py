@@ -62,7 +62,7 @@ def test_a_link_made_by_hand_is_adopted_without_a_lost_connection(mesh: Mesh, tu
     assert mesh.carries()
 
 
-@pytest.mark.parametrize("reached", ["Adopt, second stage", "Join the meshes"])
+@pytest.mark.parametrize("reached", ["Adopt, second stage", pytest.param("Join the meshes", marks=pytest.mark.slow)])
 def test_an_adoption_that_was_killed_between_its_stages_is_continued(
     mesh: Mesh, tutorial: Tutorial, reached: str
 ) -> None:

@@ -49,6 +49,7 @@ def test_a_context_that_is_not_in_the_kubeconfig(steady: Mesh) -> None:
     assert run.says("Cure: set mesh_kubeconfig and mesh_context to a file and a context in it")
 
 
+@pytest.mark.slow
 def test_a_gateway_that_is_not_there(steady: Mesh) -> None:
     run = with_work(steady, mesh_ingress_gateway={"service": "no-gateway"}).site()
     assert_half_done(steady, run)

@@ -67,6 +67,7 @@ def test_the_nearest_serves_and_the_other_takes_over_while_it_is_away(near_and_f
     eventually(lambda: answers(mesh) == {NEAR}, within=60)
 
 
+@pytest.mark.slow
 def test_a_name_with_two_addresses_is_served_by_both_and_by_one_while_the_other_is_away(mesh: Mesh) -> None:
     fqdn = "mysql.both.example.com"
     served(mesh, None, fqdn)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.integration import snapshots
+from tests.integration.clusters import clear
 from tests.integration.mesh import MYSQL, Mesh
 from tests.integration.waiting import eventually
 
@@ -23,7 +24,7 @@ def second(steady: Mesh, tmp_path: Path) -> Iterator[Mesh]:
     """Another instance beside the tutorial's link, with another CA."""
     mesh = steady.otherwise(folder=tmp_path, variables=SECOND, links=[ORDERS])
     yield mesh
-    assert mesh.play("teardown").ok
+    clear(mesh.lab, mesh.hosts)
 
 
 def _versions(mesh: Mesh, instance: str) -> dict[str, str]:
@@ -42,8 +43,9 @@ def _carries(mesh: Mesh) -> bool:
     return mesh.carries(fqdn=link["fqdn"], port=link["port"])
 
 
+@pytest.mark.parametrize("leaving", ["default", pytest.param("default-2", marks=pytest.mark.slow)])
 def test_both_carry_over_the_same_ports_and_whichever_leaves_takes_nothing_of_the_other(
-    steady: Mesh, second: Mesh
+    steady: Mesh, second: Mesh, leaving: str
 ) -> None:
     untouched = _versions(steady, "default")
     run = second.site()
@@ -52,19 +54,14 @@ def test_both_carry_over_the_same_ports_and_whichever_leaves_takes_nothing_of_th
     assert eventually(lambda: _carries(second))
     assert _carries(steady)
     assert steady.site().changed == 0
-    _leaves(steady, "default", stays=second)
-    assert steady.site().ok
-    assert eventually(lambda: _carries(steady))
-    _leaves(second, "default-2", stays=steady)
-
-
-def _leaves(leaver: Mesh, instance: str, *, stays: Mesh) -> None:
-    other = "default" if instance == "default-2" else "default-2"
-    kept = _versions(stays, other)
+    instances = {"default": steady, "default-2": second}
+    leaver = instances.pop(leaving)
+    ((staying, stays),) = instances.items()
+    kept = _versions(stays, staying)
     run = leaver.play("teardown")
     assert run.ok, run.output
-    assert _versions(stays, instance) == {}
-    assert _versions(stays, other) == kept
+    assert _versions(stays, leaving) == {}
+    assert _versions(stays, staying) == kept
     assert _ports(stays) == {13306, 15443}
     assert _carries(stays)
     assert stays.site().changed == 0
@@ -78,6 +75,7 @@ def _leaves(leaver: Mesh, instance: str, *, stays: Mesh) -> None:
             [{**ORDERS, "name": "mysql"}],
             "Gateway istio-system/gateway-mysql: it belongs to instance default, cluster cluster-b",
             id="name-of-a-link",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             {"mesh_instance": "default-2"},

@@ -242,6 +242,7 @@ def test_what_others_change_or_delete_is_put_back(steady: Mesh) -> None:
     assert mesh.get("cluster-a", *target)["spec"]["policyTypes"] == ["Egress"]
 
 
+@pytest.mark.slow
 def test_a_run_for_some_links_and_a_teardown(steady: Mesh) -> None:
     mesh = locked(steady, "default", "shop")
     limited = succeeded(mesh.site("-e", '{"mesh_only_links": ["mysql"]}'))
@@ -253,6 +254,7 @@ def test_a_run_for_some_links_and_a_teardown(steady: Mesh) -> None:
     assert mesh.names("cluster-a") == set()
 
 
+@pytest.mark.slow
 def test_the_documented_permissions_are_enough_and_needed_only_here(steady: Mesh, tmp_path: Path) -> None:
     with documented(steady.lab, tmp_path, without="crossmesh-lockdown-read") as kubeconfig:
         variables = {"mesh_kubeconfig": str(kubeconfig)}

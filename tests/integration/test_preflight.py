@@ -57,7 +57,7 @@ def test_the_documented_permissions_are_all_that_it_needs(mesh: Mesh, tmp_path: 
     ("role", "place"),
     [
         ("crossmesh-read", "in all namespaces"),
-        ("crossmesh-gateway", "in namespace istio-system"),
+        pytest.param("crossmesh-gateway", "in namespace istio-system", marks=pytest.mark.slow),
         pytest.param("crossmesh-backend", "in namespace default", marks=pytest.mark.slow),
         pytest.param("crossmesh-strict", "in namespace default", marks=pytest.mark.slow),
     ],

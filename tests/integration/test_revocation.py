@@ -180,6 +180,7 @@ def test_a_client_that_could_not_be_given_another_certificate_is_not_cut_off(ste
     assert traffic.lost == []
 
 
+@pytest.mark.slow
 def test_as_long_as_a_gateway_has_not_got_its_list_every_run_says_so(steady: Mesh, taken: Leaf) -> None:
     mesh, context = revoking(steady, cluster=GONE), client_context(taken)
     with frozen_agent(steady, INGRESS):

@@ -202,6 +202,7 @@ def test_a_gateway_that_is_behind_keeps_the_phase_and_is_named(standing: Mesh) -
         passed(standing.play("rotate_ca"))
 
 
+@pytest.mark.slow
 def test_a_link_that_site_has_still_to_take_away_is_in_the_way(standing: Mesh) -> None:
     """It is in use until then, and nothing would renew its certificate."""
     without = standing.otherwise(links=[{**MYSQL, "name": "another", "fqdn": "another.server.example.com"}])

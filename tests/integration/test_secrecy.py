@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from tests.integration import traces
 from tests.integration.accounts import READ, WRITE_OBJECTS, account, rule
 from tests.integration.authorities import custom
-from tests.integration.mesh import CHECKOUT, MYSQL, Mesh, Run
+from tests.integration.mesh import CHECKOUT, MYSQL, Mesh, Run, cleared
 from tests.integration.watching import Scope, watching
 from tests.lab import Lab
 
@@ -86,29 +86,26 @@ def trail(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trail]
     folder = tmp_path_factory.mktemp("secrecy")
     mesh = Mesh(lab, folder, secrets.token_urlsafe(24))
     found = Trail(passphrase=mesh.passphrase, planted=_pem(ec.generate_private_key(ec.SECP256R1())))
-    with ExitStack() as accounts:
+    with ExitStack() as stack:
         # By token: a key in a kubeconfig is unpacked into temporary files by the kubernetes package itself.
         mine, limited = (
-            {"mesh_kubeconfig": str(accounts.enter_context(account(lab, folder, name, rules)))}
+            {"mesh_kubeconfig": str(stack.enter_context(account(lab, folder, name, rules)))}
             for name, rules in (
                 ("may-do-all", [rule("*", "*", "*")]),
                 ("cannot-write-secrets", [*READ, *WRITE_OBJECTS]),
             )
         )
+        stack.enter_context(cleared(mesh))
         mesh.variables = mine
-        try:
-            _leave(found, "first run", mesh)
-            _leave(found, "second run", mesh)
-            _leave(found, "failed run", mesh.otherwise(variables={**limited, "custom_ca_key_type": "P-384"}))
-            changed = [{**MYSQL, "fqdn": "db.server.example.com"}]
-            silent = mesh.otherwise(variables={**mine, "custom_ca_passphrase": ""}, links=changed)
-            _leave(found, "facts", silent, silent.written(FACTS))
-            _leave(found, "planted", mesh, mesh.written(PLANTED))
-            found.keys = _keys(mesh)
-            yield found
-        finally:
-            torn_down = mesh.otherwise(links=[]).play("teardown")
-        assert torn_down.ok, torn_down.output
+        _leave(found, "first run", mesh)
+        _leave(found, "second run", mesh)
+        _leave(found, "failed run", mesh.otherwise(variables={**limited, "custom_ca_key_type": "P-384"}))
+        changed = [{**MYSQL, "fqdn": "db.server.example.com"}]
+        silent = mesh.otherwise(variables={**mine, "custom_ca_passphrase": ""}, links=changed)
+        _leave(found, "facts", silent, silent.written(FACTS))
+        _leave(found, "planted", mesh, mesh.written(PLANTED))
+        found.keys = _keys(mesh)
+        yield found
 
 
 def _keys(mesh: Mesh) -> dict[str, bytes]:

@@ -43,7 +43,11 @@ def test_both_ports_stay_through_a_second_run_and_the_link_carries(one_gateway: 
 
 
 @pytest.mark.parametrize(
-    ("kept", "ports"), [pytest.param(TO_B, {15443}, id="client"), pytest.param(REPORTS, {13307}, id="server")]
+    ("kept", "ports"),
+    [
+        pytest.param(TO_B, {15443}, id="client"),
+        pytest.param(REPORTS, {13307}, id="server", marks=pytest.mark.slow),
+    ],
 )
 def test_a_side_that_stays_keeps_its_port_when_the_other_goes(
     one_gateway: Mesh, kept: dict[str, Any], ports: set[int]

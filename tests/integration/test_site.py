@@ -5,15 +5,15 @@ from __future__ import annotations
 from tests.integration.mesh import Mesh
 
 
-def test_a_row_written_in_one_mesh_is_read_in_the_other(joined: Mesh) -> None:
-    joined.lab.mysql("CREATE TABLE IF NOT EXISTS rows_seen (id INT); INSERT INTO rows_seen VALUES (4711)")
+def test_a_row_written_in_one_mesh_is_read_in_the_other(standing: Mesh) -> None:
+    standing.lab.mysql("CREATE TABLE IF NOT EXISTS rows_seen (id INT); INSERT INTO rows_seen VALUES (4711)")
     try:
-        assert "4711" in joined.lab.mysql_local("SELECT id FROM rows_seen")
+        assert "4711" in standing.lab.mysql_local("SELECT id FROM rows_seen")
     finally:
-        joined.lab.mysql_local("DROP TABLE rows_seen")
+        standing.lab.mysql_local("DROP TABLE rows_seen")
 
 
-def test_a_second_run_changes_nothing(joined: Mesh) -> None:
-    run = joined.site()
+def test_a_second_run_changes_nothing(standing: Mesh) -> None:
+    run = standing.site()
     assert run.ok, run.output
     assert run.changed == 0

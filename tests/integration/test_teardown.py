@@ -1,10 +1,12 @@
-"""Teardown: clusters are as they were before the first run; the CA stays."""
+"""Teardown: clusters are as they were before the first run; the CA stays. Workloads are not touched at any time."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+import pytest
 
 from tests.integration import snapshots
 from tests.integration.mesh import MYSQL, Mesh
@@ -13,10 +15,13 @@ from tests.integration.waiting import eventually
 LINKS = [{**MYSQL, "strict_backend": True}]
 
 
-def test_services_and_namespaces_are_as_they_were_and_the_ca_stays(mesh: Mesh) -> None:
+def test_services_namespaces_and_workloads_are_as_they_were_and_the_ca_stays(mesh: Mesh) -> None:
     before = {cluster: snapshots.belongings(mesh, cluster) for cluster in mesh.hosts}
+    workloads = {cluster: snapshots.workloads(mesh, cluster) for cluster in mesh.hosts}
+    assert all(len(found) > 3 for found in workloads.values())
     mesh.links = LINKS
     assert mesh.site().ok
+    assert {cluster: snapshots.workloads(mesh, cluster) for cluster in mesh.hosts} == workloads
     assert all(snapshots.belongings(mesh, cluster) != before[cluster] for cluster in mesh.hosts)
     assert "PeerAuthentication/mysql-strict-backend" in mesh.names("cluster-b")
     store = snapshots.folder(mesh.store)
@@ -26,6 +31,7 @@ def test_services_and_namespaces_are_as_they_were_and_the_ca_stays(mesh: Mesh) -
     for cluster in mesh.hosts:
         assert mesh.names(cluster) == set()
         assert snapshots.belongings(mesh, cluster) == before[cluster]
+    assert {cluster: snapshots.workloads(mesh, cluster) for cluster in mesh.hosts} == workloads
     assert snapshots.folder(mesh.store) == store
     assert not mesh.carries()
 
@@ -39,6 +45,7 @@ def test_services_and_namespaces_are_as_they_were_and_the_ca_stays(mesh: Mesh) -
     assert snapshots.folder(mesh.store).items() >= store.items()
 
 
+@pytest.mark.slow
 def test_a_cluster_whose_istio_is_gone_is_torn_down_too(mesh: Mesh) -> None:
     before = snapshots.belongings(mesh, "cluster-b")
     assert mesh.site().ok

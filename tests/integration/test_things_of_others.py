@@ -171,6 +171,7 @@ def test_a_port_that_others_claim_besides_us_stays_theirs_after_a_teardown(joine
         assert [port["name"] for port in ports if port["port"] == 13306] == ["tls-13306"]
 
 
+@pytest.mark.slow
 def test_what_others_note_on_our_objects_stays_there(joined: Mesh) -> None:
     target = ("gateways.networking.istio.io", "gateway-mysql", "-n", SYSTEM)
     joined.lab.kubectl("cluster-b", "annotate", *target, "ops/page=555", "--field-manager=ops")
