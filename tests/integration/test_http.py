@@ -111,6 +111,7 @@ def test_a_request_is_tried_again_as_often_as_was_asked_for_and_no_more(web: Mes
     eventually(made)
 
 
+@pytest.mark.slow
 def test_a_link_can_become_one_of_another_protocol(web: Mesh) -> None:
     changed = with_web(web, protocol="tcp", port=8088)
     eventually(lambda: "web.server.example.com:8088" in curl(changed, "web.server.example.com", port=8088).stdout)

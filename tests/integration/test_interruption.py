@@ -13,6 +13,8 @@ from tests.integration.snapshots import everywhere
 from tests.integration.traffic import dialling
 from tests.integration.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 RATE = 25.0
 # Work for both clusters, and a certificate that names one link more.
 EXTRA = {**MYSQL, "name": "extra", "fqdn": "extra.server.example.com", "port": 3307, "tls_port": 13307}
@@ -22,7 +24,6 @@ def carries_extra(mesh: Mesh, wanted: bool) -> bool:
     return mesh.carries(fqdn=EXTRA["fqdn"], port=EXTRA["port"]) == wanted
 
 
-@pytest.mark.slow
 def test_site_killed_at_every_fifth_task_boundary(steady: Mesh) -> None:
     more = steady.otherwise(links=[MYSQL, EXTRA])
     # A link to be made and the same to be taken away, by turns: no run is without work.

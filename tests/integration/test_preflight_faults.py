@@ -34,6 +34,7 @@ def looked_and_refused(mesh: Mesh) -> Preflight:
     return found
 
 
+@pytest.mark.slow
 def test_where_nothing_fails_the_run_succeeds(steady: Mesh) -> None:
     found = preflight(with_work(steady))
     assert found.passed
@@ -146,6 +147,7 @@ def test_a_ca_store_that_cannot_be_read(steady: Mesh) -> None:
     assert found.says(OF_EXTRA, "ok", "13307 is free")
 
 
+@pytest.mark.slow
 def test_another_ca_than_the_clusters_know(steady: Mesh) -> None:
     found = looked_and_refused(with_work(steady, variables={"custom_ca_dir": str(steady.folder / "empty")}))
     assert not (steady.folder / "empty").exists()

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import signal
 
+import pytest
+
 from tests.integration.mesh import MYSQL, Mesh
+
+pytestmark = pytest.mark.slow
 
 CLUSTER, POD = "cluster-a", "istio-egressgateway-0"
 # The client's certificate names its links: with one more link it is issued anew.

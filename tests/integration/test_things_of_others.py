@@ -148,6 +148,7 @@ def test_a_tls_port_and_an_egress_port_of_others_are_used_as_they_are_and_stay(m
         assert {cluster: snapshots.belongings(mesh, cluster) for cluster in mesh.hosts} == before
 
 
+@pytest.mark.slow
 def test_port_443_that_every_gateway_has_is_used_as_it_is(mesh: Mesh) -> None:
     before = snapshots.belongings(mesh, "cluster-b")
     mesh.links = [{**MYSQL, "tls_port": 443}]
