@@ -65,7 +65,7 @@ def arrival(hops: list[Hop], delivery: Delivery) -> Iterator[str]:
 
 def what_next(settings: Settings, link: Link, *, own_passphrase: bool) -> Iterator[str]:
     """Commands for a reader who wants to go on; each is complete as it stands."""
-    yield "What next, in this folder:"
+    yield "What next, in this folder (to use the collection elsewhere, begin in another shell and folder):"
     yield "  export PATH=$PWD/.venv/bin:$PATH LC_ALL=C.UTF-8"
     yield f"  export CROSSMESH_LAB={settings.name} CROSSMESH_LAB_OFFSET={settings.offset}"
     yield f"  export CROSSMESH_LAB_STATE={settings.state}"
