@@ -108,13 +108,16 @@ def warnings(
 
 
 def backend_faults(reading: Mapping[str, Any], side: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Links whose backend is not there, or not wholly in the mesh, and what is the matter."""
+    """Links whose backend is not there, has another port, or is not wholly in the mesh, and what is the matter."""
     backends = {(item["service"], item["namespace"]): item for item in reading["backends"]}
     for link in side["links"]:
         backend = backends[(link["backend"]["service"], link["backend"]["namespace"])]
-        host = link["backend"]["host"]
+        host, port = link["backend"]["host"], link["backend"]["port"]
         if not backend["found"]:
             yield link["name"], f"Service {host} does not exist here yet"
+        elif port not in backend["ports"]:
+            has = ", ".join(map(str, backend["ports"])) or "none"
+            yield link["name"], f"Service {host} has no port {port}, so that the link leads to nobody; its ports: {has}"
         elif backend["sidecars"] < backend["pods"]:
             yield (
                 link["name"],

@@ -95,7 +95,9 @@ def reading(**changes: Any) -> Json:
         "services": {"server": SERVICE, "client": {**SERVICE, "ports": [], "owners": {}}},
         "pods": {"server": [serving()], "client": []},
         "mesh_roots": ["f" * 64],
-        "backends": [{"service": "mysql", "namespace": "default", "found": True, "pods": 2, "sidecars": 2}],
+        "backends": [
+            {"service": "mysql", "namespace": "default", "found": True, "ports": [3306], "pods": 2, "sidecars": 2}
+        ],
         "clock_ahead": 0.3,
         "revoked": [],
         "unmatched": [],
@@ -464,6 +466,13 @@ WARNINGS: list[tuple[str, Callable[[], Json], str]] = [
         lambda: settled(unmatched=["custom_ca_revoked: cluster cluster-x: revokes nothing"]),
         "custom_ca_revoked: cluster cluster-x",
     ),
+    (
+        "another port",
+        backend(ports=[33060, 80]),
+        "link mysql: Service mysql.default.svc.cluster.local has no port 3306, so that the link leads to nobody; "
+        "its ports: 33060, 80",
+    ),
+    ("no port", backend(ports=[]), "link mysql: Service mysql.default.svc.cluster.local has no port 3306"),
     ("no Service", backend(found=False), "link mysql: Service mysql.default.svc.cluster.local does not exist here yet"),
     (
         "a load balancer without an address",

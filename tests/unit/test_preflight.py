@@ -46,7 +46,7 @@ def gateway(side: str, *, ports: tuple[Json, ...] = (), ready: bool = True) -> l
 
 
 BACKEND = [
-    item("Service", "mysql", "default", spec={"selector": {"app": "mysql"}}),
+    item("Service", "mysql", "default", spec={"selector": {"app": "mysql"}, "ports": [{"port": 3306}]}),
     item("Pod", "mysql-0", "default", labels={"app": "mysql"}, spec={"containers": [{"name": "istio-proxy"}]}),
 ]
 HEALTHY = [*gateway("ingress"), *gateway("egress"), *BACKEND]
@@ -396,6 +396,11 @@ def test_no_kind_that_cannot_be_read_makes_anything_fail(store: Path, kind: Any)
         (BACKEND, "ok", "1 of 1 pods in the mesh"),
         ([], "warning", "does not exist here yet"),
         (BACKEND[:1], "warning", "has no pods yet"),
+        (
+            [item("Service", "mysql", "default", spec={"ports": [{"port": 80}]}), BACKEND[1]],
+            "warning",
+            "has no port 3306, so that the link leads to nobody; its ports: 80",
+        ),
         (
             [BACKEND[0], item("Pod", "x", "default", labels={"app": "mysql"}, spec={"containers": [{"name": "a"}]})],
             "warning",

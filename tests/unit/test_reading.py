@@ -68,7 +68,9 @@ def test_an_empty_cluster() -> None:
     found = reading()
     assert (found["objects"], found["secrets"], found["gateways"], found["missing_kinds"]) == ([], [], [], [])
     assert found["services"] == {"server": None, "client": None}
-    assert found["backends"] == [{"service": "mysql", "namespace": "default", "found": False, "pods": 0, "sidecars": 0}]
+    assert found["backends"] == [
+        {"service": "mysql", "namespace": "default", "found": False, "ports": [], "pods": 0, "sidecars": 0}
+    ]
 
 
 def test_ours_is_read_and_what_stands_under_our_names() -> None:
@@ -336,7 +338,9 @@ def workload(name: str, *containers: str, init: tuple[str, ...] = ()) -> Json:
 
 
 def test_backends_and_how_many_of_their_pods_have_a_sidecar() -> None:
-    service = item("Service", "mysql", namespace="default", spec={"selector": {"app": "mysql"}})
+    service = item(
+        "Service", "mysql", namespace="default", spec={"selector": {"app": "mysql"}, "ports": [{"port": 3306}]}
+    )
     other = workload("other", "app")
     other["metadata"]["labels"] = {"app": "other"}
     pods = [
@@ -346,7 +350,7 @@ def test_backends_and_how_many_of_their_pods_have_a_sidecar() -> None:
         other,
     ]
     assert reading(service, *pods)["backends"] == [
-        {"service": "mysql", "namespace": "default", "found": True, "pods": 3, "sidecars": 2}
+        {"service": "mysql", "namespace": "default", "found": True, "ports": [3306], "pods": 3, "sidecars": 2}
     ]
 
 
