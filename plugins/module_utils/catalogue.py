@@ -121,7 +121,10 @@ RULES: Mapping[str, Rule] = {
         "it would be left out, or its objects taken away, without a word",
     ),
     "both-sides": Rule("No cluster is server and client of one link", "it would dial itself through both gateways"),
-    "no-server": Rule("C(servers), where it is given, names a cluster of C(mesh_servers)", "clients would dial nobody"),
+    "no-server": Rule(
+        "C(servers), where it is given, names a cluster of C(mesh_servers); where it is not, there is such a group",
+        "clients would dial nobody",
+    ),
     "two-values": Rule(
         "What all clusters share has one value, and nothing stands twice with different ones",
         "two clusters would build two different links",

@@ -144,11 +144,18 @@ def _check_both_sides(world: World) -> Iterator[Finding]:
 
 
 def _check_served(world: World) -> Iterator[Finding]:
-    """A link whose servers are nobody. Of a group nobody knows here: a slice does not see all of its members."""
+    """A link whose servers are nobody. Who is in a group nobody knows here: a slice does not see all of its members."""
+    declared = {group for groups in world.mesh_clusters.values() for group in groups}
+    group = topology.SERVERS_GROUP
     for link in world.wanted_links:
-        if link.get("servers") == [] and not link.get("external"):
-            cure = "name one, or leave servers out: all of mesh_servers serve it then"
+        if link.get("external"):
+            continue
+        if link.get("servers") == []:
+            cure = f"name one, or leave servers out: all of {group} serve it then"
             yield Finding("no-server", link["name"], "servers", show([]), "names nobody who serves it", cure)
+        elif link.get("servers") is None and group not in world.groups | declared:
+            cure = f"put the clusters that serve into a group {group}, or name them in servers"
+            yield Finding("no-server", link["name"], "servers", "missing", f"there is no group {group}", cure)
 
 
 def _check_server_groups(world: World) -> Iterator[Finding]:

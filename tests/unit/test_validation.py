@@ -461,6 +461,12 @@ WRONG: list[Wrong] = [
             "hosts": {**HOSTS, "cluster-c": IN_EU, "cluster-d": IN_EU},
         },
     ),
+    Wrong(
+        "no-server",
+        "mysql: servers: missing: there is no group mesh_servers",
+        "put the clusters that serve into a group mesh_servers",
+        {"hosts": {"cluster-a": HOSTS["cluster-a"]}},
+    ),
     # What decides about certificates
     Wrong("ca-key-type", "custom_ca: custom_ca_key_type: None", "choose one", {"shared": {"custom_ca_key_type": None}}),
     Wrong(
@@ -521,7 +527,10 @@ WRONG: list[Wrong] = [
         "prunes-everything",
         "mesh_links: mesh_links: 1 links",
         "mesh_servers and mesh_clients",
-        {"hosts": {"cluster-a": {"group_names": ["mesh_clients"], "mesh_cluster_state": "absent"}}},
+        {
+            "hosts": {"cluster-a": {"group_names": ["mesh_clients"], "mesh_cluster_state": "absent"}},
+            "elsewhere": ["mesh_servers"],
+        },
     ),
     Wrong(
         "duplicate-name",
@@ -828,6 +837,10 @@ GOOD: list[tuple[str, Json]] = [
     (
         "lifetimes of a cluster that leaves",
         {"hosts": cluster(custom_ca_leaf_validity_days=0, mesh_cluster_state="absent"), "prune_all": True},
+    ),
+    (
+        "servers that are all in another slice",
+        {"hosts": {"cluster-a": HOSTS["cluster-a"]}, "elsewhere": ["mesh_servers"]},
     ),
     ("a group that a slice has no member of", {"links": [link(servers=["eu"])], "elsewhere": ["eu"]}),
     (
