@@ -122,7 +122,7 @@ RULES: Mapping[str, Rule] = {
     ),
     "both-sides": Rule("No cluster is server and client of one link", "it would dial itself through both gateways"),
     "no-server": Rule(
-        "C(servers), where it is given, names a cluster of C(mesh_servers); where it is not, there is such a group",
+        "There is a group C(mesh_servers), unless all links are C(external); C(servers) is not empty",
         "clients would dial nobody",
     ),
     "two-values": Rule(

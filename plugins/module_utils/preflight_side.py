@@ -182,7 +182,7 @@ def _backends(scene: Scene) -> Iterator[Row]:
         if why:
             yield Row(scene.cluster, link["name"], "backend", "unknown", f"{backend['host']}: {why}")
         elif fault := faults.get(link["name"]):
-            cure = "install the backend, with its sidecars, or correct the link's backend"
+            cure = "install the backend, with that port and its sidecars, or correct the link's backend"
             yield Row(scene.cluster, link["name"], "backend", "warning", fault, cure)
         elif not pods:
             yield Row(

@@ -260,7 +260,7 @@ class _Reader:
         return [view.fingerprint for view in parse_certificates(bundle, where=MESH_ROOT)] if bundle else []
 
     def backends(self) -> list[Json]:
-        """Of every backend: whether its Service is there, its ports, and how many of its pods have a sidecar."""
+        """Of every backend: whether its Service is there, its TCP ports, and how many of its pods have a sidecar."""
         namespaces = sorted({namespace for _service, namespace in self.request.backends})
         services = {namespace: self._by_name("services", namespace) for namespace in namespaces}
         pods = {namespace: self._by_name("pods", namespace) for namespace in namespaces}
@@ -365,13 +365,15 @@ def _policy_of_others(item: Json) -> Json:
 
 def _backend(service: str, namespace: str, found: Json | None, pods: Iterable[Json]) -> Json:
     spec = (found or {}).get("spec", {})
+    ports = [port["port"] for port in spec.get("ports") or () if port.get("protocol", "TCP") == "TCP"]
     selector = spec.get("selector") or {}
     selected = [pod for pod in pods if selector and _has_labels(pod, selector)]
     return {
         "service": service,
         "namespace": namespace,
         "found": found is not None,
-        "ports": [port["port"] for port in spec.get("ports") or ()],
+        # An alias has whatever ports the host has that it stands for; Istio does not look at its own.
+        "ports": None if spec.get("type") == "ExternalName" else ports,
         "pods": len(selected),
         "sidecars": sum(_has_sidecar(pod) for pod in selected),
     }

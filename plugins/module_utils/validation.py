@@ -52,6 +52,11 @@ class World:
             return {}
         return declared
 
+    @property
+    def declared_groups(self) -> frozenset[str]:
+        """Groups that a declared cluster is in; in this part of the inventory they may have no member."""
+        return frozenset(group for groups in self.mesh_clusters.values() for group in groups)
+
     @cached_property
     def sound_links(self) -> list[Mapping[str, Any]]:
         """The links with which, each alone, nothing is wrong."""
@@ -119,8 +124,7 @@ def _references(world: World) -> Iterator[tuple[str, Mapping[str, Any], str, str
 
 
 def _check_references(world: World) -> Iterator[Finding]:
-    declared = {group for groups in world.mesh_clusters.values() for group in groups}
-    known = {*world.clusters, *world.groups, *declared}
+    known = {*world.clusters, *world.groups, *world.declared_groups}
     for subject, _link, side, name in _references(world):
         if name not in known:
             close = difflib.get_close_matches(name.lower(), sorted(known), n=1)
@@ -144,18 +148,17 @@ def _check_both_sides(world: World) -> Iterator[Finding]:
 
 
 def _check_served(world: World) -> Iterator[Finding]:
-    """A link whose servers are nobody. Who is in a group nobody knows here: a slice does not see all of its members."""
-    declared = {group for groups in world.mesh_clusters.values() for group in groups}
+    """Links whose servers are nobody. Who is in a group nobody knows here: a slice does not see all of its members."""
     group = topology.SERVERS_GROUP
-    for link in world.wanted_links:
-        if link.get("external"):
-            continue
+    served = [link for link in world.wanted_links if not link.get("external")]
+    for link in served:
         if link.get("servers") == []:
             cure = f"name one, or leave servers out: all of {group} serve it then"
             yield Finding("no-server", link["name"], "servers", show([]), "names nobody who serves it", cure)
-        elif link.get("servers") is None and group not in world.groups | declared:
-            cure = f"put the clusters that serve into a group {group}, or name them in servers"
-            yield Finding("no-server", link["name"], "servers", "missing", f"there is no group {group}", cure)
+    if served and group not in world.groups | world.declared_groups:
+        message = f"there is no group {group}, so that nobody serves them"
+        cure = f"put who serves into a group {group}; clusters in another part of the inventory into mesh_clusters"
+        yield Finding("no-server", "mesh_links", "mesh_links", f"{len(served)} links", message, cure)
 
 
 def _check_server_groups(world: World) -> Iterator[Finding]:

@@ -115,9 +115,12 @@ def backend_faults(reading: Mapping[str, Any], side: Mapping[str, Any]) -> Itera
         host, port = link["backend"]["host"], link["backend"]["port"]
         if not backend["found"]:
             yield link["name"], f"Service {host} does not exist here yet"
-        elif port not in backend["ports"]:
+        elif backend["ports"] is not None and port not in backend["ports"]:
             has = ", ".join(map(str, backend["ports"])) or "none"
-            yield link["name"], f"Service {host} has no port {port}, so that the link leads to nobody; its ports: {has}"
+            yield (
+                link["name"],
+                f"Service {host} has no port {port}, so that the link leads to nobody; its TCP ports: {has}",
+            )
         elif backend["sidecars"] < backend["pods"]:
             yield (
                 link["name"],

@@ -470,9 +470,15 @@ WARNINGS: list[tuple[str, Callable[[], Json], str]] = [
         "another port",
         backend(ports=[33060, 80]),
         "link mysql: Service mysql.default.svc.cluster.local has no port 3306, so that the link leads to nobody; "
-        "its ports: 33060, 80",
+        "its TCP ports: 33060, 80",
     ),
-    ("no port", backend(ports=[]), "link mysql: Service mysql.default.svc.cluster.local has no port 3306"),
+    (
+        "no port",
+        backend(ports=[]),
+        "link mysql: Service mysql.default.svc.cluster.local has no port 3306, so that the link leads to nobody; "
+        "its TCP ports: none",
+    ),
+    ("an alias without a sidecar", backend(ports=None, sidecars=0), "link mysql: 2 of 2 pods of mysql.default"),
     ("no Service", backend(found=False), "link mysql: Service mysql.default.svc.cluster.local does not exist here yet"),
     (
         "a load balancer without an address",

@@ -399,7 +399,7 @@ def test_no_kind_that_cannot_be_read_makes_anything_fail(store: Path, kind: Any)
         (
             [item("Service", "mysql", "default", spec={"ports": [{"port": 80}]}), BACKEND[1]],
             "warning",
-            "has no port 3306, so that the link leads to nobody; its ports: 80",
+            "has no port 3306, so that the link leads to nobody; its TCP ports: 80",
         ),
         (
             [BACKEND[0], item("Pod", "x", "default", labels={"app": "mysql"}, spec={"containers": [{"name": "a"}]})],

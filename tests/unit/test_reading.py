@@ -354,6 +354,16 @@ def test_backends_and_how_many_of_their_pods_have_a_sidecar() -> None:
     ]
 
 
+def test_a_backends_ports_are_those_of_tcp_and_unknown_of_an_alias() -> None:
+    def ports(**spec: Any) -> Any:
+        return reading(item("Service", "mysql", namespace="default", spec=spec))["backends"][0]["ports"]
+
+    both = [{"port": 53, "protocol": "UDP"}, {"port": 3306, "protocol": "TCP"}, {"port": 3307}]
+    assert ports(ports=both) == [3306, 3307]
+    assert ports(type="ExternalName", externalName="db.example.net", ports=both) is None
+    assert ports() == []
+
+
 def test_roots_of_the_mesh() -> None:
     bundle = make_root().view.pem + ROOT.view.pem
     found = reading(item("ConfigMap", "istio-ca-root-cert", data={"root-cert.pem": bundle}))

@@ -463,9 +463,13 @@ WRONG: list[Wrong] = [
     ),
     Wrong(
         "no-server",
-        "mysql: servers: missing: there is no group mesh_servers",
-        "put the clusters that serve into a group mesh_servers",
-        {"hosts": {"cluster-a": HOSTS["cluster-a"]}},
+        "mesh_links: mesh_links: 2 links: there is no group mesh_servers",
+        "into a group mesh_servers; clusters in another part of the inventory into mesh_clusters",
+        {
+            "links": [link(), numbered(1, servers=["eu"]), numbered(2, **EXTERNAL)],
+            "hosts": {"cluster-a": HOSTS["cluster-a"]},
+            "elsewhere": ["eu"],
+        },
     ),
     # What decides about certificates
     Wrong("ca-key-type", "custom_ca: custom_ca_key_type: None", "choose one", {"shared": {"custom_ca_key_type": None}}),
@@ -842,6 +846,14 @@ GOOD: list[tuple[str, Json]] = [
         "servers that are all in another slice",
         {"hosts": {"cluster-a": HOSTS["cluster-a"]}, "elsewhere": ["mesh_servers"]},
     ),
+    (
+        "servers that are declared, and in another slice",
+        {
+            "hosts": {"cluster-a": HOSTS["cluster-a"]},
+            "shared": {"mesh_clusters": {"cluster-a": ["mesh_clients"], "cluster-b": ["mesh_servers"]}},
+        },
+    ),
+    ("servers outside alone", {"links": [link(**EXTERNAL)], "hosts": {"cluster-a": HOSTS["cluster-a"]}}),
     ("a group that a slice has no member of", {"links": [link(servers=["eu"])], "elsewhere": ["eu"]}),
     (
         "a link that leaves, on both sides of a cluster",
