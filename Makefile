@@ -38,7 +38,7 @@ demo: deps lab-build lab-up  ## join two meshes on this machine and watch it wor
 test: deps lint unit lab-build labs-up integration  ## everything that CI runs
 
 lint: venv  ## all static checks; each also alone: lint-ruff, lint-mypy, ...
-	$(MAKE) --jobs $$(nproc) --output-sync=target $(LINTERS:%=lint-%)
+	$(MAKE) --keep-going --jobs $$(nproc) --output-sync=target $(LINTERS:%=lint-%)
 
 lint-ruff: venv
 	ruff check

@@ -82,10 +82,11 @@ def _lacking(item: dict[str, Any], verb: str, resource: str) -> dict[str, Any]:
 def _account(lab: Lab, folder: Path, name: str, rights: Sequence[dict[str, Any]]) -> Iterator[Path]:
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     user = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": NAMESPACE}}
+    # The namespace stays: to delete one takes longer than all else.
     made = yaml.safe_dump_all([user, *rights])
     try:
         for cluster in CLUSTERS:
-            lab.kubectl(cluster, "apply", "-f", "-", stdin=yaml.safe_dump_all([namespace, user, *rights]))
+            lab.kubectl(cluster, "apply", "-f", "-", stdin=f"{yaml.safe_dump(namespace)}---\n{made}")
         path = folder / f"{name}.kubeconfig"
         path.touch(mode=0o600)
         path.write_text(yaml.safe_dump(_kubeconfig(lab, name)), encoding="utf-8")

@@ -218,6 +218,7 @@ def test_taking_one_link_away_leaves_the_connections_of_the_others_alone(everyth
 
 
 def test_a_teardown_leaves_nothing_of_it(everything: Mesh) -> None:
+    assert everything.site().ok, "what was taken away comes back"
     assert all(everything.names(cluster) for cluster in CLUSTERS)
     run = everything.play("teardown")
     assert run.ok, run.output

@@ -35,7 +35,10 @@ def test_the_documented_permissions_are_enough_from_the_first_run_to_the_teardow
 def test_without_exec_a_run_ends_well_and_says_what_it_could_not_prove(mesh: Mesh, tmp_path: Path) -> None:
     with documented(mesh.lab, tmp_path, without="crossmesh-proof") as kubeconfig:
         limited = mesh.otherwise(variables={"mesh_kubeconfig": str(kubeconfig)})
-        run = limited.site()
+        run, second = limited.site(), limited.site()
     assert run.ok, run.output
     assert run.says("WARNING", BY_HANDSHAKE, NOT_PROVEN)
     assert mesh.carries()
+    assert second.ok, second.output
+    assert second.changed == 0
+    assert second.says(BY_HANDSHAKE, NOT_PROVEN)

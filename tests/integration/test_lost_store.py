@@ -84,6 +84,7 @@ def test_a_teardown_needs_no_store(standing: Mesh, elsewhere: Path) -> None:
 
 
 def test_with_its_store_back_the_mesh_is_as_it_was(standing: Mesh) -> None:
+    """After all of the above."""
     run = standing.site()
     assert run.ok, run.output
     assert run.changed == 0
