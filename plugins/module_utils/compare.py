@@ -9,13 +9,13 @@ added (L(Server-Side Apply,https://kubernetes.io/docs/reference/using-api/server
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import names, ownership
 
-__all__ = ["Difference", "compare_objects", "compare_ports", "has_labels_of", "lost_labels"]
+__all__ = ["Difference", "compare_objects", "compare_ports", "has_labels_of", "lost_labels", "tcp_ports"]
 
 Manifest = dict[str, Any]
 
@@ -199,6 +199,11 @@ def _title(item: Mapping[str, Any]) -> str:
 
 
 # -- ports of the gateway's Service --------------------------------------------------------------------------------
+
+
+def tcp_ports(ports: Iterable[Mapping[str, Any]]) -> dict[int, Mapping[str, Any]]:
+    """Those of a Service's ports that are of TCP, which is meant where no protocol is given, by their number."""
+    return {port["port"]: port for port in ports if port.get("protocol", "TCP") == "TCP"}
 
 
 def compare_ports(wanted: Sequence[int], service: Mapping[str, Any], owner: names.Owner) -> Difference:

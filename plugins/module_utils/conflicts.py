@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils.compare import tcp_ports
+
 __all__ = ["Age", "Claim", "Conflicts", "find_conflicts"]
 
 Age = tuple[str, str, str]
@@ -136,11 +138,8 @@ def _hosts(claims: Sequence[Claim]) -> str:
 
 def _listener(number: int, ports: Sequence[Mapping[str, Any]]) -> int | str:
     """The pods' port behind a port of the Service; a port that no Service has is taken as it is."""
-    for port in ports:
-        if port["port"] == number and port.get("protocol", "TCP") == "TCP":
-            target: int | str = port.get("targetPort", number)
-            return target
-    return number
+    target: int | str = tcp_ports(ports).get(number, {}).get("targetPort", number)
+    return target
 
 
 def _selects(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:

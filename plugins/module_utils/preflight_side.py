@@ -123,9 +123,8 @@ def _port(scene: Scene, link: Mapping[str, Any]) -> Row:
         return _joined(scene, link["name"], "port", errors)
     if occupied.warnings:
         return replace(_joined(scene, link["name"], "port", occupied.warnings), status="warning")
-    live = {port["port"] for port in service["ports"] if port.get("protocol", "TCP") == "TCP"}
     managers = service["owners"].get(f"{number}/TCP", ())
-    if number not in live:
+    if number not in compare.tcp_ports(service["ports"]):
         seen = f"{number} is free"
     elif any(manager.startswith("crossmesh-") for manager in managers):
         seen = f"{number} is open already"

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import envoy, names, ownership, rivals
+from ansible_collections.crossmesh.mtls.plugins.module_utils import compare, envoy, names, ownership, rivals
 from ansible_collections.crossmesh.mtls.plugins.module_utils.api import (
     METADATA_ONLY,
     Api,
@@ -365,7 +365,7 @@ def _policy_of_others(item: Json) -> Json:
 
 def _backend(service: str, namespace: str, found: Json | None, pods: Iterable[Json]) -> Json:
     spec = (found or {}).get("spec", {})
-    ports = [port["port"] for port in spec.get("ports") or () if port.get("protocol", "TCP") == "TCP"]
+    ports = list(compare.tcp_ports(spec.get("ports") or ()))
     selector = spec.get("selector") or {}
     selected = [pod for pod in pods if selector and _has_labels(pod, selector)]
     return {

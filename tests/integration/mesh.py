@@ -44,6 +44,8 @@ REPORTS: dict[str, Any] = {
     "servers": ["cluster-a"],
     "clients": ["cluster-b"],
 }
+# What a locked-down namespace has.
+LOCKDOWN = {"Sidecar/egress-lockdown", "NetworkPolicy/egress-lockdown"}
 
 
 @dataclass(frozen=True)
@@ -199,6 +201,16 @@ class Mesh:
             "ANSIBLE_NOCOLOR": "1",
             "CUSTOM_CA_PASSPHRASE": self.passphrase,
         }
+
+
+def locked(mesh: Mesh, *namespaces: str, **described: Any) -> Mesh:
+    """The same with these namespaces of the client's cluster locked down."""
+    cluster = mesh.lab.cluster("cluster-a")
+    variables = {
+        "mesh_egress_lockdown": list(namespaces),
+        "mesh_cluster_cidrs": [cluster.pod_network, cluster.service_network],
+    }
+    return mesh.otherwise(hosts={"cluster-a": variables, "cluster-b": {}}, **described)
 
 
 @contextmanager

@@ -5,28 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.integration.accounts import documented
-from tests.integration.mesh import MYSQL, Mesh
+from tests.integration.mesh import LOCKDOWN, MYSQL, Mesh, locked
 
 BY_HANDSHAKE = "exec is forbidden in istio-ingressgateway-0; seen by handshakes instead"
 NOT_PROVEN = "gateway istio-system/istio-egressgateway: not proven for istio-egressgateway-0: exec is forbidden there"
 
 
 def test_the_documented_permissions_are_enough_from_the_first_run_to_the_teardown(mesh: Mesh, tmp_path: Path) -> None:
-    cluster = mesh.lab.cluster("cluster-a")
-    networks = [cluster.pod_network, cluster.service_network]
-    locked = {"mesh_egress_lockdown": ["default"], "mesh_cluster_cidrs": networks}
     with documented(mesh.lab, tmp_path) as kubeconfig:
-        limited = mesh.otherwise(
-            variables={"mesh_kubeconfig": str(kubeconfig)},
-            hosts={"cluster-a": locked, "cluster-b": {}},
-            links=[{**MYSQL, "strict_backend": True}],
-        )
+        variables, links = {"mesh_kubeconfig": str(kubeconfig)}, [{**MYSQL, "strict_backend": True}]
+        limited = locked(mesh, "default", variables=variables, links=links)
         first = limited.site()
         carried, names = mesh.carries(), mesh.names("cluster-a")
         last = limited.otherwise(links=[]).play("teardown")
     assert first.ok, first.output
     assert carried
-    assert names >= {"Sidecar/egress-lockdown", "NetworkPolicy/egress-lockdown"}
+    assert names >= LOCKDOWN
     assert not first.says("exec is forbidden")
     assert last.ok, last.output
     assert mesh.names("cluster-a") | mesh.names("cluster-b") == set()
@@ -35,9 +29,9 @@ def test_the_documented_permissions_are_enough_from_the_first_run_to_the_teardow
 def test_without_exec_a_run_ends_well_and_says_what_it_could_not_prove(mesh: Mesh, tmp_path: Path) -> None:
     with documented(mesh.lab, tmp_path, without="crossmesh-proof") as kubeconfig:
         limited = mesh.otherwise(variables={"mesh_kubeconfig": str(kubeconfig)})
-        run, second = limited.site(), limited.site()
-    assert run.ok, run.output
-    assert run.says("WARNING", BY_HANDSHAKE, NOT_PROVEN)
+        first, second = limited.site(), limited.site()
+    assert first.ok, first.output
+    assert first.says("WARNING", BY_HANDSHAKE, NOT_PROVEN)
     assert mesh.carries()
     assert second.ok, second.output
     assert second.changed == 0

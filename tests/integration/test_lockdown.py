@@ -17,7 +17,7 @@ import pytest
 
 from tests.integration import snapshots
 from tests.integration.accounts import documented
-from tests.integration.mesh import MYSQL, Mesh, Run
+from tests.integration.mesh import LOCKDOWN, MYSQL, Mesh, Run, locked
 from tests.integration.waiting import eventually
 
 Json = dict[str, Any]
@@ -26,17 +26,7 @@ CLIENT, SHOP, OUTSIDER = "mysql-client", "shop-0", "outsider"
 # Of no Service and no ServiceEntry.
 PORT = 18080
 OTHER: Json = {**MYSQL, "name": "other", "fqdn": "other.server.example.com", "port": 3307, "tls_port": 13307}
-LOCKDOWN = {"Sidecar/egress-lockdown", "NetworkPolicy/egress-lockdown"}
 EGRESS = "istio-egressgateway.istio-system.svc.cluster.local"
-
-
-def locked(mesh: Mesh, *namespaces: str, **described: Any) -> Mesh:
-    cluster = mesh.lab.cluster("cluster-a")
-    variables = {
-        "mesh_egress_lockdown": list(namespaces),
-        "mesh_cluster_cidrs": [cluster.pod_network, cluster.service_network],
-    }
-    return mesh.otherwise(hosts={"cluster-a": variables, "cluster-b": {}}, **described)
 
 
 def succeeded(run: Run) -> Run:
