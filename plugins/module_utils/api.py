@@ -10,6 +10,7 @@ is told by status, reason and field, never by the server's message: that can hol
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ try:
     from kubernetes.client import Configuration
     from kubernetes.client.rest import RESTClientObject
     from kubernetes.config import ConfigException, load_kube_config
+    from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION
     from kubernetes.stream.ws_client import ERROR_CHANNEL, STDOUT_CHANNEL, WSClient, get_websocket_url
     from urllib3 import Timeout
     from urllib3.exceptions import HTTPError
@@ -86,7 +88,7 @@ class Api:
             raise CrossmeshError(
                 what="cannot use the kubeconfig",
                 where=self.where,
-                why=_one_line(error),
+                why=_one_line(error) if _is_there(kubeconfig) else "there is no such file",
                 cure="set mesh_kubeconfig and mesh_context to a file and a context in it",
             ) from error
         self._configuration.retries = False
@@ -242,6 +244,12 @@ def _cure(status: int) -> str:
         409: "somebody else owns the field; look at the object's managedFields",
     }
     return cures.get(status, "look at the API server's log")
+
+
+def _is_there(kubeconfig: str | None) -> bool:
+    """The default can be several files (KUBECONFIG)."""
+    files = [kubeconfig] if kubeconfig else KUBE_CONFIG_DEFAULT_LOCATION.split(os.pathsep)
+    return any(os.path.exists(os.path.expanduser(file)) for file in files)
 
 
 def _reason_of(error: Exception) -> str:

@@ -148,6 +148,10 @@ RULES: Mapping[str, Rule] = {
     "duplicate-cluster": Rule(
         "Each cluster has a name of its own", "two would take each other's objects for their own"
     ),
+    "same-cluster": Rule(
+        "No two hosts have the same kubeconfig, context and gateways",
+        "a context that is not given is the current one: client and server would be one cluster, which dials itself",
+    ),
     "gateway": Rule(
         "A gateway is named by DNS labels, and its selector holds labels",
         "an empty selector would take every pod of the namespace for a gateway",

@@ -326,15 +326,21 @@ def _check_shared_port(
                 str(port),
                 f"is dialled in {cluster.name} by several links ({others}), and without an address of its own a TCP "
                 "link takes the whole port",
-                f"where the sidecars of {cluster.name} answer DNS (Istio's DNS proxying), set mesh_dns: capture there; "
-                "else give each of them addresses, e.g. addresses: [240.0.0.10], let its DNS answer the FQDN so, and "
-                "write the ingress gateways' addresses in servers",
+                "give them different ports; or, if all are to be dialled on this one: where the sidecars of "
+                f"{cluster.name} answer DNS (Istio's DNS proxying), set mesh_dns: capture there; else give each "
+                "addresses, e.g. addresses: [240.0.0.10], let its DNS answer the FQDN so, and write the address of the "
+                + _servers_of(link),
             )
         for address in map(_normal, addresses[link["name"]]):
             if taken.setdefault(address, link["name"]) != link["name"]:
                 message = f"is also an address of {taken[address]} on the same port"
                 cure = "give each of them addresses of its own, e.g. addresses: [240.0.0.10]"
                 yield Finding("shared-address", link["name"], "addresses", address, message, cure)
+
+
+def _servers_of(link: Mapping[str, Any]) -> str:
+    """Where the egress gateway is told them, as the FQDN no longer leads there."""
+    return "server into external.address" if link.get("external") else "ingress gateway into servers"
 
 
 def _normal(address: str) -> str:

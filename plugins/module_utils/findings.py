@@ -57,7 +57,8 @@ class Finding:
         # Names of links, clusters and keys are what somebody wrote, too.
         parts = (self.subject, self.field, self.value, self.message, self.cure)
         subject, field, value, message, cure = (A_KEY if holds_private_key(part) else part for part in parts)
-        return f"{subject}: {field}: {value}: {message}. Cure: {cure}. [{self.rule}]"
+        place = field if field == subject else f"{subject}: {field}"
+        return f"{place}: {value}: {message}. Cure: {cure}. [{self.rule}]"
 
 
 def describe(findings: Iterable[Finding]) -> list[str]:

@@ -203,6 +203,30 @@ def _check_cluster_names(world: World) -> Iterator[Finding]:
             )
 
 
+def _check_places(world: World) -> Iterator[Finding]:
+    """Hosts that lead to one cluster: a context that was forgotten, or misspelt, leaves each with the current one."""
+    hosts: dict[str, list[str]] = defaultdict(list)
+    for host, variables in world.variables.items():
+        if variables.get("mesh_cluster_state") != "absent" and not any(check_cluster(variables, ())):
+            hosts[_place_of(variables)].append(host)
+    for sharing in hosts.values():
+        for host in sharing[1:]:
+            message = f"leads to the cluster and the gateways of {sharing[0]}"
+            cure = (
+                "give each a mesh_context of its own; who serves and calls is one host, in both groups; for a second "
+                "mesh in one cluster, name its gateways"
+            )
+            context = world.variables[host].get("mesh_context")
+            value = show(context) if context else "not set"
+            yield Finding("same-cluster", host, "mesh_context", value, message, cure)
+
+
+def _place_of(variables: Mapping[str, Any]) -> str:
+    cluster = topology.cluster_of(variables)
+    way = [variables.get(name) or "" for name in ("mesh_kubeconfig", "mesh_context")]
+    return repr([*way, cluster.ingress_gateway, cluster.egress_gateway])
+
+
 def _check_one_value(world: World) -> Iterator[Finding]:
     """A variable of group all that one cluster holds with another value: two clusters would then build two links."""
     for host, variables in world.variables.items():
@@ -245,6 +269,7 @@ CHECKS_OF_A_WORLD: tuple[Callable[[World], Iterator[Finding]], ...] = (
     _check_server_groups,
     _check_groups,
     _check_cluster_names,
+    _check_places,
     _check_one_value,
     _check_declared_groups,
 )

@@ -1,27 +1,49 @@
-"""Looks at what runs write in clusters, and takes it away: quicker than a playbook, or kubectl."""
+"""Looks at what runs write in clusters, takes it away and puts it back: quicker than a playbook, or kubectl."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from kubernetes import client, config
+from kubernetes import config
+from kubernetes.dynamic import DynamicClient
 
 from tests.lab import Lab
 
+Json = dict[str, Any]
+
 OURS = "app.kubernetes.io/managed-by=crossmesh"
 _MANAGERS = "crossmesh-"
-# What a run writes, but for Secrets: group and plural of each kind, all of version v1.
-KINDS = {
-    "ServiceEntry": ("networking.istio.io", "serviceentries"),
-    "Gateway": ("networking.istio.io", "gateways"),
-    "DestinationRule": ("networking.istio.io", "destinationrules"),
-    "VirtualService": ("networking.istio.io", "virtualservices"),
-    "Sidecar": ("networking.istio.io", "sidecars"),
-    "PeerAuthentication": ("security.istio.io", "peerauthentications"),
-    "AuthorizationPolicy": ("security.istio.io", "authorizationpolicies"),
-    "NetworkPolicy": ("networking.k8s.io", "networkpolicies"),
+# What a run makes, and of which API. Secrets first: who refers to them finds them.
+_KINDS = {
+    "Secret": "v1",
+    "ServiceEntry": "networking.istio.io/v1",
+    "Gateway": "networking.istio.io/v1",
+    "DestinationRule": "networking.istio.io/v1",
+    "VirtualService": "networking.istio.io/v1",
+    "Sidecar": "networking.istio.io/v1",
+    "PeerAuthentication": "security.istio.io/v1",
+    "AuthorizationPolicy": "security.istio.io/v1",
+    "NetworkPolicy": "networking.k8s.io/v1",
 }
+# What it could touch besides.
+_OTHERS = {"Service": "v1", "Namespace": "v1"}
+# Of an object's metadata, what its writer says.
+_SAID = ("name", "namespace", "labels", "annotations")
+
+
+@dataclass(frozen=True)
+class Written:
+    """What one manager of ours applied: an object of ours, or ports of a Service that is not."""
+
+    manager: str
+    # Of a Secret too, so it is shown nowhere.
+    body: Json = field(repr=False)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return _title(self.body), self.manager
 
 
 def clear(lab: Lab, clusters: Iterable[str]) -> None:
@@ -31,75 +53,110 @@ def clear(lab: Lab, clusters: Iterable[str]) -> None:
     """
     left = {}
     for name in clusters:
-        cluster = _Cluster(lab, name)
-        cluster.delete_objects()
-        cluster.take_back_ports()
-        left[name] = cluster.traces()
+        put_back(lab, name, ())
+        found = _Cluster(lab, name)
+        left[name] = [_title(item) for item in found.ours()] + [entry.key for entry in found.ports()]
     assert not any(left.values()), f"still there: {left}"
+
+
+def objects(lab: Lab, cluster: str, selector: str = OURS) -> list[Json]:
+    """Everything of ours in a cluster, Secrets among it, without who wrote which field."""
+    found = list(_Cluster(lab, cluster).ours(selector))
+    for item in found:
+        del item["metadata"]["managedFields"]
+    return found
+
+
+def written(lab: Lab, cluster: str) -> list[Written]:
+    """All that runs wrote in a cluster, as it would be applied again."""
+    found = _Cluster(lab, cluster)
+    return [*found.objects(), *found.ports()]
+
+
+def put_back(lab: Lab, cluster: str, kept: Sequence[Written]) -> None:
+    """Bring a cluster back to what runs had written in it, and nothing else of ours."""
+    found, keys = _Cluster(lab, cluster), {entry.key for entry in kept}
+    found.delete_objects(but=keys)
+    found.give_up_fields(but=keys)
+    for entry in kept:
+        found.apply(entry)
 
 
 def versions(lab: Lab, cluster: str) -> dict[str, str]:
     """The resourceVersion of everything that a run could touch, whoever made it, by kind, namespace and name."""
-    return dict(_Cluster(lab, cluster).versions())
+    found = _Cluster(lab, cluster)
+    items = (item for kind in (*_KINDS, *_OTHERS) for item in found.every(kind))
+    return {_title(item): item["metadata"]["resourceVersion"] for item in items}
 
 
 class _Cluster:
     def __init__(self, lab: Lab, cluster: str) -> None:
-        api = config.new_client_from_config(str(lab.kubeconfig), context=cluster)
-        self._core, self._custom = client.CoreV1Api(api), client.CustomObjectsApi(api)
+        self._api = DynamicClient(config.new_client_from_config(str(lab.kubeconfig), context=cluster))
 
-    def versions(self) -> Iterator[tuple[str, str]]:
-        for kind in KINDS:
-            for item in self._objects(kind):
-                metadata = item["metadata"]
-                yield f"{kind} {metadata['namespace']}/{metadata['name']}", metadata["resourceVersion"]
-        others = {
-            "Secret": self._secrets(),
-            "Service": self._services(),
-            "Namespace": self._core.list_namespace().items,
-        }
-        for kind, items in others.items():
-            for metadata in (item.metadata for item in items):
-                yield f"{kind} {metadata.namespace or ''}/{metadata.name}", metadata.resource_version
+    def every(self, kind: str, selector: str | None = None) -> list[Json]:
+        items: list[Json] = self._resource(kind).get(label_selector=selector).to_dict()["items"]
+        return [{"apiVersion": {**_KINDS, **_OTHERS}[kind], "kind": kind, **item} for item in items]
 
-    def delete_objects(self) -> None:
-        for kind, (group, plural) in KINDS.items():
-            for item in self._objects(kind, OURS):
-                name, namespace = item["metadata"]["name"], item["metadata"]["namespace"]
-                self._custom.delete_namespaced_custom_object(group, "v1", namespace, plural, name)
-        for secret in self._secrets(OURS):
-            self._core.delete_namespaced_secret(secret.metadata.name, secret.metadata.namespace)
+    def ours(self, selector: str = OURS) -> Iterator[Json]:
+        return (item for kind in _KINDS for item in self.every(kind, selector))
 
-    def take_back_ports(self) -> None:
-        """Apply Services without ports: what a manager leaves out is given up."""
-        for service in self._services():
-            metadata = {"name": service.metadata.name, "namespace": service.metadata.namespace}
-            for manager in _our_managers(service):
-                self._core.patch_namespaced_service(
-                    **metadata,
-                    body={"apiVersion": "v1", "kind": "Service", "metadata": metadata},
-                    field_manager=manager,
-                    force=True,
-                    _content_type="application/apply-patch+yaml",
-                )
+    def objects(self) -> Iterator[Written]:
+        for item in self.ours():
+            metadata = {key: item["metadata"][key] for key in _SAID if key in item["metadata"]}
+            (manager,) = _managers(item)
+            rest = {key: value for key, value in item.items() if key not in ("metadata", "status")}
+            yield Written(manager, {**rest, "metadata": metadata})
 
-    def traces(self) -> list[str]:
-        found = [item["metadata"]["name"] for kind in KINDS for item in self._objects(kind, OURS)]
-        found += [secret.metadata.name for secret in self._secrets(OURS)]
-        return found + [service.metadata.name for service in self._services() if _our_managers(service)]
+    def ports(self) -> Iterator[Written]:
+        for service in self.every("Service"):
+            for manager, fields in _managers(service).items():
+                applied = fields.get("f:spec", {}).get("f:ports", {})
+                ports = [
+                    _said(port, applied[_port(port)]) for port in service["spec"]["ports"] if _port(port) in applied
+                ]
+                yield Written(manager, {**_reference(service), "spec": {"ports": ports}})
 
-    def _objects(self, kind: str, selector: str = "") -> list[Mapping[str, Any]]:
-        group, plural = KINDS[kind]
-        answer: Any = self._custom.list_cluster_custom_object(group, "v1", plural, label_selector=selector)
-        return list(answer["items"])
+    def apply(self, entry: Written) -> None:
+        resource = self._resource(entry.body["kind"])
+        resource.server_side_apply(entry.body, field_manager=entry.manager, force_conflicts=True)
 
-    def _secrets(self, selector: str = "") -> list[Any]:
-        return list(self._core.list_secret_for_all_namespaces(label_selector=selector).items)
+    def delete_objects(self, but: Collection[tuple[str, str]]) -> None:
+        """Those that nobody of these managers made."""
+        for item in self.ours():
+            if not any((_title(item), manager) in but for manager in _managers(item)):
+                self._resource(item["kind"]).delete(item["metadata"]["name"], item["metadata"]["namespace"])
 
-    def _services(self) -> list[Any]:
-        return list(self._core.list_service_for_all_namespaces().items)
+    def give_up_fields(self, but: Collection[tuple[str, str]]) -> None:
+        """Apply objects without content: what a manager leaves out is given up."""
+        for item in [*self.ours(), *self.every("Service")]:
+            for manager in _managers(item):
+                if (_title(item), manager) not in but:
+                    self.apply(Written(manager, _reference(item)))
+
+    def _resource(self, kind: str) -> Any:
+        return self._api.resources.get(api_version={**_KINDS, **_OTHERS}[kind], kind=kind)
 
 
-def _our_managers(service: Any) -> list[str]:
-    entries = service.metadata.managed_fields or ()
-    return [entry.manager for entry in entries if entry.manager.startswith(_MANAGERS)]
+def _managers(item: Json) -> dict[str, Json]:
+    """Those of ours, and the fields that each one applied."""
+    entries = item["metadata"].get("managedFields", ())
+    return {entry["manager"]: entry["fieldsV1"] for entry in entries if entry["manager"].startswith(_MANAGERS)}
+
+
+def _reference(item: Json) -> Json:
+    metadata = {key: item["metadata"][key] for key in ("name", "namespace")}
+    return {"apiVersion": item["apiVersion"], "kind": item["kind"], "metadata": metadata}
+
+
+def _port(port: Json) -> str:
+    """Its key in managedFields."""
+    return f'k:{{"port":{port["port"]},"protocol":"{port["protocol"]}"}}'
+
+
+def _said(port: Json, fields: Json) -> Json:
+    return {name: value for name, value in port.items() if f"f:{name}" in fields}
+
+
+def _title(item: Json) -> str:
+    metadata = item["metadata"]
+    return f"{item['kind']} {metadata.get('namespace', '')}/{metadata['name']}"

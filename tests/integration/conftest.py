@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.clusters import clear, versions
+from tests.integration.keeping import Keeper
 from tests.integration.mesh import CLUSTERS, Mesh, cleared
 from tests.integration.snapshots import folder
 from tests.lab import Lab
@@ -51,28 +52,35 @@ def lab() -> Lab:
     return found
 
 
+@pytest.fixture(scope="session")
+def keeper(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Keeper:
+    return Keeper(lab, tmp_path_factory.mktemp("kept") / "ca", secrets.token_urlsafe(24))
+
+
 @pytest.fixture
-def mesh(lab: Lab, tmp_path: Path) -> Iterator[Mesh]:
+def mesh(lab: Lab, keeper: Keeper, tmp_path: Path) -> Iterator[Mesh]:
     """A described mesh that nothing was done for yet; taken down again whatever the test made of it."""
-    with cleared(Mesh(lab, tmp_path, secrets.token_urlsafe(24))) as found:
+    with cleared(Mesh(lab, tmp_path, keeper.passphrase)) as found:
         yield found
 
 
 @pytest.fixture
-def joined(mesh: Mesh) -> Mesh:
+def joined(mesh: Mesh, keeper: Keeper) -> Mesh:
     """The tutorial's MySQL link, in place."""
-    return _in_place(mesh)
+    keeper.put_in_place(mesh)
+    return mesh
 
 
 @pytest.fixture(scope="module")
-def standing(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
-    """The same, made once for all tests of a file: they look at it, or use `steady`."""
-    with cleared(Mesh(lab, tmp_path_factory.mktemp("mesh"), secrets.token_urlsafe(24))) as found:
-        yield _in_place(found)
+def standing(lab: Lab, keeper: Keeper, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    """The same, for all tests of a file: they look at it, or use `steady`."""
+    with cleared(Mesh(lab, tmp_path_factory.mktemp("mesh"), keeper.passphrase)) as found:
+        keeper.put_in_place(found)
+        yield found
 
 
 @pytest.fixture
-def steady(request: pytest.FixtureRequest, standing: Mesh) -> Iterator[Mesh]:
+def steady(request: pytest.FixtureRequest, standing: Mesh, keeper: Keeper) -> Iterator[Mesh]:
     """The file's mesh; whatever a test does to the clusters or the CA, the next one finds it in place."""
     if _last_of_its_file(request):
         # What it leaves is cleared with the file.
@@ -81,20 +89,12 @@ def steady(request: pytest.FixtureRequest, standing: Mesh) -> Iterator[Mesh]:
     before = _state(standing)
     yield standing
     if _state(standing) != before:
-        _in_place(standing)
+        keeper.put_in_place(standing)
 
 
 def _last_of_its_file(request: pytest.FixtureRequest) -> bool:
     return request.node is [item for item in request.session.items if item.path == request.path][-1]
 
 
-def _state(mesh: Mesh) -> tuple[list[dict[str, str]], dict[str, tuple[int, str]], str]:
-    """All that a run of site could bring back: what stands in the clusters, in the CA store and in the inventory."""
-    standing = [versions(mesh.lab, cluster) for cluster in CLUSTERS]
-    return standing, folder(mesh.store), mesh.inventory().read_text(encoding="utf-8")
-
-
-def _in_place(mesh: Mesh) -> Mesh:
-    run = mesh.site()
-    assert run.ok, run.output
-    return mesh
+def _state(mesh: Mesh) -> tuple[list[dict[str, str]], dict[str, tuple[int, str]]]:
+    return [versions(mesh.lab, cluster) for cluster in CLUSTERS], folder(mesh.store)

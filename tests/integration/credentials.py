@@ -43,6 +43,16 @@ def lists(mesh: Mesh, secret: tuple[str, str]) -> list[x509.CertificateRevocatio
     return [x509.load_pem_x509_crl(begin + block) for block in pem.split(begin)[1:]]
 
 
+def arrived(mesh: Mesh) -> bool:
+    """Whether the gateways have the certificates and roots that stand in the Secrets."""
+    return all(
+        f"{certificate.serial_number:x}" in mesh.lab.envoy(secret[0], pod, "certs")
+        for secret, pod in ((CLIENT, "istio-egressgateway-0"), (SERVER, "istio-ingressgateway-0"))
+        for key in ("tls.crt", "ca.crt")
+        for certificate in x509.load_pem_x509_certificates(_data(mesh, secret, key))
+    )
+
+
 def _leaf(mesh: Mesh, secret: tuple[str, str]) -> x509.Certificate:
     return x509.load_pem_x509_certificates(_data(mesh, secret, "tls.crt"))[0]
 

@@ -25,7 +25,6 @@ CLUSTER_C: dict[str, Any] = {
     "mesh_ingress_gateway": {"namespace": "gateways", "service": "edge", "selector": {"istio": "edge"}},
     "mesh_egress_gateway": {"namespace": "gateways", "service": "exit", "selector": {"istio": "exit"}},
 }
-KINDS = ",".join((*(f"{plural}.{group}" for group, plural in clusters.KINDS.values()), "secrets"))
 
 MYSQL: dict[str, Any] = {
     "name": "mysql",
@@ -185,8 +184,7 @@ class Mesh:
         selector = clusters.OURS
         if instance:
             selector += f",crossmesh/instance={instance}"
-        items: list[dict[str, Any]] = self.get(cluster, KINDS, "-A", "-l", selector)["items"]
-        return items
+        return clusters.objects(self.lab, cluster, selector)
 
     def names(self, cluster: str) -> set[str]:
         return {f"{item['kind']}/{item['metadata']['name']}" for item in self.objects(cluster)}

@@ -42,7 +42,7 @@ EXPECTED = {
     "an unknown protocol": ("pigeon", "protocol", "'pigeon'", "write one of tcp"),
     "a missing backend": ("homeless", "backend", "missing", "write it"),
     "a reserved name": ("client", "name", "'client'", "choose another name"),
-    "two TCP links on one port": ("one", "port", "5432", "give each of them addresses"),
+    "two TCP links on one port": ("one", "port", "5432", "give each addresses"),
     "one key with two values": ("cluster-a", "mesh_gate_timeout", "7", "set it once, in group_vars/all"),
     "two opinions on groups": ("cluster-b", "mesh_clusters", "['mesh_clients']", "say the same"),
 }
@@ -104,7 +104,7 @@ def test_a_teardown_of_an_instance_that_cannot_be_says_so(standing: Mesh) -> Non
     before = everywhere(standing)
     run = standing.play("teardown", "-e", "mesh_instance=Blue")
     assert not run.ok
-    assert run.says("mesh_instance: mesh_instance: 'Blue': is not a DNS label"), run.output
+    assert run.says("mesh_instance: 'Blue': is not a DNS label"), run.output
     assert everywhere(standing) == before
 
 

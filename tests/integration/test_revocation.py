@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,14 +37,6 @@ def passed(run: Run) -> Run:
 
 
 @pytest.fixture
-def steady(standing: Mesh) -> Iterator[Mesh]:
-    yield standing
-    # Nothing is revoked any more: the lists go everywhere.
-    passed(standing.site())
-    assert [credentials.lists(standing, secret) for secret in BOTH] == [[], []]
-
-
-@pytest.fixture
 def taken(steady: Mesh) -> Leaf:
     return stolen(steady)
 
@@ -65,6 +56,8 @@ def test_a_revoked_client_is_refused_and_others_are_not(steady: Mesh, taken: Lea
     assert credentials.serials(steady) == before, "what is not revoked is not touched"
     assert mesh.site().changed == 0
     passed(mesh.play("verify"))
+    passed(steady.site())
+    assert [credentials.lists(steady, secret) for secret in BOTH] == [[], []], "nothing is revoked any more"
 
 
 def test_what_is_still_entitled_is_issued_anew_in_the_same_run(steady: Mesh) -> None:

@@ -165,6 +165,7 @@ def test_a_kubeconfig_that_cannot_be_used(tmp_path: Path, content: str | None, c
         Api(str(path), context)
     assert str(path) in failure.value.where
     assert "mesh_kubeconfig" in failure.value.cure
+    assert (failure.value.why == "there is no such file") == (content is None)
     assert "\n" not in str(failure.value)
 
 

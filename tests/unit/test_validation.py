@@ -55,7 +55,7 @@ def told(
 
     :param elsewhere: groups whose members are in other slices.
     """
-    hosts = hosts or HOSTS
+    hosts = {host: {"mesh_context": host, **variables} for host, variables in (hosts or HOSTS).items()}
     groups: dict[str, list[str]] = {"all": list(hosts), "ungrouped": [], **{group: [] for group in elsewhere}}
     for host, variables in hosts.items():
         for group in variables["group_names"]:
@@ -463,7 +463,7 @@ WRONG: list[Wrong] = [
     ),
     Wrong(
         "no-server",
-        "mesh_links: mesh_links: 2 links: there is no group mesh_servers",
+        "mesh_links: 2 links: there is no group mesh_servers",
         "into a group mesh_servers; clusters in another part of the inventory into mesh_clusters",
         {
             "links": [link(), numbered(1, servers=["eu"]), numbered(2, **EXTERNAL)],
@@ -516,20 +516,16 @@ WRONG: list[Wrong] = [
         {"hosts": cluster(custom_ca_renew_before_days="120")},
     ),
     # The list of links
-    Wrong(
-        "links-undefined", "mesh_links: mesh_links: undefined", "mesh_prune_all=true", {"shared": {"mesh_links": None}}
-    ),
-    Wrong("type", "mesh_links: mesh_links: {}", "write a list", {"links": {}}),
-    Wrong("type", "mesh_links: mesh_links: 'mysql'", "write a list", {"links": "mysql"}),
+    Wrong("links-undefined", "mesh_links: undefined", "mesh_prune_all=true", {"shared": {"mesh_links": None}}),
+    Wrong("type", "mesh_links: {}", "write a list", {"links": {}}),
+    Wrong("type", "mesh_links: 'mysql'", "write a list", {"links": "mysql"}),
     Wrong("type", "mesh_links[1]: link: 'mysql'", "write a mapping", {"links": [link(), "mysql"]}),
     Wrong("type", "mesh_links[0]: link: None", "write a mapping", {"links": [None, link()]}),
-    Wrong("prunes-everything", "mesh_links: mesh_links: []", "mesh_prune_all=true", {"links": []}),
-    Wrong(
-        "prunes-everything", "mesh_links: mesh_links: 0 links", "mesh_prune_all=true", {"links": [link(state="absent")]}
-    ),
+    Wrong("prunes-everything", "mesh_links: []", "mesh_prune_all=true", {"links": []}),
+    Wrong("prunes-everything", "mesh_links: 0 links", "mesh_prune_all=true", {"links": [link(state="absent")]}),
     Wrong(
         "prunes-everything",
-        "mesh_links: mesh_links: 1 links",
+        "mesh_links: 1 links",
         "mesh_servers and mesh_clients",
         {
             "hosts": {"cluster-a": {"group_names": ["mesh_clients"], "mesh_cluster_state": "absent"}},
@@ -549,6 +545,13 @@ WRONG: list[Wrong] = [
         {"links": [link(), link(name="other", port=3307)]},
     ),
     Wrong("shared-port", "mysql: port: 3306", "addresses: [240.0.0.10]", {"links": [link(), numbered(1, port=3306)]}),
+    Wrong("shared-port", "mysql: port: 3306", "different ports", {"links": [link(), numbered(1, port=3306)]}),
+    Wrong(
+        "shared-port",
+        "link-1: port: 3306",
+        "the server into external.address",
+        {"links": [link(), numbered(1, port=3306, **outside(address="link-1.server.example.com"))]},
+    ),
     Wrong(
         "shared-address",
         "link-1: addresses: 240.0.0.1",
@@ -633,7 +636,7 @@ WRONG: list[Wrong] = [
     *(
         Wrong(
             "vip-range",
-            f"mesh_vip_range: mesh_vip_range: '{value}'",
+            f"mesh_vip_range: '{value}'",
             "240.0.0.0/9",
             {"shared": {"mesh_vip_range": value}},
         )
@@ -650,7 +653,7 @@ WRONG: list[Wrong] = [
     ),
     Wrong(
         "prefix",
-        "mesh_client_credential_prefix: mesh_client_credential_prefix: 'credential'",
+        "mesh_client_credential_prefix: 'credential'",
         "another name",
         {"shared": {"mesh_client_credential_prefix": "credential"}},
     ),
@@ -661,46 +664,40 @@ WRONG: list[Wrong] = [
         {"links": [numbered(number) for number in range(501)]},
     ),
     # What all clusters share
-    Wrong("instance", "mesh_instance: mesh_instance: 'Blue'", "lower-case", {"shared": {"mesh_instance": "Blue"}}),
-    Wrong("instance", "mesh_instance: mesh_instance: ''", "lower-case", {"shared": {"mesh_instance": ""}}),
-    Wrong("instance", "mesh_instance: mesh_instance: 'aaaa", "lower-case", {"shared": {"mesh_instance": "a" * 31}}),
-    Wrong("type", "mesh_instance: mesh_instance: 5", "write a string", {"shared": {"mesh_instance": 5}}),
-    Wrong("type", "mesh_gate_timeout: mesh_gate_timeout: '60'", "quotes", {"shared": {"mesh_gate_timeout": "60"}}),
-    Wrong("timeout", "mesh_gate_timeout: mesh_gate_timeout: 0", "e.g. 60", {"shared": {"mesh_gate_timeout": 0}}),
-    Wrong("wait", "mesh_gate_wait: mesh_gate_wait: -1", "e.g. 10", {"shared": {"mesh_gate_wait": -1}}),
-    Wrong(
-        "unknown-link", "mesh_only_links: mesh_only_links: 'redis'", "mysql", {"shared": {"mesh_only_links": ["redis"]}}
-    ),
+    Wrong("instance", "mesh_instance: 'Blue'", "lower-case", {"shared": {"mesh_instance": "Blue"}}),
+    Wrong("instance", "mesh_instance: ''", "lower-case", {"shared": {"mesh_instance": ""}}),
+    Wrong("instance", "mesh_instance: 'aaaa", "lower-case", {"shared": {"mesh_instance": "a" * 31}}),
+    Wrong("type", "mesh_instance: 5", "write a string", {"shared": {"mesh_instance": 5}}),
+    Wrong("type", "mesh_gate_timeout: '60'", "quotes", {"shared": {"mesh_gate_timeout": "60"}}),
+    Wrong("timeout", "mesh_gate_timeout: 0", "e.g. 60", {"shared": {"mesh_gate_timeout": 0}}),
+    Wrong("wait", "mesh_gate_wait: -1", "e.g. 10", {"shared": {"mesh_gate_wait": -1}}),
+    Wrong("unknown-link", "mesh_only_links: 'redis'", "mysql", {"shared": {"mesh_only_links": ["redis"]}}),
     Wrong(
         "unknown-link",
-        "mesh_only_links: mesh_only_links: ['mysql']",
+        "mesh_only_links: ['mysql']",
         "mysql",
         {"shared": {"mesh_only_links": [["mysql"]]}},
     ),
-    Wrong(
-        "type", "mesh_only_links: mesh_only_links: 'mysql'", "write a list", {"shared": {"mesh_only_links": "mysql"}}
-    ),
+    Wrong("type", "mesh_only_links: 'mysql'", "write a list", {"shared": {"mesh_only_links": "mysql"}}),
     Wrong(
         "prefix",
-        "mesh_client_credential_prefix: mesh_client_credential_prefix: 'A b'",
+        "mesh_client_credential_prefix: 'A b'",
         "e.g. client-credential",
         {"shared": {"mesh_client_credential_prefix": "A b"}},
     ),
     Wrong(
         "prefix",
-        "mesh_client_credential_prefix: mesh_client_credential_prefix: 'egress-cacert'",
+        "mesh_client_credential_prefix: 'egress-cacert'",
         "e.g. client-credential",
         {"shared": {"mesh_client_credential_prefix": "egress-cacert"}},
     ),
     Wrong(
         "prefix",
-        "mesh_client_credential_prefix: mesh_client_credential_prefix: 'mysql-credential'",
+        "mesh_client_credential_prefix: 'mysql-credential'",
         "e.g. client-credential",
         {"shared": {"mesh_client_credential_prefix": "mysql-credential"}},
     ),
-    Wrong(
-        "type", "mesh_clusters: mesh_clusters: ['cluster-a']", "a mapping", {"shared": {"mesh_clusters": ["cluster-a"]}}
-    ),
+    Wrong("type", "mesh_clusters: ['cluster-a']", "a mapping", {"shared": {"mesh_clusters": ["cluster-a"]}}),
     Wrong(
         "type",
         "mesh_clusters: mesh_clusters.cluster-a: 'mesh_clients'",
@@ -727,13 +724,13 @@ WRONG: list[Wrong] = [
     ),
     Wrong(
         "ca-trust-domain",
-        "custom_ca_trust_domain: custom_ca_trust_domain: 'Mesh_Internal'",
+        "custom_ca_trust_domain: 'Mesh_Internal'",
         "e.g. crossmesh.internal",
         {"shared": {"custom_ca_trust_domain": "Mesh_Internal"}},
     ),
     Wrong(
         "type",
-        "mesh_gate_timeout: mesh_gate_timeout: '120'",
+        "mesh_gate_timeout: '120'",
         "on the command line -e '{\"mesh_gate_timeout\": ...}'",
         {"shared": {"mesh_gate_timeout": "120"}},
     ),
@@ -784,6 +781,18 @@ WRONG: list[Wrong] = [
         "cluster-b: mesh_cluster_name: 'cluster-b'",
         "a name of its own",
         {"hosts": cluster(mesh_cluster_name="cluster-b")},
+    ),
+    Wrong(
+        "same-cluster",
+        "cluster-a: mesh_context: not set: leads to the cluster and the gateways of cluster-b",
+        "a mesh_context of its own",
+        {"hosts": {host: {**variables, "mesh_context": None} for host, variables in HOSTS.items()}},
+    ),
+    Wrong(
+        "same-cluster",
+        "cluster-a: mesh_context: 'cluster-b'",
+        "a mesh_context of its own",
+        {"hosts": cluster(mesh_context="cluster-b", mesh_ingress_gateway={"service": "istio-ingressgateway"})},
     ),
     Wrong("port", "cluster-a: mesh_egress_port: 0", "from 1 to 65535", {"hosts": cluster(mesh_egress_port=0)}),
     Wrong("type", "cluster-a: mesh_egress_port: True", "whole number", {"hosts": cluster(mesh_egress_port=True)}),
@@ -959,6 +968,19 @@ GOOD: list[tuple[str, Json]] = [
             "hosts": {"cluster-b": HOSTS["cluster-b"]},
             "links": [link(clients=["cluster-a"])],
             "shared": {"mesh_clusters": {"cluster-a": ["mesh_clients"], "cluster-b": ["mesh_servers"]}},
+        },
+    ),
+    (
+        "two meshes in one cluster",
+        {"hosts": cluster(mesh_context="cluster-b", mesh_egress_gateway={"namespace": "istio-gateways"})},
+    ),
+    (
+        "a cluster that got another name",
+        {
+            "hosts": {
+                **HOSTS,
+                "old": {"group_names": ["mesh_clients"], "mesh_context": "cluster-a", "mesh_cluster_state": "absent"},
+            }
         },
     ),
     ("a gateway of one's own", {"hosts": cluster(mesh_egress_gateway={"namespace": "gw", "selector": {"app": "out"}})}),
