@@ -247,8 +247,8 @@ def _cure(status: int) -> str:
 
 
 def _is_there(kubeconfig: str | None) -> bool:
-    """The default can be several files (KUBECONFIG)."""
-    files = [kubeconfig] if kubeconfig else KUBE_CONFIG_DEFAULT_LOCATION.split(os.pathsep)
+    """It can be several files, as KUBECONFIG can."""
+    files = (kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION).split(os.pathsep)
     return any(os.path.exists(os.path.expanduser(file)) for file in files)
 
 

@@ -149,7 +149,7 @@ RULES: Mapping[str, Rule] = {
         "Each cluster has a name of its own", "two would take each other's objects for their own"
     ),
     "same-cluster": Rule(
-        "No two hosts have the same kubeconfig, context and gateways",
+        "Hosts that share a link lead to different clusters, or name their context and gateways of their own in it",
         "a context that is not given is the current one: client and server would be one cluster, which dials itself",
     ),
     "gateway": Rule(

@@ -204,27 +204,42 @@ def _check_cluster_names(world: World) -> Iterator[Finding]:
 
 
 def _check_places(world: World) -> Iterator[Finding]:
-    """Hosts that lead to one cluster: a context that was forgotten, or misspelt, leaves each with the current one."""
-    hosts: dict[str, list[str]] = defaultdict(list)
-    for host, variables in world.variables.items():
-        if variables.get("mesh_cluster_state") != "absent" and not any(check_cluster(variables, ())):
-            hosts[_place_of(variables)].append(host)
-    for sharing in hosts.values():
-        for host in sharing[1:]:
-            message = f"leads to the cluster and the gateways of {sharing[0]}"
+    """Hosts of one cluster that share a link: a context that was forgotten, or misspelt, is the current one."""
+    places: dict[tuple[str, ...], list[Mapping[str, Any]]] = defaultdict(list)
+    for variables in world.variables.values():
+        places[_place_of(variables)].append(variables)
+    for there in places.values():
+        sharing, links = _shared_links(world, [name_of(variables) for variables in there])
+        if links:
+            context = there[0].get("mesh_context")
+            message = f"{', '.join(sharing)} lead to one cluster, and share links: {', '.join(links)}"
             cure = (
-                "give each a mesh_context of its own; who serves and calls is one host, in both groups; for a second "
-                "mesh in one cluster, name its gateways"
+                "give each a mesh_context, or a mesh_kubeconfig, of its own; two meshes in one cluster need a "
+                "mesh_context and gateways of their own"
             )
-            context = world.variables[host].get("mesh_context")
             value = show(context) if context else "not set"
-            yield Finding("same-cluster", host, "mesh_context", value, message, cure)
+            yield Finding("same-cluster", sharing[0], "mesh_context", value, message, cure)
 
 
-def _place_of(variables: Mapping[str, Any]) -> str:
-    cluster = topology.cluster_of(variables)
-    way = [variables.get(name) or "" for name in ("mesh_kubeconfig", "mesh_context")]
-    return repr([*way, cluster.ingress_gateway, cluster.egress_gateway])
+def _place_of(variables: Mapping[str, Any]) -> tuple[str, ...]:
+    """Who names no context is where the current one leads, whatever gateways are named."""
+    file, context = (str(variables.get(name) or "") for name in ("mesh_kubeconfig", "mesh_context"))
+    names = ("mesh_ingress_gateway", "mesh_egress_gateway") if context else ()
+    sound = {name: variables[name] for name in names if isinstance(variables.get(name), Mapping)}
+    cluster = topology.cluster_of({"mesh_cluster_name": "", **sound})
+    gateways = (cluster.ingress_gateway, cluster.egress_gateway)
+    return (file, context, *(str(gateway[key]) for gateway in gateways for key in ("namespace", "service")))
+
+
+def _shared_links(world: World, names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Those of the clusters that serve or dial a link together, and these links."""
+    sharing: dict[str, list[str]] = {}
+    clusters = [world.clusters[name] for name in dict.fromkeys(names)]
+    for link in world.wanted_links:
+        found = [c.name for c in clusters if topology.server_links([link], c) or topology.client_links([link], c)]
+        if len(found) > 1:
+            sharing[link["name"]] = found
+    return list(dict.fromkeys(name for found in sharing.values() for name in found)), list(sharing)
 
 
 def _check_one_value(world: World) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubernetes import config
+from kubernetes.client import ApiException
 from kubernetes.dynamic import DynamicClient
 
 from tests.lab import Lab
@@ -28,7 +29,7 @@ _KINDS = {
     "NetworkPolicy": "networking.k8s.io/v1",
 }
 # What it could touch besides.
-_OTHERS = {"Service": "v1", "Namespace": "v1"}
+_APIS = {**_KINDS, "Service": "v1", "Namespace": "v1"}
 # Of an object's metadata, what its writer says.
 _SAID = ("name", "namespace", "labels", "annotations")
 
@@ -47,16 +48,9 @@ class Written:
 
 
 def clear(lab: Lab, clusters: Iterable[str]) -> None:
-    """Bring clusters back to what they were before any run, whichever instance wrote there.
-
-    :raises AssertionError: something of ours is still there.
-    """
-    left = {}
+    """Bring clusters back to what they were before any run, whichever instance wrote there."""
     for name in clusters:
         put_back(lab, name, ())
-        found = _Cluster(lab, name)
-        left[name] = [_title(item) for item in found.ours()] + [entry.key for entry in found.ports()]
-    assert not any(left.values()), f"still there: {left}"
 
 
 def objects(lab: Lab, cluster: str, selector: str = OURS) -> list[Json]:
@@ -74,28 +68,37 @@ def written(lab: Lab, cluster: str) -> list[Written]:
 
 
 def put_back(lab: Lab, cluster: str, kept: Sequence[Written]) -> None:
-    """Bring a cluster back to what runs had written in it, and nothing else of ours."""
+    """Bring a cluster back to what runs had written in it, and nothing else of ours.
+
+    :raises AssertionError: it is not so.
+    """
     found, keys = _Cluster(lab, cluster), {entry.key for entry in kept}
     found.delete_objects(but=keys)
-    found.give_up_fields(but=keys)
     for entry in kept:
         found.apply(entry)
+    found.give_up_fields(but=keys)
+    now = {entry.key: entry.body for entry in written(lab, cluster)}
+    unlike = [entry.key for entry in kept if now.pop(entry.key, None) != entry.body]
+    assert [*unlike, *now] == [], "not as it was, or still there"
 
 
 def versions(lab: Lab, cluster: str) -> dict[str, str]:
     """The resourceVersion of everything that a run could touch, whoever made it, by kind, namespace and name."""
     found = _Cluster(lab, cluster)
-    items = (item for kind in (*_KINDS, *_OTHERS) for item in found.every(kind))
+    items = (item for kind in _APIS for item in found.every(kind))
     return {_title(item): item["metadata"]["resourceVersion"] for item in items}
 
 
 class _Cluster:
     def __init__(self, lab: Lab, cluster: str) -> None:
-        self._api = DynamicClient(config.new_client_from_config(str(lab.kubeconfig), context=cluster))
+        self._api = DynamicClient(
+            config.new_client_from_config(str(lab.kubeconfig), context=cluster),
+            cache_file=str(lab.kubeconfig.with_name(f"{cluster}-discovery.json")),
+        )
 
     def every(self, kind: str, selector: str | None = None) -> list[Json]:
         items: list[Json] = self._resource(kind).get(label_selector=selector).to_dict()["items"]
-        return [{"apiVersion": {**_KINDS, **_OTHERS}[kind], "kind": kind, **item} for item in items]
+        return [{"apiVersion": _APIS[kind], "kind": kind, **item} for item in items]
 
     def ours(self, selector: str = OURS) -> Iterator[Json]:
         return (item for kind in _KINDS for item in self.every(kind, selector))
@@ -103,9 +106,10 @@ class _Cluster:
     def objects(self) -> Iterator[Written]:
         for item in self.ours():
             metadata = {key: item["metadata"][key] for key in _SAID if key in item["metadata"]}
-            (manager,) = _managers(item)
             rest = {key: value for key, value in item.items() if key not in ("metadata", "status")}
-            yield Written(manager, {**rest, "metadata": metadata})
+            # Who was given up by all its managers is of nobody, and still there.
+            for manager in _managers(item) or ("",):
+                yield Written(manager, {**rest, "metadata": metadata})
 
     def ports(self) -> Iterator[Written]:
         for service in self.every("Service"):
@@ -118,11 +122,16 @@ class _Cluster:
 
     def apply(self, entry: Written) -> None:
         resource = self._resource(entry.body["kind"])
-        resource.server_side_apply(entry.body, field_manager=entry.manager, force_conflicts=True)
+        try:
+            resource.server_side_apply(entry.body, field_manager=entry.manager, force_conflicts=True)
+        except ApiException as error:
+            # Not its own text, nor where it was raised: both hold the body.
+            raise AssertionError(f"cannot apply {entry.key}: {error.status} {error.reason}") from None
 
     def delete_objects(self, but: Collection[tuple[str, str]]) -> None:
         """Those that nobody of these managers made."""
-        for item in self.ours():
+        # Who refers to a Secret goes before it.
+        for item in reversed(list(self.ours())):
             if not any((_title(item), manager) in but for manager in _managers(item)):
                 self._resource(item["kind"]).delete(item["metadata"]["name"], item["metadata"]["namespace"])
 
@@ -134,7 +143,7 @@ class _Cluster:
                     self.apply(Written(manager, _reference(item)))
 
     def _resource(self, kind: str) -> Any:
-        return self._api.resources.get(api_version={**_KINDS, **_OTHERS}[kind], kind=kind)
+        return self._api.resources.get(api_version=_APIS[kind], kind=kind)
 
 
 def _managers(item: Json) -> dict[str, Json]:

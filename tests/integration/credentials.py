@@ -8,6 +8,8 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils import envoy
+from tests.integration.faults import EGRESS, INGRESS
 from tests.integration.mesh import Mesh
 
 CLIENT, SERVER = ("cluster-a", "client-credential"), ("cluster-b", "mysql-credential")
@@ -44,20 +46,34 @@ def lists(mesh: Mesh, secret: tuple[str, str]) -> list[x509.CertificateRevocatio
 
 
 def arrived(mesh: Mesh) -> bool:
-    """Whether the gateways have the certificates and roots that stand in the Secrets."""
-    return all(
-        f"{certificate.serial_number:x}" in mesh.lab.envoy(secret[0], pod, "certs")
-        for secret, pod in ((CLIENT, "istio-egressgateway-0"), (SERVER, "istio-ingressgateway-0"))
-        for key in ("tls.crt", "ca.crt")
-        for certificate in x509.load_pem_x509_certificates(_data(mesh, secret, key))
+    """Whether the gateways have what stands in the Secrets: certificate, roots and revocation lists."""
+    return all(_has(mesh, pod, secret) for pod, secret in ((EGRESS, CLIENT), (INGRESS, SERVER)))
+
+
+def _has(mesh: Mesh, pod: tuple[str, str], secret: tuple[str, str]) -> bool:
+    data, trust = _content(mesh, secret), envoy.trust(mesh.lab.envoy(*pod, envoy.SECRETS))
+    context = trust.get(f"kubernetes://{secret[1]}-cacert")
+    return (
+        context is not None
+        and context.roots.split() == data["ca.crt"].decode().split()
+        and context.lists.split() == data.get("ca.crl", b"").decode().split()
+        and f"{_leaf_of(data).serial_number:x}" in envoy.served_serials(mesh.lab.envoy(*pod, envoy.CERTS))
     )
 
 
 def _leaf(mesh: Mesh, secret: tuple[str, str]) -> x509.Certificate:
-    return x509.load_pem_x509_certificates(_data(mesh, secret, "tls.crt"))[0]
+    return _leaf_of(_content(mesh, secret))
+
+
+def _leaf_of(data: dict[str, bytes]) -> x509.Certificate:
+    return x509.load_pem_x509_certificates(data["tls.crt"])[0]
 
 
 def _data(mesh: Mesh, secret: tuple[str, str], key: str) -> bytes:
+    return _content(mesh, secret).get(key, b"")
+
+
+def _content(mesh: Mesh, secret: tuple[str, str]) -> dict[str, bytes]:
     cluster, name = secret
     item: dict[str, Any] = mesh.get(cluster, "secret", name, "-n", "istio-system")
-    return base64.b64decode(item["data"].get(key, ""))
+    return {key: base64.b64decode(value) for key, value in item["data"].items()}

@@ -21,16 +21,16 @@ class Keeper:
         self._written: dict[str, list[Written]] = {}
 
     def put_in_place(self, mesh: Mesh) -> None:
-        if self._written:
-            self._put_back(mesh)
-        else:
+        if not self._written:
             self._make(mesh)
+        self._put_back(mesh)
 
     def _make(self, mesh: Mesh) -> None:
         run = mesh.site()
         assert run.ok, run.output
+        written = {cluster: clusters.written(self._lab, cluster) for cluster in CLUSTERS}
         shutil.copytree(mesh.store, self._store)
-        self._written = {cluster: clusters.written(self._lab, cluster) for cluster in CLUSTERS}
+        self._written = written
 
     def _put_back(self, mesh: Mesh) -> None:
         if mesh.store.exists():
@@ -38,4 +38,5 @@ class Keeper:
         shutil.copytree(self._store, mesh.store)
         for cluster, written in self._written.items():
             clusters.put_back(self._lab, cluster, written)
-        assert eventually(lambda: credentials.arrived(mesh) and mesh.carries())
+        eventually(lambda: credentials.arrived(mesh))
+        eventually(mesh.carries)

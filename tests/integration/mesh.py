@@ -90,7 +90,7 @@ class Mesh:
 
     lab: Lab
     folder: Path
-    passphrase: str
+    passphrase: str = field(repr=False)
     variables: dict[str, Any] = field(default_factory=dict)
     hosts: dict[str, dict[str, Any]] = field(default_factory=lambda: {"cluster-a": {}, "cluster-b": {}})
     groups: dict[str, list[str]] = field(

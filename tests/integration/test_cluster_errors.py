@@ -40,6 +40,9 @@ def test_an_api_server_that_is_down(steady: Mesh) -> None:
     address = steady.lab.cluster("cluster-b").api_url
     assert run.says("cannot reach the API server", f"context cluster-b of {steady.lab.kubeconfig}, {address}")
     assert run.says("Connection refused", "Cure: check the address, the network and that the server is up")
+    again = with_work(steady).site()
+    assert again.ok, again.output
+    assert "Secret/extra-credential" in steady.names("cluster-b"), "the next run does what is left"
 
 
 def test_a_context_that_is_not_in_the_kubeconfig(steady: Mesh) -> None:

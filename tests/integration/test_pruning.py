@@ -101,6 +101,9 @@ def test_a_cluster_that_is_to_leave_the_inventory_is_emptied(steady: Mesh) -> No
     assert mesh.names("cluster-a") == set()
     assert mesh.names("cluster-b") == SERVER_SIDE
     assert _ports(mesh, "cluster-a", "istio-egressgateway") == {80, 443}
+    back = steady.site()
+    assert back.ok, back.output
+    assert steady.carries(), "it is a client again"
 
 
 @pytest.mark.parametrize(

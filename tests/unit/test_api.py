@@ -169,6 +169,13 @@ def test_a_kubeconfig_that_cannot_be_used(tmp_path: Path, content: str | None, c
     assert "\n" not in str(failure.value)
 
 
+def test_several_kubeconfigs_are_looked_for_one_by_one(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path, 1)
+    with pytest.raises(CrossmeshError) as failure:
+        Api(f"{tmp_path / 'none'}:{path}", "cluster-x")
+    assert "cluster-x" in failure.value.why
+
+
 def test_a_context_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(CrossmeshError, match=r"context cluster-x of .*kubeconfig"):
         Api(kubeconfig(tmp_path, 1), "cluster-x")

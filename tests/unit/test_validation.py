@@ -784,14 +784,29 @@ WRONG: list[Wrong] = [
     ),
     Wrong(
         "same-cluster",
-        "cluster-a: mesh_context: not set: leads to the cluster and the gateways of cluster-b",
-        "a mesh_context of its own",
+        "cluster-b: mesh_context: not set: cluster-b, cluster-a lead to one cluster, and share links: mysql",
+        "a mesh_context, or a mesh_kubeconfig, of its own",
         {"hosts": {host: {**variables, "mesh_context": None} for host, variables in HOSTS.items()}},
     ),
     Wrong(
         "same-cluster",
-        "cluster-a: mesh_context: 'cluster-b'",
-        "a mesh_context of its own",
+        "cluster-b: mesh_context: not set",
+        "two meshes in one cluster need a mesh_context",
+        {
+            "hosts": {
+                "cluster-a": {**HOSTS["cluster-a"], "mesh_context": None, "mesh_egress_lockdown": [""]},
+                "cluster-b": {
+                    **HOSTS["cluster-b"],
+                    "mesh_context": None,
+                    "mesh_ingress_gateway": {"namespace": "gateways", "service": "edge"},
+                },
+            }
+        },
+    ),
+    Wrong(
+        "same-cluster",
+        "cluster-b: mesh_context: 'cluster-b'",
+        "gateways of their own",
         {"hosts": cluster(mesh_context="cluster-b", mesh_ingress_gateway={"service": "istio-ingressgateway"})},
     ),
     Wrong("port", "cluster-a: mesh_egress_port: 0", "from 1 to 65535", {"hosts": cluster(mesh_egress_port=0)}),
@@ -973,6 +988,17 @@ GOOD: list[tuple[str, Json]] = [
     (
         "two meshes in one cluster",
         {"hosts": cluster(mesh_context="cluster-b", mesh_egress_gateway={"namespace": "istio-gateways"})},
+    ),
+    (
+        "a cluster under two names that share no link",
+        {
+            "links": [link(servers=["cluster-b"]), numbered(1, servers=["in"], clients=["cluster-a"])],
+            "hosts": {
+                **HOSTS,
+                "in": {"group_names": ["mesh_servers"], "mesh_context": "cluster-c"},
+                "out": {"group_names": ["mesh_clients"], "mesh_context": "cluster-c"},
+            },
+        },
     ),
     (
         "a cluster that got another name",
