@@ -119,7 +119,7 @@ REFERENCE: dict[str, dict[str, Json]] = {
                 "portLevelSettings": [
                     {
                         "port": {"number": 13306},
-                        "connectionPool": {"tcp": {"connectTimeout": "3s"}},
+                        "connectionPool": {"tcp": {"connectTimeout": "10s"}},
                         "loadBalancer": {"simple": "ROUND_ROBIN", "localityLbSetting": {"enabled": True}},
                         "outlierDetection": {
                             "splitExternalLocalOriginErrors": True,

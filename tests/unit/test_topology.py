@@ -229,6 +229,7 @@ ENDPOINTS: list[tuple[str, Any, list[Json]]] = [
 def test_endpoints(servers: Any, expected: list[Json]) -> None:
     (found,) = view([link(servers=servers)], CLIENT)["client"]["links"]
     assert found["endpoints"] == [{**endpoint, "ports": {"tls": 13306}} for endpoint in expected]
+    assert found["connect_timeout"] == ("3s" if len(expected) > 1 else "10s")
 
 
 def test_ports_are_those_of_the_links_once_each() -> None:
