@@ -322,7 +322,7 @@ def _client_secrets(links: Sequence[Mapping[str, Any]], owner: names.Owner, sett
     """One identity for all servers of the custom CA, and one for each server of another CA: a Secret has one trust."""
     cluster = names.cluster_identity(owner.cluster, settings.trust_domain)
     identities = {link["name"]: names.link_identity(link["name"], settings.trust_domain) for link in links}
-    others = {link["name"]: link["external"]["trust"] for link in links if _has_owners_ca(link)}
+    others = {link["name"]: link["external"]["trust"] for link in links if has_owners_ca(link)}
     common = {"role": "client", "common_name": owner.cluster}
     secrets = [
         {
@@ -349,7 +349,7 @@ def _client_secrets(links: Sequence[Mapping[str, Any]], owner: names.Owner, sett
     return [shared, *secrets]
 
 
-def _has_owners_ca(link: Mapping[str, Any]) -> bool:
+def has_owners_ca(link: Mapping[str, Any]) -> bool:
     return bool((link.get("external") or {}).get("trust"))
 
 
@@ -386,7 +386,7 @@ def _client_link(
         "egress_port": cluster.egress_port,
         "sni": (link.get("external") or {}).get("sni") or link["fqdn"],
         "credential": names.client_secret_of_link(link["name"], settings.client_credential)
-        if _has_owners_ca(link)
+        if has_owners_ca(link)
         else settings.client_credential,
         "policies": _policies(link, objects["AuthorizationPolicy"][0]),
         "service_entry": objects["ServiceEntry"][0],
@@ -468,18 +468,23 @@ def _retries_elsewhere(link: Mapping[str, Any]) -> list[dict[str, Any]]:
     health for that long (update_merge_window). A count that was asked for is not exceeded: what reached no server was
     no attempt. Two, as Istio has Envoy leave out the nearest from the second one on (update_frequency).
     """
-    if _SPEECH[link["protocol"]].layer == "tcp" or len(_endpoints(link)) == 1:
+    if _SPEECH[link["protocol"]].layer == "tcp" or not _has_several_addresses(link):
         return []
     elsewhere = {"attempts": 2, "retryRemoteLocalities": True}
     return [{**elsewhere, "retryOn": "connect-failure,refused-stream"}] if link.get("retries") else [elsewhere]
 
 
 def _connect_timeout(link: Mapping[str, Any]) -> str:
-    """How long the egress gateway waits for a connection: short where another server is known, else as Istio does.
+    """How long the egress gateway waits for a connection: short where another address is known, else as Istio does.
 
-    The handshake counts. A server that is only slow, and the only one, would be given up for nobody.
+    The handshake counts. The only server may be slow, and would be given up for nobody.
     """
-    return "3s" if len(_endpoints(link)) > 1 else "10s"
+    return "3s" if _has_several_addresses(link) else "10s"
+
+
+def _has_several_addresses(link: Mapping[str, Any]) -> bool:
+    """One FQDN is one, whatever it resolves to."""
+    return len({endpoint["address"] for endpoint in _endpoints(link)}) > 1
 
 
 def _endpoints(link: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -204,15 +204,17 @@ def _check_cluster_names(world: World) -> Iterator[Finding]:
 
 
 def _check_places(world: World) -> Iterator[Finding]:
-    """Hosts of one cluster that share a link: a context that was forgotten, or misspelt, is the current one."""
+    """Hosts of one cluster that meet there: a context that was forgotten, or misspelt, is the current one."""
     places: dict[tuple[str, ...], list[Mapping[str, Any]]] = defaultdict(list)
     for variables in world.variables.values():
         places[_place_of(variables)].append(variables)
     for there in places.values():
-        sharing, links = _shared_links(world, [name_of(variables) for variables in there])
-        if links:
+        shared = _shared(world, [name_of(variables) for variables in there])
+        if shared:
+            sharing = list(dict.fromkeys(name for names in shared.values() for name in names))
             context = there[0].get("mesh_context")
-            message = f"{', '.join(sharing)} lead to one cluster, and share links: {', '.join(links)}"
+            more = ", ..." if len(shared) > 3 else ""
+            message = f"{', '.join(sharing)} lead to one cluster, and share {', '.join([*shared][:3])}{more}"
             cure = (
                 "give each a mesh_context, or a mesh_kubeconfig, of its own; two meshes in one cluster need a "
                 "mesh_context and gateways of their own"
@@ -231,15 +233,16 @@ def _place_of(variables: Mapping[str, Any]) -> tuple[str, ...]:
     return (file, context, *(str(gateway[key]) for gateway in gateways for key in ("namespace", "service")))
 
 
-def _shared_links(world: World, names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Those of the clusters that serve or dial a link together, and these links."""
-    sharing: dict[str, list[str]] = {}
-    clusters = [world.clusters[name] for name in dict.fromkeys(names)]
-    for link in world.wanted_links:
-        found = [c.name for c in clusters if topology.server_links([link], c) or topology.client_links([link], c)]
-        if len(found) > 1:
-            sharing[link["name"]] = found
-    return list(dict.fromkeys(name for found in sharing.values() for name in found)), list(sharing)
+def _shared(world: World, names: Sequence[str]) -> dict[str, list[str]]:
+    """What several of the clusters have, and who: a link that they serve or dial, the credential of those who dial."""
+    having: dict[str, list[str]] = defaultdict(list)
+    for cluster in (world.clusters[name] for name in dict.fromkeys(names)):
+        served, dialled = (side(world.wanted_links, cluster) for side in (topology.server_links, topology.client_links))
+        for link in dict.fromkeys(link["name"] for link in (*served, *dialled)):
+            having[f"link {link}"].append(cluster.name)
+        if not all(map(topology.has_owners_ca, dialled)):
+            having["the client credential"].append(cluster.name)
+    return {what: found for what, found in having.items() if len(found) > 1}
 
 
 def _check_one_value(world: World) -> Iterator[Finding]:

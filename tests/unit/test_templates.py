@@ -257,6 +257,20 @@ def test_a_request_that_reached_no_server_goes_to_another_one(asked: dict[str, A
     assert second["retries"] == {"attempts": 2, "retryRemoteLocalities": True, **also}
 
 
+A, B = {"name": "a", "address": "203.0.113.1"}, {"name": "b", "address": "203.0.113.2"}
+
+
+@pytest.mark.parametrize(
+    ("servers", "patience"),
+    [(None, "10s"), ([A], "10s"), ([A, B], "3s"), ([A, "c"], "3s"), ([{**A, "locality": "eu"}, A], "10s")],
+    ids=["one name", "one address", "two addresses", "an address and a name", "one address twice"],
+)
+def test_a_slow_server_is_given_up_soon_where_there_is_another(servers: Any, patience: str) -> None:
+    found = manifests("client", [link(servers=servers)])["DestinationRule istio-system/originate-mtls-for-mysql"]
+    (port,) = found["spec"]["trafficPolicy"]["portLevelSettings"]
+    assert port["connectionPool"]["tcp"]["connectTimeout"] == patience
+
+
 def test_who_may_use_a_link_is_a_rule_that_denies_all_others_and_no_other_link() -> None:
     allowed = {"namespaces": ["shop"], "service_accounts": ["billing/reports"]}
     found = manifests("client", [link(workloads=allowed), numbered(1)])

