@@ -81,7 +81,7 @@ class Api:
     def __init__(self, kubeconfig: str | None, context: str | None) -> None:
         self._configuration = Configuration()
         source = kubeconfig or "the default kubeconfig"
-        self.where = f"context {context} of {source}" if context else source
+        self.where = f"{f'context {context}' if context else 'the current context'} of {source}"
         try:
             load_kube_config(config_file=kubeconfig, context=context, client_configuration=self._configuration)
         except (ConfigException, YAMLError, OSError, ValueError, TypeError) as error:

@@ -149,8 +149,8 @@ RULES: Mapping[str, Rule] = {
         "Each cluster has a name of its own", "two would take each other's objects for their own"
     ),
     "same-cluster": Rule(
-        "Hosts that share a link, or are both clients, lead to different clusters, or name a context and gateways of "
-        "their own",
+        "Hosts that share a link, or are both clients, lead to different clusters, or name gateways of their own in "
+        "one. Those with one kubeconfig all name their context",
         "a context that is not given is the current one: client and server would be one cluster, which dials itself",
     ),
     "gateway": Rule(

@@ -204,33 +204,46 @@ def _check_cluster_names(world: World) -> Iterator[Finding]:
 
 
 def _check_places(world: World) -> Iterator[Finding]:
-    """Hosts of one cluster that meet there: a context that was forgotten, or misspelt, is the current one."""
-    places: dict[tuple[str, ...], list[Mapping[str, Any]]] = defaultdict(list)
-    for variables in world.variables.values():
-        places[_place_of(variables)].append(variables)
-    for there in places.values():
-        shared = _shared(world, [name_of(variables) for variables in there])
+    """Hosts that meet in one cluster: a context that was forgotten, or misspelt, is whatever the current one is."""
+    for there in _places(world):
+        unset = [name_of(variables) for variables in there if not variables.get("mesh_context")]
+        met = _shared(world, [name_of(variables) for variables in there])
+        shared = {what: names for what, names in met.items() if not unset or set(unset) & set(names)}
         if shared:
-            sharing = list(dict.fromkeys(name for names in shared.values() for name in names))
-            context = there[0].get("mesh_context")
+            names = list(dict.fromkeys(name for found in shared.values() for name in found))
+            where = "have one kubeconfig, and not all a context in it" if unset else "lead to one cluster"
             more = ", ..." if len(shared) > 3 else ""
-            message = f"{', '.join(sharing)} lead to one cluster, and share {', '.join([*shared][:3])}{more}"
+            message = f"{', '.join(names)} {where}; they share {', '.join([*shared][:3])}{more}"
             cure = (
                 "give each a mesh_context, or a mesh_kubeconfig, of its own; two meshes in one cluster need a "
                 "mesh_context and gateways of their own"
             )
-            value = show(context) if context else "not set"
-            yield Finding("same-cluster", sharing[0], "mesh_context", value, message, cure)
+            value = "not set" if unset else show(there[0]["mesh_context"])
+            yield Finding("same-cluster", (unset or names)[0], "mesh_context", value, message, cure)
+
+
+def _places(world: World) -> Iterator[list[Mapping[str, Any]]]:
+    """Hosts that may lead to one cluster: with one kubeconfig, all where somebody names no context in it."""
+    files: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for variables in world.variables.values():
+        files[str(variables.get("mesh_kubeconfig") or "")].append(variables)
+    for there in files.values():
+        places: dict[tuple[str, ...], list[Mapping[str, Any]]] = defaultdict(list)
+        for variables in there:
+            if variables.get("mesh_context"):
+                places[_place_of(variables)].append(variables)
+        yield from places.values()
+        if not all(variables.get("mesh_context") for variables in there):
+            yield there
 
 
 def _place_of(variables: Mapping[str, Any]) -> tuple[str, ...]:
-    """Who names no context is where the current one leads, whatever gateways are named."""
-    file, context = (str(variables.get(name) or "") for name in ("mesh_kubeconfig", "mesh_context"))
-    names = ("mesh_ingress_gateway", "mesh_egress_gateway") if context else ()
+    names = ("mesh_ingress_gateway", "mesh_egress_gateway")
     sound = {name: variables[name] for name in names if isinstance(variables.get(name), Mapping)}
     cluster = topology.cluster_of({"mesh_cluster_name": "", **sound})
     gateways = (cluster.ingress_gateway, cluster.egress_gateway)
-    return (file, context, *(str(gateway[key]) for gateway in gateways for key in ("namespace", "service")))
+    ways = (str(gateway[key]) for gateway in gateways for key in ("namespace", "service"))
+    return (str(variables["mesh_context"]), *ways)
 
 
 def _shared(world: World, names: Sequence[str]) -> dict[str, list[str]]:

@@ -784,7 +784,7 @@ WRONG: list[Wrong] = [
     ),
     Wrong(
         "same-cluster",
-        "cluster-b: mesh_context: not set: cluster-b, cluster-a lead to one cluster, and share link mysql.",
+        "cluster-b: mesh_context: not set: cluster-b, cluster-a have one kubeconfig, and not all a context in it; they",
         "a mesh_context, or a mesh_kubeconfig, of its own",
         {"hosts": {host: {**variables, "mesh_context": None} for host, variables in HOSTS.items()}},
     ),
@@ -805,7 +805,13 @@ WRONG: list[Wrong] = [
     ),
     Wrong(
         "same-cluster",
-        "cluster-a: mesh_context: 'cluster-a': cluster-a, cluster-c lead to one cluster, and share the client cred",
+        "cluster-a: mesh_context: not set",
+        "of its own",
+        {"hosts": {**cluster(mesh_context=None), "cluster-c": {"group_names": ["mesh_servers"]}}},
+    ),
+    Wrong(
+        "same-cluster",
+        "cluster-a: mesh_context: 'cluster-a': cluster-a, cluster-c lead to one cluster; they share the client cred",
         "of its own",
         {
             "links": [link(clients=["cluster-a"]), numbered(1, clients=["cluster-c"])],
@@ -997,6 +1003,15 @@ GOOD: list[tuple[str, Json]] = [
     (
         "two meshes in one cluster",
         {"hosts": cluster(mesh_context="cluster-b", mesh_egress_gateway={"namespace": "istio-gateways"})},
+    ),
+    (
+        "a kubeconfig of each cluster, whose current context it is",
+        {
+            "hosts": {
+                host: {**variables, "mesh_context": None, "mesh_kubeconfig": f"/srv/{host}"}
+                for host, variables in HOSTS.items()
+            }
+        },
     ),
     (
         "a cluster under two names that share no link",
