@@ -80,8 +80,8 @@ class Api:
 
     def __init__(self, kubeconfig: str | None, context: str | None) -> None:
         self._configuration = Configuration()
-        source = kubeconfig or "the default kubeconfig"
-        self.where = f"{f'context {context}' if context else 'the current context'} of {source}"
+        chosen = f"context {context}" if context else "the current context"
+        self.where = f"{chosen} of {kubeconfig or 'the default kubeconfig'}"
         try:
             load_kube_config(config_file=kubeconfig, context=context, client_configuration=self._configuration)
         except (ConfigException, YAMLError, OSError, ValueError, TypeError) as error:

@@ -26,6 +26,7 @@ __all__ = [
     "client_links",
     "cluster_of",
     "has_own_endpoints",
+    "has_owners_ca",
     "outside_servers",
     "present",
     "resolve",
@@ -350,6 +351,7 @@ def _client_secrets(links: Sequence[Mapping[str, Any]], owner: names.Owner, sett
 
 
 def has_owners_ca(link: Mapping[str, Any]) -> bool:
+    """Whether the link's server has a certificate of its owner's CA, for which its clients have a Secret of its own."""
     return bool((link.get("external") or {}).get("trust"))
 
 

@@ -206,6 +206,8 @@ def _check_cluster_names(world: World) -> Iterator[Finding]:
 def _check_places(world: World) -> Iterator[Finding]:
     """Hosts that meet in one cluster: a context that was forgotten, or misspelt, is whatever the current one is."""
     for there in _places(world):
+        if len(there) == 1:
+            continue
         unset = [name_of(variables) for variables in there if not variables.get("mesh_context")]
         met = _shared(world, [name_of(variables) for variables in there])
         shared = {what: names for what, names in met.items() if not unset or set(unset) & set(names)}

@@ -44,7 +44,7 @@ class Written:
 
     @property
     def key(self) -> tuple[str, str]:
-        return _title(self.body), self.manager
+        return title(self.body), self.manager
 
 
 def clear(lab: Lab, clusters: Iterable[str]) -> None:
@@ -63,8 +63,7 @@ def objects(lab: Lab, cluster: str, selector: str = OURS) -> list[Json]:
 
 def written(lab: Lab, cluster: str) -> list[Written]:
     """All that runs wrote in a cluster, as it would be applied again."""
-    found = _Cluster(lab, cluster)
-    return [*found.objects(), *found.ports()]
+    return _Cluster(lab, cluster).written()
 
 
 def put_back(lab: Lab, cluster: str, kept: Sequence[Written]) -> None:
@@ -77,7 +76,7 @@ def put_back(lab: Lab, cluster: str, kept: Sequence[Written]) -> None:
     for entry in kept:
         found.apply(entry)
     found.give_up_fields(but=keys)
-    now = {entry.key: entry.body for entry in written(lab, cluster)}
+    now = {entry.key: entry.body for entry in found.written()}
     unlike = [entry.key for entry in kept if now.pop(entry.key, None) != entry.body]
     assert [*unlike, *now] == [], "not as it was, or still there"
 
@@ -86,7 +85,13 @@ def versions(lab: Lab, cluster: str) -> dict[str, str]:
     """The resourceVersion of everything that a run could touch, whoever made it, by kind, namespace and name."""
     found = _Cluster(lab, cluster)
     items = (item for kind in _APIS for item in found.every(kind))
-    return {_title(item): item["metadata"]["resourceVersion"] for item in items}
+    return {title(item): item["metadata"]["resourceVersion"] for item in items}
+
+
+def title(item: Json) -> str:
+    """Kind, namespace and name; of what is in no namespace, without it."""
+    metadata = item["metadata"]
+    return f"{item['kind']} {metadata.get('namespace', '')}/{metadata['name']}"
 
 
 class _Cluster:
@@ -103,7 +108,10 @@ class _Cluster:
     def ours(self, selector: str = OURS) -> Iterator[Json]:
         return (item for kind in _KINDS for item in self.every(kind, selector))
 
-    def objects(self) -> Iterator[Written]:
+    def written(self) -> list[Written]:
+        return [*self._objects(), *self._ports()]
+
+    def _objects(self) -> Iterator[Written]:
         for item in self.ours():
             metadata = {key: item["metadata"][key] for key in _SAID if key in item["metadata"]}
             rest = {key: value for key, value in item.items() if key not in ("metadata", "status")}
@@ -111,7 +119,7 @@ class _Cluster:
             for manager in _managers(item) or ("",):
                 yield Written(manager, {**rest, "metadata": metadata})
 
-    def ports(self) -> Iterator[Written]:
+    def _ports(self) -> Iterator[Written]:
         for service in self.every("Service"):
             for manager, fields in _managers(service).items():
                 applied = fields.get("f:spec", {}).get("f:ports", {})
@@ -132,14 +140,14 @@ class _Cluster:
         """Those that nobody of these managers made."""
         # Who refers to a Secret goes before it.
         for item in reversed(list(self.ours())):
-            if not any((_title(item), manager) in but for manager in _managers(item)):
+            if not any((title(item), manager) in but for manager in _managers(item)):
                 self._resource(item["kind"]).delete(item["metadata"]["name"], item["metadata"]["namespace"])
 
     def give_up_fields(self, but: Collection[tuple[str, str]]) -> None:
         """Apply objects without content: what a manager leaves out is given up."""
         for item in [*self.ours(), *self.every("Service")]:
             for manager in _managers(item):
-                if (_title(item), manager) not in but:
+                if (title(item), manager) not in but:
                     self.apply(Written(manager, _reference(item)))
 
     def _resource(self, kind: str) -> Any:
@@ -164,8 +172,3 @@ def _port(port: Json) -> str:
 
 def _said(port: Json, fields: Json) -> Json:
     return {name: value for name, value in port.items() if f"f:{name}" in fields}
-
-
-def _title(item: Json) -> str:
-    metadata = item["metadata"]
-    return f"{item['kind']} {metadata.get('namespace', '')}/{metadata['name']}"

@@ -29,13 +29,13 @@ def everywhere(mesh: Mesh) -> dict[str, dict[str, str]]:
 def belongings(mesh: Mesh, cluster: str) -> dict[str, Json]:
     """Services and namespaces as their owners see them: metadata, managers and their fields, spec."""
     items = mesh.get(cluster, "services,namespaces", "-A", "--show-managed-fields")["items"]
-    return {_title(item): _without_housekeeping(item) for item in items}
+    return {clusters.title(item): _without_housekeeping(item) for item in items}
 
 
 def workloads(mesh: Mesh, cluster: str) -> dict[str, tuple[str, int]]:
     """UID and generation of every Deployment and pod."""
     items = mesh.get(cluster, "deployments,pods", "-A")["items"]
-    return {_title(item): (item["metadata"]["uid"], item["metadata"].get("generation", 0)) for item in items}
+    return {clusters.title(item): (item["metadata"]["uid"], item["metadata"].get("generation", 0)) for item in items}
 
 
 def folder(path: Path) -> dict[str, tuple[int, str]]:
@@ -57,8 +57,3 @@ def _without_housekeeping(item: Json) -> Json:
         key=lambda entry: json.dumps(entry, sort_keys=True),
     )
     return {"metadata": metadata, "spec": item["spec"]}
-
-
-def _title(item: Json) -> str:
-    metadata = item["metadata"]
-    return f"{item['kind']} {metadata.get('namespace', '')}/{metadata['name']}"
