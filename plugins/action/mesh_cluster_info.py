@@ -10,12 +10,12 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils.api import Api
-from ansible_collections.crossmesh.mtls.plugins.module_utils.ca_reading import ca_reading
-from ansible_collections.crossmesh.mtls.plugins.module_utils.credentials import authority_of
-from ansible_collections.crossmesh.mtls.plugins.module_utils.reading import read_cluster
-from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
-from ansible_collections.crossmesh.mtls.plugins.module_utils.watch import clock_warnings
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import ca_reading
+from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import clock_warnings
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import read_cluster
+from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import authority_of
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils.cluster_action import (
     GATEWAY,
     REVOKED,

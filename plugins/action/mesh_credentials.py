@@ -8,12 +8,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import names
-from ansible_collections.crossmesh.mtls.plugins.module_utils.api import Api
-from ansible_collections.crossmesh.mtls.plugins.module_utils.credentials import Work, ensure, report
-from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import Policy
-from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
-from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import KEY_TYPES
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import Work, ensure, report
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import KEY_TYPES
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Policy
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils.cluster_action import REVOKED, ClusterAction, revoked
 
 SECRET = {

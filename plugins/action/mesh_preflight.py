@@ -9,10 +9,10 @@ import json
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils.api import Api
-from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils.preflight_look import Look, look, unreachable
-from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.look import Look, look, unreachable
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils.cluster_action import (
     REVOKED,
     ClusterAction,

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils.addresses import await_address
-from ansible_collections.crossmesh.mtls.plugins.module_utils.api import Api
-from ansible_collections.crossmesh.mtls.plugins.module_utils.handshake import Endpoint
-from ansible_collections.crossmesh.mtls.plugins.module_utils.proof import Expected, Trusted, prove
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.address import await_address
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proof import Expected, Trusted, prove
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils.cluster_action import GATEWAY, ClusterAction, gateway
 
 ENDPOINT = {

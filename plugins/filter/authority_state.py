@@ -9,9 +9,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import names, topology
-from ansible_collections.crossmesh.mtls.plugins.module_utils.live import has_own_trust, is_ours, trust_of
-from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import CertificateView
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import has_own_trust, is_ours, trust_of
 
 
 def authority_state(
@@ -21,7 +22,7 @@ def authority_state(
     limited: bool,
     adopt: bool,
 ) -> dict[str, Any]:
-    hosts = dict.fromkeys([*groups.get(topology.SERVERS_GROUP, ()), *groups.get(topology.CLIENTS_GROUP, ())])
+    hosts = dict.fromkeys([*groups.get(desired.SERVERS_GROUP, ()), *groups.get(desired.CLIENTS_GROUP, ())])
     readings = {host: _reading(hostvars[host]) for host in hosts}
     seen = [reading for reading in readings.values() if reading]
     roots = {root.fingerprint: root.pem for reading in seen for root in _roots(reading)}

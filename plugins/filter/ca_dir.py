@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils.ca_settings import store_path
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ca import store_path
 
 
 def ca_dir(sources: Sequence[str], value: str = "") -> str:

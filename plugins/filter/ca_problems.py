@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils.ca_settings import CaSettings, check_ca_settings
-from ansible_collections.crossmesh.mtls.plugins.module_utils.findings import describe
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import describe
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ca import CaSettings, check_ca_settings
 
 
 def ca_problems(settings: Mapping[str, Any]) -> list[str]:

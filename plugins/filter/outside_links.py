@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import link_rules, topology
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules import links as link_rules
 
 
 def outside_links(links: Any) -> list[str]:
-    return topology.beyond_sight(link_rules.sound_links_with(links, "external", "foreign_clients"))
+    return desired.beyond_sight(link_rules.sound_links_with(links, "external", "foreign_clients"))
 
 
 class FilterModule:

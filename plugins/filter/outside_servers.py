@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import link_rules, topology
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules import links as link_rules
 
 
 def outside_servers(links: Any, only: Sequence[str] = ()) -> list[dict[str, Any]]:
-    found = topology.outside_servers(link_rules.sound_links_with(links, "external"))
+    found = desired.outside_servers(link_rules.sound_links_with(links, "external"))
     return [server for server in found if not only or server["link"] in only]
 
 

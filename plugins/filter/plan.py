@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils.authority import authority_from_json
-from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import make_plan
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import authority_from_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import make_plan
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils.rendered import documents, policy_of
 
 

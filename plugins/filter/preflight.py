@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils.preflight import WHOLE_CLUSTER, Row
-from ansible_collections.crossmesh.mtls.plugins.module_utils.preflight_report import inventory_rows
-from ansible_collections.crossmesh.mtls.plugins.module_utils.preflight_side import Scene, side_rows, unseen_rows
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.report import inventory_rows
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import WHOLE_CLUSTER, Row
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.side import Scene, side_rows, unseen_rows
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils.rendered import documents, policy_of
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils.preflight import NOBODY, Row, row_of
-from ansible_collections.crossmesh.mtls.plugins.module_utils.preflight_report import (
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.report import (
     ca_rows,
     fqdn_rows,
     inventory_rows,
     outside_rows,
     report,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import NOBODY, Row, row_of
 
 # Facts of a cluster in which its rows stand; see tasks/preflight.yml of both roles.
 FACTS = ("__mesh_ingress_server_found", "__mesh_egress_client_found")

@@ -10,14 +10,11 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import (
-    ca_settings,
-    cluster_rules,
-    findings,
-    link_rules,
-    revocation,
-    topology,
-)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired, findings
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules import ca as ca_rules
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules import clusters as cluster_rules
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules import links as link_rules
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.revoked import check_revoked
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils.rendered import plain
 
 # A side that templates render to nothing.
@@ -30,15 +27,15 @@ def resolve(links: Any, variables: Mapping[str, Any], prune_all: bool = False) -
     found = [
         *link_rules.check_links(links),
         *cluster_rules.check_settings(shared),
-        *revocation.check_revoked(variables.get("custom_ca_revoked") or [], datetime.now(UTC)),
-        *([] if variables.get("mesh_cluster_state") == "absent" else ca_settings.check_policy(variables)),
+        *check_revoked(variables.get("custom_ca_revoked") or [], datetime.now(UTC)),
+        *([] if variables.get("mesh_cluster_state") == "absent" else ca_rules.check_policy(variables)),
         *cluster_rules.check_prune(links, allowed=prune_all),
         *cluster_rules.check_cluster(variables, link_rules.sound_links(links)),
     ]
     if found:
         return {"errors": findings.describe(found), "server": NOTHING, "client": NOTHING}
-    cluster, settings = topology.cluster_of(variables), topology.settings_of(variables)
-    view = topology.resolve(links, cluster, settings)
+    cluster, settings = desired.cluster_of(variables), desired.settings_of(variables)
+    view = desired.resolve(links, cluster, settings)
     # A side as one text: Ansible would otherwise look into each of its thousands of values whenever it is handed on.
     return {
         "errors": [],

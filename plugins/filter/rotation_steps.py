@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import rotation
-from ansible_collections.crossmesh.mtls.plugins.module_utils.authority import Phase
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import rotation
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Phase
 
 _WORDS: Mapping[str, str] = {
     "recover": "make another CA, and trust it beside the lost one",

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import link_rules, names, topology
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules import links as link_rules
 
 
 def rotation_view(
@@ -18,7 +20,7 @@ def rotation_view(
     hosts_of_run: Sequence[str],
     still_there: Sequence[str],
 ) -> dict[str, Any]:
-    hosts = dict.fromkeys([*groups.get(topology.SERVERS_GROUP, ()), *groups.get(topology.CLIENTS_GROUP, ())])
+    hosts = dict.fromkeys([*groups.get(desired.SERVERS_GROUP, ()), *groups.get(desired.CLIENTS_GROUP, ())])
     sights = [sight for host in hosts for sight in (hostvars[host].get("__mesh_common_sights") or {}).values()]
     clusters = {host: hostvars[host].get("mesh_cluster_name") or host for host in hosts}
     every = {*clusters.values(), *mesh_clusters}
@@ -41,8 +43,8 @@ def _servers_left_out(localhost: Mapping[str, Any]) -> list[str]:
     looked = localhost.get("__custom_ca_endpoints") or {}
     if "waiting" in looked:
         return list(looked["waiting"])
-    links = link_rules.sound_links_with(localhost.get("mesh_links"), "external")
-    return [names.outside(server["link"]) for server in topology.outside_servers(links)]
+    external = link_rules.sound_links_with(localhost.get("mesh_links"), "external")
+    return [names.outside(server["link"]) for server in desired.outside_servers(external)]
 
 
 class FilterModule:

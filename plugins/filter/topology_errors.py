@@ -9,17 +9,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import (
-    ca_settings,
-    findings,
-    revocation,
-    schema,
-    topology,
-    validation,
-)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired, findings, schema, validation
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules import ca as ca_rules
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.revoked import check_revoked
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils.rendered import plain
 
-NAMES = (*ca_settings.POLICY, *(field.name for field in (*schema.CLUSTER, *schema.SHARED)))
+NAMES = (*ca_rules.POLICY, *(field.name for field in (*schema.CLUSTER, *schema.SHARED)))
 
 
 def topology_errors(
@@ -28,7 +23,7 @@ def topology_errors(
     groups: Mapping[str, Sequence[str]],
     prune_all: bool = False,
 ) -> list[str]:
-    hosts = dict.fromkeys([*groups.get(topology.SERVERS_GROUP, ()), *groups.get(topology.CLIENTS_GROUP, ())])
+    hosts = dict.fromkeys([*groups.get(desired.SERVERS_GROUP, ()), *groups.get(desired.CLIENTS_GROUP, ())])
     known = {host: _variables(hostvars[host]) for host in hosts}
     shared = plain(shared)
     world = validation.World(
@@ -38,10 +33,10 @@ def topology_errors(
     )
     # The CA's own, and those of each cluster, which may have others; what is wrong with one of all is told once.
     staying = [variables for variables in known.values() if variables.get("mesh_cluster_state") != "absent"]
-    own = {**ca_settings.POLICY, **_given(hostvars["localhost"], ca_settings.POLICY)}
-    policies = map(ca_settings.check_policy, (own, *staying))
+    own = {**ca_rules.POLICY, **_given(hostvars["localhost"], ca_rules.POLICY)}
+    policies = map(ca_rules.check_policy, (own, *staying))
     policy = dict.fromkeys(finding for found in policies for finding in found)
-    revoked = revocation.check_revoked(shared.get("custom_ca_revoked") or [], datetime.now(UTC))
+    revoked = check_revoked(shared.get("custom_ca_revoked") or [], datetime.now(UTC))
     return findings.describe([*validation.check_world(world, prune_all=prune_all), *revoked, *policy])
 
 

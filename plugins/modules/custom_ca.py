@@ -117,7 +117,7 @@ from datetime import UTC, datetime
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils.custom_ca import (
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import (
     ROOT_ARGUMENTS,
     Outcome,
     ensure_absent,
@@ -125,9 +125,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.custom_ca import (
     ensure_usable,
     wanted_root,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
-from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import HAS_CRYPTOGRAPHY
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import HAS_CRYPTOGRAPHY
 
 
 def run(module: AnsibleModule) -> Outcome:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.revoked import entries_or_refusal
+
 DOCUMENTATION = r"""
 module: custom_ca_endpoints
 short_description: Keep certificates of the custom CA for servers outside of the clusters
@@ -171,12 +173,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils.endpoints import Request, Server, keep, report
-from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import Policy
-from ansible_collections.crossmesh.mtls.plugins.module_utils.revocation import entries_or_refusal
-from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
-from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import HAS_CRYPTOGRAPHY, KEY_TYPES
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.external import Request, Server, keep, report
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import HAS_CRYPTOGRAPHY, KEY_TYPES
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Policy
 
 LOOK = "look"
 SERVER = {

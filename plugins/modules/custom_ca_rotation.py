@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.revoked import entries_or_refusal
+
 DOCUMENTATION = r"""
 module: custom_ca_rotation
 short_description: Move the certificate authority that joins the meshes on by one step
@@ -170,13 +172,12 @@ from datetime import UTC, datetime
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils.ca_rotation import Move, move
-from ansible_collections.crossmesh.mtls.plugins.module_utils.custom_ca import ROOT_ARGUMENTS, Outcome, wanted_root
-from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils.revocation import entries_or_refusal
-from ansible_collections.crossmesh.mtls.plugins.module_utils.rotation import sight_from_json
-from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
-from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import HAS_CRYPTOGRAPHY
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import ROOT_ARGUMENTS, Outcome, wanted_root
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.move import Move, move
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.rotation import sight_from_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import HAS_CRYPTOGRAPHY
 
 STEPS = ["prepare", "switch", "retire", "finish", "abandon", "recover", "publish"]
 SIGHT = {

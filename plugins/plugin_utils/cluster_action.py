@@ -20,11 +20,12 @@ from typing import Any, ClassVar
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.crossmesh.mtls.plugins import filter as filters
-from ansible_collections.crossmesh.mtls.plugins.module_utils import revocation
-from ansible_collections.crossmesh.mtls.plugins.module_utils.api import KUBERNETES_IMPORT_ERROR, Api
-from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError, UnfinishedError
-from ansible_collections.crossmesh.mtls.plugins.module_utils.reading import Gateway, Request
-from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import HAS_CRYPTOGRAPHY
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import KUBERNETES_IMPORT_ERROR, Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway, Request
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.revoked import entries_or_refusal
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import HAS_CRYPTOGRAPHY
 
 __all__ = ["CLUSTER", "GATEWAY", "REVOKED", "ClusterAction", "gateway", "request_of", "revoked"]
 
@@ -50,7 +51,7 @@ REVOKED: dict[str, Any] = {"type": "list", "elements": "dict", "default": []}
 
 def revoked(params: dict[str, Any]) -> tuple[revocation.Entry, ...]:
     """What custom_ca_revoked lists."""
-    return revocation.entries_or_refusal(params["revoked"], datetime.now(UTC))
+    return entries_or_refusal(params["revoked"], datetime.now(UTC))
 
 
 def gateway(value: Mapping[str, Any]) -> Gateway:

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import Policy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Policy
 
 __all__ = ["documents", "plain", "policy_of"]
 

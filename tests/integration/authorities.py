@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils.records import record_of
-from ansible_collections.crossmesh.mtls.plugins.module_utils.store import FileStore
-from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import (
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import record_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
     CertificateView,
     Leaf,
     PrivateKey,

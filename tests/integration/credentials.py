@@ -8,7 +8,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import envoy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import envoy
 from tests.integration.faults import EGRESS, INGRESS
 from tests.integration.mesh import Mesh
 

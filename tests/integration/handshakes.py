@@ -6,7 +6,7 @@ import os
 import socket
 import ssl
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import Leaf
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf
 from tests.integration.mesh import MYSQL, Mesh
 
 GREETING = b"MariaDB"

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import Leaf
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf
 from tests.integration.authorities import LINK, Issuer, custom, serve, stranger
 from tests.integration.handshakes import GREETING, answer, client_context
 from tests.integration.mesh import MYSQL, Mesh

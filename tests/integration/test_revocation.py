@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import CRLNumber
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import Leaf
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf
 from tests.integration import credentials
 from tests.integration.authorities import GONE, LINK, custom, stolen
 from tests.integration.credentials import BOTH, CLIENT, SERVER

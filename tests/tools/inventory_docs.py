@@ -12,11 +12,12 @@ from typing import Any
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "collections"))
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import catalogue, schema  # noqa: E402
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema  # noqa: E402
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules import catalogue  # noqa: E402
 
 HEAD = """# Links, clusters and what they share
 
-<!-- Made of plugins/module_utils/schema.py by tests/tools/inventory_docs.py: change it there, then run that. -->
+<!-- Made of module_utils/_inventory/schema.py by tests/tools/inventory_docs.py: edit that, run this. -->
 
 All that can be wrong with these variables is told at once, before any cluster is written to; the rules stand in
 [validation.md](validation.md). A key without a value counts as not given; an unknown key is an error. Names of
@@ -55,7 +56,7 @@ TABLES: tuple[tuple[str, str, tuple[schema.Field, ...]], ...] = (
 
 RULES_HEAD = """# What an inventory is held to
 
-<!-- Made of plugins/module_utils/catalogue.py by tests/tools/inventory_docs.py: change it there, then run that. -->
+<!-- Made of module_utils/_inventory/rules/catalogue.py by tests/tools/inventory_docs.py: edit that, run this. -->
 
 Every playbook begins with these rules, and tells all that they find at once: where, what is written there, what is
 wrong with it, and what to do. The rule's name ends the line:

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import pkcs8
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki import pkcs8
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf
+from tests.unit.pki.support import Root, make_leaf, make_root
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("unit", deadline=None)
@@ -22,3 +24,13 @@ def quick_keys() -> Iterator[None]:
         patch.setattr(pkcs8, "FEWEST_ITERATIONS", 1000)
         patch.setattr(pkcs8.encrypt_private_key, "__defaults__", (1000,))
         yield
+
+
+@pytest.fixture(scope="session")
+def root() -> Root:
+    return make_root()
+
+
+@pytest.fixture(scope="session")
+def leaf(root: Root) -> Leaf:
+    return make_leaf(root)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import topology
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -46,7 +46,7 @@ def numbered(number: int, **changes: Any) -> Json:
 
 def view(links: Sequence[Mapping[str, Any]], variables: Mapping[str, Any]) -> Json:
     """The view of one cluster."""
-    return topology.resolve(links, topology.cluster_of(variables), topology.settings_of(variables))
+    return desired.resolve(links, desired.cluster_of(variables), desired.settings_of(variables))
 
 
 def names_of(side: Mapping[str, Any]) -> list[str]:

@@ -9,8 +9,8 @@ import json
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.filter.authority_state import authority_state
-from ansible_collections.crossmesh.mtls.plugins.module_utils.authority import Authority, authority_to_json
-from ansible_collections.crossmesh.mtls.plugins.module_utils.names import Owner
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority, authority_to_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
 from tests.unit.pki.support import Root, make_root
 from tests.unit.support import Json
 

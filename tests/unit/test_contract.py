@@ -18,14 +18,16 @@ import pytest
 import yaml
 
 from ansible_collections.crossmesh.mtls.plugins.doc_fragments.cluster import ModuleDocFragment
-from ansible_collections.crossmesh.mtls.plugins.module_utils import names, preflight, preflight_report, schema
-from ansible_collections.crossmesh.mtls.plugins.module_utils.ca_settings import POLICY
-from ansible_collections.crossmesh.mtls.plugins.module_utils.credentials import report
-from ansible_collections.crossmesh.mtls.plugins.module_utils.plan import Policy
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ca import POLICY
+from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import report as credentials_report
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Policy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight import report, rows
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils.cluster_action import CLUSTER, ClusterAction
 from tests.tools import inventory_docs
+from tests.unit.plan.test_plan import planned, settled
 from tests.unit.support import CHECKOUT, Json
-from tests.unit.test_plan import planned, settled
 
 COLLECTION = "ansible_collections.crossmesh.mtls.plugins"
 
@@ -250,7 +252,7 @@ def test_every_part_of_a_policy_is_documented() -> None:
 def test_every_part_of_what_credentials_report_is_documented() -> None:
     module = importlib.import_module(f"{COLLECTION}.modules.mesh_credentials")
     # Every module's result has these.
-    assert set(report([])) - {"changed", "diff"} == set(yaml.safe_load(module.RETURN))
+    assert set(credentials_report([])) - {"changed", "diff"} == set(yaml.safe_load(module.RETURN))
 
 
 # -- the preflight -------------------------------------------------------------------------------------------------
@@ -258,17 +260,17 @@ def test_every_part_of_what_credentials_report_is_documented() -> None:
 
 def test_every_check_is_explained_and_no_other() -> None:
     _before, _title, section = (CHECKOUT / "docs/preflight.md").read_text().partition("## What is checked")
-    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(preflight.CHECKS)
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(rows.CHECKS)
 
 
 def test_every_part_of_a_report_is_documented() -> None:
     returned = loaded(CHECKOUT / "plugins/filter/preflight_report.yml")["RETURN"]["_value"]["description"]
-    assert told_of(returned) == set(preflight_report.report([]))
+    assert told_of(returned) == set(report.report([]))
 
 
 def test_every_part_of_a_row_is_documented() -> None:
     module = importlib.import_module(f"{COLLECTION}.modules.mesh_preflight")
-    assert list(yaml.safe_load(module.RETURN)["rows"]["contains"]) == [field.name for field in fields(preflight.Row)]
+    assert list(yaml.safe_load(module.RETURN)["rows"]["contains"]) == [field.name for field in fields(rows.Row)]
 
 
 # -- names ---------------------------------------------------------------------------------------------------------

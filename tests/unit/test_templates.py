@@ -15,7 +15,7 @@ from ansible.plugins.filter.core import FilterModule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import names
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from tests.unit.support import CHECKOUT, CLIENT, SERVER, Json, link, numbered, view
 
 ROLES = {"server": "mesh_ingress_server", "client": "mesh_egress_client"}

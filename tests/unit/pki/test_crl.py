@@ -17,7 +17,9 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils.crl import (
+from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import BACKDATING
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import (
     REASONS,
     Crl,
     Revoked,
@@ -25,8 +27,6 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.crl import (
     parse_crls,
     signed_by,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import BACKDATING
 from tests.unit.pki.support import DAY, NOW, Root, make_leaf, make_root
 
 YEAR = 365 * DAY

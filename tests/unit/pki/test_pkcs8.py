@@ -8,13 +8,13 @@ import subprocess
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils.errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils.pkcs8 import (
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.pkcs8 import (
     MOST_ITERATIONS,
     decrypt_private_key,
     encrypt_private_key,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import key_signs_for
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import key_signs_for
 from tests.unit.pki.support import PASSPHRASE, Root, make_root
 
 

@@ -17,9 +17,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils.crl import REASONS, Revoked, issue_crl
-from ansible_collections.crossmesh.mtls.plugins.module_utils.revocation import VALIDITY
-from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import KEY_TYPES, Role
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import VALIDITY
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import REASONS, Revoked, issue_crl
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import KEY_TYPES, Role
 from tests.unit.pki.support import DAY, NOW, Root, make_leaf, make_root
 from tests.verifiers import DROPPED, counted, openssl, pkilint, zlint
 

@@ -1,0 +1,110 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The public part of a CA store, and the phase of a root rotation that it is in. Pure.
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl, parse_crls
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, parse_certificates
+
+__all__ = ["Authority", "Phase", "authority_from_json", "authority_to_json"]
+
+Json = dict[str, Any]
+Phase = Literal["absent", "steady", "prepared", "switched", "retiring"]
+
+
+@dataclass(frozen=True)
+class Authority:
+    """Which root issues and which are trusted.
+
+    :param path: of the store, for messages.
+    :param issuing: None where the root is still to be made.
+    :param prepared: the root that will issue next; trusted already.
+    :param retiring: fingerprints of roots that are trusted no more, but may still stand in a cluster.
+    :param retired: fingerprints of roots before those: of a cluster that was away for a whole rotation.
+    :param lists: one revocation list for every trusted root, or none at all.
+    """
+
+    path: str
+    issuing: CertificateView | None
+    trusted: tuple[CertificateView, ...]
+    prepared: CertificateView | None = None
+    retiring: tuple[str, ...] = ()
+    retired: tuple[str, ...] = ()
+    lists: tuple[Crl, ...] = ()
+
+    @property
+    def phase(self) -> Phase:
+        """How far a root rotation has come; each phase is safe to stay in."""
+        if self.issuing is None:
+            return "absent"
+        if self.prepared is not None:
+            return "prepared"
+        if len(self.trusted) > 1:
+            return "switched"
+        return "retiring" if self.retiring else "steady"
+
+    @property
+    def state(self) -> str:
+        """Tells one state of the roots from another: a run that has seen one does not act on the next."""
+        roots = [self.phase, *(root.fingerprint for root in self.trusted), *self.retiring]
+        return hashlib.sha256(" ".join(roots).encode()).hexdigest()[:16]
+
+    @property
+    def known(self) -> frozenset[str]:
+        """Fingerprints of all roots that may stand in a cluster."""
+        return frozenset({*self.retiring, *self.retired, *(root.fingerprint for root in self.trusted)})
+
+    def listed(self, now: datetime) -> list[str]:
+        """Fingerprints of the roots that a revocation list is for: of an expired one everything is refused anyway."""
+        return [root.fingerprint for root in self.trusted if now < root.not_after]
+
+    def lists_for(self, trust: Iterable[CertificateView]) -> tuple[Crl, ...]:
+        """The lists that go with a bundle: all or none.
+
+        A verifier that has a list for one root refuses every certificate of a root that it has none for. The roots of
+        others, which an adoption keeps for a while, have none here.
+        """
+        ours = {root.fingerprint for root in self.trusted}
+        return self.lists if ours.issuperset(root.fingerprint for root in trust) else ()
+
+
+def authority_to_json(authority: Authority) -> Json:
+    """Plain values for a reading."""
+    return {
+        "path": authority.path,
+        "issuing": authority.issuing.pem if authority.issuing else "",
+        "trusted": [root.pem for root in authority.trusted],
+        "prepared": authority.prepared.pem if authority.prepared else "",
+        "retiring": list(authority.retiring),
+        "retired": list(authority.retired),
+        "lists": "".join(item.pem for item in authority.lists),
+    }
+
+
+def authority_from_json(found: Mapping[str, Any]) -> Authority:
+    """The same read back."""
+    path = found["path"]
+    return Authority(
+        path=path,
+        issuing=_root(found["issuing"], path),
+        trusted=tuple(parse_certificates(pem, where=path)[0] for pem in found["trusted"]),
+        prepared=_root(found["prepared"], path),
+        retiring=tuple(found["retiring"]),
+        retired=tuple(found["retired"]),
+        lists=parse_crls(found["lists"], where=path) if found["lists"] else (),
+    )
+
+
+def _root(pem: str, path: str) -> CertificateView | None:
+    return parse_certificates(pem, where=path)[0] if pem else None

@@ -1,0 +1,244 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring the authority into being, or take it away. What the clusters have in service is heard first.
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.files import refuse_unwritable, reported
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.pkcs8 import load_private_key, require_passphrase
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
+    KEY_TYPES,
+    LONGEST_ROOT_NAME,
+    MOST_DAYS,
+    CertificateView,
+    PrivateKey,
+    check_root,
+    new_root,
+    parse_certificates,
+    timestamp,
+)
+
+__all__ = [
+    "ROOT_ARGUMENTS",
+    "Import",
+    "Outcome",
+    "Wanted",
+    "ensure_absent",
+    "ensure_present",
+    "ensure_usable",
+    "make_root",
+    "public_of",
+    "wanted_root",
+]
+
+
+@dataclass(frozen=True)
+class Import:
+    """A root of the user's own: PEM files, read once. An empty passphrase stands for a key that is not encrypted."""
+
+    certificate: str
+    key: str
+    passphrase: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The root that is made where there is none, or brought in."""
+
+    common_name: str
+    key_type: str
+    validity_days: int
+    source: Import | None = None
+
+
+# Documented in plugins/doc_fragments/root.py.
+ROOT_ARGUMENTS: dict[str, Any] = {
+    "common_name": {"type": "str", "default": "Crossmesh Root CA"},
+    "key_type": {"type": "str", "choices": list(KEY_TYPES), "default": "P-256", "no_log": False},
+    "validity_days": {"type": "int", "default": 3650},
+    "import_certificate": {"type": "path"},
+    "import_key": {"type": "path", "no_log": False},
+    "import_passphrase": {"type": "str", "default": "", "no_log": True},
+}
+
+
+def wanted_root(params: Mapping[str, Any]) -> Wanted:
+    """The root that a module's arguments describe."""
+    source = None
+    if params["import_certificate"]:
+        source = Import(params["import_certificate"], params["import_key"], params["import_passphrase"])
+    return Wanted(params["common_name"], params["key_type"], params["validity_days"], source)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a module call reports: public facts only."""
+
+    changed: bool
+    message: str
+    authority: dict[str, Any]
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+def ensure_present(
+    store: FileStore, wanted: Wanted, *, passphrase: str, expected: Sequence[str], now: datetime, check_mode: bool
+) -> Outcome:
+    """Keep the authority of the store, or make one."""
+    authority = store.public()
+    if authority is not None:
+        refuse_unknown_roots(store, authority.known, expected)
+        public = public_of(store, authority)
+        return Outcome(False, f"kept: {_subject(authority)}", public, before=public, after=public)
+    if wanted.source is None:
+        refuse_unknown_roots(store, (), expected)
+    require_passphrase(passphrase)
+    key, certificate = make_root(wanted, now)
+    root = parse_certificates(certificate)[0]
+    # A root of the user's own is in service where its store was lost: then this is how it comes back.
+    refuse_unknown_roots(store, (root.fingerprint,), expected)
+    if check_mode:
+        after = _prediction(store, wanted, root)
+        return Outcome(True, "would be created", public_of(store, None), before={}, after=after)
+    authority = store.create(passphrase, key, certificate)
+    public = public_of(store, authority)
+    return Outcome(True, f"created: {_subject(authority)}", public, before={}, after=public)
+
+
+def ensure_usable(
+    store: FileStore, wanted: Wanted, *, passphrase: str, expected: Sequence[str], now: datetime
+) -> Outcome:
+    """Whether a run could issue: the key of the authority opens, or one can be made. Writes nothing.
+
+    :raises CrossmeshError: it could not.
+    """
+    with reported(store.path, "read"):
+        refuse_unwritable(store.path)
+    authority = store.public()
+    if authority is None or authority.issuing is None:
+        made = ensure_present(store, wanted, passphrase=passphrase, expected=expected, now=now, check_mode=True)
+        return Outcome(False, "there is none yet, and one can be made", made.authority, before={}, after={})
+    refuse_unknown_roots(store, authority.known, expected)
+    require_passphrase(passphrase)
+    store.signer(passphrase)
+    until = timestamp(authority.issuing.not_after)
+    if authority.issuing.not_after <= now:
+        raise CrossmeshError(
+            what="The root of the CA has ended",
+            where=str(store.path),
+            why=f"{_subject(authority)} was valid until {until}",
+            cure="replace it (playbook rotate_ca)",
+        )
+    public = public_of(store, authority)
+    message = f"usable: {_subject(authority)}, until {until}, phase {authority.phase}"
+    return Outcome(False, message, public, before=public, after=public)
+
+
+def ensure_absent(store: FileStore, *, expected: Sequence[str], check_mode: bool) -> Outcome:
+    """Remove the store, damaged or whole, unless somebody still relies on it."""
+    if expected:
+        raise CrossmeshError(
+            what="The authority is still in service and is not removed",
+            where=str(store.path),
+            why=f"clusters trust {_list(expected)}",
+            cure="take the links out of the clusters first (playbook teardown)",
+        )
+    nothing = public_of(store, None)
+    before = _readable(store)
+    if not (store.occupied() if check_mode else store.destroy()):
+        return Outcome(False, "there is none", nothing, before={}, after={})
+    return Outcome(True, "would be removed" if check_mode else "removed", nothing, before=before, after={})
+
+
+def refuse_unknown_roots(store: FileStore, held: Collection[str], expected: Sequence[str]) -> None:
+    """Stop before a second root comes up beside the one that the clusters already trust."""
+    unknown = [fingerprint for fingerprint in expected if fingerprint not in held]
+    if not unknown:
+        return
+    raise CrossmeshError(
+        what="This CA store is not the one that the clusters rely on",
+        where=str(store.path),
+        why=f"in service is {_list(unknown)}, the store holds {_list(held) or 'no root'}",
+        cure="point custom_ca_dir at the store that holds the root in service, or restore it from a backup; if the "
+        "clusters hold another installation, tear that one down first",
+    )
+
+
+def make_root(wanted: Wanted, now: datetime) -> tuple[PrivateKey, str]:
+    """A new root's key and certificate, or the ones that the user brings in."""
+    if wanted.source is None:
+        _refuse_unfit(wanted)
+        validity = timedelta(days=wanted.validity_days)
+        return new_root(common_name=wanted.common_name, key_type=wanted.key_type, validity=validity, now=now)
+    certificate, key = Path(wanted.source.certificate), Path(wanted.source.key)
+    with reported(certificate, "read"):
+        found, *more = parse_certificates(certificate.read_bytes(), where=str(certificate))
+    with reported(key, "read"):
+        loaded = load_private_key(key.read_text(encoding="utf-8"), wanted.source.passphrase, where=str(key))
+    faults = [*(["it holds more than one certificate"] if more else []), *check_root(found, loaded, now)]
+    if faults:
+        raise CrossmeshError(
+            what="This root cannot be brought in",
+            where=str(certificate),
+            why="; ".join(faults),
+            cure="bring in a self-signed CA certificate with its own key, or let one be made",
+        )
+    return loaded, found.pem
+
+
+def _subject(authority: Authority) -> str:
+    return authority.issuing.subject if authority.issuing else "none"
+
+
+def _refuse_unfit(wanted: Wanted) -> None:
+    for where, value, longest in (
+        ("characters in common_name", len(wanted.common_name), LONGEST_ROOT_NAME),
+        ("validity_days", wanted.validity_days, MOST_DAYS),
+    ):
+        if not 1 <= value <= longest:
+            raise CrossmeshError(
+                what="No root certificate can be made so",
+                where=where,
+                why=f"{value} is not between 1 and {longest}",
+                cure="choose another value",
+            )
+
+
+def _readable(store: FileStore) -> dict[str, Any]:
+    try:
+        authority = store.public()
+    except CrossmeshError:
+        authority = None
+    return public_of(store, authority)
+
+
+def public_of(store: FileStore, authority: Authority | None) -> dict[str, Any]:
+    """What results and diffs show of a store."""
+    return {
+        "path": str(store.path),
+        "issuing": authority.issuing.public() if authority and authority.issuing else None,
+        "trusted": [root.public() for root in authority.trusted] if authority else [],
+    }
+
+
+def _prediction(store: FileStore, wanted: Wanted, root: CertificateView) -> dict[str, Any]:
+    """Of a root that is made in the run itself all but its settings will be another."""
+    made = {"common_name": wanted.common_name, "key_type": wanted.key_type, "validity_days": wanted.validity_days}
+    return {"path": str(store.path), "issuing": root.public() if wanted.source else made}
+
+
+def _list(fingerprints: Collection[str]) -> str:
+    return ", ".join(sorted(fingerprints))

@@ -1,0 +1,159 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Move a CA store on by one step of a root rotation, or publish revocation lists, once its gate is open.
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation, rotation
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import Outcome, Wanted, make_root, public_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import refuse_clock
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Revoked
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, parse_certificates
+
+__all__ = ["Move", "move"]
+
+
+@dataclass(frozen=True)
+class Move:
+    """One step of the store.
+
+    :param seen: the state of the store that the caller has seen; it moves from no other. C(recover) and C(publish) ask
+        for none.
+    :param wanted: the next root, for C(prepare) and C(recover).
+    :param instance: whose clusters these are.
+    :param clusters: names of all clusters that belong to the mesh.
+    :param clock_ahead: seconds by which the controller's clock is ahead of the clusters'.
+    :param lost: PEM of the roots that the clusters hold, for C(recover).
+    """
+
+    step: str
+    seen: str
+    passphrase: str
+    wanted: Wanted
+    sights: Sequence[rotation.Sight]
+    instance: str
+    clusters: Sequence[str]
+    revoked: Sequence[revocation.Entry]
+    lost: Sequence[str]
+    keep_keys: bool
+    clock_ahead: int = 0
+
+
+def move(store: FileStore, work: Move, *, now: datetime, check_mode: bool) -> Outcome:
+    """Do the step, or say everything that it waits for.
+
+    :raises CrossmeshError: before anything is changed.
+    """
+    before = store.public()
+    if before is None and work.step != "recover":
+        raise CrossmeshError(
+            what="There is no CA",
+            where=str(store.path),
+            why="the store does not exist",
+            cure="run playbook crossmesh.mtls.site, which makes it once",
+        )
+    refuse_clock(work.clock_ahead, where=str(store.path))
+    if before is not None:
+        _refuse_blocked(store, before, work, now)
+    if check_mode:
+        public, changes = public_of(store, before), work.step != "publish" or _lists_due(store, before, work, now)
+        message = f"would {work.step}" if changes else "the revocation lists are as they should be"
+        return Outcome(changes, message, public, before=public, after=public)
+    after = _STEPS[work.step](store, work, now)
+    changed = before is None or (after.state, after.lists) != (before.state, before.lists)
+    return Outcome(
+        changed, _message(work.step, after), public_of(store, after), public_of(store, before), public_of(store, after)
+    )
+
+
+def _refuse_blocked(store: FileStore, authority: Authority, work: Move, now: datetime) -> None:
+    records = store.records(now)
+    revoked = revocation.revoked_serials(work.revoked, records)
+    blocked = rotation.blockers(work.step, authority, work.sights, work.clusters, records, revoked, work.instance)
+    if blocked:
+        raise CrossmeshError(
+            what=f"The root rotation stays in phase {authority.phase}",
+            where=str(store.path),
+            why=f"step {work.step} waits. {' -- '.join(blocked)}",
+            cure="see to these, then run again over all clusters; until then everything works as it is",
+        )
+
+
+def _prepare(store: FileStore, work: Move, now: datetime) -> Authority:
+    key, certificate = make_root(work.wanted, now)
+    authority, root = store.public(), parse_certificates(certificate)[0]
+    if authority:
+        _refuse_known(store, work, root, authority.known, authority.trusted)
+    return store.prepare(work.passphrase, key, certificate, seen=work.seen, now=now)
+
+
+def _refuse_known(
+    store: FileStore, work: Move, root: CertificateView, known: Collection[str], trusted: Iterable[CertificateView]
+) -> None:
+    """Verifiers find an issuer and its list by name: two roots of one name are not told apart."""
+    if root.fingerprint not in known and root.subject not in {item.subject for item in trusted}:
+        return
+    raise CrossmeshError(
+        what="This root is in service already",
+        where=work.wanted.source.certificate if work.wanted.source else str(store.path),
+        why="a rotation needs another one, with a name of its own",
+        cure="point custom_ca_import_certificate and _key at the next root, or leave them out so that one is made. If "
+        "this one's store was lost, run playbook crossmesh.mtls.site: it takes the root into service again",
+    )
+
+
+def _recover(store: FileStore, work: Move, now: datetime) -> Authority:
+    lost = {view.fingerprint: view for pem in work.lost for view in parse_certificates(pem, where="the clusters")}
+    if not lost:
+        raise CrossmeshError(
+            what="No CA was lost",
+            where=str(store.path),
+            why="no cluster holds a credential of ours",
+            cure="run playbook crossmesh.mtls.site, which makes a CA once",
+        )
+    key, certificate = make_root(work.wanted, now)
+    _refuse_known(store, work, parse_certificates(certificate)[0], lost, lost.values())
+    return store.recover(work.passphrase, key, certificate, list(lost.values()))
+
+
+def _publish(store: FileStore, work: Move, now: datetime) -> Authority:
+    return store.publish(work.passphrase, lambda authority: _lists(store, authority, work, now), now=now)
+
+
+def _lists(store: FileStore, authority: Authority, work: Move, now: datetime) -> dict[str, tuple[Revoked, ...]]:
+    return revocation.wanted_lists(work.revoked, store.records(now), authority.listed(now))
+
+
+def _lists_due(store: FileStore, authority: Authority | None, work: Move, now: datetime) -> bool:
+    return authority is not None and bool(revocation.why_due(_lists(store, authority, work, now), store.lists(), now))
+
+
+_STEPS: dict[str, Callable[[FileStore, Move, datetime], Authority]] = {
+    "prepare": _prepare,
+    "switch": lambda store, work, _now: store.switch(work.passphrase, seen=work.seen),
+    "retire": lambda store, work, _now: store.retire(seen=work.seen),
+    "abandon": lambda store, work, _now: store.abandon(seen=work.seen),
+    "finish": lambda store, work, _now: store.finish(seen=work.seen, keep_keys=work.keep_keys),
+    "recover": _recover,
+    "publish": _publish,
+}
+
+
+def _message(step: str, after: Authority) -> str:
+    issuing = after.issuing.subject if after.issuing else "none"
+    if step == "publish":
+        count = sum(len(item.revoked) for item in after.lists)
+        return f"{count} certificates are revoked" if after.lists else "nothing is revoked"
+    prepared = f", next {after.prepared.subject}" if after.prepared else ""
+    return f"phase {after.phase}: issuing {issuing}{prepared}"

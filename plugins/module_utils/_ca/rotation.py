@@ -1,0 +1,228 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How one root takes over from another: which steps follow from where things stand, and what each step waits for. Pure.
+
+::
+
+    steady ── prepare ──► prepared ── switch ──► switched ── retire ──► retiring ── finish ──► steady
+                              └────────────────── abandon ─────────────────▲
+
+Each phase is safe to stay in. After C(prepare) and C(retire) every cluster's trust is rewritten, after C(switch) every
+certificate; what each pod then serves is the gate of the step that follows.
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority, Phase
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
+
+__all__ = ["ASKED", "Sight", "blockers", "refusal", "sight_from_json", "steps"]
+
+# look, trust, leaves and drop are work on every cluster; the others move the CA store on.
+Step = Literal["look", "abandon", "prepare", "trust", "switch", "leaves", "retire", "drop", "finish"]
+ASKED = ("", "prepare", "switch", "retire", "abandon")
+
+_TO_THE_END: Mapping[Phase, tuple[Step, ...]] = {
+    "steady": ("prepare", "trust", "switch", "leaves", "retire", "drop", "finish"),
+    "prepared": ("trust", "switch", "leaves", "retire", "drop", "finish"),
+    "switched": ("leaves", "retire", "drop", "finish"),
+    "retiring": ("drop", "finish"),
+}
+_ONE_PHASE: Mapping[tuple[str, Phase], tuple[Step, ...]] = {
+    ("prepare", "steady"): ("prepare", "trust"),
+    ("prepare", "prepared"): ("trust",),
+    ("switch", "prepared"): ("look", "switch", "leaves"),
+    ("switch", "switched"): ("leaves",),
+    ("retire", "switched"): ("look", "retire", "drop", "finish"),
+    ("retire", "retiring"): ("drop", "finish"),
+    ("retire", "steady"): (),
+    ("abandon", "prepared"): ("look", "abandon", "drop", "finish"),
+    ("abandon", "retiring"): ("drop", "finish"),
+    ("abandon", "steady"): (),
+}
+_SIDES = ("server", "client")
+# At which steps of the same run a cluster is seen before a step of the CA store.
+_SEEN_AT: Mapping[str, tuple[Step, ...]] = {
+    "abandon": ("look",),
+    "switch": ("look", "trust"),
+    "retire": ("look", "leaves"),
+    "finish": ("drop",),
+}
+_REFUSED: Mapping[tuple[str, Phase], str] = {
+    ("prepare", "switched"): "the new root issues already, and the old one is still trusted. Cure: retire first",
+    ("prepare", "retiring"): "a root of before may still be trusted somewhere. Cure: repeat the phase retire first",
+    ("switch", "steady"): "no root is prepared. Cure: prepare first",
+    ("switch", "retiring"): "no root is prepared, and one is on its way out; what is left is the phase retire",
+    ("retire", "prepared"): "the old root still issues. Cure: switch first, or abandon",
+    ("abandon", "switched"): "certificates of the new root are in service. Cure: go on with the phase retire",
+}
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What one side of one cluster showed in this run.
+
+    :param surplus: names of our Secrets that no link needs: no step renews them, and a link may be in use still.
+    :param step: at which step it was seen.
+    :param method: how it was seen; C(exec) asks every ready pod, C(directory) is what a server outside is to load.
+    :param problem: what was seen to be otherwise than it should.
+    :param trust: of each credential that trusts the custom CA, the fingerprints of the roots that it trusts and that
+        every pod was seen to trust.
+    :param issuers: fingerprints of the roots whose certificates are served; an empty text for a stranger's.
+    """
+
+    cluster: str
+    side: str
+    step: str
+    method: str
+    trust: tuple[frozenset[str], ...]
+    issuers: frozenset[str]
+    surplus: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def steps(phase: Phase, asked: str) -> tuple[Step, ...]:
+    """The steps of a run. Without a phase asked for: all that are left, a whole rotation if none is under way."""
+    if phase == "absent":
+        return ()
+    return _ONE_PHASE.get((asked, phase), ()) if asked else _TO_THE_END[phase]
+
+
+def refusal(phase: Phase, asked: str, outside: Collection[str] = ()) -> str:
+    """Why the phase that was asked for cannot be now; empty if it can.
+
+    :param outside: links at whose other end somebody outside of the clusters relies on the custom CA's roots.
+    """
+    if asked not in ASKED:
+        return f"mesh_rotate_phase is {asked}. Cure: write one of {', '.join(ASKED[1:])}, or leave it out"
+    if phase == "absent":
+        return (
+            "there is no CA to rotate. Cure: run playbook crossmesh.mtls.site first; if the clusters hold credentials "
+            "of a CA that is lost for good, run this one with -e custom_ca_lost=true"
+        )
+    if outside and not asked:
+        return (
+            f"nobody can ask the other end of {', '.join(outside)}, outside of the clusters, what it trusts. Cure: "
+            "go phase by phase (-e mesh_rotate_phase=prepare, then switch, then retire). Before the next phase, let "
+            "each of them load what is new in its directory, or trust the roots that ca.crt of our Secrets then holds"
+        )
+    why = _REFUSED.get((asked, phase), "")
+    return f"phase {asked} cannot be now: {why}" if why else ""
+
+
+def blockers(
+    step: str,
+    authority: Authority,
+    sights: Sequence[Sight],
+    clusters: Collection[str],
+    records: Iterable[Record],
+    revoked: Collection[str],
+    instance: str,
+) -> list[str]:
+    """What has to be seen before a step and was not: one line a cluster.
+
+    :param clusters: every cluster that belongs to the mesh, as far as this run is told.
+    :param instance: the one that the sights are of; what others hold this run cannot see.
+    :param records: of certificates that have not expired: their holders count even where nobody names them any more.
+    :param revoked: serials of certificates that nobody is entitled to.
+    """
+    if step not in _SEEN_AT:
+        return []
+    sights = [sight for sight in sights if sight.step in _SEEN_AT[step]]
+    lines = []
+    # To take a prepared root back, nobody has to be ready; but nobody may serve its certificates.
+    if step != "abandon":
+        holding = {(record.instance, record.cluster) for record in records if record.serial not in revoked}
+        holders = {cluster for holder, cluster in holding if holder == instance}
+        lines += [_unseen(cluster, cluster in clusters) for cluster in sorted({*clusters, *holders} - _whole(sights))]
+        lines += [_elsewhere(other) for other in sorted({holder for holder, _cluster in holding} - {instance})]
+    for sight in sights:
+        why = _behind(step, authority, sight)
+        if why:
+            lines.append(f"cluster {sight.cluster}, {sight.side}'s side: {why}")
+    return lines
+
+
+def _whole(sights: Sequence[Sight]) -> set[str]:
+    """The clusters of which both sides were seen: where one side's gate has failed, the other's tells nothing of it."""
+    sides: dict[str, set[str]] = {}
+    for sight in sights:
+        sides.setdefault(sight.cluster, set()).add(sight.side)
+    # A server outside has one side only.
+    outside = {sight.cluster for sight in sights if sight.method == "directory"}
+    return outside | {cluster for cluster, seen in sides.items() if len(seen) == len(_SIDES)}
+
+
+def _unseen(cluster: str, named: bool) -> str:
+    link = cluster.removeprefix(names.outside(""))
+    if link != cluster:
+        return (
+            f"the server of link {link}, outside of the clusters: its certificate has not expired, and its directory "
+            "was not looked at. Cure: take the link back into mesh_links with its external.ca, or list cluster "
+            f"{cluster} in custom_ca_revoked"
+        )
+    if named:
+        return (
+            f"cluster {cluster}: it was not seen at the phase before in this run (unreachable, limited away, in "
+            "another slice, or its gate failed)"
+        )
+    return (
+        f"cluster {cluster}: it has left the inventory, and a certificate of it has not expired. Cure: take it back "
+        "into the inventory, or list it in custom_ca_revoked"
+    )
+
+
+def _elsewhere(instance: str) -> str:
+    return (
+        f"instance {instance} has certificates of this CA that have not expired, and this run cannot see whether they "
+        "are in use. Cure: give each mesh_instance a CA of its own (custom_ca_dir); see docs/rotation.md"
+    )
+
+
+def _behind(step: str, authority: Authority, sight: Sight) -> str:
+    if step == "abandon":
+        strange = sight.issuers & {authority.prepared.fingerprint if authority.prepared else ""}
+        return "it serves certificates of the prepared root. Cure: go on with the phase switch" if strange else ""
+    if sight.surplus:
+        return (
+            f"no link needs Secret {', '.join(sorted(sight.surplus))} any more, and no rotation renews it. Cure: run "
+            "playbook site, which takes it away"
+        )
+    if sight.problem or (not sight.trust and not sight.issuers):
+        return sight.problem
+    if sight.method not in ("exec", "directory"):
+        return (
+            "its gateway's pods were not asked what they trust. Cure: see that a pod is ready, and allow exec there "
+            "(docs/permissions.md)"
+        )
+    if step == "switch":
+        wanted = {root.fingerprint for root in authority.trusted}
+        missing = set().union(*(wanted - trusted for trusted in sight.trust))
+        return f"it does not trust {', '.join(sorted(missing))} yet. Cure: repeat the phase prepare" if missing else ""
+    if step == "retire":
+        strange = sight.issuers - {authority.issuing.fingerprint if authority.issuing else ""}
+        return "it serves certificates of another root. Cure: repeat the phase switch" if strange else ""
+    left = frozenset().union(*sight.trust) & set(authority.retiring)
+    return f"it still trusts {', '.join(sorted(left))}. Cure: repeat the phase retire" if left else ""
+
+
+def sight_from_json(found: Mapping[str, Any]) -> Sight:
+    """A sight as a task handed it over."""
+    return Sight(
+        cluster=found["cluster"],
+        side=found["side"],
+        step=found["step"],
+        method=found["method"],
+        trust=tuple(frozenset(item["roots"]) for item in found["trust"] if item["own"]),
+        issuers=frozenset(found["issuers"]),
+        surplus=tuple(found["surplus"]),
+        problem=found.get("problem", ""),
+    )

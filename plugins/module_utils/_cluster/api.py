@@ -1,0 +1,264 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The few requests that the collection sends to an API server itself.
+
+PRIVATE to the collection. Plain JSON over the connection that the C(kubernetes) package makes of a kubeconfig. An error
+is told by status, reason and field, never by the server's message: that can hold the value that was sent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+
+try:
+    from kubernetes.client import Configuration
+    from kubernetes.client.rest import RESTClientObject
+    from kubernetes.config import ConfigException, load_kube_config
+    from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION
+    from kubernetes.stream.ws_client import ERROR_CHANNEL, STDOUT_CHANNEL, WSClient, get_websocket_url
+    from urllib3 import Timeout
+    from urllib3.exceptions import HTTPError
+    from websocket import WebSocketBadStatusException, WebSocketException, setdefaulttimeout
+    from yaml import YAMLError
+
+    KUBERNETES_IMPORT_ERROR: ImportError | None = None
+except ImportError as error:
+    KUBERNETES_IMPORT_ERROR = error
+
+__all__ = ["KUBERNETES_IMPORT_ERROR", "METADATA_ONLY", "Api", "ApiError", "RefusedError", "object_path"]
+
+# Seconds. The first bounds what an unreachable cluster costs, the second a slow list.
+CONNECT_TIMEOUT = 10
+READ_TIMEOUT = 60
+
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+
+
+class ApiError(CrossmeshError):
+    """An API server answered a request with an error.
+
+    :param status: HTTP status code.
+    """
+
+    def __init__(self, *, what: str, where: str, why: str, cure: str, status: int) -> None:
+        super().__init__(what=what, where=where, why=why, cure=cure)
+        self.status = status
+
+
+class RefusedError(CrossmeshError):
+    """A command could not be run in a pod.
+
+    :param forbidden: the API server does not permit it, so asking again is no use.
+    """
+
+    def __init__(self, *, what: str, where: str, why: str, cure: str, forbidden: bool = False) -> None:
+        super().__init__(what=what, where=where, why=why, cure=cure)
+        self.forbidden = forbidden
+
+
+class Api:
+    """One cluster's API server.
+
+    C(clock_ahead) tells by how many seconds this machine's clock is ahead of the server's, once something was asked.
+
+    :param kubeconfig: path of a kubeconfig file; None takes the C(kubernetes) package's default.
+    :param context: name of a context in it; None takes the current one.
+    :raises CrossmeshError: when the kubeconfig cannot be used.
+    """
+
+    def __init__(self, kubeconfig: str | None, context: str | None) -> None:
+        self._configuration = Configuration()
+        chosen = f"context {context}" if context else "the current context"
+        self.where = f"{chosen} of {kubeconfig or 'the default kubeconfig'}"
+        try:
+            load_kube_config(config_file=kubeconfig, context=context, client_configuration=self._configuration)
+        except (ConfigException, YAMLError, OSError, ValueError, TypeError) as error:
+            raise CrossmeshError(
+                what="cannot use the kubeconfig",
+                where=self.where,
+                why=_one_line(error) if _is_there(kubeconfig) else "there is no such file",
+                cure="set mesh_kubeconfig and mesh_context to a file and a context in it",
+            ) from error
+        self._configuration.retries = False
+        self.clock_ahead = 0.0
+        self._pool = RESTClientObject(self._configuration).pool_manager
+
+    # -- requests --------------------------------------------------------------------------------------------------
+
+    def get(self, path: str, query: Mapping[str, str] | None = None, accept: str = "application/json") -> Any:
+        return self._request("GET", path, query or {}, None, {"Accept": accept})
+
+    def review(self, attributes: Mapping[str, str]) -> bool:
+        """Whether the user of this context may do something (SelfSubjectAccessReview); nothing is stored for it."""
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": dict(attributes)},
+        }
+        path = object_path("authorization.k8s.io", "v1", "selfsubjectaccessreviews")
+        answer = self._request("POST", path, {}, body, {"Content-Type": "application/json"})
+        return bool(answer["status"].get("allowed"))
+
+    def apply(self, path: str, body: Mapping[str, Any], manager: str, *, force: bool) -> Any:
+        """Server-side apply."""
+        query = {"fieldManager": manager, "force": "true" if force else "false"}
+        return self._request("PATCH", path, query, body, {"Content-Type": APPLY})
+
+    def merge(self, path: str, body: Mapping[str, Any], manager: str) -> Any:
+        """JSON merge patch (RFC 7386)."""
+        return self._request("PATCH", path, {"fieldManager": manager}, body, {"Content-Type": MERGE})
+
+    def delete(self, path: str) -> Any:
+        return self._request("DELETE", path, {}, None, {})
+
+    def _request(self, method: str, path: str, query: Mapping[str, str], body: Any, headers: Mapping[str, str]) -> Any:
+        url = self._configuration.host + path + (f"?{urlencode(query)}" if query else "")
+        try:
+            answer = self._pool.request(
+                method,
+                url,
+                body=None if body is None else json.dumps(body).encode(),
+                headers={"Accept": "application/json", **headers, **self._authentication()},
+                timeout=Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),
+                retries=False,
+            )
+        except (HTTPError, OSError) as error:
+            raise CrossmeshError(
+                what="cannot reach the API server",
+                where=f"{self.where}, {self._configuration.host}",
+                why=_reason_of(error),
+                cure="check the address, the network and that the server is up; then run again",
+            ) from error
+        self._compare_clocks(answer.headers.get("Date", ""))
+        if answer.status >= 300:
+            raise _error(method, path, answer.status, answer.data, self.where)
+        try:
+            return json.loads(answer.data)
+        except ValueError as error:
+            raise CrossmeshError(
+                what="what answers is no API server",
+                where=f"{self.where}, {self._configuration.host}",
+                why="its answer is not JSON",
+                cure="correct the server's address in the kubeconfig, or what stands before it",
+            ) from error
+
+    def _compare_clocks(self, date: str) -> None:
+        """RFC 9110 section 6.6.1: the moment at which the server answered, to the second."""
+        try:
+            there = parsedate_to_datetime(date)
+        except ValueError:
+            return
+        # A date of HTTP is always in UTC, said or not.
+        self.clock_ahead = (datetime.now(UTC) - there.replace(tzinfo=UTC)).total_seconds()
+
+    def _authentication(self) -> dict[str, str]:
+        settings: Any = self._configuration.auth_settings()
+        return {
+            setting["key"]: setting["value"]
+            for setting in settings.values()
+            if setting["in"] == "header" and setting["value"]
+        }
+
+    # -- commands in pods ------------------------------------------------------------------------------------------
+
+    def proxy_request(self, namespace: str, pod: str, path: str, timeout: float) -> str:
+        """GET of Envoy's admin interface by C(pilot-agent request), the one program that every proxy image has.
+
+        :param timeout: seconds.
+        :raises RefusedError: when the command cannot be run there, or fails.
+        """
+        command = ["pilot-agent", "request", "GET", path]
+        query = [("container", "istio-proxy"), ("stdout", "true"), ("stderr", "true")]
+        query += [("command", word) for word in command]
+        url = self._configuration.host + object_path("", "v1", "pods", namespace, pod) + f"/exec?{urlencode(query)}"
+        setdefaulttimeout(timeout)
+        try:
+            # No models of the package are needed for this, and importing them takes longer than the whole reading.
+            session = WSClient(self._configuration, get_websocket_url(url), self._authentication(), capture_all=False)
+            session.run_forever(timeout=timeout)
+            output: str = session.read_channel(STDOUT_CHANNEL)
+            finished, outcome = not session.is_open(), session.read_channel(ERROR_CHANNEL)
+            session.close()
+        except WebSocketBadStatusException as error:
+            forbidden = error.status_code == 403
+            why = "exec is forbidden (403)" if forbidden else f"exec was refused ({error.status_code})"
+            raise _refused(namespace, pod, why, forbidden=forbidden) from error
+        except (WebSocketException, OSError, ValueError) as error:
+            raise _refused(namespace, pod, _one_line(error)) from error
+        if not finished:
+            raise _refused(namespace, pod, f"no answer within {timeout:.0f} s")
+        if '"Success"' not in outcome:
+            raise _refused(namespace, pod, f"{' '.join(command)} failed there")
+        return output
+
+
+def _refused(namespace: str, pod: str, why: str, *, forbidden: bool = False) -> RefusedError:
+    return RefusedError(
+        what="cannot ask the proxy",
+        where=f"pod {namespace}/{pod}",
+        why=why,
+        cure="allow get and create on pods/exec, or check that the pod runs istio-proxy",
+        forbidden=forbidden,
+    )
+
+
+def object_path(group: str, version: str, plural: str, namespace: str = "", name: str = "") -> str:
+    """Path of a resource; the core group is the empty string."""
+    path = f"/apis/{group}/{version}" if group else f"/api/{version}"
+    if namespace:
+        path += f"/namespaces/{quote(namespace, safe='')}"
+    return f"{path}/{plural}" + (f"/{quote(name, safe='')}" if name else "")
+
+
+def _error(method: str, path: str, status: int, data: bytes, where: str) -> ApiError:
+    try:
+        answer: Any = json.loads(data)
+    except ValueError:
+        answer = {}
+    answer = answer if isinstance(answer, dict) else {}
+    causes: Sequence[Mapping[str, Any]] = (answer.get("details") or {}).get("causes") or []
+    fields = sorted({cause["field"] for cause in causes if cause.get("field")})
+    why = f"{status} {answer.get('reason') or 'error'}" + (f" in {', '.join(fields)}" if fields else "")
+    return ApiError(
+        what=f"the API server refused {method} {path}", where=where, why=why, cure=_cure(status), status=status
+    )
+
+
+def _cure(status: int) -> str:
+    cures = {
+        401: "renew the credentials of this context",
+        403: "grant the permission to the user of this context (docs/permissions.md lists what is needed)",
+        404: "check that the namespace exists and that Istio's CRDs are installed",
+        409: "somebody else owns the field; look at the object's managedFields",
+    }
+    return cures.get(status, "look at the API server's log")
+
+
+def _is_there(kubeconfig: str | None) -> bool:
+    """It can be several files, as KUBECONFIG can."""
+    files = (kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION).split(os.pathsep)
+    return any(os.path.exists(os.path.expanduser(file)) for file in files)
+
+
+def _reason_of(error: Exception) -> str:
+    reason = getattr(error, "reason", None) or error
+    return _one_line(reason)
+
+
+def _one_line(error: object) -> str:
+    text = " ".join(str(error).split())
+    # urllib3 begins with the connection, whose address stands elsewhere in the line.
+    text = re.sub(r"^<?[\w.]*Connection\b.*?[)>]: ", "", text)
+    return text[:200].rstrip(".") or type(error).__name__

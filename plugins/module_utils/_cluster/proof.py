@@ -1,0 +1,170 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Wait until every ready pod of a gateway serves what was issued, and say how that was seen.
+
+PRIVATE to the collection. A pod is asked through exec. Where exec is forbidden a handshake tells, if the controller can
+reach the ingress; where neither is open nothing is proven, and the result says so.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint, presented
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway, gateway_pods
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+
+__all__ = ["Expected", "Proof", "Trusted", "lag", "prove"]
+
+# Seconds between two looks.
+INTERVAL = 0.2
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Trusted:
+    """What a gateway has to trust for one Secret, no less and no more.
+
+    :param roots: fingerprints.
+    :param lists: identities of revocation lists.
+    """
+
+    secret: str
+    roots: frozenset[str]
+    lists: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What every ready pod has to serve.
+
+    :param serials: of leaf certificates.
+    :param trust: empty asks nothing about trust.
+    """
+
+    serials: frozenset[str]
+    trust: tuple[Trusted, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
+
+
+@dataclass
+class Proof:
+    """What was seen: the pods that answered, and what could not be asked."""
+
+    method: str
+    pods: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def prove(
+    api: Api,
+    gateway: Gateway,
+    expected: Expected,
+    timeout: float,
+    *,
+    wait: float = 0.0,
+    clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], None] = time.sleep,
+    shake: Callable[[Endpoint], str | None] | None = None,
+) -> Proof:
+    """Look until all ready pods are as expected.
+
+    :param timeout: seconds.
+    :param wait: seconds to let pass where nothing can be seen.
+    :param shake: the serial that an endpoint presents, empty for none, None where there is no way to it.
+    :raises CrossmeshError: when what can be seen is still behind then.
+    """
+    deadline = clock() + timeout
+    while True:
+        pods = [pod for pod in gateway_pods(api, gateway, trust=bool(expected.trust)) if pod["ready"]]
+        method, behind = _look(pods, expected, shake or presented)
+        if not behind:
+            if pods and method == "none":
+                pause(wait)
+            return _conclude(gateway, pods, method, wait)
+        if clock() >= deadline:
+            seen = "; ".join(f"{place}: {reason}" for place, reason in sorted(behind.items()))
+            raise CrossmeshError(
+                what="a gateway does not serve what was issued",
+                where=f"gateway {gateway.namespace}/{gateway.service}",
+                why=f"{seen}; after {timeout:.0f} s",
+                cure="look at that pod's istio-proxy log and at istiod, see that no other run writes at the same time, "
+                "then run again; mesh_gate_timeout is the wait",
+            )
+        pause(INTERVAL)
+
+
+def _look(
+    pods: Sequence[Json], expected: Expected, shake: Callable[[Endpoint], str | None]
+) -> tuple[str, dict[str, str]]:
+    """How it was seen, and who is behind; handshakes only where they are needed and tell something."""
+    asked = [pod for pod in pods if not pod["forbidden"]]
+    behind = {f"pod {pod['name']}": reason for pod in asked if (reason := lag(pod, expected))}
+    if not pods:
+        return "none", {}
+    if behind or len(asked) == len(pods):
+        return "exec", behind
+    return _by_handshakes(expected, shake) if expected.endpoints else ("none", {})
+
+
+def _by_handshakes(expected: Expected, shake: Callable[[Endpoint], str | None]) -> tuple[str, dict[str, str]]:
+    behind = {}
+    for endpoint in expected.endpoints:
+        found = shake(endpoint)
+        if found is None:
+            return "none", {}
+        if found not in expected.serials:
+            place = f"{endpoint.fqdn} at {endpoint.address}:{endpoint.port}"
+            behind[place] = f"presents {found or 'no certificate'}, not {_list(expected.serials)}"
+    return "handshake", behind
+
+
+def lag(pod: Mapping[str, Any], expected: Expected) -> str:
+    """Why a pod is behind; empty if it is not."""
+    if pod["problem"]:
+        return str(pod["problem"])
+    missing = expected.serials - set(pod["serials"])
+    if missing:
+        return f"serves {_list(pod['serials'])}, not {_list(missing)}"
+    for wanted in expected.trust:
+        if reason := _distrust(pod["trust"], wanted):
+            return reason
+    return ""
+
+
+def _distrust(trusted: Mapping[str, Any], wanted: Trusted) -> str:
+    found = trusted.get(wanted.secret, {"roots": (), "lists": ()})
+    roots, lists = set(found["roots"]), set(found["lists"])
+    if roots != wanted.roots:
+        return f"trusts {_list(roots)} for {wanted.secret}, not {_list(wanted.roots)}"
+    if lists != wanted.lists:
+        return f"has revocation lists {_list(lists)} for {wanted.secret}, not {_list(wanted.lists)}"
+    return ""
+
+
+def _list(values: Collection[str]) -> str:
+    return ", ".join(sorted(values)) or "nothing"
+
+
+def _conclude(gateway: Gateway, pods: Sequence[Json], method: str, wait: float) -> Proof:
+    title = f"gateway {gateway.namespace}/{gateway.service}"
+    names = ", ".join(pod["name"] for pod in pods if pod["forbidden"])
+    asked = [pod["name"] for pod in pods if not pod["forbidden"]]
+    if not pods:
+        return Proof(method, warnings=[f"{title} has no ready pod: nothing was proven"])
+    if method == "exec":
+        return Proof(method, asked)
+    if method == "handshake":
+        warning = f"{title}: exec is forbidden in {names}; seen by handshakes instead, which reach one pod each"
+        return Proof(method, asked, [warning])
+    warning = (
+        f"{title}: not proven for {names}: exec is forbidden there, and no handshake from here reaches the gateway; "
+        f"waited {wait:.0f} s instead (mesh_gate_wait)"
+    )
+    return Proof("wait", asked, [warning])

@@ -1,0 +1,476 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All that a run must know of one cluster, read in one go.
+
+PRIVATE to the collection. A reading holds no private key: a Secret is told by its certificate, its trust and
+whether its key belongs to the certificate.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import envoy, managed_fields
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import (
+    METADATA_ONLY,
+    Api,
+    ApiError,
+    RefusedError,
+    object_path,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.services import covers, tcp_ports
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.credential import read_live
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import parse_crls
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import parse_certificates
+
+__all__ = ["Gateway", "Parts", "Request", "gateway_pods", "read_cluster", "read_parts", "read_service", "secret_view"]
+
+PARALLEL = 8
+# Seconds for one question to one gateway pod.
+EXEC_TIMEOUT = 15.0
+MESH_ROOT = "istio-ca-root-cert"
+_PLAIN_HTTP = frozenset({"HTTP", "HTTP2", "HTTP_PROXY", "GRPC", "GRPC-WEB"})
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """Where a gateway's Service and pods are."""
+
+    namespace: str
+    service: str
+    selector: Mapping[str, str]
+
+    @property
+    def label_selector(self) -> str:
+        return ",".join(f"{key}={value}" for key, value in sorted(self.selector.items()))
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to look for.
+
+    :param links: names of the links that are wanted here; objects under their names are read whoever made them.
+    :param backends: (service, namespace) of the links' backends.
+    :param lockdown: namespaces whose egress is to be locked down.
+    :param sides: those whose gateway pods are asked what they serve; of the others there is nothing to prove.
+    """
+
+    instance: str
+    cluster: str
+    ingress: Gateway
+    egress: Gateway
+    links: Sequence[str]
+    client_credential: str
+    backends: Sequence[tuple[str, str]]
+    lockdown: Sequence[str] = ()
+    sides: Collection[names.Side] = ("server", "client")
+
+    @property
+    def namespaces(self) -> list[str]:
+        return sorted({self.ingress.namespace, self.egress.namespace})
+
+    def owner(self, side: names.Side) -> names.Owner:
+        return names.Owner(self.instance, self.cluster, side)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What could be read; empty in place of what could not.
+
+    :param denied: what the user of the context is not permitted to do.
+    :param failed: what went wrong otherwise, by what was to be done.
+    """
+
+    reading: Json
+    denied: set[str] = field(default_factory=set)
+    failed: dict[str, CrossmeshError] = field(default_factory=dict)
+
+
+def read_cluster(api: Api, request: Request, *, trust: bool = False) -> Json:
+    """Read one cluster.
+
+    :param trust: ask the gateways' pods for what they trust as well.
+    :raises CrossmeshError: when the API server cannot be reached, or forbids what is needed (told all at once).
+    """
+    parts = read_parts(api, request, trust=trust)
+    for error in parts.failed.values():
+        raise error
+    if parts.denied:
+        raise CrossmeshError(
+            what="not permitted to read what a run must know",
+            where=api.where,
+            why=f"403 for: {'; '.join(sorted(parts.denied))}",
+            cure="grant these permissions to the user of this context",
+        )
+    return parts.reading
+
+
+def read_parts(api: Api, request: Request, *, trust: bool = False) -> Parts:
+    """The same as far as it can be read."""
+    reader = _Reader(api, request)
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        kinds = {
+            kind.kind: pool.submit(reader.permitted, f"list {kind.plural}", reader.kind, kind) for kind in names.KINDS
+        }
+        secrets = pool.submit(reader.permitted, "get, list secrets", reader.secrets)
+        services = {
+            side: pool.submit(reader.permitted, "get services", read_service, api, gateway)
+            for side, gateway in (("server", request.ingress), ("client", request.egress))
+        }
+        pods = {
+            side: pool.submit(reader.permitted, "list pods", reader.pods, side, gateway, trust)
+            for side, gateway in (("server", request.ingress), ("client", request.egress))
+        }
+        roots = pool.submit(reader.permitted, "get configmaps", reader.mesh_roots)
+        backends = pool.submit(reader.backends)
+    lists = {kind: future.result() for kind, future in kinds.items()}
+    reading = {
+        "cluster": request.cluster,
+        "objects": [item for found in lists.values() for item in reader.relevant(found or [])],
+        "missing_kinds": [kind for kind, found in lists.items() if found is None],
+        "gateways": [_gateway_of_others(item) for item in reader.of_others(lists["Gateway"])],
+        "destination_rules": [
+            _rule_of_others(item) for item in reader.of_others(lists["DestinationRule"]) if reader.covers_egress(item)
+        ],
+        "sidecars": [_title(item) for item in reader.locked_in(lists["Sidecar"])],
+        "network_policies": [_policy_of_others(item) for item in reader.locked_in(lists["NetworkPolicy"])],
+        "secrets": secrets.result(),
+        "services": {side: future.result() for side, future in services.items()},
+        "pods": {side: future.result() for side, future in pods.items()},
+        "mesh_roots": roots.result(),
+        "backends": backends.result(),
+        "clock_ahead": api.clock_ahead,
+    }
+    return Parts(reading, reader.denied, reader.failed)
+
+
+class _Reader:
+    def __init__(self, api: Api, request: Request) -> None:
+        self.api = api
+        self.request = request
+        self.denied: set[str] = set()
+        self.failed: dict[str, CrossmeshError] = {}
+        sides = ((names.server_objects, request.links), (names.client_objects, request.links))
+        self._names = {
+            (kind, name)
+            for objects, links in sides
+            for link in links
+            for kind, given in objects(link).items()
+            for name in given
+        }
+        self._lockdowns = {
+            (kind, namespace, name) for kind, name in names.lockdown_objects().items() for namespace in request.lockdown
+        }
+        self._namespaces = {*request.namespaces, *(namespace for _service, namespace in request.backends)}
+
+    def permitted(self, needed: str, read: Callable[..., Any], *arguments: Any) -> Any:
+        """The result of C(read); an error is remembered, so that all of them can be told at once."""
+        try:
+            return read(*arguments)
+        except CrossmeshError as error:
+            if isinstance(error, ApiError) and error.status == 403:
+                self.denied.add(needed)
+            else:
+                self.failed.setdefault(needed, error)
+            return []
+
+    def kind(self, kind: names.Kind) -> list[Json] | None:
+        """All objects of a kind; None where the cluster does not know it."""
+        try:
+            answer = self.api.get(object_path(kind.group, kind.version, kind.plural))
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            if error.status == 403 and kind.kind in names.LOCKDOWN_KINDS and not self.request.lockdown:
+                return []
+            raise
+        return [{**item, "kind": kind.kind, "apiVersion": kind.api_version} for item in answer["items"]]
+
+    def concerns(self, item: Mapping[str, Any]) -> bool:
+        """Whether an object is ours, or stands under a name that a wanted link has."""
+        metadata = item["metadata"]
+        labels = metadata.get("labels") or {}
+        if (labels.get(names.LABEL_INSTANCE), labels.get(names.LABEL_CLUSTER)) == (
+            self.request.instance,
+            self.request.cluster,
+        ) and labels.get(names.LABEL_MANAGED_BY) == names.MANAGED_BY:
+            return True
+        kind, namespace, name = item["kind"], metadata["namespace"], metadata["name"]
+        if (kind, namespace, name) in self._lockdowns:
+            return True
+        return (kind, name) in self._names and namespace in self._namespaces
+
+    def relevant(self, items: Iterable[Json]) -> list[Json]:
+        own = {self.request.owner("server").manager, self.request.owner("client").manager}
+        return [_slim(item, own) for item in items if self.concerns(item)]
+
+    def of_others(self, items: Iterable[Json] | None) -> list[Json]:
+        return [item for item in items or [] if not self.concerns(item)]
+
+    def locked_in(self, items: Iterable[Json] | None) -> list[Json]:
+        """What others have in the namespaces that are to be locked down."""
+        return [item for item in self.of_others(items) if item["metadata"]["namespace"] in self.request.lockdown]
+
+    def covers_egress(self, rule: Json) -> bool:
+        gateway = self.request.egress
+        host = names.service_host(gateway.service, gateway.namespace)
+        return covers(rule.get("spec", {}).get("host", ""), rule["metadata"]["namespace"], host)
+
+    def pods(self, side: names.Side, gateway: Gateway, trust: bool) -> list[Json]:
+        return gateway_pods(self.api, gateway, ask=side in self.request.sides, trust=trust)
+
+    def secrets(self) -> list[Json]:
+        """Our Secrets, and what others have under the names that we want."""
+        wanted = {names.server_secret(link) for link in self.request.links} | {self.request.client_credential}
+        wanted |= {names.client_secret_of_link(link, self.request.client_credential) for link in self.request.links}
+        wanted |= {f"{name}-cacert" for name in wanted}
+        selector = (
+            f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY},{names.LABEL_INSTANCE}={self.request.instance},"
+            f"{names.LABEL_CLUSTER}={self.request.cluster}"
+        )
+        found = []
+        for namespace in self.request.namespaces:
+            path = object_path("", "v1", "secrets", namespace)
+            ours = self.api.get(path, {"labelSelector": selector})["items"]
+            known = {item["metadata"]["name"] for item in ours}
+            # Where there is no Secret at all, an API server gives null for this form of a list.
+            everything = self.api.get(path, accept=METADATA_ONLY)["items"] or []
+            present = {item["metadata"]["name"] for item in everything}
+            others = [self.api.get(f"{path}/{name}") for name in sorted(wanted & present - known)]
+            found += [secret_view(item) for item in [*ours, *others]]
+        return found
+
+    def mesh_roots(self) -> list[str]:
+        """Fingerprints of the roots of the mesh's own CA (ConfigMap istio-ca-root-cert)."""
+        path = object_path("", "v1", "configmaps", self.request.ingress.namespace, MESH_ROOT)
+        try:
+            item = self.api.get(path)
+        except ApiError as error:
+            if error.status == 404:
+                return []
+            raise
+        bundle = (item.get("data") or {}).get("root-cert.pem", "")
+        return [view.fingerprint for view in parse_certificates(bundle, where=MESH_ROOT)] if bundle else []
+
+    def backends(self) -> list[Json]:
+        """Of every backend: whether its Service is there, its TCP ports, and how many of its pods have a sidecar."""
+        namespaces = sorted({namespace for _service, namespace in self.request.backends})
+        services = {namespace: self._by_name("services", namespace) for namespace in namespaces}
+        pods = {namespace: self._by_name("pods", namespace) for namespace in namespaces}
+        return [
+            _backend(service, namespace, services[namespace].get(service), pods[namespace].values())
+            for service, namespace in sorted(set(self.request.backends))
+        ]
+
+    def _by_name(self, plural: str, namespace: str) -> dict[str, Json]:
+        path = object_path("", "v1", plural, namespace)
+        answer = self.permitted(f"list {plural} in {namespace}", self.api.get, path) or {"items": []}
+        return {item["metadata"]["name"]: item for item in answer["items"]}
+
+
+def read_service(api: Api, gateway: Gateway) -> Json | None:
+    """The gateway's Service; None where there is none."""
+    try:
+        item = api.get(object_path("", "v1", "services", gateway.namespace, gateway.service))
+    except ApiError as error:
+        if error.status == 404:
+            return None
+        raise
+    ingress = item.get("status", {}).get("loadBalancer", {}).get("ingress") or []
+    given = [entry.get("ip") or entry.get("hostname") for entry in ingress]
+    return {
+        "namespace": gateway.namespace,
+        "name": gateway.service,
+        "type": item["spec"].get("type", "ClusterIP"),
+        "ports": item["spec"].get("ports", []),
+        "owners": managed_fields.port_owners(item["metadata"].get("managedFields") or []),
+        "addresses": [address for address in (*given, *item["spec"].get("externalIPs", [])) if address],
+    }
+
+
+def _slim(item: Json, own_managers: Collection[str]) -> Json:
+    """The object as far as it matters; entries of our own managers say nothing that the inventory does not."""
+    metadata = item["metadata"]
+    fields = metadata.get("managedFields") or []
+    return {
+        "apiVersion": item["apiVersion"],
+        "kind": item["kind"],
+        "metadata": {
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "labels": metadata.get("labels") or {},
+            "creationTimestamp": metadata.get("creationTimestamp", ""),
+            "managedFields": [
+                {"manager": entry["manager"], "fieldsV1": entry.get("fieldsV1", {})}
+                for entry in fields
+                if entry["manager"] not in own_managers
+            ],
+        },
+        "spec": item.get("spec", {}),
+    }
+
+
+def _gateway_of_others(item: Json) -> Json:
+    spec = item.get("spec", {})
+    return {
+        "namespace": item["metadata"]["namespace"],
+        "name": item["metadata"]["name"],
+        "created": item["metadata"].get("creationTimestamp", ""),
+        "selector": spec.get("selector", {}),
+        "servers": [_server(server) for server in spec.get("servers", [])],
+    }
+
+
+def _server(server: Mapping[str, Any]) -> Json:
+    port = server.get("port", {})
+    protocol = str(port.get("protocol", "")).upper()
+    return {
+        "port": port.get("number"),
+        "protocol": protocol,
+        # As Istio counts it: HTTP with TLS settings redirects to HTTPS, TCP with them is TLS.
+        "plain": protocol in _PLAIN_HTTP or "tls" not in server,
+        "hosts": server.get("hosts", []),
+        "bind": server.get("bind", ""),
+    }
+
+
+def _title(item: Json) -> Json:
+    return {"namespace": item["metadata"]["namespace"], "name": item["metadata"]["name"]}
+
+
+def _rule_of_others(item: Json) -> Json:
+    spec = item["spec"]
+    return {
+        **_title(item),
+        "host": spec["host"],
+        "exports": spec.get("exportTo", []),
+        "subsets": [subset["name"] for subset in spec.get("subsets", [])],
+        "policy": bool(spec.get("trafficPolicy")),
+        "selective": bool(spec.get("workloadSelector")),
+    }
+
+
+def _policy_of_others(item: Json) -> Json:
+    spec = item.get("spec", {})
+    limits_egress = "Egress" in spec.get("policyTypes", [])
+    return {**_title(item), "egress": spec.get("egress", []) if limits_egress else []}
+
+
+def _backend(service: str, namespace: str, found: Json | None, pods: Iterable[Json]) -> Json:
+    spec = (found or {}).get("spec", {})
+    ports = list(tcp_ports(spec.get("ports") or ()))
+    selector = spec.get("selector") or {}
+    selected = [pod for pod in pods if selector and _has_labels(pod, selector)]
+    return {
+        "service": service,
+        "namespace": namespace,
+        "found": found is not None,
+        # An alias has whatever ports the host has that it stands for; Istio does not look at its own.
+        "ports": None if spec.get("type") == "ExternalName" else ports,
+        "pods": len(selected),
+        "sidecars": sum(_has_sidecar(pod) for pod in selected),
+    }
+
+
+def _has_labels(pod: Json, selector: Mapping[str, str]) -> bool:
+    labels = pod["metadata"].get("labels") or {}
+    return all(labels.get(key) == value for key, value in selector.items())
+
+
+def _has_sidecar(pod: Json) -> bool:
+    spec = pod["spec"]
+    containers = [*spec.get("containers", []), *spec.get("initContainers", [])]
+    return any(container["name"] == "istio-proxy" for container in containers)
+
+
+def secret_view(item: Json) -> Json:
+    """A Secret without its key."""
+    data = {key: base64.b64decode(value) for key, value in (item.get("data") or {}).items()}
+    metadata = item["metadata"]
+    name = f"Secret {metadata['namespace']}/{metadata['name']}"
+    certificate, trust = data.get("tls.crt", b""), data.get("ca.crt", b"")
+    live = read_live(certificate, data.get("tls.key", b""), where=name)
+    return {
+        "namespace": metadata["namespace"],
+        "name": metadata["name"],
+        "labels": metadata.get("labels") or {},
+        "type": item.get("type", "Opaque"),
+        "keys": sorted(data),
+        "certificate": certificate.decode(errors="replace"),
+        "trust": trust.decode(errors="replace"),
+        "lists": data.get("ca.crl", b"").decode(errors="replace"),
+        "key_matches": live.key_matches,
+        "managers": sorted({entry["manager"] for entry in metadata.get("managedFields") or []}),
+        "version": metadata.get("resourceVersion", ""),
+    }
+
+
+def gateway_pods(api: Api, gateway: Gateway, *, ask: bool = True, trust: bool = False) -> list[Json]:
+    """The gateway's running pods and what each of them serves.
+
+    :param ask: ask those that are ready; with a hundred links a proxy's answer has a megabyte.
+    :param trust: ask for what they trust as well.
+    """
+    path = object_path("", "v1", "pods", gateway.namespace)
+    items = api.get(path, {"labelSelector": gateway.label_selector})["items"]
+    running = [item for item in items if not item["metadata"].get("deletionTimestamp")]
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        return list(pool.map(lambda item: _pod(api, item, ask, trust), running))
+
+
+def _pod(api: Api, item: Json, ask: bool, trust: bool) -> Json:
+    metadata = item["metadata"]
+    conditions = item.get("status", {}).get("conditions") or []
+    pod: Json = {
+        "namespace": metadata["namespace"],
+        "name": metadata["name"],
+        "uid": metadata["uid"],
+        "labels": metadata.get("labels") or {},
+        "ready": any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions),
+        "serials": None,
+        "trust": None,
+        "problem": "",
+        "forbidden": False,
+    }
+    if ask and pod["ready"]:
+        try:
+            pod["serials"] = envoy.served_serials(_ask(api, pod, envoy.CERTS))
+            if trust:
+                pod["trust"] = _trust_by_secret(_ask(api, pod, envoy.SECRETS))
+        except (RefusedError, ValueError) as error:
+            pod["problem"] = error.why if isinstance(error, RefusedError) else "its answer could not be read"
+            pod["forbidden"] = isinstance(error, RefusedError) and error.forbidden
+    return pod
+
+
+def _trust_by_secret(config_dump: str) -> Json:
+    """What a pod trusts for each Secret: fingerprints of roots, and which revocation lists.
+
+    istiod names the validation context of a Secret C(kubernetes://NAME-cacert), or so with a namespace.
+    """
+    found: Json = {}
+    for name, context in envoy.trust(config_dump).items():
+        secret, marked, _rest = name.rpartition("/")[2].rpartition("-cacert")
+        if not marked:
+            continue
+        kept = found.setdefault(secret, {"roots": set(), "lists": set()})
+        try:
+            kept["roots"] |= {view.fingerprint for view in parse_certificates(context.roots, where=name)}
+            if context.lists:
+                kept["lists"] |= {item.identity for item in parse_crls(context.lists, where=name)}
+        except CrossmeshError as error:
+            raise ValueError(str(error)) from error
+    return {secret: {key: sorted(values) for key, values in kept.items()} for secret, kept in found.items()}
+
+
+def _ask(api: Api, pod: Json, path: str) -> str:
+    return api.proxy_request(pod["namespace"], pod["name"], path, EXEC_TIMEOUT)

@@ -1,0 +1,42 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What follows from a Kubernetes Service: its ports, its host names, its address. Pure.
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+
+__all__ = ["covers", "has_no_address", "missing_address", "tcp_ports"]
+
+
+def tcp_ports(ports: Iterable[Mapping[str, Any]]) -> dict[int, Mapping[str, Any]]:
+    """Those of a Service's ports that are of TCP, which is meant where no protocol is given, by their number."""
+    return {port["port"]: port for port in ports if port.get("protocol", "TCP") == "TCP"}
+
+
+def covers(host: str, namespace: str, wanted: str) -> bool:
+    """Whether a rule's host, as it stands in this namespace, means this full name of a Service."""
+    if host.startswith("*"):
+        return wanted.endswith(host[1:])
+    return wanted == (host if "." in host else names.service_host(host, namespace))
+
+
+def has_no_address(service: Mapping[str, Any] | None) -> bool:
+    """Whether a Service is to have an address of its own and has none; other types are reached by other means."""
+    return service is not None and service["type"] == "LoadBalancer" and not service["addresses"]
+
+
+def missing_address(namespace: str, service: str) -> str:
+    """The warning."""
+    return (
+        f"Service {namespace}/{service} has no address yet: no client can reach the ingress gateway by it. Cure: see "
+        f"why its load balancer does not come (kubectl describe service -n {namespace} {service}), then point the "
+        "links' names at it; nothing else is missing"
+    )

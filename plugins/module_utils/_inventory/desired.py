@@ -1,0 +1,516 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From C(mesh_links) and a cluster's variables to the full, defaulted view that templates and tasks read. Pure.
+
+PRIVATE to the collection. Nothing downstream computes what this view can hold. The checks are in
+link_rules and cluster_rules; a view is made of links that passed them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
+
+__all__ = [
+    "Cluster",
+    "Settings",
+    "addresses_of",
+    "beyond_sight",
+    "client_links",
+    "cluster_of",
+    "has_own_endpoints",
+    "has_owners_ca",
+    "outside_servers",
+    "present",
+    "resolve",
+    "server_links",
+    "settings_of",
+]
+
+CLIENTS_GROUP = "mesh_clients"
+SERVERS_GROUP = "mesh_servers"
+EVERY_HOST = "all"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster as its own variables describe it.
+
+    :param dns: who tells its workloads the virtual addresses of links; empty for nobody.
+    """
+
+    name: str
+    groups: frozenset[str]
+    ingress_gateway: Mapping[str, Any]
+    egress_gateway: Mapping[str, Any]
+    egress_port: int
+    dns: str
+    egress_lockdown: Sequence[str]
+    cluster_cidrs: Sequence[str]
+    state: str
+
+    def is_meant_by(self, references: Iterable[Any]) -> bool:
+        """Whether one of the references (a name, a group or a mapping with a name) means this cluster."""
+        return self.name in _names(references) or not self.groups.isdisjoint(_names(references))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all clusters of an instance share."""
+
+    instance: str
+    trust_domain: str
+    client_credential: str
+    vip_range: str
+
+
+def cluster_of(variables: Mapping[str, Any]) -> Cluster:
+    """A cluster from its variables (contract names), the schema's defaults filled in."""
+    value = _filled(variables, schema.defaults(schema.CLUSTER))
+    return Cluster(
+        name=value["mesh_cluster_name"],
+        # Ansible leaves the group that holds every host out of group_names.
+        groups=frozenset({EVERY_HOST, *value.get("groups", ())}),
+        ingress_gateway=_gateway("mesh_ingress_gateway", value),
+        egress_gateway=_gateway("mesh_egress_gateway", value),
+        egress_port=value["mesh_egress_port"],
+        dns=value.get("mesh_dns", ""),
+        egress_lockdown=value["mesh_egress_lockdown"],
+        cluster_cidrs=value["mesh_cluster_cidrs"],
+        state=value["mesh_cluster_state"],
+    )
+
+
+def settings_of(variables: Mapping[str, Any]) -> Settings:
+    """What all clusters share, from variables under their own names."""
+    value = _filled(variables, schema.defaults(schema.SHARED))
+    return Settings(
+        instance=value["mesh_instance"],
+        trust_domain=value["custom_ca_trust_domain"],
+        client_credential=value["mesh_client_credential_prefix"],
+        vip_range=value["mesh_vip_range"],
+    )
+
+
+def _gateway(name: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    return _filled(value[name], schema.defaults(schema.CLUSTER)[name])
+
+
+def _filled(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Defaults where nothing is given; a key without a value (YAML's null) gives nothing."""
+    return {**defaults, **{key: value for key, value in given.items() if value is not None}}
+
+
+def present(links: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The links that are wanted, every key defaulted; the port of an endpoint outside takes C(tls_port)'s place."""
+    full = (_filled(link, schema.defaults(schema.LINK)) for link in links)
+    return [
+        {**link, "tls_port": link["external"]["port"]} if link.get("external") else link
+        for link in full
+        if link["state"] == "present"
+    ]
+
+
+def beyond_sight(links: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The links at whose other end somebody outside of the clusters relies on the custom CA's roots."""
+    return [link["name"] for link in present(links) if link.get("external") or link["foreign_clients"]]
+
+
+def outside_servers(links: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The servers outside of the clusters that have certificates of the custom CA, and where these are kept."""
+    return [
+        {
+            "link": link["name"],
+            "directory": link["external"]["ca"],
+            "sni": link["external"].get("sni") or link["fqdn"],
+            "address": link["external"]["address"],
+            "port": link["external"]["port"],
+        }
+        for link in present(links)
+        if (link.get("external") or {}).get("ca")
+    ]
+
+
+def server_links(links: Sequence[Mapping[str, Any]], cluster: Cluster) -> list[Mapping[str, Any]]:
+    """The links that this cluster serves: it is in the servers' group and the link means it."""
+    if cluster.state == "absent" or SERVERS_GROUP not in cluster.groups:
+        return []
+    return [link for link in links if _serves(link, cluster)]
+
+
+def client_links(links: Sequence[Mapping[str, Any]], cluster: Cluster) -> list[Mapping[str, Any]]:
+    """The links that this cluster's workloads dial."""
+    if cluster.state == "absent" or CLIENTS_GROUP not in cluster.groups:
+        return []
+    return [link for link in links if _dials(link, cluster)]
+
+
+def _serves(link: Mapping[str, Any], cluster: Cluster) -> bool:
+    if link.get("external"):
+        return False
+    references = link.get("servers")
+    if references is None:
+        return SERVERS_GROUP in cluster.groups
+    return cluster.is_meant_by(references)
+
+
+def _dials(link: Mapping[str, Any], cluster: Cluster) -> bool:
+    references = link.get("clients")
+    if references is not None and cluster.name in _names(references):
+        return True
+    # A group, like the default, means those of its members that do not serve the link: no cluster is to dial itself.
+    return (references is None or cluster.is_meant_by(references)) and not _serves(link, cluster)
+
+
+def addresses_of(links: Sequence[Mapping[str, Any]], cluster: Cluster, vip_range: str) -> dict[str, list[str]]:
+    """Of each link that a client dials: what its FQDN resolves to for workloads, where a proxy has to know it.
+
+    Where somebody tells workloads of virtual addresses, every link has one from its first day: the next link on the
+    same port then takes nothing away from it.
+    """
+    on_port = Counter(link["port"] for link in links)
+    network = ipaddress.ip_network(vip_range)
+    found = {}
+    for link in links:
+        shares = link["protocol"] == "tcp" and on_port[link["port"]] > 1 and has_own_endpoints(link, [link["fqdn"]])
+        virtual = [_virtual_address(link["name"], network)] if cluster.dns or shares else []
+        found[link["name"]] = list(link["addresses"]) or virtual
+    return found
+
+
+def has_own_endpoints(link: Mapping[str, Any], virtual: Collection[str]) -> bool:
+    """Whether egress gateways reach the servers without resolving names that may be virtual addresses for them."""
+    if link.get("external"):
+        return link["external"]["address"] not in virtual
+    servers = link.get("servers") or []
+    given = [server.get("address") for server in servers if isinstance(server, Mapping)]
+    return bool(servers) and len(given) == len(servers) and all(given) and not any(name in virtual for name in given)
+
+
+def _virtual_address(name: str, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> str:
+    """By the name alone: the same in every cluster and every run, whatever other links there are."""
+    digest = int.from_bytes(hashlib.sha256(name.encode()).digest(), "big")
+    # Neither the network's own address nor its last one.
+    return str(network[1 + digest % (network.num_addresses - 2)])
+
+
+def _names(references: Iterable[Any]) -> set[Any]:
+    return {reference["name"] if isinstance(reference, Mapping) else reference for reference in references}
+
+
+def resolve(links: Sequence[Mapping[str, Any]], cluster: Cluster, settings: Settings) -> dict[str, Any]:
+    """The whole view of one cluster: both sides, each with its owner, gateway and links.
+
+    The result is made of plain dicts, lists, strings and numbers: tasks register it, templates loop over it.
+    """
+    wanted = present(links)
+    server = _server_side(server_links(wanted, cluster), cluster, settings)
+    client = _client_side(client_links(wanted, cluster), cluster, settings)
+    # The last link of one cluster may go: that opens no namespace. Without any link there is nothing left of ours.
+    if wanted and cluster.state == "present" and CLIENTS_GROUP in cluster.groups:
+        client["lockdowns"] = _lockdowns(cluster, settings)
+    return {"request": _request(server, client, cluster, settings), "server": server, "client": client}
+
+
+def _request(
+    server: Mapping[str, Any], client: Mapping[str, Any], cluster: Cluster, settings: Settings
+) -> dict[str, Any]:
+    """Arguments of the module that reads a cluster."""
+    backends = {(link["backend"]["service"], link["backend"]["namespace"]) for link in server["links"]}
+    return {
+        "instance": settings.instance,
+        "cluster": cluster.name,
+        "ingress_gateway": dict(cluster.ingress_gateway),
+        "egress_gateway": dict(cluster.egress_gateway),
+        "links": sorted({link["name"] for link in (*server["links"], *client["links"])}),
+        "client_credential": settings.client_credential,
+        "backends": [{"service": service, "namespace": namespace} for service, namespace in sorted(backends)],
+        "lockdown": [item["namespace"] for item in client["lockdowns"]],
+        "sides": [side["owner"]["side"] for side in (server, client) if side["links"]],
+    }
+
+
+@dataclass(frozen=True)
+class _Speech:
+    """What Istio is told of a protocol.
+
+    :param layer: the kind of routes in a VirtualService.
+    :param port: name and protocol of the port that workloads dial.
+    :param tls: the protocol of a port that takes TLS.
+    :param h2: whether a proxy has to be told that its peer takes HTTP/2.
+    """
+
+    layer: str
+    port: str
+    tls: str
+    h2: bool = False
+
+
+_SPEECH: Mapping[str, _Speech] = {
+    "tcp": _Speech("tcp", "tcp", "TLS"),
+    "http": _Speech("http", "http", "HTTPS"),
+    "http2": _Speech("http", "http2", "HTTPS", h2=True),
+    "grpc": _Speech("http", "grpc", "HTTPS", h2=True),
+}
+
+
+def _server_side(links: Sequence[Mapping[str, Any]], cluster: Cluster, settings: Settings) -> dict[str, Any]:
+    owner = names.Owner(settings.instance, cluster.name, "server")
+    gateway = cluster.ingress_gateway
+    return {
+        **_side(owner, gateway),
+        "ports": sorted({link["tls_port"] for link in links}),
+        "secrets": [
+            {
+                "name": names.server_secret(link["name"]),
+                "link": link["name"],
+                "labels": owner.labels(link["name"]),
+                "role": "server",
+                "common_name": link["name"],
+                "sans": [link["fqdn"]],
+                "trust": "",
+            }
+            for link in links
+        ],
+        "links": [_server_link(link, owner, gateway, settings) for link in links],
+    }
+
+
+def _server_link(
+    link: Mapping[str, Any], owner: names.Owner, gateway: Mapping[str, Any], settings: Settings
+) -> dict[str, Any]:
+    objects = names.server_objects(link["name"])
+    service, namespace = link["backend"]["host"].split(".")[:2]
+    return {
+        "name": link["name"],
+        "fqdn": link["fqdn"],
+        "tls_port": link["tls_port"],
+        "tls_protocol": _SPEECH[link["protocol"]].tls,
+        "layer": _SPEECH[link["protocol"]].layer,
+        "retries": _retries_of_a_gateway(link),
+        "backend": {**link["backend"], "service": service, "namespace": namespace},
+        "labels": owner.labels(link["name"]),
+        "namespace": gateway["namespace"],
+        "selector": gateway["selector"],
+        "credential": names.server_secret(link["name"]),
+        "client_identities": [names.link_identity(link["name"], settings.trust_domain), *link["foreign_clients"]],
+        "gateway": objects["Gateway"][0],
+        "virtual_service": objects["VirtualService"][0],
+        "peer_authentications": list(objects["PeerAuthentication"]) if link["strict_backend"] else [],
+    }
+
+
+def _client_side(links: Sequence[Mapping[str, Any]], cluster: Cluster, settings: Settings) -> dict[str, Any]:
+    owner = names.Owner(settings.instance, cluster.name, "client")
+    gateway = cluster.egress_gateway
+    addresses = addresses_of(links, cluster, settings.vip_range)
+    return {
+        **_side(owner, gateway),
+        "ports": [cluster.egress_port] if links else [],
+        "secrets": _client_secrets(links, owner, settings),
+        "links": [_client_link(link, addresses[link["name"]], owner, cluster, settings) for link in links],
+    }
+
+
+def _client_secrets(links: Sequence[Mapping[str, Any]], owner: names.Owner, settings: Settings) -> list[dict[str, Any]]:
+    """One identity for all servers of the custom CA, and one for each server of another CA: a Secret has one trust."""
+    cluster = names.cluster_identity(owner.cluster, settings.trust_domain)
+    identities = {link["name"]: names.link_identity(link["name"], settings.trust_domain) for link in links}
+    others = {link["name"]: link["external"]["trust"] for link in links if has_owners_ca(link)}
+    common = {"role": "client", "common_name": owner.cluster}
+    secrets = [
+        {
+            **common,
+            "name": names.client_secret_of_link(link, settings.client_credential),
+            "link": link,
+            "labels": owner.labels(link),
+            "sans": [cluster, identities[link]],
+            "trust": roots,
+        }
+        for link, roots in sorted(others.items())
+    ]
+    own = sorted(identity for link, identity in identities.items() if link not in others)
+    if not own:
+        return secrets
+    shared = {
+        **common,
+        "name": settings.client_credential,
+        "link": names.CLIENT_LINK,
+        "labels": owner.labels(names.CLIENT_LINK),
+        "sans": [cluster, *own],
+        "trust": "",
+    }
+    return [shared, *secrets]
+
+
+def has_owners_ca(link: Mapping[str, Any]) -> bool:
+    """Whether the link's server has a certificate of its owner's CA, for which its clients have a Secret of its own."""
+    return bool((link.get("external") or {}).get("trust"))
+
+
+def _client_link(
+    link: Mapping[str, Any], addresses: Sequence[str], owner: names.Owner, cluster: Cluster, settings: Settings
+) -> dict[str, Any]:
+    gateway = cluster.egress_gateway
+    objects = names.client_objects(link["name"])
+    speech = _SPEECH[link["protocol"]]
+    return {
+        "name": link["name"],
+        "fqdn": link["fqdn"],
+        "port": link["port"],
+        "port_name": speech.port,
+        "port_protocol": speech.port.upper(),
+        "tls_port": link["tls_port"],
+        "outside": bool(link.get("external")),
+        "tls_protocol": speech.tls,
+        "layer": speech.layer,
+        "h2_upgrades": ["UPGRADE"] if speech.h2 else [],
+        "timeouts": [link["timeout"]] if link.get("timeout") else [],
+        "retries": _retries(link),
+        "gateway_retries": _retries_elsewhere(link) or _retries_of_a_gateway(link),
+        "addresses": list(addresses),
+        "endpoints": _endpoints(link),
+        "connect_timeout": _connect_timeout(link),
+        "exports": _exports(link, cluster),
+        "client_namespaces": _client_namespaces(link),
+        "max_connection_durations": [link["max_connection_duration"]] if link.get("max_connection_duration") else [],
+        "labels": owner.labels(link["name"]),
+        "namespace": gateway["namespace"],
+        "selector": gateway["selector"],
+        "egress_host": names.service_host(gateway["service"], gateway["namespace"]),
+        "egress_port": cluster.egress_port,
+        "sni": (link.get("external") or {}).get("sni") or link["fqdn"],
+        "credential": names.client_secret_of_link(link["name"], settings.client_credential)
+        if has_owners_ca(link)
+        else settings.client_credential,
+        "policies": _policies(link, objects["AuthorizationPolicy"][0]),
+        "service_entry": objects["ServiceEntry"][0],
+        "gateway": objects["Gateway"][0],
+        "destination_rule_egress": objects["DestinationRule"][0],
+        "destination_rule_origination": objects["DestinationRule"][1],
+        "virtual_service": objects["VirtualService"][0],
+    }
+
+
+def _policies(link: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """Who is refused: whoever is in none of the namespaces and none of the service accounts.
+
+    A rule that denies leaves other links alone; one that allows would deny everything else on a gateway that is shared.
+    """
+    allowed = link.get("workloads")
+    if not allowed:
+        return []
+    source = {}
+    if allowed.get("namespaces"):
+        source["notNamespaces"] = list(allowed["namespaces"])
+    if allowed.get("service_accounts"):
+        pairs = (account.split("/") for account in allowed["service_accounts"])
+        # Whatever the mesh's trust domain is: nobody else's certificate comes this far.
+        source["notPrincipals"] = [f"*/ns/{namespace}/sa/{account}" for namespace, account in pairs]
+    return [{"name": name, "source": source}]
+
+
+def _client_namespaces(link: Mapping[str, Any]) -> list[str]:
+    """Namespaces of the workloads that may use the link; none where all may."""
+    allowed = link.get("workloads") or {}
+    accounts = allowed.get("service_accounts") or []
+    return sorted({*(allowed.get("namespaces") or []), *(account.split("/")[0] for account in accounts)})
+
+
+def _exports(link: Mapping[str, Any], cluster: Cluster) -> list[list[str]]:
+    """Who sees the link at all, the egress gateway among them; Istio's default, everybody, where nothing is locked."""
+    namespaces = _client_namespaces(link) if cluster.egress_lockdown else []
+    return [sorted({*namespaces, cluster.egress_gateway["namespace"]})] if namespaces else []
+
+
+def _lockdowns(cluster: Cluster, settings: Settings) -> list[dict[str, Any]]:
+    owner = names.Owner(settings.instance, cluster.name, "client")
+    gateway, objects = cluster.egress_gateway, names.lockdown_objects()
+    return [
+        {
+            "namespace": namespace,
+            "labels": owner.labels(names.CLIENT_LINK),
+            "sidecar": objects["Sidecar"],
+            "network_policy": objects["NetworkPolicy"],
+            "gateway_namespace": gateway["namespace"],
+            "gateway_selector": dict(gateway["selector"]),
+            "cidrs": list(cluster.cluster_cidrs),
+        }
+        for namespace in cluster.egress_lockdown
+    ]
+
+
+def _retries(link: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the workload's own proxy does, in Istio's words; nothing where Istio's default is to hold."""
+    if not link.get("retries"):
+        return []
+    # Istio refuses to be told how to try again what is not tried again.
+    if link["retries"].get("attempts") == 0:
+        return [{"attempts": 0}]
+    words = {"attempts": "attempts", "per_try_timeout": "perTryTimeout", "retry_on": "retryOn"}
+    return [{words[key]: value for key, value in link["retries"].items() if value is not None}]
+
+
+def _retries_of_a_gateway(link: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Attempts of three proxies would multiply: where they are counted, the first one alone makes them."""
+    return [{"attempts": 0}] if link.get("retries") else []
+
+
+def _retries_elsewhere(link: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the egress gateway does where a request can go to another server; nothing where it cannot.
+
+    Left to itself Envoy tries the nearest again, for up to a second after it was seen to be away: it gathers changes of
+    health for that long (update_merge_window). A count that was asked for is not exceeded: what reached no server was
+    no attempt. Two, as Istio has Envoy leave out the nearest from the second one on (update_frequency).
+    """
+    if _SPEECH[link["protocol"]].layer == "tcp" or not _has_several_addresses(link):
+        return []
+    elsewhere = {"attempts": 2, "retryRemoteLocalities": True}
+    return [{**elsewhere, "retryOn": "connect-failure,refused-stream"}] if link.get("retries") else [elsewhere]
+
+
+def _connect_timeout(link: Mapping[str, Any]) -> str:
+    """How long the egress gateway waits for a connection: short where another address is known, else as Istio does.
+
+    The handshake counts. The only server may be slow, and would be given up for nobody.
+    """
+    return "3s" if _has_several_addresses(link) else "10s"
+
+
+def _has_several_addresses(link: Mapping[str, Any]) -> bool:
+    """One FQDN is one, whatever it resolves to."""
+    return len({endpoint["address"] for endpoint in _endpoints(link)}) > 1
+
+
+def _endpoints(link: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One endpoint a server that has an address of its own; the FQDN (resolved by DNS) for all others."""
+    if link.get("external"):
+        return [{"address": link["external"]["address"], "ports": {"tls": link["tls_port"]}}]
+    endpoints = []
+    for server in link.get("servers") or [link["fqdn"]]:
+        given = server if isinstance(server, Mapping) else {}
+        endpoint = {"address": given.get("address") or link["fqdn"], "ports": {"tls": link["tls_port"]}}
+        if given.get("locality"):
+            endpoint["locality"] = given["locality"]
+        if endpoint not in endpoints:
+            endpoints.append(endpoint)
+    return endpoints
+
+
+def _side(owner: names.Owner, gateway: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "owner": asdict(owner),
+        "manager": owner.manager,
+        "namespace": gateway["namespace"],
+        "service": gateway["service"],
+        "selector": dict(gateway["selector"]),
+        "lockdowns": [],
+    }

@@ -1,0 +1,181 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a check of an inventory tells, and the checks that all of them are made of. Pure.
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
+
+__all__ = [
+    "LABEL",
+    "Finding",
+    "another_port",
+    "check_port",
+    "check_shape",
+    "check_value",
+    "describe",
+    "holds_private_key",
+    "is_dns_name",
+    "is_host",
+    "is_ip",
+    "is_label",
+    "is_port",
+    "kind_of",
+    "not_a_port",
+    "show",
+    "wrong_type",
+]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, and what to do about it.
+
+    :param rule: stable identifier of the check.
+    :param subject: the link's or cluster's name, or the variable, that it stands in.
+    """
+
+    rule: str
+    subject: str
+    field: str
+    value: str
+    message: str
+    cure: str
+
+    def __str__(self) -> str:
+        # Names of links, clusters and keys are what somebody wrote, too.
+        parts = (self.subject, self.field, self.value, self.message, self.cure)
+        subject, field, value, message, cure = (A_KEY if holds_private_key(part) else part for part in parts)
+        place = field if field == subject else f"{subject}: {field}"
+        return f"{place}: {value}: {message}. Cure: {cure}. [{self.rule}]"
+
+
+def describe(findings: Iterable[Finding]) -> list[str]:
+    return [str(finding) for finding in findings]
+
+
+LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+# What is shown in the place of a private key.
+A_KEY = "a private key, not shown"
+# True and False are whole numbers as well, for Python.
+_NAMES = {"str": "a string", "bool": "true or false", "int": "a whole number", "list": "a list", "dict": "a mapping"}
+_TYPES: dict[str, type] = {"str": str, "int": int, "bool": bool, "list": list, "dict": dict}
+# Envoy's and istio-agent's own ports on a gateway pod (istio.io, Application Requirements).
+PROXY_PORTS = frozenset({15000, 15001, 15004, 15006, 15008, 15020, 15021, 15053, 15090})
+
+
+def check_shape(
+    subject: str, path: str, value: Mapping[str, Any], fields: tuple[schema.Field, ...]
+) -> Iterator[Finding]:
+    """Unknown, missing and mistyped keys of one mapping."""
+    known = {item.name: item for item in fields}
+    for key in value:
+        if key not in known:
+            close = difflib.get_close_matches(str(key).lower(), known, n=1)
+            hint = f"write {close[0]}" if close else f"remove it; known are {', '.join(known)}"
+            yield Finding("unknown-key", subject, f"{path}{key}", kind_of(value[key]), "unknown key", hint)
+    for item in fields:
+        if value.get(item.name) is None:
+            if item.required:
+                cure = f"write it, e.g. {item.name}: {item.example}"
+                yield Finding("missing", subject, path + item.name, "missing", "this key is required", cure)
+            continue
+        yield from check_value(subject, path + item.name, value[item.name], item)
+
+
+def check_value(subject: str, path: str, value: Any, item: schema.Field) -> Iterator[Finding]:
+    expected = _TYPES[item.type]
+    if not isinstance(value, expected) or (isinstance(value, bool) and item.type != "bool"):
+        yield wrong_type(subject, path, value, item.type, item.example)
+    elif item.choices and value not in item.choices:
+        close = difflib.get_close_matches(str(value).lower(), item.choices, n=1)
+        cure = f"write {close[0]}" if close else f"write one of {', '.join(item.choices)}"
+        yield Finding("choice", subject, path, show(value), f"unknown {item.name}", cure)
+
+
+def wrong_type(subject: str, path: str, value: Any, kind: str, example: str = "") -> Finding:
+    cure = f"write {_NAMES[kind]}" + (f", e.g. {example}" if example else "")
+    if kind == "int" and isinstance(value, str):
+        cure += "; without quotes"
+    return Finding("type", subject, path, show(value), f"is not {_NAMES[kind]}", cure)
+
+
+def show(value: Any) -> str:
+    """A value in short, without secrets: no private key, and nothing of what stands in a mapping but its keys."""
+    text = _text(value)
+    if holds_private_key(text):
+        return A_KEY
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key!r}: ..." for key in value) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_text, value)) + "]"
+    return repr(value)
+
+
+def kind_of(value: Any) -> str:
+    """What is said of a value that nobody asked for: it may be a passphrase."""
+    return next((words for kind, words in _NAMES.items() if isinstance(value, _TYPES[kind])), "a value")
+
+
+def holds_private_key(text: str) -> bool:
+    return "PRIVATE KEY" in text
+
+
+def is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    # A zone (fe80::1%eth0) means something on one machine only.
+    return "%" not in text
+
+
+def check_port(subject: str, path: str, value: int) -> Iterator[Finding]:
+    """A port that a gateway is to listen on."""
+    if not is_port(value):
+        yield not_a_port(subject, path, value)
+    elif value in PROXY_PORTS:
+        yield Finding("proxy-port", subject, path, show(value), "is a port of the proxy itself", "write another port")
+
+
+def another_port(port: int) -> int:
+    """A port to propose: 13306 for 3306, and for 15000 what is still a port."""
+    return port + (10000 if port < 10000 else 1)
+
+
+def is_port(value: int) -> bool:
+    return 1 <= value <= 65535
+
+
+def not_a_port(subject: str, path: str, value: Any) -> Finding:
+    return Finding("port", subject, path, show(value), "is not a port", "write a number from 1 to 65535")
+
+
+def is_host(value: str, *, address: bool) -> bool:
+    if is_ip(value):
+        return address
+    # Istio refuses an all-numeric last label: 203.0.113.777 is an address with a fault, not a name.
+    return is_dns_name(value) and not value.rpartition(".")[2].isdigit()
+
+
+def is_dns_name(value: str) -> bool:
+    return not is_ip(value) and len(value) <= 253 and all(map(LABEL.fullmatch, value.split(".")))
+
+
+def is_label(value: Any, longest: int) -> bool:
+    return isinstance(value, str) and len(value) <= longest and bool(LABEL.fullmatch(value))

@@ -1,0 +1,157 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the CA store lies by default, and all that can be wrong with the CA's settings, found at once.
+
+Pure, but for one look at whether an inventory source is a folder.
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import Finding, show, wrong_type
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.clusters import check_trust_domain
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.pkcs8 import SHORTEST_PASSPHRASE
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import KEY_TYPES, MOST_DAYS
+
+__all__ = ["DEFAULT_DIR", "POLICY", "CaSettings", "check_ca_settings", "check_policy", "store_path"]
+
+DEFAULT_DIR = ".crossmesh/ca"
+# What decides about certificates, and what counts where it is not set.
+POLICY: Mapping[str, Any] = {
+    "custom_ca_key_type": "P-256",
+    "custom_ca_validity_days": 3650,
+    "custom_ca_leaf_validity_days": 90,
+    "custom_ca_renew_before_days": 30,
+}
+
+
+@dataclass(frozen=True)
+class CaSettings:
+    """The settings as the user wrote them; of the passphrase only its length."""
+
+    trust_domain: str
+    key_type: str
+    validity_days: int
+    leaf_validity_days: int
+    renew_before_days: int
+    passphrase_length: int
+
+
+def store_path(value: str, sources: Sequence[str], current_folder: Path) -> Path:
+    """Resolve the folder of the store.
+
+    A relative one begins beside the first inventory source, not where the command was started: the same inventory
+    has to find the same authority from everywhere. An inline list of hosts has no folder; there the current one counts.
+    """
+    folder = current_folder
+    if sources and "," not in sources[0]:
+        source = current_folder / sources[0]
+        folder = source if source.is_dir() else source.parent
+    return folder / Path(value or DEFAULT_DIR).expanduser()
+
+
+def check_policy(variables: Mapping[str, Any]) -> list[Finding]:
+    """Return everything that is wrong with what decides about certificates, wherever it is set.
+
+    :param variables: C(POLICY) holds their names; undefined ones are left out. A number may be a text, as C(-e) gives
+        it. Without C(custom_ca_validity_days) nothing is held against the root's end.
+    """
+    given = {**POLICY, "custom_ca_validity_days": MOST_DAYS}
+    given |= {name: variables[name] for name in POLICY if name in variables}
+    key_type = given.pop("custom_ca_key_type")
+    days = {name: number for name, value in given.items() if (number := _days(value)) is not None}
+    wrong = [
+        wrong_type("custom_ca", name, value, "int", str(POLICY[name]))
+        for name, value in given.items()
+        if name not in days
+    ]
+    faults = [*wrong, *_check_key_type(key_type)]
+    if wrong:
+        return faults
+    leaf = days["custom_ca_leaf_validity_days"]
+    return [*faults, *_check_days(days["custom_ca_validity_days"], leaf, days["custom_ca_renew_before_days"])]
+
+
+def _days(value: Any) -> int | None:
+    """None where it is no whole number."""
+    if isinstance(value, bool) or not isinstance(value, (int, str, float)):
+        return None
+    if isinstance(value, float) and not value.is_integer():
+        return None
+    try:
+        return int(value)
+    except ValueError:
+        return None
+
+
+def check_ca_settings(settings: CaSettings) -> list[Finding]:
+    """Return everything that is wrong with the settings."""
+    return [
+        *check_trust_domain("custom_ca", settings.trust_domain),
+        *_check_key_type(settings.key_type),
+        *_check_days(settings.validity_days, settings.leaf_validity_days, settings.renew_before_days),
+        *_check_length(settings),
+    ]
+
+
+def _check_key_type(key_type: Any) -> Iterator[Finding]:
+    if isinstance(key_type, str) and key_type in KEY_TYPES:
+        return
+    yield _finding(
+        "ca-key-type",
+        "custom_ca_key_type",
+        key_type,
+        "is not a key type",
+        f"choose one of {', '.join(KEY_TYPES)}",
+    )
+
+
+def _check_days(validity: int, leaf: int, renew_before: int) -> Iterator[Finding]:
+    if not 1 <= validity <= MOST_DAYS:
+        yield _finding(
+            "ca-validity",
+            "custom_ca_validity_days",
+            validity,
+            f"is not between 1 and {MOST_DAYS}",
+            "3650 days are usual for a private root",
+        )
+    if not 1 <= leaf < validity:
+        yield _finding(
+            "ca-leaf-validity",
+            "custom_ca_leaf_validity_days",
+            leaf,
+            f"is not between 1 and the root's {validity} days; a certificate never outlives its issuer",
+            "make it shorter than custom_ca_validity_days",
+        )
+    if not 1 <= renew_before < leaf:
+        yield _finding(
+            "ca-renew-before",
+            "custom_ca_renew_before_days",
+            renew_before,
+            f"is not between 1 and the leaf's {leaf} days; each run would renew, or none",
+            "make it shorter than custom_ca_leaf_validity_days; a third of it is usual",
+        )
+
+
+def _check_length(settings: CaSettings) -> Iterator[Finding]:
+    # None at all is right where nothing has to be made or signed; only the store knows.
+    if settings.passphrase_length == 0 or settings.passphrase_length >= SHORTEST_PASSPHRASE:
+        return
+    yield _finding(
+        "ca-passphrase",
+        "custom_ca_passphrase",
+        f"{settings.passphrase_length} characters",
+        f"is shorter than {SHORTEST_PASSPHRASE} characters",
+        "choose a longer one",
+    )
+
+
+def _finding(rule: str, field: str, value: object, message: str, cure: str) -> Finding:
+    return Finding(rule=rule, subject="custom_ca", field=field, value=show(value), message=message, cure=cure)

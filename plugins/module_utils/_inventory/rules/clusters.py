@@ -1,0 +1,369 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be wrong with one cluster, with what links mean for it, and with what all clusters share. Pure.
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired, schema
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import (
+    LABEL,
+    Finding,
+    check_port,
+    check_shape,
+    check_value,
+    is_label,
+    show,
+)
+
+__all__ = ["check_cluster", "check_declared", "check_prune", "check_settings", "check_trust_domain", "name_of"]
+
+# A certificate with 500 link identities is about 24 kB, sent in every handshake.
+MAX_LINKS_A_CLIENT = 500
+MAX_INSTANCE = 30
+# A DNS name has 253 characters; "<cluster>.cluster." and "<link>.link." come before the trust domain.
+MAX_TRUST_DOMAIN = 253 - 63 - len(".cluster.")
+# What Istio itself gives to ServiceEntries without addresses (istio.io, DNS Proxying).
+ISTIOS_VIPS = (ipaddress.ip_network("240.240.0.0/16"), ipaddress.ip_network("2001:2::/48"))
+# With fewer, two names would soon fall on one address.
+MIN_VIPS = 256
+# As Kubernetes takes it: no netmask, no bare address, no sign, blank or leading zero.
+_CIDR = re.compile(r"[0-9a-fA-F.:]+/(0|[1-9][0-9]{0,2})", re.ASCII)
+
+
+def check_settings(shared: Mapping[str, Any]) -> list[Finding]:
+    """Findings on the variables that all clusters share (the links aside)."""
+    findings: list[Finding] = []
+    for item in schema.SHARED:
+        if item.name != "mesh_links" and shared.get(item.name) is not None:
+            findings += _check_setting(item, shared[item.name])
+    faulty = {finding.field for finding in findings}
+    for name, check in CHECKS_OF_SETTINGS.items():
+        if name not in faulty and shared.get(name) is not None:
+            findings += check(shared, name, shared[name])
+    return findings
+
+
+def _check_setting(item: schema.Field, value: Any) -> Iterator[Finding]:
+    for finding in check_value(item.name, item.name, value, item):
+        # What -e NAME=VALUE gives is always a string.
+        aside = f"""; on the command line -e '{{"{item.name}": ...}}'""" if isinstance(value, str) else ""
+        yield replace(finding, cure=finding.cure + aside)
+
+
+def _check_instance(_shared: Mapping[str, Any], name: str, value: str) -> Iterator[Finding]:
+    if not is_label(value, MAX_INSTANCE):
+        message = f"is not a DNS label of at most {MAX_INSTANCE} characters"
+        yield Finding("instance", name, name, show(value), message, "use lower-case letters, digits and hyphens")
+
+
+def _check_timeout(_shared: Mapping[str, Any], name: str, value: int) -> Iterator[Finding]:
+    if value < 1:
+        yield Finding("timeout", name, name, show(value), "is no time to wait", "write seconds, e.g. 60")
+
+
+def _check_wait(_shared: Mapping[str, Any], name: str, value: int) -> Iterator[Finding]:
+    if value < 0:
+        yield Finding("wait", name, name, show(value), "is no time to wait", "write seconds, e.g. 10")
+
+
+def _check_credential(shared: Mapping[str, Any], name: str, value: str) -> Iterator[Finding]:
+    if not is_label(value, 63):
+        cure = "write a DNS label, e.g. client-credential"
+        yield Finding("prefix", name, name, show(value), "is not a DNS label", cure)
+    elif value.endswith("-cacert"):
+        cure = "write another name, e.g. client-credential"
+        yield Finding("prefix", name, name, show(value), "ends in -cacert, by which Istio knows a CA's Secret", cure)
+    elif _clashing_secrets(names_of_links(shared), value):
+        cure = "write another name, e.g. client-credential"
+        yield Finding("prefix", name, name, show(value), "is the name of a link's server Secret", cure)
+
+
+def _clashing_secrets(links: Sequence[str], prefix: str) -> bool:
+    """Whether a client's Secret would be a link's server Secret: one cluster can be both."""
+    clients = {prefix, *(names.client_secret_of_link(link, prefix) for link in links)}
+    return not clients.isdisjoint(map(names.server_secret, links))
+
+
+def _check_trust_domain(_shared: Mapping[str, Any], name: str, value: str) -> Iterator[Finding]:
+    yield from check_trust_domain(name, value)
+
+
+def check_trust_domain(subject: str, value: str) -> Iterator[Finding]:
+    """The name under which clusters and links have theirs in client certificates."""
+    if not all(map(LABEL.fullmatch, value.split("."))) or len(value) > MAX_TRUST_DOMAIN:
+        yield Finding(
+            "ca-trust-domain",
+            subject,
+            "custom_ca_trust_domain",
+            show(value),
+            f"is not a DNS name in lower case of at most {MAX_TRUST_DOMAIN} characters",
+            "write one that nobody else uses, e.g. crossmesh.internal",
+        )
+
+
+def _check_vip_range(_shared: Mapping[str, Any], name: str, value: Any) -> Iterator[Finding]:
+    cure = "write a network that nobody routes, e.g. 240.0.0.0/9"
+    try:
+        network = ipaddress.ip_network(value if isinstance(value, str) else "")
+    except ValueError:
+        yield Finding(
+            "vip-range", name, name, show(value), "is not a network (ADDRESS/BITS, no bit set after them)", cure
+        )
+        return
+    if network.num_addresses < MIN_VIPS:
+        yield Finding("vip-range", name, name, show(value), f"has fewer than {MIN_VIPS} addresses", cure)
+        return
+    for theirs in ISTIOS_VIPS:
+        if network.version == theirs.version and network.overlaps(theirs):
+            yield Finding("vip-range", name, name, show(value), f"overlaps {theirs}, Istio's own", cure)
+
+
+def _check_only_links(shared: Mapping[str, Any], name: str, value: Sequence[Any]) -> Iterator[Finding]:
+    known = names_of_links(shared)
+    for link in value:
+        if link not in known:
+            cure = f"write names of links: {', '.join(known)}"
+            yield Finding("unknown-link", name, name, show(link), "is no link", cure)
+
+
+def names_of_links(shared: Mapping[str, Any]) -> list[str]:
+    links = shared.get("mesh_links")
+    found = [link.get("name") for link in links if isinstance(link, Mapping)] if isinstance(links, list) else []
+    return sorted({name for name in found if isinstance(name, str)})
+
+
+def check_declared(_shared: Mapping[str, Any], name: str, value: Mapping[Any, Any]) -> Iterator[Finding]:
+    for cluster, groups in value.items():
+        if not isinstance(cluster, str) or not isinstance(groups, list) or not all(isinstance(g, str) for g in groups):
+            cure = "write the groups of each cluster, e.g. {cluster-a: [mesh_clients]}"
+            yield Finding("type", name, f"{name}.{cluster}", show(groups), "is not a list of groups", cure)
+
+
+CHECKS_OF_SETTINGS: dict[str, Callable[[Mapping[str, Any], str, Any], Iterator[Finding]]] = {
+    "mesh_instance": _check_instance,
+    "mesh_gate_timeout": _check_timeout,
+    "mesh_gate_wait": _check_wait,
+    "mesh_client_credential_prefix": _check_credential,
+    "mesh_vip_range": _check_vip_range,
+    "mesh_only_links": _check_only_links,
+    "mesh_clusters": check_declared,
+    "custom_ca_trust_domain": _check_trust_domain,
+}
+
+
+def check_cluster(variables: Mapping[str, Any], links: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    """Findings on one cluster's own variables, and on what its sound links mean for it."""
+    subject = name_of(variables)
+    findings = list(_check_cluster_variables(subject, variables))
+    if not findings:
+        cluster = desired.cluster_of(variables)
+        vip_range = desired.settings_of(variables).vip_range
+        if not any(_check_vip_range(variables, "mesh_vip_range", vip_range)):
+            findings += _check_client_ports(subject, cluster, links, vip_range)
+        findings += _check_lockdown(subject, cluster)
+    return findings
+
+
+def _check_cluster_variables(subject: str, variables: Mapping[str, Any]) -> Iterator[Finding]:
+    if not is_label(variables.get("mesh_cluster_name"), 63):
+        yield Finding(
+            "cluster-name",
+            subject,
+            "mesh_cluster_name",
+            show(variables.get("mesh_cluster_name")),
+            "is not a DNS label",
+            "set mesh_cluster_name to lower-case letters, digits and hyphens",
+        )
+    for item in schema.CLUSTER:
+        value = variables.get(item.name)
+        if value is not None:
+            yield from check_value(subject, item.name, value, item)
+            if item.name.endswith("_gateway") and isinstance(value, Mapping):
+                yield from _check_gateway(subject, f"{item.name}.", value)
+    port = variables.get("mesh_egress_port")
+    if isinstance(port, int) and not isinstance(port, bool):
+        yield from check_port(subject, "mesh_egress_port", port)
+
+
+def _check_gateway(subject: str, path: str, gateway: Mapping[str, Any]) -> Iterator[Finding]:
+    shape = list(check_shape(subject, path, gateway, schema.GATEWAY))
+    yield from shape
+    faulty = {finding.field for finding in shape}
+    for name in ("namespace", "service"):
+        value = gateway.get(name)
+        if value is not None and path + name not in faulty and not is_label(value, 63):
+            cure = f"write the name of the gateway's {name}"
+            yield Finding("gateway", subject, path + name, show(value), "is not a DNS label", cure)
+    selector = gateway.get("selector")
+    if selector is not None and path + "selector" not in faulty:
+        texts = [text for pair in selector.items() for text in pair]
+        # Without a label it would select every pod of the namespace.
+        if not texts or not all(isinstance(text, str) for text in texts):
+            cure = "write the labels of the gateway's pods, e.g. {istio: ingressgateway}"
+            yield Finding("gateway", subject, path + "selector", show(selector), "does not hold labels", cure)
+
+
+def _check_lockdown(subject: str, cluster: desired.Cluster) -> Iterator[Finding]:
+    name, needed = "mesh_egress_lockdown", {names.ROOT_NAMESPACE, cluster.egress_gateway["namespace"]}
+    seen: set[str] = set()
+    for namespace in cluster.egress_lockdown:
+        message = cure = ""
+        if not is_label(namespace, 63):
+            message, cure = "is not a DNS label", "write the name of a namespace, e.g. shop"
+        elif namespace in seen:
+            message, cure = "stands twice", "write it once"
+        elif namespace in needed:
+            message = "holds the egress gateway or the control plane, which have to reach other clusters and all pods"
+            cure = "leave it out; only namespaces of workloads are locked down"
+        if message:
+            yield Finding("lockdown", subject, name, show(namespace), message, cure)
+        else:
+            seen.add(namespace)
+    if cluster.egress_lockdown and desired.CLIENTS_GROUP not in cluster.groups:
+        message = "has no effect: the cluster is not in mesh_clients, and only a client's egress is locked down"
+        cure = "take the cluster into mesh_clients, or remove it"
+        yield Finding("lockdown", subject, "mesh_egress_lockdown", show(cluster.egress_lockdown), message, cure)
+    if cluster.egress_lockdown and not cluster.cluster_cidrs:
+        message = "is empty, and the workloads' sidecars would be cut off from their control plane"
+        cure = "name the networks of the cluster's pods, Services, control plane and API server"
+        yield Finding("cluster-cidrs", subject, "mesh_cluster_cidrs", "[]", message, cure)
+    for cidr in cluster.cluster_cidrs:
+        message, cure = _fault_of_cidr(cidr)
+        if message:
+            yield Finding("cluster-cidrs", subject, "mesh_cluster_cidrs", show(cidr), message, cure)
+
+
+def _fault_of_cidr(cidr: Any) -> tuple[str, str]:
+    # Kubernetes takes neither a bare address nor a netmask, which Python does.
+    found = _CIDR.fullmatch(cidr) if isinstance(cidr, str) else None
+    try:
+        network = ipaddress.ip_network(cidr if found else "", strict=False)
+    except ValueError:
+        return "is not a network in CIDR notation", "write one, e.g. 10.0.0.0/16"
+    if network.prefixlen == 0:
+        return "is every address there is, and would close nothing", "name the cluster's own networks"
+    if ipaddress.ip_interface(cidr).ip != network.network_address:
+        return "does not begin with its network's address", f"write {network}"
+    return "", ""
+
+
+def _check_client_ports(
+    subject: str, cluster: desired.Cluster, links: Sequence[Mapping[str, Any]], vip_range: str
+) -> Iterator[Finding]:
+    """What the links of one client cluster do to each other (istio#6695: a TCP port without address is a catch-all)."""
+    dialled = desired.client_links(desired.present(links), cluster)
+    if len(dialled) > MAX_LINKS_A_CLIENT:
+        yield Finding(
+            "too-many-links",
+            subject,
+            "mesh_links",
+            str(len(dialled)),
+            f"are more than {MAX_LINKS_A_CLIENT} links of one client cluster: each is a SAN of its certificate, "
+            "which is sent in every handshake",
+            "split them between two instances (mesh_instance)",
+        )
+    addresses = desired.addresses_of(dialled, cluster, vip_range)
+    by_port: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    virtual = {link["fqdn"] for link in dialled} if cluster.dns == "virtual" else set()
+    for link in dialled:
+        by_port[link["port"]].append(link)
+        if virtual and not desired.has_own_endpoints(link, virtual):
+            yield _resolved_in_a_circle(link, cluster)
+    for port, sharing in by_port.items():
+        # Links that carry requests are told apart by their host.
+        if len(sharing) > 1 and any(link["protocol"] == "tcp" for link in sharing):
+            yield from _check_shared_port(port, sharing, addresses, cluster)
+
+
+def _resolved_in_a_circle(link: Mapping[str, Any], cluster: desired.Cluster) -> Finding:
+    if link.get("external"):
+        return Finding(
+            "virtual-endpoint",
+            link["name"],
+            "external.address",
+            show(link["external"]["address"]),
+            f"is a link's FQDN, which the DNS of {cluster.name} answers with a virtual address (mesh_dns: virtual)",
+            "write the server's IP address, or another name of it",
+        )
+    servers = link.get("servers")
+    given = [server.get("address") if isinstance(server, Mapping) else server for server in servers or ()]
+    return Finding(
+        "virtual-endpoint",
+        link["name"],
+        "servers",
+        show(given if servers else servers),
+        f"do not all have an address of their own, and the DNS of {cluster.name} answers the FQDNs of links with "
+        "virtual ones (mesh_dns: virtual), to the egress gateway as well",
+        "write servers: [{name: CLUSTER, address: THE INGRESS GATEWAY'S}]",
+    )
+
+
+def _check_shared_port(
+    port: int,
+    sharing: Sequence[Mapping[str, Any]],
+    addresses: Mapping[str, Sequence[str]],
+    cluster: desired.Cluster,
+) -> Iterator[Finding]:
+    others = ", ".join(link["name"] for link in sharing)
+    taken: dict[str, str] = {}
+    for link in sharing:
+        if not addresses[link["name"]] and link["protocol"] == "tcp":
+            yield Finding(
+                "shared-port",
+                link["name"],
+                "port",
+                str(port),
+                f"is dialled in {cluster.name} by several links ({others}), and without an address of its own a TCP "
+                "link takes the whole port",
+                "give them different ports; or, if all are to be dialled on this one: where the sidecars of "
+                f"{cluster.name} answer DNS (Istio's DNS proxying), set mesh_dns: capture there; else give each "
+                "addresses, e.g. addresses: [240.0.0.10], let its DNS answer the FQDN so, and write the address of the "
+                + _servers_of(link),
+            )
+        for address in map(_normal, addresses[link["name"]]):
+            if taken.setdefault(address, link["name"]) != link["name"]:
+                message = f"is also an address of {taken[address]} on the same port"
+                cure = "give each of them addresses of its own, e.g. addresses: [240.0.0.10]"
+                yield Finding("shared-address", link["name"], "addresses", address, message, cure)
+
+
+def _servers_of(link: Mapping[str, Any]) -> str:
+    """Where the egress gateway is told them, as the FQDN no longer leads there."""
+    return "server into external.address" if link.get("external") else "ingress gateway into servers"
+
+
+def _normal(address: str) -> str:
+    """IPv6 has many spellings of one address."""
+    return str(ipaddress.ip_address(address))
+
+
+def check_prune(links: Any, *, allowed: bool) -> list[Finding]:
+    """An empty list of links takes everything away: only when that is said in so many words."""
+    if allowed or links != []:
+        return []
+    return [
+        Finding(
+            "prunes-everything",
+            "mesh_links",
+            "mesh_links",
+            "[]",
+            "would take every link away",
+            "define links, or run with -e mesh_prune_all=true",
+        )
+    ]
+
+
+def name_of(variables: Mapping[str, Any]) -> str:
+    return str(variables.get("mesh_cluster_name"))

@@ -1,0 +1,101 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be wrong with a server outside of the clusters. Pure.
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import (
+    Finding,
+    another_port,
+    check_shape,
+    holds_private_key,
+    is_host,
+    is_port,
+    not_a_port,
+    show,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import parse_certificates
+
+__all__ = ["ADDRESSES", "OF_SERVERS_IN_CLUSTERS", "check_external"]
+
+OF_SERVERS_IN_CLUSTERS = frozenset(
+    {"tls_port", "backend", "servers", "strict_backend", "allow_backend_port", "foreign_clients"}
+)
+
+# What is wrong with another value, and what to write.
+ADDRESSES = {
+    "address": (
+        "is neither an IP address nor a DNS name",
+        "write an IP address or a DNS name, whose last label is no number",
+    ),
+    "sni": ("is no DNS name", "write a DNS name, whose last label is no number"),
+}
+
+
+def check_external(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+    if "external" in faulty or link.get("external") is None:
+        return
+    external = link["external"]
+    for name in sorted(OF_SERVERS_IN_CLUSTERS):
+        if link.get(name) not in (None, False, []):
+            message, cure = "has no meaning where the server is outside of the clusters", "remove it, or external"
+            yield Finding("external-only", subject, name, show(link[name]), message, cure)
+    shape = list(check_shape(subject, "external.", external, schema.EXTERNAL))
+    yield from shape
+    wrong = {finding.field for finding in shape}
+    for name in ("address", "sni"):
+        value = external.get(name)
+        if value is not None and f"external.{name}" not in wrong and not is_host(value, address=name == "address"):
+            message, cure = ADDRESSES[name]
+            yield Finding("external-address", subject, f"external.{name}", show(value), message, cure)
+    if "external.port" not in wrong:
+        yield from _check_external_port(subject, link, external["port"], faulty)
+    yield from _check_external_trust(subject, external, wrong)
+
+
+def _check_external_port(subject: str, link: Mapping[str, Any], port: int, faulty: set[str]) -> Iterator[Finding]:
+    if not is_port(port):
+        yield not_a_port(subject, "external.port", port)
+    elif "port" not in faulty and link["port"] == port:
+        message = "is also port; a ServiceEntry cannot hold one number twice"
+        cure = f"let workloads dial another port, e.g. {another_port(port)}"
+        yield Finding("same-port", subject, "external.port", show(port), message, cure)
+
+
+def _check_external_trust(subject: str, external: Mapping[str, Any], wrong: set[str]) -> Iterator[Finding]:
+    given = [name for name in ("ca", "trust") if external.get(name) is not None]
+    if len(given) != 1:
+        shown = " and ".join(given) or "missing"
+        cure = "write ca: DIRECTORY for a certificate of the custom CA, or trust: the PEM of its owner's roots"
+        yield Finding("external-trust", subject, "external", shown, "has to have one of ca and trust", cure)
+    elif given == ["ca"] and "external.ca" not in wrong and not _is_directory(external["ca"]):
+        message, cure = "is no absolute path of a directory", "write the whole path of a directory on the controller"
+        yield Finding("external-trust", subject, "external.ca", show(external["ca"]), message, cure)
+    elif given == ["trust"] and "external.trust" not in wrong and (why := _fault_of_roots(external["trust"])):
+        cure = "write the certificates of its owner's CA, in PEM, e.g. with lookup('ansible.builtin.file', ...)"
+        yield Finding("external-trust", subject, "external.trust", show(external["trust"]), why, cure)
+
+
+def _is_directory(path: str) -> bool:
+    named = posixpath.normpath(path).strip("/")
+    return path.startswith("/") and bool(named) and ".." not in path.split("/") and "\0" not in path
+
+
+def _fault_of_roots(pem: str) -> str:
+    if holds_private_key(pem):
+        return "holds a private key, which is nobody's business here"
+    try:
+        views = parse_certificates(pem, where="trust")
+    except CrossmeshError as error:
+        return error.why
+    return "" if all(view.is_ca for view in views) else "holds a certificate that is no CA's"

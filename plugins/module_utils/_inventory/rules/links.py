@@ -1,0 +1,494 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be wrong with links, each alone and all together, without a look at clusters. Pure.
+
+PRIVATE to the collection. Every check is a small generator of findings; C(CHECKS_*) at the end are the catalogue.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import posixpath
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import (
+    LABEL,
+    Finding,
+    another_port,
+    check_port,
+    check_shape,
+    holds_private_key,
+    is_dns_name,
+    is_host,
+    is_ip,
+    is_label,
+    is_port,
+    not_a_port,
+    show,
+    wrong_type,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.clusters import ISTIOS_VIPS
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.external import (
+    ADDRESSES,
+    OF_SERVERS_IN_CLUSTERS,
+    check_external,
+)
+
+__all__ = ["check_links", "sound_links", "sound_links_with", "subject_of"]
+
+MAX_LINK_NAME = 40
+NOT_ASKED_OF_EXTERNAL = frozenset({("missing", "tls_port"), ("missing", "backend")})
+# Longer than a certificate lives, it would bound nothing.
+MAX_CONNECTION_HOURS = 8760
+# A ServiceAccount's name is a DNS subdomain, whose labels may be as long as the whole.
+_ACCOUNT = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+MAX_ACCOUNT = 253
+_DURATION = re.compile(r"([1-9][0-9]{0,8})([smh])", re.ASCII)
+_UNITS_AN_HOUR = {"s": 3600, "m": 60, "h": 1}
+_REQUEST_DURATION = re.compile(r"([1-9][0-9]{0,7})(ms|s|m|h)", re.ASCII)
+_MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
+# A day: a request that takes longer is none.
+MAX_REQUEST = 24 * _MILLISECONDS["h"]
+MAX_ATTEMPTS = 10
+# RFC 3986, section 3, without what a certificate cannot hold.
+_URI = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9._~:/@!$&'()+,;=%-]+", re.ASCII)
+# As Istio's own validation has them (Envoy, x-envoy-retry-on and x-envoy-retry-grpc-on), beside codes that have a name.
+RETRY_POLICIES = (
+    "5xx",
+    "gateway-error",
+    "reset",
+    "reset-before-request",
+    "connect-failure",
+    "envoy-ratelimited",
+    "retriable-4xx",
+    "refused-stream",
+    "retriable-status-codes",
+    "retriable-headers",
+    "http3-post-connect-failure",
+    "cancelled",
+    "deadline-exceeded",
+    "internal",
+    "resource-exhausted",
+    "unavailable",
+)
+_STATUS_CODES = frozenset(str(status.value) for status in HTTPStatus)
+_LOCALITY = re.compile(r"[^/\s]+(/[^/\s]+){0,2}")
+# Second-level registries under country codes (co.uk, com.br, ...) and registries that hand names to anybody.
+_REGISTRY_LABELS = frozenset(
+    {
+        "ac",
+        "co",
+        "com",
+        "edu",
+        "gob",
+        "gouv",
+        "gov",
+        "govt",
+        "ltd",
+        "mil",
+        "ne",
+        "net",
+        "nom",
+        "or",
+        "org",
+        "plc",
+        "sch",
+    }
+)
+_OPEN_REGISTRIES = frozenset(
+    {
+        "appspot.com",
+        "azurewebsites.net",
+        "blogspot.com",
+        "cloudapp.net",
+        "cloudfront.net",
+        "duckdns.org",
+        "dyndns.org",
+        "elasticbeanstalk.com",
+        "firebaseapp.com",
+        "fly.dev",
+        "github.io",
+        "gitlab.io",
+        "herokuapp.com",
+        "netlify.app",
+        "nip.io",
+        "no-ip.org",
+        "pages.dev",
+        "run.app",
+        "sslip.io",
+        "vercel.app",
+        "web.app",
+        "workers.dev",
+    }
+)
+
+
+def check_links(links: Any) -> list[Finding]:
+    """Findings on C(mesh_links) that need no knowledge of clusters."""
+    if links is None:
+        return [
+            Finding(
+                "links-undefined",
+                "mesh_links",
+                "mesh_links",
+                "undefined",
+                "no links are defined, which could mean a wrong inventory",
+                "define mesh_links in group_vars/all; [] takes every link away and needs mesh_prune_all=true",
+            )
+        ]
+    if not isinstance(links, list):
+        return [wrong_type("mesh_links", "mesh_links", links, "list")]
+    findings = [finding for index, link in enumerate(links) for finding in _check_link(index, link)]
+    mappings = {index: link for index, link in enumerate(links) if isinstance(link, Mapping)}
+    for check in CHECKS_OF_ALL_LINKS:
+        findings += check(mappings)
+    return findings
+
+
+def sound_links(links: Any) -> list[Mapping[str, Any]]:
+    """The links with which, each alone, nothing is wrong: what they mean together can be looked at."""
+    given = links if isinstance(links, list) else []
+    return [link for index, link in enumerate(given) if not any(_check_link(index, link))]
+
+
+def sound_links_with(links: Any, *keys: str) -> list[Mapping[str, Any]]:
+    """Those of them that have one of these keys; the others, nearly all as a rule, are not judged."""
+    given = links if isinstance(links, list) else []
+    return sound_links([link for link in given if isinstance(link, Mapping) and any(link.get(key) for key in keys)])
+
+
+def _check_link(index: int, link: Any) -> Iterator[Finding]:
+    if not isinstance(link, Mapping):
+        yield wrong_type(f"mesh_links[{index}]", "link", link, "dict")
+        return
+    shape = list(check_shape(subject_of(link, index), "", link, schema.LINK))
+    faulty = {finding.field for finding in shape}
+    if isinstance(link.get("external"), Mapping):
+        shape = [finding for finding in shape if (finding.rule, finding.field) not in NOT_ASKED_OF_EXTERNAL]
+        # What only servers in clusters have is told of as a whole, not looked at further.
+        faulty |= OF_SERVERS_IN_CLUSTERS
+    yield from shape
+    for check in CHECKS_OF_A_LINK:
+        yield from check(subject_of(link, index), link, faulty)
+
+
+def subject_of(link: Mapping[str, Any], index: int) -> str:
+    name = link.get("name")
+    return name if isinstance(name, str) and name and not holds_private_key(name) else f"mesh_links[{index}]"
+
+
+def _check_name(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+    if "name" in faulty:
+        return
+    name = link["name"]
+    if not LABEL.fullmatch(name) or len(name) > MAX_LINK_NAME:
+        yield Finding(
+            "link-name",
+            subject,
+            "name",
+            show(name),
+            f"is not a DNS label of at most {MAX_LINK_NAME} characters",
+            "use lower-case letters, digits and hyphens, a letter or digit at both ends",
+        )
+    elif name == "client" or name.endswith("-client"):
+        cure = f"choose another name, e.g. {name}-link"
+        yield Finding(
+            "reserved-name", subject, "name", show(name), "is reserved for the clients' own credentials", cure
+        )
+
+
+def _check_fqdn(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+    if "fqdn" in faulty:
+        return
+    fqdn = link["fqdn"]
+    message, cure = _fault_of_fqdn(fqdn)
+    if message:
+        yield Finding("fqdn", subject, "fqdn", show(fqdn), message, cure)
+
+
+def _fault_of_fqdn(fqdn: str) -> tuple[str, str]:
+    plain = fqdn.lower().rstrip(".")
+    labels = plain.split(".")
+    if "*" in fqdn:
+        return "is a wildcard; a link is one name", "write the name that workloads dial"
+    if is_ip(fqdn):
+        return "is an IP address, which cannot be an SNI (RFC 6066, section 3)", "write a DNS name that resolves to it"
+    if labels[-1].isdigit():
+        return "ends in an all-numeric label, which Istio refuses", "write a DNS name, whose last label is no number"
+    if not is_host(plain, address=False):
+        return "is not a DNS name (RFC 1035, section 2.3.1)", "write labels of letters, digits and hyphens, with dots"
+    if fqdn != fqdn.lower():
+        return "is not in lower case; SNI is compared as it is written", f"write {plain}"
+    if fqdn.endswith("."):
+        return "ends in a dot, which neither SNI nor a certificate holds", f"write {plain}"
+    if len(labels) == 1 or fqdn in _OPEN_REGISTRIES or _is_registry(labels):
+        return "is a public suffix or a single label, under which anybody can have names", "write a full host name"
+    if f".{fqdn}".endswith(".cluster.local"):
+        return "is a name of the cluster's own Services", "write a name outside of cluster.local"
+    return "", ""
+
+
+def _is_registry(labels: Sequence[str]) -> bool:
+    return len(labels) == 2 and len(labels[1]) == 2 and labels[0] in _REGISTRY_LABELS
+
+
+def _check_ports(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+    if "port" not in faulty and not is_port(link["port"]):
+        yield not_a_port(subject, "port", link["port"])
+    if "tls_port" not in faulty:
+        yield from check_port(subject, "tls_port", link["tls_port"])
+    if faulty.isdisjoint({"port", "tls_port"}) and link["port"] == link["tls_port"]:
+        yield Finding(
+            "same-port",
+            subject,
+            "tls_port",
+            show(link["tls_port"]),
+            "is also port; a ServiceEntry cannot hold one number twice",
+            f"write another tls_port, e.g. {another_port(link['port'])}",
+        )
+
+
+def _check_backend(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+    if "backend" in faulty:
+        return
+    backend = link["backend"]
+    shape = list(check_shape(subject, "backend.", backend, schema.BACKEND))
+    yield from shape
+    wrong = {finding.field for finding in shape}
+    if "backend.port" not in wrong:
+        if not is_port(backend["port"]):
+            yield not_a_port(subject, "backend.port", backend["port"])
+        elif "tls_port" not in faulty and link["tls_port"] == backend["port"] and not link.get("allow_backend_port"):
+            yield Finding(
+                "backend-port-exposed",
+                subject,
+                "tls_port",
+                show(link["tls_port"]),
+                "is the backend's own port, which would then be open to the outside",
+                f"write another tls_port, e.g. {another_port(backend['port'])}, or set allow_backend_port: true",
+            )
+    if "backend.host" not in wrong and not _is_service_host(backend["host"]):
+        yield Finding(
+            "backend-host",
+            subject,
+            "backend.host",
+            show(backend["host"]),
+            "is not the full name of a Service",
+            "write SERVICE.NAMESPACE.svc.cluster.local",
+        )
+
+
+def _is_service_host(host: str) -> bool:
+    labels = host.split(".")
+    return len(labels) == 5 and labels[2:] == ["svc", "cluster", "local"] and all(map(LABEL.fullmatch, labels[:2]))
+
+
+def _check_addresses(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+    if "addresses" in faulty:
+        return
+    seen: set[str] = set()
+    for address in link.get("addresses") or []:
+        if not isinstance(address, str) or not is_ip(address):
+            message, cure = "is not an IP address", "write IP addresses, e.g. 240.0.0.10"
+        elif message := _fault_of_address(address):
+            cure = "write one that nobody routes, e.g. 240.0.0.10, or the ingress gateway's own"
+        elif str(ipaddress.ip_address(address)) in seen:
+            message, cure = "stands twice", "write it once"
+        else:
+            seen.add(str(ipaddress.ip_address(address)))
+            continue
+        yield Finding("address", subject, "addresses", show(address), message, cure)
+
+
+def _fault_of_address(text: str) -> str:
+    """Why no workload can dial a link at this address."""
+    address = ipaddress.ip_address(text)
+    if isinstance(address, ipaddress.IPv6Address):
+        address = address.ipv4_mapped or address
+    if address.is_unspecified or address.is_multicast:
+        return "is no address of one host"
+    if address.is_loopback or address.is_link_local:
+        return "never leaves the workload's own host or network"
+    return next((f"lies in {theirs}, Istio's own" for theirs in ISTIOS_VIPS if address in theirs), "")
+
+
+def _check_max_connection_duration(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+    name = "max_connection_duration"
+    if name in faulty or link.get(name) is None:
+        return
+    found = _DURATION.fullmatch(link[name])
+    if found is None or int(found[1]) > MAX_CONNECTION_HOURS * _UNITS_AN_HOUR[found[2]]:
+        message = f"is not a duration from 1s to {MAX_CONNECTION_HOURS}h"
+        cure = "write a whole number of s, m or h, e.g. 1h"
+        yield Finding("duration", subject, name, show(link[name]), message, cure)
+
+
+def _check_workloads(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+    if "workloads" in faulty or link.get("workloads") is None:
+        return
+    shape = list(check_shape(subject, "workloads.", link["workloads"], schema.WORKLOADS))
+    yield from shape
+    named = 0
+    for name, parts, form in (("namespaces", 1, "NAMESPACE"), ("service_accounts", 2, "NAMESPACE/NAME")):
+        values = link["workloads"].get(name) or []
+        if f"workloads.{name}" in {finding.field for finding in shape}:
+            return
+        named += len(values)
+        for value in values:
+            namespace, *account = value.split("/") if isinstance(value, str) else [""]
+            if len(account) != parts - 1 or not is_label(namespace, 63) or not all(map(_is_account, account)):
+                cure = f"write {form} as Kubernetes has it; a namespace is a DNS label"
+                yield Finding("workloads", subject, f"workloads.{name}", show(value), f"is not {form}", cure)
+    if not named and not shape:
+        cure = "name namespaces or service_accounts, or remove workloads so that all of the mesh may use the link"
+        yield Finding("workloads", subject, "workloads", show(link["workloads"]), "would refuse everybody", cure)
+
+
+def _is_account(name: str) -> bool:
+    return len(name) <= MAX_ACCOUNT and bool(_ACCOUNT.fullmatch(name))
+
+
+def _check_requests(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+    """What is said of single requests."""
+    given = [name for name in ("timeout", "retries") if name not in faulty and link.get(name) is not None]
+    if "protocol" not in faulty and (link.get("protocol") or "tcp") == "tcp":
+        for name in given:
+            cure = "remove it, or say with protocol what the link carries: http, http2 or grpc"
+            yield Finding("requests-only", subject, name, show(link[name]), "a tcp link knows no requests", cure)
+        return
+    if "timeout" in given:
+        yield from _check_request_duration(subject, "timeout", link["timeout"])
+    if "retries" in given:
+        shape = list(check_shape(subject, "retries.", link["retries"], schema.RETRIES))
+        yield from shape
+        yield from _check_retries(subject, link["retries"], {finding.field for finding in shape})
+
+
+def _check_retries(subject: str, retries: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+    if "retries.attempts" not in faulty and not 0 <= retries["attempts"] <= MAX_ATTEMPTS:
+        message, cure = f"is not between 0 and {MAX_ATTEMPTS}", "write a smaller number; 2 is usual"
+        yield Finding("retries", subject, "retries.attempts", show(retries["attempts"]), message, cure)
+    if "retries.per_try_timeout" not in faulty and retries.get("per_try_timeout") is not None:
+        yield from _check_request_duration(subject, "retries.per_try_timeout", retries["per_try_timeout"])
+    if "retries.retry_on" not in faulty and retries.get("retry_on") is not None:
+        yield from _check_retry_on(subject, retries["retry_on"])
+
+
+def _check_retry_on(subject: str, policies: str) -> Iterator[Finding]:
+    for policy in policies.split(","):
+        if policy not in RETRY_POLICIES and policy not in _STATUS_CODES:
+            close = difflib.get_close_matches(policy.lower(), RETRY_POLICIES, n=1)
+            known = f"HTTP status codes or any of {', '.join(RETRY_POLICIES)}"
+            cure = f"write {close[0]}" if close else f"write {known}, with commas alone between them"
+            message = "is neither a retry policy of Envoy's nor an HTTP status code"
+            yield Finding("retries", subject, "retries.retry_on", show(policy), message, cure)
+
+
+def _check_request_duration(subject: str, path: str, value: str) -> Iterator[Finding]:
+    found = _REQUEST_DURATION.fullmatch(value)
+    if found is None or int(found[1]) * _MILLISECONDS[found[2]] > MAX_REQUEST:
+        cure = "write a whole number of ms, s, m or h, e.g. 15s"
+        yield Finding("duration", subject, path, show(value), "is not a duration from 1ms to 24h", cure)
+
+
+def _check_foreign_clients(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+    if "foreign_clients" in faulty:
+        return
+    for identity in link.get("foreign_clients") or []:
+        sound = isinstance(identity, str) and (_URI.fullmatch(identity) or is_dns_name(identity))
+        if not sound:
+            cure = "write a DNS name or a URI as it stands in the SAN of their certificates, without wildcards"
+            yield Finding("foreign-client", subject, "foreign_clients", show(identity), "is no identity", cure)
+
+
+def _check_servers(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+    if "servers" in faulty or link.get("servers") is None:
+        return
+    seen: dict[str, Any] = {}
+    for server in link["servers"]:
+        if isinstance(server, Mapping):
+            yield from _check_server(subject, server)
+        elif not isinstance(server, str):
+            cure = "write a name, a group or {name, address, locality}"
+            yield Finding("reference", subject, "servers", show(server), "is not the name of a cluster", cure)
+            continue
+        name = server.get("name") if isinstance(server, Mapping) else server
+        if isinstance(name, str) and seen.setdefault(name, server) != server:
+            message = "stands twice with different values"
+            yield Finding("two-values", subject, "servers", show(name), message, "keep one of them")
+
+
+def _check_server(subject: str, server: Mapping[str, Any]) -> Iterator[Finding]:
+    yield from check_shape(subject, "servers.", server, schema.SERVER)
+    address, locality = server.get("address"), server.get("locality")
+    if isinstance(address, str) and not is_host(address, address=True):
+        message, cure = ADDRESSES["address"]
+        yield Finding("server-address", subject, "servers.address", show(address), message, cure)
+    if isinstance(locality, str) and locality and not _LOCALITY.fullmatch(locality):
+        message, cure = "is not REGION[/ZONE[/SUBZONE]]", "write one to three names with slashes, e.g. europe-west1/b"
+        yield Finding("locality", subject, "servers.locality", show(locality), message, cure)
+
+
+def _check_clients(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+    if "clients" in faulty:
+        return
+    for client in link.get("clients") or []:
+        if not isinstance(client, str):
+            cure = "write the name of a cluster or of a group"
+            yield Finding("reference", subject, "clients", show(client), "is not the name of a cluster", cure)
+
+
+def _check_duplicates(links: Mapping[int, Mapping[str, Any]]) -> Iterator[Finding]:
+    for name in ("name", "fqdn"):
+        holders: dict[str, list[int]] = defaultdict(list)
+        for index, link in links.items():
+            if isinstance(link.get(name), str):
+                holders[link[name]].append(index)
+        for value, indexes in holders.items():
+            if len(indexes) > 1:
+                subject = subject_of(links[indexes[0]], indexes[0])
+                message = f"stands in {' and '.join(f'mesh_links[{index}]' for index in indexes)}"
+                yield Finding(f"duplicate-{name}", subject, name, show(value), message, "make each unique")
+
+
+def _check_directories(links: Mapping[int, Mapping[str, Any]]) -> Iterator[Finding]:
+    """Two links may share a server outside, but one directory holds a certificate for one name."""
+    wanted: dict[str, tuple[Any, str]] = {}
+    for index, link in links.items():
+        external = link.get("external")
+        directory = external.get("ca") if isinstance(external, Mapping) else None
+        if not isinstance(external, Mapping) or not isinstance(directory, str):
+            continue
+        name, subject = external.get("sni") or link.get("fqdn"), subject_of(link, index)
+        first, holder = wanted.setdefault(posixpath.normpath(directory).lstrip("/"), (name, subject))
+        if first != name:
+            message = f"holds the certificate of {holder}, for {show(first)}; this link wants {show(name)}"
+            cure = "write another directory, or the same sni in both"
+            yield Finding("two-values", subject, "external.ca", show(directory), message, cure)
+
+
+CHECKS_OF_A_LINK: tuple[Callable[[str, Mapping[str, Any], set[str]], Iterator[Finding]], ...] = (
+    _check_name,
+    _check_fqdn,
+    _check_ports,
+    _check_backend,
+    _check_addresses,
+    _check_max_connection_duration,
+    _check_workloads,
+    _check_requests,
+    check_external,
+    _check_servers,
+    _check_clients,
+    _check_foreign_clients,
+)
+CHECKS_OF_ALL_LINKS: tuple[Callable[[Mapping[int, Mapping[str, Any]]], Iterator[Finding]], ...] = (
+    _check_duplicates,
+    _check_directories,
+)

@@ -1,0 +1,494 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Issue what is due and write it into Secrets.
+
+PRIVATE to the collection. A key is made in memory here and leaves the process only into its Secret.
+
+Two field managers share a Secret (Kubernetes, Server-Side Apply): one owns the certificate and its key, the other the
+trust. Either can be written without the other. A new Secret is written whole in one request, so that no gateway ever
+sees half of one.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record, record_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import refuse_clock
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api, ApiError, object_path
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import serial
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import PARALLEL, secret_view
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
+    CertificateView,
+    Leaf,
+    bundle,
+    issue_leaf,
+    key_signs_for,
+    subject_of,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import (
+    LISTS_KEY,
+    Policy,
+    decide_secret,
+    surplus_keys,
+    unknown_root_message,
+    unknown_roots,
+    wanted_lists,
+    wanted_trust,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.renewal import Decision
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import (
+    is_ours,
+    issuer_of,
+    lists_of,
+    live_credential,
+    trust_of,
+)
+
+__all__ = [
+    "Credential",
+    "Work",
+    "authority_of",
+    "decide_credential",
+    "diff_of",
+    "ensure",
+    "issue",
+    "no_authority",
+    "public",
+    "report",
+    "trust_after",
+    "wrong_store",
+]
+
+# How often a call starts over because somebody else has changed a Secret or the CA meanwhile.
+ATTEMPTS = 5
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one call is about.
+
+    :param wanted: the view's C(secrets) of one side.
+    :param links: names of the links that a client's credential serves; recorded with its certificate.
+    :param revoked: what custom_ca_revoked lists.
+    """
+
+    owner: names.Owner
+    namespace: str
+    wanted: Sequence[Mapping[str, Any]]
+    links: Sequence[str]
+    policy: Policy
+    validity: timedelta
+    passphrase: str
+    check: bool
+    revoked: Sequence[revocation.Entry] = ()
+
+
+@dataclass(frozen=True)
+class Credential:
+    """What was decided about one Secret, and what it holds before and after."""
+
+    wanted: Mapping[str, Any]
+    secret: Mapping[str, Any] | None
+    decision: Decision
+    trust: tuple[CertificateView, ...]
+    lists: tuple[Crl, ...]
+    issuer: str
+    validity: timedelta
+    leaf: Leaf | None = None
+
+    @property
+    def before(self) -> CertificateView | None:
+        live = live_credential(self.secret)
+        return live.leaf if live else None
+
+    @property
+    def after(self) -> CertificateView | None:
+        """None where a certificate would be issued, in check mode."""
+        if self.decision.action == "issue":
+            return self.leaf.view if self.leaf else None
+        return self.before
+
+
+def authority_of(store: FileStore) -> Authority:
+    """The store's public part; without a root where there is none yet."""
+    return store.public() or Authority(path=str(store.path), issuing=None, trusted=())
+
+
+class _OvertakenError(CrossmeshError):
+    """Somebody else has changed what a decision was made on."""
+
+
+def ensure(api: Api, store: FileStore, work: Work, now: datetime) -> list[Credential]:
+    """Decide on every wanted Secret, issue and write what is due.
+
+    Runs may overlap. A Secret is written only as it was read, and the CA is read after the Secrets: what another run
+    has done meanwhile is seen, and the call starts over.
+
+    :raises UnfinishedError: when something was written already.
+    :raises CrossmeshError: before anything is written, when the store or a Secret forbids it.
+    """
+    written: dict[str, Credential] = {}
+    for _attempt in range(ATTEMPTS):
+        try:
+            return [_as_written(item, written) for item in _ensure(api, store, work, now, written)]
+        except _OvertakenError:
+            continue
+        except CrossmeshError as error:
+            if written:
+                raise UnfinishedError(what=error.what, where=error.where, why=error.why, cure=error.cure) from error
+            raise
+    raise UnfinishedError(
+        what="others keep changing our Secrets",
+        where=f"{api.where}, namespace {work.namespace}",
+        why=f"{ATTEMPTS} attempts met a conflict",
+        cure="see who writes them (metadata.managedFields), and that no other run is under way; then run again",
+    )
+
+
+def _as_written(item: Credential, written: Mapping[str, Credential]) -> Credential:
+    """What an earlier attempt has written is no longer due; the call has changed it all the same."""
+    earlier = written.get(item.wanted["name"])
+    return earlier if earlier and item.decision.action == "keep" else item
+
+
+def _ensure(api: Api, store: FileStore, work: Work, now: datetime, written: dict[str, Credential]) -> list[Credential]:
+    secrets = _live(api, work)
+    authority = authority_of(store)
+    _refuse(secrets, authority, work)
+    records = store.records(now) if work.revoked or authority.lists else []
+    revoked = revocation.revoked_serials(work.revoked, records)
+    decided = [
+        decide_credential(wanted, secrets.get(wanted["name"]), authority, work, now, revoked) for wanted in work.wanted
+    ]
+    if work.check:
+        if authority.issuing and work.passphrase and any(item.decision.action == "issue" for item in decided):
+            # The run would stop at a wrong passphrase, or at a key that was lost.
+            store.signer(work.passphrase)
+        wanted = revocation.wanted_lists(work.revoked, records, authority.listed(now))
+        due = work.policy.stage == "bundle" and revocation.why_due(wanted, store.lists(), now)
+        return [_with_lists_to_come(item) for item in decided] if due else decided
+    if any(item.decision.action == "issue" for item in decided):
+        refuse_clock(api.clock_ahead, where=api.where)
+    issued = issue(decided, store, authority, work, now)
+    _write_all(api, work, issued, written)
+    return issued
+
+
+def _with_lists_to_come(item: Credential) -> Credential:
+    """In check mode the lists that the run would have published are not there to compare with."""
+    if item.secret is None or item.decision.action != "keep" or item.wanted["trust"]:
+        return item
+    return replace(item, decision=Decision("write", "lists-changed", "revocation lists would be made anew"))
+
+
+def _write_all(api: Api, work: Work, issued: Sequence[Credential], written: dict[str, Credential]) -> None:
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        outcomes = [pool.submit(_write, api, work, credential) for credential in issued]
+    done = (item for item, outcome in zip(issued, outcomes, strict=True) if not outcome.exception())
+    written |= {item.wanted["name"]: item for item in done if item.decision.action != "keep"}
+    failures = [failure for outcome in outcomes if (failure := outcome.exception())]
+    for failure in failures:
+        if isinstance(failure, ApiError) and failure.status == 409:
+            raise _OvertakenError(what=failure.what, where=failure.where, why=failure.why, cure=failure.cure)
+        if isinstance(failure, CrossmeshError):
+            raise UnfinishedError(what=failure.what, where=failure.where, why=failure.why, cure=failure.cure)
+        raise failure
+
+
+def _live(api: Api, work: Work) -> dict[str, Json]:
+    path = object_path("", "v1", "secrets", work.namespace)
+    own = api.get(path, {"labelSelector": work.owner.selector})["items"]
+    views = {view["name"]: view for view in map(secret_view, own)}
+    missing = [wanted["name"] for wanted in work.wanted if wanted["name"] not in views]
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        for item in pool.map(lambda name: _get(api, f"{path}/{name}"), missing):
+            if item is not None:
+                views[item["metadata"]["name"]] = secret_view(item)
+    return views
+
+
+def _get(api: Api, path: str) -> Json | None:
+    try:
+        found: Json = api.get(path)
+    except ApiError as error:
+        if error.status == 404:
+            return None
+        raise
+    return found
+
+
+def _refuse(secrets: Mapping[str, Json], authority: Authority, work: Work) -> None:
+    """What must not be touched; looked at again here, because a plan may be older than what is live."""
+    if not work.policy.adopt:
+        for fingerprint, name in unknown_roots(list(secrets.values()), work.owner, authority).items():
+            raise wrong_store(authority, fingerprint, name)
+        for wanted in work.wanted:
+            secret = secrets.get(wanted["name"])
+            if secret is not None and not is_ours(secret, work.owner):
+                raise CrossmeshError(
+                    what="somebody else's Secret",
+                    where=f"{work.namespace}/{wanted['name']}",
+                    why="it does not have the labels of this instance, cluster and side",
+                    cure="look at it, then run with -e mesh_adopt=true to take it over, or rename the link",
+                )
+    if authority.issuing is None and not work.check:
+        raise no_authority(authority.path)
+
+
+def wrong_store(authority: Authority, fingerprint: str, holder: str) -> CrossmeshError:
+    """The error where something of ours is in service with a root that the store does not know."""
+    why, _separator, cure = unknown_root_message(authority, fingerprint, holder).rpartition(". Cure: ")
+    return CrossmeshError(what="wrong CA store", where=authority.path, why=why, cure=cure)
+
+
+def no_authority(path: str) -> CrossmeshError:
+    """The error where something is to be issued and nobody can."""
+    return CrossmeshError(
+        what="there is no CA",
+        where=path,
+        why="the store does not exist",
+        cure="run playbook crossmesh.mtls.site, or role crossmesh.mtls.custom_ca, which make it once",
+    )
+
+
+def decide_credential(
+    wanted: Mapping[str, Any],
+    secret: Json | None,
+    authority: Authority,
+    work: Work,
+    now: datetime,
+    revoked: frozenset[str],
+) -> Credential:
+    """Hold what is there against what is wanted.
+
+    :param secret: what a reading tells of it; None where it does not exist.
+    :param revoked: serials.
+    """
+    decision = decide_secret(wanted, secret, authority, work.policy, now, work.owner, revoked)
+    trust = wanted_trust(wanted, secret, authority, work.policy.stage)
+    live = live_credential(secret)
+    issuer = issuer_of(live.leaf, authority) if live and live.leaf else ""
+    lists = wanted_lists(wanted, authority, trust)
+    return Credential(wanted, secret, decision, trust, lists, issuer, work.validity)
+
+
+def issue(
+    decided: Sequence[Credential], store: FileStore, authority: Authority, work: Work, now: datetime
+) -> list[Credential]:
+    """Issue what is due; recorded before it is used.
+
+    :raises CrossmeshError: another run has moved the CA on since these were decided: nothing of it may be written.
+    """
+    issued = list(decided)
+    if authority.issuing is not None and any(item.decision.action == "issue" for item in decided):
+        issued = _issued(decided, store, authority.issuing, work, now)
+    if authority_of(store).state != authority.state:
+        raise _moved_on(store)
+    return issued
+
+
+def _issued(
+    decided: Sequence[Credential], store: FileStore, root: CertificateView, work: Work, now: datetime
+) -> list[Credential]:
+    key = store.signer(work.passphrase)
+    # The store gives the next root's where another run has taken this one's away meanwhile.
+    if not key_signs_for(root, key):
+        raise _moved_on(store)
+    issued = []
+    for item in decided:
+        if item.decision.action != "issue":
+            issued.append(item)
+            continue
+        leaf = issue_leaf(
+            root_certificate=root,
+            root_key=key,
+            role=item.wanted["role"],
+            sans=item.wanted["sans"],
+            common_name=item.wanted["common_name"],
+            key_type=work.policy.key_type,
+            validity=work.validity,
+            now=now,
+        )
+        issued.append(replace(item, leaf=leaf, issuer=root.fingerprint))
+    store.record([_record(item, item.leaf, root, work, now) for item in issued if item.leaf], now)
+    return issued
+
+
+def _moved_on(store: FileStore) -> _OvertakenError:
+    return _OvertakenError(
+        what="Another run has changed the CA",
+        where=str(store.path),
+        why="it issues from other roots, or trusts others, than when this run decided what to write",
+        cure="wait for the other run, then run again",
+    )
+
+
+def _record(item: Credential, leaf: Leaf, issuer: CertificateView, work: Work, now: datetime) -> Record:
+    link = item.wanted["link"]
+    return record_of(
+        leaf.view,
+        issuer=issuer,
+        instance=work.owner.instance,
+        cluster=work.owner.cluster,
+        side=work.owner.side,
+        links=_served(item, work) if link == names.CLIENT_LINK else [link],
+        secret=f"{work.namespace}/{item.wanted['name']}",
+        now=now,
+    )
+
+
+def _served(item: Credential, work: Work) -> list[str]:
+    """The links that a client's shared certificate names; others have one of their own."""
+    sans = item.wanted["sans"]
+    return [link for link in work.links if any(san.startswith(names.link_identity(link, "")) for san in sans)]
+
+
+# -- writing -------------------------------------------------------------------------------------------------------
+
+
+def _write(api: Api, work: Work, item: Credential) -> None:
+    if item.decision.action == "keep":
+        return
+    path = object_path("", "v1", "secrets", work.namespace, item.wanted["name"])
+    trust = {"ca.crt": _encode(bundle(view.pem for view in item.trust))}
+    if item.lists:
+        trust[LISTS_KEY] = _encode("".join(found.pem for found in item.lists))
+    if item.leaf is None:
+        _write_trust(api, path, work, item, trust)
+        return
+    identity = {"tls.crt": _encode(item.leaf.certificate_pem), "tls.key": _encode(item.leaf.key_pem)}
+    if item.secret is None:
+        _apply_identity(api, path, work, item, {**identity, **trust}, version="")
+        return
+    # The trust gets its own owner first: what the identity's manager leaves out next would else be deleted.
+    version = _write_trust(api, path, work, item, trust)
+    _apply_identity(api, path, work, item, identity, version=version)
+
+
+def _apply_identity(
+    api: Api, path: str, work: Work, item: Credential, data: Mapping[str, str], *, version: str
+) -> None:
+    # With this type the API server itself refuses a Secret without certificate or key; a type can never change.
+    kind = item.secret["type"] if item.secret else "kubernetes.io/tls"
+    body = {**_secret(work, item, data, item.wanted["labels"], version), "type": kind}
+    api.apply(path, body, work.owner.identity_manager, force=True)
+
+
+def _write_trust(api: Api, path: str, work: Work, item: Credential, trust: Mapping[str, str]) -> str:
+    """Write what is trusted; returns the version of the Secret after it."""
+    secret = item.secret
+    read = secret["version"] if secret else ""
+    answer = api.apply(path, _secret(work, item, trust, {}, read), work.owner.trust_manager, force=True)
+    version = str(answer["metadata"].get("resourceVersion", ""))
+    if secret is None:
+        return version
+    surplus, labels = surplus_keys(secret, lists=bool(item.lists)), _labels_to_put_back(item)
+    if work.policy.stage in ("trust", "bundle"):
+        # A list that stays behind, whoever owns it, refuses every certificate of a root that has none.
+        surplus, labels = [key for key in surplus if key == LISTS_KEY], {}
+    if surplus or labels:
+        body = _secret(work, item, dict.fromkeys(surplus), labels, version)
+        answer = api.merge(path, body, work.owner.identity_manager)
+        version = str(answer["metadata"].get("resourceVersion", ""))
+    return version
+
+
+def _labels_to_put_back(item: Credential) -> dict[str, str]:
+    held = item.secret["labels"] if item.secret else {}
+    return {key: value for key, value in item.wanted["labels"].items() if held.get(key) != value}
+
+
+def _secret(work: Work, item: Credential, data: Mapping[str, Any], labels: Mapping[str, str], version: str) -> Json:
+    metadata: Json = {"name": item.wanted["name"], "namespace": work.namespace}
+    if labels:
+        metadata["labels"] = dict(labels)
+    if version:
+        # The API server refuses the request when somebody has written in between.
+        metadata["resourceVersion"] = version
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": dict(data)}
+
+
+def _encode(text: str | bytes) -> str:
+    return base64.b64encode(text.encode() if isinstance(text, str) else text).decode()
+
+
+# -- results -------------------------------------------------------------------------------------------------------
+
+
+def report(credentials: Sequence[Credential]) -> Json:
+    """A module's result: decisions, public facts, and a diff without a key."""
+    changed = [item for item in credentials if item.decision.action != "keep"]
+    return {
+        "changed": bool(changed),
+        "credentials": [public(item) for item in credentials],
+        "serials": sorted(serial(item.after.serial) for item in credentials if item.after),
+        "trust": [trust_after(item) for item in credentials],
+        "issuers": sorted({item.issuer for item in credentials if item.after}),
+        "diff": [diff_of(item, f"Secret {item.wanted['name']}") for item in changed],
+    }
+
+
+def trust_after(item: Credential) -> Json:
+    """What a gateway is told to trust."""
+    return {
+        "secret": item.wanted["name"],
+        "roots": [view.fingerprint for view in item.trust],
+        "lists": [found.identity for found in item.lists],
+        "own": not item.wanted["trust"],
+    }
+
+
+def public(item: Credential) -> Json:
+    """What was decided, and the certificate."""
+    return {
+        "name": item.wanted["name"],
+        "action": item.decision.action,
+        "reason": item.decision.reason,
+        "message": item.decision.message + (f"; {item.leaf.note}" if item.leaf and item.leaf.note else ""),
+        "certificate": item.after.public() if item.after else None,
+        "trusted": [view.fingerprint for view in item.trust],
+    }
+
+
+def diff_of(item: Credential, name: str) -> Json:
+    """Before and after, without a key.
+
+    :param name: of what was written.
+    """
+    before = {
+        "certificate": item.before.public() if item.before else "none",
+        "trusted": [view.fingerprint for view in trust_of(item.secret)] if item.secret else [],
+        "lists": [found.identity for found in lists_of(item.secret)] if item.secret else [],
+    }
+    after = {
+        "certificate": item.after.public() if item.after else _promise(item),
+        "trusted": [view.fingerprint for view in item.trust],
+        "lists": [found.identity for found in item.lists],
+        "reason": item.decision.message,
+    }
+    return {"before_header": name, "after_header": name, "before": before, "after": after}
+
+
+def _promise(item: Credential) -> Json:
+    """What check mode can tell of a certificate that is not made."""
+    return {
+        "subject": f"CN={subject_of(item.wanted['sans'], item.wanted['common_name'])}",
+        "sans": list(item.wanted["sans"]),
+        "serial": "a random one",
+        "validity": f"{item.validity.days} days",
+    }

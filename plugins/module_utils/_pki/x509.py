@@ -1,0 +1,453 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Certificates as values: made, read and compared. No clock, no files, no API.
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import BACKDATING
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+
+try:
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+    HAS_CRYPTOGRAPHY = True
+except ImportError:
+    HAS_CRYPTOGRAPHY = False
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes, PublicKeyTypes
+
+__all__ = [
+    "BACKDATING",
+    "HAS_CRYPTOGRAPHY",
+    "KEY_TYPES",
+    "LONGEST_ROOT_NAME",
+    "MOST_DAYS",
+    "CertificateView",
+    "Leaf",
+    "PrivateKey",
+    "Role",
+    "authority_identifier",
+    "bundle",
+    "check_root",
+    "issue_leaf",
+    "key_matches",
+    "key_signs_for",
+    "new_root",
+    "parse_certificates",
+    "signature_hash",
+    "subject_of",
+    "timestamp",
+    "usage_of",
+    "verify_issued_by",
+]
+
+PrivateKey: TypeAlias = "ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey"
+Role: TypeAlias = Literal["server", "client"]
+
+KEY_TYPES = ("P-256", "P-384", "RSA-2048", "RSA-3072", "RSA-4096")
+
+
+# RFC 5280 bounds a common name.
+LONGEST_COMMON_NAME = 64
+ROOT_NAME_DIGITS = 8
+LONGEST_ROOT_NAME = LONGEST_COMMON_NAME - 1 - ROOT_NAME_DIGITS
+
+# A century: beyond it lies a typing error, and soon the end of what a date can hold.
+MOST_DAYS = 36_500
+
+# One intermediate may come between this root and the leaves (a CA profile) without a new root.
+ROOT_PATH_LENGTH = 1
+
+_Extension = TypeVar("_Extension", bound="x509.ExtensionType")
+
+
+@dataclass(frozen=True)
+class CertificateView:
+    """What this collection asks of a certificate, read once."""
+
+    pem: str
+    serial: str
+    subject: str
+    issuer: str
+    sans: tuple[str, ...]
+    eku: tuple[str, ...]
+    not_before: datetime
+    not_after: datetime
+    fingerprint: str
+    ski: str | None
+    aki: str | None
+    is_ca: bool
+    key_type: str
+    public_key_fingerprint: str
+
+    def public(self) -> dict[str, str | list[str]]:
+        """Return what results and diffs show."""
+        return {
+            "subject": self.subject,
+            "issuer": self.issuer,
+            "sans": list(self.sans),
+            "serial": self.serial,
+            "not_before": timestamp(self.not_before),
+            "not_after": timestamp(self.not_after),
+            "fingerprint": self.fingerprint,
+        }
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A new certificate with its key, which lives in this object only.
+
+    ``note`` is empty, or says that the certificate ends earlier than was asked.
+    """
+
+    certificate_pem: str
+    key_pem: bytes
+    view: CertificateView
+    note: str
+
+    def __repr__(self) -> str:
+        return f"Leaf({self.view.serial})"
+
+
+def timestamp(moment: datetime) -> str:
+    """Write a moment as ISO 8601 in UTC, to the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def usage_of(role: Role) -> tuple[str, ...]:
+    """Name the extended key usage that a role gets, and nothing beyond it."""
+    return ("serverAuth",) if role == "server" else ("clientAuth",)
+
+
+def parse_certificates(pem: str | bytes, *, where: str = "certificate") -> tuple[CertificateView, ...]:
+    """Read a chain or bundle. ``where`` names its origin in the error."""
+    data = pem.encode() if isinstance(pem, str) else pem
+    try:
+        views = _views(data)
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion) as error:
+        raise _damaged(where, str(error).partition("\n")[0]) from error
+    # The library passes over a block whose end is missing.
+    if len(views) != data.count(b"-----BEGIN CERTIFICATE-----"):
+        raise _damaged(where, "a certificate in it is cut off")
+    return views
+
+
+def new_root(*, common_name: str, key_type: str, validity: timedelta, now: datetime) -> tuple[PrivateKey, str]:
+    """Make a root: its key and its certificate (PEM).
+
+    The subject is the common name and the first digits of the key identifier, so that two roots never share a name:
+    verifiers that choose an issuer by name alone stay right while one root replaces another.
+    """
+    key = _generate_key(key_type)
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    name = _name(f"{common_name} {identifier.digest.hex()[:ROOT_NAME_DIGITS]}")
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(_seconds(now) - BACKDATING)
+        .not_valid_after(_seconds(now) + validity)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=ROOT_PATH_LENGTH), critical=True)
+        .add_extension(_key_usage(authority=True), critical=True)
+        .add_extension(identifier, critical=False)
+        .sign(key, signature_hash(key))
+    )
+    return key, _pem(certificate)
+
+
+def check_root(certificate: CertificateView, key: PrivateKey, now: datetime) -> list[str]:
+    """Say why somebody's root cannot be this collection's CA (RFC 5280 sections 4.2.1.2, 4.2.1.3 and 4.2.1.9)."""
+    parsed = x509.load_pem_x509_certificate(certificate.pem.encode())
+    usage = _extension(parsed, x509.KeyUsage)
+    return [
+        fault
+        for wrong, fault in (
+            (not certificate.is_ca, "it is no CA (basicConstraints)"),
+            (not verify_issued_by(replace(certificate, aki=certificate.ski), certificate), "it is not self-signed"),
+            (certificate.ski is None, "it has no subject key identifier"),
+            (not (usage and usage.key_cert_sign and usage.crl_sign), "its key usage lacks keyCertSign or cRLSign"),
+            (not key_signs_for(certificate, key), "the key is not its key"),
+            (certificate.key_type not in KEY_TYPES, f"its key is of type {certificate.key_type}"),
+            (
+                not certificate.not_before <= now < certificate.not_after,
+                f"it is valid from {timestamp(certificate.not_before)} to {timestamp(certificate.not_after)}",
+            ),
+        )
+        if wrong
+    ]
+
+
+def subject_of(sans: Sequence[str], common_name: str) -> str:
+    """The common name of a leaf: the first SAN where it fits."""
+    return sans[0] if len(sans[0]) <= LONGEST_COMMON_NAME else common_name
+
+
+def issue_leaf(
+    *,
+    root_certificate: CertificateView,
+    root_key: PrivateKey,
+    role: Role,
+    sans: Sequence[str],
+    common_name: str,
+    key_type: str,
+    validity: timedelta,
+    now: datetime,
+) -> Leaf:
+    """Issue a leaf with a new key.
+
+    Verifiers look at the SANs only. The subject repeats the first of them where it fits, else ``common_name``.
+    """
+    _refuse_unusable_root(root_certificate, now)
+    if not sans:
+        raise CrossmeshError(
+            what="A certificate without a DNS name would be accepted by nobody",
+            where=common_name,
+            why="the list of SANs is empty",
+            cure="give at least one DNS name",
+        )
+    wanted_end = _seconds(now) + validity
+    end = min(wanted_end, root_certificate.not_after)
+    key = _generate_key(key_type)
+    issuer = x509.load_pem_x509_certificate(root_certificate.pem.encode())
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(_name(subject_of(sans, common_name)))
+        .issuer_name(issuer.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(max(_seconds(now) - BACKDATING, root_certificate.not_before))
+        .not_valid_after(end)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(authority=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([_usage_oid(role)]), critical=False)
+        .add_extension(_alternative_names(sans), critical=False)
+        .add_extension(authority_identifier(issuer), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(root_key, signature_hash(root_key))
+    )
+    return Leaf(
+        certificate_pem=_pem(certificate),
+        key_pem=_key_pem(key),
+        view=_view(certificate),
+        note=_shortened(wanted_end, end),
+    )
+
+
+def key_matches(certificate_pem: str | bytes, key_pem: str | bytes) -> bool:
+    """Tell whether the key belongs to the first certificate; a damaged one belongs to none."""
+    data = key_pem.encode() if isinstance(key_pem, str) else key_pem
+    try:
+        public_key = serialization.load_pem_private_key(data, password=None).public_key()
+        leaf = parse_certificates(certificate_pem)[0]
+    except (CrossmeshError, ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+    return leaf.public_key_fingerprint == _public_key_fingerprint(public_key)
+
+
+def key_signs_for(certificate: CertificateView, key: PrivateKey) -> bool:
+    """Tell whether a loaded key is the one that the certificate speaks of."""
+    return certificate.public_key_fingerprint == _public_key_fingerprint(key.public_key())
+
+
+def verify_issued_by(leaf: CertificateView, root: CertificateView) -> bool:
+    """Tell whether the root's key signed the leaf and the leaf names that key."""
+    if not root.is_ca or leaf.aki != root.ski:
+        return False
+    try:
+        x509.load_pem_x509_certificate(leaf.pem.encode()).verify_directly_issued_by(
+            x509.load_pem_x509_certificate(root.pem.encode())
+        )
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def bundle(pems: Iterable[str]) -> str:
+    """Join certificates in the given order, each once."""
+    views = (view for pem in pems for view in parse_certificates(pem, where="bundle"))
+    return "".join({view.fingerprint: view.pem for view in views}.values())
+
+
+def _damaged(where: str, why: str) -> CrossmeshError:
+    return CrossmeshError(
+        what="The certificate cannot be read",
+        where=where,
+        why=why or "not a PEM certificate",
+        cure="restore it from a backup, or remove it so that a new one is issued",
+    )
+
+
+def _refuse_unusable_root(root: CertificateView, now: datetime) -> None:
+    if root.not_before <= now < root.not_after:
+        return
+    raise CrossmeshError(
+        what="The issuing root is not valid now",
+        where=root.subject,
+        why=f"it is valid from {timestamp(root.not_before)} to {timestamp(root.not_after)} and this machine says "
+        f"{timestamp(now)}",
+        cure="set the clock of this machine if it is wrong, else replace the root",
+    )
+
+
+def _shortened(wanted_end: datetime, end: datetime) -> str:
+    if end == wanted_end:
+        return ""
+    return f"ends with its root at {timestamp(end)} instead of {timestamp(wanted_end)}"
+
+
+def _seconds(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(microsecond=0)
+
+
+def _name(common_name: str) -> x509.Name:
+    if not 0 < len(common_name) <= LONGEST_COMMON_NAME:
+        raise CrossmeshError(
+            what="The common name does not fit a certificate",
+            where=common_name,
+            why=f"it has {len(common_name)} characters; 1 to {LONGEST_COMMON_NAME} are possible",
+            cure="choose a shorter name",
+        )
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _alternative_names(sans: Sequence[str]) -> x509.SubjectAlternativeName:
+    try:
+        return x509.SubjectAlternativeName([x509.DNSName(name) for name in dict.fromkeys(sans)])
+    except ValueError as error:
+        raise CrossmeshError(
+            what="A DNS name cannot stand in a certificate",
+            where=", ".join(sans),
+            why="it holds characters beyond ASCII",
+            cure="write it in its xn-- form",
+        ) from error
+
+
+def _generate_key(key_type: str) -> PrivateKey:
+    if key_type not in KEY_TYPES:
+        raise CrossmeshError(
+            what="Unknown key type",
+            where=key_type,
+            why="no certificate is made with it",
+            cure=f"choose one of {', '.join(KEY_TYPES)}",
+        )
+    if key_type == "P-256":
+        return ec.generate_private_key(ec.SECP256R1())
+    if key_type == "P-384":
+        return ec.generate_private_key(ec.SECP384R1())
+    return rsa.generate_private_key(public_exponent=65537, key_size=int(key_type.removeprefix("RSA-")))
+
+
+def signature_hash(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384:
+    """Choose a hash as strong as the issuing key (a P-384 signature over SHA-256 is flagged by linters)."""
+    if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP384R1):
+        return hashes.SHA384()
+    return hashes.SHA256()
+
+
+def _key_usage(*, authority: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not authority,
+        key_cert_sign=authority,
+        crl_sign=authority,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _usage_oid(role: Role) -> x509.ObjectIdentifier:
+    return ExtendedKeyUsageOID.SERVER_AUTH if role == "server" else ExtendedKeyUsageOID.CLIENT_AUTH
+
+
+def authority_identifier(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+    """Repeat the issuer's own identifier: recomputed, it would differ for a root made elsewhere."""
+    identifier = _extension(issuer, x509.SubjectKeyIdentifier)
+    if identifier is None:
+        return x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key())  # type: ignore[arg-type]
+    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _key_pem(key: PrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+# A run looks at the same certificates many times, and at one root in every Secret.
+@lru_cache(maxsize=4096)
+def _views(pem: bytes) -> tuple[CertificateView, ...]:
+    return tuple(map(_view, x509.load_pem_x509_certificates(pem)))
+
+
+def _view(certificate: x509.Certificate) -> CertificateView:
+    constraints = _extension(certificate, x509.BasicConstraints)
+    names = _extension(certificate, x509.SubjectAlternativeName)
+    subject_key = _extension(certificate, x509.SubjectKeyIdentifier)
+    authority_key = _extension(certificate, x509.AuthorityKeyIdentifier)
+    return CertificateView(
+        pem=_pem(certificate),
+        serial=f"{certificate.serial_number:x}",
+        subject=certificate.subject.rfc4514_string(),
+        issuer=certificate.issuer.rfc4514_string(),
+        sans=tuple(names.get_values_for_type(x509.DNSName)) if names else (),
+        eku=_usages(certificate),
+        not_before=certificate.not_valid_before_utc,
+        not_after=certificate.not_valid_after_utc,
+        fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
+        ski=subject_key.digest.hex() if subject_key else None,
+        aki=authority_key.key_identifier.hex() if authority_key and authority_key.key_identifier else None,
+        is_ca=bool(constraints and constraints.ca),
+        key_type=_key_type(certificate.public_key()),
+        public_key_fingerprint=_public_key_fingerprint(certificate.public_key()),
+    )
+
+
+def _extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
+
+
+def _usages(certificate: x509.Certificate) -> tuple[str, ...]:
+    usages = _extension(certificate, x509.ExtendedKeyUsage)
+    known = {ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth", ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth"}
+    return tuple(known.get(usage, usage.dotted_string) for usage in usages or ())
+
+
+def _key_type(public_key: object) -> str:
+    if isinstance(public_key, rsa.RSAPublicKey):
+        return f"RSA-{public_key.key_size}"
+    if isinstance(public_key, ec.EllipticCurvePublicKey):
+        return {"secp256r1": "P-256", "secp384r1": "P-384"}.get(public_key.curve.name, public_key.curve.name)
+    return type(public_key).__name__.removesuffix("PublicKey")
+
+
+def _public_key_fingerprint(public_key: CertificatePublicKeyTypes | PublicKeyTypes) -> str:
+    encoded = public_key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(encoded).hexdigest()

@@ -1,0 +1,85 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""DestinationRules of others whose host covers the egress gateway's, and what each of them does to the links. Pure.
+
+PRIVATE to the collection. A proxy looks for the rules of a host in its own namespace first, then in the Service's, then
+in Istio's own; where it finds any, it takes the most specific host and looks no further
+(L(Istio,https://istio.io/latest/docs/ops/best-practices/traffic-management/#cross-namespace-configuration)).
+Rules of one host and namespace are merged while their exportTo is the same; else the last one made holds alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+
+__all__ = ["warnings"]
+
+Json = Mapping[str, Any]
+EVERYBODY = "*"
+OWN_NAMESPACE = "."
+
+
+def warnings(reading: Json, side: Json) -> list[str]:
+    if side["owner"]["side"] != "client":
+        return []
+    return [warning for rule in reading["destination_rules"] for warning in _of(rule, side)]
+
+
+def _of(rule: Json, side: Json) -> Iterator[str]:
+    title = f"DestinationRule {rule['namespace']}/{rule['name']} (host {rule['host']})"
+    if rule["namespace"] == side["namespace"]:
+        harm, cure = _beside_ours(rule, side)
+    else:
+        harm, cure = _before_ours(rule, side["links"])
+    if harm:
+        yield f"{title}: {harm}. Cure: {cure}"
+
+
+def _beside_ours(rule: Json, side: Json) -> tuple[str, str]:
+    """A rule in the gateway's own namespace: one of a wider host does nothing there, as ours is more specific."""
+    # One that selects workloads is for those of its own namespace.
+    if rule["selective"] or rule["host"].startswith("*"):
+        return "", ""
+    if rule["exports"]:
+        seen = set(rule["exports"]) - {OWN_NAMESPACE, side["namespace"]}
+        lost = [link["name"] for link in side["links"] if _is_used_in(link, seen)]
+        harm = (
+            f"ours have no exportTo, so Istio does not merge it with them; where it is exported to, and if it was made "
+            f"last, there is no way to {', '.join(lost)}"
+        )
+        return (harm, "remove its exportTo") if lost else ("", "")
+    if rule["policy"] and side["links"]:
+        return "its trafficPolicy holds for the first hop of every link as well", "give it to subsets of its own"
+    if taken := sorted({link["name"] for link in side["links"]} & set(rule["subsets"])):
+        return f"it has a subset {', '.join(taken)}, as ours do; Istio takes the first of the two", "rename the subset"
+    return "", ""
+
+
+def _is_used_in(link: Json, namespaces: Collection[str]) -> bool:
+    """Whether workloads of one of these namespaces may use a link."""
+    everywhere = EVERYBODY in namespaces or not link["client_namespaces"]
+    return bool(namespaces) and (everywhere or not set(link["client_namespaces"]).isdisjoint(namespaces))
+
+
+def _before_ours(rule: Json, links: Sequence[Json]) -> tuple[str, str]:
+    """A rule in a namespace of workloads: their proxies look no further, even where it selects others of them."""
+    namespace = rule["namespace"]
+    used = [link["name"] for link in links if _is_used_in(link, [namespace])]
+    # Istio's own namespace comes last, and its proxies look into the Service's first.
+    if namespace == names.ROOT_NAMESPACE or not _is_local(rule) or not used:
+        return "", ""
+    broken = [name for name in used if name not in rule["subsets"]]
+    harm = f"they have no way to {', '.join(broken)}" if broken else f"{', '.join(used)} go by its subsets"
+    cure = "give it a host that does not cover the egress gateway, or delete it"
+    return f"workloads of namespace {namespace} take it in place of ours: {harm}", cure
+
+
+def _is_local(rule: Json) -> bool:
+    """Whether proxies of the rule's own namespace see it."""
+    if rule["selective"] or not rule["exports"]:
+        return True
+    return not {EVERYBODY, OWN_NAMESPACE, rule["namespace"]}.isdisjoint(rule["exports"])

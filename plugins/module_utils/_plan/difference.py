@@ -1,0 +1,273 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wanted against what is live: write, strip, delete or leave, each with its reason. Pure.
+
+PRIVATE to the collection. Objects of the collection are brought back exactly; of what belongs to others only ports are
+added (L(Server-Side Apply,https://kubernetes.io/docs/reference/using-api/server-side-apply/)).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import managed_fields
+
+__all__ = ["Difference", "compare_objects", "compare_ports", "has_labels_of", "lost_labels"]
+
+Manifest = dict[str, Any]
+
+
+@dataclass
+class Difference:
+    """What a run has to do on one side of one cluster, and why.
+
+    :param write: manifests to apply; nobody else holds their fields.
+    :param force: manifests to apply over what others have put into our objects.
+    :param strip: merge patches (RFC 7386) that take out what others added to our objects.
+    :param delete: objects to delete.
+    :param service: manifests of the gateway's Service, holding our ports only.
+    :param lines: one line a step, for people.
+    :param errors: why the run must not go on.
+    """
+
+    write: list[Manifest] = field(default_factory=list)
+    force: list[Manifest] = field(default_factory=list)
+    strip: list[Manifest] = field(default_factory=list)
+    delete: list[Manifest] = field(default_factory=list)
+    service: list[Manifest] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def empty(self) -> bool:
+        return not (self.write or self.force or self.strip or self.delete or self.service)
+
+
+def compare_objects(
+    wanted: Sequence[Manifest],
+    live: Sequence[Mapping[str, Any]],
+    owner: names.Owner,
+    *,
+    adopt: bool,
+    only: Collection[str],
+) -> Difference:
+    """Wanted manifests against the live objects of the same owner or under the same names.
+
+    :param only: names of the links to work on; empty means all.
+    """
+    result = Difference()
+    found = {_key(item): item for item in live}
+    keys = set()
+    for manifest in wanted:
+        keys.add(_key(manifest))
+        if not only or manifest["metadata"]["labels"][names.LABEL_LINK] in only:
+            _compare_one(manifest, found.get(_key(manifest)), owner, adopt, result)
+    for key, item in found.items():
+        link = item["metadata"].get("labels", {}).get(names.LABEL_LINK, "")
+        if key not in keys and _is_ours(item, owner) and (not only or link in only):
+            result.delete.append(_identity(item))
+            what = "the namespace's lock-down" if link == names.CLIENT_LINK else f"link {link}"
+            result.lines.append(f"delete {_title(item)}: {what} is not wanted here any more")
+    return result
+
+
+def _compare_one(
+    manifest: Manifest, live: Mapping[str, Any] | None, owner: names.Owner, adopt: bool, result: Difference
+) -> None:
+    title = _title(manifest)
+    if live is None:
+        result.write.append(manifest)
+        result.lines.append(f"write {title}: it does not exist")
+        return
+    if not _is_ours(live, owner):
+        reason = _refusal(live, owner, adopt)
+        if reason:
+            result.errors.append(f"{title}: {reason}")
+            return
+        result.lines.append(f"adopt {title}: it was made by {_makers(live)}")
+    elif not (reasons := list(_deviations(manifest, live, owner))):
+        return
+    else:
+        result.lines.append(f"write {title}: {'; '.join(reasons)}")
+    extra = _surplus(live.get("spec", {}), manifest["spec"])
+    if extra:
+        result.strip.append({**_identity(manifest), "spec": extra})
+    others = any(entry["manager"] != owner.manager for entry in live["metadata"].get("managedFields") or [])
+    (result.force if others else result.write).append(manifest)
+
+
+def has_labels_of(labels: Mapping[str, str], owner: names.Owner) -> bool:
+    """Whether labels name this owner; the link's label is not compared."""
+    own = owner.labels("")
+    return all(labels.get(key) == own[key] for key in own if key != names.LABEL_LINK)
+
+
+def lost_labels(labels: Mapping[str, str], owner: names.Owner) -> list[str]:
+    """Labels that are gone from what was this owner's, as the others tell; empty where nothing tells so."""
+    own = {key: value for key, value in owner.labels("").items() if key != names.LABEL_LINK}
+    lost = [key for key in own if key not in labels]
+    rest = all(labels[key] == value for key, value in own.items() if key in labels)
+    return lost if rest and len(lost) < len(own) - 1 else []
+
+
+def _is_ours(item: Mapping[str, Any], owner: names.Owner) -> bool:
+    return has_labels_of(item["metadata"].get("labels") or {}, owner)
+
+
+def _refusal(live: Mapping[str, Any], owner: names.Owner, adopt: bool) -> str:
+    """Why an object under our name that is not ours must not be touched; empty if it may be adopted."""
+    labels = live["metadata"].get("labels") or {}
+    lost = lost_labels(labels, owner)
+    if lost and not adopt:
+        return (
+            f"it has lost our label {', '.join(lost)}, and only what has all of them is ours to touch. Cure: put it "
+            "back, or run with -e mesh_adopt=true"
+        )
+    if labels.get(names.LABEL_MANAGED_BY) == names.MANAGED_BY and not lost:
+        return (
+            f"it belongs to instance {labels.get(names.LABEL_INSTANCE)}, cluster {labels.get(names.LABEL_CLUSTER)}, "
+            f"side {labels.get(names.LABEL_SIDE)}. Cure: give this link, cluster or instance "
+            f"({owner.instance}, {owner.cluster}) a name of its own"
+        )
+    if adopt:
+        return ""
+    return (
+        f"it exists and was made by {_makers(live)}. Cure: look at it, then run with -e mesh_adopt=true to take it "
+        "over, or rename the link"
+    )
+
+
+def _makers(live: Mapping[str, Any]) -> str:
+    managers = {entry["manager"] for entry in live["metadata"].get("managedFields") or []}
+    return ", ".join(sorted(managers)) or "an unknown manager"
+
+
+def _deviations(manifest: Manifest, live: Mapping[str, Any], owner: names.Owner) -> Iterator[str]:
+    owners = managed_fields.field_owners(live["metadata"].get("managedFields") or [], "spec")
+    for path in _differing(manifest["spec"], live.get("spec", {}), "spec"):
+        others = managed_fields.owners_of(owners, path, owner.manager)
+        yield f"{path} was changed by {', '.join(others)}" if others else f"{path} differs from the inventory"
+    labels = live["metadata"].get("labels") or {}
+    for key, value in manifest["metadata"]["labels"].items():
+        if labels.get(key) != value:
+            yield f"label {key} is {labels.get(key)}"
+
+
+def _differing(wanted: Any, live: Any, path: str) -> Iterator[str]:
+    """Paths at which two values differ; lists are compared whole, as Istio's CRDs declare them atomic."""
+    if isinstance(wanted, Mapping) and isinstance(live, Mapping):
+        for key in [*wanted, *(key for key in live if key not in wanted)]:
+            if key not in wanted or key not in live:
+                yield f"{path}.{key}"
+            else:
+                yield from _differing(wanted[key], live[key], f"{path}.{key}")
+    elif wanted != live:
+        yield path
+
+
+def _surplus(live: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """The merge patch that removes the keys of C(live) that C(wanted) does not have."""
+    patch: dict[str, Any] = {}
+    for key, value in live.items():
+        if key not in wanted:
+            patch[key] = None
+        elif isinstance(value, Mapping) and isinstance(wanted[key], Mapping):
+            inner = _surplus(value, wanted[key])
+            if inner:
+                patch[key] = inner
+    return patch
+
+
+def _key(item: Mapping[str, Any]) -> tuple[str, str, str]:
+    return item["kind"], item["metadata"]["namespace"], item["metadata"]["name"]
+
+
+def _identity(item: Mapping[str, Any]) -> Manifest:
+    metadata = item["metadata"]
+    return {
+        "apiVersion": item["apiVersion"],
+        "kind": item["kind"],
+        "metadata": {"name": metadata["name"], "namespace": metadata["namespace"]},
+    }
+
+
+def _title(item: Mapping[str, Any]) -> str:
+    return "{} {}/{}".format(*_key(item))
+
+
+# -- ports of the gateway's Service --------------------------------------------------------------------------------
+
+
+def compare_ports(wanted: Sequence[int], service: Mapping[str, Any], owner: names.Owner) -> Difference:
+    """The ports that this side needs on a Service which belongs to somebody else.
+
+    A port that others opened is used as it is; one that only other sides or instances of the collection hold is owned
+    together with them, so that it stays as long as one of them needs it.
+    """
+    result = Difference()
+    live = {f"{port['port']}/{port.get('protocol', 'TCP')}": port for port in service["ports"]}
+    owners: Mapping[str, Sequence[str]] = service["owners"]
+    held = {key for key, managers in owners.items() if owner.manager in managers}
+    mine = []
+    for number in wanted:
+        key = f"{number}/TCP"
+        managers = owners.get(key, ())
+        error = _port_fault(number, live, managers, owner)
+        # Nobody is known to own a port whose managedFields were cleared: it is not ours.
+        only_ours = bool(managers) and all(manager.startswith("crossmesh-") for manager in managers)
+        if error:
+            result.errors.append(f"Service {service['namespace']}/{service['name']}: {error}")
+        elif key not in live or owner.manager in managers or only_ours:
+            mine.append(number)
+    _explain_ports(mine, held, service, result)
+    if {f"{number}/TCP" for number in mine} != held and not result.errors:
+        result.service.append(_service_manifest(service, mine))
+    return result
+
+
+def _port_fault(number: int, live: Mapping[str, Mapping[str, Any]], managers: Sequence[str], owner: names.Owner) -> str:
+    others = [key for key in live if key.startswith(f"{number}/") and key != f"{number}/TCP"]
+    if others and f"{number}/TCP" not in live:
+        return f"port {number} is not TCP ({', '.join(others)}). Cure: choose another port"
+    port = live.get(f"{number}/TCP")
+    if port is None or owner.manager not in managers:
+        return ""
+    expected = _port(number)
+    differing = [key for key in ("name", "targetPort") if port.get(key) != expected[key]]
+    if not differing:
+        return ""
+    who = ", ".join(sorted(set(managers) - {owner.manager})) or "somebody"
+    return (
+        f"{', '.join(differing)} of our port {number} was changed (the port's managers: {who}), and the Service is not "
+        f"ours to force. Cure: give the port {', '.join(f'{key} {expected[key]}' for key in differing)} again"
+    )
+
+
+def _explain_ports(mine: Sequence[int], held: Collection[str], service: Mapping[str, Any], result: Difference) -> None:
+    title = f"Service {service['namespace']}/{service['name']}"
+    for number in mine:
+        if f"{number}/TCP" not in held:
+            result.lines.append(f"open port {number} on {title}")
+    for key in sorted(held):
+        if key not in {f"{number}/TCP" for number in mine}:
+            result.lines.append(f"take back port {key.partition('/')[0]} of {title}")
+
+
+def _port(number: int) -> dict[str, Any]:
+    name = names.service_port_name(number)
+    return {"name": name, "port": number, "protocol": "TCP", "targetPort": number}
+
+
+def _service_manifest(service: Mapping[str, Any], ports: Sequence[int]) -> Manifest:
+    manifest: Manifest = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": service["name"], "namespace": service["namespace"]},
+    }
+    if ports:
+        manifest["spec"] = {"ports": [_port(number) for number in ports]}
+    return manifest

@@ -1,0 +1,146 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gateways of others that Istio cannot serve beside ours, on the same workload and port. Pure.
+
+PRIVATE to the collection. Istio merges the Gateways of a workload from the oldest to the youngest. A server that has a
+TLS host for the second time is left out, as is one of TLS where plain text came first. Different hosts live beside each
+other on one port, wildcards and passthrough among them: the most specific host wins. A host for one namespace
+(C(NAMESPACE/HOST)) counts as another host, and ends in two filter chains for one name, which Envoy refuses. Ports are
+those of the Service; two of them with the same C(targetPort) are one listener.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.services import tcp_ports
+
+__all__ = ["Age", "Claim", "Conflicts", "find_conflicts"]
+
+Age = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a link needs of a gateway.
+
+    :param port: of the gateway's Service.
+    :param age: of our Gateway: when it was made, its name and its namespace; nothing where it is still to be made.
+    """
+
+    port: int
+    host: str
+    age: Age | None = None
+
+
+@dataclass
+class Conflicts:
+    """:param errors: where ours would be left out, or is.
+    :param warnings: where ours came first, so that theirs is left out; or would be left out if it were made anew; and
+        where Envoy goes on with what it has.
+    """
+
+    errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def find_conflicts(
+    claims: Sequence[Claim],
+    gateways: Sequence[Mapping[str, Any]],
+    pods: Sequence[Mapping[str, Any]],
+    ports: Sequence[Mapping[str, Any]],
+) -> Conflicts:
+    """Our claims held against the Gateways of others.
+
+    :param pods: of our gateway.
+    :param ports: of our gateway's Service.
+    """
+    found = Conflicts()
+    for gateway in gateways:
+        if any(_selects(gateway["selector"], pod["labels"]) for pod in pods):
+            for server in gateway["servers"]:
+                _compare(claims, gateway, server, ports, found)
+    return found
+
+
+def _compare(
+    claims: Sequence[Claim],
+    gateway: Mapping[str, Any],
+    server: Mapping[str, Any],
+    ports: Sequence[Mapping[str, Any]],
+    found: Conflicts,
+) -> None:
+    # A server with an address of its own has a listener of its own.
+    if server["bind"]:
+        return
+    listener = _listener(server["port"], ports)
+    beside = [claim for claim in claims if _listener(claim.port, ports) == listener]
+    age = (gateway["created"], gateway["name"], gateway["namespace"])
+    for rivalry in _rivalries(beside, server):
+        own = sorted({claim.port for claim in rivalry.claims} - {server["port"]})
+        where = f", which is the same listener as our port {', '.join(map(str, own))}" if own else ""
+        title = f"Gateway {gateway['namespace']}/{gateway['name']}, port {server['port']}{where}"
+        goes_on = rivalry.goes_on(beside, age)
+        if goes_on:
+            found.warnings.append(f"{title}: {rivalry.what}. {goes_on}. Cure: {rivalry.cure}")
+        else:
+            found.errors.append(f"{title}: {rivalry.what}. Cure: {rivalry.cure}")
+
+
+@dataclass(frozen=True)
+class _Rivalry:
+    """Claims of ours that a server of others meets.
+
+    :param refused: by Envoy, whichever is older; else Istio serves the older one.
+    """
+
+    claims: Sequence[Claim]
+    what: str
+    cure: str
+    refused: bool = False
+
+    def goes_on(self, beside: Sequence[Claim], theirs: Age) -> str:
+        """Why ours works all the same; nothing where it does not.
+
+        :param beside: all our claims of that listener.
+        """
+        if self.refused:
+            # It would not take what another link adds, either.
+            there = all(claim.age is not None for claim in beside)
+            return "What it has of ours goes on until it is started anew" if there else ""
+        older = all(claim.age is not None and claim.age < theirs for claim in self.claims)
+        return "Ours is older, and goes on" if older else ""
+
+
+def _rivalries(beside: Sequence[Claim], server: Mapping[str, Any]) -> Iterator[_Rivalry]:
+    if server["plain"]:
+        if beside:
+            yield _Rivalry(beside, f"it is {server['protocol']}, not TLS", "choose another port for the link")
+        return
+    cure = "remove it from that Gateway"
+    for_all = {host.removeprefix("*/") for host in server["hosts"]}
+    same = [claim for claim in beside if claim.host in for_all]
+    if same:
+        yield _Rivalry(same, f"it has our host {_hosts(same)}", cure)
+    for_one = {host.partition("/")[2] for host in for_all if "/" in host}
+    same = [claim for claim in beside if claim.host in for_one]
+    if same:
+        refuses = "another one to Istio, so that Envoy refuses every change of the port where both have a route"
+        yield _Rivalry(same, f"it has our host {_hosts(same)} for one namespace, {refuses}", cure, refused=True)
+
+
+def _hosts(claims: Sequence[Claim]) -> str:
+    return ", ".join(sorted({claim.host for claim in claims}))
+
+
+def _listener(number: int, ports: Sequence[Mapping[str, Any]]) -> int | str:
+    """The pods' port behind a port of the Service; a port that no Service has is taken as it is."""
+    target: int | str = tcp_ports(ports).get(number, {}).get("targetPort", number)
+    return target
+
+
+def _selects(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
+    return all(labels.get(key) == value for key, value in selector.items())

@@ -1,0 +1,172 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run tells people of one side: what is served, what is odd, and what has to be seen to before it fails. Pure.
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import serial
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.services import has_no_address, missing_address
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, timestamp
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import (
+    expected_serials,
+    live_credential,
+    live_secrets,
+    trust_shown,
+)
+
+__all__ = [
+    "alarms",
+    "backend_faults",
+    "lacks_address",
+    "list_report",
+    "notices",
+    "overdue",
+    "report",
+    "unproven",
+    "warnings",
+]
+
+# A certificate is due once renew_before is left; when less than this part of it is left, no scheduled run has come.
+OVERDUE = 2 / 3
+
+
+def report(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> list[str]:
+    """One line a Secret: what it holds, and how many of the ready pods serve it."""
+    ready = [pod for pod in reading["pods"][owner.side] if pod["ready"]]
+    wanted = {item["name"] for item in side["secrets"]}
+    lines = []
+    for secret in reading["secrets"]:
+        live = live_credential(secret)
+        if secret["namespace"] != side["namespace"] or secret["name"] not in wanted or not live or not live.leaf:
+            continue
+        number = serial(live.leaf.serial)
+        serving = [pod for pod in ready if number in (pod["serials"] or ())]
+        lines.append(
+            f"Secret {secret['namespace']}/{secret['name']}: {', '.join(live.leaf.sans)}; serial {number}; until "
+            f"{timestamp(live.leaf.not_after)}; served by {len(serving)} of {len(ready)} ready pods"
+        )
+    if lines:
+        lines += [f"pod {pod['name']} could not be asked: {pod['problem']}" for pod in ready if pod["problem"]]
+    return lines
+
+
+def unproven(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> list[str]:
+    """Ready pods that do not serve, or were not seen to serve, what the Secrets hold; trust where it was read."""
+    expected, trust = set(expected_serials(reading, side)), trust_shown(live_secrets(reading, side))
+    return [
+        pod["name"]
+        for pod in reading["pods"][owner.side]
+        if expected and pod["ready"] and not (expected <= set(pod["serials"] or ()) and _trusts(pod["trust"], trust))
+    ]
+
+
+def _trusts(found: Mapping[str, Any] | None, wanted: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a pod trusts for every Secret what this holds; one that was not asked passes."""
+    return found is None or all(
+        set(found.get(item["secret"], {}).get(key, ())) == set(item[key])
+        for item in wanted
+        for key in ("roots", "lists")
+    )
+
+
+def warnings(
+    reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner, authority: Authority
+) -> list[str]:
+    if not side["secrets"]:
+        return []
+    warnings = list(reading["unmatched"])
+    size = revocation.check_size("".join(item.pem for item in authority.lists), where=authority.path)
+    warnings += [size] if size else []
+    if side["links"] and not any(pod["ready"] for pod in reading["pods"][owner.side]):
+        warnings.append(f"gateway {side['namespace']}/{side['service']} has no ready pod: nothing can be proven")
+    if lacks_address(reading, side, owner):
+        warnings.append(missing_address(side["namespace"], side["service"]))
+    if owner.side == "server":
+        warnings += [f"link {link}: {fault}" for link, fault in backend_faults(reading, side)]
+    return warnings
+
+
+def backend_faults(reading: Mapping[str, Any], side: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Links whose backend is not there, has another port, or is not wholly in the mesh, and what is the matter."""
+    backends = {(item["service"], item["namespace"]): item for item in reading["backends"]}
+    for link in side["links"]:
+        backend = backends[(link["backend"]["service"], link["backend"]["namespace"])]
+        host, port = link["backend"]["host"], link["backend"]["port"]
+        if not backend["found"]:
+            yield link["name"], f"Service {host} does not exist here yet"
+        elif backend["ports"] is not None and port not in backend["ports"]:
+            has = ", ".join(map(str, backend["ports"])) or "none"
+            yield (
+                link["name"],
+                f"Service {host} has no port {port}, so that the link leads to nobody; its TCP ports: {has}",
+            )
+        elif backend["sidecars"] < backend["pods"]:
+            yield (
+                link["name"],
+                f"{backend['pods'] - backend['sidecars']} of {backend['pods']} pods of {host} have no sidecar; the way "
+                "from the ingress gateway to them is plain text",
+            )
+
+
+def lacks_address(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> bool:
+    """Whether clients are to reach this gateway by an address that it does not have yet."""
+    return owner.side == "server" and bool(side["links"]) and has_no_address(reading["services"][owner.side])
+
+
+def notices(reading: Mapping[str, Any], side: Mapping[str, Any], authority: Authority) -> list[str]:
+    """What is under way, or still to be done, as far as another playbook than the running one does it."""
+    notices = []
+    if side["secrets"] and authority.phase not in ("absent", "steady"):
+        notices.append(
+            f"a rotation of the root is under way: phase {authority.phase}. Cure: continue it with playbook rotate_ca"
+        )
+    if side["secrets"] and reading["lists_due"]:
+        notices.append(
+            f"revocation lists are due: {reading['lists_due']}. Cure: run playbook site or rotate_certificates over "
+            "all clusters"
+        )
+    return notices
+
+
+def list_report(authority: Authority) -> list[str]:
+    """One line a revocation list: how many it holds, and until when."""
+    return [
+        f"revocation list of {item.issuer}: {len(item.revoked)} certificates, until {timestamp(item.next_update)}"
+        for item in authority.lists
+    ]
+
+
+def alarms(
+    reading: Mapping[str, Any], side: Mapping[str, Any], authority: Authority, renew_before: timedelta, now: datetime
+) -> list[str]:
+    """What says that scheduled runs do not come, or come in vain, while there is still time."""
+    alarms = []
+    for name, secret in sorted(live_secrets(reading, side).items()):
+        live = live_credential(secret)
+        if live and live.leaf:
+            alarms += overdue(f"Secret {side['namespace']}/{name}", live.leaf, renew_before, now)
+    root = authority.issuing
+    if side["secrets"] and root and root.not_after - now < renew_before:
+        alarms.append(f"the root {root.subject} ends at {timestamp(root.not_after)}. Cure: playbook rotate_ca")
+    return [*alarms, *(revocation.alarm(authority.lists, now) if side["secrets"] else [])]
+
+
+def overdue(title: str, leaf: CertificateView, renew_before: timedelta, now: datetime) -> list[str]:
+    """The alarm where a certificate should have been renewed long ago; nothing where it is in order."""
+    if leaf.not_after - now >= renew_before * OVERDUE:
+        return []
+    return [
+        f"{title}: ends at {timestamp(leaf.not_after)}, due since {timestamp(leaf.not_after - renew_before)}. "
+        "Cure: see why the scheduled rotation does not run; playbook rotate_certificates renews now"
+    ]

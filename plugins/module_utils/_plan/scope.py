@@ -1,0 +1,77 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run that is limited to some links (C(mesh_only_links)): what links share is left as the others have it. Pure.
+
+PRIVATE to the collection. Objects and Secrets of one link are told apart by their label. The ports of a gateway's
+Service and a client's one certificate serve many links, so they are narrowed here before anything is compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import difference
+
+__all__ = ["narrowed"]
+
+Json = dict[str, Any]
+
+
+def narrowed(
+    side: Mapping[str, Any],
+    objects: Sequence[Mapping[str, Any]],
+    live_sans: Sequence[str],
+    owner: names.Owner,
+    only: Collection[str],
+) -> Mapping[str, Any]:
+    """The side as this run is to leave it: its own links as they are wanted, all others as they are now.
+
+    :param live_sans: of the client's certificate that is there.
+    :param only: names of the links to work on; empty means all.
+    """
+    if not only:
+        return side
+    ports = {link["tls_port" if owner.side == "server" else "egress_port"] for link in _named(side["links"], only)}
+    return {
+        **side,
+        "ports": sorted(ports | set(_ports_of_others(objects, owner, only))),
+        "secrets": [
+            {**item, "sans": _sans(item["sans"], live_sans, only)} if item["link"] == names.CLIENT_LINK else item
+            for item in side["secrets"]
+            if item["link"] != names.CLIENT_LINK or live_sans or _is_used(item["name"], side["links"], only)
+        ],
+    }
+
+
+def _is_used(secret: str, links: Iterable[Mapping[str, Any]], only: Collection[str]) -> bool:
+    """Whether a link of this run needs the shared Secret, which is not there yet."""
+    return any(link["credential"] == secret for link in _named(links, only))
+
+
+def _named(links: Iterable[Mapping[str, Any]], only: Collection[str]) -> list[Mapping[str, Any]]:
+    return [link for link in links if link["name"] in only]
+
+
+def _ports_of_others(objects: Sequence[Mapping[str, Any]], owner: names.Owner, only: Collection[str]) -> Iterable[int]:
+    """Ports on which Gateways of our other links listen now."""
+    for item in objects:
+        labels = item["metadata"]["labels"]
+        if item["kind"] != "Gateway" or not difference.has_labels_of(labels, owner):
+            continue
+        if labels.get(names.LABEL_LINK) not in only:
+            numbers = (server.get("port", {}).get("number") for server in item["spec"].get("servers", []))
+            yield from (number for number in numbers if isinstance(number, int))
+
+
+def _sans(wanted: Sequence[str], live: Sequence[str], only: Collection[str]) -> list[str]:
+    """The cluster's own name; links of this run as wanted; other links as the certificate names them now."""
+    cluster, *links = wanted
+    kept = [san for san in live if san != cluster and not _is_of(san, only)]
+    return [cluster, *sorted({*kept, *(san for san in links if _is_of(san, only))})]
+
+
+def _is_of(san: str, only: Collection[str]) -> bool:
+    return any(san.startswith(names.link_identity(link, "")) for link in only)

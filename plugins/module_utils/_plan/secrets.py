@@ -1,0 +1,125 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the Secrets of a reading hold: certificate, roots, revocation lists, and whose they are. Pure.
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import serial
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.credential import LiveCredential
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl, parse_crls
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
+    CertificateView,
+    parse_certificates,
+    verify_issued_by,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import difference
+
+__all__ = [
+    "expected_serials",
+    "has_own_trust",
+    "is_ours",
+    "issuer_of",
+    "lists_of",
+    "live_credential",
+    "live_secrets",
+    "trust_of",
+    "trust_shown",
+]
+
+Json = dict[str, Any]
+
+
+def is_ours(labelled: Mapping[str, Any], owner: names.Owner) -> bool:
+    """Whether something with labels has all of ours; which link it is for does not matter."""
+    return difference.has_labels_of(labelled.get("labels") or {}, owner)
+
+
+def live_secrets(reading: Mapping[str, Any], side: Mapping[str, Any]) -> dict[str, Json]:
+    """The wanted Secrets that are there, whoever made them."""
+    wanted = {item["name"] for item in side["secrets"]}
+    return {
+        secret["name"]: secret
+        for secret in reading["secrets"]
+        if secret["namespace"] == side["namespace"] and secret["name"] in wanted
+    }
+
+
+def live_credential(secret: Mapping[str, Any] | None) -> LiveCredential | None:
+    """What a reading tells of a Secret, for the decision."""
+    if secret is None or not secret["certificate"]:
+        return None
+    try:
+        leaf, *chain = parse_certificates(secret["certificate"], where=secret["name"])
+    except CrossmeshError as error:
+        return LiveCredential(leaf=None, problem=error.why)
+    return LiveCredential(leaf=leaf, chain=tuple(chain), key_matches=secret["key_matches"])
+
+
+def expected_serials(reading: Mapping[str, Any], side: Mapping[str, Any]) -> list[str]:
+    """Serials of the certificates that are in the Secrets now."""
+    wanted = {item["name"] for item in side["secrets"]}
+    serials = []
+    for secret in reading["secrets"]:
+        if secret["namespace"] == side["namespace"] and secret["name"] in wanted:
+            live = live_credential(secret)
+            if live and live.leaf:
+                serials.append(serial(live.leaf.serial))
+    return sorted(serials)
+
+
+def issuer_of(leaf: CertificateView, authority: Authority) -> str:
+    """Fingerprint of the trusted root that issued a certificate; empty for a stranger's."""
+    return next((root.fingerprint for root in authority.trusted if verify_issued_by(leaf, root)), "")
+
+
+def trust_shown(secrets: Mapping[str, Mapping[str, Any]]) -> list[Json]:
+    """What each Secret tells a gateway to trust: fingerprints of roots, which revocation lists, if both are ours."""
+    return [
+        {
+            "secret": name,
+            "roots": [view.fingerprint for view in trust_of(secret)],
+            "lists": [item.identity for item in lists_of(secret)],
+            "own": has_own_trust(secret),
+        }
+        for name, secret in sorted(secrets.items())
+    ]
+
+
+def has_own_trust(secret: Mapping[str, Any]) -> bool:
+    """Whether a Secret of ours trusts the custom CA: a client's that is of one link alone has another CA's roots."""
+    labels = secret.get("labels") or {}
+    return labels.get(names.LABEL_SIDE) != "client" or labels.get(names.LABEL_LINK) in (None, names.CLIENT_LINK)
+
+
+def trust_of(secret: Mapping[str, Any]) -> tuple[CertificateView, ...]:
+    """The roots that a Secret holds; none where they cannot be read."""
+    return _parse(secret["trust"], secret["name"])
+
+
+def _parse(bundle: str, where: str) -> tuple[CertificateView, ...]:
+    if not bundle.strip():
+        return ()
+    try:
+        return parse_certificates(bundle, where=where)
+    except CrossmeshError:
+        return ()
+
+
+def lists_of(secret: Mapping[str, Any]) -> tuple[Crl, ...]:
+    """The revocation lists that a Secret holds; none where they cannot be read."""
+    if not secret["lists"].strip():
+        return ()
+    try:
+        return parse_crls(secret["lists"], where=secret["name"])
+    except CrossmeshError:
+        return ()

@@ -1,0 +1,209 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One look at a cluster before a run: everything is asked, and no answer that is missing hides another. Writes nothing.
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import NO_REVOCATION, ca_reading
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import envoy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api, ApiError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import (
+    EXEC_TIMEOUT,
+    PARALLEL,
+    Request,
+    read_parts,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import authority_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight import permissions
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import (
+    CA_STORE,
+    NOBODY,
+    WHOLE_CLUSTER,
+    Row,
+    api_row,
+    clock_row,
+    crd_rows,
+    istio_row,
+    permission_rows,
+    told,
+)
+
+__all__ = ["Look", "look", "unreachable"]
+
+Json = dict[str, Any]
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was found.
+
+    :param reading: as M(reading) has it, empty in place of what could not be read; without the cluster, empty itself.
+    :param incomplete: why, by what was to be read.
+    :param sight: what other clusters' rows are held against: addresses of the ingress gateway, links served, and where
+        the names of the dialled links lead to.
+    """
+
+    rows: list[Row]
+    reading: Json = field(default_factory=dict)
+    incomplete: dict[str, str] = field(default_factory=dict)
+    sight: Json = field(default_factory=dict)
+
+
+def unreachable(cluster: str, error: CrossmeshError) -> Look:
+    """The cluster could not be asked at all."""
+    row = told(cluster, NOBODY, "api", "failed", str(error))
+    return Look([row], incomplete={WHOLE_CLUSTER: "the API server could not be asked"})
+
+
+def look(
+    api: Api,
+    request: Request,
+    view: Mapping[str, Any],
+    store: FileStore,
+    entries: Sequence[revocation.Entry],
+    now: datetime,
+) -> Look:
+    """Ask everything that a run depends on."""
+    try:
+        version = _version(api)
+    except CrossmeshError as error:
+        return unreachable(request.cluster, error)
+    parts = read_parts(api, request)
+    incomplete = {needed: f"not permitted: {needed}" for needed in parts.denied}
+    incomplete |= {needed: str(error) for needed, error in parts.failed.items()}
+    try:
+        held = ca_reading(store, authority_of(store), entries, now)
+    except CrossmeshError as error:
+        incomplete[CA_STORE] = str(error)
+        held = {**ca_reading(store, Authority(str(store.path), None, ()), (), now), **NO_REVOCATION}
+    reading = {**parts.reading, **held}
+    pods = _ready(reading)
+    rows = [
+        api_row(request.cluster, api.where, version),
+        clock_row(request.cluster, api.clock_ahead),
+        *_permissions(api, request, view, reading),
+        *crd_rows(request.cluster, permissions.wanted_kinds(view), _served(api)),
+        *_istio(api, request, view, pods),
+    ]
+    return Look(rows, reading, incomplete, _sight(api, request, view, reading))
+
+
+def _version(api: Api) -> str:
+    try:
+        return str(api.get("/version").get("gitVersion", "(of no version)"))
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        return "(its version may not be asked)"
+
+
+def _permissions(api: Api, request: Request, view: Mapping[str, Any], reading: Json) -> list[Row]:
+    owners = [request.owner("server"), request.owner("client")]
+    needed = permissions.needs(view, permissions.held(reading, owners))
+    try:
+        answers = dict(zip(needed, _together(lambda need: api.review(need.attributes), needed), strict=True))
+    except CrossmeshError as error:
+        return permission_rows(request.cluster, {}, str(error))
+    return permission_rows(request.cluster, answers, "")
+
+
+def _served(api: Api) -> dict[str, frozenset[str] | str]:
+    """What every API group of ours serves, by discovery, or why that is not known."""
+    groups = {kind.group: kind.version for kind in names.KINDS}
+
+    def serves(group: str) -> frozenset[str] | str:
+        try:
+            answer = api.get(f"/apis/{group}/{groups[group]}")
+        except ApiError as error:
+            return frozenset() if error.status == 404 else error.why
+        except CrossmeshError as error:
+            return str(error)
+        return frozenset(resource["name"] for resource in answer["resources"])
+
+    return dict(zip(groups, _together(serves, groups), strict=True))
+
+
+def _istio(api: Api, request: Request, view: Mapping[str, Any], pods: Mapping[str, Sequence[Json]]) -> list[Row]:
+    """The version of the gateways that links go through."""
+    used = [side for side in ("server", "client") if view[side]["links"]]
+    asked = {pod["name"]: pod for side in used for pod in pods[side]}.values()
+    if not used:
+        return []
+    versions = _ask_each(api, asked, envoy.SERVER_INFO, envoy.istio_version)
+    return [istio_row(request.cluster, versions, _silence(asked, "gateway"))]
+
+
+def _ready(reading: Json) -> dict[str, list[Json]]:
+    """The gateways' ready pods, by side."""
+    return {side: [pod for pod in pods if pod["ready"]] for side, pods in reading["pods"].items()}
+
+
+def _ask_each(api: Api, pods: Iterable[Json], path: str, read: Callable[[str], Found]) -> dict[str, Found]:
+    """What is read in the answer of each pod; nothing of one that could not be asked before, or cannot now."""
+
+    def ask(pod: Json) -> Found | None:
+        if pod["problem"]:
+            return None
+        try:
+            return read(api.proxy_request(pod["namespace"], pod["name"], path, EXEC_TIMEOUT))
+        except (CrossmeshError, ValueError, KeyError):
+            return None
+
+    asked = list(pods)
+    answers = zip(asked, _together(ask, asked), strict=True)
+    return {pod["name"]: answer for pod, answer in answers if answer is not None}
+
+
+def _silence(pods: Iterable[Json], what: str) -> str:
+    """Why pods tell nothing."""
+    problems = sorted({pod["problem"] for pod in pods if pod["problem"]})
+    return "; ".join(problems) or f"there is no ready {what} pod that tells"
+
+
+def _sight(api: Api, request: Request, view: Mapping[str, Any], reading: Json) -> Json:
+    service = reading["services"]["server"] or {}
+    return {
+        "cluster": request.cluster,
+        "ingress": service.get("addresses", []),
+        "serves": [link["name"] for link in view["server"]["links"]],
+        "dials": _destinations(api, view["client"]["links"], _ready(reading)["client"]),
+    }
+
+
+def _destinations(api: Api, links: Sequence[Mapping[str, Any]], pods: Sequence[Json]) -> list[Json]:
+    """Where the name of every dialled link leads to, in the words of each egress gateway pod."""
+    if not links:
+        return []
+    answers = _ask_each(api, pods, envoy.CLUSTERS, envoy.addresses)
+    problem = "" if answers else _silence(pods, "egress gateway")
+    return [
+        {
+            "link": link["name"],
+            "fqdn": link["fqdn"],
+            "outside": link["outside"],
+            "problem": problem,
+            "pods": {pod: known.get(f"outbound|{link['tls_port']}||{link['fqdn']}") for pod, known in answers.items()},
+        }
+        for link in links
+    ]
+
+
+def _together(ask: Callable[[Any], Found], of: Iterable[Any]) -> list[Found]:
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        return list(pool.map(ask, of))

@@ -1,0 +1,178 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run has to be allowed in a cluster, as its view says. Pure.
+
+PRIVATE to the collection. docs/permissions.md grants exactly this; tests/unit/test_permissions.py holds the one against
+the other.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import difference
+
+__all__ = ["Need", "describe", "held", "needs", "of_group", "wanted_kinds"]
+
+# The ClusterRoles of docs/permissions.md.
+READ, GATEWAY, PROOF, BACKEND, STRICT, LOCKDOWN_READ, LOCKDOWN = (
+    "crossmesh-read",
+    "crossmesh-gateway",
+    "crossmesh-proof",
+    "crossmesh-backend",
+    "crossmesh-strict",
+    "crossmesh-lockdown-read",
+    "crossmesh-lockdown",
+)
+# What is not written into the namespace of a gateway has a role of its own.
+WRITERS = {"PeerAuthentication": STRICT, **dict.fromkeys(names.LOCKDOWN_KINDS, LOCKDOWN)}
+OBJECT_VERBS = ("get", "create", "patch", "delete")
+MESH_ROOT = "istio-ca-root-cert"
+KINDS = {kind.kind: kind for kind in names.KINDS}
+# Links have them only if they ask for more than a way.
+OPTIONAL_KINDS = frozenset({"PeerAuthentication", "AuthorizationPolicy"})
+
+Json = Mapping[str, Any]
+# (kind, namespace)
+Held = Collection[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Need:
+    """One permission.
+
+    :param role: the ClusterRole of docs/permissions.md that grants it.
+    :param resource: with its subresource, such as C(pods/exec).
+    :param namespace: empty for all namespaces.
+    :param name: of the one object that it is for; empty for all.
+    :param optional: a run works without it, and says what it could not prove.
+    """
+
+    role: str
+    verb: str
+    group: str
+    resource: str
+    namespace: str = ""
+    name: str = ""
+    optional: bool = False
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """In the words of a SelfSubjectAccessReview."""
+        resource, _slash, subresource = self.resource.partition("/")
+        given = {
+            "verb": self.verb,
+            "group": self.group,
+            "resource": resource,
+            "subresource": subresource,
+            "namespace": self.namespace,
+            "name": self.name,
+        }
+        return {key: value for key, value in given.items() if value}
+
+
+def needs(view: Json, holding: Held = ()) -> list[Need]:
+    """Everything that a run over this view does in the cluster.
+
+    :param holding: kinds of what is ours there, and where: it is changed or taken away, whatever links say now.
+    """
+    found = [*_reading(view["request"], holding), *_writing(view, holding)]
+    return list(dict.fromkeys(found))
+
+
+def held(reading: Json, owners: Iterable[names.Owner]) -> set[tuple[str, str]]:
+    """The kinds of what is ours in a cluster, and where."""
+    objects = [(item["kind"], item["metadata"]["namespace"], item["metadata"]) for item in reading["objects"]]
+    objects += [("Secret", item["namespace"], item) for item in reading["secrets"]]
+    every = list(owners)
+    return {
+        (kind, namespace)
+        for kind, namespace, labelled in objects
+        if any(difference.has_labels_of(labelled.get("labels") or {}, owner) for owner in every)
+    }
+
+
+def wanted_kinds(view: Json) -> list[names.Kind]:
+    """The kinds that the cluster has to know for the links of this view."""
+    wanted = {kind for side in ("server", "client") for kind, _namespace in _of_links(view[side])}
+    return [kind for kind in names.KINDS if kind.kind in wanted]
+
+
+def _reading(request: Json, holding: Held) -> Iterator[Need]:
+    locked_down = request["lockdown"] or any(kind in names.LOCKDOWN_KINDS for kind, _namespace in holding)
+    for kind in names.KINDS:
+        if kind.kind not in names.LOCKDOWN_KINDS:
+            yield Need(READ, "list", kind.group, kind.plural)
+        elif locked_down:
+            yield Need(LOCKDOWN_READ, "list", kind.group, kind.plural)
+    for side, gateway in (("server", request["ingress_gateway"]), ("client", request["egress_gateway"])):
+        namespace = gateway["namespace"]
+        yield Need(GATEWAY, "get", "", "services", namespace, gateway["service"])
+        yield Need(GATEWAY, "list", "", "pods", namespace)
+        for verb in ("get", "list"):
+            yield Need(GATEWAY, verb, "", "secrets", namespace)
+        for verb in ("get", "create") if side in request["sides"] else ():
+            yield Need(PROOF, verb, "", "pods/exec", namespace, optional=True)
+    yield Need(GATEWAY, "get", "", "configmaps", request["ingress_gateway"]["namespace"], MESH_ROOT)
+    for backend in request["backends"]:
+        for resource in ("services", "pods"):
+            yield Need(BACKEND, "list", "", resource, backend["namespace"])
+
+
+def _writing(view: Json, holding: Held) -> Iterator[Need]:
+    written = set(holding)
+    for side in (view["server"], view["client"]):
+        written |= _of_links(side)
+        if side["links"] or any(namespace == side["namespace"] for _kind, namespace in holding):
+            yield Need(GATEWAY, "patch", "", "services", side["namespace"], side["service"])
+            written.add(("Secret", side["namespace"]))
+    for kind, namespace in sorted(written):
+        if kind == "Secret":
+            for verb in ("create", "patch", "delete"):
+                yield Need(GATEWAY, verb, "", "secrets", namespace)
+            continue
+        role = WRITERS.get(kind, GATEWAY)
+        for verb in OBJECT_VERBS:
+            yield Need(role, verb, KINDS[kind].group, KINDS[kind].plural, namespace)
+
+
+def _of_links(side: Json) -> set[tuple[str, str]]:
+    """Kinds and namespaces of the objects that the links of a side have."""
+    objects = names.server_objects if side["owner"]["side"] == "server" else names.client_objects
+    found = {
+        (kind, side["namespace"])
+        for link in side["links"]
+        for kind in objects(link["name"])
+        if kind not in OPTIONAL_KINDS or (kind == "AuthorizationPolicy" and link["policies"])
+    }
+    strict = (link for link in side["links"] if link.get("peer_authentications"))
+    found |= {("PeerAuthentication", link["backend"]["namespace"]) for link in strict}
+    return found | {(kind, item["namespace"]) for item in side["lockdowns"] for kind in names.LOCKDOWN_KINDS}
+
+
+def of_group(denied: Iterable[Need]) -> list[list[Need]]:
+    """Together what one binding of a role grants on one resource."""
+    groups: dict[tuple[str, str, str, str], list[Need]] = defaultdict(list)
+    for need in denied:
+        groups[need.role, need.namespace, need.group, need.resource].append(need)
+    return [groups[key] for key in sorted(groups)]
+
+
+def describe(group: Iterable[Need]) -> tuple[str, str]:
+    """What is not permitted, and what grants it."""
+    members = list(group)
+    first = members[0]
+    resource = f"{first.resource}.{first.group}" if first.group else first.resource
+    where = f"namespace {first.namespace}" if first.namespace else "all namespaces"
+    bound = f"by a RoleBinding in {where}" if first.namespace else "by a ClusterRoleBinding"
+    verbs = ", ".join(dict.fromkeys(need.verb for need in members))
+    named = ", ".join(sorted({need.name for need in members if need.name}))
+    return (
+        f"may not {verbs} {resource}{f' ({named})' if named else ''} in {where}",
+        f"bind ClusterRole {first.role} of docs/permissions.md to the user of this context, {bound}",
+    )

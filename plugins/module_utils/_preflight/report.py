@@ -1,0 +1,216 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one table of all clusters, and its verdict. What one cluster has to know of another is told here. Pure.
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+import textwrap
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, get_args
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import CHECKS, NOBODY, Row, Status, told
+
+__all__ = ["ca_rows", "fqdn_rows", "inventory_rows", "outside_rows", "report", "table"]
+
+Json = dict[str, Any]
+
+# More links than this of which a check says nothing but ok are one line of the table.
+FEW = 3
+WIDTH = 118
+
+
+def inventory_rows(findings: Sequence[str] | None) -> list[Row]:
+    """What the rules say; None where nobody asked them."""
+    if findings is None:
+        seen = "not looked at: localhost has no part in this run (--limit)"
+        return [Row(NOBODY, NOBODY, "topology", "unknown", seen)]
+    if not findings:
+        return [Row(NOBODY, NOBODY, "topology", "ok", "the inventory is sound")]
+    return [told(NOBODY, NOBODY, "topology", "failed", finding) for finding in findings]
+
+
+def ca_rows(problems: Sequence[str] | None, state: str) -> list[Row]:
+    """Whether the CA could issue; None where nobody asked."""
+    if problems is None:
+        seen = "its key was not tried: localhost has no part in this run (--limit)"
+        return [Row(NOBODY, NOBODY, "ca", "unknown", seen)]
+    if not problems:
+        return [Row(NOBODY, NOBODY, "ca", "ok", state)]
+    return [told(NOBODY, NOBODY, "ca", "failed", problem) for problem in problems]
+
+
+# -- where names lead to -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Servers:
+    """The clusters that serve a link, as far as they were looked at, and the addresses of their ingress gateways."""
+
+    addresses: Mapping[str, Sequence[str]]
+    all_seen: bool
+
+    @property
+    def known(self) -> frozenset[str]:
+        return frozenset(_plain(address) for found in self.addresses.values() for address in found)
+
+    @property
+    def without_address(self) -> list[str]:
+        """Those of which no IP address is known: none yet, or a host name."""
+        return sorted(cluster for cluster, found in self.addresses.items() if not any(map(_is_ip, found)))
+
+
+def fqdn_rows(sights: Sequence[Mapping[str, Any]], *, all_seen: bool) -> list[Row]:
+    """Of every link that a cluster dials: where its egress gateway says that the name leads.
+
+    :param all_seen: no cluster of the inventory is missing among the sights.
+    """
+    return [
+        _fqdn_row(
+            sight["cluster"],
+            dialled,
+            _Servers(
+                {other["cluster"]: other["ingress"] for other in sights if dialled["link"] in other["serves"]}, all_seen
+            ),
+        )
+        for sight in sights
+        for dialled in sight.get("dials", ())
+    ]
+
+
+def _fqdn_row(cluster: str, dialled: Mapping[str, Any], servers: _Servers) -> Row:
+    def row(status: Status, seen: str, cure: str = "") -> Row:
+        # What is not known of many names alike is to be one line of the table.
+        named = seen if status == "unknown" else f"{dialled['fqdn']}: {seen}"
+        return Row(cluster, dialled["link"], "fqdn", status, named, cure)
+
+    if dialled["problem"]:
+        return row("unknown", dialled["problem"])
+    unresolved = sorted(pod for pod, addresses in dialled["pods"].items() if addresses == [])
+    if unresolved:
+        cure = "let it resolve in this cluster, to the ingress gateway of the servers"
+        return row("failed", f"does not resolve in {', '.join(unresolved)}", cure)
+    if any(addresses is None for addresses in dialled["pods"].values()):
+        return row("unknown", "not known before the first run: the egress gateway does not know the link yet")
+    found = sorted({_plain(address) for addresses in dialled["pods"].values() for address in addresses})
+    leads = f"leads to {', '.join(found)}"
+    if dialled["outside"]:
+        return row("ok", f"{leads}, outside of the clusters")
+    if servers.known.issuperset(found):
+        return row("ok", f"{leads}, the ingress gateway of {', '.join(sorted(servers.addresses))}")
+    if not servers.all_seen:
+        return row("unknown", f"{leads}; not known here whether that is the servers' ingress gateway")
+    if servers.without_address:
+        others = ", ".join(servers.without_address)
+        return row("unknown", f"{leads}; the ingress gateway of {others} has no IP address to compare")
+    return row(
+        "warning",
+        f"{leads}, and the ingress gateways have {', '.join(sorted(servers.known))}",
+        "correct the name, unless something that hands on to the gateway stands there",
+    )
+
+
+def _is_ip(address: str) -> bool:
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return True
+
+
+def _plain(address: str) -> str:
+    """One form for one address (RFC 5952)."""
+    return str(ipaddress.ip_address(address)) if _is_ip(address) else address
+
+
+def outside_rows(found: Mapping[str, Any] | None) -> Iterator[Row]:
+    """What a look at the directories of servers outside of the clusters has shown (module custom_ca_endpoints)."""
+    if not found:
+        return
+    if "msg" in found:
+        yield from (told(NOBODY, NOBODY, "outside", "failed", error) for error in found["msg"].split("; "))
+    problems = {sight["cluster"]: sight["problem"] for sight in found.get("sights", ())}
+    for item in found.get("endpoints", ()):
+        if problem := problems.get(names.outside(item["link"])):
+            yield told(NOBODY, item["link"], "outside", "warning", problem)
+        else:
+            due = f"{item['action']}: {item['message']}"
+            seen = "its certificate is as it should be" if item["action"] == "keep" else due
+            yield Row(NOBODY, item["link"], "outside", "ok", seen)
+    yield from (told(NOBODY, NOBODY, "outside", "warning", alarm) for alarm in found.get("alarms", ()))
+
+
+# -- the table -----------------------------------------------------------------------------------------------------
+
+
+def report(rows: Iterable[Row]) -> Json:
+    """Everything for people and for machines; passed where no row failed."""
+    ordered = _ordered(rows)
+    counts = Counter(row.status for row in ordered)
+    return {
+        "passed": not counts["failed"],
+        "counts": {status: counts[status] for status in get_args(Status)},
+        "rows": [row.to_json() for row in ordered],
+        "table": table(ordered),
+    }
+
+
+def _ordered(rows: Iterable[Row]) -> list[Row]:
+    """Each row once, what is about everybody first."""
+    places = {check: place for place, check in enumerate(CHECKS)}
+    once = dict.fromkeys(rows)
+    return sorted(once, key=lambda row: (row.cluster != NOBODY, row.cluster, places[row.check], row.link))
+
+
+def table(rows: Sequence[Row]) -> list[str]:
+    """Lines of equal columns; below a row that is not ok stands its cure."""
+    shown = list(_folded(rows))
+    heads = ("STATUS", "CLUSTER", "LINK", "CHECK", "SEEN")
+    cells = [(row.status, row.cluster, row.link, row.check) for row in shown]
+    widths = [max(len(value) for value in column) for column in zip(heads, *cells, strict=False)]
+    lines = [_line(heads, widths, heads[-1])]
+    for row, first in zip(shown, cells, strict=True):
+        seen, *more = _wrapped(row.seen, widths)
+        lines.append(_line(first, widths, seen))
+        cure = _wrapped(f"Cure: {row.cure}.", widths) if row.cure else []
+        lines += [_line(("",) * 4, widths, text) for text in (*more, *cure)]
+    counts = Counter(row.status for row in rows)
+    return [*lines, ", ".join(f"{counts[status]} {status}" for status in get_args(Status))]
+
+
+def _folded(rows: Sequence[Row]) -> Iterator[Row]:
+    """Many links of which one check says the same are one line."""
+    for _key, group in itertools.groupby(rows, lambda row: (row.cluster, row.check)):
+        members = list(group)
+        for alike in _alike(members):
+            if len(alike) <= FEW:
+                yield from alike
+            elif alike[0].status == "ok":
+                yield replace(alike[0], link=f"{len(alike)} links", seen="all of them")
+            else:
+                yield replace(alike[0], link=f"{len(alike)} links")
+
+
+def _alike(rows: Sequence[Row]) -> Collection[list[Row]]:
+    groups: dict[Row, list[Row]] = {}
+    for row in rows:
+        of_all = replace(row, link="", seen="" if row.status == "ok" else row.seen)
+        groups.setdefault(row if row.link == NOBODY else of_all, []).append(row)
+    return groups.values()
+
+
+def _wrapped(text: str, widths: Sequence[int]) -> list[str]:
+    room = max(40, WIDTH - sum(widths[:4]) - 8)
+    return textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], last: str) -> str:
+    return "  ".join([*(cell.ljust(width) for cell, width in zip(cells[:4], widths, strict=False)), last]).rstrip()

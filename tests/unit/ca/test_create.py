@@ -1,0 +1,234 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module as Ansible calls it: arguments in, JSON out."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.pkcs8 import encrypt_private_key
+from ansible_collections.crossmesh.mtls.plugins.modules import custom_ca
+from tests.unit.pki.support import PASSPHRASE, make_root
+
+UNKNOWN = "ab" * 32
+
+
+class Caller:
+    def __init__(self, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.path = path
+        self.capsys = capsys
+
+    def __call__(self, *, check: bool = False, **arguments: Any) -> dict[str, Any]:
+        call = {"path": str(self.path), "_ansible_check_mode": check, "_ansible_diff": True, **arguments}
+        with patch_module_args(call), pytest.raises(SystemExit):
+            custom_ca.main()
+        output = self.capsys.readouterr().out
+        assert PASSPHRASE not in output
+        assert "PRIVATE KEY" not in output
+        result: dict[str, Any] = json.loads(output)
+        return result
+
+
+@pytest.fixture
+def call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Caller:
+    return Caller(tmp_path / "ca", capsys)
+
+
+def test_makes_the_authority_once(call: Caller) -> None:
+    first = call(passphrase=PASSPHRASE)
+    again = call()
+    assert (first["changed"], again["changed"]) == (True, False)
+    assert first["authority"] == again["authority"]
+    assert first["authority"]["trusted"] == [first["authority"]["issuing"]]
+    assert first["authority"]["path"] == str(call.path)
+
+
+def test_check_mode_predicts_and_writes_nothing(call: Caller) -> None:
+    result = call(check=True, passphrase=PASSPHRASE)
+    assert (result["changed"], result["msg"]) == (True, "would be created")
+    assert result["authority"]["issuing"] is None
+    assert result["diff"]["after"]["issuing"]["validity_days"] == 3650
+    assert not call.path.exists()
+
+
+def test_the_diff_shows_the_public_part(call: Caller) -> None:
+    diff = call(passphrase=PASSPHRASE)["diff"]
+    assert diff["before"] == {}
+    assert diff["after"]["issuing"]["subject"].startswith("CN=Crossmesh Root CA ")
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_root_in_service_that_the_store_lacks_stops_the_run(call: Caller, check: bool) -> None:
+    result = call(check=check, passphrase=PASSPHRASE, expected=[UNKNOWN])
+    assert result["failed"]
+    assert str(call.path) in result["msg"]
+    assert f"in service is {UNKNOWN}, the store holds no root" in result["msg"]
+    assert not call.path.exists()
+
+
+def test_another_store_than_the_one_in_service_is_named_with_both_fingerprints(call: Caller) -> None:
+    own = call(passphrase=PASSPHRASE)["authority"]["issuing"]["fingerprint"]
+    result = call(expected=[own, UNKNOWN])
+    assert result["failed"]
+    assert f"in service is {UNKNOWN}, the store holds {own}" in result["msg"]
+    assert "point custom_ca_dir at the store" in result["msg"]
+
+
+def test_a_root_of_the_users_own_comes_back_though_its_store_was_lost(call: Caller, tmp_path: Path) -> None:
+    theirs = make_root()
+    certificate, key = tmp_path / "root.crt", tmp_path / "root.key"
+    certificate.write_text(theirs.view.pem, encoding="ascii")
+    key.write_text(encrypt_private_key(theirs.key, PASSPHRASE), encoding="ascii")
+    theirs_again: dict[str, Any] = {
+        "import_certificate": str(certificate),
+        "import_key": str(key),
+        "import_passphrase": PASSPHRASE,
+        "passphrase": PASSPHRASE,
+        "expected": [theirs.view.fingerprint],
+    }
+    predicted = call(check=True, **theirs_again)["diff"]["after"]["issuing"]
+    made = call(**theirs_again)
+    assert made["authority"]["issuing"]["fingerprint"] == predicted["fingerprint"] == theirs.view.fingerprint
+    # The control: another root than the one in service is refused, brought in or not.
+    assert call(state="absent")["changed"]
+    assert call(**{**theirs_again, "expected": [UNKNOWN]})["failed"]
+
+
+def test_the_store_in_service_is_accepted(call: Caller) -> None:
+    own = call(passphrase=PASSPHRASE)["authority"]["issuing"]["fingerprint"]
+    assert not call(expected=[own])["changed"]
+
+
+@pytest.mark.parametrize("check", [False, True])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "The passphrase of the CA key is missing"),
+        ({"passphrase": "eleven char"}, "The passphrase of the CA key is too short"),
+        ({"passphrase": PASSPHRASE, "common_name": "x" * 56}, "56 is not between 1 and 55"),
+        ({"passphrase": PASSPHRASE, "validity_days": 0}, "0 is not between 1 and 36500"),
+    ],
+)
+def test_what_cannot_be_made_is_refused(call: Caller, check: bool, arguments: dict[str, Any], message: str) -> None:
+    result = call(check=check, **arguments)
+    assert message in result["msg"]
+    assert "Traceback" not in json.dumps(result)
+    assert not call.path.exists()
+
+
+def test_absent_removes_it_once(call: Caller) -> None:
+    made = call(passphrase=PASSPHRASE)["authority"]
+    assert call(check=True, state="absent")["changed"]
+    assert call.path.exists()
+    removed = call(state="absent")
+    assert removed["changed"]
+    assert removed["diff"] == {"before": made, "after": {}}
+    assert not call.path.exists()
+    assert not call(state="absent")["changed"]
+    assert not call(check=True, state="absent")["changed"]
+
+
+def test_absent_is_refused_while_in_service(call: Caller) -> None:
+    own = call(passphrase=PASSPHRASE)["authority"]["issuing"]["fingerprint"]
+    assert f"clusters trust {own}" in call(state="absent", expected=[own])["msg"]
+    assert call.path.exists()
+
+
+def test_a_missing_library_is_named(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(custom_ca, "HAS_CRYPTOGRAPHY", False)
+    assert "cryptography" in call(passphrase=PASSPHRASE)["msg"]
+
+
+# -- whether it could issue ----------------------------------------------------------------------------------------
+
+
+def files(path: Path) -> dict[str, bytes]:
+    return {str(found): found.read_bytes() for found in path.rglob("*") if found.is_file()}
+
+
+def test_a_ca_whose_key_opens_is_usable_and_is_not_touched(call: Caller) -> None:
+    made = call(passphrase=PASSPHRASE)["authority"]
+    before = files(call.path)
+    result = call(state="usable", passphrase=PASSPHRASE)
+    assert (result["changed"], result["authority"]) == (False, made)
+    assert result["msg"].startswith(
+        f"usable: {made['issuing']['subject']}, until {made['issuing']['not_after']}, phase "
+    )
+    assert files(call.path) == before
+
+
+def test_where_there_is_no_ca_it_is_seen_whether_one_could_be_made(call: Caller) -> None:
+    result = call(state="usable", passphrase=PASSPHRASE)
+    assert (result["changed"], result["msg"]) == (False, "there is none yet, and one can be made")
+    assert not call.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "The passphrase of the CA key is missing"),
+        ({"passphrase": "another passphrase"}, "the passphrase is wrong"),
+        ({"passphrase": PASSPHRASE, "expected": [UNKNOWN]}, f"in service is {UNKNOWN}"),
+    ],
+)
+def test_a_ca_that_could_not_issue_is_not_usable(call: Caller, arguments: dict[str, Any], message: str) -> None:
+    call(passphrase=PASSPHRASE)
+    result = call(state="usable", **arguments)
+    assert result["failed"]
+    assert message in result["msg"]
+    assert "Cure: " in result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "The passphrase of the CA key is missing"),
+        ({"passphrase": PASSPHRASE, "expected": [UNKNOWN]}, "the store holds no root"),
+        (
+            {"passphrase": PASSPHRASE, "import_certificate": "/no/root.crt", "import_key": "/no/root.key"},
+            "/no/root.crt",
+        ),
+    ],
+)
+def test_a_ca_that_could_not_be_made_is_not_usable(call: Caller, arguments: dict[str, Any], message: str) -> None:
+    result = call(state="usable", **arguments)
+    assert result["failed"]
+    assert message in result["msg"]
+    assert not call.path.exists()
+
+
+def test_a_root_that_has_ended_is_not_usable(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Later:
+            return cls(2999, 1, 1, tzinfo=tz)
+
+    call(passphrase=PASSPHRASE)
+    monkeypatch.setattr(custom_ca, "datetime", Later)
+    assert "The root of the CA has ended" in call(state="usable", passphrase=PASSPHRASE)["msg"]
+
+
+def test_a_store_that_stands_open_is_not_usable(call: Caller) -> None:
+    call(passphrase=PASSPHRASE)
+    call.path.chmod(0o755)
+    assert "open to other users" in call(state="usable", passphrase=PASSPHRASE)["msg"]
+
+
+def test_a_place_where_no_folder_can_be_made_is_not_usable(call: Caller) -> None:
+    call.path.write_text("", encoding="ascii")
+    assert f"{call.path} is not a folder" in call(state="usable", passphrase=PASSPHRASE)["msg"]
+
+
+def test_a_folder_that_cannot_be_written_is_not_usable(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    call(passphrase=PASSPHRASE)
+    # Permissions stop no root, and tests may run as root.
+    monkeypatch.setattr(os, "access", lambda *_arguments: False)
+    assert "not writable for this user" in call(state="usable", passphrase=PASSPHRASE)["msg"]

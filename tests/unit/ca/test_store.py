@@ -1,0 +1,555 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record, record_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Revoked
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
+    CertificateView,
+    Leaf,
+    PrivateKey,
+    key_signs_for,
+)
+from tests.unit.pki.support import DAY, NOW, PASSPHRASE, Root, make_leaf, make_root
+
+# The encryption of keys is looked at in test_pkcs8.
+pytestmark = pytest.mark.usefixtures("quick_keys")
+
+
+def create(store: FileStore, passphrase: str = PASSPHRASE) -> Authority:
+    root = make_root()
+    return store.create(passphrase, root.key, root.view.pem)
+
+
+def issuing(authority: Authority | None) -> CertificateView:
+    assert authority is not None
+    assert authority.issuing is not None
+    return authority.issuing
+
+
+def snapshot(path: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(path)): file.read_bytes() for file in path.glob("**/*") if file.is_file()}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FileStore:
+    return FileStore(tmp_path / "beside the inventory" / "ca")
+
+
+@pytest.fixture
+def made(store: FileStore) -> FileStore:
+    create(store)
+    return store
+
+
+class TestCreating:
+    def test_reading_where_there_is_nothing_creates_nothing(self, store: FileStore) -> None:
+        assert store.public() is None
+        assert store.records(NOW) == []
+        assert not store.occupied()
+        assert not store.path.parent.exists()
+
+    def test_an_empty_folder_holds_no_authority(self, tmp_path: Path) -> None:
+        folder = tmp_path / "ca"
+        folder.mkdir(mode=0o700)
+        assert FileStore(folder).public() is None
+        create(FileStore(folder))
+        assert FileStore(folder).public() is not None
+
+    def test_the_new_root_issues_and_is_trusted(self, store: FileStore) -> None:
+        authority = create(store)
+        assert authority.trusted == (issuing(authority),)
+        assert store.public() == authority
+
+    def test_a_second_call_returns_the_first_root(self, made: FileStore) -> None:
+        before = snapshot(made.path)
+        assert create(made) == made.public()
+        assert snapshot(made.path) == before
+
+    def test_nobody_else_can_read_it(self, made: FileStore) -> None:
+        modes = {path.stat().st_mode & 0o777 for path in made.path.glob("**/*") if path.is_file()}
+        assert modes == {0o600}
+        assert made.path.stat().st_mode & 0o777 == 0o700
+
+    def test_the_key_is_encrypted(self, made: FileStore) -> None:
+        (key,) = made.path.glob("roots/*.key")
+        assert "BEGIN ENCRYPTED " in key.read_text(encoding="ascii").splitlines()[0]
+
+    def test_a_refused_passphrase_leaves_no_trace(self, store: FileStore) -> None:
+        with pytest.raises(CrossmeshError, match="at least 12"):
+            create(store, "short")
+        assert not store.path.parent.exists()
+
+    def test_a_full_disk_is_one_clear_error_and_leaves_no_half_file(
+        self, store: FileStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(_descriptor: int) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        with monkeypatch.context() as full:
+            full.setattr(os, "fsync", refuse)
+            with pytest.raises(CrossmeshError, match="No space left on device"):
+                create(store)
+        assert store.public() is None
+        assert set(snapshot(store.path)) == {"lock"}
+        create(store)
+        assert store.public() is not None
+
+    def test_a_path_through_a_file_is_one_clear_error(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("x", encoding="ascii")
+        with pytest.raises(CrossmeshError, match=r"CA store cannot be written \(.*/file\): File exists"):
+            create(FileStore(tmp_path / "file" / "ca"))
+
+    def test_many_at_once_make_one_root(self, store: FileStore) -> None:
+        children = [in_child(lambda: create(store)) for _ in range(4)]
+        assert [finish(child) for child in children] == [0, 0, 0, 0]
+        assert len(list(store.path.glob("roots/*.crt"))) == 1
+        assert len(list(store.path.glob("roots/*.key"))) == 1
+        store.signer(PASSPHRASE)
+
+    def test_makers_and_removers_at_once_leave_a_whole_store(self, store: FileStore) -> None:
+        def turns() -> None:
+            for _ in range(4):
+                create(store)
+                store.destroy()
+
+        children = [in_child(turns) for _ in range(3)]
+        statuses = [finish(child) for child in children]
+        # A call may find the folder just gone: an error that says so, never a broken store.
+        assert set(statuses) <= {0, REFUSED}
+        create(store)
+        store.signer(PASSPHRASE)
+        assert len(list(store.path.glob("roots/*.crt"))) == 1
+
+
+REFUSED = 3
+
+
+def in_child(work: Callable[[], object], before_step: Callable[[], None] | None = None) -> int:
+    """Run in a process of its own; ``before_step`` is called before each change of the file system."""
+    child = os.fork()
+    if child:
+        return child
+    status = 1
+    try:
+        if before_step is not None:
+            watch_steps(before_step)
+        work()
+        status = 0
+    except CrossmeshError:
+        status = REFUSED
+    finally:
+        os._exit(status)
+
+
+def finish(child: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def watch_steps(before_step: Callable[[], None]) -> None:
+    """Only ever called in a child process, which ends with it."""
+
+    def watched(change: Callable[..., object]) -> Callable[..., object]:
+        def call(*args: object, **keywords: object) -> object:
+            before_step()
+            return change(*args, **keywords)
+
+        return call
+
+    for name in ("replace", "unlink", "mkdir", "rmdir"):
+        setattr(Path, name, watched(getattr(Path, name)))
+
+
+def killed_at(step: int, work: Callable[[], object]) -> bool:
+    """Kill a process before its n-th change of the file system. False when it was done before."""
+    steps = 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 1
+        if steps == step:
+            os.kill(os.getpid(), 9)
+
+    return finish(in_child(work, count)) == -9
+
+
+class TestInterruptions:
+    def test_a_creation_killed_anywhere_is_started_again_and_leaves_one_root(self, tmp_path: Path) -> None:
+        step = 1
+        while True:
+            store = FileStore(tmp_path / str(step) / "ca")
+            if not killed_at(step, partial(create, store)):
+                break
+            survivor = store.public()
+            authority = create(store)
+            assert survivor in (None, authority)
+            store.signer(PASSPHRASE)
+            assert not (store.path / "unfinished").exists()
+            assert {path.stem for path in (store.path / "roots").iterdir()} == {issuing(authority).fingerprint}
+            step += 1
+        assert step > 7
+
+    def test_a_removal_killed_anywhere_can_be_repeated(self, tmp_path: Path, leaf: Leaf) -> None:
+        step = 1
+        while True:
+            store = FileStore(tmp_path / str(step) / "ca")
+            create(store)
+            store.record([described(leaf)], NOW)
+            if not killed_at(step, store.destroy):
+                break
+            store.public()
+            store.destroy()
+            assert snapshot(tmp_path / str(step)) == {}
+            step += 1
+        assert step > 7
+
+    def test_a_reader_that_meets_the_end_of_a_creation_sees_the_authority(
+        self, made: FileStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        index, aside = made.path / "authority.json", made.path / "aside"
+        index.rename(aside)
+        look_for_roots = made._root_files
+
+        def while_the_creation_ends() -> Iterator[Path]:
+            aside.rename(index)
+            return look_for_roots()
+
+        monkeypatch.setattr(made, "_root_files", while_the_creation_ends)
+        assert made.public() is not None
+
+    def test_a_mark_that_outlived_its_creation_is_cleared(self, made: FileStore) -> None:
+        (made.path / "unfinished").touch(mode=0o600)
+        authority = made.public()
+        assert create(made) == authority
+        assert not (made.path / "unfinished").exists()
+
+
+def publish(store: FileStore, *serials: str, now: datetime = NOW) -> Authority:
+    """A list for every root."""
+    revoked = tuple(Revoked(serial, NOW, "superseded") for serial in serials or ("a",))
+    return store.publish(
+        PASSPHRASE, lambda authority: {root.fingerprint: revoked for root in authority.trusted}, now=now
+    )
+
+
+def rotate(store: FileStore) -> None:
+    """A whole rotation of the root."""
+
+    def state() -> str:
+        authority = store.public()
+        assert authority is not None
+        return authority.state
+
+    root = make_root()
+    store.prepare(PASSPHRASE, root.key, root.view.pem, seen=state(), now=NOW)
+    store.switch(PASSPHRASE, seen=state())
+    store.retire(seen=state())
+    store.finish(seen=state(), keep_keys=False)
+
+
+class TestWriters:
+    def test_readers_beside_a_writer_never_see_a_damaged_store(self, made: FileStore) -> None:
+        publish(made)
+
+        def read_on() -> None:
+            while not (made.path / "enough").exists():
+                authority = made.public()
+                assert authority is not None
+                assert len(authority.lists) in (0, len(authority.trusted))
+                made.lists()
+                made.signer(PASSPHRASE)
+
+        readers = [in_child(read_on) for _ in range(2)]
+        for number in range(8):
+            rotate(made)
+            publish(made, f"{number + 11:x}")
+        (made.path / "enough").touch()
+        assert [finish(child) for child in readers] == [0, 0]
+
+    def test_what_vanishes_while_it_is_read_is_read_anew(
+        self, made: FileStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        publish(made)
+        whole = Path.read_bytes
+        turns = iter([True])
+
+        def replaced_meanwhile(path: Path) -> bytes:
+            if path.suffix == ".crl" and next(turns, False):
+                publish(made, "b")
+            return whole(path)
+
+        monkeypatch.setattr(Path, "read_bytes", replaced_meanwhile)
+        (found,) = made.lists().values()
+        assert [item.serial for item in found.revoked] == ["b"]
+
+    def test_a_key_that_goes_while_it_is_asked_for_is_the_next_ones(
+        self, made: FileStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        load = made._load_key
+        turns = iter([True])
+
+        def rotated_meanwhile(fingerprint: str, passphrase: str) -> PrivateKey:
+            if next(turns, False):
+                rotate(FileStore(made.path))
+            return load(fingerprint, passphrase)
+
+        monkeypatch.setattr(made, "_load_key", rotated_meanwhile)
+        key = made.signer(PASSPHRASE)
+        authority = made.public()
+        assert authority is not None
+        assert key_signs_for(issuing(authority), key)
+
+    def test_a_list_that_was_replaced_goes(self, made: FileStore) -> None:
+        publish(made, "a")
+        publish(made, "b")
+        assert len(list(made.path.glob("lists/*.crl"))) == 1
+
+    def test_what_an_interrupted_step_left_goes_with_the_next_one(self, made: FileStore) -> None:
+        left = made.path / "roots" / f"{'0' * 64}.key"
+        left.write_text("x", encoding="ascii")
+        notes = made.path / "roots" / "notes.txt"
+        notes.write_text("ours", encoding="ascii")
+        before = made.public()
+        publish(made)
+        assert (left.exists(), notes.exists()) == (False, True)
+        after = made.public()
+        assert (before is not None, after is not None) == (True, True)
+        made.signer(PASSPHRASE)
+
+    def test_a_rotation_killed_anywhere_leaves_a_whole_store_that_goes_on(
+        self, made: FileStore, tmp_path: Path
+    ) -> None:
+        publish(made)
+        step = 1
+        while True:
+            store = FileStore(shutil.copytree(made.path, tmp_path / str(step)))
+            if not killed_at(step, partial(rotate, store)):
+                break
+            authority = store.public()
+            assert authority is not None
+            assert len(authority.lists) in (0, len(authority.trusted))
+            assert key_signs_for(issuing(authority), store.signer(PASSPHRASE))
+            publish(store, "b")
+            step += 1
+        assert step > 7
+
+
+def spoil_index(text: str) -> Callable[[Path], object]:
+    return lambda path: (path / "authority.json").write_text(text, encoding="utf-8")
+
+
+def change_index(**changes: object) -> Callable[[Path], object]:
+    def change(path: Path) -> None:
+        index = path / "authority.json"
+        index.write_text(json.dumps({**json.loads(index.read_text(encoding="utf-8")), **changes}), encoding="utf-8")
+
+    return change
+
+
+def on_root(suffix: str, change: Callable[[Path], object]) -> Callable[[Path], object]:
+    return lambda path: [change(file) for file in path.glob(f"roots/*.{suffix}")]
+
+
+def swap_certificate(file: Path) -> None:
+    file.write_text(make_root().view.pem, encoding="ascii")
+
+
+DAMAGES: list[tuple[Callable[[Path], object], str]] = [
+    (spoil_index(""), "authority.json is not JSON"),
+    (spoil_index('{"version": 1, "issuing"'), "authority.json is not JSON"),
+    (spoil_index("[]"), "holds no JSON object"),
+    (spoil_index('{"version": 2}'), "it says 2; this collection reads 1"),
+    (spoil_index('{"version": 1, "issuing": "x", "trusted": []}'), "does not list the trusted roots"),
+    (spoil_index('{"version": 1, "issuing": "x", "trusted": ["../../x"]}'), "does not list the trusted roots"),
+    (lambda path: (path / "authority.json").write_bytes(b"\xff\xfe"), "is not JSON"),
+    (lambda path: (path / "authority.json").unlink(), "it holds roots, but authority.json is missing"),
+    (change_index(issuing=["x"]), "does not name the root that issues"),
+    (change_index(issuing=None), "does not name the root that issues"),
+    (change_index(prepared=5), "does not name the root that issues"),
+    (change_index(prepared="0" * 64), "trusts other roots than the one that issues"),
+    (change_index(trusted="x"), "does not list the trusted roots"),
+    (change_index(retiring=[""]), "does not list the retiring roots"),
+    (change_index(retired=None), "does not list the retired roots"),
+    (change_index(keyless={}), "does not list the keyless roots"),
+    (change_index(lists=None), "does not tell the numbers of the lists"),
+    (change_index(lists=[1]), "does not tell the numbers of the lists"),
+    (change_index(last_number="1"), "does not tell the numbers of the lists"),
+    (change_index(lists={"0" * 64: 1}), "has a list for a root that is not trusted"),
+    (change_index(more="x"), "has not the keys that it should have"),
+    (on_root("crt", Path.unlink), ".crt is missing"),
+    (on_root("crt", lambda file: os.truncate(file, 100)), "The certificate cannot be read"),
+    (on_root("crt", swap_certificate), "holds the certificate"),
+    (on_root("key", Path.unlink), ".key is missing"),
+    (on_root("key", lambda file: file.chmod(0o644)), "its mode is 0644"),
+    (lambda path: path.chmod(0o755), "its mode is 0755"),
+]
+
+
+class TestDamage:
+    @pytest.mark.parametrize(("damage", "message"), DAMAGES)
+    def test_each_is_one_error_with_the_path_and_nothing_is_changed(
+        self, made: FileStore, damage: Callable[[Path], object], message: str
+    ) -> None:
+        damage(made.path)
+        before = snapshot(made.path)
+        for call in (made.public, lambda: create(made), lambda: made.signer(PASSPHRASE)):
+            with pytest.raises(CrossmeshError) as caught:
+                call()
+            assert message in str(caught.value)
+            assert str(made.path) in str(caught.value)
+        assert snapshot(made.path) == before
+
+    @pytest.mark.parametrize(
+        ("damage", "message"),
+        [
+            (lambda path: path.unlink(), ".crl is missing"),
+            (lambda path: path.write_text("", encoding="ascii"), "The revocation list cannot be read"),
+            (lambda path: os.truncate(path, 100), "The revocation list cannot be read"),
+        ],
+    )
+    def test_a_revocation_list_that_is_damaged_is_one_error(
+        self, made: FileStore, damage: Callable[[Path], object], message: str
+    ) -> None:
+        publish(made)
+        (path,) = made.path.glob("lists/*.crl")
+        damage(path)
+        for call in (made.public, made.lists, lambda: publish(made)):
+            with pytest.raises(CrossmeshError, match=message) as caught:
+                call()
+            assert str(made.path) in str(caught.value)
+
+    def test_an_index_that_issues_from_an_untrusted_root(self, made: FileStore) -> None:
+        index = json.loads((made.path / "authority.json").read_text(encoding="utf-8"))
+        spoil_index(json.dumps({**index, "issuing": "0" * 64}))(made.path)
+        with pytest.raises(CrossmeshError, match="trusts other roots than the one that issues"):
+            made.public()
+
+    def test_a_damaged_store_can_be_removed(self, made: FileStore) -> None:
+        spoil_index("")(made.path)
+        assert made.destroy()
+        assert not made.path.exists()
+
+
+class TestSigner:
+    def test_is_the_key_of_the_issuing_root(self, made: FileStore) -> None:
+        assert key_signs_for(issuing(made.public()), made.signer(PASSPHRASE))
+
+    def test_the_public_part_needs_no_key_at_all(self, made: FileStore) -> None:
+        (key,) = made.path.glob("roots/*.key")
+        key.write_text("", encoding="ascii")
+        assert made.public() is not None
+
+    def test_a_wrong_passphrase_is_one_error_that_names_the_file(self, made: FileStore) -> None:
+        with pytest.raises(CrossmeshError, match=r"roots/[0-9a-f]{64}\.key\): the passphrase is wrong"):
+            made.signer("not the passphrase")
+
+    def test_a_key_of_another_root_is_refused(self, made: FileStore, tmp_path: Path) -> None:
+        other = FileStore(tmp_path / "other")
+        create(other)
+        (key,), (foreign,) = made.path.glob("roots/*.key"), other.path.glob("roots/*.key")
+        key.write_bytes(foreign.read_bytes())
+        with pytest.raises(CrossmeshError, match="is not the key of its certificate"):
+            made.signer(PASSPHRASE)
+
+    def test_without_an_authority_there_is_none(self, store: FileStore) -> None:
+        with pytest.raises(CrossmeshError, match="it holds no authority"):
+            store.signer(PASSPHRASE)
+
+
+@pytest.fixture(scope="module")
+def issuer(root: Root) -> Root:
+    return root
+
+
+def described(leaf: Leaf) -> Record:
+    return record_of(
+        leaf.view,
+        issuer=leaf.view,
+        instance="default",
+        cluster="cluster-b",
+        side="server",
+        links=["mysql"],
+        secret="istio-system/mysql-credential",
+        now=NOW,
+    )
+
+
+class TestRecords:
+    def test_come_back_as_they_were(self, made: FileStore, leaf: Leaf) -> None:
+        made.record([described(leaf)], NOW)
+        assert made.records(NOW) == [described(leaf)]
+
+    def test_hold_no_key_and_no_certificate(self, made: FileStore, leaf: Leaf) -> None:
+        made.record([described(leaf)], NOW)
+        content = (made.path / "issued" / f"{leaf.view.serial}.json").read_text(encoding="utf-8")
+        assert "BEGIN" not in content
+        assert json.loads(content)["secret"] == "istio-system/mysql-credential"
+
+    def test_expired_ones_are_not_listed_and_dropped_by_the_next_writer(self, made: FileStore, issuer: Root) -> None:
+        old, new = make_leaf(issuer, validity=DAY), make_leaf(issuer)
+        made.record([described(old), described(new)], NOW)
+        later = NOW + DAY
+        assert made.records(later) == [described(new)]
+        assert len(list(made.path.glob("issued/*.json"))) == 2
+        made.record([], later)
+        assert len(list(made.path.glob("issued/*.json"))) == 1
+
+    def test_are_listed_oldest_first(self, made: FileStore, leaf: Leaf) -> None:
+        first = replace(described(leaf), serial="2", issued_at="2026-06-01T00:00:00Z")
+        last = replace(described(leaf), serial="1", issued_at="2026-06-02T00:00:00Z")
+        made.record([last, first], NOW)
+        assert made.records(NOW) == [first, last]
+
+    @pytest.mark.parametrize("content", ["", "[]", '{"serial": "1"}'])
+    def test_a_damaged_one_is_named(self, made: FileStore, leaf: Leaf, content: str) -> None:
+        made.record([described(leaf)], NOW)
+        path = made.path / "issued" / f"{leaf.view.serial}.json"
+        path.write_text(content, encoding="utf-8")
+        with pytest.raises(CrossmeshError, match=leaf.view.serial):
+            made.records(NOW)
+
+    def test_writers_at_once_lose_nothing(self, made: FileStore, issuer: Root) -> None:
+        batches = [[described(make_leaf(issuer)) for _ in range(20)] for _ in range(3)]
+        children = [in_child(partial(made.record, batch, NOW)) for batch in batches]
+        assert [finish(child) for child in children] == [0, 0, 0]
+        assert {record.serial for record in made.records(NOW)} == {r.serial for batch in batches for r in batch}
+
+
+class TestRemoving:
+    def test_takes_everything_and_says_so_once(self, made: FileStore, leaf: Leaf) -> None:
+        made.record([described(leaf)], NOW)
+        assert made.destroy()
+        assert not made.path.exists()
+        assert not made.destroy()
+
+    def test_leaves_what_it_does_not_know(self, made: FileStore) -> None:
+        notes = made.path / "roots" / "notes.txt"
+        notes.write_text("ours", encoding="ascii")
+        assert made.destroy()
+        assert snapshot(made.path) == {"roots/notes.txt": b"ours"}
+
+    def test_takes_the_temporary_files_of_a_killed_run(self, made: FileStore) -> None:
+        (made.path / "roots" / ".crossmesh-0123456789abcdef.tmp").write_text("x", encoding="ascii")
+        made.destroy()
+        assert not made.path.exists()
+
+    def test_does_not_enter_a_folder_that_only_has_a_lock(self, tmp_path: Path) -> None:
+        (tmp_path / "lock").write_text("somebody's", encoding="ascii")
+        assert not FileStore(tmp_path).destroy()
+        assert snapshot(tmp_path) == {"lock": b"somebody's"}

@@ -1,0 +1,229 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Requests to an API server, here a small one on loopback, and how its errors are told."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import yaml
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api, ApiError, object_path
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from tests.unit.support import Json
+
+SECRETS = "/api/v1/namespaces/istio-system/secrets"
+
+
+class Seen(NamedTuple):
+    method: str
+    path: str
+    kind: str
+    authorization: str
+    body: Json
+
+
+@dataclass
+class Server:
+    port: int
+    status: int = 200
+    date: str | None = None
+    answer: Json | str = field(default_factory=dict)
+    seen: list[Seen] = field(default_factory=list)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            kind, authorization = self.headers.get("Content-Type") or "", self.headers.get("Authorization") or ""
+            told.seen.append(Seen(self.command, self.path, kind, authorization, json.loads(body or b"{}")))
+            content = (told.answer if isinstance(told.answer, str) else json.dumps(told.answer)).encode()
+            self.send_response_only(told.status)
+            if told.date is not None:
+                self.send_header("Date", told.date)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_PATCH = do_POST = do_DELETE = answer  # noqa: N815 (the base class looks for these names)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing of a test belongs on its terminal."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        told = Server(http.server_port)
+        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield told
+        http.shutdown()
+        thread.join()
+
+
+def kubeconfig(folder: Path, port: int) -> str:
+    path = folder / "kubeconfig"
+    content = {
+        "current-context": "cluster-b",
+        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
+        "users": [{"name": "u", "user": {"token": "a-token"}}],
+        "contexts": [{"name": "cluster-b", "context": {"cluster": "c", "user": "u"}}],
+    }
+    path.write_text(yaml.safe_dump(content))
+    return str(path)
+
+
+@pytest.fixture
+def api(server: Server, tmp_path: Path) -> Api:
+    return Api(kubeconfig(tmp_path, server.port), "cluster-b")
+
+
+def test_reading_and_applying(api: Api, server: Server) -> None:
+    server.answer = {"items": []}
+    assert api.get(SECRETS, {"labelSelector": "a=b,c=d"}) == {"items": []}
+    api.apply(f"{SECRETS}/x", {"a": 1}, "crossmesh-x", force=True)
+    api.merge(f"{SECRETS}/x", {"a": None}, "crossmesh-x")
+    api.delete(f"{SECRETS}/x")
+    assert [(seen.method, seen.path) for seen in server.seen] == [
+        ("GET", f"{SECRETS}?labelSelector=a%3Db%2Cc%3Dd"),
+        ("PATCH", f"{SECRETS}/x?fieldManager=crossmesh-x&force=true"),
+        ("PATCH", f"{SECRETS}/x?fieldManager=crossmesh-x"),
+        ("DELETE", f"{SECRETS}/x"),
+    ]
+    assert [seen.kind for seen in server.seen][1:3] == ["application/apply-patch+yaml", "application/merge-patch+json"]
+    assert {seen.authorization for seen in server.seen} == {"Bearer a-token"}
+    assert server.seen[1].body == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "cure"),
+    [
+        (401, "Unauthorized", "renew the credentials"),
+        (403, "Forbidden", "grant the permission"),
+        (404, "NotFound", "namespace exists"),
+        (409, "Conflict", "managedFields"),
+        (422, "Invalid", "API server's log"),
+        (500, "InternalError", "API server's log"),
+    ],
+)
+def test_an_error_is_told_by_status_reason_and_field_never_by_the_servers_message(
+    api: Api, server: Server, status: int, reason: str, cure: str
+) -> None:
+    server.status = status
+    server.answer = {
+        "kind": "Status",
+        "reason": reason,
+        "message": "data: Invalid value: a-secret-value",
+        "details": {"causes": [{"field": "data[tls.key]", "message": "a-secret-value"}, {"message": "a-secret-value"}]},
+    }
+    with pytest.raises(ApiError) as failure:
+        api.apply(f"{SECRETS}/x", {}, "crossmesh-x", force=True)
+    assert failure.value.status == status
+    assert failure.value.why == f"{status} {reason} in data[tls.key]"
+    assert cure in failure.value.cure
+    assert "a-secret-value" not in str(failure.value) + repr(failure.value)
+
+
+def test_an_answer_that_is_no_status_is_an_error_all_the_same(api: Api, server: Server) -> None:
+    server.status, server.answer = 502, {}
+    with pytest.raises(ApiError, match="502 error"):
+        api.get(SECRETS)
+
+
+def test_a_server_that_is_down_is_one_line_with_its_address(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with pytest.raises(CrossmeshError) as failure:
+        Api(kubeconfig(tmp_path, port), None).get(SECRETS)
+    assert f"http://127.0.0.1:{port}" in failure.value.where
+    assert failure.value.why == "Failed to establish a new connection: [Errno 111] Connection refused"
+    assert "\n" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "context"),
+    [(None, None), ("", None), ("{", None), ("[]", None), ("contexts: 5", None), ("{}", "cluster-b")],
+    ids=["missing", "empty", "no YAML", "a list", "nonsense", "no such context"],
+)
+def test_a_kubeconfig_that_cannot_be_used(tmp_path: Path, content: str | None, context: str | None) -> None:
+    path = tmp_path / "kubeconfig"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(CrossmeshError) as failure:
+        Api(str(path), context)
+    assert str(path) in failure.value.where
+    assert "mesh_kubeconfig" in failure.value.cure
+    assert (failure.value.why == "there is no such file") == (content is None)
+    assert "\n" not in str(failure.value)
+
+
+def test_several_kubeconfigs_are_looked_for_one_by_one(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path, 1)
+    with pytest.raises(CrossmeshError) as failure:
+        Api(f"{tmp_path / 'none'}:{path}", "cluster-x")
+    assert "cluster-x" in failure.value.why
+
+
+def test_a_context_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CrossmeshError, match=r"context cluster-x of .*kubeconfig"):
+        Api(kubeconfig(tmp_path, 1), "cluster-x")
+
+
+@pytest.mark.parametrize("status", [200, 403])
+@pytest.mark.parametrize("zone", ["GMT", "", "-0000"])
+@pytest.mark.parametrize("ahead", [7200, 0, -7200])
+def test_how_far_this_clock_is_ahead_of_the_servers_is_told_with_any_answer(
+    api: Api, server: Server, ahead: int, zone: str, status: int
+) -> None:
+    server.status = status
+    # The header has no fractions of a second.
+    before = int(time.time())
+    server.date = formatdate(before - ahead, usegmt=True).replace("GMT", zone)
+    with contextlib.suppress(ApiError):
+        api.get(SECRETS)
+    assert ahead <= api.clock_ahead <= ahead + time.time() - before
+
+
+@pytest.mark.parametrize("date", [None, "", "yesterday", "Mon, 99 Nov 2026 22:54:28 GMT"])
+def test_a_server_that_does_not_tell_the_time_is_as_good_as_one_that_agrees(
+    api: Api, server: Server, date: str | None
+) -> None:
+    server.date = date
+    assert api.get(SECRETS) == {}
+    assert api.clock_ahead == 0
+
+
+def test_paths() -> None:
+    assert object_path("", "v1", "secrets", "a", "b") == "/api/v1/namespaces/a/secrets/b"
+    assert object_path("networking.istio.io", "v1", "gateways") == "/apis/networking.istio.io/v1/gateways"
+    assert object_path("", "v1", "secrets", "a/../b", "c?d") == "/api/v1/namespaces/a%2F..%2Fb/secrets/c%3Fd"
+
+
+def test_what_answers_without_json_is_no_api_server(server: Server, tmp_path: Path) -> None:
+    server.answer = "<html>Please log in</html>"
+    with pytest.raises(CrossmeshError, match=r"what answers is no API server .* Cure: correct the server's address"):
+        Api(kubeconfig(tmp_path, server.port), None).get("/version")
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_an_access_review_asks_for_what_is_given_and_nothing_else(
+    server: Server, tmp_path: Path, allowed: bool
+) -> None:
+    server.answer = {"status": {"allowed": allowed}}
+    asked = {"verb": "patch", "resource": "services", "namespace": "istio-system"}
+    assert Api(kubeconfig(tmp_path, server.port), None).review(asked) is allowed
+    (seen,) = server.seen
+    assert (seen.method, seen.path) == ("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
+    assert seen.body["spec"] == {"resourceAttributes": asked}

@@ -1,0 +1,347 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Waiting until every ready pod serves what was issued. Time is a number here: nothing sleeps."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import envoy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api, RefusedError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proof import (
+    Expected,
+    Proof,
+    Trusted,
+    prove,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl, issue_crl
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView
+from tests.unit.pki.support import DAY, NOW, Root, make_leaf, make_root
+from tests.unit.support import Json
+
+GATEWAY = Gateway("istio-system", "istio-ingressgateway", {"istio": "ingressgateway", "app": "edge"})
+TITLE = "gateway istio-system/istio-ingressgateway"
+NEW, OLD = "a1b2c3", "d4e5f6"
+ENDPOINT = Endpoint("203.0.113.7", 13306, "mysql.server.example.com")
+FORBIDDEN = RefusedError(what="x", where="x", why="exec is forbidden (403)", cure="x", forbidden=True)
+BROKEN = RefusedError(what="x", where="x", why="pilot-agent request GET certs ended with 1", cure="x")
+
+
+def pod(name: str, *, ready: bool = True, **metadata: Any) -> Json:
+    return {
+        "metadata": {"namespace": "istio-system", "name": name, "uid": name, **metadata},
+        "status": {"conditions": [{"type": "Ready", "status": "True" if ready else "False"}]},
+    }
+
+
+def certs(*serials: str) -> str:
+    return json.dumps({"certificates": [{"cert_chain": [{"serial_number": serial}]} for serial in serials]})
+
+
+CRL = "-----BEGIN X509 CRL-----"
+
+
+def inline(text: str) -> Json:
+    return {"inline_bytes": base64.b64encode(text.encode()).decode()}
+
+
+def secrets(**bundles: str) -> str:
+    """Roots, and after them revocation lists, by the name of the Secret."""
+    return json.dumps(
+        {
+            "configs": [
+                {
+                    "name": f"kubernetes://{name.replace('_', '-')}-cacert",
+                    "secret": {
+                        "validation_context": {
+                            "trusted_ca": inline(bundle.partition(CRL)[0]),
+                            **({"crl": inline(bundle[bundle.index(CRL) :])} if CRL in bundle else {}),
+                        }
+                    },
+                }
+                for name, bundle in bundles.items()
+            ]
+        }
+    )
+
+
+Answer = str | Exception
+
+
+@dataclass
+class Cluster:
+    """An API server whose pods answer by the clock: the last answer that is due counts."""
+
+    pods: list[Json]
+    answers: Mapping[str, Mapping[float, Answer]]
+    trust: Mapping[float, str] = field(default_factory=dict)
+    now: float = 0.0
+    looks: int = 0
+    selectors: list[str] = field(default_factory=list)
+
+    def get(self, path: str, query: Mapping[str, str]) -> Json:
+        assert path == "/api/v1/namespaces/istio-system/pods"
+        self.looks += 1
+        self.selectors.append(query["labelSelector"])
+        return {"items": self.pods}
+
+    def proxy_request(self, namespace: str, name: str, path: str, timeout: float) -> str:
+        script = self.answers[name] if path == envoy.CERTS else self.trust
+        answer = script[max(moment for moment in script if moment <= self.now)]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def pause(self, seconds: float) -> None:
+        assert seconds > 0
+        self.now += seconds
+
+
+def proven(
+    cluster: Cluster,
+    expected: Expected | None = None,
+    *,
+    shake: Callable[[Endpoint], str | None] | None = None,
+    timeout: float = 60,
+    wait: float = 0.5,
+) -> Proof:
+    return prove(
+        cast(Api, cluster),
+        GATEWAY,
+        expected or Expected(frozenset({NEW})),
+        timeout,
+        wait=wait,
+        clock=lambda: cluster.now,
+        pause=cluster.pause,
+        shake=shake or (lambda _endpoint: pytest.fail("no handshake was needed")),
+    )
+
+
+def test_pods_that_serve_it_are_proven_by_exec_at_once() -> None:
+    cluster = Cluster([pod("a"), pod("b")], {"a": {0: certs(NEW, OLD)}, "b": {0: certs(NEW)}})
+    assert proven(cluster) == Proof("exec", ["a", "b"])
+    assert (cluster.looks, cluster.now) == (1, 0)
+    assert cluster.selectors == ["app=edge,istio=ingressgateway"]
+
+
+def test_it_waits_for_the_last_pod() -> None:
+    cluster = Cluster([pod("a"), pod("b")], {"a": {0: certs(NEW)}, "b": {0: certs(OLD), 7: certs(NEW)}})
+    assert proven(cluster).pods == ["a", "b"]
+    assert 7 <= cluster.now < 8
+
+
+def test_it_ends_at_the_timeout_with_the_pods_that_are_behind_and_what_they_serve() -> None:
+    cluster = Cluster(
+        [pod("a"), pod("b"), pod("c")],
+        {"a": {0: certs(NEW)}, "b": {0: certs(OLD)}, "c": {0: certs()}},
+    )
+    with pytest.raises(CrossmeshError) as failure:
+        proven(cluster, timeout=5)
+    assert failure.value.where == TITLE
+    assert failure.value.why == f"pod b: serves {OLD}, not {NEW}; pod c: serves nothing, not {NEW}; after 5 s"
+    assert "mesh_gate_timeout" in failure.value.cure
+    assert 5 <= cluster.now < 6
+
+
+def test_a_pod_that_does_not_answer_is_behind() -> None:
+    cluster = Cluster([pod("a")], {"a": {0: BROKEN, 3: certs(NEW)}})
+    assert proven(cluster).pods == ["a"]
+    with pytest.raises(CrossmeshError, match=r"pod a: pilot-agent request GET certs ended with 1"):
+        proven(Cluster([pod("a")], {"a": {0: BROKEN}}), timeout=1)
+
+
+def test_an_answer_that_cannot_be_read_is_no_proof() -> None:
+    with pytest.raises(CrossmeshError, match=r"pod a: its answer could not be read"):
+        proven(Cluster([pod("a")], {"a": {0: "upstream connect error"}}), timeout=1)
+
+
+def test_pods_that_are_not_ready_or_are_leaving_are_not_waited_for() -> None:
+    cluster = Cluster(
+        [pod("a"), pod("starting", ready=False), pod("leaving", deletionTimestamp="2026-11-23T08:55:56Z")],
+        {"a": {0: certs(NEW)}, "starting": {0: certs(OLD)}, "leaving": {0: certs(OLD)}},
+    )
+    assert proven(cluster) == Proof("exec", ["a"])
+
+
+def test_without_a_ready_pod_nothing_is_proven_and_that_is_said() -> None:
+    cluster = Cluster([pod("a", ready=False)], {})
+    proof = proven(cluster, wait=17)
+    assert (proof.method, proof.pods, cluster.now) == ("none", [], 0)
+    assert proof.warnings == [f"{TITLE} has no ready pod: nothing was proven"]
+
+
+# -- trust ---------------------------------------------------------------------------------------------------------
+
+
+def test_it_waits_until_every_secret_trusts_every_root() -> None:
+    first, second = make_root().view, make_root().view
+    trust: Mapping[float, str] = {
+        0: secrets(mysql_credential=first.pem, redis_credential=first.pem),
+        2: secrets(mysql_credential=first.pem + second.pem, redis_credential=first.pem),
+        4: secrets(mysql_credential=first.pem + second.pem, redis_credential=second.pem + first.pem),
+    }
+    expected = Expected(
+        frozenset({NEW}),
+        tuple(
+            Trusted(name, frozenset({first.fingerprint, second.fingerprint}))
+            for name in ("mysql-credential", "redis-credential")
+        ),
+    )
+    cluster = Cluster([pod("a")], {"a": {0: certs(NEW)}}, trust)
+    assert proven(cluster, expected).method == "exec"
+    assert 4 <= cluster.now < 5
+
+
+def test_a_root_that_is_missing_is_named_with_its_secret() -> None:
+    root, other = make_root().view, make_root().view
+    cluster = Cluster([pod("a")], {"a": {0: certs(NEW)}}, {0: secrets(mysql_credential=other.pem, mysql=root.pem)})
+    told = f"trusts {other.fingerprint} for mysql-credential, not {root.fingerprint}"
+    with pytest.raises(CrossmeshError, match=f"pod a: {told}"):
+        proven(cluster, trusting(root), timeout=1)
+
+
+def trusting(*roots: CertificateView, lists: Sequence[Crl] = ()) -> Expected:
+    fingerprints = frozenset(root.fingerprint for root in roots)
+    trusted = Trusted("mysql-credential", fingerprints, frozenset(item.identity for item in lists))
+    return Expected(frozenset({NEW}), (trusted,))
+
+
+def test_a_root_that_is_to_be_gone_is_waited_for() -> None:
+    old, new = make_root().view, make_root().view
+    trust: Mapping[float, str] = {0: secrets(mysql_credential=old.pem + new.pem), 3: secrets(mysql_credential=new.pem)}
+    cluster = Cluster([pod("a")], {"a": {0: certs(NEW)}}, trust)
+    assert proven(cluster, trusting(new)).method == "exec"
+    assert 3 <= cluster.now < 4
+
+
+def test_a_pod_that_trusts_nobody_yet_is_behind() -> None:
+    root = make_root().view
+    cluster = Cluster([pod("a")], {"a": {0: certs(NEW)}}, {0: secrets(), 3: secrets(mysql_credential=root.pem)})
+    assert proven(cluster, trusting(root)).method == "exec"
+    assert 3 <= cluster.now < 4
+
+
+def list_of(root: Root, number: int) -> Crl:
+    return issue_crl(root=root.view, key=root.key, revoked=[], number=number, validity=DAY, now=NOW)
+
+
+def test_it_waits_until_the_right_revocation_list_has_arrived() -> None:
+    root = make_root()
+    first, second = list_of(root, 1), list_of(root, 2)
+    trust: Mapping[float, str] = {
+        0: secrets(mysql_credential=root.view.pem),
+        2: secrets(mysql_credential=root.view.pem + first.pem),
+        4: secrets(mysql_credential=root.view.pem + second.pem),
+    }
+    cluster = Cluster([pod("a")], {"a": {0: certs(NEW)}}, trust)
+    assert proven(cluster, trusting(root.view, lists=[second])).method == "exec"
+    assert 4 <= cluster.now < 5
+    with pytest.raises(CrossmeshError, match=r"has revocation lists .* number 2 \w+ for mysql-credential, not nothing"):
+        proven(cluster, trusting(root.view), timeout=1)
+
+
+def test_where_trust_is_not_asked_pods_are_not_asked_for_it() -> None:
+    cluster = Cluster([pod("a")], {"a": {0: certs(NEW)}})
+    # It has no answer to the question.
+    assert cluster.trust == {}
+    assert proven(cluster).method == "exec"
+
+
+# -- where exec is forbidden ---------------------------------------------------------------------------------------
+
+HIDDEN: Mapping[str, Mapping[float, Answer]] = {"a": {0: FORBIDDEN}}
+REACHABLE = Expected(frozenset({NEW}), endpoints=(ENDPOINT,))
+
+
+def test_a_handshake_tells_where_exec_is_forbidden() -> None:
+    proof = proven(Cluster([pod("a")], HIDDEN), REACHABLE, shake=lambda _endpoint: NEW)
+    assert proof.method == "handshake"
+    (warning,) = proof.warnings
+    assert "exec is forbidden in a; seen by handshakes instead" in warning
+
+
+def test_handshakes_are_waited_for_too() -> None:
+    cluster = Cluster([pod("a")], HIDDEN)
+    moments: list[tuple[float, str]] = [(0, ""), (2, OLD), (4, NEW)]
+    proof = proven(cluster, REACHABLE, shake=lambda _endpoint: max(m for m in moments if m[0] <= cluster.now)[1])
+    assert proof.method == "handshake"
+    assert 4 <= cluster.now < 5
+
+
+@pytest.mark.parametrize(("presented", "told"), [(OLD, f"presents {OLD}"), ("", "presents no certificate")])
+def test_an_endpoint_that_stays_behind_is_an_error(presented: str, told: str) -> None:
+    with pytest.raises(CrossmeshError) as failure:
+        proven(Cluster([pod("a")], HIDDEN), REACHABLE, shake=lambda _endpoint: presented, timeout=1)
+    assert failure.value.why.startswith(f"mysql.server.example.com at 203.0.113.7:13306: {told}, not {NEW}")
+
+
+@pytest.mark.parametrize("expected", [REACHABLE, Expected(frozenset({NEW}))])
+def test_where_no_way_is_open_it_waits_the_time_that_is_set_and_says_so(expected: Expected) -> None:
+    cluster = Cluster([pod("a"), pod("b")], {**HIDDEN, "b": {0: certs(NEW)}})
+    proof = proven(cluster, expected, shake=lambda _endpoint: None, wait=17)
+    assert (proof.method, proof.pods, cluster.now) == ("wait", ["b"], 17)
+    (warning,) = proof.warnings
+    assert warning.startswith(f"{TITLE}: not proven for a: exec is forbidden there")
+    assert warning.endswith("waited 17 s instead (mesh_gate_wait)")
+
+
+def test_a_pod_that_can_be_asked_is_waited_for_beside_one_that_cannot() -> None:
+    cluster = Cluster([pod("a"), pod("b")], {**HIDDEN, "b": {0: certs(OLD)}})
+    with pytest.raises(CrossmeshError, match=r"pod b: serves"):
+        proven(cluster, REACHABLE, shake=lambda _endpoint: None, timeout=1)
+
+
+@pytest.fixture
+def listener(tmp_path: Path) -> Iterator[tuple[int, str]]:
+    """A TLS server on loopback, like an ingress gateway: it wants a client certificate. Its port and its serial."""
+    root = make_root()
+    leaf = make_leaf(root)
+    (tmp_path / "leaf.pem").write_bytes(leaf.certificate_pem.encode() + leaf.key_pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "leaf.pem")
+    context.load_verify_locations(cadata=root.view.pem)
+    context.verify_mode = ssl.CERT_REQUIRED
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _address = server.accept()
+                    with connection, contextlib.suppress(OSError):
+                        context.wrap_socket(connection, server_side=True)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield server.getsockname()[1], envoy.serial(leaf.view.serial)
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_a_real_handshake_needs_no_client_certificate_to_see_the_servers(listener: tuple[int, str]) -> None:
+    port, serial = listener
+    expected = Expected(frozenset({serial}), endpoints=(replace(ENDPOINT, address="127.0.0.1", port=port),))
+    cluster = Cluster([pod("a")], HIDDEN)
+    assert prove(cast(Api, cluster), GATEWAY, expected, 60).method == "handshake"
+
+
+def test_a_closed_port_is_no_way() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    expected = Expected(frozenset({NEW}), endpoints=(replace(ENDPOINT, address="127.0.0.1", port=port),))
+    cluster = Cluster([pod("a")], HIDDEN)
+    assert prove(cast(Api, cluster), GATEWAY, expected, 60, wait=1, pause=cluster.pause).method == "wait"

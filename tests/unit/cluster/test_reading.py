@@ -1,0 +1,372 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A cluster read in one go: what is looked at, what is told of it, and what never is."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway, Request, read_cluster
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
+from tests.unit.cluster.fake_api import FakeApi, collection_path
+from tests.unit.pki.support import make_leaf, make_root
+from tests.unit.support import Json
+
+OWNER = Owner("default", "cluster-b", "server")
+INGRESS = Gateway("istio-system", "istio-ingressgateway", {"istio": "ingressgateway"})
+EGRESS = Gateway("istio-system", "istio-egressgateway", {"istio": "egressgateway"})
+REQUEST = Request(
+    instance="default",
+    cluster="cluster-b",
+    ingress=INGRESS,
+    egress=EGRESS,
+    links=["mysql"],
+    client_credential="client-credential",
+    backends=[("mysql", "default")],
+)
+ROOT = make_root()
+LEAF = make_leaf(ROOT)
+
+
+def item(kind: str, name: str, *, namespace: str = "istio-system", labels: Json | None = None, **content: Any) -> Json:
+    return {"kind": kind, "metadata": {"name": name, "namespace": namespace, "labels": labels or {}}, **content}
+
+
+def secret(name: str, labels: Json | None = None, data: dict[str, bytes] | None = None) -> Json:
+    given = data or {
+        "tls.crt": LEAF.certificate_pem.encode(),
+        "tls.key": LEAF.key_pem,
+        "ca.crt": ROOT.view.pem.encode(),
+    }
+    encoded = {key: base64.b64encode(value).decode() for key, value in given.items()}
+    return item("Secret", name, labels=labels, data=encoded, type="kubernetes.io/tls")
+
+
+def reading(
+    *objects: Json,
+    statuses: dict[str, int] | None = None,
+    answers: dict[str, str] | None = None,
+    request: Request = REQUEST,
+) -> Json:
+    api = FakeApi(list(objects), statuses or {}, answers or {})
+    return read_cluster(cast(Api, api), request)
+
+
+def names_in(found: list[Json]) -> list[str]:
+    return sorted(entry["metadata"]["name"] if "metadata" in entry else entry["name"] for entry in found)
+
+
+def test_an_empty_cluster() -> None:
+    found = reading()
+    assert (found["objects"], found["secrets"], found["gateways"], found["missing_kinds"]) == ([], [], [], [])
+    assert found["services"] == {"server": None, "client": None}
+    assert found["backends"] == [
+        {"service": "mysql", "namespace": "default", "found": False, "ports": [], "pods": 0, "sidecars": 0}
+    ]
+
+
+def test_ours_is_read_and_what_stands_under_our_names() -> None:
+    found = reading(
+        item("Gateway", "gateway-old", labels=OWNER.labels("old")),
+        item("Gateway", "gateway-mysql", labels={"team": "shop"}),
+        item("VirtualService", "mysql-virtual-service", labels=Owner("blue", "cluster-b", "server").labels("mysql")),
+        item("VirtualService", "mysql-virtual-service", namespace="elsewhere"),
+        item("Gateway", "shop"),
+        item("PeerAuthentication", "mysql-strict-backend", namespace="default"),
+        item("DestinationRule", "theirs", labels=Owner("default", "cluster-z", "server").labels("old")),
+    )
+    assert names_in(found["objects"]) == [
+        "gateway-mysql",
+        "gateway-old",
+        "mysql-strict-backend",
+        "mysql-virtual-service",
+    ]
+    assert names_in(found["gateways"]) == ["shop"]
+
+
+def test_gateways_of_others_are_told_as_far_as_they_can_be_in_the_way() -> None:
+    servers = [{"port": {"number": 443, "name": "https", "protocol": "https"}, "hosts": ["shop/a.example.com"]}, {}]
+    theirs = item("Gateway", "shop", namespace="shop", spec={"selector": {"istio": "x"}, "servers": servers})
+    theirs["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
+    found = reading(theirs)
+    assert found["gateways"] == [
+        {
+            "namespace": "shop",
+            "name": "shop",
+            "created": "2026-01-01T00:00:00Z",
+            "selector": {"istio": "x"},
+            "servers": [
+                {"port": 443, "protocol": "HTTPS", "plain": True, "hosts": ["shop/a.example.com"], "bind": ""},
+                {"port": None, "protocol": "", "plain": True, "hosts": [], "bind": ""},
+            ],
+        }
+    ]
+
+
+LOCKDOWN = replace(REQUEST, lockdown=["shop"])
+EGRESS_HOST = "istio-egressgateway.istio-system.svc.cluster.local"
+
+
+@pytest.mark.parametrize(
+    ("host", "namespace", "covers"),
+    [
+        (EGRESS_HOST, "istio-system", True),
+        (EGRESS_HOST, "shop", True),
+        ("istio-egressgateway", "istio-system", True),
+        ("istio-egressgateway", "shop", False),
+        ("istio-egressgateway.istio-system", "shop", False),
+        ("*", "shop", True),
+        ("*.local", "shop", True),
+        ("*.svc.cluster.local", "shop", True),
+        ("*.istio-system.svc.cluster.local", "shop", True),
+        ("*.shop.svc.cluster.local", "shop", False),
+        ("mysql.server.example.com", "istio-system", False),
+    ],
+)
+def test_rules_of_others_are_told_where_they_cover_the_egress_gateway(host: str, namespace: str, covers: bool) -> None:
+    found = reading(
+        item("DestinationRule", "theirs", namespace=namespace, spec={"host": host}),
+        item("DestinationRule", "egressgateway-for-mysql", spec={"host": EGRESS_HOST}),
+    )
+    assert names_in(found["destination_rules"]) == (["theirs"] if covers else [])
+
+
+def test_a_rule_of_others_is_told_by_what_it_does_to_ours() -> None:
+    spec = {
+        "host": EGRESS_HOST,
+        "exportTo": ["."],
+        "subsets": [{"name": "v1", "labels": {}}],
+        "trafficPolicy": {"tls": {"mode": "DISABLE"}},
+        "workloadSelector": {"matchLabels": {"app": "x"}},
+    }
+    (found,) = reading(item("DestinationRule", "theirs", namespace="shop", spec=spec))["destination_rules"]
+    assert found == {
+        "namespace": "shop",
+        "name": "theirs",
+        "host": EGRESS_HOST,
+        "exports": ["."],
+        "subsets": ["v1"],
+        "policy": True,
+        "selective": True,
+    }
+
+
+def test_sidecars_and_policies_are_told_where_a_namespace_is_to_be_locked_down() -> None:
+    client = Owner("default", "cluster-b", "client")
+    rules = [{"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}]
+    found = reading(
+        item("Sidecar", "default", namespace="shop"),
+        item("Sidecar", "default", namespace="legacy"),
+        item("Sidecar", "egress-lockdown", namespace="old", labels=client.labels("client")),
+        item("Sidecar", "egress-lockdown", namespace="shop"),
+        item("NetworkPolicy", "in", namespace="shop", spec={"policyTypes": ["Ingress"], "egress": rules}),
+        item("NetworkPolicy", "out", namespace="shop", spec={"policyTypes": ["Egress"], "egress": rules}),
+        item("NetworkPolicy", "out", namespace="legacy", spec={"policyTypes": ["Egress"], "egress": rules}),
+        request=LOCKDOWN,
+    )
+    assert found["sidecars"] == [{"namespace": "shop", "name": "default"}]
+    assert [(policy["name"], policy["egress"]) for policy in found["network_policies"]] == [("in", []), ("out", rules)]
+    # Ours wherever it is, and whatever stands under its name where it is wanted.
+    assert sorted(entry["metadata"]["namespace"] for entry in found["objects"]) == ["old", "shop"]
+
+
+def test_only_a_lock_down_needs_the_permission_to_see_sidecars_and_policies() -> None:
+    statuses = {collection_path(kind): 403 for kind in ("Sidecar", "NetworkPolicy")}
+    assert reading(statuses=statuses)["missing_kinds"] == []
+    with pytest.raises(CrossmeshError) as failure:
+        reading(statuses=statuses, request=LOCKDOWN)
+    assert failure.value.why == "403 for: list networkpolicies; list sidecars"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "tls", "plain"),
+    [
+        ("TLS", {"mode": "PASSTHROUGH"}, False),
+        ("HTTPS", {"mode": "SIMPLE"}, False),
+        ("TCP", {"mode": "SIMPLE"}, False),
+        ("TCP", None, True),
+        ("HTTP", None, True),
+        ("HTTP", {"httpsRedirect": True}, True),
+        ("HTTP2", {"mode": "SIMPLE"}, True),
+    ],
+)
+def test_a_server_of_others_is_plain_text_or_tls_as_istio_takes_it(
+    protocol: str, tls: Json | None, plain: bool
+) -> None:
+    server = {"port": {"number": 443, "protocol": protocol}, "hosts": ["*"], **({"tls": tls} if tls else {})}
+    (found,) = reading(item("Gateway", "shop", spec={"servers": [server]}))["gateways"]
+    assert found["servers"][0]["plain"] is plain
+
+
+def test_managers_of_ours_are_left_out_and_others_are_kept() -> None:
+    managed = [
+        {"manager": manager, "operation": "Apply", "time": "x", "fieldsV1": {"f:spec": {}}}
+        for manager in (OWNER.manager, "kubectl-edit", "crossmesh-blue-cluster-b-server")
+    ]
+    ours = item("Gateway", "gateway-mysql", labels=OWNER.labels("mysql"))
+    ours["metadata"]["managedFields"] = managed
+    (found,) = reading(ours)["objects"]
+    assert found["metadata"]["managedFields"] == [
+        {"manager": "kubectl-edit", "fieldsV1": {"f:spec": {}}},
+        {"manager": "crossmesh-blue-cluster-b-server", "fieldsV1": {"f:spec": {}}},
+    ]
+
+
+def test_a_kind_that_the_cluster_does_not_know_is_told() -> None:
+    assert reading(statuses={collection_path("Gateway"): 404})["missing_kinds"] == ["Gateway"]
+
+
+def test_everything_that_is_not_permitted_is_told_at_once() -> None:
+    statuses = {
+        collection_path("Gateway"): 403,
+        collection_path("Secret", "istio-system"): 403,
+        collection_path("Pod", "istio-system"): 403,
+    }
+    with pytest.raises(CrossmeshError) as failure:
+        reading(statuses=statuses)
+    assert failure.value.where == "context cluster-b of kubeconfig"
+    assert failure.value.why == "403 for: get, list secrets; list gateways; list pods"
+
+
+def test_any_other_error_is_an_error() -> None:
+    with pytest.raises(CrossmeshError, match="500"):
+        reading(statuses={collection_path("VirtualService"): 500})
+
+
+def test_secrets_are_told_without_their_keys() -> None:
+    found = reading(
+        secret("mysql-credential", OWNER.labels("mysql")),
+        secret("old-credential", OWNER.labels("old")),
+        secret("client-credential"),
+        secret("mysql-credential-cacert", data={"cacert": b"x"}),
+        secret("unrelated"),
+    )
+    told = {entry["name"]: entry for entry in found["secrets"]}
+    assert sorted(told) == ["client-credential", "mysql-credential", "mysql-credential-cacert", "old-credential"]
+    assert told["mysql-credential"]["certificate"] == LEAF.certificate_pem
+    assert told["mysql-credential"]["trust"] == ROOT.view.pem
+    assert told["mysql-credential"]["keys"] == ["ca.crt", "tls.crt", "tls.key"]
+    assert told["mysql-credential"]["key_matches"] is True
+    text = json.dumps(found)
+    assert "PRIVATE KEY" not in text
+    assert base64.b64encode(LEAF.key_pem).decode()[:40] not in text
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"tls.crt": LEAF.certificate_pem.encode(), "tls.key": make_leaf(ROOT).key_pem},
+        {"tls.crt": LEAF.certificate_pem.encode(), "tls.key": b""},
+        {"tls.crt": LEAF.certificate_pem.encode()},
+        {"tls.crt": b"\xff\xfe", "tls.key": LEAF.key_pem},
+        {"cert": b"x"},
+    ],
+    ids=["another key", "an empty key", "no key", "no certificate", "other names"],
+)
+def test_a_secret_that_is_not_right_can_be_read(data: dict[str, bytes]) -> None:
+    (found,) = reading(secret("mysql-credential", OWNER.labels("mysql"), data))["secrets"]
+    assert found["key_matches"] is False
+    json.dumps(found)
+
+
+def test_strangers_under_the_name_of_a_links_own_client_secret_are_seen() -> None:
+    """It is for a server of another CA; a Secret with -cacert would take the place of that CA."""
+    names_of_them = {"mysql-client-credential", "mysql-client-credential-cacert"}
+    found = reading(*(item("Secret", name, data={}) for name in names_of_them), item("Secret", "unrelated", data={}))
+    assert {secret["name"] for secret in found["secrets"]} == names_of_them
+
+
+def test_a_service_its_ports_and_addresses() -> None:
+    service = item(
+        "Service",
+        "istio-ingressgateway",
+        spec={"type": "LoadBalancer", "ports": [{"port": 443, "protocol": "TCP"}], "externalIPs": ["198.51.100.7"]},
+        status={"loadBalancer": {"ingress": [{"ip": "203.0.113.7"}, {"hostname": "lb.example.com"}]}},
+    )
+    service["metadata"]["managedFields"] = [
+        {"manager": "helm", "fieldsV1": {"f:spec": {"f:ports": {'k:{"port":443,"protocol":"TCP"}': {}}}}}
+    ]
+    found = reading(service)["services"]
+    assert found["server"]["owners"] == {"443/TCP": ["helm"]}
+    assert found["server"]["addresses"] == ["203.0.113.7", "lb.example.com", "198.51.100.7"]
+    assert found["server"]["type"] == "LoadBalancer"
+    assert found["client"] is None
+
+
+def gateway_pod(name: str, *, ready: bool = True) -> Json:
+    pod = item("Pod", name, labels={"istio": "ingressgateway"}, spec={"containers": [{"name": "istio-proxy"}]})
+    pod["metadata"]["uid"] = name
+    pod["status"] = {"conditions": [{"type": "Ready", "status": "True" if ready else "False"}]}
+    return pod
+
+
+def test_pods_of_a_gateway_are_asked_what_they_serve_if_they_are_ready() -> None:
+    certs = json.dumps({"certificates": [{"cert_chain": [{"serial_number": "0a1b"}]}]})
+    found = reading(gateway_pod("a"), gateway_pod("b", ready=False), answers={"a": certs})["pods"]
+    assert [(pod["name"], pod["ready"], pod["serials"]) for pod in found["server"]] == [
+        ("a", True, ["a1b"]),
+        ("b", False, None),
+    ]
+    assert found["client"] == []
+
+
+def test_pods_of_a_side_without_links_are_not_asked() -> None:
+    """They serve the whole namespace's certificates: with a hundred links a megabyte, of which nothing is proven."""
+    seen = {
+        side: reading(gateway_pod("a"), answers={"a": "{}"}, request=replace(REQUEST, sides=[side]))["pods"]["server"]
+        for side in ("server", "client")
+    }
+    assert [pod["serials"] for pod in seen["client"]] == [None]
+    # The control: where there are links, the same pod is asked.
+    assert [pod["serials"] for pod in seen["server"]] == [[]]
+
+
+def workload(name: str, *containers: str, init: tuple[str, ...] = ()) -> Json:
+    spec = {
+        "containers": [{"name": container} for container in containers],
+        "initContainers": [{"name": container} for container in init],
+    }
+    return item("Pod", name, namespace="default", labels={"app": "mysql"}, spec=spec)
+
+
+def test_backends_and_how_many_of_their_pods_have_a_sidecar() -> None:
+    service = item(
+        "Service", "mysql", namespace="default", spec={"selector": {"app": "mysql"}, "ports": [{"port": 3306}]}
+    )
+    other = workload("other", "app")
+    other["metadata"]["labels"] = {"app": "other"}
+    pods = [
+        workload("a", "mysql", "istio-proxy"),
+        workload("b", "mysql", init=("istio-proxy",)),
+        workload("c", "mysql"),
+        other,
+    ]
+    assert reading(service, *pods)["backends"] == [
+        {"service": "mysql", "namespace": "default", "found": True, "ports": [3306], "pods": 3, "sidecars": 2}
+    ]
+
+
+def test_a_backends_ports_are_those_of_tcp_and_unknown_of_an_alias() -> None:
+    def ports(**spec: Any) -> Any:
+        return reading(item("Service", "mysql", namespace="default", spec=spec))["backends"][0]["ports"]
+
+    both = [{"port": 53, "protocol": "UDP"}, {"port": 3306, "protocol": "TCP"}, {"port": 3307}]
+    assert ports(ports=both) == [3306, 3307]
+    assert ports(type="ExternalName", externalName="db.example.net", ports=both) is None
+    assert ports() == []
+
+
+def test_roots_of_the_mesh() -> None:
+    bundle = make_root().view.pem + ROOT.view.pem
+    found = reading(item("ConfigMap", "istio-ca-root-cert", data={"root-cert.pem": bundle}))
+    assert ROOT.view.fingerprint in found["mesh_roots"]
+    assert len(found["mesh_roots"]) == 2
+    assert reading(item("ConfigMap", "istio-ca-root-cert"))["mesh_roots"] == []

@@ -1,0 +1,1289 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every kind of bad input is told in one line that holds link, field, value and cure; good input is not told of."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.crossmesh.mtls.plugins.filter.resolve import resolve
+from ansible_collections.crossmesh.mtls.plugins.filter.topology_errors import topology_errors
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ca import POLICY
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.schema import (
+    BACKEND,
+    CLUSTER,
+    GATEWAY,
+    LINK,
+    RETRIES,
+    SERVER,
+    SHARED,
+    WORKLOADS,
+)
+from tests.unit.pki.support import make_leaf, make_root
+from tests.unit.support import CLIENT, Json, link, numbered, view
+
+HOSTS: dict[str, Json] = {
+    "cluster-a": {"group_names": ["mesh_clients"]},
+    "cluster-b": {"group_names": ["mesh_servers"]},
+}
+
+
+def told(
+    links: Any = None,
+    *,
+    shared: Mapping[str, Any] | None = None,
+    hosts: Mapping[str, Mapping[str, Any]] | None = None,
+    prune_all: bool = False,
+    elsewhere: Sequence[str] = (),
+) -> list[str]:
+    """What the playbook would say of this inventory.
+
+    :param elsewhere: groups whose members are in other slices.
+    """
+    hosts = {host: {"mesh_context": host, **variables} for host, variables in (hosts or HOSTS).items()}
+    groups: dict[str, list[str]] = {"all": list(hosts), "ungrouped": [], **{group: [] for group in elsewhere}}
+    for host, variables in hosts.items():
+        for group in variables["group_names"]:
+            groups.setdefault(group, []).append(host)
+    given_links = [link()] if links is None else links
+    everybody = {"mesh_links": given_links, **(shared or {})}
+    return topology_errors(everybody, {"localhost": everybody, **hosts}, groups, prune_all)
+
+
+def cluster(**variables: Any) -> dict[str, Json]:
+    """The inventory with variables of the client's cluster."""
+    return {**HOSTS, "cluster-a": {**HOSTS["cluster-a"], **variables}}
+
+
+def locked(namespaces: list[Any], *cidrs: Any, **others: Any) -> dict[str, Json]:
+    return cluster(mesh_egress_lockdown=namespaces, mesh_cluster_cidrs=list(cidrs) or ["10.0.0.0/8"], **others)
+
+
+class Bad(NamedTuple):
+    """A fault of the one link: what is changed, and what the line says."""
+
+    rule: str
+    field: str
+    value: str
+    cure: str
+    changes: dict[Any, Any]
+
+
+BACKEND_OK = {"host": "mysql.default.svc.cluster.local", "port": 3306}
+LONG_LABEL = "a" * 64
+
+AN_SNI = "db.example.net"
+EXTERNAL_OK = {"address": "db.example.net", "port": 13306, "ca": "/srv/crossmesh/mysql"}
+EXTERNAL = {"tls_port": None, "backend": None, "external": EXTERNAL_OK}
+ROOT = make_root()
+ROOT_PEM = ROOT.view.pem
+# Put together, so that no file of the collection looks like one that holds a key.
+WITH_KEY = f"-----BEGIN {'PRIVATE'} KEY-----"
+LEAF_PEM = make_leaf(ROOT, sans=["db.example.net"]).certificate_pem
+
+
+def outside(**changes: Any) -> Json:
+    """A link to a server outside of the clusters, with some of what is said of it changed."""
+    return {**EXTERNAL, "external": {**EXTERNAL_OK, **changes}}
+
+
+def served(**changes: Any) -> Json:
+    """A link whose one server is said more of."""
+    return {"servers": [{"name": "cluster-b", **changes}]}
+
+
+def retried(policies: str) -> Json:
+    return {"protocol": "http", "retries": {"attempts": 1, "retry_on": policies}}
+
+
+def accounts(*names: Any) -> Json:
+    return {"workloads": {"service_accounts": list(names)}}
+
+
+BAD_LINKS: list[Bad] = [
+    # The name
+    Bad("missing", "name", "missing", "name: mysql", {"name": None}),
+    Bad("type", "name", "7", "write a string", {"name": 7}),
+    Bad("type", "name", "['mysql']", "write a string", {"name": ["mysql"]}),
+    Bad("link-name", "name", "''", "lower-case letters", {"name": ""}),
+    Bad("link-name", "name", "'MySQL'", "lower-case letters", {"name": "MySQL"}),
+    Bad("link-name", "name", "'my_sql'", "lower-case letters", {"name": "my_sql"}),
+    Bad("link-name", "name", "'-mysql'", "letter or digit at both ends", {"name": "-mysql"}),
+    Bad("link-name", "name", "'mysql-'", "letter or digit at both ends", {"name": "mysql-"}),
+    Bad("link-name", "name", "'my.sql'", "lower-case letters", {"name": "my.sql"}),
+    Bad("link-name", "name", "'mysql\\n'", "lower-case letters", {"name": "mysql\n"}),
+    Bad("link-name", "name", repr("a" * 41), "lower-case letters", {"name": "a" * 41}),
+    Bad("reserved-name", "name", "'client'", "client-link", {"name": "client"}),
+    Bad("reserved-name", "name", "'sql-client'", "sql-client-link", {"name": "sql-client"}),
+    # The FQDN
+    Bad("missing", "fqdn", "missing", "fqdn: mysql.server.example.com", {"fqdn": None}),
+    Bad("type", "fqdn", "{'a': ...}", "write a string", {"fqdn": {"a": 1}}),
+    Bad("fqdn", "fqdn", "'*.example.com'", "the name that workloads dial", {"fqdn": "*.example.com"}),
+    Bad("fqdn", "fqdn", "'MySQL.example.com'", "write mysql.example.com", {"fqdn": "MySQL.example.com"}),
+    Bad("fqdn", "fqdn", "'mysql.example.com.'", "write mysql.example.com", {"fqdn": "mysql.example.com."}),
+    Bad("fqdn", "fqdn", "'203.0.113.7'", "a DNS name", {"fqdn": "203.0.113.7"}),
+    Bad("fqdn", "fqdn", "'2001:db8::7'", "a DNS name", {"fqdn": "2001:db8::7"}),
+    Bad("fqdn", "fqdn", "'mysql'", "a full host name", {"fqdn": "mysql"}),
+    Bad("fqdn", "fqdn", "'co.uk'", "a full host name", {"fqdn": "co.uk"}),
+    Bad("fqdn", "fqdn", "'nip.io'", "a full host name", {"fqdn": "nip.io"}),
+    Bad("fqdn", "fqdn", "'my_sql.example.com'", "letters, digits and hyphens", {"fqdn": "my_sql.example.com"}),
+    Bad("fqdn", "fqdn", "'mysql..example.com'", "letters, digits and hyphens", {"fqdn": "mysql..example.com"}),
+    Bad("fqdn", "fqdn", "'mysql.exämple.com'", "letters, digits and hyphens", {"fqdn": "mysql.exämple.com"}),
+    Bad("fqdn", "fqdn", LONG_LABEL, "letters, digits and hyphens", {"fqdn": f"{LONG_LABEL}.com"}),
+    Bad("fqdn", "fqdn", "a.a.a", "letters, digits and hyphens", {"fqdn": "a." * 127 + "com"}),
+    Bad("fqdn", "fqdn", "'a.b.svc.cluster.local'", "outside of cluster.local", {"fqdn": "a.b.svc.cluster.local"}),
+    Bad("fqdn", "fqdn", "'cluster.local'", "outside of cluster.local", {"fqdn": "cluster.local"}),
+    *(
+        Bad("fqdn", "fqdn", repr(fqdn), "whose last label is no number", {"fqdn": fqdn})
+        for fqdn in ("mysql.server.123", "203.0.113.777", "MySQL.server.0.")
+    ),
+    # The ports
+    Bad("missing", "port", "missing", "port: 3306", {"port": None}),
+    Bad("type", "port", "'3306'", "without quotes", {"port": "3306"}),
+    Bad("type", "port", "True", "write a whole number", {"port": True}),
+    Bad("type", "port", "3306.0", "write a whole number", {"port": 3306.0}),
+    Bad("port", "port", "0", "from 1 to 65535", {"port": 0}),
+    Bad("port", "port", "-1", "from 1 to 65535", {"port": -1}),
+    Bad("port", "port", "65536", "from 1 to 65535", {"port": 65536}),
+    Bad("missing", "tls_port", "missing", "tls_port: 13306", {"tls_port": None}),
+    Bad("type", "tls_port", "'x'", "write a whole number", {"tls_port": "x"}),
+    Bad("port", "tls_port", "70000", "from 1 to 65535", {"tls_port": 70000}),
+    Bad("proxy-port", "tls_port", "15021", "write another port", {"tls_port": 15021}),
+    Bad("same-port", "tls_port", "13306", "e.g. 13307", {"port": 13306}),
+    Bad("same-port", "tls_port", "9000", "e.g. 19000", {"port": 9000, "tls_port": 9000}),
+    # The protocol and the state
+    Bad("choice", "protocol", "'udp'", "write one of tcp, http", {"protocol": "udp"}),
+    Bad("choice", "protocol", "'tpc'", "write tcp", {"protocol": "tpc"}),
+    Bad("choice", "protocol", "'https'", "write http", {"protocol": "https"}),
+    Bad("requests-only", "timeout", "'5s'", "say with protocol", {"timeout": "5s"}),
+    Bad("requests-only", "retries", "{'attempts': ...}", "say with protocol", {"retries": {"attempts": 2}}),
+    Bad("duration", "timeout", "'5'", "e.g. 15s", {"protocol": "http", "timeout": "5"}),
+    Bad("duration", "timeout", "'25h'", "e.g. 15s", {"protocol": "grpc", "timeout": "25h"}),
+    Bad("type", "timeout", "5", "write a string", {"protocol": "http", "timeout": 5}),
+    Bad("missing", "retries.attempts", "missing", "attempts: 2", {"protocol": "http", "retries": {}}),
+    Bad("type", "retries", "2", "write a mapping", {"protocol": "http", "retries": 2}),
+    Bad("retries", "retries.attempts", "11", "a smaller", {"protocol": "http", "retries": {"attempts": 11}}),
+    Bad("retries", "retries.attempts", "-1", "a smaller", {"protocol": "http", "retries": {"attempts": -1}}),
+    Bad(
+        "duration",
+        "retries.per_try_timeout",
+        "'1.5s'",
+        "e.g. 15s",
+        {"protocol": "http", "retries": {"attempts": 1, "per_try_timeout": "1.5s"}},
+    ),
+    Bad(
+        "retries",
+        "retries.retry_on",
+        "' 504'",
+        "with commas",
+        {"protocol": "http", "retries": {"attempts": 1, "retry_on": "503, 504"}},
+    ),
+    *(
+        Bad("retries", "retries.retry_on", repr(policy), cure, retried(f"reset,{policy},503"))
+        for policy, cure in (
+            ("conect-failure", "write connect-failure"),
+            ("Retriable-4xx", "write retriable-4xx"),
+            ("canceled", "write cancelled"),
+            ("999", "write HTTP status codes or any of 5xx, gateway-error"),
+            ("99", "HTTP status codes"),
+            ("306", "HTTP status codes"),
+            ("5O3", "HTTP status codes"),
+            ("", "HTTP status codes"),
+        )
+    ),
+    Bad(
+        "unknown-key",
+        "retries.attemps",
+        "a whole number",
+        "write attempts",
+        {"protocol": "http", "retries": {"attempts": 1, "attemps": 1}},
+    ),
+    Bad("type", "protocol", "6", "write a string", {"protocol": 6}),
+    Bad("choice", "state", "'Absent'", "write absent", {"state": "Absent"}),
+    Bad("type", "state", "False", "write a string", {"state": False}),
+    # The backend
+    Bad("missing", "backend", "missing", "backend: {host:", {"backend": None}),
+    Bad("type", "backend", "'mysql:3306'", "write a mapping", {"backend": "mysql:3306"}),
+    Bad("missing", "backend.host", "missing", "host: mysql.default", {"backend": {"port": 3306}}),
+    Bad("missing", "backend.port", "missing", "port: 3306", {"backend": {"host": BACKEND_OK["host"]}}),
+    Bad("type", "backend.port", "'3306'", "without quotes", {"backend": {**BACKEND_OK, "port": "3306"}}),
+    Bad("port", "backend.port", "0", "from 1 to 65535", {"backend": {**BACKEND_OK, "port": 0}}),
+    Bad("backend-host", "backend.host", "'mysql'", "SERVICE.NAMESPACE", {"backend": {**BACKEND_OK, "host": "mysql"}}),
+    Bad(
+        "backend-host",
+        "backend.host",
+        "'mysql.default.svc'",
+        "SERVICE.NAMESPACE",
+        {"backend": {**BACKEND_OK, "host": "mysql.default.svc"}},
+    ),
+    Bad(
+        "backend-host",
+        "backend.host",
+        "'db.example.com'",
+        "SERVICE.NAMESPACE",
+        {"backend": {**BACKEND_OK, "host": "db.example.com"}},
+    ),
+    Bad("unknown-key", "backend.ports", "a whole number", "write port", {"backend": {**BACKEND_OK, "ports": 1}}),
+    Bad("backend-port-exposed", "tls_port", "3306", "allow_backend_port", {"port": 3307, "tls_port": 3306}),
+    # Who serves and who dials
+    Bad("type", "servers", "'cluster-b'", "write a list", {"servers": "cluster-b"}),
+    Bad("reference", "servers", "7", "write a name, a group", {"servers": [7]}),
+    Bad("unknown-cluster", "servers", "'cluster-x'", "write cluster-", {"servers": ["cluster-x"]}),
+    Bad("unknown-cluster", "servers", "'paris'", "one of cluster-a, cluster-b", {"servers": ["paris"]}),
+    Bad("unknown-cluster", "servers", "'mesh_server'", "write mesh_servers", {"servers": ["mesh_server"]}),
+    Bad("missing", "servers.name", "missing", "name: cluster-b", {"servers": [{"address": "203.0.113.7"}]}),
+    Bad(
+        "unknown-key",
+        "servers.adress",
+        "a string",
+        "write address",
+        {"servers": [{"name": "cluster-b", "adress": "203.0.113.7"}]},
+    ),
+    Bad(
+        "server-address",
+        "servers.address",
+        "'203.0.113.7:443'",
+        "IP address or a DNS name",
+        {"servers": [{"name": "cluster-b", "address": "203.0.113.7:443"}]},
+    ),
+    *(
+        Bad("server-address", "servers.address", repr(address)[:77], "last label is no number", served(address=address))
+        for address in ("203.0.113.777", "mysql.123", "7", "lb..example.com", "fe80::1%eth0", ".".join(["a"] * 128))
+    ),
+    *(
+        Bad("locality", "servers.locality", repr(locality), "one to three names", served(locality=locality))
+        for locality in ("/", "a/", "/b", "a//c", "a/b/c/d", "a/b/c/d//", "a b", "a/b\n")
+    ),
+    Bad(
+        "two-values",
+        "servers",
+        "'cluster-b'",
+        "keep one",
+        {"servers": ["cluster-b", {"name": "cluster-b", "address": "203.0.113.7"}]},
+    ),
+    Bad("type", "clients", "{'name': ...}", "write a list", {"clients": {"name": "cluster-a"}}),
+    Bad("reference", "clients", "{'name': ...}", "the name of a cluster", {"clients": [{"name": "cluster-a"}]}),
+    Bad("unknown-cluster", "clients", "'clusterA'", "write cluster-a", {"clients": ["clusterA"]}),
+    Bad("wrong-group", "servers", "'cluster-a'", "put it in that group", {"servers": ["cluster-a", "cluster-b"]}),
+    Bad("wrong-group", "clients", "'cluster-b'", "out of clients", {"servers": [], "clients": ["cluster-b"]}),
+    Bad(
+        "both-sides",
+        "clients",
+        "'cluster-b'",
+        "out of one of the two",
+        {"servers": ["cluster-b"], "clients": ["cluster-b"]},
+    ),
+    Bad(
+        "both-sides",
+        "clients",
+        "'cluster-b'",
+        "a group as client leaves out",
+        {"servers": ["mesh_servers"], "clients": ["cluster-b"]},
+    ),
+    Bad("no-server", "servers", "[]", "leave servers out", {"servers": []}),
+    # The workloads
+    Bad("type", "workloads", "['shop']", "write a mapping", {"workloads": ["shop"]}),
+    Bad("unknown-key", "workloads.namespace", "a string", "write namespaces", {"workloads": {"namespace": "shop"}}),
+    Bad("type", "workloads.namespaces", "'shop'", "write a list", {"workloads": {"namespaces": "shop"}}),
+    Bad("workloads", "workloads", "{}", "name namespaces or", {"workloads": {}}),
+    Bad("workloads", "workloads", "{'namespaces': ...}", "or remove workloads", {"workloads": {"namespaces": []}}),
+    Bad("workloads", "workloads.namespaces", "'Shop'", "NAMESPACE", {"workloads": {"namespaces": ["Shop"]}}),
+    Bad("workloads", "workloads.namespaces", "'a/b'", "NAMESPACE", {"workloads": {"namespaces": ["a/b"]}}),
+    Bad("workloads", "workloads.namespaces", "7", "NAMESPACE", {"workloads": {"namespaces": [7]}}),
+    *(
+        Bad("workloads", "workloads.namespaces", repr(name), "a DNS label", {"workloads": {"namespaces": [name]}})
+        for name in ("shop.eu", "a..b", "", "-a", "a-", "a\n", LONG_LABEL)
+    ),
+    *(
+        Bad("workloads", "workloads.service_accounts", repr(name)[:77], "as Kubernetes has it", accounts(name))
+        for name in ("shop.eu/front", f"{LONG_LABEL}/front", "a..b/c", "shop/a..b", "shop/.a", "shop/a.", "shop/-a")
+    ),
+    *(
+        Bad("workloads", "workloads.service_accounts", repr(name)[:77], "as Kubernetes has it", accounts(name))
+        for name in ("shop/", "/front", "shop/a/b", f"shop/{'a' * 254}", "shop/a\n")
+    ),
+    Bad(
+        "workloads",
+        "workloads.service_accounts",
+        "'reports'",
+        "NAMESPACE/NAME",
+        {"workloads": {"service_accounts": ["reports"]}},
+    ),
+    Bad(
+        "workloads",
+        "workloads.service_accounts",
+        "'*/reports'",
+        "NAMESPACE/NAME",
+        {"workloads": {"service_accounts": ["*/reports"]}},
+    ),
+    # A server outside of the clusters
+    Bad("external-only", "tls_port", "13307", "remove it", {**EXTERNAL, "tls_port": 13307}),
+    Bad("external-only", "servers", "['cluster-b']", "remove it", {**EXTERNAL, "servers": ["cluster-b"]}),
+    Bad("external-only", "strict_backend", "True", "remove it", {**EXTERNAL, "strict_backend": True}),
+    Bad("type", "external", "'db.example.net'", "write a mapping", {"external": "db.example.net"}),
+    Bad("missing", "external.address", "missing", "db.example.net", outside(address=None)),
+    Bad("external-address", "external.address", "'db_1'", "IP address or a DNS name", outside(address="db_1")),
+    Bad("external-address", "external.sni", "'203.0.113.7'", "a DNS name", outside(sni="203.0.113.7")),
+    *(
+        Bad("external-address", f"external.{key}", repr(value), "last label is no number", outside(**{key: value}))
+        for key in ("address", "sni")
+        for value in ("203.0.113.777", "db.example.123")
+    ),
+    Bad("missing", "external.port", "missing", "port: 13306", outside(port=None)),
+    Bad("port", "external.port", "0", "from 1 to 65535", outside(port=0)),
+    Bad("same-port", "external.port", "3306", "13306", outside(port=3306)),
+    Bad("unknown-key", "external.host", "a string", "remove it", outside(host="a")),
+    Bad("external-trust", "external", "missing", "ca: DIRECTORY", outside(ca=None)),
+    Bad("external-trust", "external", "ca and trust", "ca: DIRECTORY", outside(trust=ROOT_PEM)),
+    *(
+        Bad("external-trust", "external.ca", repr(path), "the whole path", outside(ca=path))
+        for path in ("certs", "/", "//", "/srv/../etc", "/srv/\0")
+    ),
+    Bad("external-trust", "external.trust", "a private key, not shown", "owner's CA", outside(ca=None, trust=WITH_KEY)),
+    Bad("external-trust", "external.trust", "'/etc/ca.pem'", "in PEM", outside(ca=None, trust="/etc/ca.pem")),
+    Bad("external-trust", "external.trust", "BEGIN", "owner's CA", outside(ca=None, trust=LEAF_PEM)),
+    # Clients of others
+    Bad("type", "foreign_clients", "'a.example.com'", "write a list", {"foreign_clients": "a.example.com"}),
+    Bad(
+        "foreign-client",
+        "foreign_clients",
+        "'*.example.com'",
+        "without wildcards",
+        {"foreign_clients": ["*.example.com"]},
+    ),
+    Bad(
+        "foreign-client", "foreign_clients", "'203.0.113.7'", "DNS name or a URI", {"foreign_clients": ["203.0.113.7"]}
+    ),
+    Bad("foreign-client", "foreign_clients", "5", "DNS name or a URI", {"foreign_clients": [5]}),
+    # The rest
+    Bad("type", "addresses", "'240.0.0.1'", "write a list", {"addresses": "240.0.0.1"}),
+    Bad("address", "addresses", "'240.0.0'", "e.g. 240.0.0.10", {"addresses": ["240.0.0"]}),
+    Bad("address", "addresses", "'240.0.0.0/24'", "e.g. 240.0.0.10", {"addresses": ["240.0.0.0/24"]}),
+    Bad("address", "addresses", "4026531841", "e.g. 240.0.0.10", {"addresses": [4026531841]}),
+    Bad("address", "addresses", "'fe80::1%eth0'", "e.g. 240.0.0.10", {"addresses": ["fe80::1%eth0"]}),
+    *(
+        Bad("address", "addresses", repr(address), "one that nobody routes", {"addresses": ["240.0.0.1", address]})
+        for address in (
+            *("0.0.0.0", "127.0.0.1", "127.9.9.9", "224.0.0.1", "239.255.255.255", "169.254.169.254", "240.240.0.10"),
+            *("::", "::1", "ff02::1", "fe80::1", "::ffff:127.0.0.1", "::ffff:240.240.0.1", "2001:2::f0f0:1"),
+        )
+    ),
+    *(
+        Bad("address", "addresses", repr(twice[-1]), "write it once", {"addresses": list(twice)})
+        for twice in (("240.0.0.1", "240.0.0.2", "240.0.0.1"), ("2001:db8::1", "2001:DB8:0::1"))
+    ),
+    Bad("type", "strict_backend", "'yes'", "true or false", {"strict_backend": "yes"}),
+    Bad("type", "max_connection_duration", "3600", "e.g. 1h", {"max_connection_duration": 3600}),
+    *(
+        Bad("duration", "max_connection_duration", repr(value), "e.g. 1h", {"max_connection_duration": value})
+        for value in ("", "0s", "1", "1.5h", "1h30m", "500ms", "1d", "-1h", " 1h", "1H", "٣h", "8761h", "31536001s")
+    ),
+    Bad("type", "allow_backend_port", "1", "true or false", {"allow_backend_port": 1}),
+    Bad("unknown-key", "tlsport", "a whole number", "write tls_port", {"tlsport": 13306}),
+    Bad("unknown-key", "backends", "a list", "write backend", {"backends": []}),
+    Bad("unknown-key", "colour", "a string", "remove it; known are name, fqdn", {"colour": "red"}),
+    Bad("unknown-key", "5", "a whole number", "remove it", {5: 1}),
+]
+
+
+@pytest.mark.parametrize("bad", BAD_LINKS, ids=lambda bad: f"{bad.rule}-{bad.field}-{bad.value[:20]}")
+def test_a_fault_of_a_link_is_told_with_link_field_value_and_cure(bad: Bad) -> None:
+    faulty = {**link(), **bad.changes}
+    name = faulty["name"] if isinstance(faulty["name"], str) and faulty["name"] else "mesh_links[0]"
+    (line,) = [line for line in told([faulty]) if line.endswith(f"[{bad.rule}]")]
+    assert line.startswith(f"{name}: {bad.field}: ")
+    told_of, _separator, cure = line.partition(". Cure: ")
+    assert bad.value in told_of
+    assert bad.cure in cure
+
+
+class Wrong(NamedTuple):
+    """A fault beside the links."""
+
+    rule: str
+    start: str
+    cure: str
+    arguments: Json
+
+
+# What the name mysql becomes in the default range.
+VIP = view([link()], {**CLIENT, "mesh_dns": "capture"})["client"]["links"][0]["addresses"][0]
+AT_7 = [{"name": "cluster-b", "address": "203.0.113.7"}]
+
+BOTH_GROUPS = {"group_names": ["mesh_clients", "mesh_servers"]}
+IN_EU = {"group_names": ["mesh_servers", "eu"]}
+LIFETIME = "make it shorter than custom_ca_leaf_validity_days"
+
+WRONG: list[Wrong] = [
+    # A cluster on both sides, and a group without a cluster
+    Wrong(
+        "both-sides",
+        "mysql: clients: 'cluster-a'",
+        "without servers, all of mesh_servers serve it",
+        {"links": [link(clients=["cluster-a"])], "hosts": {**HOSTS, "cluster-a": BOTH_GROUPS}},
+    ),
+    Wrong(
+        "both-sides",
+        "mysql: clients: 'cluster-c'",
+        "take it out of one of the two lists",
+        {
+            "links": [link(clients=["cluster-c"], servers=["all"])],
+            "shared": {
+                "mesh_clusters": {
+                    "cluster-a": ["mesh_clients"],
+                    "cluster-b": ["mesh_servers"],
+                    "cluster-c": ["mesh_clients", "mesh_servers"],
+                }
+            },
+        },
+    ),
+    Wrong(
+        "server-address",
+        "mysql: servers.name: 'eu'",
+        "name each cluster",
+        {
+            "links": [link(**served(name="eu", address="203.0.113.7"))],
+            "hosts": {**HOSTS, "cluster-c": IN_EU, "cluster-d": IN_EU},
+        },
+    ),
+    Wrong(
+        "no-server",
+        "mesh_links: 2 links: there is no group mesh_servers",
+        "into a group mesh_servers; clusters in another part of the inventory into mesh_clusters",
+        {
+            "links": [link(), numbered(1, servers=["eu"]), numbered(2, **EXTERNAL)],
+            "hosts": {"cluster-a": HOSTS["cluster-a"]},
+            "elsewhere": ["eu"],
+        },
+    ),
+    # What decides about certificates
+    Wrong("ca-key-type", "custom_ca: custom_ca_key_type: None", "choose one", {"shared": {"custom_ca_key_type": None}}),
+    Wrong(
+        "type",
+        "custom_ca: custom_ca_leaf_validity_days: None",
+        "e.g. 90",
+        {"hosts": cluster(custom_ca_leaf_validity_days=None)},
+    ),
+    Wrong(
+        "ca-leaf-validity",
+        "custom_ca: custom_ca_leaf_validity_days: 4000",
+        "shorter than custom_ca_validity_days",
+        {"shared": {"custom_ca_leaf_validity_days": 4000}},
+    ),
+    Wrong(
+        "type", "custom_ca: custom_ca_validity_days: 'ten'", "e.g. 3650", {"shared": {"custom_ca_validity_days": "ten"}}
+    ),
+    Wrong(
+        "type",
+        "custom_ca: custom_ca_renew_before_days: True",
+        "e.g. 30",
+        {"shared": {"custom_ca_renew_before_days": True}},
+    ),
+    Wrong(
+        "ca-key-type",
+        "custom_ca: custom_ca_key_type: ['P-256']",
+        "choose one",
+        {"shared": {"custom_ca_key_type": ["P-256"]}},
+    ),
+    Wrong(
+        "ca-validity", "custom_ca: custom_ca_validity_days: 0", "3650 days", {"shared": {"custom_ca_validity_days": 0}}
+    ),
+    Wrong(
+        "ca-leaf-validity",
+        "custom_ca: custom_ca_leaf_validity_days: 0",
+        "shorter than",
+        {"shared": {"custom_ca_leaf_validity_days": 0, "custom_ca_renew_before_days": 0}},
+    ),
+    Wrong(
+        "ca-renew-before",
+        "custom_ca: custom_ca_renew_before_days: 120",
+        LIFETIME,
+        {"hosts": cluster(custom_ca_renew_before_days="120")},
+    ),
+    # The list of links
+    Wrong("links-undefined", "mesh_links: undefined", "mesh_prune_all=true", {"shared": {"mesh_links": None}}),
+    Wrong("type", "mesh_links: {}", "write a list", {"links": {}}),
+    Wrong("type", "mesh_links: 'mysql'", "write a list", {"links": "mysql"}),
+    Wrong("type", "mesh_links[1]: link: 'mysql'", "write a mapping", {"links": [link(), "mysql"]}),
+    Wrong("type", "mesh_links[0]: link: None", "write a mapping", {"links": [None, link()]}),
+    Wrong("prunes-everything", "mesh_links: []", "mesh_prune_all=true", {"links": []}),
+    Wrong("prunes-everything", "mesh_links: 0 links", "mesh_prune_all=true", {"links": [link(state="absent")]}),
+    Wrong(
+        "prunes-everything",
+        "mesh_links: 1 links",
+        "mesh_servers and mesh_clients",
+        {
+            "hosts": {"cluster-a": {"group_names": ["mesh_clients"], "mesh_cluster_state": "absent"}},
+            "elsewhere": ["mesh_servers"],
+        },
+    ),
+    Wrong(
+        "duplicate-name",
+        "mysql: name: 'mysql'",
+        "unique",
+        {"links": [link(), link(fqdn="other.example.com", port=3307, tls_port=13307)]},
+    ),
+    Wrong(
+        "duplicate-fqdn",
+        "mysql: fqdn: 'mysql.server.example.com'",
+        "unique",
+        {"links": [link(), link(name="other", port=3307)]},
+    ),
+    Wrong("shared-port", "mysql: port: 3306", "addresses: [240.0.0.10]", {"links": [link(), numbered(1, port=3306)]}),
+    Wrong("shared-port", "mysql: port: 3306", "different ports", {"links": [link(), numbered(1, port=3306)]}),
+    Wrong(
+        "shared-port",
+        "link-1: port: 3306",
+        "the server into external.address",
+        {"links": [link(), numbered(1, port=3306, **outside(address="link-1.server.example.com"))]},
+    ),
+    Wrong(
+        "shared-address",
+        "link-1: addresses: 240.0.0.1",
+        "addresses of its own",
+        {"links": [link(addresses=["240.0.0.1"]), numbered(1, port=3306, addresses=["240.0.0.1"])]},
+    ),
+    Wrong(
+        "shared-address",
+        "link-1: addresses: 2001:db8::1",
+        "addresses of its own",
+        {"links": [link(addresses=["2001:db8::1"]), numbered(1, port=3306, addresses=["2001:DB8:0::1"])]},
+    ),
+    Wrong(
+        "two-values",
+        "link-1: external.ca: '/srv/crossmesh/mysql'",
+        "another directory",
+        {"links": [link(**EXTERNAL), numbered(1, **EXTERNAL)]},
+    ),
+    Wrong(
+        "virtual-endpoint",
+        "mysql: servers: ['mysql.server.example.com']",
+        "address: THE INGRESS",
+        {
+            "links": [link(servers=[{"name": "cluster-b", "address": "mysql.server.example.com"}])],
+            "hosts": cluster(mesh_dns="virtual"),
+        },
+    ),
+    Wrong(
+        "virtual-endpoint",
+        "mysql: external.address: 'mysql.server.example.com'",
+        "another name of it",
+        {"links": [link(**outside(address="mysql.server.example.com"))], "hosts": cluster(mesh_dns="virtual")},
+    ),
+    *(
+        Wrong(
+            "virtual-endpoint",
+            start,
+            cure,
+            {"links": [link(**changes), numbered(1, servers=AT_7)], "hosts": cluster(mesh_dns="virtual")},
+        )
+        for changes, start, cure in (
+            (
+                {"servers": [{"name": "cluster-b", "address": "link-1.server.example.com"}]},
+                "mysql: servers: ['link-1.server.example.com']",
+                "address: THE INGRESS",
+            ),
+            (
+                outside(address="link-1.server.example.com"),
+                "mysql: external.address: 'link-1.server.example.com'",
+                "another name of it",
+            ),
+        )
+    ),
+    Wrong(
+        "lockdown",
+        "cluster-b: mesh_egress_lockdown: ['shop']",
+        "into mesh_clients",
+        {
+            "hosts": {
+                **HOSTS,
+                "cluster-b": {
+                    **HOSTS["cluster-b"],
+                    "mesh_egress_lockdown": ["shop"],
+                    "mesh_cluster_cidrs": ["10.0.0.0/8"],
+                },
+            }
+        },
+    ),
+    Wrong(
+        "virtual-endpoint",
+        "mysql: servers: ['cluster-b']",
+        "address: THE INGRESS",
+        {"links": [link(servers=["cluster-b"])], "hosts": cluster(mesh_dns="virtual")},
+    ),
+    Wrong(
+        "shared-address",
+        f"link-1: addresses: {VIP}",
+        "addresses of its own",
+        {"links": [link(), numbered(1, port=3306, addresses=[VIP])], "hosts": cluster(mesh_dns="capture")},
+    ),
+    Wrong("choice", "cluster-a: mesh_dns: 'proxy'", "capture, virtual", {"hosts": cluster(mesh_dns="proxy")}),
+    *(
+        Wrong(
+            "vip-range",
+            f"mesh_vip_range: '{value}'",
+            "240.0.0.0/9",
+            {"shared": {"mesh_vip_range": value}},
+        )
+        for value in (
+            "240.0.0.0",
+            "240.0.0.1/8",
+            "240.0.0.0/25",
+            "240.0.0.0/4",
+            "240.240.0.0/17",
+            "2001:2::/32",
+            "x",
+            "",
+        )
+    ),
+    Wrong(
+        "prefix",
+        "mesh_client_credential_prefix: 'credential'",
+        "another name",
+        {"shared": {"mesh_client_credential_prefix": "credential"}},
+    ),
+    Wrong(
+        "too-many-links",
+        "cluster-a: mesh_links: 501",
+        "mesh_instance",
+        {"links": [numbered(number) for number in range(501)]},
+    ),
+    # What all clusters share
+    Wrong("instance", "mesh_instance: 'Blue'", "lower-case", {"shared": {"mesh_instance": "Blue"}}),
+    Wrong("instance", "mesh_instance: ''", "lower-case", {"shared": {"mesh_instance": ""}}),
+    Wrong("instance", "mesh_instance: 'aaaa", "lower-case", {"shared": {"mesh_instance": "a" * 31}}),
+    Wrong("type", "mesh_instance: 5", "write a string", {"shared": {"mesh_instance": 5}}),
+    Wrong("type", "mesh_gate_timeout: '60'", "quotes", {"shared": {"mesh_gate_timeout": "60"}}),
+    Wrong("timeout", "mesh_gate_timeout: 0", "e.g. 60", {"shared": {"mesh_gate_timeout": 0}}),
+    Wrong("wait", "mesh_gate_wait: -1", "e.g. 10", {"shared": {"mesh_gate_wait": -1}}),
+    Wrong("unknown-link", "mesh_only_links: 'redis'", "mysql", {"shared": {"mesh_only_links": ["redis"]}}),
+    Wrong(
+        "unknown-link",
+        "mesh_only_links: ['mysql']",
+        "mysql",
+        {"shared": {"mesh_only_links": [["mysql"]]}},
+    ),
+    Wrong("type", "mesh_only_links: 'mysql'", "write a list", {"shared": {"mesh_only_links": "mysql"}}),
+    Wrong(
+        "prefix",
+        "mesh_client_credential_prefix: 'A b'",
+        "e.g. client-credential",
+        {"shared": {"mesh_client_credential_prefix": "A b"}},
+    ),
+    Wrong(
+        "prefix",
+        "mesh_client_credential_prefix: 'egress-cacert'",
+        "e.g. client-credential",
+        {"shared": {"mesh_client_credential_prefix": "egress-cacert"}},
+    ),
+    Wrong(
+        "prefix",
+        "mesh_client_credential_prefix: 'mysql-credential'",
+        "e.g. client-credential",
+        {"shared": {"mesh_client_credential_prefix": "mysql-credential"}},
+    ),
+    Wrong("type", "mesh_clusters: ['cluster-a']", "a mapping", {"shared": {"mesh_clusters": ["cluster-a"]}}),
+    Wrong(
+        "type",
+        "mesh_clusters: mesh_clusters.cluster-a: 'mesh_clients'",
+        "{cluster-a: [mesh_clients]}",
+        {"shared": {"mesh_clusters": {"cluster-a": "mesh_clients"}}},
+    ),
+    Wrong(
+        "two-values",
+        "cluster-b: mesh_clusters: ['mesh_clients']",
+        "say the same",
+        {"shared": {"mesh_clusters": {"cluster-a": ["mesh_clients"], "cluster-b": ["mesh_clients"]}}},
+    ),
+    Wrong(
+        "two-values",
+        "cluster-b: mesh_clusters: ['cluster-a']",
+        "say the same",
+        {"shared": {"mesh_clusters": {"cluster-a": ["mesh_clients"]}}},
+    ),
+    Wrong(
+        "two-values",
+        "cluster-a: mesh_instance: 'blue'",
+        "once, in group_vars/all",
+        {"shared": {"mesh_instance": "green"}, "hosts": cluster(mesh_instance="blue")},
+    ),
+    Wrong(
+        "ca-trust-domain",
+        "custom_ca_trust_domain: 'Mesh_Internal'",
+        "e.g. crossmesh.internal",
+        {"shared": {"custom_ca_trust_domain": "Mesh_Internal"}},
+    ),
+    Wrong(
+        "type",
+        "mesh_gate_timeout: '120'",
+        "on the command line -e '{\"mesh_gate_timeout\": ...}'",
+        {"shared": {"mesh_gate_timeout": "120"}},
+    ),
+    # Its lock-down
+    Wrong("type", "cluster-a: mesh_egress_lockdown: 'shop'", "a list", {"hosts": cluster(mesh_egress_lockdown="shop")}),
+    Wrong("type", "cluster-a: mesh_cluster_cidrs: '10/8'", "a list", {"hosts": cluster(mesh_cluster_cidrs="10/8")}),
+    *(
+        Wrong("lockdown", f"cluster-a: mesh_egress_lockdown: {namespaces[-1]!r}", cure, {"hosts": locked(namespaces)})
+        for namespaces, cure in (
+            (["Shop"], "e.g. shop"),
+            (["shop", 7], "e.g. shop"),
+            (["shop", "shop"], "write it once"),
+            (["istio-system"], "leave it out"),
+        )
+    ),
+    Wrong(
+        "lockdown",
+        "cluster-a: mesh_egress_lockdown: 'edge'",
+        "leave it out",
+        {"hosts": locked(["edge"], mesh_egress_gateway={"namespace": "edge"})},
+    ),
+    Wrong(
+        "cluster-cidrs",
+        "cluster-a: mesh_cluster_cidrs: []",
+        "pods, Services, control plane and API server",
+        {"hosts": cluster(mesh_egress_lockdown=["shop"])},
+    ),
+    *(
+        Wrong("cluster-cidrs", f"cluster-a: mesh_cluster_cidrs: {cidr!r}", cure, {"hosts": locked(["shop"], cidr)})
+        for cidr, cure in (
+            ("10.0.0.0", "e.g. 10.0.0.0/16"),
+            ("10.0.0.0/255.0.0.0", "e.g. 10.0.0.0/16"),
+            ("10.0.0.0/33", "e.g. 10.0.0.0/16"),
+            ("pods", "e.g. 10.0.0.0/16"),
+            (10, "e.g. 10.0.0.0/16"),
+            ("10.0.0.1/16", "write 10.0.0.0/16"),
+            ("2001:db8::1/32", "write 2001:db8::/32"),
+            ("0.0.0.0/0", "the cluster's own networks"),
+            ("::/0", "the cluster's own networks"),
+        )
+    ),
+    # One cluster
+    Wrong("cluster-name", "A.B: mesh_cluster_name: 'A.B'", "lower-case", {"hosts": cluster(mesh_cluster_name="A.B")}),
+    Wrong("type", "7: mesh_cluster_name: 7", "write a string", {"hosts": cluster(mesh_cluster_name=7)}),
+    Wrong("cluster-name", "['a']: mesh_cluster_name: ['a']", "lower-case", {"hosts": cluster(mesh_cluster_name=["a"])}),
+    Wrong(
+        "duplicate-cluster",
+        "cluster-b: mesh_cluster_name: 'cluster-b'",
+        "a name of its own",
+        {"hosts": cluster(mesh_cluster_name="cluster-b")},
+    ),
+    Wrong(
+        "same-cluster",
+        "cluster-b: mesh_context: not set: cluster-b, cluster-a have one kubeconfig, and not all a context in it; they",
+        "a mesh_context, or a mesh_kubeconfig, of its own",
+        {"hosts": {host: {**variables, "mesh_context": None} for host, variables in HOSTS.items()}},
+    ),
+    Wrong(
+        "same-cluster",
+        "cluster-b: mesh_context: not set",
+        "two meshes in one cluster need a mesh_context",
+        {
+            "hosts": {
+                "cluster-a": {**HOSTS["cluster-a"], "mesh_context": None, "mesh_egress_lockdown": [""]},
+                "cluster-b": {
+                    **HOSTS["cluster-b"],
+                    "mesh_context": None,
+                    "mesh_ingress_gateway": {"namespace": "gateways", "service": "edge"},
+                },
+            }
+        },
+    ),
+    Wrong(
+        "same-cluster",
+        "cluster-a: mesh_context: not set",
+        "of its own",
+        {"hosts": {**cluster(mesh_context=None), "cluster-c": {"group_names": ["mesh_servers"]}}},
+    ),
+    Wrong(
+        "same-cluster",
+        "cluster-a: mesh_context: 'cluster-a': cluster-a, cluster-c lead to one cluster; they share the client cred",
+        "of its own",
+        {
+            "links": [link(clients=["cluster-a"]), numbered(1, clients=["cluster-c"])],
+            "hosts": {**HOSTS, "cluster-c": {"group_names": ["mesh_clients"], "mesh_context": "cluster-a"}},
+        },
+    ),
+    Wrong(
+        "same-cluster",
+        "cluster-b: mesh_context: 'cluster-b'",
+        "gateways of their own",
+        {"hosts": cluster(mesh_context="cluster-b", mesh_ingress_gateway={"service": "istio-ingressgateway"})},
+    ),
+    Wrong("port", "cluster-a: mesh_egress_port: 0", "from 1 to 65535", {"hosts": cluster(mesh_egress_port=0)}),
+    Wrong("type", "cluster-a: mesh_egress_port: True", "whole number", {"hosts": cluster(mesh_egress_port=True)}),
+    Wrong(
+        "proxy-port", "cluster-a: mesh_egress_port: 15001", "another port", {"hosts": cluster(mesh_egress_port=15001)}
+    ),
+    Wrong("choice", "cluster-a: mesh_cluster_state: 'gone'", "absent", {"hosts": cluster(mesh_cluster_state="gone")}),
+    Wrong(
+        "type", "cluster-a: mesh_egress_gateway: 'egress'", "mapping", {"hosts": cluster(mesh_egress_gateway="egress")}
+    ),
+    Wrong(
+        "unknown-key",
+        "cluster-a: mesh_egress_gateway.services: a string",
+        "write service",
+        {"hosts": cluster(mesh_egress_gateway={"services": "egress"})},
+    ),
+    Wrong(
+        "gateway",
+        "cluster-a: mesh_egress_gateway.namespace: ''",
+        "gateway's namespace",
+        {"hosts": cluster(mesh_egress_gateway={"namespace": ""})},
+    ),
+    Wrong(
+        "gateway",
+        "cluster-a: mesh_ingress_gateway.selector: {}",
+        "{istio: ingressgateway}",
+        {"hosts": cluster(mesh_ingress_gateway={"selector": {}})},
+    ),
+    Wrong(
+        "gateway",
+        "cluster-a: mesh_ingress_gateway.selector: {'istio': ...}",
+        "{istio: ingressgateway}",
+        {"hosts": cluster(mesh_ingress_gateway={"selector": {"istio": 1}})},
+    ),
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong.rule}-{wrong.start[:40]}")
+def test_a_fault_beside_the_links_is_told_with_its_place_and_cure(wrong: Wrong) -> None:
+    lines = [line for line in told(**wrong.arguments) if line.endswith(f"[{wrong.rule}]")]
+    assert [line for line in lines if line.startswith(wrong.start) and wrong.cure in line.partition(". Cure: ")[2]]
+
+
+# All that Istio's own validation knows (supportedRetryOnPolicies), for HTTP and for gRPC.
+RETRIED = (
+    "5xx,gateway-error,reset,reset-before-request,connect-failure,retriable-4xx,refused-stream,retriable-status-codes,"
+    "retriable-headers,envoy-ratelimited,http3-post-connect-failure",
+    "cancelled,deadline-exceeded,internal,resource-exhausted,unavailable",
+)
+
+LASTING = {"custom_ca_validity_days": 7300, "custom_ca_leaf_validity_days": "3650", "custom_ca_renew_before_days": 90.0}
+
+GOOD: list[tuple[str, Json]] = [
+    ("lifetimes of somebody's own", {"shared": LASTING, "hosts": cluster(**LASTING)}),
+    (
+        "lifetimes of a cluster that leaves",
+        {"hosts": cluster(custom_ca_leaf_validity_days=0, mesh_cluster_state="absent"), "prune_all": True},
+    ),
+    (
+        "servers that are all in another slice",
+        {"hosts": {"cluster-a": HOSTS["cluster-a"]}, "elsewhere": ["mesh_servers"]},
+    ),
+    (
+        "servers that are declared, and in another slice",
+        {
+            "hosts": {"cluster-a": HOSTS["cluster-a"]},
+            "shared": {"mesh_clusters": {"cluster-a": ["mesh_clients"], "cluster-b": ["mesh_servers"]}},
+        },
+    ),
+    ("servers outside alone", {"links": [link(**EXTERNAL)], "hosts": {"cluster-a": HOSTS["cluster-a"]}}),
+    ("a group that a slice has no member of", {"links": [link(servers=["eu"])], "elsewhere": ["eu"]}),
+    (
+        "a link that leaves, on both sides of a cluster",
+        {
+            "links": [link(), numbered(1, clients=["cluster-a"], state="absent")],
+            "hosts": {**HOSTS, "cluster-a": BOTH_GROUPS},
+        },
+    ),
+    (
+        "a cluster that leaves, on both sides of a link",
+        {
+            "links": [link(clients=["cluster-a"])],
+            "hosts": {**HOSTS, "cluster-a": {**BOTH_GROUPS, "mesh_cluster_state": "absent"}},
+        },
+    ),
+    ("a group of one with an address", {"links": [link(**served(name="mesh_servers", address="203.0.113.7"))]}),
+    ("no locality", {"links": [link(**served(locality=""))]}),
+    ("a partner's name with a number in its last label", {"links": [link(foreign_clients=["host.7"])]}),
+    ("an endpoint outside, and no servers", {"links": [link(**EXTERNAL, servers=[])]}),
+    ("the reference", {}),
+    ("every key", {"links": [link(protocol="tcp", servers=["cluster-b"], clients=["cluster-a"], state="present")]}),
+    ("keys without a value", {"links": [link(state=None, addresses=None, servers=None, clients=None)]}),
+    ("groups", {"links": [link(servers=["mesh_servers"], clients=["mesh_clients"])]}),
+    ("the shortest connections", {"links": [link(max_connection_duration="1s")]}),
+    ("the longest connections", {"links": [link(max_connection_duration="525600m")]}),
+    ("an address", {"links": [link(servers=[{"name": "cluster-b", "address": "203.0.113.7", "locality": "eu/b"}])]}),
+    ("a host name", {"links": [link(servers=[{"name": "cluster-b", "address": "lb.example.com"}])]}),
+    ("the backend's port, said so", {"links": [link(port=3307, tls_port=3306, allow_backend_port=True)]}),
+    (
+        "one port, two addresses",
+        {"links": [link(addresses=["240.0.0.1"]), numbered(1, port=3306, addresses=["240.0.0.2"])]},
+    ),
+    (
+        "one port, sidecars that answer DNS",
+        {"links": [link(), numbered(1, port=3306)], "hosts": cluster(mesh_dns="capture")},
+    ),
+    ("one port, servers with addresses", {"links": [link(servers=AT_7), numbered(1, port=3306, servers=AT_7)]}),
+    (
+        "virtual addresses, and servers with real ones",
+        {"links": [link(servers=AT_7)], "hosts": cluster(mesh_dns="virtual")},
+    ),
+    (
+        "a server at the name of a link that the cluster does not dial",
+        {
+            "links": [
+                link(clients=["cluster-a"], **served(address="link-1.server.example.com")),
+                numbered(1, clients=["cluster-c"], servers=AT_7),
+            ],
+            "hosts": {**cluster(mesh_dns="virtual"), "cluster-c": {"group_names": ["mesh_clients"]}},
+        },
+    ),
+    (
+        "a server at the name of another link, where nobody tells virtual addresses",
+        {"links": [link(**served(address="link-1.server.example.com")), numbered(1)]},
+    ),
+    *(
+        (f"the locality {locality}", {"links": [link(**served(locality=locality))]})
+        for locality in ("eu", "europe-west1/b", "eu/eu-2/rack_7")
+    ),
+    ("a group without an address", {"links": [link(servers=[{"name": "mesh_servers"}])]}),
+    ("a server's name with a number in its last label", {"links": [link(**served(address="lb.example.x1"))]}),
+    ("a name of digits but for its last label", {"links": [link(fqdn="203.0.113.7x")]}),
+    ("an endpoint outside at a name of digits", {"links": [link(**outside(address="1.2.3.4x", sni="1.example"))]}),
+    *((f"what Envoy tries again, {policies[:11]}", {"links": [link(**retried(policies))]}) for policies in RETRIED),
+    ("status codes to try again", {"links": [link(**retried("100,404,503,511"))]}),
+    ("namespaces", {"links": [link(workloads={"namespaces": ["shop", "shop-eu", "7", "a" * 63]})]}),
+    (
+        "service accounts",
+        {"links": [link(**accounts("shop/front", "a/b.c-d.e", f"{'a' * 63}/{'b' * 100}.c", f"a/{'b' * 253}"))]},
+    ),
+    ("addresses of both families", {"links": [link(addresses=["240.0.0.1", "192.0.2.7", "2001:db8::1", "fd00::1"])]}),
+    ("addresses beside Istio's own", {"links": [link(addresses=["240.239.255.255", "240.241.0.0"])]}),
+    ("a server outside", {"links": [link(**EXTERNAL)]}),
+    ("a server outside, and no clients of others", {"links": [link(**EXTERNAL, foreign_clients=[])]}),
+    ("one server outside of two links", {"links": [link(**outside(sni=AN_SNI)), numbered(1, **outside(sni=AN_SNI))]}),
+    ("a server outside of another CA", {"links": [link(**outside(ca=None, trust=ROOT_PEM, sni="db.example.net"))]}),
+    ("clients of others", {"links": [link(foreign_clients=["a.example.com", "spiffe://partner.example/ns/a/sa/b"])]}),
+    ("one tls_port for all", {"links": [link(tls_port=443), numbered(1, tls_port=443)]}),
+    ("the longest name", {"links": [link(name="a" * 40)]}),
+    ("500 links", {"links": [numbered(number) for number in range(500)]}),
+    ("a name under an open registry", {"links": [link(fqdn="203-0-113-7.nip.io")]}),
+    ("nothing, said so", {"links": [], "prune_all": True}),
+    ("a cluster in both groups", {"hosts": {**HOSTS, "cluster-c": {"group_names": ["mesh_clients", "mesh_servers"]}}}),
+    (
+        "a named server that is to leave",
+        {
+            "hosts": {**HOSTS, "cluster-c": {"group_names": ["mesh_clients"], "mesh_cluster_state": "absent"}},
+            "links": [link(servers=["cluster-b", "cluster-c"])],
+        },
+    ),
+    (
+        "a link that is to go, of a cluster that serves no more",
+        {"links": [link(), numbered(1, servers=["cluster-a"], state="absent")]},
+    ),
+    ("only one link", {"shared": {"mesh_only_links": ["mysql"]}}),
+    (
+        "declared clusters",
+        {"shared": {"mesh_clusters": {"cluster-a": ["mesh_clients"], "cluster-b": ["mesh_servers"], "cluster-c": []}}},
+    ),
+    (
+        "a part of the inventory",
+        {
+            "hosts": {"cluster-b": HOSTS["cluster-b"]},
+            "links": [link(clients=["cluster-a"])],
+            "shared": {"mesh_clusters": {"cluster-a": ["mesh_clients"], "cluster-b": ["mesh_servers"]}},
+        },
+    ),
+    (
+        "two meshes in one cluster",
+        {"hosts": cluster(mesh_context="cluster-b", mesh_egress_gateway={"namespace": "istio-gateways"})},
+    ),
+    (
+        "a kubeconfig of each cluster, whose current context it is",
+        {
+            "hosts": {
+                host: {**variables, "mesh_context": None, "mesh_kubeconfig": f"/srv/{host}"}
+                for host, variables in HOSTS.items()
+            }
+        },
+    ),
+    (
+        "a cluster under two names that share no link",
+        {
+            "links": [link(servers=["cluster-b"]), numbered(1, servers=["in"], clients=["cluster-a"])],
+            "hosts": {
+                **HOSTS,
+                "in": {"group_names": ["mesh_servers"], "mesh_context": "cluster-c"},
+                "out": {"group_names": ["mesh_clients"], "mesh_context": "cluster-c"},
+            },
+        },
+    ),
+    (
+        "a cluster that got another name",
+        {
+            "hosts": {
+                **HOSTS,
+                "old": {"group_names": ["mesh_clients"], "mesh_context": "cluster-a", "mesh_cluster_state": "absent"},
+            }
+        },
+    ),
+    ("a gateway of one's own", {"hosts": cluster(mesh_egress_gateway={"namespace": "gw", "selector": {"app": "out"}})}),
+]
+
+
+@pytest.mark.parametrize("arguments", [good for _name, good in GOOD], ids=[name for name, _good in GOOD])
+def test_good_input_is_not_told_of(arguments: Json) -> None:
+    assert told(**arguments) == []
+
+
+def test_two_links_that_no_cluster_dials_both_may_share_a_port() -> None:
+    hosts = {**HOSTS, "cluster-c": {"group_names": ["mesh_clients"]}}
+    links = [link(clients=["cluster-a"]), numbered(1, port=3306, clients=["cluster-c"])]
+    assert told(links, hosts=hosts) == []
+
+
+def test_all_errors_come_at_once() -> None:
+    links = [
+        link(fqdn="MYSQL.example.com", tls_port=0),
+        numbered(1, port=5432),
+        numbered(2, port=5432, clients=["cluster-x"]),
+        numbered(3, port=5432),
+        "redis",
+    ]
+    lines = told(links, shared={"mesh_instance": "A"}, hosts=cluster(mesh_egress_port=0))
+    rules = sorted(line.rpartition("[")[2].rstrip("]") for line in lines)
+    # The ports of the links that two clusters dial are not judged while one of these has no sound variables.
+    assert rules == ["fqdn", "instance", "port", "port", "type", "unknown-cluster"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told_of"),
+    [("tcp", "tcp", ["link-1", "link-2"]), ("tcp", "http", ["link-1"]), ("http", "grpc", []), ("http", "http", [])],
+)
+def test_only_tcp_links_need_addresses_on_a_port_that_they_share(first: str, second: str, told_of: list[str]) -> None:
+    lines = told([numbered(1, port=8080, protocol=first), numbered(2, port=8080, protocol=second)])
+    assert [line.partition(":")[0] for line in lines if "[shared-port]" in line] == told_of
+    assert len(lines) == len(told_of)
+
+
+def test_a_sound_lock_down_is_not_told_of() -> None:
+    assert told(hosts=locked(["shop", "web"], "10.0.0.0/16", "192.0.2.7/32", "2001:DB8::/32", "fd00:10:0::/48")) == []
+
+
+def test_faulty_links_do_not_hide_what_sound_links_do_to_each_other() -> None:
+    lines = told([link(fqdn="MYSQL.example.com"), numbered(1, port=5432), numbered(2, port=5432)])
+    assert [line.partition(":")[0] for line in lines if "[shared-port]" in line] == ["link-1", "link-2"]
+    assert [line.partition(":")[0] for line in lines if "[fqdn]" in line] == ["mysql"]
+
+
+def test_a_fault_that_every_cluster_has_is_told_once() -> None:
+    hosts = {f"cluster-{number}": {"group_names": ["mesh_clients", "mesh_servers"]} for number in range(20)}
+    assert len(told([link(port=0)], hosts=hosts)) == 1
+    shared = [link(servers=["cluster-0"]), numbered(1, port=3306, servers=["cluster-0"])]
+    assert [line.partition(":")[0] for line in told(shared, hosts=hosts)] == ["mysql", "link-1"]
+
+
+def test_a_cluster_on_both_sides_of_a_link_is_one_cluster() -> None:
+    (line,) = told([link(clients=["cluster-a"])], hosts={**HOSTS, "cluster-a": BOTH_GROUPS})
+    assert line.endswith("[both-sides]")
+
+
+def test_duplicates_are_told_with_the_places_of_all_of_them() -> None:
+    links = [link(), numbered(1), link(port=3307, tls_port=13307)]
+    assert [line for line in told(links) if "mesh_links[0] and mesh_links[2]" in line and "[duplicate-name]" in line]
+
+
+def test_a_long_value_does_not_flood_the_line() -> None:
+    (line,) = [line for line in told([link(fqdn="x" * 100_000)]) if "[fqdn]" in line]
+    assert len(line) < 400
+
+
+def test_a_role_used_alone_tells_the_same_faults() -> None:
+    found = resolve([link(port=0), numbered(1, port=5432), numbered(2, port=5432)], CLIENT)
+    assert {line.rpartition("[")[2] for line in found["errors"]} == {"port]", "shared-port]"}
+
+
+def test_input_is_not_changed() -> None:
+    links, hosts = [link(addresses=None)], cluster(mesh_egress_gateway={"namespace": None})
+    before = copy.deepcopy((links, hosts))
+    told(links, hosts=hosts)
+    resolve(links, {**CLIENT, "mesh_egress_gateway": {"namespace": None}})
+    assert (links, hosts) == before
+
+
+# -- secrets -------------------------------------------------------------------------------------------------------
+
+P_256, RSA_2048 = ec.generate_private_key(ec.SECP256R1()), rsa.generate_private_key(65537, 2048)
+SEC1, PKCS8 = PrivateFormat.TraditionalOpenSSL, PrivateFormat.PKCS8
+NO_PASSPHRASE, PASSPHRASE = NoEncryption(), BestAvailableEncryption(b"hunter2-hunter2")
+KEYS_OF_OTHERS = {
+    "SEC1": P_256.private_bytes(Encoding.PEM, SEC1, NO_PASSPHRASE).decode(),
+    "SEC1, encrypted": P_256.private_bytes(Encoding.PEM, SEC1, PASSPHRASE).decode(),
+    "PKCS#8": P_256.private_bytes(Encoding.PEM, PKCS8, NO_PASSPHRASE).decode(),
+    "PKCS#8, encrypted": P_256.private_bytes(Encoding.PEM, PKCS8, PASSPHRASE).decode(),
+    "RSA": RSA_2048.private_bytes(Encoding.PEM, SEC1, NO_PASSPHRASE).decode(),
+    "RSA in PKCS#8": RSA_2048.private_bytes(Encoding.PEM, PKCS8, NO_PASSPHRASE).decode(),
+}
+
+
+def unknown(key: str, value: Any) -> dict[str, Json]:
+    """An inventory with one key that nobody asked for, at each place that looks for them."""
+    extra = {key: value}
+    twice = [{"name": "cluster-b", **extra}, {"name": "cluster-b"}]
+    return {
+        "a link": {"links": [link(**extra)]},
+        "backend": {"links": [link(backend={**BACKEND_OK, **extra})]},
+        "external": {"links": [link(**outside(**extra))]},
+        "a server": {"links": [link(servers=twice[:1])]},
+        "a server that stands twice": {"links": [link(servers=twice)]},
+        "servers without a dash": {"links": [link(servers=twice[0])]},
+        "retries": {"links": [link(protocol="http", retries={"attempts": 1, **extra})]},
+        "retries of a tcp link": {"links": [link(retries={"attempts": 1, **extra})]},
+        "workloads": {"links": [link(workloads={"namespaces": ["shop"], **extra})]},
+        "a namespace that is a mapping": {"links": [link(workloads={"namespaces": [extra]})]},
+        "a backend beside external": {"links": [link(**{**EXTERNAL, "backend": {**BACKEND_OK, **extra}})]},
+        "a gateway": {"hosts": cluster(mesh_egress_gateway=extra)},
+        "links of one cluster": {"hosts": cluster(mesh_links=[link(**extra)])},
+    }
+
+
+def anywhere(value: Any) -> dict[str, Json]:
+    """An inventory with this at each place that something else was wanted."""
+    of_links: dict[str, Json] = {item.name: {item.name: value} for item in LINK}
+    of_links |= {f"item of {item.name}": {item.name: [value]} for item in LINK if item.type == "list"}
+    of_links |= {f"backend.{item.name}": {"backend": {**BACKEND_OK, item.name: value}} for item in BACKEND}
+    of_links |= {f"external.{item.name}": outside(**{item.name: value}) for item in schema.EXTERNAL}
+    of_links |= {f"servers.{item.name}": served(**{item.name: value}) for item in SERVER}
+    of_links |= {f"retries.{item.name}": retried("reset") | {"retries": {item.name: value}} for item in RETRIES}
+    of_links |= {f"item of {item.name}": {"workloads": {item.name: [value]}} for item in WORKLOADS}
+    of_links["external.trust alone"] = outside(ca=None, trust=value)
+    shared = [item.name for item in SHARED if item.name != "mesh_links"]
+    return {
+        **{place: {"links": [{**link(), **changes}]} for place, changes in of_links.items()},
+        **{f"{place}, twice": {"links": [{**link(), place: value}] * 2} for place in ("name", "fqdn")},
+        **{item.name: {"hosts": cluster(**{item.name: value})} for item in CLUSTER},
+        **{f"gateway.{item.name}": {"hosts": cluster(mesh_egress_gateway={item.name: value})} for item in GATEWAY},
+        **{name: {"shared": {name: value}} for name in shared},
+        **{f"item of {name}": {"shared": {name: [value]}} for name in shared},
+        **{f"{name} of one cluster": {"hosts": cluster(**{name: value})} for name in shared},
+    }
+
+
+def pieces(pem: str) -> set[str]:
+    """Whatever would give a part of a key away; in one case, as a cure may propose lower case."""
+    body = [line for line in pem.lower().splitlines() if not line.startswith("-----") and ":" not in line]
+    return {line[at : at + 16] for line in body for at in range(len(line) - 15)}
+
+
+@pytest.mark.parametrize("key", KEYS_OF_OTHERS)
+def test_no_message_holds_a_piece_of_a_private_key(key: str) -> None:
+    pem = KEYS_OF_OTHERS[key]
+    secret = pieces(pem)
+    assert len(secret) > 50
+    forms = (pem, [pem], {"a": [pem]}, {pem: 1}, [pem.splitlines()], f"{'x' * 100}{pem}")
+    for inventories in (unknown("key", pem), unknown(pem, 1), *map(anywhere, forms)):
+        for place, arguments in inventories.items():
+            lines = told(**arguments)
+            assert not [line for line in lines if any(piece in line.lower() for piece in secret)], place
+    assert told(**anywhere(pem)["external.trust alone"]) == [
+        "mysql: external.trust: a private key, not shown: holds a private key, which is nobody's business here. Cure: "
+        "write the certificates of its owner's CA, in PEM, e.g. with lookup('ansible.builtin.file', ...). "
+        "[external-trust]"
+    ]
+
+
+def test_a_link_whose_name_is_a_private_key_is_told_by_its_place() -> None:
+    (line,) = told([link(), numbered(1, name=KEYS_OF_OTHERS["SEC1"])])
+    assert line.startswith("mesh_links[1]: name: a private key, not shown: is not a DNS label")
+
+
+@pytest.mark.parametrize("place", unknown("passphrase", ""))
+def test_what_stands_under_an_unknown_key_is_not_shown(place: str) -> None:
+    lines = told(**unknown("passphrase", "hunter2-hunter2")[place])
+    assert lines
+    assert not [line for line in lines if "hunter2" in line]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("hunter2", "a string"),
+        (20261231, "a whole number"),
+        (True, "true or false"),
+        (["hunter2"], "a list"),
+        ({"a": "hunter2"}, "a mapping"),
+        (0.5, "a value"),
+        (None, "a value"),
+    ],
+)
+def test_of_an_unknown_key_is_told_what_kind_of_value_it_has(value: Any, shown: str) -> None:
+    (line,) = told([link(passphrase=value)])
+    assert line.startswith(f"mysql: passphrase: {shown}: unknown key. Cure: remove it; known are name, fqdn")
+
+
+# -- whatever a user writes ----------------------------------------------------------------------------------------
+
+KEYS = st.sampled_from([item.name for item in (*LINK, *BACKEND, *SERVER, *GATEWAY)]) | st.text(max_size=5)
+WORDS = st.sampled_from(
+    ["mysql", "cluster-a", "mesh_servers", "mysql.example.com", "240.0.0.1", "absent", "tcp", "a.b.svc.cluster.local"]
+)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | WORDS | st.text(max_size=8)
+ANYTHING = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=6),
+    max_leaves=20,
+)
+# Mostly right, so that the checks behind the first ones are reached.
+ALMOST_LINKS = st.lists(
+    st.dictionaries(st.sampled_from([item.name for item in LINK]), ANYTHING, max_size=3).map(
+        lambda some: {**link(), **some}
+    ),
+    max_size=4,
+)
+
+
+@given(links=ANYTHING | ALMOST_LINKS)
+def test_any_links_give_errors_or_a_view(links: Any) -> None:
+    found = resolve(links, {**CLIENT, "groups": ["mesh_clients", "mesh_servers"]})
+    assert found["errors"] or {"server", "client", "request"} <= set(found)
+    assert all(isinstance(line, str) and ". Cure: " in line for line in found["errors"])
+
+
+@given(
+    links=ANYTHING | ALMOST_LINKS,
+    shared=st.dictionaries(
+        st.sampled_from([*POLICY, *(item.name for item in SHARED if item.name != "mesh_links")]), ANYTHING
+    ),
+    variables=st.dictionaries(st.sampled_from([item.name for item in CLUSTER]), ANYTHING),
+)
+def test_any_inventory_gives_errors_or_none(links: Any, shared: Json, variables: Json) -> None:
+    lines = told(links if links is not None else {}, shared=shared, hosts=cluster(**variables))
+    assert all(". Cure: " in line for line in lines)
+
+
+@given(variables=st.dictionaries(st.sampled_from([*POLICY, *(item.name for item in (*CLUSTER, *SHARED))]), ANYTHING))
+def test_any_variables_of_a_cluster_give_errors_or_a_view(variables: Json) -> None:
+    found = resolve([link()], {"mesh_cluster_name": "cluster-a", "groups": ["mesh_clients"], **variables})
+    assert found["errors"] or {"server", "client", "request"} <= set(found)
+
+
+def test_lifetimes_that_the_topology_takes_a_cluster_takes_too() -> None:
+    cluster_b = {"mesh_cluster_name": "cluster-b", "groups": ["mesh_servers"]}
+    policy = {name: value for name, value in LASTING.items() if name != "custom_ca_validity_days"}
+    assert told(shared=LASTING) == resolve([link()], {**cluster_b, **policy})["errors"] == []
+    nothing = {**policy, "custom_ca_leaf_validity_days": 0}
+    assert resolve([link()], {**cluster_b, **nothing})["errors"]
+    # What is taken away needs no certificate.
+    assert resolve([], {**cluster_b, **nothing, "mesh_cluster_state": "absent"}, prune_all=True)["errors"] == []
+
+
+def test_of_two_values_of_a_mapping_it_is_told_where_they_differ() -> None:
+    declared = {"cluster-a": ["mesh_clients"], "cluster-b": ["mesh_servers"]}
+    (line,) = told(shared={"mesh_clusters": declared}, hosts=cluster(mesh_clusters={**declared, "cluster-b": []}))
+    assert "another 'cluster-b'" in line

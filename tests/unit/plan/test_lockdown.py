@@ -1,0 +1,319 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A namespace whose egress is locked down: what is written, what it closes, and what of others is in its way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.lockdown import warnings
+from tests.unit.cluster.network import Connection, Pod, allows
+from tests.unit.plan.test_plan import POLICY, planned, reading
+from tests.unit.support import CLIENT, Json, link, numbered, view
+from tests.unit.test_templates import manifests
+
+CIDRS = ["10.0.0.0/16", "10.96.0.0/12", "fd00:10::/32"]
+LOCKED: Json = {"mesh_egress_lockdown": ["shop"], "mesh_cluster_cidrs": CIDRS}
+OWNER = Owner("default", "cluster-a", "client")
+SIDECAR, NETWORK_POLICY = "Sidecar shop/egress-lockdown", "NetworkPolicy shop/egress-lockdown"
+
+
+def written(**changes: Any) -> dict[str, Json]:
+    return manifests("client", [link()], **{**LOCKED, **changes})
+
+
+# -- what is written -----------------------------------------------------------------------------------------------
+
+
+def test_a_namespace_gets_a_sidecar_and_a_network_policy_that_belong_to_no_link() -> None:
+    found = written()
+    assert found[SIDECAR]["spec"] == {
+        "egress": [{"hosts": ["*/*"]}],
+        "outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"},
+    }
+    known = {kind.kind: kind.api_version for kind in names.KINDS}
+    for title in (SIDECAR, NETWORK_POLICY):
+        assert found[title]["apiVersion"] == known[title.partition(" ")[0]]
+        assert found[title]["metadata"]["labels"] == OWNER.labels("client")
+
+
+def test_without_a_lock_down_there_is_neither() -> None:
+    assert {SIDECAR, NETWORK_POLICY}.isdisjoint(manifests("client", [link()]))
+    # The control.
+    assert {SIDECAR, NETWORK_POLICY} <= set(written())
+
+
+def test_the_last_link_of_a_cluster_opens_no_namespace() -> None:
+    elsewhere = link(clients=["cluster-c"])
+    assert set(manifests("client", [elsewhere], **LOCKED)) == {SIDECAR, NETWORK_POLICY}
+
+
+@pytest.mark.parametrize(
+    ("links", "changes"),
+    [
+        ([], {}),
+        ([link(state="absent")], {}),
+        ([link()], {"mesh_cluster_state": "absent"}),
+        ([link()], {"groups": ["mesh_servers"]}),
+    ],
+    ids=["no link at all", "no link any more", "a cluster that leaves", "no client"],
+)
+def test_where_nothing_of_ours_is_wanted_it_goes_as_well(links: list[Json], changes: Json) -> None:
+    found = view(links, {**CLIENT, **LOCKED, **changes})
+    assert found["client"]["lockdowns"] == found["request"]["lockdown"] == []
+
+
+# -- who sees a link -----------------------------------------------------------------------------------------------
+
+WORKLOADS = {"namespaces": ["shop", "web"], "service_accounts": ["billing/reports", "shop/cart"]}
+
+
+def exported(**changes: Any) -> dict[str, Any]:
+    found = manifests("client", [link(workloads=WORKLOADS)], **changes)
+    return {title.partition("/")[2]: item["spec"].get("exportTo") for title, item in found.items()}
+
+
+def test_a_link_of_some_workloads_is_shown_to_them_and_to_the_gateway_alone() -> None:
+    seen = exported(**LOCKED)
+    narrowed = ["billing", "istio-system", "shop", "web"]
+    assert seen.pop("mysql-external") == seen.pop("direct-mysql-through-egress-gateway") == narrowed
+    # Rules of one host that are exported differently are not merged.
+    assert set(seen.values()) == {None}
+    assert {"egressgateway-for-mysql", "originate-mtls-for-mysql", "egressgateway-mysql"} <= set(seen)
+
+
+def test_others_and_clusters_without_a_lock_down_keep_istios_default() -> None:
+    assert set(exported().values()) == {None}
+    assert all("exportTo" not in item["spec"] for item in written().values())
+
+
+# -- what the policy lets through ----------------------------------------------------------------------------------
+
+SHOP, LEGACY = Pod("shop", {"app": "cart"}), Pod("legacy")
+GATEWAY = Pod("istio-system", {"istio": "egressgateway", "app": "istio-egressgateway"})
+DNS = Pod("kube-system", {"k8s-app": "kube-dns"})
+
+PASSES = {
+    "DNS in a pod": Connection(SHOP, "172.16.0.10", 53, "UDP", DNS),
+    "DNS by TCP": Connection(SHOP, "172.16.0.10", 53, pod=DNS),
+    "a node's DNS cache": Connection(SHOP, "169.254.20.10", 53, "UDP"),
+    "the egress gateway": Connection(SHOP, "172.16.0.11", 15443, pod=GATEWAY),
+    "the control plane, outside of ipBlocks": Connection(SHOP, "172.16.0.12", 15012, pod=Pod("istio-system")),
+    "a Service": Connection(SHOP, "10.96.3.4", 443),
+    "a pod of the cluster": Connection(SHOP, "10.0.7.8", 3306, pod=LEGACY),
+    "the cluster's IPv6": Connection(SHOP, "fd00:10::7", 443),
+}
+STOPS = {
+    "the internet": Connection(SHOP, "203.0.113.80", 443),
+    "the internet by UDP": Connection(SHOP, "203.0.113.80", 443, "UDP"),
+    "DNS of the internet": Connection(SHOP, "203.0.113.53", 53, "UDP"),
+    "a service of the internet on DNS's port": Connection(SHOP, "203.0.113.53", 53),
+    "the other cluster's ingress gateway": Connection(SHOP, "198.51.100.7", 13306),
+    "the cloud's metadata": Connection(SHOP, "169.254.169.254", 80),
+    "what is just beside the networks": Connection(SHOP, "10.1.0.1", 443),
+    "IPv6": Connection(SHOP, "2001:db8::7", 443),
+    "IPv4 in IPv6": Connection(SHOP, "::ffff:10.0.0.1", 443),
+}
+
+
+@pytest.mark.parametrize("connection", PASSES.values(), ids=PASSES)
+def test_the_policy_lets_through_what_a_workload_needs(connection: Connection) -> None:
+    assert allows([written()[NETWORK_POLICY]], connection)
+
+
+@pytest.mark.parametrize("connection", STOPS.values(), ids=STOPS)
+def test_the_policy_stops_all_else(connection: Connection) -> None:
+    policy = written()[NETWORK_POLICY]
+    assert not allows([policy], connection)
+    # The controls: without it, and from another namespace.
+    assert allows([], connection)
+    assert allows([policy], replace(connection, source=LEGACY))
+
+
+def test_the_gateways_own_rule_is_about_its_own_namespace_and_labels() -> None:
+    gateway = {"namespace": "edge", "service": "out", "selector": {"app": "out"}}
+    _dns, to_gateway, _cluster = written(mesh_egress_gateway=gateway)[NETWORK_POLICY]["spec"]["egress"]
+    alone = {**written()[NETWORK_POLICY]}
+    alone["spec"] = {**alone["spec"], "egress": [to_gateway]}
+    reached = Connection(SHOP, "172.16.0.11", 15443, pod=Pod("edge", {"app": "out"}))
+    assert allows([alone], reached)
+    assert not allows([alone], replace(reached, pod=Pod("edge", {"app": "other"})))
+    assert not allows([alone], replace(reached, pod=Pod("shop", {"app": "out"})))
+
+
+def test_a_policy_of_others_adds_to_it_which_is_why_it_is_reported() -> None:
+    theirs = policy_of_others([{"to": [{"ipBlock": {"cidr": "203.0.113.0/24"}}]}])
+    manifest = {
+        "metadata": {"namespace": "shop", "name": "theirs"},
+        "spec": {"podSelector": {}, "policyTypes": ["Egress"], "egress": theirs["egress"]},
+    }
+    assert allows([written()[NETWORK_POLICY], manifest], STOPS["the internet"])
+    assert not allows([written()[NETWORK_POLICY], manifest], STOPS["the other cluster's ingress gateway"])
+
+
+# -- what of others is in its way ----------------------------------------------------------------------------------
+
+
+def policy_of_others(egress: list[Json], namespace: str = "shop") -> Json:
+    return {"namespace": namespace, "name": "theirs", "egress": egress}
+
+
+def said_of(egress: list[Json], namespace: str = "shop") -> list[str]:
+    side = view([link()], {**CLIENT, **LOCKED})["client"]
+    return warnings(reading(network_policies=[policy_of_others(egress, namespace)]), side)
+
+
+WIDER: dict[str, tuple[list[Json], str]] = {
+    "everything": ([{}], "every address (every port)"),
+    "a port": ([{"ports": [{"port": 443}]}], "every address (port 443/TCP)"),
+    "every port of a protocol": ([{"ports": [{"protocol": "UDP"}]}], "every address (every port/UDP)"),
+    "ports": ([{"ports": [{"port": 1, "endPort": 9, "protocol": "UDP"}]}], "every address (ports 1 to 9/UDP)"),
+    "a network": ([{"to": [{"ipBlock": {"cidr": "203.0.113.0/24"}}]}], "203.0.113.0/24 (every port)"),
+    "a wider network": ([{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}], "10.0.0.0/8 (every port)"),
+    "IPv6": ([{"to": [{"ipBlock": {"cidr": "::/0"}}]}], "::/0 (every port)"),
+    "two": ([{}, {"to": [{"ipBlock": {"cidr": "192.0.2.7/32"}}]}], "every address (every port), 192.0.2.7/32 (every"),
+}
+
+
+@pytest.mark.parametrize(("egress", "ways"), WIDER.values(), ids=WIDER)
+def test_a_policy_of_others_that_allows_more_is_reported(egress: list[Json], ways: str) -> None:
+    (line,) = said_of(egress)
+    assert line.startswith(f"NetworkPolicy shop/theirs: beside the lock-down it lets pods reach {ways}")
+    assert "Cure: narrow it" in line
+
+
+@pytest.mark.parametrize(
+    "egress",
+    [
+        [],
+        [{"to": [{"podSelector": {}}]}],
+        [{"to": [{"namespaceSelector": {}}], "ports": [{"port": 80}]}],
+        [{"to": [{"ipBlock": {"cidr": "10.0.3.0/24"}}, {"ipBlock": {"cidr": "fd00:10:1::/48"}}]}],
+    ],
+    ids=["nothing", "pods of the namespace", "pods of all", "the cluster's own networks"],
+)
+def test_a_policy_of_others_that_allows_no_more_is_left_alone(egress: list[Json]) -> None:
+    assert said_of(egress) == []
+
+
+def test_a_policy_of_another_namespace_does_not_matter() -> None:
+    assert said_of([{}], namespace="legacy") == []
+
+
+THEIR_SIDECAR: Json = {"namespace": "shop", "name": "default"}
+
+
+def locked_plan(policy: Any = POLICY, **found: Any) -> Json:
+    wanted = list(written().values())
+    return planned(reading(**found), side="client", variables={**CLIENT, **LOCKED}, manifests=wanted, policy=policy)
+
+
+def test_a_sidecar_of_others_forbids_the_run() -> None:
+    (error,) = [line for line in locked_plan(sidecars=[THEIR_SIDECAR])["errors"] if "Sidecar" in line]
+    assert error.startswith(
+        "Sidecar shop/default: the namespace is to be locked down, and a Sidecar of others is there"
+    )
+    assert "take the namespace out of mesh_egress_lockdown" in error
+    # The control.
+    assert not any("Sidecar" in line for line in locked_plan()["errors"])
+
+
+def test_it_does_not_forbid_a_rotation_or_a_run_for_some_links() -> None:
+    for policy in (replace(POLICY, existing=True), replace(POLICY, only=frozenset({"mysql"}))):
+        assert not any("Sidecar" in line for line in locked_plan(policy, sidecars=[THEIR_SIDECAR])["errors"])
+    adopting = replace(POLICY, existing=True, adopt=True)
+    assert any("Sidecar" in line for line in locked_plan(adopting, sidecars=[THEIR_SIDECAR])["errors"])
+
+
+def test_what_was_locked_down_is_opened_by_name_and_not_by_a_run_for_some_links() -> None:
+    live = [{**item, "metadata": {**item["metadata"], "managedFields": []}} for item in written().values()]
+    kinds = {"Sidecar", "NetworkPolicy"}
+    found = reading(objects=[item for item in live if item["kind"] in kinds])
+    opened = planned(found, side="client", variables=CLIENT)
+    assert {item["kind"] for item in opened["delete"]} == kinds
+    assert f"delete {SIDECAR}: the namespace's lock-down is not wanted here any more" in opened["lines"]
+    limited = planned(found, side="client", variables=CLIENT, policy=replace(POLICY, only=frozenset({"mysql"})))
+    assert limited["delete"] == []
+
+
+# -- DestinationRules of others ------------------------------------------------------------------------------------
+
+EGRESS = "istio-egressgateway.istio-system.svc.cluster.local"
+
+
+def rule(**changes: Any) -> Json:
+    return {
+        "namespace": "istio-system",
+        "name": "theirs",
+        "host": EGRESS,
+        "exports": [],
+        "subsets": [],
+        "policy": False,
+        "selective": False,
+        **changes,
+    }
+
+
+def said_of_rule(**changes: Any) -> list[str]:
+    links = [link(workloads={"namespaces": ["shop"]}), numbered(1, workloads={"service_accounts": ["web/front"]})]
+    plan = planned(reading(destination_rules=[rule(**changes)]), links, side="client", variables=CLIENT)
+    return [line for line in plan["warnings"] if line.startswith("DestinationRule")]
+
+
+RIVALS: dict[str, tuple[Json, list[str]]] = {
+    "another exportTo": ({"exports": [".", "shop"]}, ["does not merge it", "no way to mysql.", "remove its exportTo"]),
+    # Istio compares what is written.
+    "exported to everybody in so many words": ({"exports": ["*"]}, ["does not merge it", "no way to mysql, link-1."]),
+    "a policy for all": ({"policy": True}, ["first hop of every link", "subsets of its own"]),
+    "our subset": ({"subsets": ["mysql"]}, ["a subset mysql, as ours do", "rename"]),
+    "a wildcard where the workloads are": (
+        {"namespace": "shop", "host": "*.local"},
+        ["shop/theirs (host *.local)", "workloads of namespace shop", "no way to mysql.", "delete it"],
+    ),
+    "for the other link's account": ({"namespace": "web"}, ["no way to link-1."]),
+    "for some workloads": ({"namespace": "shop", "selective": True, "exports": ["x"]}, ["no way to mysql."]),
+    "for its own namespace": ({"namespace": "shop", "exports": ["."]}, ["no way to mysql."]),
+    "with a subset of the same name": ({"namespace": "shop", "subsets": ["mysql"]}, ["mysql go by its subsets"]),
+}
+
+
+@pytest.mark.parametrize(("changes", "parts"), RIVALS.values(), ids=RIVALS)
+def test_a_rule_of_others_that_does_something_to_links_is_reported(changes: Json, parts: list[str]) -> None:
+    (line,) = said_of_rule(**changes)
+    assert all(part in line for part in parts), line
+
+
+HARMLESS: dict[str, Json] = {
+    "with subsets of its own": {"subsets": ["v1"]},
+    "for its own namespace alone": {"exports": ["."], "policy": True},
+    "for its own namespace by name": {"exports": ["istio-system"], "subsets": ["mysql"]},
+    "exported to who uses no link": {"exports": ["legacy"]},
+    "wider than ours, beside ours": {"host": "*.local", "policy": True},
+    "for some of the gateway's own neighbours": {"selective": True, "policy": True},
+    "in a namespace that uses no link": {"namespace": "legacy", "host": "*.local"},
+    "not seen where it stands": {"namespace": "shop", "exports": ["legacy"]},
+}
+
+
+@pytest.mark.parametrize("changes", HARMLESS.values(), ids=HARMLESS)
+def test_a_rule_of_others_that_does_nothing_to_links_is_left_alone(changes: Json) -> None:
+    assert said_of_rule(**changes) == []
+
+
+def test_every_namespace_is_one_of_clients_where_all_workloads_may_use_a_link() -> None:
+    found = reading(destination_rules=[rule(namespace="legacy", host="*.local")])
+    plan = planned(found, [link()], side="client", variables=CLIENT)
+    assert any("workloads of namespace legacy" in line for line in plan["warnings"])
+
+
+def test_in_istios_own_namespace_a_rule_does_not_come_before_those_of_the_service() -> None:
+    edge = {**CLIENT, "mesh_egress_gateway": {"namespace": "edge"}}
+    found = reading(destination_rules=[rule(host="*.local")])
+    plan = planned(found, [link()], side="client", variables=edge)
+    assert not any(line.startswith("DestinationRule") for line in plan["warnings"])

@@ -1,0 +1,796 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan of one side of one cluster: what forbids it, what it does with which reason, what is proven already."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import clock_warnings
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl, Revoked, issue_crl
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf, bundle
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import (
+    Policy,
+    make_plan,
+    wanted_trust,
+)
+from tests.unit.pki.support import DAY, NOW, Root, make_leaf, make_root
+from tests.unit.support import CLIENT, SERVER, Json, link, numbered, view
+
+ROOT = make_root()
+AUTHORITY = Authority("/srv/ca", ROOT.view, (ROOT.view,))
+NO_AUTHORITY = Authority("/srv/ca", None, ())
+POLICY = Policy(key_type="P-256", renew_before=30 * DAY)
+OWNER = Owner("default", "cluster-b", "server")
+HELD = "Secret istio-system/mysql-credential"
+
+
+def leaf_of(root: Root = ROOT, **changes: Any) -> Leaf:
+    return make_leaf(root, **changes)
+
+
+def secret(leaf: Leaf | None = None, root: Root = ROOT, **changes: Any) -> Json:
+    """The reading of the server's Secret, in order unless changed."""
+    leaf = leaf or leaf_of()
+    return {
+        "namespace": "istio-system",
+        "name": "mysql-credential",
+        "labels": OWNER.labels("mysql"),
+        "type": "kubernetes.io/tls",
+        "keys": ["ca.crt", "tls.crt", "tls.key"],
+        "certificate": leaf.certificate_pem,
+        "trust": root.view.pem,
+        "lists": "",
+        "version": "1",
+        "key_matches": True,
+        "managers": [OWNER.identity_manager, OWNER.trust_manager],
+        **changes,
+    }
+
+
+def serving(*leaves: Leaf, name: str = "istio-ingressgateway-0", **changes: Any) -> Json:
+    """A ready pod of the ingress gateway that serves some certificates."""
+    return {
+        "name": name,
+        "labels": {"istio": "ingressgateway"},
+        "ready": True,
+        "serials": [leaf.view.serial for leaf in leaves],
+        "trust": None,
+        "problem": "",
+        "forbidden": False,
+        **changes,
+    }
+
+
+SERVICE: Json = {
+    "namespace": "istio-system",
+    "name": "istio-ingressgateway",
+    "ports": [{"name": "tls-13306", "port": 13306, "protocol": "TCP", "targetPort": 13306}],
+    "owners": {"13306/TCP": [OWNER.manager]},
+    "type": "LoadBalancer",
+    "addresses": ["203.0.113.7"],
+}
+
+
+def reading(**changes: Any) -> Json:
+    """A cluster in which everything is as the inventory says; the objects are left to test_compare."""
+    return {
+        "objects": [],
+        "missing_kinds": [],
+        "gateways": [],
+        "destination_rules": [],
+        "sidecars": [],
+        "network_policies": [],
+        "secrets": [],
+        "services": {"server": SERVICE, "client": {**SERVICE, "ports": [], "owners": {}}},
+        "pods": {"server": [serving()], "client": []},
+        "mesh_roots": ["f" * 64],
+        "backends": [
+            {"service": "mysql", "namespace": "default", "found": True, "ports": [3306], "pods": 2, "sidecars": 2}
+        ],
+        "clock_ahead": 0.3,
+        "revoked": [],
+        "unmatched": [],
+        "lists_due": "",
+        "lists_wrong": False,
+        **changes,
+    }
+
+
+def settled(**changes: Any) -> Json:
+    leaf = leaf_of()
+    return reading(**{"secrets": [secret(leaf)], "pods": {"server": [serving(leaf)], "client": []}, **changes})
+
+
+def planned(
+    found: Mapping[str, Any],
+    links: list[Json] | None = None,
+    *,
+    policy: Policy = POLICY,
+    authority: Authority = AUTHORITY,
+    now: datetime = NOW,
+    variables: Json | None = None,
+    side: str = "server",
+    manifests: list[Json] | None = None,
+) -> Json:
+    wanted = view([link()] if links is None else links, variables or SERVER)[side]
+    return make_plan(found, wanted, manifests or [], authority, policy, now)
+
+
+def test_where_all_is_as_wanted_nothing_is_done_and_all_is_proven() -> None:
+    plan = planned(settled())
+    assert (plan["changed"], plan["drifted"], plan["served"], plan["proven"]) == (False, False, True, True)
+    assert (plan["errors"], plan["warnings"], plan["alarms"], plan["lines"]) == ([], [], [], [])
+    assert plan["credentials"] == plan["strip"] == plan["force"] == plan["write"] == plan["delete"] == []
+
+
+# -- what forbids it -----------------------------------------------------------------------------------------------
+
+FOREIGN: Json = {
+    "namespace": "shop",
+    "name": "gw",
+    "created": "2026-01-02T00:00:00Z",
+    "selector": {"istio": "ingressgateway"},
+    "servers": [
+        {"port": 13306, "protocol": "TLS", "plain": False, "hosts": ["mysql.server.example.com"], "bind": ""},
+    ],
+}
+OTHER_ROOT = make_root()
+MANIFEST: Json = {
+    "apiVersion": "networking.istio.io/v1",
+    "kind": "Gateway",
+    "metadata": {
+        "name": "gateway-mysql",
+        "namespace": "istio-system",
+        "labels": OWNER.labels("mysql"),
+        "creationTimestamp": "2026-01-01T00:00:00Z",
+    },
+    "spec": {},
+}
+STRANGERS: Json = {**MANIFEST, "metadata": {**MANIFEST["metadata"], "labels": {}}}
+
+FORBIDDEN: list[tuple[str, Json, dict[str, Any], list[str]]] = [
+    (
+        "CRDs that are missing",
+        settled(missing_kinds=["Gateway", "PeerAuthentication"]),
+        {"manifests": [MANIFEST]},
+        ["does not know Gateway.", "install Istio 1.24"],
+    ),
+    (
+        "a gateway that is missing",
+        settled(services={"server": None, "client": None}),
+        {},
+        ["Service istio-system/istio-ingressgateway does not exist", "mesh_ingress_gateway"],
+    ),
+    ("a Gateway of others with our host", settled(gateways=[FOREIGN]), {}, ["Gateway shop/gw, port 13306", "our host"]),
+    (
+        "a Gateway of others with our host, while no pod runs",
+        settled(gateways=[FOREIGN], pods={"server": [], "client": []}),
+        {},
+        ["Gateway shop/gw, port 13306", "our host"],
+    ),
+    (
+        "a Gateway of others with our host, older only than what others have under our name",
+        settled(gateways=[FOREIGN], objects=[STRANGERS]),
+        {},
+        ["Gateway shop/gw, port 13306", "our host"],
+    ),
+    (
+        "a port that is UDP",
+        settled(services={"server": {**SERVICE, "ports": [{"port": 13306, "protocol": "UDP"}], "owners": {}}}),
+        {},
+        ["port 13306 is not TCP"],
+    ),
+    (
+        "a Secret of others",
+        settled(secrets=[secret(labels={}, managers=["kubectl-create"])]),
+        {},
+        [f"{HELD}: it exists and was made by kubectl-create", "mesh_adopt=true"],
+    ),
+    (
+        "a Secret of another instance, adoption or not",
+        settled(secrets=[secret(labels=Owner("blue", "cluster-b", "server").labels("mysql"))]),
+        {"policy": replace(POLICY, adopt=True)},
+        [f"{HELD}: it belongs to instance blue, cluster cluster-b", "rename the link"],
+    ),
+    (
+        "a CA Secret that takes precedence over ours",
+        settled(secrets=[secret(), secret(name="mysql-credential-cacert", labels={})]),
+        {},
+        ["Secret istio-system/mysql-credential-cacert: Istio takes its CA in place of ours", "delete it"],
+    ),
+    (
+        "a store that does not know the root in service",
+        settled(secrets=[secret(leaf_of(OTHER_ROOT), OTHER_ROOT)]),
+        {},
+        [
+            "CA store /srv/ca holds root",
+            ROOT.view.fingerprint,
+            "Secret istio-system/mysql-credential is in service with root",
+            OTHER_ROOT.view.fingerprint,
+            "custom_ca_dir",
+        ],
+    ),
+    (
+        "an empty store while a root is in service",
+        settled(),
+        {"authority": NO_AUTHORITY},
+        ["CA store /srv/ca holds no root", ROOT.view.fingerprint],
+    ),
+    (
+        "the mesh's own CA",
+        settled(mesh_roots=[ROOT.view.fingerprint]),
+        {},
+        ["/srv/ca: its root", ROOT.view.fingerprint, "the mesh's own CA", "use a CA that no mesh has"],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("found", "arguments", "told"), [row[1:] for row in FORBIDDEN], ids=[row[0] for row in FORBIDDEN]
+)
+def test_what_forbids_it_is_told_in_one_line_with_a_cure(
+    found: Json, arguments: dict[str, Any], told: list[str]
+) -> None:
+    plan = planned(found, **arguments)
+    (error,) = plan["errors"]
+    assert ". Cure: " in error
+    assert [part for part in told if part not in error] == []
+    assert plan["credentials"] == []
+
+
+def test_everything_that_forbids_it_is_told_at_once() -> None:
+    found = settled(gateways=[FOREIGN], mesh_roots=[ROOT.view.fingerprint], secrets=[secret(labels={})])
+    assert len(planned(found)["errors"]) == 3
+
+
+def test_what_is_taken_away_is_not_forbidden_by_the_store() -> None:
+    """A teardown needs no CA, and no gateway either."""
+    found = settled(services={"server": None, "client": None}, missing_kinds=["Gateway"])
+    plan = planned(found, [link(state="absent")], authority=NO_AUTHORITY)
+    assert plan["errors"] == []
+    assert plan["lines"] == [f"delete {HELD}: no link needs it"]
+
+
+# -- credentials ---------------------------------------------------------------------------------------------------
+
+DECISIONS: list[tuple[str, list[Json], dict[str, Any], str]] = [
+    ("missing", [], {}, "issue Secret istio-system/mysql-credential: there is no certificate yet"),
+    ("missing, in another namespace", [secret(namespace="old")], {}, f"issue {HELD}: there is no certificate yet"),
+    ("unreadable", [secret(certificate="nonsense")], {}, f"issue {HELD}: the certificate cannot be read"),
+    ("empty", [secret(certificate="", trust="")], {}, f"issue {HELD}: there is no certificate yet"),
+    ("another key", [secret(key_matches=False)], {}, f"issue {HELD}: the key does not belong"),
+    ("a changed FQDN", [secret()], {"links": [link(fqdn="new.example.com")]}, f"issue {HELD}: SAN changed: had mysql."),
+    ("near its end", [secret()], {"now": NOW + 61 * DAY}, f"issue {HELD}: expires at"),
+    ("forced", [secret()], {"policy": replace(POLICY, force=True)}, f"issue {HELD}: renewal was asked for"),
+    ("a changed key type", [secret()], {"policy": replace(POLICY, key_type="P-384")}, f"issue {HELD}: key type"),
+    ("trust that was emptied", [secret(trust="")], {}, f"write {HELD}: trusted roots changed: had nothing"),
+    ("trust that is damaged", [secret(trust="nonsense")], {}, f"write {HELD}: trusted roots changed: had nothing"),
+    (
+        "added data",
+        [secret(keys=["ca.crt", "tls.crt", "tls.key", "extra"])],
+        {},
+        f"write {HELD}: others added extra",
+    ),
+    (
+        "another link's label",
+        [secret(labels=OWNER.labels("redis"))],
+        {},
+        f"write {HELD}: its label crossmesh/link is redis",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("secrets", "arguments", "line"), [row[1:] for row in DECISIONS], ids=[row[0] for row in DECISIONS]
+)
+def test_a_credential_that_is_not_right_is_issued_or_written_with_the_reason(
+    secrets: list[Json], arguments: dict[str, Any], line: str
+) -> None:
+    plan = planned(settled(secrets=secrets), **arguments)
+    assert plan["errors"] == []
+    assert plan["changed"]
+    assert not plan["proven"]
+    assert [item["name"] for item in plan["credentials"]] == ["mysql-credential"]
+    assert plan["lines"][0].startswith(line)
+
+
+def test_on_a_first_run_all_is_issued_though_there_is_no_root_yet() -> None:
+    plan = planned(reading(), authority=NO_AUTHORITY)
+    assert plan["errors"] == []
+    assert [item["name"] for item in plan["credentials"]] == ["mysql-credential"]
+
+
+def test_one_due_credential_hands_over_all_so_that_all_are_proven() -> None:
+    plan = planned(settled(), [link(), numbered(1)])
+    assert [item["name"] for item in plan["credentials"]] == ["mysql-credential", "link-1-credential"]
+    assert [line for line in plan["lines"] if "mysql-credential" in line] == []
+
+
+def test_secrets_that_no_link_needs_are_deleted_and_those_of_others_stay() -> None:
+    old = secret(name="old-credential", labels=OWNER.labels("old"))
+    theirs = secret(name="theirs", labels=Owner("blue", "cluster-b", "server").labels("old"))
+    other_side = secret(name="client-credential", labels=Owner("default", "cluster-b", "client").labels("client"))
+    plan = planned(settled(secrets=[secret(), old, theirs, other_side]))
+    assert [item["metadata"]["name"] for item in plan["delete"]] == ["old-credential"]
+    assert plan["lines"] == ["delete Secret istio-system/old-credential: no link needs it"]
+
+
+def test_the_other_sides_objects_are_not_looked_at() -> None:
+    theirs = copy.deepcopy(MANIFEST)
+    theirs["metadata"] |= {"name": "egressgateway-x", "labels": Owner("default", "cluster-b", "client").labels("x")}
+    assert planned(settled(objects=[theirs]))["delete"] == []
+
+
+def test_only_the_named_links_are_worked_on() -> None:
+    old = secret(name="old-credential", labels=OWNER.labels("old"))
+    plan = planned(settled(secrets=[old]), [link(), numbered(1)], policy=replace(POLICY, only=frozenset({"link-1"})))
+    assert [item["name"] for item in plan["credentials"]] == ["link-1-credential"]
+    assert plan["delete"] == []
+
+
+def test_a_clients_one_credential_is_always_worked_on() -> None:
+    plan = planned(
+        reading(),
+        [link(), numbered(1)],
+        variables=CLIENT,
+        side="client",
+        policy=replace(POLICY, only=frozenset({"mysql"})),
+    )
+    assert [item["name"] for item in plan["credentials"]] == ["client-credential"]
+
+
+# -- the stages of an adoption -------------------------------------------------------------------------------------
+
+MADE_BY_HAND = secret(leaf_of(OTHER_ROOT), OTHER_ROOT, labels={}, managers=["kubectl-create"])
+
+
+def adopting(stage: Any) -> Policy:
+    return replace(POLICY, adopt=True, stage=stage)
+
+
+def test_in_stage_trust_our_root_is_added_and_nothing_is_issued() -> None:
+    plan = planned(settled(secrets=[MADE_BY_HAND]), policy=adopting("trust"))
+    assert plan["errors"] == []
+    (line,) = [line for line in plan["lines"] if "Secret" in line]
+    assert line.startswith(f"write {HELD}: trusted roots changed")
+
+
+def test_in_stage_trust_what_is_missing_waits() -> None:
+    plan = planned(settled(secrets=[]), policy=adopting("trust"))
+    assert (plan["changed"], plan["credentials"]) == (False, [])
+
+
+def test_in_stage_leaves_a_certificate_is_issued_and_the_trust_of_before_stays() -> None:
+    plan = planned(settled(secrets=[MADE_BY_HAND]), policy=adopting("leaves"))
+    assert plan["lines"][0].startswith(f"issue {HELD}: issuer changed")
+    after = secret(trust=bundle([OTHER_ROOT.view.pem, ROOT.view.pem]))
+    assert planned(settled(secrets=[after]), policy=adopting("leaves"))["credentials"] == []
+
+
+def test_in_stage_all_only_our_root_stays() -> None:
+    after = secret(trust=bundle([OTHER_ROOT.view.pem, ROOT.view.pem]))
+    plan = planned(settled(secrets=[after]), policy=adopting("all"))
+    assert plan["lines"][0].startswith(f"write {HELD}: trusted roots changed")
+
+
+def test_a_certificate_of_ours_under_others_labels_is_kept_and_labelled() -> None:
+    plan = planned(settled(secrets=[secret(labels={})]), policy=adopting("all"))
+    assert plan["lines"] == [f"write {HELD}: it was made by others"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "held", "expected"),
+    [
+        ("trust", OTHER_ROOT, {OTHER_ROOT.view.fingerprint, ROOT.view.fingerprint}),
+        ("leaves", OTHER_ROOT, {OTHER_ROOT.view.fingerprint, ROOT.view.fingerprint}),
+        ("all", OTHER_ROOT, {ROOT.view.fingerprint}),
+        ("leaves", None, {ROOT.view.fingerprint}),
+    ],
+)
+def test_roots_that_a_secret_holds_after_a_stage(stage: Any, held: Root | None, expected: set[str]) -> None:
+    found = secret(trust=held.view.pem) if held else None
+    assert {root.fingerprint for root in wanted_trust({"trust": ""}, found, AUTHORITY, stage)} == expected
+
+
+# -- proof and warnings --------------------------------------------------------------------------------------------
+
+LEAF = leaf_of()
+PODS: list[tuple[str, list[Json], bool]] = [
+    ("every ready pod serves it", [serving(LEAF), serving(LEAF, name="b")], True),
+    ("one serves an older one", [serving(LEAF), serving(leaf_of(), name="b")], False),
+    (
+        "one could not be asked",
+        [serving(LEAF), serving(name="b", serials=None, problem="exec is forbidden (403)")],
+        False,
+    ),
+    ("one that is not ready does not count", [serving(LEAF), serving(name="b", ready=False, serials=None)], True),
+]
+
+
+@pytest.mark.parametrize(("pods", "proven"), [row[1:] for row in PODS], ids=[row[0] for row in PODS])
+def test_what_is_proven_without_waiting(pods: list[Json], proven: bool) -> None:
+    plan = planned(settled(secrets=[secret(LEAF)], pods={"server": pods, "client": []}))
+    assert plan["proven"] is proven
+    assert plan["expected"] == [LEAF.view.serial]
+
+
+def test_the_report_says_who_serves_what_until_when() -> None:
+    pods = [serving(LEAF), serving(name="b", serials=None, problem="exec is forbidden (403)")]
+    report = planned(settled(secrets=[secret(LEAF)], pods={"server": pods, "client": []}))["report"]
+    assert report == [
+        f"{HELD}: mysql.server.example.com; serial {LEAF.view.serial}; until 2026-08-30T12:00:00Z; "
+        "served by 1 of 2 ready pods",
+        "pod b could not be asked: exec is forbidden (403)",
+    ]
+
+
+def test_a_pod_that_could_not_be_asked_is_reported_once() -> None:
+    other = secret(LEAF, name="link-1-credential", labels=OWNER.labels("link-1"))
+    pods = [serving(name="b", serials=None, problem="exec is forbidden (403)")]
+    found = settled(secrets=[secret(LEAF), other], pods={"server": pods, "client": []})
+    report = planned(found, [link(), numbered(1)])["report"]
+    assert len([line for line in report if line.startswith("pod b could not be asked")]) == 1
+
+
+def test_handshakes_can_be_tried_at_the_ingress_only() -> None:
+    assert planned(settled())["endpoints"] == [
+        {"address": "203.0.113.7", "port": 13306, "fqdn": "mysql.server.example.com"}
+    ]
+    assert planned(reading(), variables=CLIENT, side="client")["endpoints"] == []
+
+
+def of_type(kind: str, *addresses: str) -> Json:
+    return settled(services={"server": {**SERVICE, "type": kind, "addresses": list(addresses)}, "client": None})
+
+
+def backend(**changes: Any) -> Callable[[], Json]:
+    return lambda: settled(backends=[{**reading()["backends"][0], **changes}])
+
+
+WARNINGS: list[tuple[str, Callable[[], Json], str]] = [
+    ("no sidecar", backend(sidecars=0), "link mysql: 2 of 2 pods of mysql.default.svc.cluster.local have no sidecar"),
+    ("a sidecar is missing", backend(sidecars=1), "link mysql: 1 of 2 pods of mysql.default.svc.cluster.local"),
+    (
+        "an entry that revokes nothing",
+        lambda: settled(unmatched=["custom_ca_revoked: cluster cluster-x: revokes nothing"]),
+        "custom_ca_revoked: cluster cluster-x",
+    ),
+    (
+        "another port",
+        backend(ports=[33060, 80]),
+        "link mysql: Service mysql.default.svc.cluster.local has no port 3306, so that the link leads to nobody; "
+        "its TCP ports: 33060, 80",
+    ),
+    (
+        "no port",
+        backend(ports=[]),
+        "link mysql: Service mysql.default.svc.cluster.local has no port 3306, so that the link leads to nobody; "
+        "its TCP ports: none",
+    ),
+    ("an alias without a sidecar", backend(ports=None, sidecars=0), "link mysql: 2 of 2 pods of mysql.default"),
+    ("no Service", backend(found=False), "link mysql: Service mysql.default.svc.cluster.local does not exist here yet"),
+    (
+        "a load balancer without an address",
+        lambda: of_type("LoadBalancer"),
+        "Service istio-system/istio-ingressgateway has no address yet: no client can reach the ingress gateway by it",
+    ),
+    (
+        "a younger Gateway of others with our host",
+        lambda: settled(gateways=[FOREIGN], objects=[MANIFEST]),
+        "Gateway shop/gw, port 13306: it has our host mysql.server.example.com. Ours is older, and goes on",
+    ),
+    (
+        "no ready pod",
+        lambda: settled(pods={"server": [serving(ready=False)], "client": []}),
+        "gateway istio-system/istio-ingressgateway has no ready pod: nothing can be proven",
+    ),
+]
+
+
+@pytest.mark.parametrize(("found", "told"), [row[1:] for row in WARNINGS], ids=[row[0] for row in WARNINGS])
+def test_warnings_do_not_forbid_the_run(found: Callable[[], Json], told: str) -> None:
+    plan = planned(found())
+    assert plan["errors"] == []
+    (warning,) = plan["warnings"]
+    assert warning.startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("kind", "addresses", "manifests", "awaited"),
+    [
+        ("LoadBalancer", [], [MANIFEST], True),
+        ("LoadBalancer", [], [], False),
+        ("LoadBalancer", ["lb.example.com"], [MANIFEST], False),
+        ("NodePort", [], [MANIFEST], False),
+        ("ClusterIP", [], [MANIFEST], False),
+    ],
+)
+def test_an_address_is_awaited_where_a_load_balancer_has_none_and_something_is_written(
+    kind: str, addresses: list[str], manifests: list[Json], awaited: bool
+) -> None:
+    assert planned(of_type(kind, *addresses), manifests=manifests)["await_address"] is awaited
+
+
+def test_a_client_awaits_no_address() -> None:
+    found = reading(services={"server": None, "client": {**SERVICE, "addresses": [], "owners": {}, "ports": []}})
+    plan = planned(found, variables=CLIENT, side="client", manifests=[MANIFEST])
+    assert plan["write"]
+    assert plan["await_address"] is False
+    assert not any("address" in warning for warning in plan["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("ahead", "told"),
+    [
+        (59, []),
+        (-59, []),
+        (3599, ["the clock of this controller is 59 min ahead of the API server's"]),
+        (-3600, ["the clock of this controller is 60 min behind the API server's"]),
+    ],
+)
+def test_clocks_that_do_not_agree_are_told(ahead: float, told: list[str]) -> None:
+    assert clock_warnings(ahead) == told
+
+
+def test_where_nothing_is_wanted_nothing_is_warned_of() -> None:
+    found = settled(secrets=[], lists_due="due", clock_ahead=7000, unmatched=["x"])
+    assert planned(found, [link(state="absent")])["warnings"] == []
+
+
+# -- while a root takes over ---------------------------------------------------------------------------------------
+
+PREPARED = Authority("/srv/ca", ROOT.view, (ROOT.view, OTHER_ROOT.view), prepared=OTHER_ROOT.view)
+SWITCHED = Authority("/srv/ca", OTHER_ROOT.view, (ROOT.view, OTHER_ROOT.view))
+RETIRING = Authority("/srv/ca", OTHER_ROOT.view, (OTHER_ROOT.view,), retiring=(ROOT.view.fingerprint,))
+BOTH = bundle([ROOT.view.pem, OTHER_ROOT.view.pem])
+FIRST, NEXT = leaf_of(), leaf_of(OTHER_ROOT)
+
+
+@pytest.mark.parametrize(
+    ("authority", "live", "line"),
+    [
+        (PREPARED, secret(FIRST), f"write {HELD}: trusted roots changed"),
+        (PREPARED, secret(FIRST, trust=BOTH), ""),
+        (SWITCHED, secret(FIRST, trust=BOTH), f"issue {HELD}: issuer changed"),
+        (SWITCHED, secret(NEXT, trust=BOTH), ""),
+        (RETIRING, secret(NEXT, trust=BOTH), f"write {HELD}: trusted roots changed"),
+        (RETIRING, secret(NEXT, OTHER_ROOT), ""),
+    ],
+    ids=["prepare", "prepared", "switch", "switched", "retire", "retired"],
+)
+def test_a_run_between_the_phases_brings_what_lags_to_the_phase_and_keeps_the_rest(
+    authority: Authority, live: Json, line: str
+) -> None:
+    plan = planned(settled(secrets=[live]), authority=authority)
+    assert (plan["errors"], plan["alarms"]) == ([], [])
+    assert plan["changed"] == plan["drifted"] == bool(line)
+    assert [text for text in plan["lines"] if not text.startswith(line)] == []
+    assert len(plan["lines"]) == bool(line)
+    # Said where another playbook goes on with it; no warning in the one that does.
+    (notice,) = plan["notices"]
+    assert f"phase {authority.phase}. Cure: continue it with playbook rotate_ca" in notice
+    assert plan["warnings"] == []
+
+
+def test_in_stage_bundle_trust_becomes_exactly_ours_and_nothing_is_issued() -> None:
+    bundle_only = replace(POLICY, stage="bundle", force=True)
+    plan = planned(settled(secrets=[secret(FIRST, trust=BOTH)]), authority=RETIRING, policy=bundle_only)
+    (line,) = plan["lines"]
+    assert line.startswith(f"write {HELD}: trusted roots changed")
+    assert planned(settled(secrets=[]), authority=RETIRING, policy=bundle_only)["credentials"] == []
+    # The control: without the stage all of it would be issued.
+    assert planned(settled(secrets=[secret(FIRST, trust=BOTH)]), authority=RETIRING)["lines"][0].startswith("issue")
+
+
+EXISTING = replace(POLICY, existing=True)
+
+
+def test_with_existing_what_is_there_is_handed_over_due_or_not_and_shown() -> None:
+    plan = planned(settled(), policy=EXISTING)
+    assert plan["changed"] is False
+    assert [item["name"] for item in plan["credentials"]] == ["mysql-credential"]
+    assert plan["trust"] == [{"secret": "mysql-credential", "roots": [ROOT.view.fingerprint], "lists": [], "own": True}]
+    assert plan["issuers"] == [ROOT.view.fingerprint]
+    # The control: else nothing is handed over while nothing is due, and what is missing is issued.
+    assert planned(settled())["credentials"] == []
+    assert "link-1-credential" in planned(settled(), [link(), numbered(1)])["lines"][0]
+
+
+def test_secrets_that_no_link_needs_are_named_for_the_gates() -> None:
+    stray = secret(name="gone-credential", labels=OWNER.labels("gone"))
+    assert planned(settled(secrets=[secret(), stray]), policy=EXISTING)["surplus"] == ["gone-credential"]
+    assert planned(settled(), policy=EXISTING)["surplus"] == []
+
+
+def test_a_root_that_was_retired_long_ago_is_replaced_and_refuses_nobody() -> None:
+    """A cluster comes back that was away for a whole rotation."""
+    later = Authority("/srv/ca", OTHER_ROOT.view, (OTHER_ROOT.view,), retired=(ROOT.view.fingerprint,))
+    plan = planned(settled(secrets=[secret(LEAF)]), authority=later)
+    assert plan["errors"] == []
+    assert plan["lines"][0].startswith(f"issue {HELD}: issuer changed")
+    # The control: a root that the store has never had.
+    assert planned(settled(secrets=[secret(LEAF)]), authority=replace(later, retired=()))["errors"] != []
+
+
+def test_with_existing_only_the_named_links_are_handed_over() -> None:
+    other = secret(name="link-1-credential", labels=OWNER.labels("link-1"), certificate=leaf_of().certificate_pem)
+    only = replace(EXISTING, only=frozenset({"mysql"}))
+    plan = planned(settled(secrets=[secret(), other]), [link(), numbered(1)], policy=only)
+    assert [item["name"] for item in plan["credentials"]] == ["mysql-credential"]
+
+
+@pytest.mark.parametrize(
+    ("authority", "live", "issuers"),
+    [
+        (SWITCHED, secret(FIRST, trust=BOTH), [ROOT.view.fingerprint]),
+        (SWITCHED, secret(NEXT, trust=BOTH), [OTHER_ROOT.view.fingerprint]),
+        (RETIRING, secret(FIRST, trust=BOTH), [""]),
+        (SWITCHED, secret(certificate="nonsense", trust=BOTH), []),
+    ],
+    ids=["the old root", "the new root", "a root that is trusted no more", "nobody"],
+)
+def test_whose_certificates_are_in_service_is_shown(authority: Authority, live: Json, issuers: list[str]) -> None:
+    plan = planned(settled(secrets=[live]), authority=authority, policy=replace(EXISTING, stage="bundle"))
+    assert plan["issuers"] == issuers
+
+
+def test_what_is_served_and_what_is_right_are_two_things() -> None:
+    """Due credentials are served all the same, and right ones may not have reached a pod."""
+    due = planned(settled(secrets=[secret(LEAF)], pods={"server": [serving(LEAF)], "client": []}), now=NOW + 61 * DAY)
+    assert (due["changed"], due["served"], due["proven"]) == (True, True, False)
+    behind = planned(settled(secrets=[secret(LEAF)], pods={"server": [serving()], "client": []}))
+    assert (behind["changed"], behind["served"], behind["proven"]) == (False, False, False)
+
+
+# -- revocation lists ----------------------------------------------------------------------------------------------
+
+
+def list_of(root: Root, *serials: str, number: int = 7, now: datetime = NOW) -> Crl:
+    revoked = [Revoked(serial, NOW, "keyCompromise") for serial in serials]
+    return issue_crl(
+        root=root.view, key=root.key, revoked=revoked, number=number, validity=revocation.VALIDITY, now=now
+    )
+
+
+LIST = list_of(ROOT, "a1")
+LISTED = replace(AUTHORITY, lists=(LIST,))
+WITH_LIST: Json = {"lists": LIST.pem, "keys": ["ca.crl", "ca.crt", "tls.crt", "tls.key"]}
+
+
+@pytest.mark.parametrize(
+    ("authority", "live", "line"),
+    [
+        (LISTED, secret(), f"write {HELD}: revocation lists changed: had none, want CN=Test Root CA"),
+        (LISTED, secret(lists="nonsense"), f"write {HELD}: revocation lists changed: had none, want"),
+        (
+            replace(LISTED, lists=(list_of(ROOT, "a1", number=8),)),
+            secret(**WITH_LIST),
+            f"write {HELD}: revocation lists changed: had",
+        ),
+        (AUTHORITY, secret(**WITH_LIST), f"write {HELD}: revocation lists changed: had CN=Test Root CA"),
+        (AUTHORITY, secret(keys=WITH_LIST["keys"]), f"write {HELD}: others added ca.crl"),
+        (LISTED, secret(**WITH_LIST), ""),
+    ],
+    ids=["missing", "unreadable", "another number", "not wanted any more", "empty and not wanted", "right"],
+)
+def test_lists_that_are_not_right_are_written_without_a_certificate(
+    authority: Authority, live: Json, line: str
+) -> None:
+    plan = planned(settled(secrets=[live]), authority=authority)
+    assert plan["errors"] == []
+    assert plan["drifted"] == bool(line)
+    assert [text for text in plan["lines"] if not text.startswith(line)] == []
+    assert len(plan["lines"]) == bool(line)
+
+
+def test_a_revoked_certificate_that_is_still_wanted_is_issued_again() -> None:
+    plan = planned(settled(secrets=[secret(LEAF)], revoked=[LEAF.view.serial]))
+    assert plan["lines"] == [f"issue {HELD}: certificate {LEAF.view.serial} is revoked"]
+    assert plan["drifted"]
+
+
+TRUSTS = {"roots": [ROOT.view.fingerprint], "lists": []}
+
+
+@pytest.mark.parametrize(
+    ("trust", "served"),
+    [
+        (None, True),
+        ({"mysql-credential": TRUSTS, "of-others": {"roots": ["x"], "lists": []}}, True),
+        ({"mysql-credential": {**TRUSTS, "roots": [ROOT.view.fingerprint, "of before"]}}, False),
+        ({"mysql-credential": {**TRUSTS, "lists": ["of before"]}}, False),
+        ({}, False),
+    ],
+    ids=["not asked", "as it should be", "one root more", "another list", "nobody"],
+)
+def test_what_a_pod_trusts_counts_where_it_was_asked(trust: Json | None, served: bool) -> None:
+    pods = {"server": [serving(LEAF, trust=trust)], "client": []}
+    plan = planned(settled(secrets=[secret(LEAF)], pods=pods))
+    assert (plan["served"], plan["proven"]) == (served, served)
+
+
+@pytest.mark.parametrize("wrong", [True, False])
+def test_lists_that_are_wrong_are_a_drift_and_old_ones_are_not(wrong: bool) -> None:
+    plan = planned(settled(lists_due="a reason", lists_wrong=wrong))
+    assert (plan["changed"], plan["drifted"]) == (False, wrong)
+    (notice,) = plan["notices"]
+    assert notice.startswith("revocation lists are due: a reason. Cure: ")
+
+
+def test_the_report_says_how_many_are_revoked_and_until_when_the_list_lasts() -> None:
+    report = planned(settled(secrets=[secret(**WITH_LIST)]), authority=LISTED)["report"]
+    (line,) = [line for line in report if "list of" in line]
+    assert line == f"revocation list of {ROOT.view.subject}: {len(LISTED.lists[0].revoked)} certificates, until " + (
+        LISTED.lists[0].next_update.strftime("%Y-%m-%dT%H:%M:%SZ")
+    )
+    assert [line for line in planned(settled())["report"] if "list of" in line] == []
+
+
+def test_a_certificate_that_has_come_of_age_is_a_change_and_no_drift() -> None:
+    plan = planned(settled(), now=NOW + 61 * DAY)
+    assert (plan["changed"], plan["drifted"]) == (True, False)
+
+
+# -- clocks and alarms ---------------------------------------------------------------------------------------------
+
+
+def test_with_a_clock_that_is_far_off_nothing_may_be_issued() -> None:
+    plan = planned(reading(clock_ahead=6600))
+    assert plan["errors"] == [
+        "the clock of this controller is 110 min ahead of the API server's: what it issues would not be valid yet. "
+        "Cure: set the clock (NTP), then run again"
+    ]
+    # Nothing to issue, or a clock that the backdating makes up for: no reason to stop.
+    assert planned(settled(clock_ahead=6600))["errors"] == []
+    assert planned(reading(clock_ahead=6599))["errors"] == []
+    (behind,) = planned(reading(clock_ahead=-6600))["errors"]
+    assert "110 min behind the API server's: what it issues would end too early" in behind
+    assert planned(reading(clock_ahead=-6599))["errors"] == []
+
+
+@pytest.mark.parametrize(
+    ("days", "alarmed"), [(60, False), (69, False), (71, True), (89, True), (91, True)], ids=lambda value: str(value)
+)
+def test_a_certificate_that_no_scheduled_run_renewed_is_an_alarm_while_there_is_time(days: int, alarmed: bool) -> None:
+    """Of 90 days it is due with 30 left, and an alarm with 20."""
+    alarms = planned(settled(), now=NOW + days * DAY)["alarms"]
+    assert bool(alarms) is alarmed
+    assert [line for line in alarms if "rotate_certificates renews now" not in line] == []
+
+
+def test_a_root_that_nears_its_end_is_an_alarm() -> None:
+    old = make_root(validity=120 * DAY)
+    leaf = make_leaf(old, now=NOW + 85 * DAY)
+    found = settled(secrets=[secret(leaf, old)])
+    authority = Authority("/srv/ca", old.view, (old.view,))
+    (alarm,) = planned(found, authority=authority, now=NOW + 91 * DAY, policy=replace(POLICY, force=True))["alarms"]
+    assert alarm.startswith("the root CN=Test Root CA")
+    assert alarm.endswith("Cure: playbook rotate_ca")
+    assert planned(found, authority=authority, now=NOW + 89 * DAY)["alarms"] == []
+
+
+def test_a_list_that_nears_its_end_is_an_alarm() -> None:
+    leaf = leaf_of(validity=365 * DAY)
+    found = settled(secrets=[secret(leaf, **WITH_LIST)])
+    late = LIST.next_update - revocation.ALARM
+    (alarm,) = planned(found, authority=LISTED, now=late + DAY)["alarms"]
+    assert "the revocation list ends at" in alarm
+    assert planned(found, authority=LISTED, now=late - DAY)["alarms"] == []
+
+
+def test_inputs_are_not_changed() -> None:
+    found = settled(secrets=[MADE_BY_HAND], objects=[copy.deepcopy(MANIFEST)])
+    before = copy.deepcopy(found)
+    planned(found, manifests=[MANIFEST])
+    assert found == before

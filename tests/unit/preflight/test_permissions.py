@@ -1,0 +1,157 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run needs to be allowed is what docs/permissions.md grants, no less and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight import permissions
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.permissions import Need
+from tests.unit.support import CHECKOUT, CLIENT, SERVER, Json, link, view
+
+BOTH = {
+    "mesh_cluster_name": "cluster-b",
+    "groups": ["mesh_servers", "mesh_clients"],
+    "mesh_egress_lockdown": ["default"],
+    "mesh_cluster_cidrs": ["10.0.0.0/8"],
+}
+# One link that the cluster serves and one that it dials, with all that asks for more.
+EVERYTHING = [
+    link(servers=["cluster-b"], clients=["cluster-x"], strict_backend=True),
+    link(name="far", fqdn="far.example.com", servers=["cluster-x"], workloads={"namespaces": ["shop"]}),
+]
+PAGE = (CHECKOUT / "docs/permissions.md").read_text()
+DOCUMENTED: list[Json] = list(yaml.safe_load_all(PAGE.partition("```yaml\n")[2].partition("```")[0]))
+
+
+def granted() -> Iterator[Need]:
+    """Every single permission of the page, with the namespace that it is bound in."""
+    roles = {item["metadata"]["name"]: item["rules"] for item in DOCUMENTED if item["kind"] == "ClusterRole"}
+    for binding in DOCUMENTED:
+        if binding["kind"] == "ClusterRole":
+            continue
+        role = binding["roleRef"]["name"]
+        for rule in roles[role]:
+            for group in rule["apiGroups"]:
+                for resource in rule["resources"]:
+                    for name in rule.get("resourceNames", [""]):
+                        for verb in rule["verbs"]:
+                            yield Need(role, verb, group, resource, binding["metadata"].get("namespace", ""), name)
+
+
+def comparable(need: Need) -> tuple[str, ...]:
+    """Without what the page leaves open: it grants all Services, a run asks for the gateways'."""
+    name = need.name if need.resource == "configmaps" else ""
+    return (need.role, need.verb, need.group, need.resource, need.namespace, name)
+
+
+def test_the_page_grants_exactly_what_a_run_needs() -> None:
+    needed = {comparable(need) for need in permissions.needs(view(EVERYTHING, BOTH))}
+    documented = {comparable(need) for need in granted()}
+    assert needed - documented == set(), "add it to docs/permissions.md"
+    assert documented - needed == set(), "no run needs it: take it out of docs/permissions.md"
+
+
+def test_the_page_explains_every_role() -> None:
+    for role in {need.role for need in granted()}:
+        assert f"| `{role}` |" in PAGE
+
+
+def written(**changes: Any) -> set[tuple[str, str]]:
+    found = permissions.needs(view([link()], changes.pop("variables", SERVER)), **changes)
+    return {(need.resource, need.namespace) for need in found if need.verb == "patch"}
+
+
+def test_each_side_writes_its_own_kinds_in_the_namespace_of_its_gateway() -> None:
+    edge = {"mesh_ingress_gateway": {"namespace": "edge"}, "mesh_egress_gateway": {"namespace": "out"}}
+    server = {"secrets", "services", "gateways", "virtualservices"}
+    assert written(variables={**SERVER, **edge}) == {(resource, "edge") for resource in server}
+    client = server | {"serviceentries", "destinationrules"}
+    assert written(variables={**CLIENT, **edge}) == {(resource, "out") for resource in client}
+
+
+def test_what_is_ours_already_has_to_be_taken_away() -> None:
+    gone = {"variables": {**SERVER, "mesh_cluster_state": "absent"}}
+    assert written(**gone) == set()
+    assert written(**gone, holding={("Gateway", "istio-system"), ("PeerAuthentication", "default")}) == {
+        ("secrets", "istio-system"),
+        ("services", "istio-system"),
+        ("gateways", "istio-system"),
+        ("peerauthentications", "default"),
+    }
+
+
+def test_what_is_ours_is_told_by_its_labels() -> None:
+    owner = Owner("default", "cluster-b", "server")
+    other = Owner("blue", "cluster-b", "server")
+    reading = {
+        "objects": [
+            {"kind": kind, "metadata": {"namespace": "istio-system", "labels": labels}}
+            for kind, labels in (("Gateway", owner.labels("mysql")), ("VirtualService", other.labels("mysql")))
+        ],
+        "secrets": [
+            {"namespace": "istio-system", "labels": owner.labels("mysql")},
+            {"namespace": "shop", "labels": {}},
+        ],
+    }
+    assert permissions.held(reading, [owner]) == {("Gateway", "istio-system"), ("Secret", "istio-system")}
+
+
+def test_only_the_proof_by_exec_may_be_missing() -> None:
+    optional = {need.resource for need in permissions.needs(view(EVERYTHING, BOTH)) if need.optional}
+    assert optional == {"pods/exec"}
+
+
+@pytest.mark.parametrize(("links", "namespaces"), [([], set()), ([link()], {"egress"})])
+def test_only_pods_of_a_side_with_links_are_asked(links: list[Json], namespaces: set[str]) -> None:
+    gateways = {side: {"namespace": side, "service": "edge"} for side in ("ingress", "egress")}
+    variables = {**CLIENT, **{f"mesh_{side}_gateway": gateway for side, gateway in gateways.items()}}
+    asked = {need.namespace for need in permissions.needs(view(links, variables)) if need.resource == "pods/exec"}
+    assert asked == namespaces
+
+
+@pytest.mark.parametrize(
+    ("denied", "seen", "cure"),
+    [
+        (
+            [
+                Need("crossmesh-gateway", "create", "networking.istio.io", "gateways", "istio-system"),
+                Need("crossmesh-gateway", "patch", "networking.istio.io", "gateways", "istio-system"),
+            ],
+            "may not create, patch gateways.networking.istio.io in namespace istio-system",
+            "bind ClusterRole crossmesh-gateway of docs/permissions.md to the user of this context, by a RoleBinding "
+            "in namespace istio-system",
+        ),
+        (
+            [Need("crossmesh-read", "list", "networking.istio.io", "gateways")],
+            "may not list gateways.networking.istio.io in all namespaces",
+            "bind ClusterRole crossmesh-read of docs/permissions.md to the user of this context, by a "
+            "ClusterRoleBinding",
+        ),
+        (
+            [Need("crossmesh-gateway", "patch", "", "services", "istio-system", "istio-ingressgateway")],
+            "may not patch services (istio-ingressgateway) in namespace istio-system",
+            "bind ClusterRole crossmesh-gateway of docs/permissions.md to the user of this context, by a RoleBinding "
+            "in namespace istio-system",
+        ),
+    ],
+)
+def test_what_is_missing_is_told_with_what_grants_it(denied: list[Need], seen: str, cure: str) -> None:
+    assert [permissions.describe(group) for group in permissions.of_group(denied)] == [(seen, cure)]
+
+
+def test_a_review_asks_for_the_subresource_by_itself() -> None:
+    need = Need("crossmesh-proof", "get", "", "pods/exec", "istio-system")
+    assert need.attributes == {
+        "verb": "get",
+        "resource": "pods",
+        "subresource": "exec",
+        "namespace": "istio-system",
+    }

@@ -1,0 +1,419 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One look at a cluster before a run: what is asked, what is told of it, and that no answer hides another."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import KINDS, LOCKDOWN_KINDS, Owner
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Policy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight import rows
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.look import Look, look, unreachable
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import Row
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.side import Scene, side_rows, unseen_rows
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils.cluster_action import request_of
+from tests.unit.cluster.fake_api import FakeApi, collection_path
+from tests.unit.pki.support import NOW
+from tests.unit.support import CLIENT, SERVER, Json, link, names_of, numbered, view
+
+CERTS = json.dumps({"certificates": []})
+SERVER_INFO = json.dumps({"node": {"metadata": {"ISTIO_VERSION": "1.26.3"}}})
+TO_MYSQL = "outbound|13306||mysql.server.example.com"
+POLICY = Policy(key_type="P-256", renew_before=timedelta(days=30))
+
+
+def item(kind: str, name: str, namespace: str = "istio-system", **content: Any) -> Json:
+    labels = content.pop("labels", {})
+    return {"kind": kind, "metadata": {"name": name, "namespace": namespace, "labels": labels, "uid": name}, **content}
+
+
+def gateway(side: str, *, ports: tuple[Json, ...] = (), ready: bool = True) -> list[Json]:
+    name = f"istio-{side}gateway"
+    service = item("Service", name, spec={"ports": list(ports)})
+    service["status"] = {"loadBalancer": {"ingress": [{"ip": "203.0.113.7"}]}}
+    status = {"conditions": [{"type": "Ready", "status": "True" if ready else "False"}]}
+    return [service, item("Pod", f"{name}-0", labels={"istio": f"{side}gateway"}, status=status)]
+
+
+BACKEND = [
+    item("Service", "mysql", "default", spec={"selector": {"app": "mysql"}, "ports": [{"port": 3306}]}),
+    item("Pod", "mysql-0", "default", labels={"app": "mysql"}, spec={"containers": [{"name": "istio-proxy"}]}),
+]
+HEALTHY = [*gateway("ingress"), *gateway("egress"), *BACKEND]
+
+
+def clusters(*addresses: str, name: str = TO_MYSQL) -> str:
+    hosts = [{"address": {"socket_address": {"address": address, "port_value": 13306}}} for address in addresses]
+    return json.dumps({"cluster_statuses": [{"name": "agent"}, {"name": name, "host_statuses": hosts}]})
+
+
+def answers(dialled: str = clusters()) -> dict[str, str]:
+    pods = ("istio-ingressgateway-0", "istio-egressgateway-0")
+    asked = {"certs": CERTS, "server_info": SERVER_INFO, "clusters?format=json": dialled}
+    return {f"{pod} {path}": answer for pod in pods for path, answer in asked.items()}
+
+
+def api(objects: list[Json] | None = None, **changes: Any) -> FakeApi:
+    return FakeApi(HEALTHY if objects is None else objects, answers=changes.pop("answers", answers()), **changes)
+
+
+def looked(found: FakeApi, store: Path, *, variables: Json | None = None, links: list[Json] | None = None) -> Look:
+    wanted = view([link()] if links is None else links, variables or SERVER)
+    return look(cast(Api, found), request_of(wanted["request"]), wanted, FileStore(store), (), NOW)
+
+
+def of(rows: list[Row], check: str) -> list[tuple[str, str]]:
+    return [(row.status, row.seen) for row in rows if row.check == check]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return tmp_path / "ca"
+
+
+# -- the cluster as a whole ----------------------------------------------------------------------------------------
+
+
+def test_a_healthy_cluster_has_nothing_but_ok(store: Path) -> None:
+    found = looked(api(), store)
+    assert [row for row in found.rows if row.status != "ok"] == []
+    assert [row.check for row in found.rows] == ["api", "clock", "permission", "crds", "istio"]
+    assert of(found.rows, "api") == [("ok", "context cluster-b of kubeconfig: Kubernetes v1.34.4")]
+    assert of(found.rows, "istio") == [("ok", "1.26.3 in istio-ingressgateway-0")]
+    assert found.incomplete == {}
+
+
+def test_a_look_writes_nothing_neither_there_nor_here(store: Path) -> None:
+    found = api()
+    looked(found, store)
+    assert found.calls == []
+    assert not store.exists()
+
+
+def test_a_cluster_that_cannot_be_reached_is_one_row_with_its_cure() -> None:
+    error = CrossmeshError(what="cannot reach the API server", where="x", why="refused", cure="start it")
+    found = unreachable("cluster-b", error)
+    assert found.rows == [
+        Row("cluster-b", "-", "api", "failed", "cannot reach the API server (x): refused", "start it")
+    ]
+    (row,) = unseen_rows("cluster-b", view([link()], SERVER)["server"], "the API server could not be asked")
+    assert (row.link, row.check, row.status) == ("mysql", "run", "unknown")
+
+
+def test_an_api_server_that_does_not_know_the_user(store: Path) -> None:
+    found = looked(api(statuses={"/version": 401}), store)
+    assert of(found.rows, "api")[0][0] == "failed"
+    assert found.reading == {}
+
+
+@pytest.mark.parametrize(
+    ("ahead", "status"),
+    [(0, "ok"), (-30, "ok"), (300, "warning"), (-300, "warning"), (2 * 3600, "failed"), (-2 * 3600, "failed")],
+)
+def test_the_clock(ahead: float, status: str) -> None:
+    row = rows.clock_row("cluster-b", ahead)
+    assert row.status == status
+    assert (row.cure != "") == (status != "ok")
+
+
+def test_what_is_not_permitted_is_told_by_role_and_hides_nothing(store: Path) -> None:
+    denied = {("create", "gateways"), ("patch", "gateways"), ("patch", "services")}
+    found = looked(api(denied=denied), store)
+    assert of(found.rows, "permission") == [
+        ("failed", "may not patch services (istio-ingressgateway) in namespace istio-system"),
+        ("failed", "may not create, patch gateways.networking.istio.io in namespace istio-system"),
+    ]
+    assert all("crossmesh-gateway" in row.cure for row in found.rows if row.check == "permission")
+    assert of(found.rows, "istio")[0][0] == "ok"
+
+
+def test_exec_that_is_forbidden_is_a_warning(store: Path) -> None:
+    ((status, seen),) = of(looked(api(denied={("get", "pods/exec")}), store).rows, "permission")
+    assert (status, "may not get pods/exec" in seen) == ("warning", True)
+
+
+def test_permissions_that_cannot_be_asked_for_are_unknown(store: Path) -> None:
+    class Closed(FakeApi):
+        def review(self, attributes: object) -> bool:
+            raise CrossmeshError(what="closed", where="x", why="x", cure="x")
+
+    found = looked(Closed(HEALTHY, answers=answers()), store)
+    assert of(found.rows, "permission")[0][0] == "unknown"
+
+
+def test_kinds_that_are_missing_are_told_and_those_that_no_link_needs_are_not(store: Path) -> None:
+    gone = {"/apis/security.istio.io/v1": 404}
+    assert {status for status, _seen in of(looked(api(statuses=gone), store).rows, "crds")} == {"ok"}
+    strict = looked(api(statuses=gone), store, links=[link(strict_backend=True)])
+    assert of(strict.rows, "crds") == [
+        ("ok", "networking.istio.io/v1: 2 of 2"),
+        ("failed", "the cluster does not know PeerAuthentication"),
+    ]
+
+
+def test_kinds_that_cannot_be_looked_at_are_unknown(store: Path) -> None:
+    ((status, _seen),) = of(looked(api(statuses={"/apis/networking.istio.io/v1": 403}), store).rows, "crds")
+    assert status == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("version", "status"),
+    [("1.24.0", "ok"), ("1.31-alpha.b01690e6db7d", "ok"), ("2.0.0", "ok"), ("1.23.4", "warning"), ("dev", "unknown")],
+)
+def test_the_version_of_istio(version: str, status: str) -> None:
+    assert rows.istio_row("cluster-b", {"pod-0": version}, "").status == status
+
+
+def test_a_version_that_no_pod_tells_is_unknown_with_the_reason(store: Path) -> None:
+    found = looked(api([*gateway("ingress", ready=False), *BACKEND]), store)
+    assert of(found.rows, "istio") == [("unknown", "there is no ready gateway pod that tells")]
+
+
+def test_an_answer_that_is_no_json_is_no_answer(store: Path) -> None:
+    spoiled = {**answers(), "istio-ingressgateway-0 server_info": "upstream connect error"}
+    assert of(looked(api(answers=spoiled), store).rows, "istio")[0][0] == "unknown"
+
+
+# -- what cannot be read -------------------------------------------------------------------------------------------
+
+
+def test_what_is_forbidden_or_fails_is_left_out_and_all_the_rest_is_read(store: Path) -> None:
+    statuses = {collection_path("Secret", "istio-system"): 403, collection_path("VirtualService"): 500}
+    found = looked(api(statuses=statuses), store)
+    assert set(found.incomplete) == {"get, list secrets", "list virtualservices"}
+    assert found.reading["services"]["server"]["name"] == "istio-ingressgateway"
+
+
+def test_a_ca_store_that_cannot_be_read_hides_nothing_of_the_cluster(store: Path) -> None:
+    store.mkdir(mode=0o755)
+    found = looked(api(), store)
+    assert set(found.incomplete) == {"the CA store"}
+    assert [row.check for row in found.rows if row.status != "ok"] == []
+
+
+# -- where names lead to -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("dialled", "addresses"),
+    [(clusters("203.0.113.7"), ["203.0.113.7"]), (clusters(), []), (clusters(name="outbound|3306||other"), None)],
+    ids=["resolves", "does not resolve", "is not known yet"],
+)
+def test_where_a_name_leads_to_is_asked_in_the_egress_gateway(
+    store: Path, dialled: str, addresses: list[str] | None
+) -> None:
+    found = looked(api(answers=answers(dialled)), store, variables=CLIENT)
+    assert found.sight["dials"] == [
+        {
+            "link": "mysql",
+            "fqdn": "mysql.server.example.com",
+            "outside": False,
+            "problem": "",
+            "pods": {"istio-egressgateway-0": addresses},
+        }
+    ]
+
+
+def test_a_server_tells_its_address_and_its_links(store: Path) -> None:
+    sight = looked(api(), store).sight
+    assert sight == {"cluster": "cluster-b", "ingress": ["203.0.113.7"], "serves": ["mysql"], "dials": []}
+
+
+# -- one side, link by link ----------------------------------------------------------------------------------------
+
+
+def scene(found: Look, wanted: Json, **changes: Any) -> Scene:
+    owner = Owner(**wanted["owner"])
+    kind = "Gateway" if owner.side == "server" else "ServiceEntry"
+    manifests = [
+        {
+            "apiVersion": "networking.istio.io/v1",
+            "kind": kind,
+            "metadata": {
+                "name": f"gateway-{name}" if kind == "Gateway" else f"{name}-external",
+                "namespace": "istio-system",
+                "labels": owner.labels(name),
+            },
+            "spec": {},
+        }
+        for name in names_of(wanted)
+    ]
+    given = {"incomplete": found.incomplete, "policy": POLICY, **changes}
+    return Scene(reading=found.reading, side=wanted, manifests=manifests, **given)
+
+
+def judged(
+    found: FakeApi, store: Path, *, variables: Json = SERVER, links: list[Json] | None = None, **changes: Any
+) -> list[Row]:
+    wanted = view([link()] if links is None else links, variables)
+    side = wanted["server" if variables is SERVER else "client"]
+    return side_rows(scene(looked(found, store, variables=variables, links=links), side, **changes), NOW)
+
+
+def statuses(rows: list[Row]) -> dict[tuple[str, str], str]:
+    return {(row.check, row.link): row.status for row in rows}
+
+
+def test_a_side_on_which_nothing_stands_in_the_way(store: Path) -> None:
+    assert statuses(judged(api(), store)) == {
+        ("gateway", "-"): "ok",
+        ("backend", "mysql"): "ok",
+        ("port", "mysql"): "ok",
+        ("names", "mysql"): "ok",
+        ("ca", "-"): "ok",
+        ("run", "-"): "ok",
+    }
+    assert statuses(judged(api(), store, variables=CLIENT)) == {
+        ("gateway", "-"): "ok",
+        ("port", "mysql"): "ok",
+        ("names", "mysql"): "ok",
+        ("names", "-"): "ok",
+        ("ca", "-"): "ok",
+        ("run", "-"): "ok",
+    }
+
+
+def test_a_side_without_links_has_no_rows(store: Path) -> None:
+    assert judged(api(), store, links=[]) == []
+
+
+def test_a_gateway_that_is_not_there_fails_with_its_cure(store: Path) -> None:
+    rows = judged(api([*gateway("egress"), *BACKEND]), store)
+    assert statuses(rows)["gateway", "-"] == "failed"
+    assert statuses(rows)["port", "mysql"] == "unknown"
+    assert [row.cure for row in rows if row.check == "gateway"] == [
+        "install the gateway, or set mesh_ingress_gateway to the one that is there"
+    ]
+
+
+def test_a_gateway_without_a_ready_pod_is_a_warning(store: Path) -> None:
+    rows = judged(api([*gateway("ingress", ready=False), *BACKEND]), store)
+    assert of(rows, "gateway") == [
+        (
+            "warning",
+            "istio-system/istio-ingressgateway: none of 1 pods with istio=ingressgateway is ready, so that nothing can "
+            "be proven",
+        )
+    ]
+
+
+def test_a_pod_that_answers_nothing_fails(store: Path) -> None:
+    rows = judged(api(answers={**answers(), "istio-ingressgateway-0 certs": "no json"}), store)
+    assert statuses(rows)["gateway", "-"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("ports", "status", "seen"),
+    [
+        ([], "ok", "13306 is free"),
+        ([{"port": 13306, "name": "theirs"}], "ok", "13306 was opened by others (unknown), and is used as it is"),
+        ([{"port": 13306, "protocol": "UDP"}], "failed", "port 13306 is not TCP (13306/UDP)"),
+    ],
+)
+def test_the_port_of_a_link(store: Path, ports: list[Json], status: str, seen: str) -> None:
+    rows = judged(api([*gateway("ingress", ports=tuple(ports)), *BACKEND]), store)
+    ((found, text),) = of(rows, "port")
+    assert (found, seen in text) == (status, True)
+
+
+def test_a_port_that_one_link_cannot_have_is_no_fault_of_the_other(store: Path) -> None:
+    udp = {"port": 30001, "protocol": "UDP"}
+    rows = judged(api([*gateway("ingress", ports=(udp,)), *BACKEND]), store, links=[numbered(1), numbered(2)])
+    assert (statuses(rows)["port", "link-1"], statuses(rows)["port", "link-2"]) == ("failed", "ok")
+
+
+def test_a_gateway_of_others_that_has_our_host_is_told_at_the_port(store: Path) -> None:
+    servers = [
+        {"port": {"number": 13306, "protocol": "TLS"}, "tls": {"mode": "SIMPLE"}, "hosts": ["mysql.server.example.com"]}
+    ]
+    theirs = item("Gateway", "theirs", spec={"selector": {"istio": "ingressgateway"}, "servers": servers})
+    rows = judged(api([*HEALTHY, theirs]), store)
+    (row,) = [row for row in rows if row.check == "port"]
+    assert (row.status, row.cure) == ("failed", "remove it from that Gateway")
+
+
+def test_strangers_under_our_names_are_told_at_their_link(store: Path) -> None:
+    strangers = [item("Gateway", "gateway-mysql"), item("Secret", "mysql-credential", data={})]
+    ((status, seen),) = of(judged(api([*HEALTHY, *strangers]), store), "names")
+    assert status == "failed"
+    assert "Gateway istio-system/gateway-mysql: it exists" in seen
+    assert "Secret istio-system/mysql-credential: it exists" in seen
+
+
+def test_a_stranger_under_the_name_of_the_clients_secret(store: Path) -> None:
+    rows = judged(api([*HEALTHY, item("Secret", "client-credential", data={})]), store, variables=CLIENT)
+    assert (statuses(rows)["names", "-"], statuses(rows)["names", "mysql"]) == ("failed", "ok")
+
+
+def test_what_is_refused_elsewhere_is_not_said_twice_but_the_run_is_not_ok(store: Path) -> None:
+    rows = judged(api([*gateway("egress"), *BACKEND]), store)
+    assert of(rows, "run") == [("failed", "server's side: refused, for what other rows say")]
+
+
+def test_what_no_other_row_says_is_said_of_the_run(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*_arguments: object) -> Json:
+        return {"errors": ["the moon is full. Cure: wait"], "alarms": [], "lines": []}
+
+    monkeypatch.setattr("ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan.make_plan", refuses)
+    (row,) = [row for row in judged(api(), store) if row.check == "run"]
+    assert (row.status, row.seen, row.cure) == ("failed", "server's side: the moon is full", "wait")
+
+
+def test_what_could_not_be_read_is_unknown_where_it_matters_and_nowhere_else(store: Path) -> None:
+    rows = judged(api(statuses={collection_path("Secret", "istio-system"): 403}), store)
+    assert statuses(rows) == {
+        ("gateway", "-"): "ok",
+        ("backend", "mysql"): "ok",
+        ("port", "mysql"): "ok",
+        ("names", "mysql"): "unknown",
+        ("ca", "-"): "unknown",
+        ("run", "-"): "unknown",
+    }
+    assert all("not permitted: get, list secrets" in row.seen for row in rows if row.status == "unknown")
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
+def test_no_kind_that_cannot_be_read_makes_anything_fail(store: Path, kind: Any) -> None:
+    rows = judged(api(statuses={collection_path(kind.kind): 403}), store)
+    assert "failed" not in statuses(rows).values()
+    # Nobody has to see what only a lock-down writes, where there is to be none.
+    assert statuses(rows)["run", "-"] == ("ok" if kind.kind in LOCKDOWN_KINDS else "unknown")
+
+
+@pytest.mark.parametrize(
+    ("backend", "status", "seen"),
+    [
+        (BACKEND, "ok", "1 of 1 pods in the mesh"),
+        ([], "warning", "does not exist here yet"),
+        (BACKEND[:1], "warning", "has no pods yet"),
+        (
+            [item("Service", "mysql", "default", spec={"ports": [{"port": 80}]}), BACKEND[1]],
+            "warning",
+            "has no port 3306, so that the link leads to nobody; its TCP ports: 80",
+        ),
+        (
+            [BACKEND[0], item("Pod", "x", "default", labels={"app": "mysql"}, spec={"containers": [{"name": "a"}]})],
+            "warning",
+            "1 of 1 pods of mysql.default.svc.cluster.local have no sidecar",
+        ),
+    ],
+)
+def test_the_backend_of_a_link(store: Path, backend: list[Json], status: str, seen: str) -> None:
+    ((found, text),) = of(judged(api([*gateway("ingress"), *backend]), store), "backend")
+    assert (found, seen in text) == (status, True)
+
+
+def test_a_run_over_some_links_is_told_of_those(store: Path) -> None:
+    policy = Policy(key_type="P-256", renew_before=timedelta(days=30), only=frozenset({"link-2"}))
+    rows = judged(api(), store, links=[numbered(1), numbered(2)], policy=policy)
+    assert {row.link for row in rows} == {"-", "link-2"}

@@ -1,0 +1,245 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one table of a preflight: what clusters know of each other, who was not looked at, the verdict, the lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.crossmesh.mtls.plugins.filter.preflight_report import preflight_report
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.report import fqdn_rows, outside_rows, report
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import CHECKS, Row, Status
+from tests.unit.support import Json
+
+FQDN = "mysql.server.example.com"
+
+
+def client(pods: dict[str, list[str] | None], problem: str = "", *, outside: bool = False) -> Json:
+    dialled = {"link": "mysql", "fqdn": FQDN, "outside": outside, "problem": problem, "pods": pods}
+    return {"cluster": "cluster-a", "ingress": [], "serves": [], "dials": [dialled]}
+
+
+def server(*addresses: str, cluster: str = "cluster-b", serves: str = "mysql") -> Json:
+    return {"cluster": cluster, "ingress": list(addresses), "serves": [serves], "dials": []}
+
+
+LEADS = client({"pod-0": ["203.0.113.7"]})
+
+
+@pytest.mark.parametrize(
+    ("sights", "all_seen", "status", "seen"),
+    [
+        ([LEADS, server("203.0.113.7")], True, "ok", "leads to 203.0.113.7, the ingress gateway of cluster-b"),
+        ([LEADS, server("203.0.113.7")], False, "ok", "the ingress gateway of cluster-b"),
+        ([client({"pod-0": ["203.0.113.9"]}, outside=True)], True, "ok", "leads to 203.0.113.9, outside"),
+        ([client({"pod-0": []}, outside=True)], True, "failed", "does not resolve in pod-0"),
+        (
+            [LEADS, server("203.0.113.9")],
+            True,
+            "warning",
+            "leads to 203.0.113.7, and the ingress gateways have 203.0.113.9",
+        ),
+        ([LEADS, server("203.0.113.9")], False, "unknown", "not known here"),
+        ([LEADS], False, "unknown", "not known here"),
+        ([LEADS, server("lb.example.com")], True, "unknown", "the ingress gateway of cluster-b has no IP address"),
+        ([LEADS, server()], True, "unknown", "the ingress gateway of cluster-b has no IP address"),
+        # Another link's server says nothing of this one.
+        ([LEADS, server("203.0.113.7", serves="other")], False, "unknown", "not known here"),
+        (
+            [
+                client({"pod-0": ["203.0.113.7", "203.0.113.8"]}),
+                server("203.0.113.7"),
+                server("203.0.113.8", cluster="c"),
+            ],
+            True,
+            "ok",
+            "leads to 203.0.113.7, 203.0.113.8, the ingress gateway of c, cluster-b",
+        ),
+        ([client({"pod-0": ["2001:DB8::7"]}), server("2001:db8:0::7")], True, "ok", "leads to 2001:db8::7"),
+        ([client({"pod-0": []}), server("203.0.113.7")], True, "failed", "does not resolve in pod-0"),
+        ([client({"pod-0": ["203.0.113.7"], "pod-1": []}), server("203.0.113.7")], True, "failed", "in pod-1"),
+        ([client({"pod-0": None}), server("203.0.113.7")], True, "unknown", "not known before the first run"),
+        (
+            [client({"pod-0": ["203.0.113.7"], "pod-1": None}), server("203.0.113.7")],
+            True,
+            "unknown",
+            "not known before the first run",
+        ),
+        ([client({}, "exec is forbidden (403)"), server("203.0.113.7")], True, "unknown", "exec is forbidden (403)"),
+    ],
+)
+def test_where_a_name_leads_to(sights: list[Json], all_seen: bool, status: str, seen: str) -> None:
+    (row,) = fqdn_rows(sights, all_seen=all_seen)
+    assert (row.cluster, row.link, row.check, row.status) == ("cluster-a", "mysql", "fqdn", status)
+    assert seen in row.seen
+    assert (row.cure != "") == (status in ("failed", "warning"))
+
+
+def test_names_that_are_not_known_yet_are_one_line_of_the_table() -> None:
+    dialled = [
+        {"link": f"link-{n}", "fqdn": f"{n}.example.com", "problem": "", "pods": {"pod-0": None}} for n in range(5)
+    ]
+    found = fqdn_rows([{"cluster": "cluster-a", "ingress": [], "serves": [], "dials": dialled}], all_seen=True)
+    assert len(found) == 5
+    assert [line for line in report(found)["table"] if "5 links" in line]
+
+
+# -- who was looked at ---------------------------------------------------------------------------------------------
+
+
+def variables(cluster: str = "cluster-b", **changes: Any) -> Json:
+    """Of a host that was looked at and in whose way nothing stands."""
+    row = Row(cluster, "-", "api", "ok", "Kubernetes v1.34.4").to_json()
+    return {
+        "__mesh_common_read": {"rows": [row], "sight": server("203.0.113.7", cluster=cluster)},
+        "__mesh_ingress_server_found": [],
+        "__mesh_egress_client_found": [],
+        **changes,
+    }
+
+
+EVERYWHERE: Json = {"findings": [], "ca_problems": [], "ca_state": "usable"}
+
+
+def reported(hostvars: dict[str, Json], *, clusters: Json | None = None, limited: bool = False, **changes: Any) -> Json:
+    everywhere = {**EVERYWHERE, **changes}
+    return preflight_report([*hostvars, *hostvars], hostvars, everywhere, clusters or {}, limited)
+
+
+def not_ok(found: Json) -> list[tuple[str, str, str]]:
+    return [(row["cluster"], row["check"], row["status"]) for row in found["rows"] if row["status"] != "ok"]
+
+
+def test_a_cluster_in_whose_way_nothing_stands_passes() -> None:
+    found = reported({"cluster-b": variables()})
+    assert (found["passed"], not_ok(found)) == (True, [])
+    assert [row["check"] for row in found["rows"]] == ["topology", "ca", "api"], "a host of both groups counts once"
+
+
+def test_findings_of_the_inventory_are_rows_with_cures() -> None:
+    found = reported({"cluster-b": variables()}, findings=["mysql: port: 0: is none. Cure: write another. [port]"])
+    assert not found["passed"]
+    (row,) = [row for row in found["rows"] if row["status"] == "failed"]
+    assert (row["seen"], row["cure"]) == ("mysql: port: 0: is none", "write another. [port]")
+
+
+def test_what_is_wrong_with_the_ca_fails() -> None:
+    assert not_ok(reported({}, ca_problems=["it is closed. Cure: open it"])) == [("-", "ca", "failed")]
+
+
+def test_what_nobody_looked_at_is_unknown_and_says_so() -> None:
+    found = preflight_report(["cluster-b"], {"cluster-b": variables()}, {}, {}, True)
+    assert not_ok(found) == [("-", "topology", "unknown"), ("-", "ca", "unknown")]
+    assert found["passed"]
+
+
+@pytest.mark.parametrize("limited", [True, False])
+def test_a_cluster_without_an_answer_passes_only_where_it_had_no_part(limited: bool) -> None:
+    found = reported({"cluster-b": {"mesh_cluster_name": "b"}}, limited=limited)
+    assert not_ok(found) == [("b", "run", "unknown" if limited else "failed")]
+    assert found["passed"] is limited
+
+
+def test_a_look_that_broke_off_on_one_side_fails() -> None:
+    found = variables()
+    del found["__mesh_egress_client_found"]
+    assert not_ok(reported({"cluster-b": found}, limited=True)) == [("cluster-b", "run", "failed")]
+
+
+def test_a_cluster_that_the_faults_of_the_inventory_keep_out_is_unknown() -> None:
+    skipped = variables(__mesh_common_read={"skipped": True})
+    assert not_ok(reported({"cluster-b": skipped})) == [("cluster-b", "run", "unknown")]
+
+
+def test_a_cluster_of_another_slice_is_unknown_and_so_is_where_names_lead_to() -> None:
+    hosts = {"cluster-a": variables("cluster-a", __mesh_common_read={"rows": [], "sight": LEADS})}
+    found = reported(hosts, clusters={"cluster-a": ["mesh_clients"], "cluster-b": ["mesh_servers"]})
+    assert not_ok(found) == [("cluster-a", "fqdn", "unknown"), ("cluster-b", "run", "unknown")]
+
+
+# -- the table -----------------------------------------------------------------------------------------------------
+
+
+def rows(*statuses: Status, check: str = "port", seen: str = "as it is", cure: str = "") -> list[Row]:
+    return [Row("cluster-b", f"link-{n}", check, status, seen, cure) for n, status in enumerate(statuses)]
+
+
+def test_only_what_failed_decides() -> None:
+    assert report(rows("ok", "warning", "unknown"))["passed"]
+    assert not report(rows("ok", "failed"))["passed"]
+    assert report(rows("ok", "ok", "unknown"))["counts"] == {"ok": 2, "warning": 0, "failed": 0, "unknown": 1}
+
+
+def test_the_order_is_that_of_the_checks_with_what_is_about_everybody_first() -> None:
+    found = [Row(cluster, "-", check, "ok", "x") for cluster in ("z", "a", "-") for check in ("run", "api", "topology")]
+    told = [(row["cluster"], row["check"]) for row in report(found)["rows"]]
+    assert told == [(cluster, check) for cluster in ("-", "a", "z") for check in ("topology", "api", "run")]
+    assert list(CHECKS)[-1] == "run"
+
+
+def test_the_table_has_equal_columns_and_cures_below_their_rows() -> None:
+    found = [
+        Row("-", "-", "ca", "ok", "usable"),
+        Row("cluster-b", "mysql", "port", "failed", "port 13306 is not TCP", "choose another port"),
+    ]
+    assert report(found)["table"] == [
+        "STATUS  CLUSTER    LINK   CHECK  SEEN",
+        "ok      -          -      ca     usable",
+        "failed  cluster-b  mysql  port   port 13306 is not TCP",
+        "                                 Cure: choose another port.",
+        "1 ok, 0 warning, 1 failed, 0 unknown",
+    ]
+
+
+def test_many_links_of_which_all_is_well_are_one_line_and_each_that_is_not_stands_for_itself() -> None:
+    found = [
+        *rows("ok", "ok", "ok", "ok", "ok"),
+        Row("cluster-b", "shop", "port", "failed", "taken", "choose another"),
+    ]
+    table = report(found)["table"]
+    assert [line.split(None, 3)[:4] for line in table[1:3]] == [
+        ["ok", "cluster-b", "5", "links  port   all of them"],
+        ["failed", "cluster-b", "shop", "port   taken"],
+    ]
+    assert len(report(found)["rows"]) == 6, "machines are told all"
+
+
+def test_many_links_with_one_trouble_are_one_line_with_its_cure() -> None:
+    table = report(rows("unknown", "unknown", "unknown", "unknown", seen="not asked", check="run"))["table"]
+    assert len(table) == 3
+    assert "4 links" in table[1]
+    assert "not asked" in table[1]
+
+
+def test_few_links_are_told_one_by_one() -> None:
+    assert len(report(rows("ok", "ok", "ok"))["table"]) == 5
+
+
+def test_long_lines_are_folded_below_themselves() -> None:
+    lines = report(rows("warning", seen="word " * 60, cure="cure " * 60))["table"][1:-1]
+    assert len(lines) > 4
+    assert all(len(line) <= 120 for line in lines)
+    assert len({len(line) - len(line.lstrip()) for line in lines[1:]}) == 1
+
+
+OUTSIDE = {
+    "endpoints": [
+        {"link": "kept", "action": "keep", "message": "valid until 2030"},
+        {"link": "due", "action": "issue", "message": "there is no certificate yet"},
+        {"link": "stale", "action": "keep", "message": "valid until 2030"},
+    ],
+    "sights": [{"cluster": "outside:stale", "problem": "link stale: serves 1, not 2. Cure: load it"}],
+    "alarms": ["link kept: ends soon. Cure: renew"],
+    "msg": "a directory holds something else. Cure: empty it",
+}
+
+
+def test_what_a_look_at_servers_outside_has_shown() -> None:
+    found = {(row.link, row.status): row for row in outside_rows(OUTSIDE)}
+    assert set(found) == {("-", "failed"), ("kept", "ok"), ("due", "ok"), ("stale", "warning"), ("-", "warning")}
+    assert found["due", "ok"].seen == "issue: there is no certificate yet"
+    assert (found["stale", "warning"].cure, found["-", "failed"].cure) == ("load it", "empty it")
+    assert list(outside_rows({})) == []
