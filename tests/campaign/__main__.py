@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.integration.mesh import Mesh, cleared
+from tests.integration.support.lab_mesh import Mesh, cleared
 from tests.lab import Lab, LabError
 from tests.lab.settings import CHECKOUT
 

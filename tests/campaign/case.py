@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.integration.mesh import Mesh
-from tests.integration.traffic import Traffic, dialling
+from tests.integration.support.lab_mesh import Mesh
+from tests.integration.support.live_traffic import Traffic, dialling
 
 # Seconds; far more than a connection takes on a busy machine, less than any fault lasts.
 STALLED = 3.0

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.integration.mesh import Mesh
+from tests.integration.support.lab_mesh import Mesh
 from tests.lab import Lab
 
 # The loader puts the machine's own folder in the place of $LIB.

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.integration.mesh import CLUSTER_C, MYSQL, Mesh, cleared
-from tests.integration.traffic import dialling
-from tests.integration.waiting import eventually
-from tests.integration.web import link, serving
+from tests.integration.support.lab_mesh import CLUSTER_C, MYSQL, Mesh, cleared
+from tests.integration.support.live_traffic import dialling
+from tests.integration.support.waiting import eventually
+from tests.integration.support.web_servers import link, serving
 from tests.lab import Lab
 
 NEAR = ("cluster-b", "istio-ingressgateway-0")

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 
-from tests.integration.faults import EGRESS, frozen_agent, stopped_api_server
-from tests.integration.interruption import stepping
-from tests.integration.mesh import Mesh, Run
-from tests.integration.traffic import dialling
-from tests.integration.waiting import eventually
+from tests.integration.support.cluster_faults import EGRESS, frozen_agent, stopped_api_server
+from tests.integration.support.lab_mesh import Mesh, Run
+from tests.integration.support.live_traffic import dialling
+from tests.integration.support.stepped_runs import stepping
+from tests.integration.support.waiting import eventually
 
 from .case import Case
 from .conditions import clock_off, cut_network, full, small_disk

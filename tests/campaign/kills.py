@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from tests.integration.interruption import interrupted, stepping
-from tests.integration.mesh import Mesh
+from tests.integration.support.lab_mesh import Mesh
+from tests.integration.support.stepped_runs import interrupted, stepping
 
 from .case import Case
 from .rotations import ROTATIONS, Rotation, last_words

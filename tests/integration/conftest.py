@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.clusters import clear, versions
-from tests.integration.keeping import Keeper
-from tests.integration.mesh import CLUSTERS, Mesh, cleared
-from tests.integration.snapshots import folder
+from tests.integration.support.cluster_objects import clear, versions
+from tests.integration.support.lab_mesh import CLUSTERS, Mesh, cleared
+from tests.integration.support.standing_link import Keeper
+from tests.integration.support.state_snapshots import folder
 from tests.lab import Lab
 from tests.lab.lifecycle import is_up
 from tests.lab.settings import load_settings

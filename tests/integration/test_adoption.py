@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.mesh import Mesh
-from tests.integration.snapshots import everywhere
-from tests.integration.traffic import dialling
-from tests.integration.tutorial import CLIENT, OBJECTS, SECRETS, SERVER, Tutorial
-from tests.integration.waiting import eventually
+from tests.integration.support.handmade_tutorial import CLIENT, OBJECTS, SECRETS, SERVER, Tutorial
+from tests.integration.support.lab_mesh import Mesh
+from tests.integration.support.live_traffic import dialling
+from tests.integration.support.state_snapshots import everywhere
+from tests.integration.support.waiting import eventually
 
 ADOPT = ("-e", "mesh_adopt=true")
 RATE = 25.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.integration.mesh import Mesh
+from tests.integration.support.lab_mesh import Mesh
 
 
 def with_days(mesh: Mesh, validity: int, renew_before: int) -> Mesh:

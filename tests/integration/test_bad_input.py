@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.mesh import MYSQL, Mesh, Run
-from tests.integration.snapshots import everywhere
+from tests.integration.support.lab_mesh import MYSQL, Mesh, Run
+from tests.integration.support.state_snapshots import everywhere
 
 BACKEND = MYSQL["backend"]
 LINKS = [

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509 import load_pem_x509_certificate
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils.pkcs8 import encrypt_private_key
-from tests.integration.mesh import MYSQL, Mesh, cleared
+from tests.integration.support.lab_mesh import MYSQL, Mesh, cleared
 from tests.lab import Lab
 from tests.verifiers import counted, openssl, pkilint, zlint
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 from cryptography.x509 import DNSName, SubjectAlternativeName, load_pem_x509_certificate
 
-from tests.integration.mesh import MYSQL, Mesh, Run
-from tests.integration.waiting import eventually
+from tests.integration.support.lab_mesh import MYSQL, Mesh, Run
+from tests.integration.support.waiting import eventually
 
 OLD, NEW = MYSQL["fqdn"], "orders.server.example.com"
 PROXIES = (

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.integration.accounts import account, rule
-from tests.integration.faults import stopped_api_server
-from tests.integration.mesh import MYSQL, Mesh, Run
-from tests.integration.snapshots import versions
+from tests.integration.support.cluster_faults import stopped_api_server
+from tests.integration.support.lab_mesh import MYSQL, Mesh, Run
+from tests.integration.support.service_accounts import account, rule
+from tests.integration.support.state_snapshots import versions
 
 # Work for both clusters, so that it can be seen who did it.
 EXTRA = {**MYSQL, "name": "extra", "fqdn": "extra.server.example.com", "port": 3307, "tls_port": 13307}

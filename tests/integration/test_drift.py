@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.mesh import Mesh, Run
-from tests.integration.waiting import eventually
+from tests.integration.support.lab_mesh import Mesh, Run
+from tests.integration.support.waiting import eventually
 
 Json = dict[str, Any]
 SYSTEM = ("-n", "istio-system")

@@ -6,8 +6,8 @@ import json
 import urllib.request
 from typing import Any
 
-from tests.integration.clusters import clear
-from tests.integration.mesh import MYSQL, Mesh, Run
+from tests.integration.support.cluster_objects import clear
+from tests.integration.support.lab_mesh import MYSQL, Mesh, Run
 
 CLUSTERS = ("cluster-a", "cluster-b")
 # "A DestinationRule with TLS mode MUTUAL needs caCertificates": it does not see that credentialName brings them.

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from tests.integration.mesh import CLUSTER_C, CLUSTERS, MYSQL, Mesh, cleared
-from tests.integration.outside import DATABASE_PORT, WEB_PORT, Machine, machine
-from tests.integration.traffic import dialling
-from tests.integration.waiting import eventually
-from tests.integration.web import link, serving
+from tests.integration.support.lab_mesh import CLUSTER_C, CLUSTERS, MYSQL, Mesh, cleared
+from tests.integration.support.live_traffic import dialling
+from tests.integration.support.outside_machine import DATABASE_PORT, WEB_PORT, Machine, machine
+from tests.integration.support.waiting import eventually
+from tests.integration.support.web_servers import link, serving
 from tests.lab import Lab
 
 OUTSIDE = "legacy.example.org"

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from tests.integration import snapshots
-from tests.integration.accounts import READ, WRITE_OBJECTS, account, rule
-from tests.integration.clusters import clear
-from tests.integration.mesh import CLUSTER_C, MYSQL, Mesh, cleared, ended
-from tests.integration.waiting import eventually
+from tests.integration.support import state_snapshots
+from tests.integration.support.cluster_objects import clear
+from tests.integration.support.lab_mesh import CLUSTER_C, MYSQL, Mesh, cleared, ended
+from tests.integration.support.service_accounts import READ, WRITE_OBJECTS, account, rule
+from tests.integration.support.waiting import eventually
 from tests.lab import Lab
 
 Json = dict[str, Any]
@@ -50,7 +50,9 @@ def before(bare: Mesh) -> dict[str, dict[str, Json]]:
 
 def _services(mesh: Mesh) -> dict[str, dict[str, Json]]:
     return {
-        cluster: {title: item for title, item in snapshots.belongings(mesh, cluster).items() if "Service " in title}
+        cluster: {
+            title: item for title, item in state_snapshots.belongings(mesh, cluster).items() if "Service " in title
+        }
         for cluster in mesh.hosts
     }
 

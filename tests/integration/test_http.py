@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.integration.authorities import Issuer, custom
-from tests.integration.handshakes import client_context
-from tests.integration.mesh import MYSQL, Mesh
-from tests.integration.waiting import eventually
-from tests.integration.web import curl, link, serving, tried
+from tests.integration.support.foreign_certificates import Issuer, custom
+from tests.integration.support.gateway_handshakes import client_context
+from tests.integration.support.lab_mesh import MYSQL, Mesh
+from tests.integration.support.waiting import eventually
+from tests.integration.support.web_servers import curl, link, serving, tried
 from tests.lab import Lab
 
 PRIOR = "--http2-prior-knowledge"

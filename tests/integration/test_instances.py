@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.integration import snapshots
-from tests.integration.clusters import clear
-from tests.integration.mesh import MYSQL, Mesh
-from tests.integration.waiting import eventually
+from tests.integration.support import state_snapshots
+from tests.integration.support.cluster_objects import clear
+from tests.integration.support.lab_mesh import MYSQL, Mesh
+from tests.integration.support.waiting import eventually
 
 SYSTEM = ("-n", "istio-system")
 # Its name begins like the first one's. It shares the gateways' ports: tls_port and egress port are the same.
@@ -88,11 +88,11 @@ def test_both_carry_over_the_same_ports_and_whichever_leaves_takes_nothing_of_th
 def test_a_name_that_the_other_instance_has_is_refused_with_its_owner(
     steady: Mesh, second: Mesh, variables: dict[str, Any], links: list[dict[str, Any]], said: str
 ) -> None:
-    before = snapshots.everywhere(steady)
+    before = state_snapshots.everywhere(steady)
     run = second.otherwise(variables=variables, links=links).site()
     assert run.code != 0
     assert run.says(said), run.output
-    after = snapshots.everywhere(steady)
+    after = state_snapshots.everywhere(steady)
     refused = [cluster for cluster in steady.hosts if run.recap[cluster]["failed"]]
     assert {cluster: after[cluster] for cluster in refused} == {cluster: before[cluster] for cluster in refused}
     assert steady.carries()

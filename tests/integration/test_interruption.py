@@ -7,11 +7,11 @@ from functools import partial
 
 import pytest
 
-from tests.integration.interruption import interrupted, paused, stepping
-from tests.integration.mesh import MYSQL, Mesh
-from tests.integration.snapshots import everywhere
-from tests.integration.traffic import dialling
-from tests.integration.waiting import eventually
+from tests.integration.support.lab_mesh import MYSQL, Mesh
+from tests.integration.support.live_traffic import dialling
+from tests.integration.support.state_snapshots import everywhere
+from tests.integration.support.stepped_runs import interrupted, paused, stepping
+from tests.integration.support.waiting import eventually
 
 pytestmark = pytest.mark.slow
 

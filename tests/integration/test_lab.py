@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from tests.integration.waiting import eventually
+from tests.integration.support.waiting import eventually
 from tests.lab import Lab
 
 LOOK_UP = "import socket, sys; print(*{found[4][0] for found in socket.getaddrinfo(sys.argv[1], None)})"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.integration.accounts import documented
-from tests.integration.mesh import LOCKDOWN, MYSQL, Mesh, locked
+from tests.integration.support.lab_mesh import LOCKDOWN, MYSQL, Mesh, locked
+from tests.integration.support.service_accounts import documented
 
 BY_HANDSHAKE = "exec is forbidden in istio-ingressgateway-0; seen by handshakes instead"
 NOT_PROVEN = "gateway istio-system/istio-egressgateway: not proven for istio-egressgateway-0: exec is forbidden there"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.integration.mesh import MYSQL, Mesh
-from tests.integration.waiting import eventually
+from tests.integration.support.lab_mesh import MYSQL, Mesh
+from tests.integration.support.waiting import eventually
 
 OTHER: dict[str, Any] = {
     **MYSQL,

@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from tests.integration import snapshots
-from tests.integration.accounts import documented
-from tests.integration.mesh import LOCKDOWN, MYSQL, Mesh, Run, locked
-from tests.integration.waiting import eventually
+from tests.integration.support import state_snapshots
+from tests.integration.support.lab_mesh import LOCKDOWN, MYSQL, Mesh, Run, locked
+from tests.integration.support.service_accounts import documented
+from tests.integration.support.waiting import eventually
+from tests.integration.support.web_servers import POD_WEB_SERVER
 
 Json = dict[str, Any]
 
@@ -37,8 +38,7 @@ def succeeded(run: Run) -> Run:
 @pytest.fixture
 def listener(standing: Mesh) -> Iterator[None]:
     """A server in the other cluster that neither mesh knows of."""
-    program = Path(__file__).with_name("webserver.py")
-    process = standing.lab.popen("cluster-b", "mysql-0", [sys.executable, str(program), str(PORT)])
+    process = standing.lab.popen("cluster-b", "mysql-0", [sys.executable, str(POD_WEB_SERVER), str(PORT)])
     try:
         eventually(lambda: reaches(standing, OUTSIDER))
         yield
@@ -149,11 +149,11 @@ def test_two_links_of_different_namespaces_on_one_egress_gateway(steady: Mesh) -
 def test_a_sidecar_of_others_refuses_the_run_before_anything_is_written(steady: Mesh, spec: Json) -> None:
     spec = spec or {"egress": [{"hosts": ["*/*"]}]}
     with applied(steady, manifest("Sidecar", "shop", "theirs", **spec)):
-        before = snapshots.everywhere(steady)
+        before = state_snapshots.everywhere(steady)
         run = locked(steady, "shop").site()
         assert run.code != 0
         assert run.says("Sidecar shop/theirs", "take the namespace out of mesh_egress_lockdown"), run.output
-        assert snapshots.everywhere(steady) == before
+        assert state_snapshots.everywhere(steady) == before
         # The control: in a namespace that is not locked down it is nobody's business.
         succeeded(locked(steady, "default").site())
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.integration.authorities import custom, stranger
-from tests.integration.mesh import MYSQL, Mesh
-from tests.integration.outside import DATABASE_PORT, WEB_PORT, Machine, machine
-from tests.integration.waiting import eventually
-from tests.integration.web import curl
+from tests.integration.support.foreign_certificates import custom, stranger
+from tests.integration.support.lab_mesh import MYSQL, Mesh
+from tests.integration.support.outside_machine import DATABASE_PORT, WEB_PORT, Machine, machine
+from tests.integration.support.waiting import eventually
+from tests.integration.support.web_servers import curl
 
 HOST = "legacy.example.org"
 

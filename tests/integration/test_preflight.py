@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.accounts import documented
-from tests.integration.mesh import MYSQL, Mesh
-from tests.integration.preflights import preflight
-from tests.integration.snapshots import everywhere, folder
+from tests.integration.support.lab_mesh import MYSQL, Mesh
+from tests.integration.support.preflight_reports import preflight
+from tests.integration.support.service_accounts import documented
+from tests.integration.support.state_snapshots import everywhere, folder
 
 STRICT = {**MYSQL, "strict_backend": True}
 FQDN = ("cluster-a", "mysql", "fqdn")

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from tests.integration.faults import stopped_api_server
-from tests.integration.mesh import MYSQL, Mesh
-from tests.integration.preflights import Preflight, preflight
-from tests.integration.snapshots import everywhere, folder
+from tests.integration.support.cluster_faults import stopped_api_server
+from tests.integration.support.lab_mesh import MYSQL, Mesh
+from tests.integration.support.preflight_reports import Preflight, preflight
+from tests.integration.support.state_snapshots import everywhere, folder
 
 # Work for both clusters, so that a run has something to refuse.
 EXTRA = {**MYSQL, "name": "extra", "fqdn": "extra.server.example.com", "port": 3307, "tls_port": 13307}

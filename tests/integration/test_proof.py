@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.integration.mesh import MYSQL, Mesh
+from tests.integration.support.lab_mesh import MYSQL, Mesh
 
 pytestmark = pytest.mark.slow
 

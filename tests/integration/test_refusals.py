@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import Leaf
-from tests.integration.authorities import LINK, Issuer, custom, serve, stranger
-from tests.integration.handshakes import GREETING, answer, client_context
-from tests.integration.mesh import MYSQL, Mesh
+from tests.integration.support.foreign_certificates import LINK, Issuer, custom, serve, stranger
+from tests.integration.support.gateway_handshakes import GREETING, answer, client_context
+from tests.integration.support.lab_mesh import MYSQL, Mesh
 
 
 @pytest.fixture

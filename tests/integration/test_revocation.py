@@ -12,13 +12,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import CRLNumber
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import Leaf
-from tests.integration import credentials
-from tests.integration.authorities import GONE, LINK, custom, stolen
-from tests.integration.credentials import BOTH, CLIENT, SERVER
-from tests.integration.faults import EGRESS, INGRESS, frozen_agent
-from tests.integration.handshakes import GREETING, answer, client_context
-from tests.integration.mesh import Mesh, Run
-from tests.integration.traffic import dialling
+from tests.integration.support import credential_secrets
+from tests.integration.support.cluster_faults import EGRESS, INGRESS, frozen_agent
+from tests.integration.support.credential_secrets import BOTH, CLIENT, SERVER
+from tests.integration.support.foreign_certificates import GONE, LINK, custom, stolen
+from tests.integration.support.gateway_handshakes import GREETING, answer, client_context
+from tests.integration.support.lab_mesh import Mesh, Run
+from tests.integration.support.live_traffic import dialling
 
 SOON = ("-e", '{"mesh_gate_timeout": 3}')
 
@@ -38,7 +38,7 @@ def passed(run: Run) -> Run:
 
 def nothing_is_revoked_any_more(mesh: Mesh) -> None:
     passed(mesh.site())
-    assert [credentials.lists(mesh, secret) for secret in BOTH] == [[], []]
+    assert [credential_secrets.lists(mesh, secret) for secret in BOTH] == [[], []]
     assert mesh.carries()
 
 
@@ -50,7 +50,7 @@ def taken(steady: Mesh) -> Leaf:
 def test_a_revoked_client_is_refused_and_others_are_not(steady: Mesh, taken: Leaf) -> None:
     context = client_context(taken)
     assert GREETING in answer(steady, context), "it is let in before"
-    mesh, before = revoking(steady, cluster=GONE), credentials.serials(steady)
+    mesh, before = revoking(steady, cluster=GONE), credential_secrets.serials(steady)
     with dialling(steady.lab, 20, held=3) as traffic:
         passed(mesh.site())
         assert answer(steady, context) == b""
@@ -59,21 +59,21 @@ def test_a_revoked_client_is_refused_and_others_are_not(steady: Mesh, taken: Lea
         )
     assert traffic.lost == []
     assert traffic.broken_sessions == []
-    assert credentials.serials(steady) == before, "what is not revoked is not touched"
+    assert credential_secrets.serials(steady) == before, "what is not revoked is not touched"
     assert mesh.site().changed == 0
     passed(mesh.play("verify"))
     nothing_is_revoked_any_more(steady)
 
 
 def test_what_is_still_entitled_is_issued_anew_in_the_same_run(steady: Mesh) -> None:
-    before = credentials.serials(steady)
+    before = credential_secrets.serials(steady)
     mesh = revoking(steady, link="mysql")
     with dialling(steady.lab, 20, held=3) as traffic:
         passed(mesh.site())
     assert traffic.lost == []
     assert traffic.broken_sessions == []
-    assert not set(before) & set(credentials.serials(steady))
-    revoked = {f"{entry.serial_number:x}" for crl in credentials.lists(steady, SERVER) for entry in crl}
+    assert not set(before) & set(credential_secrets.serials(steady))
+    revoked = {f"{entry.serial_number:x}" for crl in credential_secrets.lists(steady, SERVER) for entry in crl}
     assert set(before) <= revoked
     assert mesh.site().changed == 0
     nothing_is_revoked_any_more(steady)
@@ -97,7 +97,7 @@ def test_verify_says_that_a_list_is_due(steady: Mesh, taken: Leaf) -> None:
 def test_lists_are_what_openssl_takes_for_right(steady: Mesh, taken: Leaf, tmp_path: Path) -> None:
     mesh = revoking(steady, cluster=GONE)
     passed(mesh.site())
-    (first,) = credentials.lists(steady, SERVER)
+    (first,) = credential_secrets.lists(steady, SERVER)
     (root,) = (steady.store / "roots").glob("*.crt")
     path = tmp_path / "list.crl"
     path.write_bytes(first.public_bytes(Encoding.PEM))
@@ -119,9 +119,9 @@ def test_lists_are_what_openssl_takes_for_right(steady: Mesh, taken: Leaf, tmp_p
     assert "certificate revoked" in refused.stderr + refused.stdout
     mesh.variables["custom_ca_revoked"].append({"serial": "abcdef", "date": now()})
     passed(mesh.site())
-    (second,) = credentials.lists(steady, SERVER)
+    (second,) = credential_secrets.lists(steady, SERVER)
     assert _number(second) > _number(first)
-    assert {crl.signature for crl in credentials.lists(steady, CLIENT)} == {second.signature}
+    assert {crl.signature for crl in credential_secrets.lists(steady, CLIENT)} == {second.signature}
 
 
 @pytest.mark.slow
@@ -132,13 +132,13 @@ def test_revocation_in_every_phase_of_a_root_rotation(steady: Mesh, taken: Leaf)
         passed(steady.play("rotate_ca", "-e", "mesh_rotate_phase=prepare"))
         passed(mesh.site())
         assert answer(steady, context) == b""
-        assert [len(credentials.lists(steady, secret)) for secret in BOTH] == [2, 2]
+        assert [len(credential_secrets.lists(steady, secret)) for secret in BOTH] == [2, 2]
         passed(mesh.play("rotate_ca", "-e", "mesh_rotate_phase=switch"))
         mesh.variables["custom_ca_revoked"].append({"cluster": "cluster-a", "date": now()})
         passed(mesh.play("rotate_certificates"))
-        assert [len(credentials.lists(steady, secret)) for secret in BOTH] == [2, 2]
+        assert [len(credential_secrets.lists(steady, secret)) for secret in BOTH] == [2, 2]
         passed(mesh.play("rotate_ca", "-e", "mesh_rotate_phase=retire"))
-        assert [len(credentials.lists(steady, secret)) for secret in BOTH] == [1, 1]
+        assert [len(credential_secrets.lists(steady, secret)) for secret in BOTH] == [1, 1]
         assert answer(steady, context) == b"", "its root is trusted no more"
         # The other way round: lists are there already when a rotation begins.
         passed(mesh.play("rotate_ca"))
@@ -174,9 +174,9 @@ def test_a_client_that_could_not_be_given_another_certificate_is_not_cut_off(ste
         server_only = mesh.play("rotate_certificates", "-e", "mesh_rotate_side=server")
         assert server_only.code != 0
         assert server_only.says("were not published", "the side not in mesh_rotate_side"), server_only.output
-        assert credentials.lists(steady, SERVER) == []
+        assert credential_secrets.lists(steady, SERVER) == []
         passed(mesh.site())
-    assert len(credentials.lists(steady, SERVER)) == 1
+    assert len(credential_secrets.lists(steady, SERVER)) == 1
     assert traffic.lost == []
 
 
@@ -204,12 +204,12 @@ def test_check_mode_predicts_what_a_revocation_changes(steady: Mesh, taken: Leaf
 @pytest.mark.slow
 def test_a_run_over_a_part_does_not_cut_off_who_is_still_entitled(steady: Mesh) -> None:
     """Its certificate is revoked, and only a run that takes it in can give it another one."""
-    before = credentials.serials(steady)
+    before = credential_secrets.serials(steady)
     mesh = revoking(steady, cluster="cluster-a")
     run = mesh.site("--limit", "localhost,cluster-b")
     assert run.code != 0
     assert run.says("were not published", "Left out: cluster-a", "without --limit"), run.output
     assert steady.carries()
-    assert credentials.serials(steady) == before
+    assert credential_secrets.serials(steady) == before
     passed(mesh.site())
     assert steady.carries()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.integration.mesh import Mesh
-from tests.integration.waiting import eventually
+from tests.integration.support.lab_mesh import Mesh
+from tests.integration.support.waiting import eventually
 
 PLAY = """\
 - hosts: {hosts}

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.integration import credentials
-from tests.integration.credentials import BOTH, CLIENT, SERVER
-from tests.integration.faults import EGRESS, frozen_agent, stopped_api_server
-from tests.integration.mesh import MYSQL, Mesh, Run
-from tests.integration.traffic import Traffic, dialling
+from tests.integration.support import credential_secrets
+from tests.integration.support.cluster_faults import EGRESS, frozen_agent, stopped_api_server
+from tests.integration.support.credential_secrets import BOTH, CLIENT, SERVER
+from tests.integration.support.lab_mesh import MYSQL, Mesh, Run
+from tests.integration.support.live_traffic import Traffic, dialling
 
 SOON = ("-e", '{"mesh_gate_timeout": 3}')
 
@@ -65,16 +65,16 @@ def identities(mesh: Mesh) -> dict[str, Any]:
 
 
 def test_a_whole_rotation_in_one_run_under_load(standing: Mesh) -> None:
-    before, untouched = credentials.issuers(standing), identities(standing)
-    old = credentials.trusted(standing, CLIENT)
+    before, untouched = credential_secrets.issuers(standing), identities(standing)
+    old = credential_secrets.trusted(standing, CLIENT)
     with unnoticed(standing):
         passed(standing.play("rotate_ca"))
-    after = credentials.issuers(standing)
+    after = credential_secrets.issuers(standing)
     assert len(after) == 1
     assert after != before
-    assert [old & credentials.trusted(standing, secret) for secret in BOTH] == [set(), set()]
+    assert [old & credential_secrets.trusted(standing, secret) for secret in BOTH] == [set(), set()]
     assert identities(standing) == untouched
-    assert keys(standing) == credentials.trusted(standing, CLIENT), "the old root's key is destroyed"
+    assert keys(standing) == credential_secrets.trusted(standing, CLIENT), "the old root's key is destroyed"
     assert standing.site().changed == 0
     passed(standing.play("verify"))
 
@@ -83,29 +83,29 @@ def test_a_whole_rotation_in_one_run_under_load(standing: Mesh) -> None:
 def test_phase_by_phase_with_every_other_playbook_in_between(standing: Mesh) -> None:
     """A nightly job in the middle of a rotation is certain: it keeps the phase."""
     with unnoticed(standing):
-        old = credentials.issuers(standing)
-        serials = credentials.serials(standing)
+        old = credential_secrets.issuers(standing)
+        serials = credential_secrets.serials(standing)
         passed(phase(standing, "prepare"))
-        assert credentials.serials(standing) == serials, "a phase about trust rewrites no leaf"
-        assert [len(credentials.trusted(standing, secret)) for secret in BOTH] == [2, 2]
+        assert credential_secrets.serials(standing) == serials, "a phase about trust rewrites no leaf"
+        assert [len(credential_secrets.trusted(standing, secret)) for secret in BOTH] == [2, 2]
         assert standing.site().changed == 0
         passed(standing.play("rotate_certificates", "-e", "mesh_rotate_force=true"))
-        assert credentials.issuers(standing) == old
+        assert credential_secrets.issuers(standing) == old
         assert passed(standing.play("verify")).says("phase prepared")
 
         passed(phase(standing, "switch"))
-        new = credentials.issuers(standing)
+        new = credential_secrets.issuers(standing)
         assert not old & new
-        assert [len(credentials.trusted(standing, secret)) for secret in BOTH] == [2, 2]
+        assert [len(credential_secrets.trusted(standing, secret)) for secret in BOTH] == [2, 2]
         assert standing.site().changed == 0
         passed(standing.play("rotate_certificates", "-e", "mesh_rotate_force=true"))
-        assert credentials.issuers(standing) == new
+        assert credential_secrets.issuers(standing) == new
         assert passed(standing.play("verify")).says("phase switched")
 
-        serials = credentials.serials(standing)
+        serials = credential_secrets.serials(standing)
         passed(phase(standing, "retire"))
-        assert credentials.serials(standing) == serials, "a phase about trust rewrites no leaf"
-        assert [len(credentials.trusted(standing, secret)) for secret in BOTH] == [1, 1]
+        assert credential_secrets.serials(standing) == serials, "a phase about trust rewrites no leaf"
+        assert [len(credential_secrets.trusted(standing, secret)) for secret in BOTH] == [1, 1]
         assert standing.site().changed == 0
 
 
@@ -128,13 +128,13 @@ def test_a_phase_can_be_repeated_and_one_that_comes_too_early_is_refused(prepare
 
 @pytest.mark.slow
 def test_a_prepared_root_can_be_taken_back(standing: Mesh) -> None:
-    before = [credentials.trusted(standing, secret) for secret in BOTH]
-    serials = credentials.serials(standing)
+    before = [credential_secrets.trusted(standing, secret) for secret in BOTH]
+    serials = credential_secrets.serials(standing)
     with unnoticed(standing):
         passed(phase(standing, "prepare"))
         passed(phase(standing, "abandon"))
-    assert [credentials.trusted(standing, secret) for secret in BOTH] == before
-    assert credentials.serials(standing) == serials
+    assert [credential_secrets.trusted(standing, secret) for secret in BOTH] == before
+    assert credential_secrets.serials(standing) == serials
     assert keys(standing) == before[0]
     assert standing.site().changed == 0
 
@@ -145,8 +145,8 @@ def test_a_cluster_that_cannot_be_reached_blocks_by_name_and_the_others_go_on(st
         run = standing.play("rotate_ca")
     assert run.code != 0
     assert run.says("stays in phase prepared", "cluster cluster-b: it was not seen"), run.output
-    assert len(credentials.trusted(standing, CLIENT)) == 2, "the work on the other is done"
-    assert len(credentials.trusted(standing, SERVER)) == 1
+    assert len(credential_secrets.trusted(standing, CLIENT)) == 2, "the work on the other is done"
+    assert len(credential_secrets.trusted(standing, SERVER)) == 1
     behind = phase(standing, "switch")
     assert behind.code != 0
     assert behind.says("cluster cluster-b, server's side: it does not trust", "repeat the phase prepare"), behind.output
@@ -230,14 +230,14 @@ def test_two_at_once_make_one_root(standing: Mesh) -> None:
 
 
 def test_check_mode_says_the_steps_and_changes_nothing(standing: Mesh) -> None:
-    before = credentials.serials(standing)
+    before = credential_secrets.serials(standing)
     run = standing.play("rotate_ca", "--check")
     assert run.ok, run.output
     assert run.says("phase steady; to do: make the next root; trust both roots everywhere; let the new root issue"), (
         run.output
     )
     assert run.changed == 0
-    assert credentials.serials(standing) == before
+    assert credential_secrets.serials(standing) == before
     assert len(keys(standing)) == 1
 
 
@@ -260,14 +260,14 @@ def test_the_retired_key_can_be_kept(standing: Mesh) -> None:
 
 
 def test_a_lost_ca_is_replaced_under_load(standing: Mesh, tmp_path: Path) -> None:
-    lost = credentials.trusted(standing, CLIENT)
+    lost = credential_secrets.trusted(standing, CLIENT)
     standing.store.rename(tmp_path / "lost")
     refused = standing.play("rotate_ca")
     assert refused.code != 0
     assert refused.says("there is no CA to rotate"), refused.output
     with unnoticed(standing):
         passed(standing.play("rotate_ca", "-e", "custom_ca_lost=true"))
-    assert [credentials.trusted(standing, secret) & lost for secret in BOTH] == [set(), set()]
+    assert [credential_secrets.trusted(standing, secret) & lost for secret in BOTH] == [set(), set()]
     assert standing.site().changed == 0
     again = standing.play("rotate_ca", "-e", "custom_ca_lost=true", "--check")
     assert again.says("to do: make the next root"), "a store that is there is not lost"

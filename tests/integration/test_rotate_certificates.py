@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration import credentials
-from tests.integration.accounts import documented
-from tests.integration.authorities import custom, serve
-from tests.integration.credentials import CLIENT
-from tests.integration.faults import INGRESS, frozen_agent, stopped_api_server
-from tests.integration.mesh import MYSQL, Mesh, Run
-from tests.integration.traffic import dialling
+from tests.integration.support import credential_secrets
+from tests.integration.support.cluster_faults import INGRESS, frozen_agent, stopped_api_server
+from tests.integration.support.credential_secrets import CLIENT
+from tests.integration.support.foreign_certificates import custom, serve
+from tests.integration.support.lab_mesh import MYSQL, Mesh, Run
+from tests.integration.support.live_traffic import dialling
+from tests.integration.support.service_accounts import documented
 
 FORCED = ("-e", "mesh_rotate_force=true")
 SOON = ("-e", '{"mesh_gate_timeout": 3}')
@@ -24,19 +24,19 @@ def rotate(mesh: Mesh, *arguments: str) -> Run:
 
 
 def test_nothing_is_renewed_before_its_time(standing: Mesh) -> None:
-    before = credentials.serials(standing)
+    before = credential_secrets.serials(standing)
     run = rotate(standing)
     assert run.ok, run.output
     assert run.changed == 0
-    assert credentials.serials(standing) == before
+    assert credential_secrets.serials(standing) == before
 
 
 def test_all_are_renewed_under_load_and_nobody_notices(standing: Mesh) -> None:
-    before = credentials.serials(standing)
+    before = credential_secrets.serials(standing)
     with dialling(standing.lab, 50, held=5) as traffic:
         run = rotate(standing, *FORCED)
     assert run.ok, run.output
-    assert not set(before) & set(credentials.serials(standing))
+    assert not set(before) & set(credential_secrets.serials(standing))
     assert traffic.lost == []
     assert traffic.broken_sessions == []
     servers, clients = (run.output.index(f"PLAY [Rotate the {side}' certificates") for side in ("servers", "clients"))
@@ -46,9 +46,9 @@ def test_all_are_renewed_under_load_and_nobody_notices(standing: Mesh) -> None:
 
 @pytest.mark.slow
 def test_one_cluster_only(standing: Mesh) -> None:
-    before = credentials.serials(standing)
+    before = credential_secrets.serials(standing)
     assert rotate(standing, *FORCED, "--limit", "cluster-a").ok
-    after = credentials.serials(standing)
+    after = credential_secrets.serials(standing)
     assert [old != new for old, new in zip(before, after, strict=True)] == [True, False]
 
 
@@ -60,22 +60,22 @@ def test_a_side_that_there_is_not_is_refused(standing: Mesh) -> None:
 
 
 def test_check_mode_says_what_would_be_renewed(standing: Mesh) -> None:
-    before = credentials.serials(standing)
+    before = credential_secrets.serials(standing)
     run = rotate(standing, *FORCED, "--check", "--diff")
     assert run.ok, run.output
     assert run.changed == 2
     assert run.says("renewal was asked for")
-    assert credentials.serials(standing) == before
+    assert credential_secrets.serials(standing) == before
 
 
 @pytest.mark.slow
 def test_a_certificate_that_has_come_of_age_is_renewed(standing: Mesh) -> None:
     """Of 90 days 89 are to be left: the next run that is told so renews."""
-    before = credentials.serials(standing)
+    before = credential_secrets.serials(standing)
     aged = standing.otherwise(variables={"custom_ca_leaf_validity_days": 120, "custom_ca_renew_before_days": 100})
     run = rotate(aged)
     assert run.ok, run.output
-    assert not set(before) & set(credentials.serials(standing))
+    assert not set(before) & set(credential_secrets.serials(standing))
     assert rotate(aged).changed == 0
 
 
@@ -89,24 +89,24 @@ def test_an_expired_certificate_comes_back_with_one_run(standing: Mesh) -> None:
 
 
 def test_a_cluster_that_cannot_be_reached_is_left_out_and_named(standing: Mesh) -> None:
-    before = credentials.serials(standing)
+    before = credential_secrets.serials(standing)
     with stopped_api_server(standing, "cluster-b"):
         run = rotate(standing, *FORCED)
     assert run.code != 0
     assert run.recap["cluster-b"]["failed"] == 1
     assert run.says("cannot reach the API server", "context cluster-b"), run.output
-    after = credentials.serials(standing)
+    after = credential_secrets.serials(standing)
     assert [old != new for old, new in zip(before, after, strict=True)] == [True, False]
     assert standing.carries()
 
 
 def test_a_gateway_that_is_behind_stops_the_run_before_the_next_cluster(standing: Mesh) -> None:
-    old = credentials.serial(standing, CLIENT)
+    old = credential_secrets.serial(standing, CLIENT)
     with dialling(standing.lab, 20) as traffic, frozen_agent(standing, INGRESS):
         run = rotate(standing, *FORCED, *SOON)
     assert run.code != 0
     assert run.says("istio-ingressgateway-0", "were not seen in use", "run the same again"), run.output
-    assert credentials.serial(standing, CLIENT) == old, "its turn had not come"
+    assert credential_secrets.serial(standing, CLIENT) == old, "its turn had not come"
     again = rotate(standing)
     assert again.ok, again.output
     assert traffic.lost == []
@@ -123,10 +123,10 @@ def test_where_exec_is_forbidden_the_run_says_how_it_was_seen(standing: Mesh, tm
 
 
 def test_one_side_only_and_nothing_that_site_has_still_to_make(standing: Mesh) -> None:
-    client = credentials.serial(standing, CLIENT)
+    client = credential_secrets.serial(standing, CLIENT)
     extra = {**MYSQL, "name": "extra", "fqdn": "extra.server.example.com", "port": 3307, "tls_port": 13307}
     run = rotate(standing.otherwise(links=[MYSQL, extra]), *FORCED, "-e", "mesh_rotate_side=server")
     assert run.ok, run.output
     assert run.changed == 1
-    assert credentials.serial(standing, CLIENT) == client
+    assert credential_secrets.serial(standing, CLIENT) == client
     assert "Secret/extra-credential" not in standing.names("cluster-b")

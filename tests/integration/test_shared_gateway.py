@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.mesh import MYSQL, REPORTS, Mesh
-from tests.integration.waiting import eventually
+from tests.integration.support.lab_mesh import MYSQL, REPORTS, Mesh
+from tests.integration.support.waiting import eventually
 
 INGRESS = {
     "namespace": "istio-system",

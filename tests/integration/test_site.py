@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.integration.mesh import Mesh
+from tests.integration.support.lab_mesh import Mesh
 
 
 def test_a_row_written_in_one_mesh_is_read_in_the_other(standing: Mesh) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.integration.mesh import MYSQL, Mesh
-from tests.integration.traffic import dialling
+from tests.integration.support.lab_mesh import MYSQL, Mesh
+from tests.integration.support.live_traffic import dialling
 
 RATE = 25.0
 EXTRA = {**MYSQL, "name": "extra", "fqdn": "extra.server.example.com", "port": 3307, "tls_port": 13307}

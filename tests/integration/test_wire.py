@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.integration.mesh import Mesh
+from tests.integration.support.lab_mesh import Mesh
 from tests.lab import Capture
 
 HOPS = {

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from tests.integration.mesh import Mesh, Run
+from tests.integration.support.lab_mesh import Mesh, Run
 
 # The columns of a row by which tests tell it from others.
 Place = tuple[str, str, str]

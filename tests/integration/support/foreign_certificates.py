@@ -20,8 +20,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import (
     new_root,
     parse_certificates,
 )
-from tests.integration.mesh import Mesh
-from tests.integration.waiting import eventually
+from tests.integration.support.lab_mesh import Mesh
+from tests.integration.support.waiting import eventually
 
 DAY = timedelta(days=1)
 # What a client's certificate names for the tutorial's link.

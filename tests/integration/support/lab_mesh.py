@@ -14,10 +14,10 @@ from typing import Any
 
 import yaml
 
-from tests.integration import clusters
+from tests.integration.support import cluster_objects
 from tests.lab import Lab
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+CHECKOUT = Path(__file__).resolve().parents[3]
 PLAYBOOKS = CHECKOUT / "collections/ansible_collections/crossmesh/mtls/playbooks"
 CLUSTERS = ("cluster-a", "cluster-b", "cluster-c")
 # What an inventory says of cluster-c, where a test has it: its gateways came with Helm's chart `gateway`.
@@ -181,10 +181,10 @@ class Mesh:
 
     def objects(self, cluster: str, *, instance: str | None = None) -> list[dict[str, Any]]:
         """Everything of ours in a cluster, Secrets among it."""
-        selector = clusters.OURS
+        selector = cluster_objects.OURS
         if instance:
             selector += f",crossmesh/instance={instance}"
-        return clusters.objects(self.lab, cluster, selector)
+        return cluster_objects.objects(self.lab, cluster, selector)
 
     def names(self, cluster: str) -> set[str]:
         return {f"{item['kind']}/{item['metadata']['name']}" for item in self.objects(cluster)}
@@ -217,7 +217,7 @@ def cleared(found: Mesh) -> Iterator[Mesh]:
     try:
         yield found
     finally:
-        clusters.clear(found.lab, CLUSTERS)
+        cluster_objects.clear(found.lab, CLUSTERS)
 
 
 def ended(said: tuple[str, str | None], code: int) -> Run:

@@ -7,7 +7,7 @@ import socket
 import ssl
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import Leaf
-from tests.integration.mesh import MYSQL, Mesh
+from tests.integration.support.lab_mesh import MYSQL, Mesh
 
 GREETING = b"MariaDB"
 

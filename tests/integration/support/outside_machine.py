@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
 
-from tests.integration.mesh import Mesh
-from tests.integration.waiting import eventually
+from tests.integration.support.lab_mesh import Mesh
+from tests.integration.support.waiting import eventually
 from tests.lab.workloads import database_folders
 
 MACHINE = "legacy-db"

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from tests.integration.mesh import CHECKOUT, CLUSTERS
+from tests.integration.support.lab_mesh import CHECKOUT, CLUSTERS
 from tests.lab import Lab
 
 NAMESPACE = "crossmesh"

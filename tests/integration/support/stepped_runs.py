@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from tests.integration.mesh import Mesh, Run, ended
+from tests.integration.support.lab_mesh import Mesh, Run, ended
 from tests.lab import procfs
 
 CALLBACKS = Path(__file__).with_name("callback")

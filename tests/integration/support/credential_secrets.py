@@ -9,8 +9,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import envoy
-from tests.integration.faults import EGRESS, INGRESS
-from tests.integration.mesh import Mesh
+from tests.integration.support.cluster_faults import EGRESS, INGRESS
+from tests.integration.support.lab_mesh import Mesh
 
 CLIENT, SERVER = ("cluster-a", "client-credential"), ("cluster-b", "mysql-credential")
 BOTH = (CLIENT, SERVER)

@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.integration.mesh import Mesh
-from tests.integration.waiting import eventually
+from tests.integration.support.lab_mesh import Mesh
+from tests.integration.support.waiting import eventually
 from tests.lab import LabError
 
-_SERVER = Path(__file__).with_name("webserver.py")
+POD_WEB_SERVER = Path(__file__).with_name("pod_web_server.py")
 _HTTP, _HTTP2, _GRPC, _ON_DEMAND = 8080, 8081, 8082, 8083
 BACKEND = "web.default.svc.cluster.local"
 
@@ -75,7 +75,7 @@ def serving(mesh: Mesh, folder: Path, cluster: str = "cluster-b", pod: str = "my
     lab.kubectl(cluster, "apply", "--server-side", "-f", "-", stdin=service)
     processes = [
         lab.popen(cluster, pod, ["nginx", "-p", str(folder), "-c", str(config), "-e", f"{folder}/error.log"]),
-        lab.popen(cluster, pod, [sys.executable, str(_SERVER), str(_ON_DEMAND)]),
+        lab.popen(cluster, pod, [sys.executable, str(POD_WEB_SERVER), str(_ON_DEMAND)]),
     ]
     try:
         eventually(lambda: all(_answers(mesh, cluster, pod, port) for port in ports.values()))
