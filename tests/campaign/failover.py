@@ -21,9 +21,9 @@ from typing import Any
 
 from tests.integration.support.lab_mesh import CLUSTER_C, MYSQL, Mesh, cleared
 from tests.integration.support.live_traffic import dialling
-from tests.integration.support.waiting import eventually
 from tests.integration.support.web_servers import link, serving
 from tests.lab import Lab
+from tests.lab.wait import eventually
 
 NEAR = ("cluster-b", "istio-ingressgateway-0")
 WEB = link("web", "http", 13080)

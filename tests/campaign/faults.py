@@ -15,7 +15,7 @@ from tests.integration.support.cluster_faults import EGRESS, frozen_agent, stopp
 from tests.integration.support.lab_mesh import Mesh, Run
 from tests.integration.support.live_traffic import dialling
 from tests.integration.support.stepped_runs import stepping
-from tests.integration.support.waiting import eventually
+from tests.lab.wait import eventually
 
 from .case import Case
 from .conditions import clock_off, cut_network, full, small_disk

@@ -14,7 +14,7 @@ from tests.integration.support.handmade_tutorial import CLIENT, OBJECTS, SECRETS
 from tests.integration.support.lab_mesh import Mesh
 from tests.integration.support.live_traffic import dialling
 from tests.integration.support.state_snapshots import everywhere
-from tests.integration.support.waiting import eventually
+from tests.lab.wait import eventually
 
 ADOPT = ("-e", "mesh_adopt=true")
 RATE = 25.0

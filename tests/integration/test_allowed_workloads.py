@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.integration.support.lab_mesh import MYSQL, Mesh
-from tests.integration.support.waiting import eventually
+from tests.lab.wait import eventually
 
 # The client's pod runs in namespace default, as the ServiceAccount mysql-client.
 OTHER: dict[str, Any] = {

@@ -10,7 +10,7 @@ import pytest
 from cryptography.x509 import DNSName, SubjectAlternativeName, load_pem_x509_certificate
 
 from tests.integration.support.lab_mesh import MYSQL, Mesh, Run
-from tests.integration.support.waiting import eventually
+from tests.lab.wait import eventually
 
 OLD, NEW = MYSQL["fqdn"], "orders.server.example.com"
 PROXIES = (

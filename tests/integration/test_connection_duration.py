@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.integration.support.lab_mesh import MYSQL, Mesh
-from tests.integration.support.waiting import eventually
+from tests.lab.wait import eventually
 
 FQDN = MYSQL["fqdn"]
 # One query, busy for seconds; the client has its answer only if its connection lasts as long.

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.integration.support.lab_mesh import Mesh, Run
-from tests.integration.support.waiting import eventually
+from tests.lab.wait import eventually
 
 Json = dict[str, Any]
 SYSTEM = ("-n", "istio-system")

@@ -16,9 +16,9 @@ import pytest
 from tests.integration.support.lab_mesh import CLUSTER_C, CLUSTERS, MYSQL, Mesh, cleared
 from tests.integration.support.live_traffic import dialling
 from tests.integration.support.outside_machine import DATABASE_PORT, WEB_PORT, Machine, machine
-from tests.integration.support.waiting import eventually
 from tests.integration.support.web_servers import link, serving
 from tests.lab import Lab
+from tests.lab.wait import eventually
 
 OUTSIDE = "legacy.example.org"
 PRIOR = ("--http2-prior-knowledge",)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.integration.support.lab_mesh import CLUSTER_C, MYSQL, Mesh
-from tests.integration.support.waiting import eventually
+from tests.lab.wait import eventually
 
 NEAR, FAR = "/mysql-0/", "/mysql-1/"
 NEAR_GATEWAY = "cluster-b.istio-ingressgateway-0.proxy"

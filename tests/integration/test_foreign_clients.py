@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.integration.support.foreign_certificates import custom
 from tests.integration.support.gateway_handshakes import GREETING, answer, client_context
 from tests.integration.support.lab_mesh import MYSQL, Mesh
-from tests.integration.support.waiting import eventually
+from tests.lab.wait import eventually
 
 PARTNER, OTHER = "billing.partner.example", "sales.partner.example"
 

@@ -16,8 +16,8 @@ from tests.integration.support import state_snapshots
 from tests.integration.support.cluster_objects import clear
 from tests.integration.support.lab_mesh import CLUSTER_C, MYSQL, Mesh, cleared, ended
 from tests.integration.support.service_accounts import READ, WRITE_OBJECTS, account, rule
-from tests.integration.support.waiting import eventually
 from tests.lab import Lab
+from tests.lab.wait import eventually
 
 Json = dict[str, Any]
 

@@ -12,9 +12,9 @@ import pytest
 from tests.integration.support.foreign_certificates import Issuer, custom
 from tests.integration.support.gateway_handshakes import client_context
 from tests.integration.support.lab_mesh import MYSQL, Mesh
-from tests.integration.support.waiting import eventually
 from tests.integration.support.web_servers import curl, link, serving, tried
 from tests.lab import Lab
+from tests.lab.wait import eventually
 
 PRIOR = "--http2-prior-knowledge"
 # Three on one port, told apart by their host, beside the database.

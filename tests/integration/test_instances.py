@@ -11,7 +11,7 @@ import pytest
 from tests.integration.support import state_snapshots
 from tests.integration.support.cluster_objects import clear
 from tests.integration.support.lab_mesh import MYSQL, Mesh
-from tests.integration.support.waiting import eventually
+from tests.lab.wait import eventually
 
 SYSTEM = ("-n", "istio-system")
 # Its name begins like the first one's. It shares the gateways' ports: tls_port and egress port are the same.

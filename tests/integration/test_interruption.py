@@ -11,7 +11,7 @@ from tests.integration.support.lab_mesh import MYSQL, Mesh
 from tests.integration.support.live_traffic import dialling
 from tests.integration.support.state_snapshots import everywhere
 from tests.integration.support.stepped_runs import interrupted, paused, stepping
-from tests.integration.support.waiting import eventually
+from tests.lab.wait import eventually
 
 pytestmark = pytest.mark.slow
 

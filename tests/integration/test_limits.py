@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.integration.support.lab_mesh import MYSQL, Mesh
-from tests.integration.support.waiting import eventually
+from tests.lab.wait import eventually
 
 OTHER: dict[str, Any] = {
     **MYSQL,

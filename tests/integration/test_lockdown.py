@@ -18,8 +18,8 @@ import pytest
 from tests.integration.support import state_snapshots
 from tests.integration.support.lab_mesh import LOCKDOWN, MYSQL, Mesh, Run, locked
 from tests.integration.support.service_accounts import documented
-from tests.integration.support.waiting import eventually
 from tests.integration.support.web_servers import POD_WEB_SERVER
+from tests.lab.wait import eventually
 
 Json = dict[str, Any]
 

@@ -14,8 +14,8 @@ import yaml
 from tests.integration.support.foreign_certificates import custom, stranger
 from tests.integration.support.lab_mesh import MYSQL, Mesh
 from tests.integration.support.outside_machine import DATABASE_PORT, WEB_PORT, Machine, machine
-from tests.integration.support.waiting import eventually
 from tests.integration.support.web_servers import curl
+from tests.lab.wait import eventually
 
 HOST = "legacy.example.org"
 

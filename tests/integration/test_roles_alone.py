@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.integration.support.lab_mesh import Mesh
-from tests.integration.support.waiting import eventually
+from tests.lab.wait import eventually
 
 PLAY = """\
 - hosts: {hosts}

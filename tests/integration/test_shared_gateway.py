@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.integration.support.lab_mesh import MYSQL, REPORTS, Mesh
-from tests.integration.support.waiting import eventually
+from tests.lab.wait import eventually
 
 INGRESS = {
     "namespace": "istio-system",

@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.support import state_snapshots
 from tests.integration.support.lab_mesh import MYSQL, Mesh
-from tests.integration.support.waiting import eventually
+from tests.lab.wait import eventually
 
 LINKS = [{**MYSQL, "strict_backend": True}]
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.support import state_snapshots
 from tests.integration.support.lab_mesh import MYSQL, Mesh
-from tests.integration.support.waiting import eventually
+from tests.lab.wait import eventually
 
 Json = dict[str, Any]
 SYSTEM = "istio-system"

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.integration.support.lab_mesh import CLUSTER_C, MYSQL, Mesh
-from tests.integration.support.waiting import eventually
+from tests.lab.wait import eventually
 
 B = {**MYSQL, "servers": ["cluster-b"]}
 C = {**MYSQL, "name": "orders", "fqdn": "orders.c.example.com", "servers": ["cluster-c"]}

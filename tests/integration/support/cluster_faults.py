@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.integration.support.lab_mesh import Mesh
-from tests.integration.support.waiting import eventually
+from tests.lab.wait import eventually
 
 EGRESS, INGRESS = ("cluster-a", "istio-egressgateway-0"), ("cluster-b", "istio-ingressgateway-0")
 

@@ -21,7 +21,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import (
     parse_certificates,
 )
 from tests.integration.support.lab_mesh import Mesh
-from tests.integration.support.waiting import eventually
+from tests.lab.wait import eventually
 
 DAY = timedelta(days=1)
 # What a client's certificate names for the tutorial's link.

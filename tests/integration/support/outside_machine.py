@@ -12,7 +12,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from tests.integration.support.lab_mesh import Mesh
-from tests.integration.support.waiting import eventually
+from tests.lab.wait import eventually
 from tests.lab.workloads import database_folders
 
 MACHINE = "legacy-db"

@@ -8,8 +8,8 @@ from pathlib import Path
 from tests.integration.support import cluster_objects, credential_secrets
 from tests.integration.support.cluster_objects import Written
 from tests.integration.support.lab_mesh import CLUSTERS, Mesh
-from tests.integration.support.waiting import eventually
 from tests.lab import Lab
+from tests.lab.wait import eventually
 
 
 class Keeper:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration.support.lab_mesh import Mesh
-from tests.integration.support.waiting import eventually
 from tests.lab import LabError
+from tests.lab.wait import eventually
 
 POD_WEB_SERVER = Path(__file__).with_name("pod_web_server.py")
 _HTTP, _HTTP2, _GRPC, _ON_DEMAND = 8080, 8081, 8082, 8083
