@@ -19,14 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.integration.support.lab_mesh import CLUSTER_C, MYSQL, Mesh, cleared
-from tests.integration.support.live_traffic import dialling
-from tests.integration.support.web_servers import link, serving
+from tests.integration.support.lab_mesh import CLUSTER_C, MYSQL, Mesh, cleared_afterwards
+from tests.integration.support.live_traffic import live_traffic
+from tests.integration.support.web_servers import running_web_servers, web_link
 from tests.lab import Lab
 from tests.lab.wait import eventually
 
 NEAR = ("cluster-b", "istio-ingressgateway-0")
-WEB = link("web", "http", 13080)
+WEB = web_link("web", "http", 13080)
 # Seconds that the nearer server is away: more than one ejection.
 AWAY = 20.0
 BEFORE = 3.0
@@ -76,7 +76,7 @@ FAULTS = {"stopped": stopped, "frozen": frozen}
 def measure(mesh: Mesh, what: str, fault: Callable[[Lab], Any], rate: float, *, pages: bool) -> Found:
     fqdn, port = (WEB["fqdn"], WEB["port"]) if pages else (MYSQL["fqdn"], MYSQL["port"])
     tls_port = WEB["tls_port"] if pages else MYSQL["tls_port"]
-    with dialling(mesh.lab, rate, held=0, fqdn=fqdn, port=port, pages=pages) as traffic:
+    with live_traffic(mesh.lab, rate, held=0, fqdn=fqdn, port=port, pages=pages) as traffic:
         time.sleep(BEFORE)
         began = time.monotonic()
         with fault(mesh.lab):
@@ -124,13 +124,13 @@ def main(argv: Sequence[str]) -> None:
     print("|---|---|---|---|---|---|")
     with (
         tempfile.TemporaryDirectory(prefix="crossmesh-failover-") as name,
-        cleared(Mesh(lab, Path(name), secrets.token_urlsafe(24))) as mesh,
+        cleared_afterwards(Mesh(lab, Path(name), secrets.token_urlsafe(24))) as mesh,
     ):
         folders = [Path(name) / cluster for cluster in ("b", "c")]
         for folder in folders:
             folder.mkdir()
         joined(mesh)
-        with serving(mesh, folders[0]), serving(mesh, folders[1], "cluster-c", "mysql-1"):
+        with running_web_servers(mesh, folders[0]), running_web_servers(mesh, folders[1], "cluster-c", "mysql-1"):
             eventually(lambda: mesh.carries())
             for fault in FAULTS:
                 for pages in (False, True):

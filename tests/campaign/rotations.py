@@ -62,7 +62,7 @@ def settle(mesh: Mesh) -> None:
 
 def assert_settled(mesh: Mesh) -> None:
     """One root, which all trust and whose certificates all have: no rotation is under way."""
-    roots = {frozenset(credential_secrets.trusted(mesh, secret)) for secret in BOTH}
+    roots = {frozenset(credential_secrets.trusted_roots(mesh, secret)) for secret in BOTH}
     assert len(roots) == 1, f"the clusters trust different roots: {roots}"
     assert len(next(iter(roots))) == 1, f"more than one root is trusted: {roots}"
     assert len(credential_secrets.issuers(mesh)) == 1, (

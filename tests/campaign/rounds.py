@@ -40,5 +40,8 @@ def _rotate(rotation: Rotation, count: int, mesh: Mesh) -> str:
 
 def _replaced(rotation: Rotation, mesh: Mesh) -> set[str]:
     """What a round must leave nothing of."""
-    found = {LEAVES.name: set(credential_secrets.serials(mesh)), ROOT.name: credential_secrets.trusted(mesh, CLIENT)}
+    found = {
+        LEAVES.name: set(credential_secrets.serials(mesh)),
+        ROOT.name: credential_secrets.trusted_roots(mesh, CLIENT),
+    }
     return found[rotation.name]

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.support.cluster_objects import clear, versions
-from tests.integration.support.lab_mesh import CLUSTERS, Mesh, cleared
-from tests.integration.support.standing_link import Keeper
-from tests.integration.support.state_snapshots import folder
+from tests.integration.support.cluster_objects import clear_clusters, resource_versions
+from tests.integration.support.lab_mesh import CLUSTERS, Mesh, cleared_afterwards
+from tests.integration.support.standing_link import StandingLink
+from tests.integration.support.state_snapshots import folder_contents
 from tests.lab import Lab
 from tests.lab.lifecycle import is_up
 from tests.lab.settings import load_settings
@@ -48,39 +48,39 @@ def _labs() -> list[str]:
 def lab() -> Lab:
     """Without the link that the demo may have left in it, or a test that was killed."""
     found = Lab.load()
-    clear(found, CLUSTERS)
+    clear_clusters(found, CLUSTERS)
     return found
 
 
 @pytest.fixture(scope="session")
-def keeper(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Keeper:
-    return Keeper(lab, tmp_path_factory.mktemp("kept") / "ca", secrets.token_urlsafe(24))
+def keeper(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> StandingLink:
+    return StandingLink(lab, tmp_path_factory.mktemp("kept") / "ca", secrets.token_urlsafe(24))
 
 
 @pytest.fixture
-def mesh(lab: Lab, keeper: Keeper, tmp_path: Path) -> Iterator[Mesh]:
+def mesh(lab: Lab, keeper: StandingLink, tmp_path: Path) -> Iterator[Mesh]:
     """A described mesh that nothing was done for yet; taken down again whatever the test made of it."""
-    with cleared(Mesh(lab, tmp_path, keeper.passphrase)) as found:
+    with cleared_afterwards(Mesh(lab, tmp_path, keeper.passphrase)) as found:
         yield found
 
 
 @pytest.fixture
-def joined(mesh: Mesh, keeper: Keeper) -> Mesh:
+def joined(mesh: Mesh, keeper: StandingLink) -> Mesh:
     """The tutorial's MySQL link, in place."""
     keeper.put_in_place(mesh)
     return mesh
 
 
 @pytest.fixture(scope="module")
-def standing(lab: Lab, keeper: Keeper, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+def standing(lab: Lab, keeper: StandingLink, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     """The same, for all tests of a file: they look at it, or use `steady`."""
-    with cleared(Mesh(lab, tmp_path_factory.mktemp("mesh"), keeper.passphrase)) as found:
+    with cleared_afterwards(Mesh(lab, tmp_path_factory.mktemp("mesh"), keeper.passphrase)) as found:
         keeper.put_in_place(found)
         yield found
 
 
 @pytest.fixture
-def steady(request: pytest.FixtureRequest, standing: Mesh, keeper: Keeper) -> Iterator[Mesh]:
+def steady(request: pytest.FixtureRequest, standing: Mesh, keeper: StandingLink) -> Iterator[Mesh]:
     """The file's mesh; whatever a test does to the clusters or the CA, the next one finds it in place."""
     if _last_of_its_file(request):
         # What it leaves is cleared with the file.
@@ -97,4 +97,4 @@ def _last_of_its_file(request: pytest.FixtureRequest) -> bool:
 
 
 def _state(mesh: Mesh) -> tuple[list[dict[str, str]], dict[str, tuple[int, str]]]:
-    return [versions(mesh.lab, cluster) for cluster in CLUSTERS], folder(mesh.store)
+    return [resource_versions(mesh.lab, cluster) for cluster in CLUSTERS], folder_contents(mesh.store)

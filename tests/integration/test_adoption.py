@@ -12,8 +12,8 @@ import pytest
 
 from tests.integration.support.handmade_tutorial import CLIENT, OBJECTS, SECRETS, SERVER, Tutorial
 from tests.integration.support.lab_mesh import Mesh
-from tests.integration.support.live_traffic import dialling
-from tests.integration.support.state_snapshots import everywhere
+from tests.integration.support.live_traffic import live_traffic
+from tests.integration.support.state_snapshots import versions_everywhere
 from tests.lab.wait import eventually
 
 ADOPT = ("-e", "mesh_adopt=true")
@@ -33,7 +33,7 @@ def tutorial(mesh: Mesh, tmp_path: Path) -> Iterator[Tutorial]:
 
 
 def test_objects_made_by_hand_are_refused_by_name_and_left_as_they_are(mesh: Mesh, tutorial: Tutorial) -> None:
-    before = everywhere(mesh)
+    before = versions_everywhere(mesh)
     run = mesh.site()
     assert not run.ok
     for cluster in (CLIENT, SERVER):
@@ -44,11 +44,11 @@ def test_objects_made_by_hand_are_refused_by_name_and_left_as_they_are(mesh: Mes
             )
         assert run.says(f"Secret istio-system/{SECRETS[cluster]}: it exists and was made by kubectl-create")
     assert run.says("mesh_adopt=true")
-    assert everywhere(mesh) == before
+    assert versions_everywhere(mesh) == before
 
 
 def test_a_link_made_by_hand_is_adopted_without_a_lost_connection(mesh: Mesh, tutorial: Tutorial) -> None:
-    with dialling(mesh.lab, RATE) as traffic:
+    with live_traffic(mesh.lab, RATE) as traffic:
         run = mesh.site(*ADOPT)
     assert run.ok, run.output
     assert traffic.rate >= 20
@@ -66,7 +66,7 @@ def test_a_link_made_by_hand_is_adopted_without_a_lost_connection(mesh: Mesh, tu
 def test_an_adoption_that_was_killed_between_its_stages_is_continued(
     mesh: Mesh, tutorial: Tutorial, reached: str
 ) -> None:
-    with dialling(mesh.lab, RATE) as traffic:
+    with live_traffic(mesh.lab, RATE) as traffic:
         killed_at(mesh.begin("site", *ADOPT), reached)
         assert mesh.carries()
         run = mesh.site(*ADOPT)

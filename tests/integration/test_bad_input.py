@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.support.lab_mesh import MYSQL, Mesh, Run
-from tests.integration.support.state_snapshots import everywhere
+from tests.integration.support.state_snapshots import versions_everywhere
 
 BACKEND = MYSQL["backend"]
 LINKS = [
@@ -51,7 +51,7 @@ EXPECTED = {
 @pytest.fixture(scope="module")
 def refused(standing: Mesh) -> Run:
     """One run over everything that is wrong; the clusters are compared before and after."""
-    before = everywhere(standing)
+    before = versions_everywhere(standing)
     bad = standing.otherwise(
         links=LINKS,
         hosts={"cluster-a": {"mesh_gate_timeout": 7}, "cluster-b": {}},
@@ -59,7 +59,7 @@ def refused(standing: Mesh) -> Run:
     )
     run = bad.site()
     assert not run.ok
-    assert everywhere(standing) == before
+    assert versions_everywhere(standing) == before
     return run
 
 
@@ -90,27 +90,27 @@ ROLE = """\
 
 @pytest.mark.parametrize("what", ["site", "rotate_certificates", "rotate_ca", "verify", "a role alone"])
 def test_all_is_told_where_nobody_validated_the_topology_first(standing: Mesh, what: str) -> None:
-    before = everywhere(standing)
+    before = versions_everywhere(standing)
     bad = standing.otherwise(links=[{**MYSQL, "tsl_port": 13306, "port": 70000}])
     run = bad.play(bad.written(ROLE)) if what == "a role alone" else bad.play(what, "--limit", "cluster-b")
     assert set(run.recap) == {"cluster-b"}
     assert run.recap["cluster-b"]["failed"] == 1
     assert run.says("mysql: tsl_port: a whole number: unknown key", "mysql: port: 70000: is not a port"), run.output
     assert "Error while resolving" not in run.output
-    assert everywhere(standing) == before
+    assert versions_everywhere(standing) == before
 
 
 def test_a_teardown_of_an_instance_that_cannot_be_says_so(standing: Mesh) -> None:
-    before = everywhere(standing)
+    before = versions_everywhere(standing)
     run = standing.play("teardown", "-e", "mesh_instance=Blue")
     assert not run.ok
     assert run.says("mesh_instance: 'Blue': is not a DNS label"), run.output
-    assert everywhere(standing) == before
+    assert versions_everywhere(standing) == before
 
 
 def test_a_state_that_there_is_not_is_refused_by_the_site_playbook(standing: Mesh) -> None:
-    before = everywhere(standing)
+    before = versions_everywhere(standing)
     run = standing.site("-e", "mesh_ingress_server_state=absnt")
     assert not run.ok
     assert run.says("mesh_cluster_state: 'absnt': unknown mesh_cluster_state. Cure: write absent"), run.output
-    assert everywhere(standing) == before
+    assert versions_everywhere(standing) == before

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509 import load_pem_x509_certificate
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils.pkcs8 import encrypt_private_key
-from tests.integration.support.lab_mesh import MYSQL, Mesh, cleared
+from tests.integration.support.lab_mesh import MYSQL, Mesh, cleared_afterwards
 from tests.lab import Lab
 from tests.verifiers import counted, openssl, pkilint, zlint
 
@@ -43,7 +43,7 @@ def issued(request: pytest.FixtureRequest, lab: Lab, tmp_path_factory: pytest.Te
     folder = tmp_path_factory.mktemp("issued")
     mesh = Mesh(lab, folder, secrets.token_urlsafe(24), variables={"custom_ca_key_type": request.param})
     leaves = {}
-    with cleared(mesh):
+    with cleared_afterwards(mesh):
         run = mesh.site()
         assert run.ok, run.output
         for role, (cluster, secret) in SECRETS.items():

@@ -17,16 +17,16 @@ PIECE = 40
 
 
 def test_on_clean_clusters_it_predicts_exactly_the_tasks_that_the_run_then_changes(mesh: Mesh) -> None:
-    before = state_snapshots.everywhere(mesh)
+    before = state_snapshots.versions_everywhere(mesh)
     predicted = mesh.site("--check")
     assert predicted.ok, predicted.output
-    assert state_snapshots.everywhere(mesh) == before
+    assert state_snapshots.versions_everywhere(mesh) == before
     assert not mesh.store.exists()
     done = mesh.site()
     assert done.ok, done.output
     assert predicted.changes() == done.changes()
     assert all(done.changes().values()), "the clusters and the CA were to be changed"
-    assert state_snapshots.everywhere(mesh) != before
+    assert state_snapshots.versions_everywhere(mesh) != before
 
 
 def test_on_clean_clusters_the_diff_shows_the_certificates_that_are_to_be_issued_and_why(mesh: Mesh) -> None:
@@ -53,11 +53,11 @@ def test_before_a_change_of_links_it_predicts_and_changes_nothing(
     steady: Mesh, changed: list[dict[str, object]]
 ) -> None:
     mesh = steady.otherwise(links=changed)
-    before, store = state_snapshots.everywhere(mesh), state_snapshots.folder(mesh.store)
+    before, store = state_snapshots.versions_everywhere(mesh), state_snapshots.folder_contents(mesh.store)
     predicted = mesh.site("--check")
     assert predicted.ok, predicted.output
-    assert state_snapshots.everywhere(mesh) == before
-    assert state_snapshots.folder(mesh.store) == store
+    assert state_snapshots.versions_everywhere(mesh) == before
+    assert state_snapshots.folder_contents(mesh.store) == store
     done = mesh.site()
     assert done.ok, done.output
     assert predicted.changes() == done.changes()
@@ -77,12 +77,12 @@ def test_the_diff_shows_certificates_as_they_are_and_no_data_of_a_secret(standin
 
 
 def test_the_plan_can_be_read_before_a_teardown(standing: Mesh) -> None:
-    before = state_snapshots.everywhere(standing)
+    before = state_snapshots.versions_everywhere(standing)
     run = standing.play("teardown", "--check")
     assert run.ok, run.output
     assert run.says("delete Secret istio-system/mysql-credential", "take back port 13306", "take back port 15443")
     assert run.changed > 0
-    assert state_snapshots.everywhere(standing) == before
+    assert state_snapshots.versions_everywhere(standing) == before
 
 
 def _data(mesh: Mesh, secret: str) -> dict[str, bytes]:

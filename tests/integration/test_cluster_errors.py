@@ -12,8 +12,8 @@ import yaml
 
 from tests.integration.support.cluster_faults import stopped_api_server
 from tests.integration.support.lab_mesh import MYSQL, Mesh, Run
-from tests.integration.support.service_accounts import account, rule
-from tests.integration.support.state_snapshots import versions
+from tests.integration.support.service_accounts import rule, service_account
+from tests.integration.support.state_snapshots import versions_in_cluster
 
 # Work for both clusters, so that it can be seen who did it.
 EXTRA = {**MYSQL, "name": "extra", "fqdn": "extra.server.example.com", "port": 3307, "tls_port": 13307}
@@ -60,7 +60,7 @@ def test_a_gateway_that_is_not_there(steady: Mesh) -> None:
 
 
 def test_permissions_that_are_missing_are_told_all_at_once(steady: Mesh, tmp_path: Path) -> None:
-    with account(steady.lab, tmp_path, "may-list-pods", [rule("", "pods", "list")]) as kubeconfig:
+    with service_account(steady.lab, tmp_path, "may-list-pods", [rule("", "pods", "list")]) as kubeconfig:
         run = with_work(steady, mesh_kubeconfig=str(kubeconfig)).site()
     assert_half_done(steady, run)
     assert run.says("not permitted to read what a run must know", "Cure: grant these permissions")
@@ -133,10 +133,10 @@ def occupied(steady: Mesh) -> Iterator[None]:
 def test_hosts_and_ports_that_others_have(steady: Mesh) -> None:
     third = {**MYSQL, "name": "third", "fqdn": "third.server.example.com", "port": 3308, "tls_port": 13308}
     fourth = {**MYSQL, "name": "fourth", "fqdn": "fourth.server.example.com", "port": 3309, "tls_port": 13309}
-    before = versions(steady, "cluster-b")
+    before = versions_in_cluster(steady, "cluster-b")
     run = with_work(steady).otherwise(links=[MYSQL, EXTRA, third, fourth]).site()
     assert_half_done(steady, run)
-    assert versions(steady, "cluster-b") == before
+    assert versions_in_cluster(steady, "cluster-b") == before
     assert run.says(
         "Gateway default/same-host, port 13309: it has our host fourth.server.example.com", "Cure: remove it"
     )

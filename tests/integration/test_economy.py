@@ -6,7 +6,7 @@ import json
 import urllib.request
 from typing import Any
 
-from tests.integration.support.cluster_objects import clear
+from tests.integration.support.cluster_objects import clear_clusters
 from tests.integration.support.lab_mesh import MYSQL, Mesh, Run
 
 CLUSTERS = ("cluster-a", "cluster-b")
@@ -31,7 +31,7 @@ def test_ten_links_take_as_many_tasks_as_one_and_are_sound_to_istio(mesh: Mesh) 
     rejected = {cluster: rejected_pushes(mesh, cluster) for cluster in CLUSTERS}
     one, ten = mesh.otherwise(links=links(1)), mesh.otherwise(links=links(10))
     first, unchanged = tasks(one.site()), tasks(one.site())
-    clear(one.lab, one.hosts)
+    clear_clusters(one.lab, one.hosts)
     assert tasks(ten.site()) == first
     assert tasks(ten.site()) == unchanged
     for link in ten.links or []:

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from tests.integration.support.lab_mesh import CLUSTER_C, CLUSTERS, MYSQL, Mesh, cleared
-from tests.integration.support.live_traffic import dialling
-from tests.integration.support.outside_machine import DATABASE_PORT, WEB_PORT, Machine, machine
-from tests.integration.support.web_servers import link, serving
+from tests.integration.support.lab_mesh import CLUSTER_C, CLUSTERS, MYSQL, Mesh, cleared_afterwards
+from tests.integration.support.live_traffic import live_traffic
+from tests.integration.support.outside_machine import DATABASE_PORT, WEB_PORT, Machine, running_machine
+from tests.integration.support.web_servers import running_web_servers, web_link
 from tests.lab import Lab
 from tests.lab.wait import eventually
 
@@ -49,12 +49,12 @@ def links(lab: Lab, folder: Path) -> list[dict[str, Any]]:
         {**MYSQL, **c, "name": "orders", "fqdn": "orders.c.example.com", "clients": ["cluster-a"]},
         {**MYSQL, "name": "both", "fqdn": "both.example.org", "tls_port": 13307, "servers": [near, far]},
         # One tls_port for three links of requests, told apart by SNI.
-        {**link("web", "http", 13443), **b, "clients": ["cluster-a", "cluster-c"]},
-        {**link("h2", "http2", 13443), **b, "clients": ["cluster-a"], "workloads": {"namespaces": ["shop"]}},
-        {**link("grpc", "grpc", 13443), **b},
+        {**web_link("web", "http", 13443), **b, "clients": ["cluster-a", "cluster-c"]},
+        {**web_link("h2", "http2", 13443), **b, "clients": ["cluster-a"], "workloads": {"namespaces": ["shop"]}},
+        {**web_link("grpc", "grpc", 13443), **b},
         # The other way round, from both of the others.
         {
-            **link("back", "http", 13444),
+            **web_link("back", "http", 13444),
             "fqdn": "back.client.example.com",
             "servers": ["cluster-a"],
             "clients": ["cluster-b", "cluster-c"],
@@ -86,10 +86,10 @@ def everything(lab: Lab, rejected_before: dict[str, float], tmp_path_factory: py
     servers = (("cluster-b", "mysql-0"), ("cluster-a", "mysql-client"))
     folders = [tmp_path_factory.mktemp(pod) for _cluster, pod in servers]
     with (
-        cleared(mesh),
-        machine(mesh, tmp_path_factory.mktemp("machine")) as outside,
-        serving(mesh, folders[0], *servers[0]),
-        serving(mesh, folders[1], *servers[1]),
+        cleared_afterwards(mesh),
+        running_machine(mesh, tmp_path_factory.mktemp("machine")) as outside,
+        running_web_servers(mesh, folders[0], *servers[0]),
+        running_web_servers(mesh, folders[1], *servers[1]),
     ):
         _join(mesh, outside, folder)
         yield mesh
@@ -208,7 +208,7 @@ def test_no_proxy_rejects_what_istiod_makes_of_it(everything: Mesh, rejected_bef
 def test_taking_one_link_away_leaves_the_connections_of_the_others_alone(everything: Mesh) -> None:
     assert everything.links
     fewer = everything.otherwise(links=[item for item in everything.links if item["name"] not in ("web", "orders")])
-    with dialling(everything.lab, 20, held=5, fqdn="both.example.org", client="shop-0") as traffic:
+    with live_traffic(everything.lab, 20, held=5, fqdn="both.example.org", client="shop-0") as traffic:
         run = fewer.site()
         assert run.ok, run.output
         assert run.changed > 0

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.integration.support.foreign_certificates import custom
-from tests.integration.support.gateway_handshakes import GREETING, answer, client_context
+from tests.integration.support.foreign_certificates import custom_ca_issuer
+from tests.integration.support.gateway_handshakes import GREETING, client_context, gateway_answer
 from tests.integration.support.lab_mesh import MYSQL, Mesh
 from tests.lab.wait import eventually
 
@@ -11,14 +11,14 @@ PARTNER, OTHER = "billing.partner.example", "sales.partner.example"
 
 
 def test_a_client_of_others_is_served_once_the_link_names_it_and_refused_before_and_after(joined: Mesh) -> None:
-    ca = custom(joined.store, joined.passphrase)
+    ca = custom_ca_issuer(joined.store, joined.passphrase)
     partner, other = (client_context(ca.leaf("client", [name])) for name in (PARTNER, OTHER))
-    assert GREETING not in answer(joined, partner)
+    assert GREETING not in gateway_answer(joined, partner)
     naming = joined.otherwise(links=[{**MYSQL, "foreign_clients": [PARTNER]}])
     run = naming.site()
     assert run.ok, run.output
-    eventually(lambda: GREETING in answer(joined, partner))
-    assert GREETING not in answer(joined, other)
+    eventually(lambda: GREETING in gateway_answer(joined, partner))
+    assert GREETING not in gateway_answer(joined, other)
     assert joined.carries()
     assert joined.site().ok
-    eventually(lambda: GREETING not in answer(joined, partner))
+    eventually(lambda: GREETING not in gateway_answer(joined, partner))

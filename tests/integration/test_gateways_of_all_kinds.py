@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from tests.integration.support import state_snapshots
-from tests.integration.support.cluster_objects import clear
-from tests.integration.support.lab_mesh import CLUSTER_C, MYSQL, Mesh, cleared, ended
-from tests.integration.support.service_accounts import READ, WRITE_OBJECTS, account, rule
+from tests.integration.support.cluster_objects import clear_clusters
+from tests.integration.support.lab_mesh import CLUSTER_C, MYSQL, Mesh, cleared_afterwards, finished_run
+from tests.integration.support.service_accounts import READ, WRITE_OBJECTS, rule, service_account
 from tests.lab import Lab
 from tests.lab.wait import eventually
 
@@ -38,7 +38,7 @@ def bare(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     hosts: dict[str, dict[str, Any]] = {"cluster-a": {}, "cluster-c": CLUSTER_C}
     groups = {"mesh_servers": ["cluster-c"], "mesh_clients": ["cluster-a"]}
     folder, passphrase = tmp_path_factory.mktemp("mesh"), secrets.token_urlsafe(24)
-    with cleared(Mesh(lab, folder, passphrase, hosts=hosts, groups=groups, links=[LINK])) as found:
+    with cleared_afterwards(Mesh(lab, folder, passphrase, hosts=hosts, groups=groups, links=[LINK])) as found:
         yield found
 
 
@@ -51,7 +51,9 @@ def before(bare: Mesh) -> dict[str, dict[str, Json]]:
 def _services(mesh: Mesh) -> dict[str, dict[str, Json]]:
     return {
         cluster: {
-            title: item for title, item in state_snapshots.belongings(mesh, cluster).items() if "Service " in title
+            title: item
+            for title, item in state_snapshots.services_and_namespaces(mesh, cluster).items()
+            if "Service " in title
         }
         for cluster in mesh.hosts
     }
@@ -138,7 +140,7 @@ def test_ports_whose_target_port_is_another_are_used_as_they_are(field: Mesh, tm
         _opened(field, "cluster-a", EGRESS, 16443, 17443),
         _opened(field, "cluster-c", EDGE, 31400, 13400),
         _balanced(field.lab, 31400, 13400),
-        account(field.lab, tmp_path, "no-exec", WITHOUT_EXEC) as kubeconfig,
+        service_account(field.lab, tmp_path, "no-exec", WITHOUT_EXEC) as kubeconfig,
     ):
         hosts = {"cluster-a": {"mesh_egress_port": 16443}, "cluster-c": CLUSTER_C}
         link = {**LINK, "tls_port": 31400}
@@ -178,7 +180,7 @@ def _fronted(bare: Mesh, kind: str, *addresses: Json) -> Iterator[Mesh]:
     service = json.dumps({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
     gateway = {**CLUSTER_C["mesh_ingress_gateway"], "service": "front"}
     hosts = {"cluster-a": {}, "cluster-c": {**CLUSTER_C, "mesh_ingress_gateway": gateway}}
-    clear(bare.lab, bare.hosts)
+    clear_clusters(bare.lab, bare.hosts)
     bare.lab.kubectl("cluster-c", "apply", "-f", "-", stdin=service)
     fronted = bare.otherwise(hosts=hosts)
     try:
@@ -187,7 +189,7 @@ def _fronted(bare: Mesh, kind: str, *addresses: Json) -> Iterator[Mesh]:
         yield fronted
     finally:
         bare.lab.kubectl("cluster-c", "delete", "-f", "-", stdin=service)
-        clear(bare.lab, bare.hosts)
+        clear_clusters(bare.lab, bare.hosts)
 
 
 def _give_address(mesh: Mesh, *addresses: Json) -> None:
@@ -212,7 +214,7 @@ def test_an_address_that_comes_late_is_waited_for_and_the_wait_is_seen(bare: Mes
             rest, errors = process.communicate(timeout=120)
         finally:
             process.kill()
-        run = ended((said + rest, errors), process.returncode)
+        run = finished_run((said + rest, errors), process.returncode)
         assert run.ok, run.output
         assert run.says(f"Service gateways/front has {address}")
         assert not run.says("[WARNING]: Service gateways/front")

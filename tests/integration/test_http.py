@@ -9,22 +9,22 @@ from typing import Any
 
 import pytest
 
-from tests.integration.support.foreign_certificates import Issuer, custom
+from tests.integration.support.foreign_certificates import Issuer, custom_ca_issuer
 from tests.integration.support.gateway_handshakes import client_context
 from tests.integration.support.lab_mesh import MYSQL, Mesh
-from tests.integration.support.web_servers import curl, link, serving, tried
+from tests.integration.support.web_servers import curl, failing_requests_seen, running_web_servers, web_link
 from tests.lab import Lab
 from tests.lab.wait import eventually
 
 PRIOR = "--http2-prior-knowledge"
 # Three on one port, told apart by their host, beside the database.
-LINKS = [link("web", "http", 13080), link("h2", "http2", 13081), link("grpc", "grpc", 13082), MYSQL]
+LINKS = [web_link("web", "http", 13080), web_link("h2", "http2", 13081), web_link("grpc", "grpc", 13082), MYSQL]
 
 
 @pytest.fixture(scope="module")
 def web(standing: Mesh, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     found = standing.otherwise(links=LINKS)
-    with serving(found, tmp_path_factory.mktemp("web")):
+    with running_web_servers(found, tmp_path_factory.mktemp("web")):
         run = found.site()
         assert run.ok, run.output
         eventually(lambda: "200" in curl(found, "web.server.example.com").stdout)
@@ -82,7 +82,7 @@ def greeting(lab: Lab, context: ssl.SSLContext) -> bytes:
 
 
 def test_only_who_has_a_certificate_that_names_the_link_is_served(web: Mesh) -> None:
-    ca: Issuer = custom(web.store, web.passphrase)
+    ca: Issuer = custom_ca_issuer(web.store, web.passphrase)
     assert greeting(web.lab, client_context(ca.leaf("client", ["web.link.crossmesh.internal"]))).startswith(
         b"HTTP/1.1 200"
     )
@@ -103,10 +103,10 @@ def test_a_request_is_tried_again_as_often_as_was_asked_for_and_no_more(web: Mes
     counted = with_web(web, retries={"attempts": attempts, "retry_on": "503"})
 
     def made() -> bool:
-        tried(counted)
+        failing_requests_seen(counted)
         answer = curl(counted, "web.server.example.com", "/fails").stdout
         assert "HTTP/1.1 503" in answer, answer
-        return tried(counted) == attempts + 1
+        return failing_requests_seen(counted) == attempts + 1
 
     eventually(made)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.integration.support import state_snapshots
-from tests.integration.support.cluster_objects import clear
+from tests.integration.support.cluster_objects import clear_clusters
 from tests.integration.support.lab_mesh import MYSQL, Mesh
 from tests.lab.wait import eventually
 
@@ -24,7 +24,7 @@ def second(steady: Mesh, tmp_path: Path) -> Iterator[Mesh]:
     """Another instance beside the tutorial's link, with another CA."""
     mesh = steady.otherwise(folder=tmp_path, variables=SECOND, links=[ORDERS])
     yield mesh
-    clear(mesh.lab, mesh.hosts)
+    clear_clusters(mesh.lab, mesh.hosts)
 
 
 def _versions(mesh: Mesh, instance: str) -> dict[str, str]:
@@ -88,11 +88,11 @@ def test_both_carry_over_the_same_ports_and_whichever_leaves_takes_nothing_of_th
 def test_a_name_that_the_other_instance_has_is_refused_with_its_owner(
     steady: Mesh, second: Mesh, variables: dict[str, Any], links: list[dict[str, Any]], said: str
 ) -> None:
-    before = state_snapshots.everywhere(steady)
+    before = state_snapshots.versions_everywhere(steady)
     run = second.otherwise(variables=variables, links=links).site()
     assert run.code != 0
     assert run.says(said), run.output
-    after = state_snapshots.everywhere(steady)
+    after = state_snapshots.versions_everywhere(steady)
     refused = [cluster for cluster in steady.hosts if run.recap[cluster]["failed"]]
     assert {cluster: after[cluster] for cluster in refused} == {cluster: before[cluster] for cluster in refused}
     assert steady.carries()

@@ -8,9 +8,9 @@ from functools import partial
 import pytest
 
 from tests.integration.support.lab_mesh import MYSQL, Mesh
-from tests.integration.support.live_traffic import dialling
-from tests.integration.support.state_snapshots import everywhere
-from tests.integration.support.stepped_runs import interrupted, paused, stepping
+from tests.integration.support.live_traffic import live_traffic
+from tests.integration.support.state_snapshots import versions_everywhere
+from tests.integration.support.stepped_runs import kill_at_task, paused_run, stepped_run
 from tests.lab.wait import eventually
 
 pytestmark = pytest.mark.slow
@@ -29,9 +29,9 @@ def test_site_killed_at_every_fifth_task_boundary(steady: Mesh) -> None:
     # A link to be made and the same to be taken away, by turns: no run is without work.
     turns = itertools.cycle([(more, True), (steady, False)])
     had_work = []
-    with dialling(steady.lab, RATE, held=5) as traffic:
+    with live_traffic(steady.lab, RATE, held=5) as traffic:
         for number, (mesh, carries) in zip(itertools.count(1, 5), turns, strict=False):
-            if not interrupted(mesh, "site", at=number):
+            if not kill_at_task(mesh, "site", at=number):
                 break
             run = mesh.site()
             assert run.ok, run.output
@@ -48,17 +48,17 @@ def test_site_killed_at_every_fifth_task_boundary(steady: Mesh) -> None:
 def test_a_run_that_waits_between_two_tasks(steady: Mesh) -> None:
     """The harness itself: where it waits nothing of the next task was done yet, and it goes on unharmed."""
     more = steady.otherwise(links=[MYSQL, EXTRA])
-    before = everywhere(steady)
-    with paused(more, "site", before="Join the meshes") as waiting:
-        assert everywhere(steady) == before
+    before = versions_everywhere(steady)
+    with paused_run(more, "site", before="Join the meshes") as waiting:
+        assert versions_everywhere(steady) == before
     assert waiting.run
     assert waiting.run.ok, waiting.run.output
     assert waiting.run.changed > 0
-    assert everywhere(steady) != before
+    assert versions_everywhere(steady) != before
 
 
 def test_boundaries_are_the_tasks_that_a_run_shows(steady: Mesh) -> None:
-    with stepping(steady, "site") as steps:
+    with stepped_run(steady, "site") as steps:
         run = steps.finish()
     assert run.ok, run.output
     lines = (line for line in run.output.splitlines() if line.startswith("TASK ["))
@@ -67,4 +67,4 @@ def test_boundaries_are_the_tasks_that_a_run_shows(steady: Mesh) -> None:
 
 
 def test_a_run_that_has_no_task_has_no_boundary(steady: Mesh) -> None:
-    assert interrupted(steady, "site", "--syntax-check", at=1) is None
+    assert kill_at_task(steady, "site", "--syntax-check", at=1) is None

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from tests.integration.support import state_snapshots
-from tests.integration.support.lab_mesh import LOCKDOWN, MYSQL, Mesh, Run, locked
-from tests.integration.support.service_accounts import documented
+from tests.integration.support.lab_mesh import LOCKDOWN, MYSQL, Mesh, Run, locked_down
+from tests.integration.support.service_accounts import documented_account
 from tests.integration.support.web_servers import POD_WEB_SERVER
 from tests.lab.wait import eventually
 
@@ -88,7 +88,7 @@ def manifest(kind: str, namespace: str, name: str, **spec: Any) -> Json:
 @pytest.mark.usefixtures("listener")
 def test_an_address_outside_of_the_registry_is_out_of_reach_and_the_link_is_not(steady: Mesh) -> None:
     assert reaches(steady, CLIENT)
-    mesh = locked(steady, "default")
+    mesh = locked_down(steady, "default")
     succeeded(mesh.site())
     eventually(lambda: not reaches(mesh, CLIENT))
     assert mesh.carries()
@@ -118,7 +118,7 @@ def test_two_links_of_different_namespaces_on_one_egress_gateway(steady: Mesh) -
         {**MYSQL, "workloads": {"namespaces": ["default"]}},
         {**OTHER, "workloads": {"service_accounts": ["shop/shop"]}},
     ]
-    mesh = locked(steady, "default", "shop", links=links)
+    mesh = locked_down(steady, "default", "shop", links=links)
     succeeded(mesh.site())
     eventually(lambda: carries(mesh, CLIENT, MYSQL) and carries(mesh, SHOP, OTHER))
     eventually(lambda: not carries(mesh, CLIENT, OTHER) and not carries(mesh, SHOP, MYSQL))
@@ -126,7 +126,7 @@ def test_two_links_of_different_namespaces_on_one_egress_gateway(steady: Mesh) -
     assert shown(mesh, SHOP) == {OTHER["fqdn"]}
     assert succeeded(mesh.site()).changed == 0
     # The control: without `workloads` each works from both.
-    open_to_all = locked(steady, "default", "shop", links=[MYSQL, OTHER])
+    open_to_all = locked_down(steady, "default", "shop", links=[MYSQL, OTHER])
     succeeded(open_to_all.site())
     eventually(lambda: all(carries(mesh, pod, link) for pod in (CLIENT, SHOP) for link in (MYSQL, OTHER)))
     assert shown(mesh, CLIENT) == shown(mesh, SHOP) == {MYSQL["fqdn"], OTHER["fqdn"]}
@@ -149,18 +149,18 @@ def test_two_links_of_different_namespaces_on_one_egress_gateway(steady: Mesh) -
 def test_a_sidecar_of_others_refuses_the_run_before_anything_is_written(steady: Mesh, spec: Json) -> None:
     spec = spec or {"egress": [{"hosts": ["*/*"]}]}
     with applied(steady, manifest("Sidecar", "shop", "theirs", **spec)):
-        before = state_snapshots.everywhere(steady)
-        run = locked(steady, "shop").site()
+        before = state_snapshots.versions_everywhere(steady)
+        run = locked_down(steady, "shop").site()
         assert run.code != 0
         assert run.says("Sidecar shop/theirs", "take the namespace out of mesh_egress_lockdown"), run.output
-        assert state_snapshots.everywhere(steady) == before
+        assert state_snapshots.versions_everywhere(steady) == before
         # The control: in a namespace that is not locked down it is nobody's business.
-        succeeded(locked(steady, "default").site())
+        succeeded(locked_down(steady, "default").site())
 
 
 @pytest.mark.slow
 def test_a_sidecar_of_others_under_our_name_is_taken_over_if_that_is_said(steady: Mesh) -> None:
-    mesh = locked(steady, "shop")
+    mesh = locked_down(steady, "shop")
     with applied(steady, manifest("Sidecar", "shop", "egress-lockdown", egress=[{"hosts": ["./*"]}])):
         refused = mesh.site()
         assert refused.code != 0
@@ -177,7 +177,7 @@ def test_policies_of_others_that_allow_more_are_reported_and_others_are_not(stea
     narrow = manifest("NetworkPolicy", "shop", "narrow", podSelector={}, egress=[{"to": [block]}])
     narrow["spec"]["policyTypes"] = ["Egress"]
     with applied(steady, wide, narrow):
-        run = succeeded(locked(steady, "shop").site())
+        run = succeeded(locked_down(steady, "shop").site())
     assert run.says("warning: NetworkPolicy shop/wide", "lets pods reach every address (every port)"), run.output
     assert "shop/narrow" not in run.output
 
@@ -216,7 +216,7 @@ def test_a_rule_of_others_beside_ours_with_another_export_is_reported_before_the
 
 @pytest.mark.slow
 def test_what_others_change_or_delete_is_put_back(steady: Mesh) -> None:
-    mesh = locked(steady, "shop")
+    mesh = locked_down(steady, "shop")
     succeeded(mesh.site())
     patch = {"spec": {"policyTypes": ["Ingress"], "egress": []}}
     target = ("networkpolicy/egress-lockdown", "-n", "shop")
@@ -232,7 +232,7 @@ def test_what_others_change_or_delete_is_put_back(steady: Mesh) -> None:
 
 @pytest.mark.slow
 def test_a_run_for_some_links_and_a_teardown(steady: Mesh) -> None:
-    mesh = locked(steady, "default", "shop")
+    mesh = locked_down(steady, "default", "shop")
     limited = succeeded(mesh.site("-e", '{"mesh_only_links": ["mysql"]}'))
     assert limited.changed == 0
     assert LOCKDOWN.isdisjoint(mesh.names("cluster-a"))
@@ -244,15 +244,15 @@ def test_a_run_for_some_links_and_a_teardown(steady: Mesh) -> None:
 
 @pytest.mark.slow
 def test_the_documented_permissions_are_enough_and_needed_only_here(steady: Mesh, tmp_path: Path) -> None:
-    with documented(steady.lab, tmp_path, without="crossmesh-lockdown-read") as kubeconfig:
+    with documented_account(steady.lab, tmp_path, without="crossmesh-lockdown-read") as kubeconfig:
         variables = {"mesh_kubeconfig": str(kubeconfig)}
         succeeded(steady.otherwise(variables=variables).site())
-        refused = locked(steady, "default", variables=variables).site()
+        refused = locked_down(steady, "default", variables=variables).site()
         assert refused.code != 0
         assert refused.says("403 for: list networkpolicies; list sidecars"), refused.output
-    with documented(steady.lab, tmp_path) as kubeconfig:
+    with documented_account(steady.lab, tmp_path) as kubeconfig:
         variables = {"mesh_kubeconfig": str(kubeconfig)}
-        succeeded(locked(steady, "default", variables=variables).site())
+        succeeded(locked_down(steady, "default", variables=variables).site())
         assert steady.names("cluster-a") >= LOCKDOWN
         succeeded(steady.otherwise(variables=variables).site())
         assert LOCKDOWN.isdisjoint(steady.names("cluster-a"))

@@ -38,36 +38,36 @@ def _fingerprint(store: Path) -> str:
 
 
 def test_a_store_that_was_moved_away_stops_the_run_with_one_line(standing: Mesh, elsewhere: Path) -> None:
-    before = state_snapshots.everywhere(standing)
+    before = state_snapshots.versions_everywhere(standing)
     run = standing.site()
     assert run.code != 0
     assert run.says(str(standing.store), _fingerprint(elsewhere), "custom_ca_dir", "backup"), run.output
     errors = [line for line in run.output.splitlines() if line.startswith("[ERROR]")]
     assert [_fingerprint(elsewhere) in line for line in errors] == [True]
     assert run.changed == 0
-    assert state_snapshots.everywhere(standing) == before
+    assert state_snapshots.versions_everywhere(standing) == before
     assert not standing.store.exists()
     assert standing.carries()
 
 
 def test_a_change_of_the_links_does_not_get_past_it(standing: Mesh, elsewhere: Path) -> None:
-    before = state_snapshots.everywhere(standing)
+    before = state_snapshots.versions_everywhere(standing)
     run = standing.otherwise(links=[{**MYSQL, "fqdn": "mysql-2.server.example.com"}]).site()
     assert run.code != 0
     assert run.says(_fingerprint(elsewhere)), run.output
-    assert state_snapshots.everywhere(standing) == before
+    assert state_snapshots.versions_everywhere(standing) == before
     assert standing.carries()
 
 
 def test_another_ca_in_its_place_stops_the_run_with_both_fingerprints(standing: Mesh, elsewhere: Path) -> None:
     made = standing.play(standing.written(PLAY))
     assert made.ok, made.output
-    before = state_snapshots.everywhere(standing)
+    before = state_snapshots.versions_everywhere(standing)
     run = standing.site()
     assert run.code != 0
     assert run.says(_fingerprint(standing.store), _fingerprint(elsewhere), "custom_ca_dir"), run.output
     assert run.changed == 0
-    assert state_snapshots.everywhere(standing) == before
+    assert state_snapshots.versions_everywhere(standing) == before
     assert standing.carries()
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.integration.support.foreign_certificates import custom, stranger
+from tests.integration.support.foreign_certificates import custom_ca_issuer, untrusted_issuer
 from tests.integration.support.lab_mesh import MYSQL, Mesh
-from tests.integration.support.outside_machine import DATABASE_PORT, WEB_PORT, Machine, machine
+from tests.integration.support.outside_machine import DATABASE_PORT, WEB_PORT, Machine, running_machine
 from tests.integration.support.web_servers import curl
 from tests.lab.wait import eventually
 
@@ -22,11 +22,11 @@ HOST = "legacy.example.org"
 
 @pytest.fixture
 def outside(mesh: Mesh, tmp_path: Path) -> Iterator[Machine]:
-    with machine(mesh, tmp_path) as found:
+    with running_machine(mesh, tmp_path) as found:
         yield found
 
 
-def link(name: str, port: int, protocol: str, tls_port: int, **external: Any) -> dict[str, Any]:
+def web_link(name: str, port: int, protocol: str, tls_port: int, **external: Any) -> dict[str, Any]:
     return {
         "name": name,
         "fqdn": f"{name}.{HOST}",
@@ -39,7 +39,7 @@ def link(name: str, port: int, protocol: str, tls_port: int, **external: Any) ->
 def owners(folder: Path, sans: list[str]) -> str:
     """A certificate of the machine's owner, in a directory as the collection keeps them; returns the owner's root."""
     folder.mkdir()
-    ca = stranger()
+    ca = untrusted_issuer()
     leaf = ca.leaf("server", sans)
     for name, content in (("tls.crt", leaf.certificate_pem), ("tls.key", leaf.key_pem.decode())):
         (folder / name).touch(mode=0o600)
@@ -49,7 +49,7 @@ def owners(folder: Path, sans: list[str]) -> str:
 
 def trusted(mesh: Mesh, path: Path) -> Path:
     """The custom CA's root, as its owner hands it to others."""
-    path.write_text(custom(mesh.store, mesh.passphrase).certificate.pem, encoding="utf-8")
+    path.write_text(custom_ca_issuer(mesh.store, mesh.passphrase).certificate.pem, encoding="utf-8")
     return path
 
 
@@ -61,8 +61,8 @@ def reaches(mesh: Mesh, fqdn: str) -> bool:
 
 def test_a_database_and_a_web_server_with_certificates_of_the_custom_ca(mesh: Mesh, outside: Machine) -> None:
     kept = mesh.folder / "outside"
-    sql = link("sql", 3310, "tcp", DATABASE_PORT, ca=str(kept), sni=HOST)
-    web = link("web", 80, "http", WEB_PORT, ca=str(kept), sni=HOST)
+    sql = web_link("sql", 3310, "tcp", DATABASE_PORT, ca=str(kept), sni=HOST)
+    web = web_link("web", 80, "http", WEB_PORT, ca=str(kept), sni=HOST)
     mesh.links = [MYSQL, sql, web]
     run = mesh.site()
     assert run.ok, run.output
@@ -82,8 +82,8 @@ def test_a_database_and_a_web_server_with_certificates_of_their_owner(mesh: Mesh
     roots = owners(mesh.folder / "owner", [HOST])
     mesh.links = [
         MYSQL,
-        link("sql", 3310, "tcp", DATABASE_PORT, trust=roots, sni=HOST),
-        link("web", 80, "http", WEB_PORT, trust=roots, sni=HOST),
+        web_link("sql", 3310, "tcp", DATABASE_PORT, trust=roots, sni=HOST),
+        web_link("web", 80, "http", WEB_PORT, trust=roots, sni=HOST),
     ]
     run = mesh.site()
     assert run.ok, run.output
@@ -100,7 +100,7 @@ def test_a_server_of_another_ca_or_with_another_name_is_refused(mesh: Mesh, outs
     """The same machine passes with the right one."""
     roots = owners(mesh.folder / "owner", [HOST])
     owners(mesh.folder / "stranger", [HOST])
-    mesh.links = [link("sql", 3310, "tcp", DATABASE_PORT, trust=roots, sni=HOST)]
+    mesh.links = [web_link("sql", 3310, "tcp", DATABASE_PORT, trust=roots, sni=HOST)]
     run = mesh.site()
     assert run.ok, run.output
     clients = trusted(mesh, mesh.folder / "clients.pem")
@@ -109,7 +109,7 @@ def test_a_server_of_another_ca_or_with_another_name_is_refused(mesh: Mesh, outs
     outside.load(mesh.folder / "stranger", clients)
     # nginx takes some of them with what it had before, for a moment.
     eventually(lambda: not any(reaches(mesh, f"sql.{HOST}") for _ in range(5)))
-    renamed = mesh.otherwise(links=[link("sql", 3310, "tcp", DATABASE_PORT, trust=roots, sni="other.example.org")])
+    renamed = mesh.otherwise(links=[web_link("sql", 3310, "tcp", DATABASE_PORT, trust=roots, sni="other.example.org")])
     outside.load(mesh.folder / "owner", clients)
     eventually(lambda: reaches(mesh, f"sql.{HOST}"))
     assert renamed.site().ok
@@ -121,9 +121,9 @@ PARTNER, SHOP = "shop.partner.example", "shop.server.example.com"
 
 def partners_gateway(mesh: Mesh) -> str:
     """What a partner has set up in its mesh: MUTUAL, for clients of the custom CA. Returns the partner's root."""
-    ca = stranger()
+    ca = untrusted_issuer()
     leaf = ca.leaf("server", [PARTNER])
-    root = custom(mesh.store, mesh.passphrase).certificate.pem
+    root = custom_ca_issuer(mesh.store, mesh.passphrase).certificate.pem
     data = {"tls.crt": leaf.certificate_pem.encode(), "tls.key": leaf.key_pem, "ca.crt": root.encode()}
     secret = {
         "apiVersion": "v1",
@@ -179,7 +179,7 @@ def test_a_partners_ingress_gateway(joined: Mesh) -> None:
 @pytest.mark.slow
 def test_a_root_is_replaced_phase_by_phase_where_a_server_is_outside(mesh: Mesh, outside: Machine) -> None:
     kept = mesh.folder / "outside"
-    mesh.links = [MYSQL, link("sql", 3310, "tcp", DATABASE_PORT, ca=str(kept), sni=HOST)]
+    mesh.links = [MYSQL, web_link("sql", 3310, "tcp", DATABASE_PORT, ca=str(kept), sni=HOST)]
     assert mesh.site().ok
     outside.load(kept, kept / "ca.crt")
     eventually(lambda: reaches(mesh, f"sql.{HOST}"))

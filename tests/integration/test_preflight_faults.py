@@ -10,8 +10,8 @@ import yaml
 
 from tests.integration.support.cluster_faults import stopped_api_server
 from tests.integration.support.lab_mesh import MYSQL, Mesh
-from tests.integration.support.preflight_reports import Preflight, preflight
-from tests.integration.support.state_snapshots import everywhere, folder
+from tests.integration.support.preflight_reports import Preflight, run_preflight
+from tests.integration.support.state_snapshots import folder_contents, versions_everywhere
 
 # Work for both clusters, so that a run has something to refuse.
 EXTRA = {**MYSQL, "name": "extra", "fqdn": "extra.server.example.com", "port": 3307, "tls_port": 13307}
@@ -24,26 +24,26 @@ def with_work(mesh: Mesh, **changes: object) -> Mesh:
 
 def looked_and_refused(mesh: Mesh) -> Preflight:
     """The preflight fails and changes nothing; so does the run that was not warned."""
-    before, store = everywhere(mesh), folder(mesh.store)
-    found = preflight(mesh)
+    before, store = versions_everywhere(mesh), folder_contents(mesh.store)
+    found = run_preflight(mesh)
     assert not found.passed, found.run.output
     assert all(row["cure"] for row in found.rows("failed", "warning").values())
-    assert everywhere(mesh) == before
-    assert folder(mesh.store) == store
+    assert versions_everywhere(mesh) == before
+    assert folder_contents(mesh.store) == store
     assert not mesh.site().ok, "the run succeeds where the preflight fails"
     return found
 
 
 @pytest.mark.slow
 def test_where_nothing_fails_the_run_succeeds(steady: Mesh) -> None:
-    found = preflight(with_work(steady))
+    found = run_preflight(with_work(steady))
     assert found.passed
     assert with_work(steady).site().ok
 
 
 def test_an_api_server_that_is_down(steady: Mesh) -> None:
     with stopped_api_server(steady, "cluster-b"):
-        found, run = preflight(steady), steady.site()
+        found, run = run_preflight(steady), steady.site()
     assert not found.passed
     assert not run.ok
     assert set(found.rows("failed")) == {("cluster-b", "-", "api")}
@@ -167,9 +167,9 @@ def test_a_name_that_does_not_resolve_is_told_once_the_gateway_knows_the_link(st
     """A run does not fail for it: it leaves DNS alone, and the name may come later."""
     nowhere = {**EXTRA, "fqdn": "extra.nowhere.example.com"}
     mesh, place = with_work(steady, links=[MYSQL, nowhere]), ("cluster-a", "extra", "fqdn")
-    assert preflight(mesh).says(place, "unknown", "not known before the first run")
+    assert run_preflight(mesh).says(place, "unknown", "not known before the first run")
     assert mesh.site().ok
-    found = preflight(mesh)
+    found = run_preflight(mesh)
     assert not found.passed
     assert set(found.rows("failed")) == {place}
     assert found.says(place, "failed", "does not resolve in istio-egressgateway-0", "let it resolve")
@@ -188,7 +188,7 @@ def test_a_run_over_one_cluster_says_what_it_did_not_look_at(steady: Mesh) -> No
     assert run.ok, run.output
     assert run.says("unknown - - topology not looked at: localhost has no part in this run")
     assert "cluster-a" not in run.output
-    found = preflight(steady, "--limit", "cluster-b,localhost")
+    found = run_preflight(steady, "--limit", "cluster-b,localhost")
     assert found.passed
     assert found.says(("cluster-a", "-", "run"), "unknown", "not looked at in this run (--limit)")
 

@@ -127,11 +127,11 @@ def test_a_cluster_that_is_to_leave_the_inventory_is_emptied(steady: Mesh) -> No
 def test_a_run_that_would_take_everything_away_is_refused(
     standing: Mesh, description: dict[str, Any], said: str
 ) -> None:
-    before = state_snapshots.everywhere(standing)
+    before = state_snapshots.versions_everywhere(standing)
     run = standing.otherwise(**description).site()
     assert run.code != 0
     assert run.says(said, "mesh_prune_all=true"), run.output
-    assert state_snapshots.everywhere(standing) == before
+    assert state_snapshots.versions_everywhere(standing) == before
 
 
 def test_everything_goes_when_that_is_said_in_so_many_words(steady: Mesh) -> None:

@@ -15,10 +15,10 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils.x509 import Leaf
 from tests.integration.support import credential_secrets
 from tests.integration.support.cluster_faults import EGRESS, INGRESS, frozen_agent
 from tests.integration.support.credential_secrets import BOTH, CLIENT, SERVER
-from tests.integration.support.foreign_certificates import GONE, LINK, custom, stolen
-from tests.integration.support.gateway_handshakes import GREETING, answer, client_context
+from tests.integration.support.foreign_certificates import GONE, LINK, custom_ca_issuer, stolen_certificate
+from tests.integration.support.gateway_handshakes import GREETING, client_context, gateway_answer
 from tests.integration.support.lab_mesh import Mesh, Run
-from tests.integration.support.live_traffic import dialling
+from tests.integration.support.live_traffic import live_traffic
 
 SOON = ("-e", '{"mesh_gate_timeout": 3}')
 
@@ -38,24 +38,24 @@ def passed(run: Run) -> Run:
 
 def nothing_is_revoked_any_more(mesh: Mesh) -> None:
     passed(mesh.site())
-    assert [credential_secrets.lists(mesh, secret) for secret in BOTH] == [[], []]
+    assert [credential_secrets.revocation_lists(mesh, secret) for secret in BOTH] == [[], []]
     assert mesh.carries()
 
 
 @pytest.fixture
 def taken(steady: Mesh) -> Leaf:
-    return stolen(steady)
+    return stolen_certificate(steady)
 
 
 def test_a_revoked_client_is_refused_and_others_are_not(steady: Mesh, taken: Leaf) -> None:
     context = client_context(taken)
-    assert GREETING in answer(steady, context), "it is let in before"
+    assert GREETING in gateway_answer(steady, context), "it is let in before"
     mesh, before = revoking(steady, cluster=GONE), credential_secrets.serials(steady)
-    with dialling(steady.lab, 20, held=3) as traffic:
+    with live_traffic(steady.lab, 20, held=3) as traffic:
         passed(mesh.site())
-        assert answer(steady, context) == b""
-        assert GREETING in answer(
-            steady, client_context(custom(steady.store, steady.passphrase).leaf("client", [LINK]))
+        assert gateway_answer(steady, context) == b""
+        assert GREETING in gateway_answer(
+            steady, client_context(custom_ca_issuer(steady.store, steady.passphrase).leaf("client", [LINK]))
         )
     assert traffic.lost == []
     assert traffic.broken_sessions == []
@@ -68,12 +68,14 @@ def test_a_revoked_client_is_refused_and_others_are_not(steady: Mesh, taken: Lea
 def test_what_is_still_entitled_is_issued_anew_in_the_same_run(steady: Mesh) -> None:
     before = credential_secrets.serials(steady)
     mesh = revoking(steady, link="mysql")
-    with dialling(steady.lab, 20, held=3) as traffic:
+    with live_traffic(steady.lab, 20, held=3) as traffic:
         passed(mesh.site())
     assert traffic.lost == []
     assert traffic.broken_sessions == []
     assert not set(before) & set(credential_secrets.serials(steady))
-    revoked = {f"{entry.serial_number:x}" for crl in credential_secrets.lists(steady, SERVER) for entry in crl}
+    revoked = {
+        f"{entry.serial_number:x}" for crl in credential_secrets.revocation_lists(steady, SERVER) for entry in crl
+    }
     assert set(before) <= revoked
     assert mesh.site().changed == 0
     nothing_is_revoked_any_more(steady)
@@ -82,7 +84,7 @@ def test_what_is_still_entitled_is_issued_anew_in_the_same_run(steady: Mesh) -> 
 @pytest.mark.slow
 def test_a_rotation_of_certificates_publishes_too(steady: Mesh, taken: Leaf) -> None:
     passed(revoking(steady, cluster=GONE).play("rotate_certificates"))
-    assert answer(steady, client_context(taken)) == b""
+    assert gateway_answer(steady, client_context(taken)) == b""
     assert steady.carries()
 
 
@@ -97,7 +99,7 @@ def test_verify_says_that_a_list_is_due(steady: Mesh, taken: Leaf) -> None:
 def test_lists_are_what_openssl_takes_for_right(steady: Mesh, taken: Leaf, tmp_path: Path) -> None:
     mesh = revoking(steady, cluster=GONE)
     passed(mesh.site())
-    (first,) = credential_secrets.lists(steady, SERVER)
+    (first,) = credential_secrets.revocation_lists(steady, SERVER)
     (root,) = (steady.store / "roots").glob("*.crt")
     path = tmp_path / "list.crl"
     path.write_bytes(first.public_bytes(Encoding.PEM))
@@ -119,27 +121,27 @@ def test_lists_are_what_openssl_takes_for_right(steady: Mesh, taken: Leaf, tmp_p
     assert "certificate revoked" in refused.stderr + refused.stdout
     mesh.variables["custom_ca_revoked"].append({"serial": "abcdef", "date": now()})
     passed(mesh.site())
-    (second,) = credential_secrets.lists(steady, SERVER)
+    (second,) = credential_secrets.revocation_lists(steady, SERVER)
     assert _number(second) > _number(first)
-    assert {crl.signature for crl in credential_secrets.lists(steady, CLIENT)} == {second.signature}
+    assert {crl.signature for crl in credential_secrets.revocation_lists(steady, CLIENT)} == {second.signature}
 
 
 @pytest.mark.slow
 def test_revocation_in_every_phase_of_a_root_rotation(steady: Mesh, taken: Leaf) -> None:
     """A list for each root that is trusted, or everybody is refused."""
     mesh, context = revoking(steady, cluster=GONE), client_context(taken)
-    with dialling(steady.lab, 20, held=3) as traffic:
+    with live_traffic(steady.lab, 20, held=3) as traffic:
         passed(steady.play("rotate_ca", "-e", "mesh_rotate_phase=prepare"))
         passed(mesh.site())
-        assert answer(steady, context) == b""
-        assert [len(credential_secrets.lists(steady, secret)) for secret in BOTH] == [2, 2]
+        assert gateway_answer(steady, context) == b""
+        assert [len(credential_secrets.revocation_lists(steady, secret)) for secret in BOTH] == [2, 2]
         passed(mesh.play("rotate_ca", "-e", "mesh_rotate_phase=switch"))
         mesh.variables["custom_ca_revoked"].append({"cluster": "cluster-a", "date": now()})
         passed(mesh.play("rotate_certificates"))
-        assert [len(credential_secrets.lists(steady, secret)) for secret in BOTH] == [2, 2]
+        assert [len(credential_secrets.revocation_lists(steady, secret)) for secret in BOTH] == [2, 2]
         passed(mesh.play("rotate_ca", "-e", "mesh_rotate_phase=retire"))
-        assert [len(credential_secrets.lists(steady, secret)) for secret in BOTH] == [1, 1]
-        assert answer(steady, context) == b"", "its root is trusted no more"
+        assert [len(credential_secrets.revocation_lists(steady, secret)) for secret in BOTH] == [1, 1]
+        assert gateway_answer(steady, context) == b"", "its root is trusted no more"
         # The other way round: lists are there already when a rotation begins.
         passed(mesh.play("rotate_ca"))
     assert traffic.lost == []
@@ -166,7 +168,7 @@ def _number(crl: Any) -> int:
 def test_a_client_that_could_not_be_given_another_certificate_is_not_cut_off(steady: Mesh) -> None:
     """Its gateway still presents the revoked one: lists wait until it has the next."""
     mesh = revoking(steady, link="mysql")
-    with dialling(steady.lab, 20) as traffic:
+    with live_traffic(steady.lab, 20) as traffic:
         with frozen_agent(steady, EGRESS):
             run = mesh.site(*SOON)
             assert run.code != 0
@@ -174,9 +176,9 @@ def test_a_client_that_could_not_be_given_another_certificate_is_not_cut_off(ste
         server_only = mesh.play("rotate_certificates", "-e", "mesh_rotate_side=server")
         assert server_only.code != 0
         assert server_only.says("were not published", "the side not in mesh_rotate_side"), server_only.output
-        assert credential_secrets.lists(steady, SERVER) == []
+        assert credential_secrets.revocation_lists(steady, SERVER) == []
         passed(mesh.site())
-    assert len(credential_secrets.lists(steady, SERVER)) == 1
+    assert len(credential_secrets.revocation_lists(steady, SERVER)) == 1
     assert traffic.lost == []
 
 
@@ -185,11 +187,11 @@ def test_as_long_as_a_gateway_has_not_got_its_list_every_run_says_so(steady: Mes
     mesh, context = revoking(steady, cluster=GONE), client_context(taken)
     with frozen_agent(steady, INGRESS):
         runs = [mesh.site(*SOON), mesh.site(*SOON), mesh.play("verify")]
-        assert GREETING in answer(steady, context), "who is revoked is let in still"
+        assert GREETING in gateway_answer(steady, context), "who is revoked is let in still"
     assert [run.ok for run in runs] == [False, False, False]
     assert runs[1].says("has revocation lists nothing for mysql-credential"), runs[1].output
     passed(mesh.site())
-    assert answer(steady, context) == b""
+    assert gateway_answer(steady, context) == b""
     passed(mesh.play("verify"))
 
 

@@ -15,7 +15,7 @@ from tests.integration.support import credential_secrets
 from tests.integration.support.cluster_faults import EGRESS, frozen_agent, stopped_api_server
 from tests.integration.support.credential_secrets import BOTH, CLIENT, SERVER
 from tests.integration.support.lab_mesh import MYSQL, Mesh, Run
-from tests.integration.support.live_traffic import Traffic, dialling
+from tests.integration.support.live_traffic import Traffic, live_traffic
 
 SOON = ("-e", '{"mesh_gate_timeout": 3}')
 
@@ -31,7 +31,7 @@ def passed(run: Run) -> Run:
 
 @contextmanager
 def unnoticed(mesh: Mesh) -> Iterator[Traffic]:
-    with dialling(mesh.lab, 20, held=3) as traffic:
+    with live_traffic(mesh.lab, 20, held=3) as traffic:
         yield traffic
     assert traffic.lost == []
     assert traffic.broken_sessions == []
@@ -66,15 +66,15 @@ def identities(mesh: Mesh) -> dict[str, Any]:
 
 def test_a_whole_rotation_in_one_run_under_load(standing: Mesh) -> None:
     before, untouched = credential_secrets.issuers(standing), identities(standing)
-    old = credential_secrets.trusted(standing, CLIENT)
+    old = credential_secrets.trusted_roots(standing, CLIENT)
     with unnoticed(standing):
         passed(standing.play("rotate_ca"))
     after = credential_secrets.issuers(standing)
     assert len(after) == 1
     assert after != before
-    assert [old & credential_secrets.trusted(standing, secret) for secret in BOTH] == [set(), set()]
+    assert [old & credential_secrets.trusted_roots(standing, secret) for secret in BOTH] == [set(), set()]
     assert identities(standing) == untouched
-    assert keys(standing) == credential_secrets.trusted(standing, CLIENT), "the old root's key is destroyed"
+    assert keys(standing) == credential_secrets.trusted_roots(standing, CLIENT), "the old root's key is destroyed"
     assert standing.site().changed == 0
     passed(standing.play("verify"))
 
@@ -87,7 +87,7 @@ def test_phase_by_phase_with_every_other_playbook_in_between(standing: Mesh) -> 
         serials = credential_secrets.serials(standing)
         passed(phase(standing, "prepare"))
         assert credential_secrets.serials(standing) == serials, "a phase about trust rewrites no leaf"
-        assert [len(credential_secrets.trusted(standing, secret)) for secret in BOTH] == [2, 2]
+        assert [len(credential_secrets.trusted_roots(standing, secret)) for secret in BOTH] == [2, 2]
         assert standing.site().changed == 0
         passed(standing.play("rotate_certificates", "-e", "mesh_rotate_force=true"))
         assert credential_secrets.issuers(standing) == old
@@ -96,7 +96,7 @@ def test_phase_by_phase_with_every_other_playbook_in_between(standing: Mesh) -> 
         passed(phase(standing, "switch"))
         new = credential_secrets.issuers(standing)
         assert not old & new
-        assert [len(credential_secrets.trusted(standing, secret)) for secret in BOTH] == [2, 2]
+        assert [len(credential_secrets.trusted_roots(standing, secret)) for secret in BOTH] == [2, 2]
         assert standing.site().changed == 0
         passed(standing.play("rotate_certificates", "-e", "mesh_rotate_force=true"))
         assert credential_secrets.issuers(standing) == new
@@ -105,7 +105,7 @@ def test_phase_by_phase_with_every_other_playbook_in_between(standing: Mesh) -> 
         serials = credential_secrets.serials(standing)
         passed(phase(standing, "retire"))
         assert credential_secrets.serials(standing) == serials, "a phase about trust rewrites no leaf"
-        assert [len(credential_secrets.trusted(standing, secret)) for secret in BOTH] == [1, 1]
+        assert [len(credential_secrets.trusted_roots(standing, secret)) for secret in BOTH] == [1, 1]
         assert standing.site().changed == 0
 
 
@@ -128,12 +128,12 @@ def test_a_phase_can_be_repeated_and_one_that_comes_too_early_is_refused(prepare
 
 @pytest.mark.slow
 def test_a_prepared_root_can_be_taken_back(standing: Mesh) -> None:
-    before = [credential_secrets.trusted(standing, secret) for secret in BOTH]
+    before = [credential_secrets.trusted_roots(standing, secret) for secret in BOTH]
     serials = credential_secrets.serials(standing)
     with unnoticed(standing):
         passed(phase(standing, "prepare"))
         passed(phase(standing, "abandon"))
-    assert [credential_secrets.trusted(standing, secret) for secret in BOTH] == before
+    assert [credential_secrets.trusted_roots(standing, secret) for secret in BOTH] == before
     assert credential_secrets.serials(standing) == serials
     assert keys(standing) == before[0]
     assert standing.site().changed == 0
@@ -145,8 +145,8 @@ def test_a_cluster_that_cannot_be_reached_blocks_by_name_and_the_others_go_on(st
         run = standing.play("rotate_ca")
     assert run.code != 0
     assert run.says("stays in phase prepared", "cluster cluster-b: it was not seen"), run.output
-    assert len(credential_secrets.trusted(standing, CLIENT)) == 2, "the work on the other is done"
-    assert len(credential_secrets.trusted(standing, SERVER)) == 1
+    assert len(credential_secrets.trusted_roots(standing, CLIENT)) == 2, "the work on the other is done"
+    assert len(credential_secrets.trusted_roots(standing, SERVER)) == 1
     behind = phase(standing, "switch")
     assert behind.code != 0
     assert behind.says("cluster cluster-b, server's side: it does not trust", "repeat the phase prepare"), behind.output
@@ -260,14 +260,14 @@ def test_the_retired_key_can_be_kept(standing: Mesh) -> None:
 
 
 def test_a_lost_ca_is_replaced_under_load(standing: Mesh, tmp_path: Path) -> None:
-    lost = credential_secrets.trusted(standing, CLIENT)
+    lost = credential_secrets.trusted_roots(standing, CLIENT)
     standing.store.rename(tmp_path / "lost")
     refused = standing.play("rotate_ca")
     assert refused.code != 0
     assert refused.says("there is no CA to rotate"), refused.output
     with unnoticed(standing):
         passed(standing.play("rotate_ca", "-e", "custom_ca_lost=true"))
-    assert [credential_secrets.trusted(standing, secret) & lost for secret in BOTH] == [set(), set()]
+    assert [credential_secrets.trusted_roots(standing, secret) & lost for secret in BOTH] == [set(), set()]
     assert standing.site().changed == 0
     again = standing.play("rotate_ca", "-e", "custom_ca_lost=true", "--check")
     assert again.says("to do: make the next root"), "a store that is there is not lost"

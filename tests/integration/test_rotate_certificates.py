@@ -10,10 +10,10 @@ import pytest
 from tests.integration.support import credential_secrets
 from tests.integration.support.cluster_faults import INGRESS, frozen_agent, stopped_api_server
 from tests.integration.support.credential_secrets import CLIENT
-from tests.integration.support.foreign_certificates import custom, serve
+from tests.integration.support.foreign_certificates import custom_ca_issuer, put_into_server_secret
 from tests.integration.support.lab_mesh import MYSQL, Mesh, Run
-from tests.integration.support.live_traffic import dialling
-from tests.integration.support.service_accounts import documented
+from tests.integration.support.live_traffic import live_traffic
+from tests.integration.support.service_accounts import documented_account
 
 FORCED = ("-e", "mesh_rotate_force=true")
 SOON = ("-e", '{"mesh_gate_timeout": 3}')
@@ -33,7 +33,7 @@ def test_nothing_is_renewed_before_its_time(standing: Mesh) -> None:
 
 def test_all_are_renewed_under_load_and_nobody_notices(standing: Mesh) -> None:
     before = credential_secrets.serials(standing)
-    with dialling(standing.lab, 50, held=5) as traffic:
+    with live_traffic(standing.lab, 50, held=5) as traffic:
         run = rotate(standing, *FORCED)
     assert run.ok, run.output
     assert not set(before) & set(credential_secrets.serials(standing))
@@ -80,8 +80,10 @@ def test_a_certificate_that_has_come_of_age_is_renewed(standing: Mesh) -> None:
 
 
 def test_an_expired_certificate_comes_back_with_one_run(standing: Mesh) -> None:
-    expired = custom(standing.store, standing.passphrase).leaf("server", [MYSQL["fqdn"]], age=timedelta(days=2))
-    serve(standing, expired)
+    expired = custom_ca_issuer(standing.store, standing.passphrase).leaf(
+        "server", [MYSQL["fqdn"]], age=timedelta(days=2)
+    )
+    put_into_server_secret(standing, expired)
     assert not standing.carries()
     run = rotate(standing)
     assert run.ok, run.output
@@ -102,7 +104,7 @@ def test_a_cluster_that_cannot_be_reached_is_left_out_and_named(standing: Mesh) 
 
 def test_a_gateway_that_is_behind_stops_the_run_before_the_next_cluster(standing: Mesh) -> None:
     old = credential_secrets.serial(standing, CLIENT)
-    with dialling(standing.lab, 20) as traffic, frozen_agent(standing, INGRESS):
+    with live_traffic(standing.lab, 20) as traffic, frozen_agent(standing, INGRESS):
         run = rotate(standing, *FORCED, *SOON)
     assert run.code != 0
     assert run.says("istio-ingressgateway-0", "were not seen in use", "run the same again"), run.output
@@ -113,7 +115,7 @@ def test_a_gateway_that_is_behind_stops_the_run_before_the_next_cluster(standing
 
 
 def test_where_exec_is_forbidden_the_run_says_how_it_was_seen(standing: Mesh, tmp_path: Path) -> None:
-    with documented(standing.lab, tmp_path, without="crossmesh-proof") as kubeconfig:
+    with documented_account(standing.lab, tmp_path, without="crossmesh-proof") as kubeconfig:
         asked = standing.otherwise(variables={"mesh_kubeconfig": str(kubeconfig), "mesh_gate_wait": 1})
         run = rotate(asked, *FORCED)
     assert run.ok, run.output

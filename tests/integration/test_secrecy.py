@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from tests.integration.support import secret_traces
-from tests.integration.support.foreign_certificates import custom
-from tests.integration.support.lab_mesh import CHECKOUT, MYSQL, Mesh, Run, cleared
-from tests.integration.support.service_accounts import READ, WRITE_OBJECTS, account, rule
-from tests.integration.support.written_files import Scope, watching
+from tests.integration.support.foreign_certificates import custom_ca_issuer
+from tests.integration.support.lab_mesh import CHECKOUT, MYSQL, Mesh, Run, cleared_afterwards
+from tests.integration.support.service_accounts import READ, WRITE_OBJECTS, rule, service_account
+from tests.integration.support.written_files import Scope, watch_written_files
 from tests.lab import Lab
 
 TALKATIVE = ("-vvvv", "--diff")
@@ -89,13 +89,13 @@ def trail(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trail]
     with ExitStack() as stack:
         # By token: a key in a kubeconfig is unpacked into temporary files by the kubernetes package itself.
         mine, limited = (
-            {"mesh_kubeconfig": str(stack.enter_context(account(lab, folder, name, rules)))}
+            {"mesh_kubeconfig": str(stack.enter_context(service_account(lab, folder, name, rules)))}
             for name, rules in (
                 ("may-do-all", [rule("*", "*", "*")]),
                 ("cannot-write-secrets", [*READ, *WRITE_OBJECTS]),
             )
         )
-        stack.enter_context(cleared(mesh))
+        stack.enter_context(cleared_afterwards(mesh))
         mesh.variables = mine
         _leave(found, "first run", mesh)
         _leave(found, "second run", mesh)
@@ -109,7 +109,7 @@ def trail(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trail]
 
 
 def _keys(mesh: Mesh) -> dict[str, bytes]:
-    keys = {"the root's key": _pem(custom(mesh.store, mesh.passphrase).key)}
+    keys = {"the root's key": _pem(custom_ca_issuer(mesh.store, mesh.passphrase).key)}
     for cluster, secret in (("cluster-a", "client-credential"), ("cluster-b", "mysql-credential")):
         data = mesh.get(cluster, "-n", "istio-system", "secret", secret)["data"]
         keys[f"the key in {secret}"] = base64.b64decode(data["tls.key"])
@@ -129,7 +129,7 @@ def _leave(trail: Trail, name: str, mesh: Mesh, playbook: str | Path = "site") -
     }
     # The lab's own files are those of the clusters: there the keys are at home.
     scope = Scope(f"HOME={private / 'home'}", leaving_out=(mesh.store, mesh.lab.settings.state))
-    with watching([private, CHECKOUT, Path("/dev/shm")], scope) as watch:
+    with watch_written_files([private, CHECKOUT, Path("/dev/shm")], scope) as watch:
         run = mesh.play(playbook, *TALKATIVE, environment=environment)
     trail.add(name, run, log, watch.files)
 

@@ -104,7 +104,7 @@ def _theirs(mesh: Mesh) -> dict[str, dict[str, Any]]:
     """Everything without what our managers wrote: their objects' versions; Services and namespaces in full."""
     found: dict[str, dict[str, Any]] = {}
     for cluster in mesh.hosts:
-        belongings = state_snapshots.belongings(mesh, cluster)
+        belongings = state_snapshots.services_and_namespaces(mesh, cluster)
         for item in belongings.values():
             fields = item["metadata"]["managedFields"]
             item["metadata"]["managedFields"] = [e for e in fields if not e["manager"].startswith("crossmesh-")]
@@ -113,7 +113,7 @@ def _theirs(mesh: Mesh) -> dict[str, dict[str, Any]]:
         ours = {f"{item['kind']} {SYSTEM}/{item['metadata']['name']}" for item in mesh.objects(cluster)}
         versions = {
             title: version
-            for title, version in state_snapshots.versions(mesh, cluster).items()
+            for title, version in state_snapshots.versions_in_cluster(mesh, cluster).items()
             if title not in ours and title not in belongings
         }
         found[cluster] = {**belongings, **versions}
@@ -123,44 +123,44 @@ def _theirs(mesh: Mesh) -> dict[str, dict[str, Any]]:
 def test_they_are_the_same_after_a_run_a_pruning_and_a_teardown(shared: Mesh) -> None:
     before = _theirs(shared)
     assert "Gateway istio-system/shop" in before["cluster-b"]
-    untouched = {cluster: state_snapshots.belongings(shared, cluster) for cluster in shared.hosts}
+    untouched = {cluster: state_snapshots.services_and_namespaces(shared, cluster) for cluster in shared.hosts}
     both, one = shared.otherwise(links=[MYSQL, OTHER]), shared.otherwise(links=[OTHER])
     for mesh, playbook in ((both, "site"), (one, "site"), (one, "teardown")):
         run = mesh.play(playbook)
         assert run.ok, run.output
         assert run.changed > 0
         assert _theirs(shared) == before
-    assert {cluster: state_snapshots.belongings(shared, cluster) for cluster in shared.hosts} == untouched
+    assert {cluster: state_snapshots.services_and_namespaces(shared, cluster) for cluster in shared.hosts} == untouched
 
 
 def test_a_tls_port_and_an_egress_port_of_others_are_used_as_they_are_and_stay(mesh: Mesh) -> None:
     with _left_alone(mesh):
         _open(mesh, "cluster-a", EGRESS, _port(15443, "tls-east-west"))
         _open(mesh, "cluster-b", INGRESS, _port(31400, "tcp"))
-        before = {cluster: state_snapshots.belongings(mesh, cluster) for cluster in mesh.hosts}
+        before = {cluster: state_snapshots.services_and_namespaces(mesh, cluster) for cluster in mesh.hosts}
         mesh.links = [{**MYSQL, "tls_port": 31400}]
         run = mesh.site()
         assert run.ok, run.output
-        assert {cluster: state_snapshots.belongings(mesh, cluster) for cluster in mesh.hosts} == before
+        assert {cluster: state_snapshots.services_and_namespaces(mesh, cluster) for cluster in mesh.hosts} == before
         assert eventually(mesh.carries)
         assert mesh.site().changed == 0
         assert mesh.play("teardown").ok
-        assert {cluster: state_snapshots.belongings(mesh, cluster) for cluster in mesh.hosts} == before
+        assert {cluster: state_snapshots.services_and_namespaces(mesh, cluster) for cluster in mesh.hosts} == before
 
 
 @pytest.mark.slow
 def test_port_443_that_every_gateway_has_is_used_as_it_is(mesh: Mesh) -> None:
-    before = state_snapshots.belongings(mesh, "cluster-b")
+    before = state_snapshots.services_and_namespaces(mesh, "cluster-b")
     mesh.links = [{**MYSQL, "tls_port": 443}]
     run = mesh.site()
     assert run.ok, run.output
-    assert state_snapshots.belongings(mesh, "cluster-b") == before
+    assert state_snapshots.services_and_namespaces(mesh, "cluster-b") == before
     # The Service's port 443 leads to the pods' port 8443.
     listeners = mesh.lab.envoy("cluster-b", f"{INGRESS}-0", "listeners")
     assert "0.0.0.0_8443" in listeners
     assert "0.0.0.0_443:" not in listeners
     assert mesh.play("teardown").ok
-    assert state_snapshots.belongings(mesh, "cluster-b") == before
+    assert state_snapshots.services_and_namespaces(mesh, "cluster-b") == before
 
 
 def test_a_port_that_others_claim_besides_us_stays_theirs_after_a_teardown(joined: Mesh) -> None:

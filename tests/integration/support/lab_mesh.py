@@ -139,7 +139,7 @@ class Mesh:
             said = process.communicate(timeout=300)
         finally:
             process.kill()
-        return ended(said, process.returncode)
+        return finished_run(said, process.returncode)
 
     def begin(
         self,
@@ -184,7 +184,7 @@ class Mesh:
         selector = cluster_objects.OURS
         if instance:
             selector += f",crossmesh/instance={instance}"
-        return cluster_objects.objects(self.lab, cluster, selector)
+        return cluster_objects.objects_of_ours(self.lab, cluster, selector)
 
     def names(self, cluster: str) -> set[str]:
         return {f"{item['kind']}/{item['metadata']['name']}" for item in self.objects(cluster)}
@@ -201,7 +201,7 @@ class Mesh:
         }
 
 
-def locked(mesh: Mesh, *namespaces: str, **described: Any) -> Mesh:
+def locked_down(mesh: Mesh, *namespaces: str, **described: Any) -> Mesh:
     """The same with these namespaces of the client's cluster locked down."""
     cluster = mesh.lab.cluster("cluster-a")
     variables = {
@@ -212,15 +212,15 @@ def locked(mesh: Mesh, *namespaces: str, **described: Any) -> Mesh:
 
 
 @contextmanager
-def cleared(found: Mesh) -> Iterator[Mesh]:
+def cleared_afterwards(found: Mesh) -> Iterator[Mesh]:
     """Leave the clusters as they were, whatever the block makes of it."""
     try:
         yield found
     finally:
-        cluster_objects.clear(found.lab, CLUSTERS)
+        cluster_objects.clear_clusters(found.lab, CLUSTERS)
 
 
-def ended(said: tuple[str, str | None], code: int) -> Run:
+def finished_run(said: tuple[str, str | None], code: int) -> Run:
     """A run from what it printed, to one stream or both, and its exit code."""
     output, errors = said
     return Run(code, output + (errors or ""), _recap(output))

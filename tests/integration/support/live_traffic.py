@@ -54,7 +54,7 @@ class Traffic:
 
 
 @contextmanager
-def dialling(
+def live_traffic(
     lab: Lab,
     rate: float,
     *,

@@ -84,7 +84,7 @@ class Machine:
 
 
 @contextmanager
-def machine(mesh: Mesh, folder: Path) -> Iterator[Machine]:
+def running_machine(mesh: Mesh, folder: Path) -> Iterator[Machine]:
     found = Machine(mesh, folder)
     with _database(mesh, folder / "mariadb"):
         try:

@@ -41,7 +41,7 @@ class Preflight:
         )
 
 
-def preflight(mesh: Mesh, *arguments: str) -> Preflight:
+def run_preflight(mesh: Mesh, *arguments: str) -> Preflight:
     path = mesh.folder / "preflight.json"
     path.unlink(missing_ok=True)
     run = mesh.play("preflight", "-e", f"mesh_preflight_report={path}", *arguments)

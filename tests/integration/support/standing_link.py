@@ -12,7 +12,7 @@ from tests.lab import Lab
 from tests.lab.wait import eventually
 
 
-class Keeper:
+class StandingLink:
     """What the first mesh had, in its CA store and in the clusters; every later one has the same passphrase."""
 
     def __init__(self, lab: Lab, store: Path, passphrase: str) -> None:
@@ -28,7 +28,7 @@ class Keeper:
     def _make(self, mesh: Mesh) -> None:
         run = mesh.site()
         assert run.ok, run.output
-        written = {cluster: cluster_objects.written(self._lab, cluster) for cluster in CLUSTERS}
+        written = {cluster: cluster_objects.written_by_runs(self._lab, cluster) for cluster in CLUSTERS}
         shutil.copytree(mesh.store, self._store)
         self._written = written
 
@@ -38,5 +38,5 @@ class Keeper:
         shutil.copytree(self._store, mesh.store)
         for cluster, written in self._written.items():
             cluster_objects.put_back(self._lab, cluster, written)
-        eventually(lambda: credential_secrets.arrived(mesh))
+        eventually(lambda: credential_secrets.arrived_at_gateways(mesh))
         eventually(mesh.carries)

@@ -51,7 +51,7 @@ http {{
 """
 
 
-def link(name: str, protocol: str, tls_port: int, port: int = 80, **changes: Any) -> dict[str, Any]:
+def web_link(name: str, protocol: str, tls_port: int, port: int = 80, **changes: Any) -> dict[str, Any]:
     ports = {"http": _HTTP, "http2": _HTTP2, "grpc": _GRPC}
     return {
         "name": name,
@@ -65,7 +65,7 @@ def link(name: str, protocol: str, tls_port: int, port: int = 80, **changes: Any
 
 
 @contextmanager
-def serving(mesh: Mesh, folder: Path, cluster: str = "cluster-b", pod: str = "mysql-0") -> Iterator[None]:
+def running_web_servers(mesh: Mesh, folder: Path, cluster: str = "cluster-b", pod: str = "mysql-0") -> Iterator[None]:
     """Both servers and their Service, for the length of the block."""
     config = folder / "nginx.conf"
     ports = {"http": _HTTP, "http2": _HTTP2, "grpc": _GRPC, "on_demand": _ON_DEMAND}
@@ -93,7 +93,7 @@ def curl(mesh: Mesh, fqdn: str, path: str = "/", *options: str, port: int = 80) 
     return mesh.lab.run("cluster-a", "mysql-client", argv)
 
 
-def tried(mesh: Mesh) -> int:
+def failing_requests_seen(mesh: Mesh) -> int:
     """How often the server was asked for what always fails, since it was last asked so."""
     answer = mesh.lab.run("cluster-b", "mysql-0", ["curl", "--silent", f"http://127.0.0.1:{_HTTP}/tried"])
     return int(answer.stdout)
