@@ -53,43 +53,43 @@ def lab() -> Lab:
 
 
 @pytest.fixture(scope="session")
-def keeper(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> StandingLink:
+def standing_link(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> StandingLink:
     return StandingLink(lab, tmp_path_factory.mktemp("kept") / "ca", secrets.token_urlsafe(24))
 
 
 @pytest.fixture
-def mesh(lab: Lab, keeper: StandingLink, tmp_path: Path) -> Iterator[Mesh]:
+def mesh(lab: Lab, standing_link: StandingLink, tmp_path: Path) -> Iterator[Mesh]:
     """A described mesh that nothing was done for yet; taken down again whatever the test made of it."""
-    with cleared_afterwards(Mesh(lab, tmp_path, keeper.passphrase)) as found:
+    with cleared_afterwards(Mesh(lab, tmp_path, standing_link.passphrase)) as found:
         yield found
 
 
 @pytest.fixture
-def joined(mesh: Mesh, keeper: StandingLink) -> Mesh:
+def linked_mesh(mesh: Mesh, standing_link: StandingLink) -> Mesh:
     """The tutorial's MySQL link, in place."""
-    keeper.put_in_place(mesh)
+    standing_link.put_in_place(mesh)
     return mesh
 
 
 @pytest.fixture(scope="module")
-def standing(lab: Lab, keeper: StandingLink, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
-    """The same, for all tests of a file: they look at it, or use `steady`."""
-    with cleared_afterwards(Mesh(lab, tmp_path_factory.mktemp("mesh"), keeper.passphrase)) as found:
-        keeper.put_in_place(found)
+def shared_mesh(lab: Lab, standing_link: StandingLink, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    """The same, for all tests of a file: they look at it, or use `restored_mesh`."""
+    with cleared_afterwards(Mesh(lab, tmp_path_factory.mktemp("mesh"), standing_link.passphrase)) as found:
+        standing_link.put_in_place(found)
         yield found
 
 
 @pytest.fixture
-def steady(request: pytest.FixtureRequest, standing: Mesh, keeper: StandingLink) -> Iterator[Mesh]:
+def restored_mesh(request: pytest.FixtureRequest, shared_mesh: Mesh, standing_link: StandingLink) -> Iterator[Mesh]:
     """The file's mesh; whatever a test does to the clusters or the CA, the next one finds it in place."""
     if _last_of_its_file(request):
         # What it leaves is cleared with the file.
-        yield standing
+        yield shared_mesh
         return
-    before = _state(standing)
-    yield standing
-    if _state(standing) != before:
-        keeper.put_in_place(standing)
+    before = _state(shared_mesh)
+    yield shared_mesh
+    if _state(shared_mesh) != before:
+        standing_link.put_in_place(shared_mesh)
 
 
 def _last_of_its_file(request: pytest.FixtureRequest) -> bool:

@@ -21,7 +21,7 @@ RATE = 25.0
 
 
 @pytest.fixture
-def tutorial(mesh: Mesh, tmp_path: Path) -> Iterator[Tutorial]:
+def tutorial_link(mesh: Mesh, tmp_path: Path) -> Iterator[Tutorial]:
     """The tutorial's link, carrying queries."""
     found = Tutorial(mesh.lab, tmp_path / "tutorial")
     try:
@@ -32,7 +32,7 @@ def tutorial(mesh: Mesh, tmp_path: Path) -> Iterator[Tutorial]:
         found.remove()
 
 
-def test_objects_made_by_hand_are_refused_by_name_and_left_as_they_are(mesh: Mesh, tutorial: Tutorial) -> None:
+def test_objects_made_by_hand_are_refused_by_name_and_left_as_they_are(mesh: Mesh, tutorial_link: Tutorial) -> None:
     before = versions_everywhere(mesh)
     run = mesh.site()
     assert not run.ok
@@ -47,7 +47,7 @@ def test_objects_made_by_hand_are_refused_by_name_and_left_as_they_are(mesh: Mes
     assert versions_everywhere(mesh) == before
 
 
-def test_a_link_made_by_hand_is_adopted_without_a_lost_connection(mesh: Mesh, tutorial: Tutorial) -> None:
+def test_a_link_made_by_hand_is_adopted_without_a_lost_connection(mesh: Mesh, tutorial_link: Tutorial) -> None:
     with live_traffic(mesh.lab, RATE) as traffic:
         run = mesh.site(*ADOPT)
     assert run.ok, run.output
@@ -64,7 +64,7 @@ def test_a_link_made_by_hand_is_adopted_without_a_lost_connection(mesh: Mesh, tu
 
 @pytest.mark.parametrize("reached", ["Adopt, second stage", pytest.param("Join the meshes", marks=pytest.mark.slow)])
 def test_an_adoption_that_was_killed_between_its_stages_is_continued(
-    mesh: Mesh, tutorial: Tutorial, reached: str
+    mesh: Mesh, tutorial_link: Tutorial, reached: str
 ) -> None:
     with live_traffic(mesh.lab, RATE) as traffic:
         killed_at(mesh.begin("site", *ADOPT), reached)

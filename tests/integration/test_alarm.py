@@ -11,16 +11,16 @@ def with_days(mesh: Mesh, validity: int, renew_before: int) -> Mesh:
     )
 
 
-def test_due_is_no_alarm_overdue_is_one_and_one_run_ends_it(joined: Mesh) -> None:
+def test_due_is_no_alarm_overdue_is_one_and_one_run_ends_it(linked_mesh: Mesh) -> None:
     """Of a month's certificates: due with 40 days before their end, overdue with 60."""
-    made = with_days(joined, 30, 10).play("rotate_certificates", "-e", "mesh_rotate_force=true")
+    made = with_days(linked_mesh, 30, 10).play("rotate_certificates", "-e", "mesh_rotate_force=true")
     assert made.ok, made.output
 
-    due = with_days(joined, 90, 40).play("verify")
+    due = with_days(linked_mesh, 90, 40).play("verify")
     assert due.ok, due.output
     assert due.says("issue Secret istio-system/mysql-credential: expires at")
 
-    late = with_days(joined, 90, 60)
+    late = with_days(linked_mesh, 90, 60)
     overdue = late.play("verify")
     assert overdue.code != 0
     for secret in ("client-credential", "mysql-credential"):
@@ -32,7 +32,7 @@ def test_due_is_no_alarm_overdue_is_one_and_one_run_ends_it(joined: Mesh) -> Non
     ended = late.play("verify")
     assert ended.ok, ended.output
     assert "ALARM" not in ended.output
-    assert joined.carries()
+    assert linked_mesh.carries()
 
 
 def test_a_root_that_ends_is_an_alarm_of_its_own(mesh: Mesh) -> None:

@@ -36,8 +36,8 @@ def test_on_clean_clusters_the_diff_shows_the_certificates_that_are_to_be_issued
     assert run.says("cluster-a.cluster.crossmesh.internal", "mysql.link.crossmesh.internal")
 
 
-def test_on_a_mesh_in_place_it_finds_nothing_to_do(standing: Mesh) -> None:
-    run = standing.site("--check")
+def test_on_a_mesh_in_place_it_finds_nothing_to_do(shared_mesh: Mesh) -> None:
+    run = shared_mesh.site("--check")
     assert run.ok, run.output
     assert run.changed == 0
 
@@ -50,9 +50,9 @@ def test_on_a_mesh_in_place_it_finds_nothing_to_do(standing: Mesh) -> None:
     ],
 )
 def test_before_a_change_of_links_it_predicts_and_changes_nothing(
-    steady: Mesh, changed: list[dict[str, object]]
+    restored_mesh: Mesh, changed: list[dict[str, object]]
 ) -> None:
-    mesh = steady.otherwise(links=changed)
+    mesh = restored_mesh.otherwise(links=changed)
     before, store = state_snapshots.versions_everywhere(mesh), state_snapshots.folder_contents(mesh.store)
     predicted = mesh.site("--check")
     assert predicted.ok, predicted.output
@@ -64,10 +64,10 @@ def test_before_a_change_of_links_it_predicts_and_changes_nothing(
     assert predicted.changed > 0
 
 
-def test_the_diff_shows_certificates_as_they_are_and_no_data_of_a_secret(standing: Mesh) -> None:
-    run = standing.otherwise(links=[RENAMED]).site("--check", "--diff")
+def test_the_diff_shows_certificates_as_they_are_and_no_data_of_a_secret(shared_mesh: Mesh) -> None:
+    run = shared_mesh.otherwise(links=[RENAMED]).site("--check", "--diff")
     assert run.ok, run.output
-    data = _data(standing, "mysql-credential")
+    data = _data(shared_mesh, "mysql-credential")
     assert run.says(*_facts(data["tls.crt"]))
     assert run.says("SAN changed: had mysql.server.example.com, want mysql-2.server.example.com")
     assert not [piece for piece in _pieces(data) if piece in run.output]
@@ -76,13 +76,13 @@ def test_the_diff_shows_certificates_as_they_are_and_no_data_of_a_secret(standin
     assert [piece for piece in _pieces(data) if piece in shown]
 
 
-def test_the_plan_can_be_read_before_a_teardown(standing: Mesh) -> None:
-    before = state_snapshots.versions_everywhere(standing)
-    run = standing.play("teardown", "--check")
+def test_the_plan_can_be_read_before_a_teardown(shared_mesh: Mesh) -> None:
+    before = state_snapshots.versions_everywhere(shared_mesh)
+    run = shared_mesh.play("teardown", "--check")
     assert run.ok, run.output
     assert run.says("delete Secret istio-system/mysql-credential", "take back port 13306", "take back port 15443")
     assert run.changed > 0
-    assert state_snapshots.versions_everywhere(standing) == before
+    assert state_snapshots.versions_everywhere(shared_mesh) == before
 
 
 def _data(mesh: Mesh, secret: str) -> dict[str, bytes]:

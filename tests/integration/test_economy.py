@@ -55,8 +55,8 @@ def rejected_pushes(mesh: Mesh, cluster: str) -> float:
     return sum(float(value) for name, value in samples if name.startswith("pilot_total_xds_rejects"))
 
 
-def test_the_analysis_tells_what_is_wrong_with_a_link(steady: Mesh) -> None:
+def test_the_analysis_tells_what_is_wrong_with_a_link(restored_mesh: Mesh) -> None:
     """The control: a VirtualService of ours whose Gateway is gone."""
-    steady.lab.kubectl("cluster-b", "-n", "istio-system", "delete", "gateways.networking.istio.io/gateway-mysql")
-    messages = steady.lab.istioctl("cluster-b", "analyze", "-A", check=False)
+    restored_mesh.lab.kubectl("cluster-b", "-n", "istio-system", "delete", "gateways.networking.istio.io/gateway-mysql")
+    messages = restored_mesh.lab.istioctl("cluster-b", "analyze", "-A", check=False)
     assert "IST0101" in messages.stdout + messages.stderr

@@ -77,12 +77,12 @@ def test_a_name_with_two_addresses_is_served_by_both_and_by_one_while_the_other_
     eventually(lambda: answers(mesh, fqdn) == {NEAR, FAR}, within=60)
 
 
-def test_the_only_server_is_never_left_out(joined: Mesh) -> None:
+def test_the_only_server_is_never_left_out(linked_mesh: Mesh) -> None:
     """A gateway that was away a moment ago is asked again at once: there is nobody else to ask."""
-    eventually(joined.carries)
-    with stopped(joined, NEAR_GATEWAY):
-        assert not any(joined.carries() for _ in range(5))
-        clusters = joined.lab.envoy("cluster-a", "istio-egressgateway-0", "clusters")
+    eventually(linked_mesh.carries)
+    with stopped(linked_mesh, NEAR_GATEWAY):
+        assert not any(linked_mesh.carries() for _ in range(5))
+        clusters = linked_mesh.lab.envoy("cluster-a", "istio-egressgateway-0", "clusters")
         assert "mysql.server.example.com" in clusters
         assert "failed_outlier_check" not in clusters
-    eventually(joined.carries)
+    eventually(linked_mesh.carries)

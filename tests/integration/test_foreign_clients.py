@@ -10,15 +10,15 @@ from tests.lab.wait import eventually
 PARTNER, OTHER = "billing.partner.example", "sales.partner.example"
 
 
-def test_a_client_of_others_is_served_once_the_link_names_it_and_refused_before_and_after(joined: Mesh) -> None:
-    ca = custom_ca_issuer(joined.store, joined.passphrase)
+def test_a_client_of_others_is_served_once_the_link_names_it_and_refused_before_and_after(linked_mesh: Mesh) -> None:
+    ca = custom_ca_issuer(linked_mesh.store, linked_mesh.passphrase)
     partner, other = (client_context(ca.leaf("client", [name])) for name in (PARTNER, OTHER))
-    assert GREETING not in gateway_answer(joined, partner)
-    naming = joined.otherwise(links=[{**MYSQL, "foreign_clients": [PARTNER]}])
+    assert GREETING not in gateway_answer(linked_mesh, partner)
+    naming = linked_mesh.otherwise(links=[{**MYSQL, "foreign_clients": [PARTNER]}])
     run = naming.site()
     assert run.ok, run.output
-    eventually(lambda: GREETING in gateway_answer(joined, partner))
-    assert GREETING not in gateway_answer(joined, other)
-    assert joined.carries()
-    assert joined.site().ok
-    eventually(lambda: GREETING not in gateway_answer(joined, partner))
+    eventually(lambda: GREETING in gateway_answer(linked_mesh, partner))
+    assert GREETING not in gateway_answer(linked_mesh, other)
+    assert linked_mesh.carries()
+    assert linked_mesh.site().ok
+    eventually(lambda: GREETING not in gateway_answer(linked_mesh, partner))

@@ -21,12 +21,12 @@ HOST = "legacy.example.org"
 
 
 @pytest.fixture
-def outside(mesh: Mesh, tmp_path: Path) -> Iterator[Machine]:
+def outside_machine(mesh: Mesh, tmp_path: Path) -> Iterator[Machine]:
     with running_machine(mesh, tmp_path) as found:
         yield found
 
 
-def web_link(name: str, port: int, protocol: str, tls_port: int, **external: Any) -> dict[str, Any]:
+def outside_link(name: str, port: int, protocol: str, tls_port: int, **external: Any) -> dict[str, Any]:
     return {
         "name": name,
         "fqdn": f"{name}.{HOST}",
@@ -59,15 +59,15 @@ def reaches(mesh: Mesh, fqdn: str) -> bool:
     return found.stdout.split() == ["3306", "127.0.0.1"]
 
 
-def test_a_database_and_a_web_server_with_certificates_of_the_custom_ca(mesh: Mesh, outside: Machine) -> None:
+def test_a_database_and_a_web_server_with_certificates_of_the_custom_ca(mesh: Mesh, outside_machine: Machine) -> None:
     kept = mesh.folder / "outside"
-    sql = web_link("sql", 3310, "tcp", DATABASE_PORT, ca=str(kept), sni=HOST)
-    web = web_link("web", 80, "http", WEB_PORT, ca=str(kept), sni=HOST)
+    sql = outside_link("sql", 3310, "tcp", DATABASE_PORT, ca=str(kept), sni=HOST)
+    web = outside_link("web", 80, "http", WEB_PORT, ca=str(kept), sni=HOST)
     mesh.links = [MYSQL, sql, web]
     run = mesh.site()
     assert run.ok, run.output
     assert run.says("has to load what is new")
-    outside.load(kept, kept / "ca.crt")
+    outside_machine.load(kept, kept / "ca.crt")
     eventually(lambda: reaches(mesh, f"sql.{HOST}"))
     eventually(lambda: f"web.{HOST} CN=cluster-a" in curl(mesh, f"web.{HOST}").stdout)
     assert mesh.carries()
@@ -78,16 +78,16 @@ def test_a_database_and_a_web_server_with_certificates_of_the_custom_ca(mesh: Me
     assert verified.ok, verified.output
 
 
-def test_a_database_and_a_web_server_with_certificates_of_their_owner(mesh: Mesh, outside: Machine) -> None:
+def test_a_database_and_a_web_server_with_certificates_of_their_owner(mesh: Mesh, outside_machine: Machine) -> None:
     roots = owners(mesh.folder / "owner", [HOST])
     mesh.links = [
         MYSQL,
-        web_link("sql", 3310, "tcp", DATABASE_PORT, trust=roots, sni=HOST),
-        web_link("web", 80, "http", WEB_PORT, trust=roots, sni=HOST),
+        outside_link("sql", 3310, "tcp", DATABASE_PORT, trust=roots, sni=HOST),
+        outside_link("web", 80, "http", WEB_PORT, trust=roots, sni=HOST),
     ]
     run = mesh.site()
     assert run.ok, run.output
-    outside.load(mesh.folder / "owner", trusted(mesh, mesh.folder / "clients.pem"))
+    outside_machine.load(mesh.folder / "owner", trusted(mesh, mesh.folder / "clients.pem"))
     eventually(lambda: reaches(mesh, f"sql.{HOST}"))
     eventually(lambda: "CN=cluster-a" in curl(mesh, f"web.{HOST}").stdout)
     assert mesh.carries()
@@ -96,21 +96,23 @@ def test_a_database_and_a_web_server_with_certificates_of_their_owner(mesh: Mesh
     assert again.changed == 0
 
 
-def test_a_server_of_another_ca_or_with_another_name_is_refused(mesh: Mesh, outside: Machine) -> None:
+def test_a_server_of_another_ca_or_with_another_name_is_refused(mesh: Mesh, outside_machine: Machine) -> None:
     """The same machine passes with the right one."""
     roots = owners(mesh.folder / "owner", [HOST])
     owners(mesh.folder / "stranger", [HOST])
-    mesh.links = [web_link("sql", 3310, "tcp", DATABASE_PORT, trust=roots, sni=HOST)]
+    mesh.links = [outside_link("sql", 3310, "tcp", DATABASE_PORT, trust=roots, sni=HOST)]
     run = mesh.site()
     assert run.ok, run.output
     clients = trusted(mesh, mesh.folder / "clients.pem")
-    outside.load(mesh.folder / "owner", clients)
+    outside_machine.load(mesh.folder / "owner", clients)
     eventually(lambda: reaches(mesh, f"sql.{HOST}"))
-    outside.load(mesh.folder / "stranger", clients)
+    outside_machine.load(mesh.folder / "stranger", clients)
     # nginx takes some of them with what it had before, for a moment.
     eventually(lambda: not any(reaches(mesh, f"sql.{HOST}") for _ in range(5)))
-    renamed = mesh.otherwise(links=[web_link("sql", 3310, "tcp", DATABASE_PORT, trust=roots, sni="other.example.org")])
-    outside.load(mesh.folder / "owner", clients)
+    renamed = mesh.otherwise(
+        links=[outside_link("sql", 3310, "tcp", DATABASE_PORT, trust=roots, sni="other.example.org")]
+    )
+    outside_machine.load(mesh.folder / "owner", clients)
     eventually(lambda: reaches(mesh, f"sql.{HOST}"))
     assert renamed.site().ok
     eventually(lambda: not reaches(mesh, f"sql.{HOST}"))
@@ -159,17 +161,22 @@ spec:
 """
 
 
-def test_a_partners_ingress_gateway(joined: Mesh) -> None:
-    lab = joined.lab
+def test_a_partners_ingress_gateway(linked_mesh: Mesh) -> None:
+    lab = linked_mesh.lab
     try:
         # The lab has no load balancer: the gateway's pod listens on the targetPort of its Service's port 443.
         theirs = {"address": "partner.server.example.com", "port": 8443, "sni": PARTNER}
-        shop = {"name": "shop", "fqdn": SHOP, "port": 3310, "external": {**theirs, "trust": partners_gateway(joined)}}
-        run = joined.otherwise(links=[MYSQL, shop]).site()
+        shop = {
+            "name": "shop",
+            "fqdn": SHOP,
+            "port": 3310,
+            "external": {**theirs, "trust": partners_gateway(linked_mesh)},
+        }
+        run = linked_mesh.otherwise(links=[MYSQL, shop]).site()
         assert run.ok, run.output
         ask = partial(lab.mysql_from, "cluster-a", "mysql-client", "SELECT @@socket", fqdn=SHOP, port=3310)
         eventually(lambda: "/mysql-0/" in ask().stdout)
-        assert joined.carries()
+        assert linked_mesh.carries()
     finally:
         kinds = ("secret", "gateways.networking.istio.io", "virtualservice")
         for kind in kinds:
@@ -177,11 +184,11 @@ def test_a_partners_ingress_gateway(joined: Mesh) -> None:
 
 
 @pytest.mark.slow
-def test_a_root_is_replaced_phase_by_phase_where_a_server_is_outside(mesh: Mesh, outside: Machine) -> None:
+def test_a_root_is_replaced_phase_by_phase_where_a_server_is_outside(mesh: Mesh, outside_machine: Machine) -> None:
     kept = mesh.folder / "outside"
-    mesh.links = [MYSQL, web_link("sql", 3310, "tcp", DATABASE_PORT, ca=str(kept), sni=HOST)]
+    mesh.links = [MYSQL, outside_link("sql", 3310, "tcp", DATABASE_PORT, ca=str(kept), sni=HOST)]
     assert mesh.site().ok
-    outside.load(kept, kept / "ca.crt")
+    outside_machine.load(kept, kept / "ca.crt")
     eventually(lambda: reaches(mesh, f"sql.{HOST}"))
     root = (kept / "ca.crt").read_text(encoding="utf-8")
     at_once = mesh.play("rotate_ca")
@@ -191,7 +198,7 @@ def test_a_root_is_replaced_phase_by_phase_where_a_server_is_outside(mesh: Mesh,
         run = mesh.play("rotate_ca", "-e", f"mesh_rotate_phase={phase}")
         assert run.ok, run.output
         assert reaches(mesh, f"sql.{HOST}"), phase
-        outside.load(kept, kept / "ca.crt")
+        outside_machine.load(kept, kept / "ca.crt")
         eventually(lambda: reaches(mesh, f"sql.{HOST}"))
     assert (kept / "ca.crt").read_text(encoding="utf-8") != root
     assert mesh.carries()

@@ -56,19 +56,19 @@ def a_cluster_that_joins_gets_what_the_others_have(mesh: Mesh) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("phase", PHASES)
-def test_all_else_goes_on(joined: Mesh, phase: str) -> None:
-    with live_traffic(joined.lab, 100, held=20) as traffic:
-        reach(joined, phase)
-        nightly_runs_change_no_root(joined)
-        a_cluster_that_joins_gets_what_the_others_have(joined)
+def test_all_else_goes_on(linked_mesh: Mesh, phase: str) -> None:
+    with live_traffic(linked_mesh.lab, 100, held=20) as traffic:
+        reach(linked_mesh, phase)
+        nightly_runs_change_no_root(linked_mesh)
+        a_cluster_that_joins_gets_what_the_others_have(linked_mesh)
 
-        context = client_context(stolen_certificate(joined))
-        assert GREETING in gateway_answer(joined, context), "it is let in before"
+        context = client_context(stolen_certificate(linked_mesh))
+        assert GREETING in gateway_answer(linked_mesh, context), "it is let in before"
         entry = {"cluster": GONE, "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
-        revoking = joined.otherwise(variables={"custom_ca_revoked": [entry]})
+        revoking = linked_mesh.otherwise(variables={"custom_ca_revoked": [entry]})
         passed(revoking.site())
-        assert gateway_answer(joined, context) == b""
-        assert [len(credential_secrets.revocation_lists(joined, secret)) for secret in BOTH] == [PHASES[phase]] * 2
+        assert gateway_answer(linked_mesh, context) == b""
+        assert [len(credential_secrets.revocation_lists(linked_mesh, secret)) for secret in BOTH] == [PHASES[phase]] * 2
 
         assert passed(revoking.play("verify")).says(f"phase {phase}"), (
             "nothing of all this has gone on with the rotation"
@@ -77,4 +77,4 @@ def test_all_else_goes_on(joined: Mesh, phase: str) -> None:
     assert traffic.rate > 90
     assert traffic.lost == []
     assert traffic.broken_sessions == []
-    assert [len(credential_secrets.trusted_roots(joined, secret)) for secret in BOTH] == [1, 1]
+    assert [len(credential_secrets.trusted_roots(linked_mesh, secret)) for secret in BOTH] == [1, 1]
