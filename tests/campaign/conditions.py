@@ -52,7 +52,7 @@ def small_disk(mesh: Mesh) -> Iterator[None]:
 
 
 @contextmanager
-def full(mesh: Mesh) -> Iterator[None]:
+def full_disk(mesh: Mesh) -> Iterator[None]:
     """No byte is left on the CA store's file system."""
     filler = mesh.store / "filler"
     with filler.open("wb", buffering=0) as file, suppress(OSError):

@@ -52,7 +52,7 @@ class Found:
 
 
 @contextmanager
-def stopped(lab: Lab) -> Iterator[None]:
+def stopped_gateway(lab: Lab) -> Iterator[None]:
     process = f"{NEAR[0]}.{NEAR[1]}.proxy"
     lab.stop(process)
     try:
@@ -62,7 +62,7 @@ def stopped(lab: Lab) -> Iterator[None]:
 
 
 @contextmanager
-def frozen(lab: Lab) -> Iterator[None]:
+def frozen_gateway(lab: Lab) -> Iterator[None]:
     lab.signal(*NEAR, "envoy", signal.SIGSTOP)
     try:
         yield
@@ -70,7 +70,7 @@ def frozen(lab: Lab) -> Iterator[None]:
         lab.signal(*NEAR, "envoy", signal.SIGCONT)
 
 
-FAULTS = {"stopped": stopped, "frozen": frozen}
+FAULTS = {"stopped": stopped_gateway, "frozen": frozen_gateway}
 
 
 def measure(mesh: Mesh, what: str, fault: Callable[[Lab], Any], rate: float, *, pages: bool) -> Found:
@@ -103,7 +103,7 @@ def served_by_near(mesh: Mesh, tls_port: int) -> int:
     return sum(int(line.rpartition("::")[2]) for line in found)
 
 
-def joined(mesh: Mesh) -> None:
+def join_both_servers(mesh: Mesh) -> None:
     servers = [
         {"name": "cluster-b", "address": mesh.lab.pod(*NEAR).address, "locality": "eu/eu-2"},
         {"name": "cluster-c", "address": mesh.lab.pod("cluster-c", "edge-0").address, "locality": "us/us-1"},
@@ -129,7 +129,7 @@ def main(argv: Sequence[str]) -> None:
         folders = [Path(name) / cluster for cluster in ("b", "c")]
         for folder in folders:
             folder.mkdir()
-        joined(mesh)
+        join_both_servers(mesh)
         with running_web_servers(mesh, folders[0]), running_web_servers(mesh, folders[1], "cluster-c", "mysql-1"):
             eventually(lambda: mesh.carries())
             for fault in FAULTS:

@@ -18,7 +18,7 @@ from tests.integration.support.stepped_runs import stepped_run
 from tests.lab.wait import eventually
 
 from .case import Case
-from .conditions import clock_off, cut_network, full, small_disk
+from .conditions import clock_off, cut_network, full_disk, small_disk
 from .rotations import LEAVES, ROOT, ROTATIONS, Rotation, last_words, settle
 
 CAMPAIGN = "faults"
@@ -102,7 +102,7 @@ def _clock(rotation: Rotation, offset: str, mesh: Mesh) -> str:
 def _disk(rotation: Rotation, play: str, makes_room: bool, mesh: Mesh) -> str:
     """A step that removes a key first has room for what it then writes."""
     with small_disk(mesh):
-        run = _under(rotation, play, mesh, full)
+        run = _under(rotation, play, mesh, full_disk)
         if makes_room and run.ok:
             rotation.go_on(mesh)
             return "finished: the key that goes makes room"
@@ -117,7 +117,9 @@ def _two(first: Rotation, second: Rotation, mesh: Mesh) -> str:
     before = _roots(mesh)
     # Its own inventory file, or one of them might read it while the other writes it.
     (mesh.folder / "second").mkdir(exist_ok=True)
-    twin = mesh.otherwise(folder=mesh.folder / "second", variables={**mesh.variables, "custom_ca_dir": str(mesh.store)})
+    twin = mesh.with_changes(
+        folder=mesh.folder / "second", variables={**mesh.variables, "custom_ca_dir": str(mesh.store)}
+    )
     with (
         stepped_run(mesh, first.playbook, *first.options) as one,
         stepped_run(twin, second.playbook, *second.options) as other,

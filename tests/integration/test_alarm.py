@@ -6,7 +6,7 @@ from tests.integration.support.lab_mesh import Mesh
 
 
 def with_days(mesh: Mesh, validity: int, renew_before: int) -> Mesh:
-    return mesh.otherwise(
+    return mesh.with_changes(
         variables={"custom_ca_leaf_validity_days": validity, "custom_ca_renew_before_days": renew_before}
     )
 
@@ -36,7 +36,7 @@ def test_due_is_no_alarm_overdue_is_one_and_one_run_ends_it(linked_mesh: Mesh) -
 
 
 def test_a_root_that_ends_is_an_alarm_of_its_own(mesh: Mesh) -> None:
-    short = mesh.otherwise(
+    short = mesh.with_changes(
         variables={
             "custom_ca_validity_days": 20,
             "custom_ca_leaf_validity_days": 10,
@@ -44,7 +44,7 @@ def test_a_root_that_ends_is_an_alarm_of_its_own(mesh: Mesh) -> None:
         }
     )
     assert short.site().ok
-    run = short.otherwise(variables={"custom_ca_leaf_validity_days": 90, "custom_ca_renew_before_days": 30}).play(
+    run = short.with_changes(variables={"custom_ca_leaf_validity_days": 90, "custom_ca_renew_before_days": 30}).play(
         "verify"
     )
     assert run.code != 0

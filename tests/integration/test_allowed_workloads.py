@@ -20,7 +20,7 @@ OTHER: dict[str, Any] = {
 
 
 def with_workloads(mesh: Mesh, **workloads: list[str]) -> Mesh:
-    changed = mesh.otherwise(links=[{**MYSQL, "workloads": workloads}, OTHER])
+    changed = mesh.with_changes(links=[{**MYSQL, "workloads": workloads}, OTHER])
     run = changed.site()
     assert run.ok, run.output
     return changed

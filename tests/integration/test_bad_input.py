@@ -52,7 +52,7 @@ EXPECTED = {
 def refused_run(shared_mesh: Mesh) -> Run:
     """One run over everything that is wrong; the clusters are compared before and after."""
     before = versions_everywhere(shared_mesh)
-    bad = shared_mesh.otherwise(
+    bad = shared_mesh.with_changes(
         links=LINKS,
         hosts={"cluster-a": {"mesh_gate_timeout": 7}, "cluster-b": {}},
         variables={"mesh_clusters": {"cluster-a": ["mesh_clients"], "cluster-b": ["mesh_clients"]}},
@@ -91,8 +91,8 @@ ROLE = """\
 @pytest.mark.parametrize("what", ["site", "rotate_certificates", "rotate_ca", "verify", "a role alone"])
 def test_all_is_told_where_nobody_validated_the_topology_first(shared_mesh: Mesh, what: str) -> None:
     before = versions_everywhere(shared_mesh)
-    bad = shared_mesh.otherwise(links=[{**MYSQL, "tsl_port": 13306, "port": 70000}])
-    run = bad.play(bad.written(ROLE)) if what == "a role alone" else bad.play(what, "--limit", "cluster-b")
+    bad = shared_mesh.with_changes(links=[{**MYSQL, "tsl_port": 13306, "port": 70000}])
+    run = bad.play(bad.write_playbook(ROLE)) if what == "a role alone" else bad.play(what, "--limit", "cluster-b")
     assert set(run.recap) == {"cluster-b"}
     assert run.recap["cluster-b"]["failed"] == 1
     assert run.says("mysql: tsl_port: a whole number: unknown key", "mysql: port: 70000: is not a port"), run.output

@@ -29,7 +29,7 @@ def serials_before(shared_mesh: Mesh) -> dict[str, int]:
 
 @pytest.fixture(scope="module")
 def renamed_link(shared_mesh: Mesh, serials_before: dict[str, int]) -> tuple[Mesh, Run]:
-    mesh = shared_mesh.otherwise(links=[{**MYSQL, "fqdn": NEW}])
+    mesh = shared_mesh.with_changes(links=[{**MYSQL, "fqdn": NEW}])
     run = mesh.site()
     assert run.ok, run.output
     return mesh, run

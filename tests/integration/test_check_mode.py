@@ -52,7 +52,7 @@ def test_on_a_mesh_in_place_it_finds_nothing_to_do(shared_mesh: Mesh) -> None:
 def test_before_a_change_of_links_it_predicts_and_changes_nothing(
     restored_mesh: Mesh, changed: list[dict[str, object]]
 ) -> None:
-    mesh = restored_mesh.otherwise(links=changed)
+    mesh = restored_mesh.with_changes(links=changed)
     before, store = state_snapshots.versions_everywhere(mesh), state_snapshots.folder_contents(mesh.store)
     predicted = mesh.site("--check")
     assert predicted.ok, predicted.output
@@ -65,7 +65,7 @@ def test_before_a_change_of_links_it_predicts_and_changes_nothing(
 
 
 def test_the_diff_shows_certificates_as_they_are_and_no_data_of_a_secret(shared_mesh: Mesh) -> None:
-    run = shared_mesh.otherwise(links=[RENAMED]).site("--check", "--diff")
+    run = shared_mesh.with_changes(links=[RENAMED]).site("--check", "--diff")
     assert run.ok, run.output
     data = _data(shared_mesh, "mysql-credential")
     assert run.says(*_facts(data["tls.crt"]))

@@ -21,7 +21,7 @@ WORK_OF_A = "ServiceEntry/extra-external"
 
 
 def with_work(mesh: Mesh, **cluster_b: Any) -> Mesh:
-    return mesh.otherwise(links=[MYSQL, EXTRA], hosts={"cluster-a": {}, "cluster-b": cluster_b})
+    return mesh.with_changes(links=[MYSQL, EXTRA], hosts={"cluster-a": {}, "cluster-b": cluster_b})
 
 
 def assert_half_done(mesh: Mesh, run: Run) -> None:
@@ -87,7 +87,7 @@ def without_peer_authentications(restored_mesh: Mesh) -> Iterator[None]:
 @pytest.mark.usefixtures("without_peer_authentications")
 def test_definitions_that_are_not_installed(restored_mesh: Mesh) -> None:
     strict = {**EXTRA, "strict_backend": True}
-    run = with_work(restored_mesh).otherwise(links=[MYSQL, strict]).site()
+    run = with_work(restored_mesh).with_changes(links=[MYSQL, strict]).site()
     assert_half_done(restored_mesh, run)
     assert run.says("the cluster does not know PeerAuthentication. Cure: install Istio 1.24 or later, with its CRDs")
 
@@ -134,7 +134,7 @@ def test_hosts_and_ports_that_others_have(restored_mesh: Mesh) -> None:
     third = {**MYSQL, "name": "third", "fqdn": "third.server.example.com", "port": 3308, "tls_port": 13308}
     fourth = {**MYSQL, "name": "fourth", "fqdn": "fourth.server.example.com", "port": 3309, "tls_port": 13309}
     before = versions_in_cluster(restored_mesh, "cluster-b")
-    run = with_work(restored_mesh).otherwise(links=[MYSQL, EXTRA, third, fourth]).site()
+    run = with_work(restored_mesh).with_changes(links=[MYSQL, EXTRA, third, fourth]).site()
     assert_half_done(restored_mesh, run)
     assert versions_in_cluster(restored_mesh, "cluster-b") == before
     assert run.says(

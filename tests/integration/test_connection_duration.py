@@ -17,7 +17,7 @@ def answered(mesh: Mesh) -> bool:
 
 def test_an_established_connection_ends_when_its_time_is_up(restored_mesh: Mesh) -> None:
     assert answered(restored_mesh)
-    run = restored_mesh.otherwise(links=[{**MYSQL, "max_connection_duration": "2s"}]).site()
+    run = restored_mesh.with_changes(links=[{**MYSQL, "max_connection_duration": "2s"}]).site()
     assert run.ok, run.output
     assert run.changes() == {"localhost": [], "cluster-a": [WRITE], "cluster-b": []}
     eventually(lambda: not answered(restored_mesh))

@@ -29,7 +29,7 @@ def tasks(run: Run) -> dict[str, int]:
 def test_ten_links_take_as_many_tasks_as_one_and_are_sound_to_istio(mesh: Mesh) -> None:
     # Counted since istiod began: what other tests did to these clusters on purpose stands in it too.
     rejected = {cluster: rejected_pushes(mesh, cluster) for cluster in CLUSTERS}
-    one, ten = mesh.otherwise(links=links(1)), mesh.otherwise(links=links(10))
+    one, ten = mesh.with_changes(links=links(1)), mesh.with_changes(links=links(10))
     first, unchanged = tasks(one.site()), tasks(one.site())
     clear_clusters(one.lab, one.hosts)
     assert tasks(ten.site()) == first

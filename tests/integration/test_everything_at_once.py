@@ -209,7 +209,7 @@ def test_no_proxy_rejects_what_istiod_makes_of_it(mesh_of_everything: Mesh, reje
 
 def test_taking_one_link_away_leaves_the_connections_of_the_others_alone(mesh_of_everything: Mesh) -> None:
     assert mesh_of_everything.links
-    fewer = mesh_of_everything.otherwise(
+    fewer = mesh_of_everything.with_changes(
         links=[item for item in mesh_of_everything.links if item["name"] not in ("web", "orders")]
     )
     with live_traffic(mesh_of_everything.lab, 20, held=5, fqdn="both.example.org", client="shop-0") as traffic:

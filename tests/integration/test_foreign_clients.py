@@ -14,7 +14,7 @@ def test_a_client_of_others_is_served_once_the_link_names_it_and_refused_before_
     ca = custom_ca_issuer(linked_mesh.store, linked_mesh.passphrase)
     partner, other = (client_context(ca.leaf("client", [name])) for name in (PARTNER, OTHER))
     assert GREETING not in gateway_answer(linked_mesh, partner)
-    naming = linked_mesh.otherwise(links=[{**MYSQL, "foreign_clients": [PARTNER]}])
+    naming = linked_mesh.with_changes(links=[{**MYSQL, "foreign_clients": [PARTNER]}])
     run = naming.site()
     assert run.ok, run.output
     eventually(lambda: GREETING in gateway_answer(linked_mesh, partner))

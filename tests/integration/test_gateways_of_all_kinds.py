@@ -121,7 +121,7 @@ def test_a_link_goes_through_gateways_of_helms_chart_and_a_second_run_changes_no
 
 
 def test_a_run_ends_when_every_replica_serves_what_was_issued_and_not_before(field: Mesh) -> None:
-    more = field.otherwise(links=[LINK, EXTRA], variables={"mesh_gate_timeout": 5})
+    more = field.with_changes(links=[LINK, EXTRA], variables={"mesh_gate_timeout": 5})
     field.lab.signal("cluster-c", "edge-1", "pilot-agent", signal.SIGSTOP)
     try:
         run = more.site()
@@ -144,7 +144,7 @@ def test_ports_whose_target_port_is_another_are_used_as_they_are(field: Mesh, tm
     ):
         hosts = {"cluster-a": {"mesh_egress_port": 16443}, "cluster-c": CLUSTER_C}
         link = {**LINK, "tls_port": 31400}
-        unlike = field.otherwise(hosts=hosts, links=[link], variables={"mesh_kubeconfig": str(kubeconfig)})
+        unlike = field.with_changes(hosts=hosts, links=[link], variables={"mesh_kubeconfig": str(kubeconfig)})
         run = unlike.site()
         assert run.ok, run.output
         assert run.says("gateway gateways/edge: exec is forbidden in edge-0, edge-1; seen by handshakes instead")
@@ -182,7 +182,7 @@ def _fronted(bare: Mesh, kind: str, *addresses: Json) -> Iterator[Mesh]:
     hosts = {"cluster-a": {}, "cluster-c": {**CLUSTER_C, "mesh_ingress_gateway": gateway}}
     clear_clusters(bare.lab, bare.hosts)
     bare.lab.kubectl("cluster-c", "apply", "-f", "-", stdin=service)
-    fronted = bare.otherwise(hosts=hosts)
+    fronted = bare.with_changes(hosts=hosts)
     try:
         if addresses:
             _give_address(fronted, *addresses)
@@ -267,7 +267,7 @@ def test_other_hosts_on_our_port_live_beside_ours(field: Mesh) -> None:
         _gateway("web", 13307, "HTTPS", "web.c.example.com", selector=EDGE_PODS, **SIMPLE),
     ]
     with _beside(field, "cluster-c", *theirs):
-        both = field.otherwise(links=[LINK, EXTRA])
+        both = field.with_changes(links=[LINK, EXTRA])
         run = both.site()
         assert run.ok, run.output
         assert eventually(lambda: both.carries(fqdn=EXTRA["fqdn"], port=EXTRA["port"]))

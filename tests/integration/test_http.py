@@ -23,7 +23,7 @@ LINKS = [web_link("web", "http", 13080), web_link("h2", "http2", 13081), web_lin
 
 @pytest.fixture(scope="module")
 def web_mesh(shared_mesh: Mesh, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
-    found = shared_mesh.otherwise(links=LINKS)
+    found = shared_mesh.with_changes(links=LINKS)
     with running_web_servers(found, tmp_path_factory.mktemp("web")):
         run = found.site()
         assert run.ok, run.output
@@ -33,7 +33,7 @@ def web_mesh(shared_mesh: Mesh, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 def with_web(web_mesh: Mesh, **changes: Any) -> Mesh:
     """The same with the HTTP link changed, in place."""
-    changed = web_mesh.otherwise(links=[{**LINKS[0], **changes}, *LINKS[1:]])
+    changed = web_mesh.with_changes(links=[{**LINKS[0], **changes}, *LINKS[1:]])
     run = changed.site()
     assert run.ok, run.output
     return changed

@@ -22,7 +22,7 @@ ORDERS = {**MYSQL, "name": "orders", "fqdn": "orders.server.example.com", "port"
 @pytest.fixture
 def second_instance(restored_mesh: Mesh, tmp_path: Path) -> Iterator[Mesh]:
     """Another instance beside the tutorial's link, with another CA."""
-    mesh = restored_mesh.otherwise(folder=tmp_path, variables=SECOND, links=[ORDERS])
+    mesh = restored_mesh.with_changes(folder=tmp_path, variables=SECOND, links=[ORDERS])
     yield mesh
     clear_clusters(mesh.lab, mesh.hosts)
 
@@ -89,7 +89,7 @@ def test_a_name_that_the_other_instance_has_is_refused_with_its_owner(
     restored_mesh: Mesh, second_instance: Mesh, variables: dict[str, Any], links: list[dict[str, Any]], said: str
 ) -> None:
     before = state_snapshots.versions_everywhere(restored_mesh)
-    run = second_instance.otherwise(variables=variables, links=links).site()
+    run = second_instance.with_changes(variables=variables, links=links).site()
     assert run.code != 0
     assert run.says(said), run.output
     after = state_snapshots.versions_everywhere(restored_mesh)

@@ -25,7 +25,7 @@ def carries_extra(mesh: Mesh, wanted: bool) -> bool:
 
 
 def test_site_killed_at_every_fifth_task_boundary(restored_mesh: Mesh) -> None:
-    more = restored_mesh.otherwise(links=[MYSQL, EXTRA])
+    more = restored_mesh.with_changes(links=[MYSQL, EXTRA])
     # A link to be made and the same to be taken away, by turns: no run is without work.
     turns = itertools.cycle([(more, True), (restored_mesh, False)])
     had_work = []
@@ -47,7 +47,7 @@ def test_site_killed_at_every_fifth_task_boundary(restored_mesh: Mesh) -> None:
 
 def test_a_run_that_waits_between_two_tasks(restored_mesh: Mesh) -> None:
     """The harness itself: where it waits nothing of the next task was done yet, and it goes on unharmed."""
-    more = restored_mesh.otherwise(links=[MYSQL, EXTRA])
+    more = restored_mesh.with_changes(links=[MYSQL, EXTRA])
     before = versions_everywhere(restored_mesh)
     with paused_run(more, "site", before="Join the meshes") as waiting:
         assert versions_everywhere(restored_mesh) == before

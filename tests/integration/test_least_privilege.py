@@ -17,7 +17,7 @@ def test_the_documented_permissions_are_enough_from_the_first_run_to_the_teardow
         limited = locked_down(mesh, "default", variables=variables, links=links)
         first = limited.site()
         carried, names = mesh.carries(), mesh.names("cluster-a")
-        last = limited.otherwise(links=[]).play("teardown")
+        last = limited.with_changes(links=[]).play("teardown")
     assert first.ok, first.output
     assert carried
     assert names >= LOCKDOWN
@@ -28,7 +28,7 @@ def test_the_documented_permissions_are_enough_from_the_first_run_to_the_teardow
 
 def test_without_exec_a_run_ends_well_and_says_what_it_could_not_prove(mesh: Mesh, tmp_path: Path) -> None:
     with documented_account(mesh.lab, tmp_path, without="crossmesh-proof") as kubeconfig:
-        limited = mesh.otherwise(variables={"mesh_kubeconfig": str(kubeconfig)})
+        limited = mesh.with_changes(variables={"mesh_kubeconfig": str(kubeconfig)})
         first, second = limited.site(), limited.site()
     assert first.ok, first.output
     assert first.says("WARNING", BY_HANDSHAKE, NOT_PROVEN)

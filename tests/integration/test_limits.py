@@ -46,7 +46,7 @@ def test_mesh_only_links_works_on_that_link_alone(restored_mesh: Mesh) -> None:
     """The other link is to change too, and one is to go: neither does."""
     changed = {**MYSQL, "tls_port": 13399}
     before = _versions(restored_mesh, "mysql")
-    mesh = restored_mesh.otherwise(links=[changed, OTHER])
+    mesh = restored_mesh.with_changes(links=[changed, OTHER])
     run = mesh.site(*ONLY_REPORTS)
     assert run.ok, run.output
     assert _versions(mesh, "reports")
@@ -55,8 +55,10 @@ def test_mesh_only_links_works_on_that_link_alone(restored_mesh: Mesh) -> None:
     assert {port["port"] for port in ports} == {15021, 80, 443, 13306, 13307}
     assert mesh.carries()
     assert eventually(lambda: mesh.carries(fqdn=OTHER["fqdn"], port=OTHER["port"]))
-    assert restored_mesh.otherwise(links=[OTHER]).site(*ONLY_REPORTS).changed == 0, "mysql is not this run's to prune"
-    gone = restored_mesh.otherwise(links=[MYSQL, {**OTHER, "state": "absent"}]).site(*ONLY_REPORTS)
+    assert restored_mesh.with_changes(links=[OTHER]).site(*ONLY_REPORTS).changed == 0, (
+        "mysql is not this run's to prune"
+    )
+    gone = restored_mesh.with_changes(links=[MYSQL, {**OTHER, "state": "absent"}]).site(*ONLY_REPORTS)
     assert gone.ok, gone.output
     assert _versions(restored_mesh, "reports") == {}
     assert _versions(restored_mesh, "mysql") == before

@@ -248,7 +248,7 @@ def test_a_run_for_some_links_and_a_teardown(restored_mesh: Mesh) -> None:
 def test_the_documented_permissions_are_enough_and_needed_only_here(restored_mesh: Mesh, tmp_path: Path) -> None:
     with documented_account(restored_mesh.lab, tmp_path, without="crossmesh-lockdown-read") as kubeconfig:
         variables = {"mesh_kubeconfig": str(kubeconfig)}
-        succeeded(restored_mesh.otherwise(variables=variables).site())
+        succeeded(restored_mesh.with_changes(variables=variables).site())
         refused = locked_down(restored_mesh, "default", variables=variables).site()
         assert refused.code != 0
         assert refused.says("403 for: list networkpolicies; list sidecars"), refused.output
@@ -256,5 +256,5 @@ def test_the_documented_permissions_are_enough_and_needed_only_here(restored_mes
         variables = {"mesh_kubeconfig": str(kubeconfig)}
         succeeded(locked_down(restored_mesh, "default", variables=variables).site())
         assert restored_mesh.names("cluster-a") >= LOCKDOWN
-        succeeded(restored_mesh.otherwise(variables=variables).site())
+        succeeded(restored_mesh.with_changes(variables=variables).site())
         assert LOCKDOWN.isdisjoint(restored_mesh.names("cluster-a"))

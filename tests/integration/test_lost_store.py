@@ -52,7 +52,7 @@ def test_a_store_that_was_moved_away_stops_the_run_with_one_line(shared_mesh: Me
 
 def test_a_change_of_the_links_does_not_get_past_it(shared_mesh: Mesh, moved_store: Path) -> None:
     before = state_snapshots.versions_everywhere(shared_mesh)
-    run = shared_mesh.otherwise(links=[{**MYSQL, "fqdn": "mysql-2.server.example.com"}]).site()
+    run = shared_mesh.with_changes(links=[{**MYSQL, "fqdn": "mysql-2.server.example.com"}]).site()
     assert run.code != 0
     assert run.says(_fingerprint(moved_store)), run.output
     assert state_snapshots.versions_everywhere(shared_mesh) == before
@@ -60,7 +60,7 @@ def test_a_change_of_the_links_does_not_get_past_it(shared_mesh: Mesh, moved_sto
 
 
 def test_another_ca_in_its_place_stops_the_run_with_both_fingerprints(shared_mesh: Mesh, moved_store: Path) -> None:
-    made = shared_mesh.play(shared_mesh.written(PLAY))
+    made = shared_mesh.play(shared_mesh.write_playbook(PLAY))
     assert made.ok, made.output
     before = state_snapshots.versions_everywhere(shared_mesh)
     run = shared_mesh.site()

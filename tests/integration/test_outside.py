@@ -109,7 +109,7 @@ def test_a_server_of_another_ca_or_with_another_name_is_refused(mesh: Mesh, outs
     outside_machine.load(mesh.folder / "stranger", clients)
     # nginx takes some of them with what it had before, for a moment.
     eventually(lambda: not any(reaches(mesh, f"sql.{HOST}") for _ in range(5)))
-    renamed = mesh.otherwise(
+    renamed = mesh.with_changes(
         links=[outside_link("sql", 3310, "tcp", DATABASE_PORT, trust=roots, sni="other.example.org")]
     )
     outside_machine.load(mesh.folder / "owner", clients)
@@ -172,7 +172,7 @@ def test_a_partners_ingress_gateway(linked_mesh: Mesh) -> None:
             "port": 3310,
             "external": {**theirs, "trust": partners_gateway(linked_mesh)},
         }
-        run = linked_mesh.otherwise(links=[MYSQL, shop]).site()
+        run = linked_mesh.with_changes(links=[MYSQL, shop]).site()
         assert run.ok, run.output
         ask = partial(lab.mysql_from, "cluster-a", "mysql-client", "SELECT @@socket", fqdn=SHOP, port=3310)
         eventually(lambda: "/mysql-0/" in ask().stdout)

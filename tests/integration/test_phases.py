@@ -47,7 +47,7 @@ def nightly_runs_change_no_root(mesh: Mesh) -> None:
 def a_cluster_that_joins_gets_what_the_others_have(mesh: Mesh) -> None:
     everybody = {"mesh_servers": ["cluster-a", "cluster-b"], "mesh_clients": ["cluster-a", "cluster-b"]}
     links = [{**MYSQL, "servers": ["cluster-b"], "clients": ["cluster-a"]}, REPORTS]
-    passed(mesh.otherwise(groups=everybody, links=links).site())
+    passed(mesh.with_changes(groups=everybody, links=links).site())
     assert credential_secrets.trusted_roots(mesh, JOINING) == credential_secrets.trusted_roots(mesh, CLIENT)
     assert credential_secrets.issuer(mesh, JOINING) == credential_secrets.issuer(mesh, CLIENT)
     passed(mesh.site())
@@ -65,7 +65,7 @@ def test_all_else_goes_on(linked_mesh: Mesh, phase: str) -> None:
         context = client_context(stolen_certificate(linked_mesh))
         assert GREETING in gateway_answer(linked_mesh, context), "it is let in before"
         entry = {"cluster": GONE, "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
-        revoking = linked_mesh.otherwise(variables={"custom_ca_revoked": [entry]})
+        revoking = linked_mesh.with_changes(variables={"custom_ca_revoked": [entry]})
         passed(revoking.site())
         assert gateway_answer(linked_mesh, context) == b""
         assert [len(credential_secrets.revocation_lists(linked_mesh, secret)) for secret in BOTH] == [PHASES[phase]] * 2

@@ -47,7 +47,7 @@ def test_the_table_has_a_line_for_every_row_and_the_count_of_each_status(mesh: M
 
 def test_the_documented_permissions_are_all_that_it_needs(mesh: Mesh, tmp_path: Path) -> None:
     with documented_account(mesh.lab, tmp_path) as kubeconfig:
-        limited = mesh.otherwise(variables={"mesh_kubeconfig": str(kubeconfig)}, links=[STRICT])
+        limited = mesh.with_changes(variables={"mesh_kubeconfig": str(kubeconfig)}, links=[STRICT])
         found = run_preflight(limited)
     assert found.passed
     assert set(found.rows("warning", "failed", "unknown")) == {FQDN}
@@ -64,7 +64,7 @@ def test_the_documented_permissions_are_all_that_it_needs(mesh: Mesh, tmp_path: 
 )
 def test_a_role_that_is_missing_fails_it_and_the_run(mesh: Mesh, tmp_path: Path, role: str, place: str) -> None:
     with documented_account(mesh.lab, tmp_path, without=role) as kubeconfig:
-        limited = mesh.otherwise(variables={"mesh_kubeconfig": str(kubeconfig)}, links=[STRICT])
+        limited = mesh.with_changes(variables={"mesh_kubeconfig": str(kubeconfig)}, links=[STRICT])
         found, run = run_preflight(limited), limited.site()
     assert not found.passed
     assert found.says(("cluster-b", "-", "permission"), "failed", place, f"ClusterRole {role} of docs/permissions.md")
@@ -74,7 +74,7 @@ def test_a_role_that_is_missing_fails_it_and_the_run(mesh: Mesh, tmp_path: Path,
 
 def test_one_verb_that_is_missing_is_named_with_its_resource_and_namespace(mesh: Mesh, tmp_path: Path) -> None:
     with documented_account(mesh.lab, tmp_path, lacking=("patch", "services")) as kubeconfig:
-        limited = mesh.otherwise(variables={"mesh_kubeconfig": str(kubeconfig)})
+        limited = mesh.with_changes(variables={"mesh_kubeconfig": str(kubeconfig)})
         found, run = run_preflight(limited), limited.site()
     assert set(found.rows("failed")) == {("cluster-a", "-", "permission"), ("cluster-b", "-", "permission")}
     for cluster, service in (("cluster-a", "istio-egressgateway"), ("cluster-b", "istio-ingressgateway")):
@@ -87,7 +87,7 @@ def test_without_exec_it_passes_with_a_warning_and_does_not_know_what_only_pods_
     mesh: Mesh, tmp_path: Path
 ) -> None:
     with documented_account(mesh.lab, tmp_path, without="crossmesh-proof") as kubeconfig:
-        found = run_preflight(mesh.otherwise(variables={"mesh_kubeconfig": str(kubeconfig)}))
+        found = run_preflight(mesh.with_changes(variables={"mesh_kubeconfig": str(kubeconfig)}))
     assert found.passed
     assert set(found.rows("warning")) == {("cluster-a", "-", "permission"), ("cluster-b", "-", "permission")}
     assert {check for _cluster, _link, check in found.rows("unknown")} == {"istio", "fqdn"}

@@ -19,7 +19,7 @@ OF_EXTRA = ("cluster-b", "extra", "port")
 
 
 def with_work(mesh: Mesh, **changes: object) -> Mesh:
-    return mesh.otherwise(**{"links": [MYSQL, EXTRA], **changes})
+    return mesh.with_changes(**{"links": [MYSQL, EXTRA], **changes})
 
 
 def looked_and_refused(mesh: Mesh) -> Preflight:
@@ -199,6 +199,6 @@ def test_a_run_over_one_cluster_says_what_it_did_not_look_at(restored_mesh: Mesh
 
 def test_without_localhost_too_a_fault_ends_it_with_an_error(restored_mesh: Mesh) -> None:
     hosts = {"cluster-a": {}, "cluster-b": {"mesh_context": "nowhere"}}
-    run = restored_mesh.otherwise(hosts=hosts).play("preflight", "--limit", "cluster-b")
+    run = restored_mesh.with_changes(hosts=hosts).play("preflight", "--limit", "cluster-b")
     assert not run.ok
     assert run.says("failed cluster-b - api cannot use the kubeconfig", "failed checks: 1")

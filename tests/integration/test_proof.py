@@ -16,7 +16,7 @@ EXTRA = {**MYSQL, "name": "extra", "fqdn": "extra.server.example.com", "port": 3
 
 
 def test_a_gateway_that_is_cut_off_from_its_mesh_fails_the_run_until_it_is_back(restored_mesh: Mesh) -> None:
-    changed = restored_mesh.otherwise(links=[MYSQL, EXTRA], variables={"mesh_gate_timeout": 5})
+    changed = restored_mesh.with_changes(links=[MYSQL, EXTRA], variables={"mesh_gate_timeout": 5})
     restored_mesh.lab.signal(CLUSTER, POD, "pilot-agent", signal.SIGSTOP)
     try:
         run = changed.site()

@@ -39,7 +39,7 @@ def _reports(mesh: Mesh) -> set[str]:
 
 @pytest.fixture
 def two_links(shared_mesh: Mesh) -> Mesh:
-    mesh = shared_mesh.otherwise(links=BOTH)
+    mesh = shared_mesh.with_changes(links=BOTH)
     run = mesh.site()
     assert run.ok, run.output
     assert len(_reports(mesh)) == len(SERVER_SIDE) + len(CLIENT_SIDE)
@@ -56,7 +56,7 @@ def two_links(shared_mesh: Mesh) -> Mesh:
 )
 def test_a_link_that_is_not_wanted_goes_and_the_other_stays(two_links: Mesh, links: list[dict[str, Any]]) -> None:
     kept = {c: [i for i in two_links.objects(c) if "mysql-" in str(i["metadata"]["name"])] for c in two_links.hosts}
-    mesh = two_links.otherwise(links=links)
+    mesh = two_links.with_changes(links=links)
     run = mesh.site()
     assert run.ok, run.output
     assert run.says("delete ServiceEntry istio-system/reports-external", "link reports is not wanted here any more")
@@ -72,7 +72,7 @@ def test_a_link_that_is_not_wanted_goes_and_the_other_stays(two_links: Mesh, lin
 @pytest.mark.slow
 def test_a_cluster_that_leaves_the_servers_is_pruned_on_that_side(restored_mesh: Mesh) -> None:
     groups = {"mesh_servers": ["cluster-a"], "mesh_clients": ["cluster-b"]}
-    mesh = restored_mesh.otherwise(groups=groups, links=[{**MYSQL, "fqdn": "mysql.client.example.com"}])
+    mesh = restored_mesh.with_changes(groups=groups, links=[{**MYSQL, "fqdn": "mysql.client.example.com"}])
     run = mesh.site()
     assert run.ok, run.output
     assert mesh.names("cluster-b") == CLIENT_SIDE | {CREDENTIAL}
@@ -83,9 +83,11 @@ def test_a_cluster_that_leaves_the_servers_is_pruned_on_that_side(restored_mesh:
 
 
 def test_a_cluster_that_leaves_one_of_its_two_groups_keeps_the_other_side(restored_mesh: Mesh) -> None:
-    both = restored_mesh.otherwise(groups={"mesh_servers": ["cluster-a", "cluster-b"], "mesh_clients": ["cluster-a"]})
+    both = restored_mesh.with_changes(
+        groups={"mesh_servers": ["cluster-a", "cluster-b"], "mesh_clients": ["cluster-a"]}
+    )
     links = [{**MYSQL, "servers": ["cluster-b"]}, {**OTHER, "servers": ["cluster-a"], "clients": []}]
-    assert both.otherwise(links=links).site().ok
+    assert both.with_changes(links=links).site().ok
     assert "Secret/reports-credential" in restored_mesh.names("cluster-a")
     run = restored_mesh.site()
     assert run.ok, run.output
@@ -95,7 +97,7 @@ def test_a_cluster_that_leaves_one_of_its_two_groups_keeps_the_other_side(restor
 
 
 def test_a_cluster_that_is_to_leave_the_inventory_is_emptied(restored_mesh: Mesh) -> None:
-    mesh = restored_mesh.otherwise(hosts={"cluster-a": {"mesh_cluster_state": "absent"}, "cluster-b": {}})
+    mesh = restored_mesh.with_changes(hosts={"cluster-a": {"mesh_cluster_state": "absent"}, "cluster-b": {}})
     run = mesh.site()
     assert run.ok, run.output
     assert mesh.names("cluster-a") == set()
@@ -128,14 +130,14 @@ def test_a_run_that_would_take_everything_away_is_refused(
     shared_mesh: Mesh, description: dict[str, Any], said: str
 ) -> None:
     before = state_snapshots.versions_everywhere(shared_mesh)
-    run = shared_mesh.otherwise(**description).site()
+    run = shared_mesh.with_changes(**description).site()
     assert run.code != 0
     assert run.says(said, "mesh_prune_all=true"), run.output
     assert state_snapshots.versions_everywhere(shared_mesh) == before
 
 
 def test_everything_goes_when_that_is_said_in_so_many_words(restored_mesh: Mesh) -> None:
-    run = restored_mesh.otherwise(links=[]).site("-e", "mesh_prune_all=true")
+    run = restored_mesh.with_changes(links=[]).site("-e", "mesh_prune_all=true")
     assert run.ok, run.output
     assert all(restored_mesh.names(cluster) == set() for cluster in restored_mesh.hosts)
     assert _ports(restored_mesh, "cluster-b", "istio-ingressgateway") == {15021, 80, 443}

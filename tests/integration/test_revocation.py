@@ -28,7 +28,7 @@ def now() -> str:
 
 
 def revoking(mesh: Mesh, **entry: Any) -> Mesh:
-    return mesh.otherwise(variables={"custom_ca_revoked": [{"date": now(), "reason": "keyCompromise", **entry}]})
+    return mesh.with_changes(variables={"custom_ca_revoked": [{"date": now(), "reason": "keyCompromise", **entry}]})
 
 
 def passed(run: Run) -> Run:
@@ -157,7 +157,7 @@ def test_a_typing_error_is_told(shared_mesh: Mesh) -> None:
     run = revoking(shared_mesh, cluster="cluster-zzz").site()
     assert run.ok
     assert run.says("warning: custom_ca_revoked", "cluster-zzz", "no such certificate is recorded"), run.output
-    wrong = shared_mesh.otherwise(
+    wrong = shared_mesh.with_changes(
         variables={"custom_ca_revoked": [{"cluster": "cluster-a", "date": "2099-01-01"}]}
     ).site()
     assert wrong.code != 0

@@ -15,7 +15,7 @@ PLAY = """\
 
 
 def _play(mesh: Mesh, role: str, hosts: str) -> Path:
-    return mesh.written(PLAY.format(hosts=hosts, role=role), f"{role}.yml")
+    return mesh.write_playbook(PLAY.format(hosts=hosts, role=role), f"{role}.yml")
 
 
 def test_the_three_roles_one_after_the_other_join_the_meshes(mesh: Mesh) -> None:

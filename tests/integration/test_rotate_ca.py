@@ -166,7 +166,7 @@ def test_a_part_of_the_clusters_is_blocked_by_the_others(prepared_rotation: Mesh
             "cluster-z": ["mesh_clients"],
         }
     }
-    elsewhere = phase(prepared_rotation.otherwise(variables=declared), "switch")
+    elsewhere = phase(prepared_rotation.with_changes(variables=declared), "switch")
     assert elsewhere.code != 0
     assert elsewhere.says("cluster cluster-z: it was not seen", "in another slice"), elsewhere.output
     only = phase(prepared_rotation, "switch", "-e", '{"mesh_only_links": ["mysql"]}')
@@ -186,7 +186,7 @@ def test_a_cluster_that_has_left_blocks_until_it_is_revoked(prepared_rotation: M
     assert blocked.code != 0
     assert blocked.says("cluster cluster-gone: it has left the inventory", "custom_ca_revoked"), blocked.output
     entry = {"cluster": "cluster-gone", "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
-    passed(phase(prepared_rotation.otherwise(variables={"custom_ca_revoked": [entry]}), "switch"))
+    passed(phase(prepared_rotation.with_changes(variables={"custom_ca_revoked": [entry]}), "switch"))
     (issued / "abc123.json").unlink()
 
 
@@ -205,7 +205,7 @@ def test_a_gateway_that_is_behind_keeps_the_phase_and_is_named(shared_mesh: Mesh
 @pytest.mark.slow
 def test_a_link_that_site_has_still_to_take_away_is_in_the_way(shared_mesh: Mesh) -> None:
     """It is in use until then, and nothing would renew its certificate."""
-    without = shared_mesh.otherwise(links=[{**MYSQL, "name": "another", "fqdn": "another.server.example.com"}])
+    without = shared_mesh.with_changes(links=[{**MYSQL, "name": "another", "fqdn": "another.server.example.com"}])
     with unnoticed(shared_mesh):
         run = without.play("rotate_ca")
         assert run.code != 0
@@ -243,7 +243,7 @@ def test_check_mode_says_the_steps_and_changes_nothing(shared_mesh: Mesh) -> Non
 
 @pytest.mark.slow
 def test_a_wrong_passphrase_changes_nothing(shared_mesh: Mesh) -> None:
-    run = shared_mesh.otherwise(passphrase="not the one of this store").play("rotate_ca")
+    run = shared_mesh.with_changes(passphrase="not the one of this store").play("rotate_ca")
     assert run.code != 0
     assert run.says("The private key cannot be decrypted", "the passphrase is wrong"), run.output
     assert run.changed == 0

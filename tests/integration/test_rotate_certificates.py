@@ -72,7 +72,7 @@ def test_check_mode_says_what_would_be_renewed(shared_mesh: Mesh) -> None:
 def test_a_certificate_that_has_come_of_age_is_renewed(shared_mesh: Mesh) -> None:
     """Of 90 days 89 are to be left: the next run that is told so renews."""
     before = credential_secrets.serials(shared_mesh)
-    aged = shared_mesh.otherwise(variables={"custom_ca_leaf_validity_days": 120, "custom_ca_renew_before_days": 100})
+    aged = shared_mesh.with_changes(variables={"custom_ca_leaf_validity_days": 120, "custom_ca_renew_before_days": 100})
     run = rotate(aged)
     assert run.ok, run.output
     assert not set(before) & set(credential_secrets.serials(shared_mesh))
@@ -116,7 +116,7 @@ def test_a_gateway_that_is_behind_stops_the_run_before_the_next_cluster(shared_m
 
 def test_where_exec_is_forbidden_the_run_says_how_it_was_seen(shared_mesh: Mesh, tmp_path: Path) -> None:
     with documented_account(shared_mesh.lab, tmp_path, without="crossmesh-proof") as kubeconfig:
-        asked = shared_mesh.otherwise(variables={"mesh_kubeconfig": str(kubeconfig), "mesh_gate_wait": 1})
+        asked = shared_mesh.with_changes(variables={"mesh_kubeconfig": str(kubeconfig), "mesh_gate_wait": 1})
         run = rotate(asked, *FORCED)
     assert run.ok, run.output
     assert run.says("exec is forbidden in istio-ingressgateway-0; seen by handshakes instead"), run.output
@@ -127,7 +127,7 @@ def test_where_exec_is_forbidden_the_run_says_how_it_was_seen(shared_mesh: Mesh,
 def test_one_side_only_and_nothing_that_site_has_still_to_make(shared_mesh: Mesh) -> None:
     client = credential_secrets.serial(shared_mesh, CLIENT)
     extra = {**MYSQL, "name": "extra", "fqdn": "extra.server.example.com", "port": 3307, "tls_port": 13307}
-    run = rotate(shared_mesh.otherwise(links=[MYSQL, extra]), *FORCED, "-e", "mesh_rotate_side=server")
+    run = rotate(shared_mesh.with_changes(links=[MYSQL, extra]), *FORCED, "-e", "mesh_rotate_side=server")
     assert run.ok, run.output
     assert run.changed == 1
     assert credential_secrets.serial(shared_mesh, CLIENT) == client

@@ -99,11 +99,11 @@ def trail(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trail]
         mesh.variables = mine
         _leave(found, "first run", mesh)
         _leave(found, "second run", mesh)
-        _leave(found, "failed run", mesh.otherwise(variables={**limited, "custom_ca_key_type": "P-384"}))
+        _leave(found, "failed run", mesh.with_changes(variables={**limited, "custom_ca_key_type": "P-384"}))
         changed = [{**MYSQL, "fqdn": "db.server.example.com"}]
-        silent = mesh.otherwise(variables={**mine, "custom_ca_passphrase": ""}, links=changed)
-        _leave(found, "facts", silent, silent.written(FACTS))
-        _leave(found, "planted", mesh, mesh.written(PLANTED))
+        silent = mesh.with_changes(variables={**mine, "custom_ca_passphrase": ""}, links=changed)
+        _leave(found, "facts", silent, silent.write_playbook(FACTS))
+        _leave(found, "planted", mesh, mesh.write_playbook(PLANTED))
         found.keys = _keys(mesh)
         yield found
 

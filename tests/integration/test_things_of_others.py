@@ -127,7 +127,7 @@ def test_they_are_the_same_after_a_run_a_pruning_and_a_teardown(mesh_with_others
         cluster: state_snapshots.services_and_namespaces(mesh_with_others, cluster)
         for cluster in mesh_with_others.hosts
     }
-    both, one = mesh_with_others.otherwise(links=[MYSQL, OTHER]), mesh_with_others.otherwise(links=[OTHER])
+    both, one = mesh_with_others.with_changes(links=[MYSQL, OTHER]), mesh_with_others.with_changes(links=[OTHER])
     for mesh, playbook in ((both, "site"), (one, "site"), (one, "teardown")):
         run = mesh.play(playbook)
         assert run.ok, run.output
@@ -184,7 +184,7 @@ def test_what_others_note_on_our_objects_stays_there(linked_mesh: Mesh) -> None:
     linked_mesh.lab.kubectl("cluster-b", "annotate", *target, "ops/page=555", "--field-manager=ops")
     linked_mesh.lab.kubectl("cluster-b", "label", *target, "ops/team=shop", "--field-manager=ops")
     assert linked_mesh.site().changed == 0
-    changed = linked_mesh.otherwise(links=[{**MYSQL, "tls_port": 13307}]).site()
+    changed = linked_mesh.with_changes(links=[{**MYSQL, "tls_port": 13307}]).site()
     assert changed.ok, changed.output
     found = linked_mesh.get("cluster-b", *target)
     assert found["spec"]["servers"][0]["port"]["number"] == 13307

@@ -12,7 +12,7 @@ EXTRA = {**MYSQL, "name": "extra", "fqdn": "extra.server.example.com", "port": 3
 def test_runs_without_a_change_and_one_more_link_cost_no_connection(restored_mesh: Mesh) -> None:
     with live_traffic(restored_mesh.lab, RATE) as traffic:
         unchanged = [restored_mesh.site() for _ in range(2)]
-        added = restored_mesh.otherwise(links=[MYSQL, EXTRA]).site()
+        added = restored_mesh.with_changes(links=[MYSQL, EXTRA]).site()
     assert [run.changed for run in unchanged] == [0, 0]
     assert added.ok, added.output
     assert added.changed > 0
@@ -24,6 +24,6 @@ def test_runs_without_a_change_and_one_more_link_cost_no_connection(restored_mes
 def test_the_traffic_notices_a_link_that_is_taken_away(restored_mesh: Mesh) -> None:
     """The control."""
     with live_traffic(restored_mesh.lab, RATE) as traffic:
-        gone = restored_mesh.otherwise(links=[EXTRA]).site()
+        gone = restored_mesh.with_changes(links=[EXTRA]).site()
     assert gone.ok, gone.output
     assert traffic.lost

@@ -165,13 +165,13 @@ class Mesh:
     def site(self, *arguments: str) -> Run:
         return self.play("site", *arguments)
 
-    def written(self, text: str, name: str = "play.yml") -> Path:
+    def write_playbook(self, text: str, name: str = "play.yml") -> Path:
         """A playbook of the test's own."""
         path = self.folder / name
         path.write_text(text, encoding="utf-8")
         return path
 
-    def otherwise(self, **described: Any) -> Mesh:
+    def with_changes(self, **described: Any) -> Mesh:
         """The same mesh (folder, CA store, clusters) with some of its description changed."""
         return replace(self, **described)
 
@@ -208,7 +208,7 @@ def locked_down(mesh: Mesh, *namespaces: str, **described: Any) -> Mesh:
         "mesh_egress_lockdown": list(namespaces),
         "mesh_cluster_cidrs": [cluster.pod_network, cluster.service_network],
     }
-    return mesh.otherwise(hosts={"cluster-a": variables, "cluster-b": {}}, **described)
+    return mesh.with_changes(hosts={"cluster-a": variables, "cluster-b": {}}, **described)
 
 
 @contextmanager
