@@ -80,20 +80,12 @@ def shared_mesh(lab: Lab, standing_link: StandingLink, tmp_path_factory: pytest.
 
 
 @pytest.fixture
-def restored_mesh(request: pytest.FixtureRequest, shared_mesh: Mesh, standing_link: StandingLink) -> Iterator[Mesh]:
+def restored_mesh(shared_mesh: Mesh, standing_link: StandingLink) -> Iterator[Mesh]:
     """The file's mesh; whatever a test does to the clusters or the CA, the next one finds it in place."""
-    if _last_of_its_file(request):
-        # What it leaves is cleared with the file.
-        yield shared_mesh
-        return
     before = _state(shared_mesh)
     yield shared_mesh
     if _state(shared_mesh) != before:
         standing_link.put_in_place(shared_mesh)
-
-
-def _last_of_its_file(request: pytest.FixtureRequest) -> bool:
-    return request.node is [item for item in request.session.items if item.path == request.path][-1]
 
 
 def _state(mesh: Mesh) -> tuple[list[dict[str, str]], dict[str, tuple[int, str]]]:
