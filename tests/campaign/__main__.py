@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.integration.mesh import Mesh, cleared
+from tests.integration.support.lab_mesh import Mesh, cleared_afterwards
 from tests.lab import Lab, LabError
 from tests.lab.settings import CHECKOUT
 
@@ -52,7 +52,7 @@ def _campaigns(lab: Lab, arguments: argparse.Namespace) -> Iterator[Outcome]:
     load = Load(arguments.rate, arguments.held)
     with (
         tempfile.TemporaryDirectory(prefix="crossmesh-campaign-") as folder,
-        cleared(Mesh(lab, Path(folder), secrets.token_urlsafe(24))) as mesh,
+        cleared_afterwards(Mesh(lab, Path(folder), secrets.token_urlsafe(24))) as mesh,
     ):
         settle(mesh)
         for case in _cases(mesh, arguments):

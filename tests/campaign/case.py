@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.integration.mesh import Mesh
-from tests.integration.traffic import Traffic, dialling
+from tests.integration.support.lab_mesh import Mesh
+from tests.integration.support.live_traffic import Traffic, live_traffic
 
 # Seconds; far more than a connection takes on a busy machine, less than any fault lasts.
 STALLED = 3.0
@@ -59,7 +59,7 @@ def perform(case: Case, mesh: Mesh, load: Load) -> Outcome:
     outcome = Outcome(case)
     began = time.monotonic()
     try:
-        with dialling(mesh.lab, load.rate, held=load.held) as outcome.traffic:
+        with live_traffic(mesh.lab, load.rate, held=load.held) as outcome.traffic:
             outcome.note = case.act(mesh)
     except AssertionError as fault:
         outcome.faults.append(str(fault))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.integration.mesh import Mesh
+from tests.integration.support.lab_mesh import Mesh
 from tests.lab import Lab
 
 # The loader puts the machine's own folder in the place of $LIB.
@@ -52,7 +52,7 @@ def small_disk(mesh: Mesh) -> Iterator[None]:
 
 
 @contextmanager
-def full(mesh: Mesh) -> Iterator[None]:
+def full_disk(mesh: Mesh) -> Iterator[None]:
     """No byte is left on the CA store's file system."""
     filler = mesh.store / "filler"
     with filler.open("wb", buffering=0) as file, suppress(OSError):

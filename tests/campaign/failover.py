@@ -19,14 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.integration.mesh import CLUSTER_C, MYSQL, Mesh, cleared
-from tests.integration.traffic import dialling
-from tests.integration.waiting import eventually
-from tests.integration.web import link, serving
+from tests.integration.support.lab_mesh import CLUSTER_C, MYSQL, Mesh, cleared_afterwards
+from tests.integration.support.live_traffic import live_traffic
+from tests.integration.support.web_servers import running_web_servers, web_link
 from tests.lab import Lab
+from tests.lab.wait import eventually
 
 NEAR = ("cluster-b", "istio-ingressgateway-0")
-WEB = link("web", "http", 13080)
+WEB = web_link("web", "http", 13080)
 # Seconds that the nearer server is away: more than one ejection.
 AWAY = 20.0
 BEFORE = 3.0
@@ -52,7 +52,7 @@ class Found:
 
 
 @contextmanager
-def stopped(lab: Lab) -> Iterator[None]:
+def stopped_gateway(lab: Lab) -> Iterator[None]:
     process = f"{NEAR[0]}.{NEAR[1]}.proxy"
     lab.stop(process)
     try:
@@ -62,7 +62,7 @@ def stopped(lab: Lab) -> Iterator[None]:
 
 
 @contextmanager
-def frozen(lab: Lab) -> Iterator[None]:
+def frozen_gateway(lab: Lab) -> Iterator[None]:
     lab.signal(*NEAR, "envoy", signal.SIGSTOP)
     try:
         yield
@@ -70,13 +70,13 @@ def frozen(lab: Lab) -> Iterator[None]:
         lab.signal(*NEAR, "envoy", signal.SIGCONT)
 
 
-FAULTS = {"stopped": stopped, "frozen": frozen}
+FAULTS = {"stopped": stopped_gateway, "frozen": frozen_gateway}
 
 
 def measure(mesh: Mesh, what: str, fault: Callable[[Lab], Any], rate: float, *, pages: bool) -> Found:
     fqdn, port = (WEB["fqdn"], WEB["port"]) if pages else (MYSQL["fqdn"], MYSQL["port"])
     tls_port = WEB["tls_port"] if pages else MYSQL["tls_port"]
-    with dialling(mesh.lab, rate, held=0, fqdn=fqdn, port=port, pages=pages) as traffic:
+    with live_traffic(mesh.lab, rate, held=0, fqdn=fqdn, port=port, pages=pages) as traffic:
         time.sleep(BEFORE)
         began = time.monotonic()
         with fault(mesh.lab):
@@ -103,7 +103,7 @@ def served_by_near(mesh: Mesh, tls_port: int) -> int:
     return sum(int(line.rpartition("::")[2]) for line in found)
 
 
-def joined(mesh: Mesh) -> None:
+def join_both_servers(mesh: Mesh) -> None:
     servers = [
         {"name": "cluster-b", "address": mesh.lab.pod(*NEAR).address, "locality": "eu/eu-2"},
         {"name": "cluster-c", "address": mesh.lab.pod("cluster-c", "edge-0").address, "locality": "us/us-1"},
@@ -124,13 +124,13 @@ def main(argv: Sequence[str]) -> None:
     print("|---|---|---|---|---|---|")
     with (
         tempfile.TemporaryDirectory(prefix="crossmesh-failover-") as name,
-        cleared(Mesh(lab, Path(name), secrets.token_urlsafe(24))) as mesh,
+        cleared_afterwards(Mesh(lab, Path(name), secrets.token_urlsafe(24))) as mesh,
     ):
         folders = [Path(name) / cluster for cluster in ("b", "c")]
         for folder in folders:
             folder.mkdir()
-        joined(mesh)
-        with serving(mesh, folders[0]), serving(mesh, folders[1], "cluster-c", "mysql-1"):
+        join_both_servers(mesh)
+        with running_web_servers(mesh, folders[0]), running_web_servers(mesh, folders[1], "cluster-c", "mysql-1"):
             eventually(lambda: mesh.carries())
             for fault in FAULTS:
                 for pages in (False, True):

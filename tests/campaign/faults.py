@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 
-from tests.integration.faults import EGRESS, frozen_agent, stopped_api_server
-from tests.integration.interruption import stepping
-from tests.integration.mesh import Mesh, Run
-from tests.integration.traffic import dialling
-from tests.integration.waiting import eventually
+from tests.integration.support.cluster_faults import EGRESS, frozen_agent, stopped_api_server
+from tests.integration.support.lab_mesh import Mesh, Run
+from tests.integration.support.live_traffic import live_traffic
+from tests.integration.support.stepped_runs import stepped_run
+from tests.lab.wait import eventually
 
 from .case import Case
-from .conditions import clock_off, cut_network, full, small_disk
+from .conditions import clock_off, cut_network, full_disk, small_disk
 from .rotations import LEAVES, ROOT, ROTATIONS, Rotation, last_words, settle
 
 CAMPAIGN = "faults"
@@ -79,7 +79,7 @@ def _network(rotation: Rotation, play: str, mesh: Mesh) -> str:
     run = _under(rotation, play, mesh, lambda mesh: cut_network(mesh.lab), SOON)
     healed = time.monotonic()
     eventually(mesh.carries)
-    with dialling(mesh.lab, 20) as traffic:
+    with live_traffic(mesh.lab, 20) as traffic:
         rotation.go_on(mesh)
     lost = traffic.lost_from(healed + CONNECT_TIMEOUT)
     assert not lost, f"{len(lost)} connections were lost after it had healed: {lost[0]}"
@@ -102,7 +102,7 @@ def _clock(rotation: Rotation, offset: str, mesh: Mesh) -> str:
 def _disk(rotation: Rotation, play: str, makes_room: bool, mesh: Mesh) -> str:
     """A step that removes a key first has room for what it then writes."""
     with small_disk(mesh):
-        run = _under(rotation, play, mesh, full)
+        run = _under(rotation, play, mesh, full_disk)
         if makes_room and run.ok:
             rotation.go_on(mesh)
             return "finished: the key that goes makes room"
@@ -117,10 +117,12 @@ def _two(first: Rotation, second: Rotation, mesh: Mesh) -> str:
     before = _roots(mesh)
     # Its own inventory file, or one of them might read it while the other writes it.
     (mesh.folder / "second").mkdir(exist_ok=True)
-    twin = mesh.otherwise(folder=mesh.folder / "second", variables={**mesh.variables, "custom_ca_dir": str(mesh.store)})
+    twin = mesh.with_changes(
+        folder=mesh.folder / "second", variables={**mesh.variables, "custom_ca_dir": str(mesh.store)}
+    )
     with (
-        stepping(mesh, first.playbook, *first.options) as one,
-        stepping(twin, second.playbook, *second.options) as other,
+        stepped_run(mesh, first.playbook, *first.options) as one,
+        stepped_run(twin, second.playbook, *second.options) as other,
     ):
         going = [one, other]
         while going:
@@ -134,7 +136,7 @@ def _two(first: Rotation, second: Rotation, mesh: Mesh) -> str:
 
 def _under(rotation: Rotation, play: str, mesh: Mesh, fault: Fault, options: tuple[str, ...] = ()) -> Run:
     """A run that meets a fault when it gets to a play, and has it to its end."""
-    with stepping(mesh, rotation.playbook, *rotation.options, *options) as steps:
+    with stepped_run(mesh, rotation.playbook, *rotation.options, *options) as steps:
         steps.reach(play)
         with fault(mesh):
             return steps.finish()

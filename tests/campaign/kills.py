@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from tests.integration.interruption import interrupted, stepping
-from tests.integration.mesh import Mesh
+from tests.integration.support.lab_mesh import Mesh
+from tests.integration.support.stepped_runs import kill_at_task, stepped_run
 
 from .case import Case
 from .rotations import ROTATIONS, Rotation, last_words
@@ -22,14 +22,14 @@ def kills(mesh: Mesh, every: int) -> Iterator[Case]:
 
 
 def _boundaries(rotation: Rotation, mesh: Mesh) -> int:
-    with stepping(mesh, rotation.playbook, *rotation.options) as steps:
+    with stepped_run(mesh, rotation.playbook, *rotation.options) as steps:
         run = steps.finish()
     assert run.ok, last_words(run)
     return len(steps.reached)
 
 
 def _kill(rotation: Rotation, number: int, mesh: Mesh) -> str:
-    boundary = interrupted(mesh, rotation.playbook, *rotation.options, at=number)
+    boundary = kill_at_task(mesh, rotation.playbook, *rotation.options, at=number)
     assert boundary, "the run has ended before it was killed"
     rotation.go_on(mesh)
     return f"before {boundary.play}: {boundary.task}"

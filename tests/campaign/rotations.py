@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
-from tests.integration import credentials
-from tests.integration.credentials import BOTH
-from tests.integration.mesh import Mesh, Run
+from tests.integration.support import credential_secrets
+from tests.integration.support.credential_secrets import BOTH
+from tests.integration.support.lab_mesh import Mesh, Run
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,12 @@ def settle(mesh: Mesh) -> None:
 
 def assert_settled(mesh: Mesh) -> None:
     """One root, which all trust and whose certificates all have: no rotation is under way."""
-    roots = {frozenset(credentials.trusted(mesh, secret)) for secret in BOTH}
+    roots = {frozenset(credential_secrets.trusted_roots(mesh, secret)) for secret in BOTH}
     assert len(roots) == 1, f"the clusters trust different roots: {roots}"
     assert len(next(iter(roots))) == 1, f"more than one root is trusted: {roots}"
-    assert len(credentials.issuers(mesh)) == 1, f"certificates are of different roots: {credentials.issuers(mesh)}"
+    assert len(credential_secrets.issuers(mesh)) == 1, (
+        f"certificates are of different roots: {credential_secrets.issuers(mesh)}"
+    )
 
 
 def last_words(run: Run) -> str:

@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator
 from functools import partial
 
-from tests.integration import credentials
-from tests.integration.credentials import CLIENT
-from tests.integration.mesh import Mesh
+from tests.integration.support import credential_secrets
+from tests.integration.support.credential_secrets import CLIENT
+from tests.integration.support.lab_mesh import Mesh
 
 from .case import Case
 from .rotations import LEAVES, ROOT, ROTATIONS, Rotation, assert_settled, last_words
@@ -40,5 +40,8 @@ def _rotate(rotation: Rotation, count: int, mesh: Mesh) -> str:
 
 def _replaced(rotation: Rotation, mesh: Mesh) -> set[str]:
     """What a round must leave nothing of."""
-    found = {LEAVES.name: set(credentials.serials(mesh)), ROOT.name: credentials.trusted(mesh, CLIENT)}
+    found = {
+        LEAVES.name: set(credential_secrets.serials(mesh)),
+        ROOT.name: credential_secrets.trusted_roots(mesh, CLIENT),
+    }
     return found[rotation.name]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 
-from tests.integration.mesh import Mesh
-from tests.integration.snapshots import workloads
+from tests.integration.support.lab_mesh import Mesh
+from tests.integration.support.state_snapshots import workloads
 
 
 def untouched(mesh: Mesh) -> dict[str, object]:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.clusters import clear, versions
-from tests.integration.keeping import Keeper
-from tests.integration.mesh import CLUSTERS, Mesh, cleared
-from tests.integration.snapshots import folder
+from tests.integration.support.cluster_objects import clear_clusters, resource_versions
+from tests.integration.support.lab_mesh import CLUSTERS, Mesh, cleared_afterwards
+from tests.integration.support.standing_link import StandingLink
+from tests.integration.support.state_snapshots import folder_contents
 from tests.lab import Lab
 from tests.lab.lifecycle import is_up
 from tests.lab.settings import load_settings
@@ -48,53 +48,45 @@ def _labs() -> list[str]:
 def lab() -> Lab:
     """Without the link that the demo may have left in it, or a test that was killed."""
     found = Lab.load()
-    clear(found, CLUSTERS)
+    clear_clusters(found, CLUSTERS)
     return found
 
 
 @pytest.fixture(scope="session")
-def keeper(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Keeper:
-    return Keeper(lab, tmp_path_factory.mktemp("kept") / "ca", secrets.token_urlsafe(24))
+def standing_link(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> StandingLink:
+    return StandingLink(lab, tmp_path_factory.mktemp("kept") / "ca", secrets.token_urlsafe(24))
 
 
 @pytest.fixture
-def mesh(lab: Lab, keeper: Keeper, tmp_path: Path) -> Iterator[Mesh]:
+def mesh(lab: Lab, standing_link: StandingLink, tmp_path: Path) -> Iterator[Mesh]:
     """A described mesh that nothing was done for yet; taken down again whatever the test made of it."""
-    with cleared(Mesh(lab, tmp_path, keeper.passphrase)) as found:
+    with cleared_afterwards(Mesh(lab, tmp_path, standing_link.passphrase)) as found:
         yield found
 
 
 @pytest.fixture
-def joined(mesh: Mesh, keeper: Keeper) -> Mesh:
+def linked_mesh(mesh: Mesh, standing_link: StandingLink) -> Mesh:
     """The tutorial's MySQL link, in place."""
-    keeper.put_in_place(mesh)
+    standing_link.put_in_place(mesh)
     return mesh
 
 
 @pytest.fixture(scope="module")
-def standing(lab: Lab, keeper: Keeper, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
-    """The same, for all tests of a file: they look at it, or use `steady`."""
-    with cleared(Mesh(lab, tmp_path_factory.mktemp("mesh"), keeper.passphrase)) as found:
-        keeper.put_in_place(found)
+def shared_mesh(lab: Lab, standing_link: StandingLink, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    """The same, for all tests of a file: they look at it, or use `restored_mesh`."""
+    with cleared_afterwards(Mesh(lab, tmp_path_factory.mktemp("mesh"), standing_link.passphrase)) as found:
+        standing_link.put_in_place(found)
         yield found
 
 
 @pytest.fixture
-def steady(request: pytest.FixtureRequest, standing: Mesh, keeper: Keeper) -> Iterator[Mesh]:
+def restored_mesh(shared_mesh: Mesh, standing_link: StandingLink) -> Iterator[Mesh]:
     """The file's mesh; whatever a test does to the clusters or the CA, the next one finds it in place."""
-    if _last_of_its_file(request):
-        # What it leaves is cleared with the file.
-        yield standing
-        return
-    before = _state(standing)
-    yield standing
-    if _state(standing) != before:
-        keeper.put_in_place(standing)
-
-
-def _last_of_its_file(request: pytest.FixtureRequest) -> bool:
-    return request.node is [item for item in request.session.items if item.path == request.path][-1]
+    before = _state(shared_mesh)
+    yield shared_mesh
+    if _state(shared_mesh) != before:
+        standing_link.put_in_place(shared_mesh)
 
 
 def _state(mesh: Mesh) -> tuple[list[dict[str, str]], dict[str, tuple[int, str]]]:
-    return [versions(mesh.lab, cluster) for cluster in CLUSTERS], folder(mesh.store)
+    return [resource_versions(mesh.lab, cluster) for cluster in CLUSTERS], folder_contents(mesh.store)

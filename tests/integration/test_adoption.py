@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.mesh import Mesh
-from tests.integration.snapshots import everywhere
-from tests.integration.traffic import dialling
-from tests.integration.tutorial import CLIENT, OBJECTS, SECRETS, SERVER, Tutorial
-from tests.integration.waiting import eventually
+from tests.integration.support.handmade_tutorial import CLIENT, OBJECTS, SECRETS, SERVER, Tutorial
+from tests.integration.support.lab_mesh import Mesh
+from tests.integration.support.live_traffic import live_traffic
+from tests.integration.support.state_snapshots import versions_everywhere
+from tests.lab.wait import eventually
 
 ADOPT = ("-e", "mesh_adopt=true")
 RATE = 25.0
 
 
 @pytest.fixture
-def tutorial(mesh: Mesh, tmp_path: Path) -> Iterator[Tutorial]:
+def tutorial_link(mesh: Mesh, tmp_path: Path) -> Iterator[Tutorial]:
     """The tutorial's link, carrying queries."""
     found = Tutorial(mesh.lab, tmp_path / "tutorial")
     try:
@@ -32,8 +32,8 @@ def tutorial(mesh: Mesh, tmp_path: Path) -> Iterator[Tutorial]:
         found.remove()
 
 
-def test_objects_made_by_hand_are_refused_by_name_and_left_as_they_are(mesh: Mesh, tutorial: Tutorial) -> None:
-    before = everywhere(mesh)
+def test_objects_made_by_hand_are_refused_by_name_and_left_as_they_are(mesh: Mesh, tutorial_link: Tutorial) -> None:
+    before = versions_everywhere(mesh)
     run = mesh.site()
     assert not run.ok
     for cluster in (CLIENT, SERVER):
@@ -44,11 +44,11 @@ def test_objects_made_by_hand_are_refused_by_name_and_left_as_they_are(mesh: Mes
             )
         assert run.says(f"Secret istio-system/{SECRETS[cluster]}: it exists and was made by kubectl-create")
     assert run.says("mesh_adopt=true")
-    assert everywhere(mesh) == before
+    assert versions_everywhere(mesh) == before
 
 
-def test_a_link_made_by_hand_is_adopted_without_a_lost_connection(mesh: Mesh, tutorial: Tutorial) -> None:
-    with dialling(mesh.lab, RATE) as traffic:
+def test_a_link_made_by_hand_is_adopted_without_a_lost_connection(mesh: Mesh, tutorial_link: Tutorial) -> None:
+    with live_traffic(mesh.lab, RATE) as traffic:
         run = mesh.site(*ADOPT)
     assert run.ok, run.output
     assert traffic.rate >= 20
@@ -64,9 +64,9 @@ def test_a_link_made_by_hand_is_adopted_without_a_lost_connection(mesh: Mesh, tu
 
 @pytest.mark.parametrize("reached", ["Adopt, second stage", pytest.param("Join the meshes", marks=pytest.mark.slow)])
 def test_an_adoption_that_was_killed_between_its_stages_is_continued(
-    mesh: Mesh, tutorial: Tutorial, reached: str
+    mesh: Mesh, tutorial_link: Tutorial, reached: str
 ) -> None:
-    with dialling(mesh.lab, RATE) as traffic:
+    with live_traffic(mesh.lab, RATE) as traffic:
         killed_at(mesh.begin("site", *ADOPT), reached)
         assert mesh.carries()
         run = mesh.site(*ADOPT)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.mesh import MYSQL, Mesh
-from tests.integration.waiting import eventually
+from tests.integration.support.lab_mesh import MYSQL, Mesh
+from tests.lab.wait import eventually
 
 # The client's pod runs in namespace default, as the ServiceAccount mysql-client.
 OTHER: dict[str, Any] = {
@@ -20,7 +20,7 @@ OTHER: dict[str, Any] = {
 
 
 def with_workloads(mesh: Mesh, **workloads: list[str]) -> Mesh:
-    changed = mesh.otherwise(links=[{**MYSQL, "workloads": workloads}, OTHER])
+    changed = mesh.with_changes(links=[{**MYSQL, "workloads": workloads}, OTHER])
     run = changed.site()
     assert run.ok, run.output
     return changed
@@ -53,19 +53,19 @@ def carries_other(mesh: Mesh) -> bool:
     ],
 )
 def test_a_workload_that_is_not_named_is_refused_on_this_link_alone(
-    steady: Mesh, refusing: dict[str, list[str]], allowing: dict[str, list[str]]
+    restored_mesh: Mesh, refusing: dict[str, list[str]], allowing: dict[str, list[str]]
 ) -> None:
-    mesh = with_workloads(steady, **refusing)
+    mesh = with_workloads(restored_mesh, **refusing)
     eventually(lambda: not mesh.carries())
     # The control: the other link of the same gateway, and the same workload once it is named.
     assert eventually(lambda: carries_other(mesh))
-    named = with_workloads(steady, **allowing)
+    named = with_workloads(restored_mesh, **allowing)
     eventually(named.carries)
     assert carries_other(named)
     assert named.site().changed == 0
     # Without `workloads` the policy goes.
     assert "AuthorizationPolicy/egressgateway-mysql-workloads" in named.names("cluster-a")
-    run = steady.site()
+    run = restored_mesh.site()
     assert run.ok, run.output
-    assert "AuthorizationPolicy/egressgateway-mysql-workloads" not in steady.names("cluster-a")
-    eventually(steady.carries)
+    assert "AuthorizationPolicy/egressgateway-mysql-workloads" not in restored_mesh.names("cluster-a")
+    eventually(restored_mesh.carries)

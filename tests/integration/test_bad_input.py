@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.mesh import MYSQL, Mesh, Run
-from tests.integration.snapshots import everywhere
+from tests.integration.support.lab_mesh import MYSQL, Mesh, Run
+from tests.integration.support.state_snapshots import versions_everywhere
 
 BACKEND = MYSQL["backend"]
 LINKS = [
@@ -49,36 +49,36 @@ EXPECTED = {
 
 
 @pytest.fixture(scope="module")
-def refused(standing: Mesh) -> Run:
+def refused_run(shared_mesh: Mesh) -> Run:
     """One run over everything that is wrong; the clusters are compared before and after."""
-    before = everywhere(standing)
-    bad = standing.otherwise(
+    before = versions_everywhere(shared_mesh)
+    bad = shared_mesh.with_changes(
         links=LINKS,
         hosts={"cluster-a": {"mesh_gate_timeout": 7}, "cluster-b": {}},
         variables={"mesh_clusters": {"cluster-a": ["mesh_clients"], "cluster-b": ["mesh_clients"]}},
     )
     run = bad.site()
     assert not run.ok
-    assert everywhere(standing) == before
+    assert versions_everywhere(shared_mesh) == before
     return run
 
 
 @pytest.mark.parametrize("fault", EXPECTED)
-def test_a_bad_inventory_is_told(refused: Run, fault: str) -> None:
+def test_a_bad_inventory_is_told(refused_run: Run, fault: str) -> None:
     subject, field, value, cure = EXPECTED[fault]
-    text = " ".join(refused.output.split()).replace("''", "'")
+    text = " ".join(refused_run.output.split()).replace("''", "'")
     lines = [line for line in text.split(" - ") if f"{subject}: {field}: {value}" in line.replace("\\", "")]
-    assert lines, refused.output
+    assert lines, refused_run.output
     assert any(cure in line and "Cure: " in line for line in lines), lines
 
 
-def test_a_bad_inventory_stops_the_run_on_the_controller(refused: Run) -> None:
-    assert set(refused.recap) == {"localhost"}
-    assert refused.recap["localhost"]["failed"] == 1
+def test_a_bad_inventory_stops_the_run_on_the_controller(refused_run: Run) -> None:
+    assert set(refused_run.recap) == {"localhost"}
+    assert refused_run.recap["localhost"]["failed"] == 1
 
 
-def test_a_bad_inventory_ends_in_no_traceback(refused: Run) -> None:
-    assert "Traceback" not in refused.output
+def test_a_bad_inventory_ends_in_no_traceback(refused_run: Run) -> None:
+    assert "Traceback" not in refused_run.output
 
 
 ROLE = """\
@@ -89,28 +89,28 @@ ROLE = """\
 
 
 @pytest.mark.parametrize("what", ["site", "rotate_certificates", "rotate_ca", "verify", "a role alone"])
-def test_all_is_told_where_nobody_validated_the_topology_first(standing: Mesh, what: str) -> None:
-    before = everywhere(standing)
-    bad = standing.otherwise(links=[{**MYSQL, "tsl_port": 13306, "port": 70000}])
-    run = bad.play(bad.written(ROLE)) if what == "a role alone" else bad.play(what, "--limit", "cluster-b")
+def test_all_is_told_where_nobody_validated_the_topology_first(shared_mesh: Mesh, what: str) -> None:
+    before = versions_everywhere(shared_mesh)
+    bad = shared_mesh.with_changes(links=[{**MYSQL, "tsl_port": 13306, "port": 70000}])
+    run = bad.play(bad.write_playbook(ROLE)) if what == "a role alone" else bad.play(what, "--limit", "cluster-b")
     assert set(run.recap) == {"cluster-b"}
     assert run.recap["cluster-b"]["failed"] == 1
     assert run.says("mysql: tsl_port: a whole number: unknown key", "mysql: port: 70000: is not a port"), run.output
     assert "Error while resolving" not in run.output
-    assert everywhere(standing) == before
+    assert versions_everywhere(shared_mesh) == before
 
 
-def test_a_teardown_of_an_instance_that_cannot_be_says_so(standing: Mesh) -> None:
-    before = everywhere(standing)
-    run = standing.play("teardown", "-e", "mesh_instance=Blue")
+def test_a_teardown_of_an_instance_that_cannot_be_says_so(shared_mesh: Mesh) -> None:
+    before = versions_everywhere(shared_mesh)
+    run = shared_mesh.play("teardown", "-e", "mesh_instance=Blue")
     assert not run.ok
     assert run.says("mesh_instance: 'Blue': is not a DNS label"), run.output
-    assert everywhere(standing) == before
+    assert versions_everywhere(shared_mesh) == before
 
 
-def test_a_state_that_there_is_not_is_refused_by_the_site_playbook(standing: Mesh) -> None:
-    before = everywhere(standing)
-    run = standing.site("-e", "mesh_ingress_server_state=absnt")
+def test_a_state_that_there_is_not_is_refused_by_the_site_playbook(shared_mesh: Mesh) -> None:
+    before = versions_everywhere(shared_mesh)
+    run = shared_mesh.site("-e", "mesh_ingress_server_state=absnt")
     assert not run.ok
     assert run.says("mesh_cluster_state: 'absnt': unknown mesh_cluster_state. Cure: write absent"), run.output
-    assert everywhere(standing) == before
+    assert versions_everywhere(shared_mesh) == before

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509 import load_pem_x509_certificate
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.pkcs8 import encrypt_private_key
-from tests.integration.mesh import MYSQL, Mesh, cleared
+from tests.integration.support.lab_mesh import MYSQL, Mesh, cleared_afterwards
 from tests.lab import Lab
 from tests.verifiers import counted, openssl, pkilint, zlint
 
@@ -39,11 +39,11 @@ SLOW = [pytest.param(key_type, marks=pytest.mark.slow) for key_type in ("P-384",
 
 
 @pytest.fixture(scope="module", params=["P-256", *SLOW])
-def issued(request: pytest.FixtureRequest, lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Issued:
+def issued_certificates(request: pytest.FixtureRequest, lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Issued:
     folder = tmp_path_factory.mktemp("issued")
     mesh = Mesh(lab, folder, secrets.token_urlsafe(24), variables={"custom_ca_key_type": request.param})
     leaves = {}
-    with cleared(mesh):
+    with cleared_afterwards(mesh):
         run = mesh.site()
         assert run.ok, run.output
         for role, (cluster, secret) in SECRETS.items():
@@ -58,37 +58,48 @@ def written(path: Path, content: bytes) -> Path:
     return path
 
 
-def verified(issued: Issued, role: str, purpose: str) -> subprocess.CompletedProcess[str]:
-    return openssl("verify", "-x509_strict", "-purpose", purpose, "-CAfile", issued.root, issued.leaves[role])
+def verified(issued_certificates: Issued, role: str, purpose: str) -> subprocess.CompletedProcess[str]:
+    return openssl(
+        "verify",
+        "-x509_strict",
+        "-purpose",
+        purpose,
+        "-CAfile",
+        issued_certificates.root,
+        issued_certificates.leaves[role],
+    )
 
 
 @pytest.mark.parametrize("role", SECRETS)
-def test_openssl_accepts_a_leaf_strictly_and_for_its_role_only(issued: Issued, role: str) -> None:
+def test_openssl_accepts_a_leaf_strictly_and_for_its_role_only(issued_certificates: Issued, role: str) -> None:
     other = {"client": "server", "server": "client"}[role]
-    accepted, refused = verified(issued, role, f"ssl{role}"), verified(issued, role, f"ssl{other}")
+    accepted, refused = (
+        verified(issued_certificates, role, f"ssl{role}"),
+        verified(issued_certificates, role, f"ssl{other}"),
+    )
     assert accepted.returncode == 0, accepted.stderr
     assert "unsuitable certificate purpose" in refused.stderr
 
 
-def test_leaves_name_what_they_are_for(issued: Issued) -> None:
+def test_leaves_name_what_they_are_for(issued_certificates: Issued) -> None:
     names = {
         role: set(openssl("x509", "-noout", "-ext", "subjectAltName", "-in", leaf).stdout.split()[-9:])
-        for role, leaf in issued.leaves.items()
+        for role, leaf in issued_certificates.leaves.items()
     }
     assert {name for name in names["server"] if name.startswith("DNS:")} == {f"DNS:{MYSQL['fqdn']}"}
     wanted = {"DNS:cluster-a.cluster.crossmesh.internal", "DNS:mysql.link.crossmesh.internal"}
     assert {name.rstrip(",") for name in names["client"] if name.startswith("DNS:")} == wanted
 
 
-def test_pkilint_finds_nothing(issued: Issued) -> None:
-    for path in issued.all:
+def test_pkilint_finds_nothing(issued_certificates: Issued) -> None:
+    for path in issued_certificates.all:
         assert pkilint("lint_pkix_cert", path) == ""
-    for leaf in issued.leaves.values():
-        assert pkilint("lint_pkix_signer_signee_cert_chain", issued.root, leaf) == ""
+    for leaf in issued_certificates.leaves.values():
+        assert pkilint("lint_pkix_signer_signee_cert_chain", issued_certificates.root, leaf) == ""
 
 
-def test_zlint_finds_nothing(issued: Issued) -> None:
-    assert counted(zlint(*issued.all)) == {}
+def test_zlint_finds_nothing(issued_certificates: Issued) -> None:
+    assert counted(zlint(*issued_certificates.all)) == {}
 
 
 def test_the_linters_find_what_is_wrong_with_a_leaf_of_the_tutorial(tmp_path: Path) -> None:

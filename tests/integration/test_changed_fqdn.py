@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 from cryptography.x509 import DNSName, SubjectAlternativeName, load_pem_x509_certificate
 
-from tests.integration.mesh import MYSQL, Mesh, Run
-from tests.integration.waiting import eventually
+from tests.integration.support.lab_mesh import MYSQL, Mesh, Run
+from tests.lab.wait import eventually
 
 OLD, NEW = MYSQL["fqdn"], "orders.server.example.com"
 PROXIES = (
@@ -21,40 +21,40 @@ PROXIES = (
 
 
 @pytest.fixture(scope="module")
-def before(standing: Mesh) -> dict[str, int]:
+def serials_before(shared_mesh: Mesh) -> dict[str, int]:
     """Serials of the certificates under the old name."""
-    assert eventually(standing.carries)
-    return _serials(standing)
+    assert eventually(shared_mesh.carries)
+    return _serials(shared_mesh)
 
 
 @pytest.fixture(scope="module")
-def renamed(standing: Mesh, before: dict[str, int]) -> tuple[Mesh, Run]:
-    mesh = standing.otherwise(links=[{**MYSQL, "fqdn": NEW}])
+def renamed_link(shared_mesh: Mesh, serials_before: dict[str, int]) -> tuple[Mesh, Run]:
+    mesh = shared_mesh.with_changes(links=[{**MYSQL, "fqdn": NEW}])
     run = mesh.site()
     assert run.ok, run.output
     return mesh, run
 
 
 def test_the_server_certificate_is_issued_anew_and_the_run_says_why(
-    renamed: tuple[Mesh, Run], before: dict[str, int]
+    renamed_link: tuple[Mesh, Run], serials_before: dict[str, int]
 ) -> None:
-    mesh, run = renamed
+    mesh, run = renamed_link
     assert run.says(f"SAN changed: had {OLD}, want {NEW}")
     after = _serials(mesh)
-    assert after["mysql-credential"] != before["mysql-credential"]
+    assert after["mysql-credential"] != serials_before["mysql-credential"]
     assert _names(mesh, "cluster-b", "mysql-credential") == [NEW]
     # It names links, not hosts.
-    assert after["client-credential"] == before["client-credential"]
+    assert after["client-credential"] == serials_before["client-credential"]
 
 
-def test_the_new_name_carries_and_a_second_run_changes_nothing(renamed: tuple[Mesh, Run]) -> None:
-    mesh, _run = renamed
+def test_the_new_name_carries_and_a_second_run_changes_nothing(renamed_link: tuple[Mesh, Run]) -> None:
+    mesh, _run = renamed_link
     assert eventually(lambda: mesh.carries(fqdn=NEW))
     assert mesh.site().changed == 0
 
 
-def test_no_object_holds_the_old_name(renamed: tuple[Mesh, Run]) -> None:
-    mesh, _run = renamed
+def test_no_object_holds_the_old_name(renamed_link: tuple[Mesh, Run]) -> None:
+    mesh, _run = renamed_link
     everything = {cluster: json.dumps([*_decoded(mesh, cluster)]) for cluster in mesh.hosts}
     for text in everything.values():
         assert OLD not in text
@@ -62,8 +62,8 @@ def test_no_object_holds_the_old_name(renamed: tuple[Mesh, Run]) -> None:
 
 
 @pytest.mark.parametrize(("cluster", "pod"), PROXIES, ids=[pod for _cluster, pod in PROXIES])
-def test_no_proxy_holds_the_old_name(renamed: tuple[Mesh, Run], cluster: str, pod: str) -> None:
-    mesh, _run = renamed
+def test_no_proxy_holds_the_old_name(renamed_link: tuple[Mesh, Run], cluster: str, pod: str) -> None:
+    mesh, _run = renamed_link
 
     def configuration() -> str:
         return mesh.lab.envoy(cluster, pod, "config_dump") + mesh.lab.envoy(cluster, pod, "certs")

@@ -8,8 +8,8 @@ import pytest
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509 import DNSName, SubjectAlternativeName, load_pem_x509_certificate
 
-from tests.integration import snapshots
-from tests.integration.mesh import MYSQL, Mesh
+from tests.integration.support import state_snapshots
+from tests.integration.support.lab_mesh import MYSQL, Mesh
 
 RENAMED = {**MYSQL, "fqdn": "mysql-2.server.example.com"}
 # Shorter pieces of base64 could stand in an output by chance.
@@ -17,16 +17,16 @@ PIECE = 40
 
 
 def test_on_clean_clusters_it_predicts_exactly_the_tasks_that_the_run_then_changes(mesh: Mesh) -> None:
-    before = snapshots.everywhere(mesh)
+    before = state_snapshots.versions_everywhere(mesh)
     predicted = mesh.site("--check")
     assert predicted.ok, predicted.output
-    assert snapshots.everywhere(mesh) == before
+    assert state_snapshots.versions_everywhere(mesh) == before
     assert not mesh.store.exists()
     done = mesh.site()
     assert done.ok, done.output
     assert predicted.changes() == done.changes()
     assert all(done.changes().values()), "the clusters and the CA were to be changed"
-    assert snapshots.everywhere(mesh) != before
+    assert state_snapshots.versions_everywhere(mesh) != before
 
 
 def test_on_clean_clusters_the_diff_shows_the_certificates_that_are_to_be_issued_and_why(mesh: Mesh) -> None:
@@ -36,8 +36,8 @@ def test_on_clean_clusters_the_diff_shows_the_certificates_that_are_to_be_issued
     assert run.says("cluster-a.cluster.crossmesh.internal", "mysql.link.crossmesh.internal")
 
 
-def test_on_a_mesh_in_place_it_finds_nothing_to_do(standing: Mesh) -> None:
-    run = standing.site("--check")
+def test_on_a_mesh_in_place_it_finds_nothing_to_do(shared_mesh: Mesh) -> None:
+    run = shared_mesh.site("--check")
     assert run.ok, run.output
     assert run.changed == 0
 
@@ -50,24 +50,24 @@ def test_on_a_mesh_in_place_it_finds_nothing_to_do(standing: Mesh) -> None:
     ],
 )
 def test_before_a_change_of_links_it_predicts_and_changes_nothing(
-    steady: Mesh, changed: list[dict[str, object]]
+    restored_mesh: Mesh, changed: list[dict[str, object]]
 ) -> None:
-    mesh = steady.otherwise(links=changed)
-    before, store = snapshots.everywhere(mesh), snapshots.folder(mesh.store)
+    mesh = restored_mesh.with_changes(links=changed)
+    before, store = state_snapshots.versions_everywhere(mesh), state_snapshots.folder_contents(mesh.store)
     predicted = mesh.site("--check")
     assert predicted.ok, predicted.output
-    assert snapshots.everywhere(mesh) == before
-    assert snapshots.folder(mesh.store) == store
+    assert state_snapshots.versions_everywhere(mesh) == before
+    assert state_snapshots.folder_contents(mesh.store) == store
     done = mesh.site()
     assert done.ok, done.output
     assert predicted.changes() == done.changes()
     assert predicted.changed > 0
 
 
-def test_the_diff_shows_certificates_as_they_are_and_no_data_of_a_secret(standing: Mesh) -> None:
-    run = standing.otherwise(links=[RENAMED]).site("--check", "--diff")
+def test_the_diff_shows_certificates_as_they_are_and_no_data_of_a_secret(shared_mesh: Mesh) -> None:
+    run = shared_mesh.with_changes(links=[RENAMED]).site("--check", "--diff")
     assert run.ok, run.output
-    data = _data(standing, "mysql-credential")
+    data = _data(shared_mesh, "mysql-credential")
     assert run.says(*_facts(data["tls.crt"]))
     assert run.says("SAN changed: had mysql.server.example.com, want mysql-2.server.example.com")
     assert not [piece for piece in _pieces(data) if piece in run.output]
@@ -76,13 +76,13 @@ def test_the_diff_shows_certificates_as_they_are_and_no_data_of_a_secret(standin
     assert [piece for piece in _pieces(data) if piece in shown]
 
 
-def test_the_plan_can_be_read_before_a_teardown(standing: Mesh) -> None:
-    before = snapshots.everywhere(standing)
-    run = standing.play("teardown", "--check")
+def test_the_plan_can_be_read_before_a_teardown(shared_mesh: Mesh) -> None:
+    before = state_snapshots.versions_everywhere(shared_mesh)
+    run = shared_mesh.play("teardown", "--check")
     assert run.ok, run.output
     assert run.says("delete Secret istio-system/mysql-credential", "take back port 13306", "take back port 15443")
     assert run.changed > 0
-    assert snapshots.everywhere(standing) == before
+    assert state_snapshots.versions_everywhere(shared_mesh) == before
 
 
 def _data(mesh: Mesh, secret: str) -> dict[str, bytes]:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.integration.accounts import account, rule
-from tests.integration.faults import stopped_api_server
-from tests.integration.mesh import MYSQL, Mesh, Run
-from tests.integration.snapshots import versions
+from tests.integration.support.cluster_faults import stopped_api_server
+from tests.integration.support.lab_mesh import MYSQL, Mesh, Run
+from tests.integration.support.service_accounts import rule, service_account
+from tests.integration.support.state_snapshots import versions_in_cluster
 
 # Work for both clusters, so that it can be seen who did it.
 EXTRA = {**MYSQL, "name": "extra", "fqdn": "extra.server.example.com", "port": 3307, "tls_port": 13307}
@@ -21,7 +21,7 @@ WORK_OF_A = "ServiceEntry/extra-external"
 
 
 def with_work(mesh: Mesh, **cluster_b: Any) -> Mesh:
-    return mesh.otherwise(links=[MYSQL, EXTRA], hosts={"cluster-a": {}, "cluster-b": cluster_b})
+    return mesh.with_changes(links=[MYSQL, EXTRA], hosts={"cluster-a": {}, "cluster-b": cluster_b})
 
 
 def assert_half_done(mesh: Mesh, run: Run) -> None:
@@ -33,36 +33,36 @@ def assert_half_done(mesh: Mesh, run: Run) -> None:
     assert WORK_OF_A in mesh.names("cluster-a")
 
 
-def test_an_api_server_that_is_down(steady: Mesh) -> None:
-    with stopped_api_server(steady, "cluster-b"):
-        run = with_work(steady).site()
-    assert_half_done(steady, run)
-    address = steady.lab.cluster("cluster-b").api_url
-    assert run.says("cannot reach the API server", f"context cluster-b of {steady.lab.kubeconfig}, {address}")
+def test_an_api_server_that_is_down(restored_mesh: Mesh) -> None:
+    with stopped_api_server(restored_mesh, "cluster-b"):
+        run = with_work(restored_mesh).site()
+    assert_half_done(restored_mesh, run)
+    address = restored_mesh.lab.cluster("cluster-b").api_url
+    assert run.says("cannot reach the API server", f"context cluster-b of {restored_mesh.lab.kubeconfig}, {address}")
     assert run.says("Connection refused", "Cure: check the address, the network and that the server is up")
-    again = with_work(steady).site()
+    again = with_work(restored_mesh).site()
     assert again.ok, again.output
-    assert "Secret/extra-credential" in steady.names("cluster-b"), "the next run does what is left"
+    assert "Secret/extra-credential" in restored_mesh.names("cluster-b"), "the next run does what is left"
 
 
-def test_a_context_that_is_not_in_the_kubeconfig(steady: Mesh) -> None:
-    run = with_work(steady, mesh_context="nowhere").site()
-    assert_half_done(steady, run)
-    assert run.says("cannot use the kubeconfig", f"context nowhere of {steady.lab.kubeconfig}")
+def test_a_context_that_is_not_in_the_kubeconfig(restored_mesh: Mesh) -> None:
+    run = with_work(restored_mesh, mesh_context="nowhere").site()
+    assert_half_done(restored_mesh, run)
+    assert run.says("cannot use the kubeconfig", f"context nowhere of {restored_mesh.lab.kubeconfig}")
     assert run.says("Cure: set mesh_kubeconfig and mesh_context to a file and a context in it")
 
 
 @pytest.mark.slow
-def test_a_gateway_that_is_not_there(steady: Mesh) -> None:
-    run = with_work(steady, mesh_ingress_gateway={"service": "no-gateway"}).site()
-    assert_half_done(steady, run)
+def test_a_gateway_that_is_not_there(restored_mesh: Mesh) -> None:
+    run = with_work(restored_mesh, mesh_ingress_gateway={"service": "no-gateway"}).site()
+    assert_half_done(restored_mesh, run)
     assert run.says("there is no gateway: Service istio-system/no-gateway does not exist", "set mesh_ingress_gateway")
 
 
-def test_permissions_that_are_missing_are_told_all_at_once(steady: Mesh, tmp_path: Path) -> None:
-    with account(steady.lab, tmp_path, "may-list-pods", [rule("", "pods", "list")]) as kubeconfig:
-        run = with_work(steady, mesh_kubeconfig=str(kubeconfig)).site()
-    assert_half_done(steady, run)
+def test_permissions_that_are_missing_are_told_all_at_once(restored_mesh: Mesh, tmp_path: Path) -> None:
+    with service_account(restored_mesh.lab, tmp_path, "may-list-pods", [rule("", "pods", "list")]) as kubeconfig:
+        run = with_work(restored_mesh, mesh_kubeconfig=str(kubeconfig)).site()
+    assert_half_done(restored_mesh, run)
     assert run.says("not permitted to read what a run must know", "Cure: grant these permissions")
     istio = ("destinationrules", "gateways", "serviceentries", "virtualservices")
     kinds = (*istio, "authorizationpolicies", "peerauthentications")
@@ -72,8 +72,8 @@ def test_permissions_that_are_missing_are_told_all_at_once(steady: Mesh, tmp_pat
 
 
 @pytest.fixture
-def without_peer_authentications(steady: Mesh) -> Iterator[None]:
-    lab, name = steady.lab, "crd/peerauthentications.security.istio.io"
+def without_peer_authentications(restored_mesh: Mesh) -> Iterator[None]:
+    lab, name = restored_mesh.lab, "crd/peerauthentications.security.istio.io"
     definition = json.loads(lab.kubectl("cluster-b", "get", name, "-o", "json").stdout)
     for key in ("status", *(f"metadata.{key}" for key in ("resourceVersion", "uid", "creationTimestamp"))):
         parent, _dot, last = key.rpartition(".")
@@ -85,10 +85,10 @@ def without_peer_authentications(steady: Mesh) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("without_peer_authentications")
-def test_definitions_that_are_not_installed(steady: Mesh) -> None:
+def test_definitions_that_are_not_installed(restored_mesh: Mesh) -> None:
     strict = {**EXTRA, "strict_backend": True}
-    run = with_work(steady).otherwise(links=[MYSQL, strict]).site()
-    assert_half_done(steady, run)
+    run = with_work(restored_mesh).with_changes(links=[MYSQL, strict]).site()
+    assert_half_done(restored_mesh, run)
     assert run.says("the cluster does not know PeerAuthentication. Cure: install Istio 1.24 or later, with its CRDs")
 
 
@@ -99,7 +99,7 @@ OTHERS = [
 
 
 @pytest.fixture
-def occupied(steady: Mesh) -> Iterator[None]:
+def occupied_gateway(restored_mesh: Mesh) -> Iterator[None]:
     """Others were there first, with a host that we want, a port that is not TLS, and one that is not TCP."""
     gateways = yaml.safe_dump_all(
         {
@@ -119,9 +119,9 @@ def occupied(steady: Mesh) -> Iterator[None]:
         }
         for name, port, protocol, host in OTHERS
     )
-    lab, service = steady.lab, ("-n", "istio-system", "patch", "service", "istio-ingressgateway", "--type=json")
+    lab, service = restored_mesh.lab, ("-n", "istio-system", "patch", "service", "istio-ingressgateway", "--type=json")
     port = {"name": "quic", "port": 13308, "protocol": "UDP", "targetPort": 13308}
-    before = len(steady.get("cluster-b", "-n", "istio-system", "service/istio-ingressgateway")["spec"]["ports"])
+    before = len(restored_mesh.get("cluster-b", "-n", "istio-system", "service/istio-ingressgateway")["spec"]["ports"])
     lab.kubectl("cluster-b", "apply", "-f", "-", stdin=gateways)
     lab.kubectl("cluster-b", *service, "-p", json.dumps([{"op": "add", "path": "/spec/ports/-", "value": port}]))
     yield
@@ -129,14 +129,14 @@ def occupied(steady: Mesh) -> Iterator[None]:
     lab.kubectl("cluster-b", "delete", "-f", "-", stdin=gateways)
 
 
-@pytest.mark.usefixtures("occupied")
-def test_hosts_and_ports_that_others_have(steady: Mesh) -> None:
+@pytest.mark.usefixtures("occupied_gateway")
+def test_hosts_and_ports_that_others_have(restored_mesh: Mesh) -> None:
     third = {**MYSQL, "name": "third", "fqdn": "third.server.example.com", "port": 3308, "tls_port": 13308}
     fourth = {**MYSQL, "name": "fourth", "fqdn": "fourth.server.example.com", "port": 3309, "tls_port": 13309}
-    before = versions(steady, "cluster-b")
-    run = with_work(steady).otherwise(links=[MYSQL, EXTRA, third, fourth]).site()
-    assert_half_done(steady, run)
-    assert versions(steady, "cluster-b") == before
+    before = versions_in_cluster(restored_mesh, "cluster-b")
+    run = with_work(restored_mesh).with_changes(links=[MYSQL, EXTRA, third, fourth]).site()
+    assert_half_done(restored_mesh, run)
+    assert versions_in_cluster(restored_mesh, "cluster-b") == before
     assert run.says(
         "Gateway default/same-host, port 13309: it has our host fourth.server.example.com", "Cure: remove it"
     )

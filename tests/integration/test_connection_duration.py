@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.integration.mesh import MYSQL, Mesh
-from tests.integration.waiting import eventually
+from tests.integration.support.lab_mesh import MYSQL, Mesh
+from tests.lab.wait import eventually
 
 FQDN = MYSQL["fqdn"]
 # One query, busy for seconds; the client has its answer only if its connection lasts as long.
@@ -15,13 +15,13 @@ def answered(mesh: Mesh) -> bool:
     return mesh.lab.mysql(LONG, fqdn=FQDN, check=False).strip() == "0"
 
 
-def test_an_established_connection_ends_when_its_time_is_up(steady: Mesh) -> None:
-    assert answered(steady)
-    run = steady.otherwise(links=[{**MYSQL, "max_connection_duration": "2s"}]).site()
+def test_an_established_connection_ends_when_its_time_is_up(restored_mesh: Mesh) -> None:
+    assert answered(restored_mesh)
+    run = restored_mesh.with_changes(links=[{**MYSQL, "max_connection_duration": "2s"}]).site()
     assert run.ok, run.output
     assert run.changes() == {"localhost": [], "cluster-a": [WRITE], "cluster-b": []}
-    eventually(lambda: not answered(steady))
+    eventually(lambda: not answered(restored_mesh))
     # New ones are welcome all the time.
-    assert steady.carries()
-    assert steady.site().ok
-    eventually(lambda: answered(steady))
+    assert restored_mesh.carries()
+    assert restored_mesh.site().ok
+    eventually(lambda: answered(restored_mesh))

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.mesh import Mesh, Run
-from tests.integration.waiting import eventually
+from tests.integration.support.lab_mesh import Mesh, Run
+from tests.lab.wait import eventually
 
 Json = dict[str, Any]
 SYSTEM = ("-n", "istio-system")
@@ -42,14 +42,14 @@ def _port(mesh: Mesh, number: int) -> int:
 
 
 @pytest.fixture(scope="module")
-def reference(standing: Mesh) -> dict[str, Json]:
-    return _shape(standing)
+def shape_before(shared_mesh: Mesh) -> dict[str, Json]:
+    return _shape(shared_mesh)
 
 
 @pytest.fixture(scope="module")
-def healing(standing: Mesh, reference: dict[str, Json]) -> Run:
+def healing_run(shared_mesh: Mesh, shape_before: dict[str, Json]) -> Run:
     """One run after many hands."""
-    mesh = standing
+    mesh = shared_mesh
     _patch(
         mesh,
         "alice",
@@ -90,16 +90,16 @@ def healing(standing: Mesh, reference: dict[str, Json]) -> Run:
         pytest.param("open port 13306 on Service istio-system/istio-ingressgateway", id="port-removed"),
     ],
 )
-def test_the_run_says_what_it_found_and_whose_it_was(healing: Run, said: str) -> None:
-    assert healing.says(said), healing.output
+def test_the_run_says_what_it_found_and_whose_it_was(healing_run: Run, said: str) -> None:
+    assert healing_run.says(said), healing_run.output
 
 
-def test_everything_is_as_it_was(standing: Mesh, reference: dict[str, Json], healing: Run) -> None:
-    now, issued = _shape(standing), "cluster-a Secret client-credential"
-    assert now[issued].pop("data").keys() == reference[issued]["data"].keys()
-    wanted = {**reference, issued: {key: value for key, value in reference[issued].items() if key != "data"}}
+def test_everything_is_as_it_was(shared_mesh: Mesh, shape_before: dict[str, Json], healing_run: Run) -> None:
+    now, issued = _shape(shared_mesh), "cluster-a Secret client-credential"
+    assert now[issued].pop("data").keys() == shape_before[issued]["data"].keys()
+    wanted = {**shape_before, issued: {key: value for key, value in shape_before[issued].items() if key != "data"}}
     assert _without_node_port(now) == _without_node_port(wanted)
-    assert eventually(standing.carries)
+    assert eventually(shared_mesh.carries)
 
 
 def _without_node_port(shape: dict[str, Json]) -> dict[str, Json]:
@@ -112,38 +112,38 @@ def _without_node_port(shape: dict[str, Json]) -> dict[str, Json]:
     return loaded
 
 
-def test_after_it_a_run_changes_nothing(standing: Mesh, healing: Run) -> None:
-    run = standing.site()
+def test_after_it_a_run_changes_nothing(shared_mesh: Mesh, healing_run: Run) -> None:
+    run = shared_mesh.site()
     assert run.ok, run.output
     assert run.changed == 0
 
 
 @pytest.fixture
-def mended(standing: Mesh, healing: Run) -> Iterator[Mesh]:
+def healed_mesh(shared_mesh: Mesh, healing_run: Run) -> Iterator[Mesh]:
     """Tests that end in a refusal put back by hand what they did."""
-    before = _shape(standing)
-    yield standing
-    assert _shape(standing) == before
+    before = _shape(shared_mesh)
+    yield shared_mesh
+    assert _shape(shared_mesh) == before
 
 
-def test_a_key_that_others_added_to_a_secret_is_taken_out(mended: Mesh) -> None:
+def test_a_key_that_others_added_to_a_secret_is_taken_out(healed_mesh: Mesh) -> None:
     patch = {"data": {"ca.crl": base64.b64encode(b"none").decode()}}
-    _patch(mended, "dave", "cluster-b", "secret", "mysql-credential", *SYSTEM, patch=patch)
-    run = mended.site()
+    _patch(healed_mesh, "dave", "cluster-b", "secret", "mysql-credential", *SYSTEM, patch=patch)
+    run = healed_mesh.site()
     assert run.ok, run.output
     assert run.says("Secret istio-system/mysql-credential: others added ca.crl")
 
 
-def test_an_object_that_lost_one_of_our_labels_is_not_touched_until_that_is_said(mended: Mesh) -> None:
+def test_an_object_that_lost_one_of_our_labels_is_not_touched_until_that_is_said(healed_mesh: Mesh) -> None:
     target = ("gateway.networking.istio.io", "gateway-mysql", *SYSTEM)
-    mended.lab.kubectl("cluster-b", "label", *target, "crossmesh/side-")
-    version = mended.get("cluster-b", *target)["metadata"]["resourceVersion"]
-    run = mended.site()
+    healed_mesh.lab.kubectl("cluster-b", "label", *target, "crossmesh/side-")
+    version = healed_mesh.get("cluster-b", *target)["metadata"]["resourceVersion"]
+    run = healed_mesh.site()
     assert run.code != 0
     assert run.says("Gateway istio-system/gateway-mysql: it has lost our label crossmesh/side", "mesh_adopt=true")
     assert run.recap["cluster-a"]["failed"] == 0
-    assert mended.get("cluster-b", *target)["metadata"]["resourceVersion"] == version
-    adopted = mended.site("-e", "mesh_adopt=true")
+    assert healed_mesh.get("cluster-b", *target)["metadata"]["resourceVersion"] == version
+    adopted = healed_mesh.site("-e", "mesh_adopt=true")
     assert adopted.ok, adopted.output
 
 
@@ -151,32 +151,32 @@ def _fingerprint(certificate: str) -> str:
     return hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate.strip())).hexdigest()
 
 
-def test_a_root_that_the_store_does_not_know_stops_the_run(mended: Mesh) -> None:
+def test_a_root_that_the_store_does_not_know_stops_the_run(healed_mesh: Mesh) -> None:
     """A trust edited by hand looks like the credentials of another store: nothing is issued over them."""
     target = ("cluster-b", "secret", "mysql-credential", *SYSTEM)
-    trusted = mended.get(*target)["data"]["ca.crt"]
-    foreign = mended.get("cluster-b", "configmap", "istio-ca-root-cert", *SYSTEM)["data"]["root-cert.pem"]
+    trusted = healed_mesh.get(*target)["data"]["ca.crt"]
+    foreign = healed_mesh.get("cluster-b", "configmap", "istio-ca-root-cert", *SYSTEM)["data"]["root-cert.pem"]
     edited = base64.b64encode(base64.b64decode(trusted) + foreign.encode()).decode()
-    _patch(mended, "mallory", *target, patch={"data": {"ca.crt": edited}})
-    run = mended.site()
+    _patch(healed_mesh, "mallory", *target, patch={"data": {"ca.crt": edited}})
+    run = healed_mesh.site()
     assert run.code != 0
-    assert run.says("This CA store is not the one that the clusters rely on", str(mended.store)), run.output
+    assert run.says("This CA store is not the one that the clusters rely on", str(healed_mesh.store)), run.output
     assert run.says(_fingerprint(foreign), "the store holds", "point custom_ca_dir at the store that holds"), run.output
-    assert mended.get(*target)["data"]["ca.crt"] == edited
-    _patch(mended, "mallory", *target, patch={"data": {"ca.crt": trusted}})
-    assert mended.site().changed == 0
+    assert healed_mesh.get(*target)["data"]["ca.crt"] == edited
+    _patch(healed_mesh, "mallory", *target, patch={"data": {"ca.crt": trusted}})
+    assert healed_mesh.site().changed == 0
 
 
-def test_our_port_edited_by_hand_is_an_error_that_names_the_hand_and_the_cure(mended: Mesh) -> None:
-    path = f"/spec/ports/{_port(mended, 13306)}/targetPort"
-    _patch(mended, "erin", "cluster-b", *INGRESS, patch=[{"op": "replace", "path": path, "value": 9999}])
-    run = mended.site()
+def test_our_port_edited_by_hand_is_an_error_that_names_the_hand_and_the_cure(healed_mesh: Mesh) -> None:
+    path = f"/spec/ports/{_port(healed_mesh, 13306)}/targetPort"
+    _patch(healed_mesh, "erin", "cluster-b", *INGRESS, patch=[{"op": "replace", "path": path, "value": 9999}])
+    run = healed_mesh.site()
     assert run.code != 0
     assert run.says(
         "Service istio-system/istio-ingressgateway: targetPort of our port 13306 was changed",
         "erin",
         "give the port targetPort 13306 again",
     ), run.output
-    assert mended.get("cluster-b", *INGRESS)["spec"]["ports"][_port(mended, 13306)]["targetPort"] == 9999
-    _patch(mended, "erin", "cluster-b", *INGRESS, patch=[{"op": "replace", "path": path, "value": 13306}])
-    assert mended.site().ok
+    assert healed_mesh.get("cluster-b", *INGRESS)["spec"]["ports"][_port(healed_mesh, 13306)]["targetPort"] == 9999
+    _patch(healed_mesh, "erin", "cluster-b", *INGRESS, patch=[{"op": "replace", "path": path, "value": 13306}])
+    assert healed_mesh.site().ok

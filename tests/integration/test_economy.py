@@ -6,8 +6,8 @@ import json
 import urllib.request
 from typing import Any
 
-from tests.integration.clusters import clear
-from tests.integration.mesh import MYSQL, Mesh, Run
+from tests.integration.support.cluster_objects import clear_clusters
+from tests.integration.support.lab_mesh import MYSQL, Mesh, Run
 
 CLUSTERS = ("cluster-a", "cluster-b")
 # "A DestinationRule with TLS mode MUTUAL needs caCertificates": it does not see that credentialName brings them.
@@ -29,9 +29,9 @@ def tasks(run: Run) -> dict[str, int]:
 def test_ten_links_take_as_many_tasks_as_one_and_are_sound_to_istio(mesh: Mesh) -> None:
     # Counted since istiod began: what other tests did to these clusters on purpose stands in it too.
     rejected = {cluster: rejected_pushes(mesh, cluster) for cluster in CLUSTERS}
-    one, ten = mesh.otherwise(links=links(1)), mesh.otherwise(links=links(10))
+    one, ten = mesh.with_changes(links=links(1)), mesh.with_changes(links=links(10))
     first, unchanged = tasks(one.site()), tasks(one.site())
-    clear(one.lab, one.hosts)
+    clear_clusters(one.lab, one.hosts)
     assert tasks(ten.site()) == first
     assert tasks(ten.site()) == unchanged
     for link in ten.links or []:
@@ -55,8 +55,8 @@ def rejected_pushes(mesh: Mesh, cluster: str) -> float:
     return sum(float(value) for name, value in samples if name.startswith("pilot_total_xds_rejects"))
 
 
-def test_the_analysis_tells_what_is_wrong_with_a_link(steady: Mesh) -> None:
+def test_the_analysis_tells_what_is_wrong_with_a_link(restored_mesh: Mesh) -> None:
     """The control: a VirtualService of ours whose Gateway is gone."""
-    steady.lab.kubectl("cluster-b", "-n", "istio-system", "delete", "gateways.networking.istio.io/gateway-mysql")
-    messages = steady.lab.istioctl("cluster-b", "analyze", "-A", check=False)
+    restored_mesh.lab.kubectl("cluster-b", "-n", "istio-system", "delete", "gateways.networking.istio.io/gateway-mysql")
+    messages = restored_mesh.lab.istioctl("cluster-b", "analyze", "-A", check=False)
     assert "IST0101" in messages.stdout + messages.stderr

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from tests.integration.mesh import CLUSTER_C, CLUSTERS, MYSQL, Mesh, cleared
-from tests.integration.outside import DATABASE_PORT, WEB_PORT, Machine, machine
-from tests.integration.traffic import dialling
-from tests.integration.waiting import eventually
-from tests.integration.web import link, serving
+from tests.integration.support.lab_mesh import CLUSTER_C, CLUSTERS, MYSQL, Mesh, cleared_afterwards
+from tests.integration.support.live_traffic import live_traffic
+from tests.integration.support.outside_machine import DATABASE_PORT, WEB_PORT, Machine, running_machine
+from tests.integration.support.web_servers import running_web_servers, web_link
 from tests.lab import Lab
+from tests.lab.wait import eventually
 
 OUTSIDE = "legacy.example.org"
 PRIOR = ("--http2-prior-knowledge",)
@@ -49,12 +49,12 @@ def links(lab: Lab, folder: Path) -> list[dict[str, Any]]:
         {**MYSQL, **c, "name": "orders", "fqdn": "orders.c.example.com", "clients": ["cluster-a"]},
         {**MYSQL, "name": "both", "fqdn": "both.example.org", "tls_port": 13307, "servers": [near, far]},
         # One tls_port for three links of requests, told apart by SNI.
-        {**link("web", "http", 13443), **b, "clients": ["cluster-a", "cluster-c"]},
-        {**link("h2", "http2", 13443), **b, "clients": ["cluster-a"], "workloads": {"namespaces": ["shop"]}},
-        {**link("grpc", "grpc", 13443), **b},
+        {**web_link("web", "http", 13443), **b, "clients": ["cluster-a", "cluster-c"]},
+        {**web_link("h2", "http2", 13443), **b, "clients": ["cluster-a"], "workloads": {"namespaces": ["shop"]}},
+        {**web_link("grpc", "grpc", 13443), **b},
         # The other way round, from both of the others.
         {
-            **link("back", "http", 13444),
+            **web_link("back", "http", 13444),
             "fqdn": "back.client.example.com",
             "servers": ["cluster-a"],
             "clients": ["cluster-b", "cluster-c"],
@@ -77,7 +77,9 @@ def rejected_before(lab: Lab) -> dict[str, float]:
 
 
 @pytest.fixture(scope="module")
-def everything(lab: Lab, rejected_before: dict[str, float], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+def mesh_of_everything(
+    lab: Lab, rejected_before: dict[str, float], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mesh]:
     folder = tmp_path_factory.mktemp("mesh")
     mesh = Mesh(lab, folder, "a passphrase of this test")
     mesh.hosts = {"cluster-a": {"mesh_dns": "capture"}, "cluster-b": {}, "cluster-c": dict(CLUSTER_C)}
@@ -86,10 +88,10 @@ def everything(lab: Lab, rejected_before: dict[str, float], tmp_path_factory: py
     servers = (("cluster-b", "mysql-0"), ("cluster-a", "mysql-client"))
     folders = [tmp_path_factory.mktemp(pod) for _cluster, pod in servers]
     with (
-        cleared(mesh),
-        machine(mesh, tmp_path_factory.mktemp("machine")) as outside,
-        serving(mesh, folders[0], *servers[0]),
-        serving(mesh, folders[1], *servers[1]),
+        cleared_afterwards(mesh),
+        running_machine(mesh, tmp_path_factory.mktemp("machine")) as outside,
+        running_web_servers(mesh, folders[0], *servers[0]),
+        running_web_servers(mesh, folders[1], *servers[1]),
     ):
         _join(mesh, outside, folder)
         yield mesh
@@ -144,42 +146,42 @@ WORKS = [
 
 
 @pytest.mark.parametrize("works", WORKS)
-def test_it_works_from_a_pod(everything: Mesh, works: Any) -> None:
-    eventually(lambda: works(everything))
+def test_it_works_from_a_pod(mesh_of_everything: Mesh, works: Any) -> None:
+    eventually(lambda: works(mesh_of_everything))
 
 
-def test_a_workload_that_may_not_use_a_link_is_refused_and_uses_the_others(everything: Mesh) -> None:
-    assert page(everything, "cluster-a", "shop-0", "h2.server.example.com", "HTTP/2 200", *PRIOR)
-    assert not page(everything, "cluster-a", "mysql-client", "h2.server.example.com", "HTTP/2 200", *PRIOR)
-    assert page(everything, "cluster-a", "mysql-client", "web.server.example.com", "HTTP/1.1 200")
+def test_a_workload_that_may_not_use_a_link_is_refused_and_uses_the_others(mesh_of_everything: Mesh) -> None:
+    assert page(mesh_of_everything, "cluster-a", "shop-0", "h2.server.example.com", "HTTP/2 200", *PRIOR)
+    assert not page(mesh_of_everything, "cluster-a", "mysql-client", "h2.server.example.com", "HTTP/2 200", *PRIOR)
+    assert page(mesh_of_everything, "cluster-a", "mysql-client", "web.server.example.com", "HTTP/1.1 200")
 
 
-def test_a_second_run_changes_nothing_and_verify_finds_all_in_order(everything: Mesh) -> None:
-    again = everything.site()
+def test_a_second_run_changes_nothing_and_verify_finds_all_in_order(mesh_of_everything: Mesh) -> None:
+    again = mesh_of_everything.site()
     assert again.ok, again.output
     assert again.changed == 0
     for playbook in ("verify", "preflight"):
-        found = everything.play(playbook)
+        found = mesh_of_everything.play(playbook)
         assert found.ok, found.output
 
 
-def test_istioctl_has_nothing_to_say_but_its_known_false_positive(everything: Mesh) -> None:
+def test_istioctl_has_nothing_to_say_but_its_known_false_positive(mesh_of_everything: Mesh) -> None:
     for cluster in CLUSTERS:
-        found = json.loads(everything.lab.istioctl(cluster, "analyze", "-A", "-o", "json", check=False).stdout)
+        found = json.loads(mesh_of_everything.lab.istioctl(cluster, "analyze", "-A", "-o", "json", check=False).stdout)
         # The lab's namespaces are not labelled for injection, with or without links.
         codes = {message["code"] for message in found} - {"IST0102"}
         assert codes == {"IST0129"}, [message["message"] for message in found if message["code"] in codes - {"IST0129"}]
 
 
-def test_istio_takes_all_of_it_where_its_webhook_looks_at_every_object(everything: Mesh) -> None:
+def test_istio_takes_all_of_it_where_its_webhook_looks_at_every_object(mesh_of_everything: Mesh) -> None:
     """The lab has no webhook; istioctl validates by the same code."""
     for cluster in CLUSTERS:
-        ours = [item for item in everything.objects(cluster) if ".istio.io/" in item["apiVersion"]]
-        found = _validated(everything.lab, cluster, ours)
+        ours = [item for item in mesh_of_everything.objects(cluster) if ".istio.io/" in item["apiVersion"]]
+        found = _validated(mesh_of_everything.lab, cluster, ours)
         assert (found.returncode, len(ours) > 10) == (0, True), found.stdout + found.stderr
     # The control: it refuses what the webhook would.
     ours[0]["spec"] = {"hosts": ["not a host"]}
-    assert _validated(everything.lab, CLUSTERS[0], ours).returncode != 0
+    assert _validated(mesh_of_everything.lab, CLUSTERS[0], ours).returncode != 0
 
 
 def _validated(lab: Lab, cluster: str, items: list[dict[str, Any]]) -> subprocess.CompletedProcess[str]:
@@ -194,9 +196,9 @@ def _rejects(lab: Lab, cluster: str) -> float:
     return sum(float(value) for value in re.findall(r"^pilot_total_xds_rejects\S* (\S+)$", text, re.MULTILINE))
 
 
-def test_no_proxy_rejects_what_istiod_makes_of_it(everything: Mesh, rejected_before: dict[str, float]) -> None:
+def test_no_proxy_rejects_what_istiod_makes_of_it(mesh_of_everything: Mesh, rejected_before: dict[str, float]) -> None:
     """What a proxy cannot take is counted: so it is where somebody writes nonsense."""
-    lab = everything.lab
+    lab = mesh_of_everything.lab
     assert {cluster: _rejects(lab, cluster) for cluster in CLUSTERS} == rejected_before
     lab.kubectl("cluster-b", "apply", "-f", "-", stdin=BAD_FILTER.replace("mysql-client", "mysql"))
     try:
@@ -205,21 +207,25 @@ def test_no_proxy_rejects_what_istiod_makes_of_it(everything: Mesh, rejected_bef
         lab.kubectl("cluster-b", "delete", "-f", "-", stdin=BAD_FILTER)
 
 
-def test_taking_one_link_away_leaves_the_connections_of_the_others_alone(everything: Mesh) -> None:
-    assert everything.links
-    fewer = everything.otherwise(links=[item for item in everything.links if item["name"] not in ("web", "orders")])
-    with dialling(everything.lab, 20, held=5, fqdn="both.example.org", client="shop-0") as traffic:
+def test_taking_one_link_away_leaves_the_connections_of_the_others_alone(mesh_of_everything: Mesh) -> None:
+    assert mesh_of_everything.links
+    fewer = mesh_of_everything.with_changes(
+        links=[item for item in mesh_of_everything.links if item["name"] not in ("web", "orders")]
+    )
+    with live_traffic(mesh_of_everything.lab, 20, held=5, fqdn="both.example.org", client="shop-0") as traffic:
         run = fewer.site()
         assert run.ok, run.output
         assert run.changed > 0
     assert traffic.lost == []
     assert traffic.broken_sessions == []
-    eventually(lambda: not page(everything, "cluster-a", "shop-0", "web.server.example.com", "HTTP/1.1 200"))
+    eventually(lambda: not page(mesh_of_everything, "cluster-a", "shop-0", "web.server.example.com", "HTTP/1.1 200"))
 
 
-def test_a_teardown_leaves_nothing_of_it(everything: Mesh) -> None:
-    assert everything.site().ok, "what was taken away comes back"
-    assert all(everything.names(cluster) for cluster in CLUSTERS)
-    run = everything.play("teardown")
+def test_a_teardown_leaves_nothing_of_it(mesh_of_everything: Mesh) -> None:
+    assert mesh_of_everything.site().ok, "what was taken away comes back"
+    assert all(mesh_of_everything.names(cluster) for cluster in CLUSTERS)
+    run = mesh_of_everything.play("teardown")
     assert run.ok, run.output
-    assert {cluster: everything.names(cluster) for cluster in CLUSTERS} == {cluster: set() for cluster in CLUSTERS}
+    assert {cluster: mesh_of_everything.names(cluster) for cluster in CLUSTERS} == {
+        cluster: set() for cluster in CLUSTERS
+    }

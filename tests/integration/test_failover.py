@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from tests.integration.mesh import CLUSTER_C, MYSQL, Mesh
-from tests.integration.waiting import eventually
+from tests.integration.support.lab_mesh import CLUSTER_C, MYSQL, Mesh
+from tests.lab.wait import eventually
 
 NEAR, FAR = "/mysql-0/", "/mysql-1/"
 NEAR_GATEWAY = "cluster-b.istio-ingressgateway-0.proxy"
 
 
-def served(mesh: Mesh, servers: list[Any] | None, fqdn: str = MYSQL["fqdn"]) -> Mesh:
+def mesh_with_servers(mesh: Mesh, servers: list[Any] | None, fqdn: str = MYSQL["fqdn"]) -> Mesh:
     """A link of two clusters; the client's gateway is in region eu, as cluster-b is, and cluster-c in us."""
     mesh.hosts = {"cluster-a": {}, "cluster-b": {}, "cluster-c": dict(CLUSTER_C)}
     mesh.groups = {"mesh_servers": ["cluster-b", "cluster-c"], "mesh_clients": ["cluster-a"]}
@@ -29,7 +29,7 @@ def served(mesh: Mesh, servers: list[Any] | None, fqdn: str = MYSQL["fqdn"]) -> 
 def near_and_far(mesh: Mesh) -> Mesh:
     at_b = mesh.lab.pod("cluster-b", "istio-ingressgateway-0").address
     at_c = mesh.lab.pod("cluster-c", "edge-0").address
-    return served(
+    return mesh_with_servers(
         mesh,
         [
             {"name": "cluster-c", "address": at_c, "locality": "us/us-1"},
@@ -48,7 +48,7 @@ def answers(mesh: Mesh, fqdn: str = MYSQL["fqdn"], times: int = 10) -> set[str]:
 
 
 @contextmanager
-def stopped(mesh: Mesh, process: str) -> Iterator[None]:
+def stopped_process(mesh: Mesh, process: str) -> Iterator[None]:
     mesh.lab.stop(process)
     try:
         yield
@@ -62,7 +62,7 @@ def stopped(mesh: Mesh, process: str) -> Iterator[None]:
 def test_the_nearest_serves_and_the_other_takes_over_while_it_is_away(near_and_far: Mesh) -> None:
     mesh = near_and_far
     eventually(lambda: answers(mesh) == {NEAR})
-    with stopped(mesh, NEAR_GATEWAY):
+    with stopped_process(mesh, NEAR_GATEWAY):
         eventually(lambda: answers(mesh) == {FAR})
     eventually(lambda: answers(mesh) == {NEAR}, within=60)
 
@@ -70,19 +70,19 @@ def test_the_nearest_serves_and_the_other_takes_over_while_it_is_away(near_and_f
 @pytest.mark.slow
 def test_a_name_with_two_addresses_is_served_by_both_and_by_one_while_the_other_is_away(mesh: Mesh) -> None:
     fqdn = "mysql.both.example.com"
-    served(mesh, None, fqdn)
+    mesh_with_servers(mesh, None, fqdn)
     eventually(lambda: answers(mesh, fqdn) == {NEAR, FAR})
-    with stopped(mesh, NEAR_GATEWAY):
+    with stopped_process(mesh, NEAR_GATEWAY):
         eventually(lambda: answers(mesh, fqdn) == {FAR})
     eventually(lambda: answers(mesh, fqdn) == {NEAR, FAR}, within=60)
 
 
-def test_the_only_server_is_never_left_out(joined: Mesh) -> None:
+def test_the_only_server_is_never_left_out(linked_mesh: Mesh) -> None:
     """A gateway that was away a moment ago is asked again at once: there is nobody else to ask."""
-    eventually(joined.carries)
-    with stopped(joined, NEAR_GATEWAY):
-        assert not any(joined.carries() for _ in range(5))
-        clusters = joined.lab.envoy("cluster-a", "istio-egressgateway-0", "clusters")
+    eventually(linked_mesh.carries)
+    with stopped_process(linked_mesh, NEAR_GATEWAY):
+        assert not any(linked_mesh.carries() for _ in range(5))
+        clusters = linked_mesh.lab.envoy("cluster-a", "istio-egressgateway-0", "clusters")
         assert "mysql.server.example.com" in clusters
         assert "failed_outlier_check" not in clusters
-    eventually(joined.carries)
+    eventually(linked_mesh.carries)

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from tests.integration import snapshots
-from tests.integration.accounts import READ, WRITE_OBJECTS, account, rule
-from tests.integration.clusters import clear
-from tests.integration.mesh import CLUSTER_C, MYSQL, Mesh, cleared, ended
-from tests.integration.waiting import eventually
+from tests.integration.support import state_snapshots
+from tests.integration.support.cluster_objects import clear_clusters
+from tests.integration.support.lab_mesh import CLUSTER_C, MYSQL, Mesh, cleared_afterwards, finished_run
+from tests.integration.support.service_accounts import READ, WRITE_OBJECTS, rule, service_account
 from tests.lab import Lab
+from tests.lab.wait import eventually
 
 Json = dict[str, Any]
 
@@ -38,7 +38,7 @@ def bare(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     hosts: dict[str, dict[str, Any]] = {"cluster-a": {}, "cluster-c": CLUSTER_C}
     groups = {"mesh_servers": ["cluster-c"], "mesh_clients": ["cluster-a"]}
     folder, passphrase = tmp_path_factory.mktemp("mesh"), secrets.token_urlsafe(24)
-    with cleared(Mesh(lab, folder, passphrase, hosts=hosts, groups=groups, links=[LINK])) as found:
+    with cleared_afterwards(Mesh(lab, folder, passphrase, hosts=hosts, groups=groups, links=[LINK])) as found:
         yield found
 
 
@@ -50,7 +50,11 @@ def before(bare: Mesh) -> dict[str, dict[str, Json]]:
 
 def _services(mesh: Mesh) -> dict[str, dict[str, Json]]:
     return {
-        cluster: {title: item for title, item in snapshots.belongings(mesh, cluster).items() if "Service " in title}
+        cluster: {
+            title: item
+            for title, item in state_snapshots.services_and_namespaces(mesh, cluster).items()
+            if "Service " in title
+        }
         for cluster in mesh.hosts
     }
 
@@ -117,7 +121,7 @@ def test_a_link_goes_through_gateways_of_helms_chart_and_a_second_run_changes_no
 
 
 def test_a_run_ends_when_every_replica_serves_what_was_issued_and_not_before(field: Mesh) -> None:
-    more = field.otherwise(links=[LINK, EXTRA], variables={"mesh_gate_timeout": 5})
+    more = field.with_changes(links=[LINK, EXTRA], variables={"mesh_gate_timeout": 5})
     field.lab.signal("cluster-c", "edge-1", "pilot-agent", signal.SIGSTOP)
     try:
         run = more.site()
@@ -136,11 +140,11 @@ def test_ports_whose_target_port_is_another_are_used_as_they_are(field: Mesh, tm
         _opened(field, "cluster-a", EGRESS, 16443, 17443),
         _opened(field, "cluster-c", EDGE, 31400, 13400),
         _balanced(field.lab, 31400, 13400),
-        account(field.lab, tmp_path, "no-exec", WITHOUT_EXEC) as kubeconfig,
+        service_account(field.lab, tmp_path, "no-exec", WITHOUT_EXEC) as kubeconfig,
     ):
         hosts = {"cluster-a": {"mesh_egress_port": 16443}, "cluster-c": CLUSTER_C}
         link = {**LINK, "tls_port": 31400}
-        unlike = field.otherwise(hosts=hosts, links=[link], variables={"mesh_kubeconfig": str(kubeconfig)})
+        unlike = field.with_changes(hosts=hosts, links=[link], variables={"mesh_kubeconfig": str(kubeconfig)})
         run = unlike.site()
         assert run.ok, run.output
         assert run.says("gateway gateways/edge: exec is forbidden in edge-0, edge-1; seen by handshakes instead")
@@ -176,16 +180,16 @@ def _fronted(bare: Mesh, kind: str, *addresses: Json) -> Iterator[Mesh]:
     service = json.dumps({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
     gateway = {**CLUSTER_C["mesh_ingress_gateway"], "service": "front"}
     hosts = {"cluster-a": {}, "cluster-c": {**CLUSTER_C, "mesh_ingress_gateway": gateway}}
-    clear(bare.lab, bare.hosts)
+    clear_clusters(bare.lab, bare.hosts)
     bare.lab.kubectl("cluster-c", "apply", "-f", "-", stdin=service)
-    fronted = bare.otherwise(hosts=hosts)
+    fronted = bare.with_changes(hosts=hosts)
     try:
         if addresses:
             _give_address(fronted, *addresses)
         yield fronted
     finally:
         bare.lab.kubectl("cluster-c", "delete", "-f", "-", stdin=service)
-        clear(bare.lab, bare.hosts)
+        clear_clusters(bare.lab, bare.hosts)
 
 
 def _give_address(mesh: Mesh, *addresses: Json) -> None:
@@ -210,7 +214,7 @@ def test_an_address_that_comes_late_is_waited_for_and_the_wait_is_seen(bare: Mes
             rest, errors = process.communicate(timeout=120)
         finally:
             process.kill()
-        run = ended((said + rest, errors), process.returncode)
+        run = finished_run((said + rest, errors), process.returncode)
         assert run.ok, run.output
         assert run.says(f"Service gateways/front has {address}")
         assert not run.says("[WARNING]: Service gateways/front")
@@ -263,7 +267,7 @@ def test_other_hosts_on_our_port_live_beside_ours(field: Mesh) -> None:
         _gateway("web", 13307, "HTTPS", "web.c.example.com", selector=EDGE_PODS, **SIMPLE),
     ]
     with _beside(field, "cluster-c", *theirs):
-        both = field.otherwise(links=[LINK, EXTRA])
+        both = field.with_changes(links=[LINK, EXTRA])
         run = both.site()
         assert run.ok, run.output
         assert eventually(lambda: both.carries(fqdn=EXTRA["fqdn"], port=EXTRA["port"]))

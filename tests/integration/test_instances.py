@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.integration import snapshots
-from tests.integration.clusters import clear
-from tests.integration.mesh import MYSQL, Mesh
-from tests.integration.waiting import eventually
+from tests.integration.support import state_snapshots
+from tests.integration.support.cluster_objects import clear_clusters
+from tests.integration.support.lab_mesh import MYSQL, Mesh
+from tests.lab.wait import eventually
 
 SYSTEM = ("-n", "istio-system")
 # Its name begins like the first one's. It shares the gateways' ports: tls_port and egress port are the same.
@@ -20,11 +20,11 @@ ORDERS = {**MYSQL, "name": "orders", "fqdn": "orders.server.example.com", "port"
 
 
 @pytest.fixture
-def second(steady: Mesh, tmp_path: Path) -> Iterator[Mesh]:
+def second_instance(restored_mesh: Mesh, tmp_path: Path) -> Iterator[Mesh]:
     """Another instance beside the tutorial's link, with another CA."""
-    mesh = steady.otherwise(folder=tmp_path, variables=SECOND, links=[ORDERS])
+    mesh = restored_mesh.with_changes(folder=tmp_path, variables=SECOND, links=[ORDERS])
     yield mesh
-    clear(mesh.lab, mesh.hosts)
+    clear_clusters(mesh.lab, mesh.hosts)
 
 
 def _versions(mesh: Mesh, instance: str) -> dict[str, str]:
@@ -45,16 +45,16 @@ def _carries(mesh: Mesh) -> bool:
 
 @pytest.mark.parametrize("leaving", ["default", pytest.param("default-2", marks=pytest.mark.slow)])
 def test_both_carry_over_the_same_ports_and_whichever_leaves_takes_nothing_of_the_other(
-    steady: Mesh, second: Mesh, leaving: str
+    restored_mesh: Mesh, second_instance: Mesh, leaving: str
 ) -> None:
-    untouched = _versions(steady, "default")
-    run = second.site()
+    untouched = _versions(restored_mesh, "default")
+    run = second_instance.site()
     assert run.ok, run.output
-    assert _versions(steady, "default") == untouched
-    assert eventually(lambda: _carries(second))
-    assert _carries(steady)
-    assert steady.site().changed == 0
-    instances = {"default": steady, "default-2": second}
+    assert _versions(restored_mesh, "default") == untouched
+    assert eventually(lambda: _carries(second_instance))
+    assert _carries(restored_mesh)
+    assert restored_mesh.site().changed == 0
+    instances = {"default": restored_mesh, "default-2": second_instance}
     leaver = instances.pop(leaving)
     ((staying, stays),) = instances.items()
     kept = _versions(stays, staying)
@@ -86,13 +86,13 @@ def test_both_carry_over_the_same_ports_and_whichever_leaves_takes_nothing_of_th
     ],
 )
 def test_a_name_that_the_other_instance_has_is_refused_with_its_owner(
-    steady: Mesh, second: Mesh, variables: dict[str, Any], links: list[dict[str, Any]], said: str
+    restored_mesh: Mesh, second_instance: Mesh, variables: dict[str, Any], links: list[dict[str, Any]], said: str
 ) -> None:
-    before = snapshots.everywhere(steady)
-    run = second.otherwise(variables=variables, links=links).site()
+    before = state_snapshots.versions_everywhere(restored_mesh)
+    run = second_instance.with_changes(variables=variables, links=links).site()
     assert run.code != 0
     assert run.says(said), run.output
-    after = snapshots.everywhere(steady)
-    refused = [cluster for cluster in steady.hosts if run.recap[cluster]["failed"]]
+    after = state_snapshots.versions_everywhere(restored_mesh)
+    refused = [cluster for cluster in restored_mesh.hosts if run.recap[cluster]["failed"]]
     assert {cluster: after[cluster] for cluster in refused} == {cluster: before[cluster] for cluster in refused}
-    assert steady.carries()
+    assert restored_mesh.carries()

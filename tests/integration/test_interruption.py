@@ -7,11 +7,11 @@ from functools import partial
 
 import pytest
 
-from tests.integration.interruption import interrupted, paused, stepping
-from tests.integration.mesh import MYSQL, Mesh
-from tests.integration.snapshots import everywhere
-from tests.integration.traffic import dialling
-from tests.integration.waiting import eventually
+from tests.integration.support.lab_mesh import MYSQL, Mesh
+from tests.integration.support.live_traffic import live_traffic
+from tests.integration.support.state_snapshots import versions_everywhere
+from tests.integration.support.stepped_runs import kill_at_task, paused_run, stepped_run
+from tests.lab.wait import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -24,20 +24,20 @@ def carries_extra(mesh: Mesh, wanted: bool) -> bool:
     return mesh.carries(fqdn=EXTRA["fqdn"], port=EXTRA["port"]) == wanted
 
 
-def test_site_killed_at_every_fifth_task_boundary(steady: Mesh) -> None:
-    more = steady.otherwise(links=[MYSQL, EXTRA])
+def test_site_killed_at_every_fifth_task_boundary(restored_mesh: Mesh) -> None:
+    more = restored_mesh.with_changes(links=[MYSQL, EXTRA])
     # A link to be made and the same to be taken away, by turns: no run is without work.
-    turns = itertools.cycle([(more, True), (steady, False)])
+    turns = itertools.cycle([(more, True), (restored_mesh, False)])
     had_work = []
-    with dialling(steady.lab, RATE, held=5) as traffic:
+    with live_traffic(restored_mesh.lab, RATE, held=5) as traffic:
         for number, (mesh, carries) in zip(itertools.count(1, 5), turns, strict=False):
-            if not interrupted(mesh, "site", at=number):
+            if not kill_at_task(mesh, "site", at=number):
                 break
             run = mesh.site()
             assert run.ok, run.output
             had_work.append(run.changed > 0)
             # A proxy is told in istiod's own time.
-            eventually(partial(carries_extra, steady, carries))
+            eventually(partial(carries_extra, restored_mesh, carries))
     assert traffic.lost == []
     assert traffic.broken_sessions == []
     # Killed before its first task, a run has left everything to do; killed at its end, nothing.
@@ -45,20 +45,20 @@ def test_site_killed_at_every_fifth_task_boundary(steady: Mesh) -> None:
     assert not had_work[-1]
 
 
-def test_a_run_that_waits_between_two_tasks(steady: Mesh) -> None:
+def test_a_run_that_waits_between_two_tasks(restored_mesh: Mesh) -> None:
     """The harness itself: where it waits nothing of the next task was done yet, and it goes on unharmed."""
-    more = steady.otherwise(links=[MYSQL, EXTRA])
-    before = everywhere(steady)
-    with paused(more, "site", before="Join the meshes") as waiting:
-        assert everywhere(steady) == before
+    more = restored_mesh.with_changes(links=[MYSQL, EXTRA])
+    before = versions_everywhere(restored_mesh)
+    with paused_run(more, "site", before="Join the meshes") as waiting:
+        assert versions_everywhere(restored_mesh) == before
     assert waiting.run
     assert waiting.run.ok, waiting.run.output
     assert waiting.run.changed > 0
-    assert everywhere(steady) != before
+    assert versions_everywhere(restored_mesh) != before
 
 
-def test_boundaries_are_the_tasks_that_a_run_shows(steady: Mesh) -> None:
-    with stepping(steady, "site") as steps:
+def test_boundaries_are_the_tasks_that_a_run_shows(restored_mesh: Mesh) -> None:
+    with stepped_run(restored_mesh, "site") as steps:
         run = steps.finish()
     assert run.ok, run.output
     lines = (line for line in run.output.splitlines() if line.startswith("TASK ["))
@@ -66,5 +66,5 @@ def test_boundaries_are_the_tasks_that_a_run_shows(steady: Mesh) -> None:
     assert run.changed == 0
 
 
-def test_a_run_that_has_no_task_has_no_boundary(steady: Mesh) -> None:
-    assert interrupted(steady, "site", "--syntax-check", at=1) is None
+def test_a_run_that_has_no_task_has_no_boundary(restored_mesh: Mesh) -> None:
+    assert kill_at_task(restored_mesh, "site", "--syntax-check", at=1) is None

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from tests.integration.waiting import eventually
 from tests.lab import Lab
+from tests.lab.wait import eventually
 
 LOOK_UP = "import socket, sys; print(*{found[4][0] for found in socket.getaddrinfo(sys.argv[1], None)})"
 SERVE = [sys.executable, "-m", "http.server", "8000"]

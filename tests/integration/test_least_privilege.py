@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.integration.accounts import documented
-from tests.integration.mesh import LOCKDOWN, MYSQL, Mesh, locked
+from tests.integration.support.lab_mesh import LOCKDOWN, MYSQL, Mesh, locked_down
+from tests.integration.support.service_accounts import documented_account
 
 BY_HANDSHAKE = "exec is forbidden in istio-ingressgateway-0; seen by handshakes instead"
 NOT_PROVEN = "gateway istio-system/istio-egressgateway: not proven for istio-egressgateway-0: exec is forbidden there"
 
 
 def test_the_documented_permissions_are_enough_from_the_first_run_to_the_teardown(mesh: Mesh, tmp_path: Path) -> None:
-    with documented(mesh.lab, tmp_path) as kubeconfig:
+    with documented_account(mesh.lab, tmp_path) as kubeconfig:
         variables, links = {"mesh_kubeconfig": str(kubeconfig)}, [{**MYSQL, "strict_backend": True}]
-        limited = locked(mesh, "default", variables=variables, links=links)
+        limited = locked_down(mesh, "default", variables=variables, links=links)
         first = limited.site()
         carried, names = mesh.carries(), mesh.names("cluster-a")
-        last = limited.otherwise(links=[]).play("teardown")
+        last = limited.with_changes(links=[]).play("teardown")
     assert first.ok, first.output
     assert carried
     assert names >= LOCKDOWN
@@ -27,8 +27,8 @@ def test_the_documented_permissions_are_enough_from_the_first_run_to_the_teardow
 
 
 def test_without_exec_a_run_ends_well_and_says_what_it_could_not_prove(mesh: Mesh, tmp_path: Path) -> None:
-    with documented(mesh.lab, tmp_path, without="crossmesh-proof") as kubeconfig:
-        limited = mesh.otherwise(variables={"mesh_kubeconfig": str(kubeconfig)})
+    with documented_account(mesh.lab, tmp_path, without="crossmesh-proof") as kubeconfig:
+        limited = mesh.with_changes(variables={"mesh_kubeconfig": str(kubeconfig)})
         first, second = limited.site(), limited.site()
     assert first.ok, first.output
     assert first.says("WARNING", BY_HANDSHAKE, NOT_PROVEN)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.integration.mesh import MYSQL, Mesh
-from tests.integration.waiting import eventually
+from tests.integration.support.lab_mesh import MYSQL, Mesh
+from tests.lab.wait import eventually
 
 OTHER: dict[str, Any] = {
     **MYSQL,
@@ -35,18 +35,18 @@ def test_no_ca_is_made_by_a_run_that_did_not_look_at_every_cluster(mesh: Mesh) -
     assert mesh.site().ok
 
 
-def test_with_a_ca_in_place_a_run_can_be_limited_to_one_cluster(standing: Mesh) -> None:
-    run = standing.site("--limit", "localhost,cluster-b")
+def test_with_a_ca_in_place_a_run_can_be_limited_to_one_cluster(shared_mesh: Mesh) -> None:
+    run = shared_mesh.site("--limit", "localhost,cluster-b")
     assert run.ok, run.output
     assert "cluster-a" not in run.recap
     assert run.changed == 0
 
 
-def test_mesh_only_links_works_on_that_link_alone(steady: Mesh) -> None:
+def test_mesh_only_links_works_on_that_link_alone(restored_mesh: Mesh) -> None:
     """The other link is to change too, and one is to go: neither does."""
     changed = {**MYSQL, "tls_port": 13399}
-    before = _versions(steady, "mysql")
-    mesh = steady.otherwise(links=[changed, OTHER])
+    before = _versions(restored_mesh, "mysql")
+    mesh = restored_mesh.with_changes(links=[changed, OTHER])
     run = mesh.site(*ONLY_REPORTS)
     assert run.ok, run.output
     assert _versions(mesh, "reports")
@@ -55,14 +55,16 @@ def test_mesh_only_links_works_on_that_link_alone(steady: Mesh) -> None:
     assert {port["port"] for port in ports} == {15021, 80, 443, 13306, 13307}
     assert mesh.carries()
     assert eventually(lambda: mesh.carries(fqdn=OTHER["fqdn"], port=OTHER["port"]))
-    assert steady.otherwise(links=[OTHER]).site(*ONLY_REPORTS).changed == 0, "mysql is not this run's to prune"
-    gone = steady.otherwise(links=[MYSQL, {**OTHER, "state": "absent"}]).site(*ONLY_REPORTS)
+    assert restored_mesh.with_changes(links=[OTHER]).site(*ONLY_REPORTS).changed == 0, (
+        "mysql is not this run's to prune"
+    )
+    gone = restored_mesh.with_changes(links=[MYSQL, {**OTHER, "state": "absent"}]).site(*ONLY_REPORTS)
     assert gone.ok, gone.output
-    assert _versions(steady, "reports") == {}
-    assert _versions(steady, "mysql") == before
+    assert _versions(restored_mesh, "reports") == {}
+    assert _versions(restored_mesh, "mysql") == before
 
 
-def test_a_link_that_does_not_exist_is_refused(standing: Mesh) -> None:
-    run = standing.site("-e", '{"mesh_only_links": ["reprots"]}')
+def test_a_link_that_does_not_exist_is_refused(shared_mesh: Mesh) -> None:
+    run = shared_mesh.site("-e", '{"mesh_only_links": ["reprots"]}')
     assert run.code != 0
     assert run.says("reprots", "is no link"), run.output

@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from tests.integration import snapshots
-from tests.integration.accounts import documented
-from tests.integration.mesh import LOCKDOWN, MYSQL, Mesh, Run, locked
-from tests.integration.waiting import eventually
+from tests.integration.support import state_snapshots
+from tests.integration.support.lab_mesh import LOCKDOWN, MYSQL, Mesh, Run, locked_down
+from tests.integration.support.service_accounts import documented_account
+from tests.integration.support.web_servers import POD_WEB_SERVER
+from tests.lab.wait import eventually
 
 Json = dict[str, Any]
 
@@ -35,12 +36,11 @@ def succeeded(run: Run) -> Run:
 
 
 @pytest.fixture
-def listener(standing: Mesh) -> Iterator[None]:
+def listener(shared_mesh: Mesh) -> Iterator[None]:
     """A server in the other cluster that neither mesh knows of."""
-    program = Path(__file__).with_name("webserver.py")
-    process = standing.lab.popen("cluster-b", "mysql-0", [sys.executable, str(program), str(PORT)])
+    process = shared_mesh.lab.popen("cluster-b", "mysql-0", [sys.executable, str(POD_WEB_SERVER), str(PORT)])
     try:
-        eventually(lambda: reaches(standing, OUTSIDER))
+        eventually(lambda: reaches(shared_mesh, OUTSIDER))
         yield
     finally:
         process.send_signal(signal.SIGTERM)
@@ -86,9 +86,9 @@ def manifest(kind: str, namespace: str, name: str, **spec: Any) -> Json:
 
 
 @pytest.mark.usefixtures("listener")
-def test_an_address_outside_of_the_registry_is_out_of_reach_and_the_link_is_not(steady: Mesh) -> None:
-    assert reaches(steady, CLIENT)
-    mesh = locked(steady, "default")
+def test_an_address_outside_of_the_registry_is_out_of_reach_and_the_link_is_not(restored_mesh: Mesh) -> None:
+    assert reaches(restored_mesh, CLIENT)
+    mesh = locked_down(restored_mesh, "default")
     succeeded(mesh.site())
     eventually(lambda: not reaches(mesh, CLIENT))
     assert mesh.carries()
@@ -96,29 +96,31 @@ def test_an_address_outside_of_the_registry_is_out_of_reach_and_the_link_is_not(
     assert reaches(mesh, SHOP)
     assert reaches(mesh, OUTSIDER)
     assert succeeded(mesh.site()).changed == 0
-    succeeded(steady.site())
-    assert LOCKDOWN.isdisjoint(steady.names("cluster-a"))
-    eventually(lambda: reaches(steady, CLIENT))
+    succeeded(restored_mesh.site())
+    assert LOCKDOWN.isdisjoint(restored_mesh.names("cluster-a"))
+    eventually(lambda: reaches(restored_mesh, CLIENT))
 
 
-def test_a_pod_without_a_sidecar_is_refused_by_the_egress_gateway(steady: Mesh) -> None:
-    gateway = steady.lab.pod("cluster-a", "istio-egressgateway-0").address
+def test_a_pod_without_a_sidecar_is_refused_by_the_egress_gateway(restored_mesh: Mesh) -> None:
+    gateway = restored_mesh.lab.pod("cluster-a", "istio-egressgateway-0").address
     tls = ["openssl", "s_client", "-connect", f"{gateway}:15443", "-servername", MYSQL["fqdn"], "-quiet"]
-    refused = steady.lab.run("cluster-a", OUTSIDER, tls)
+    refused = restored_mesh.lab.run("cluster-a", OUTSIDER, tls)
     assert "alert certificate required" in refused.stderr
     # The controls: that port answers for this name only, and a pod with a sidecar comes through it.
-    assert "alert certificate required" not in steady.lab.run("cluster-a", OUTSIDER, [*tls[:-2], "x.test"]).stderr
-    with steady.lab.capture("cluster-a", "istio-egressgateway-0", "tcp port 15443") as wire:
-        assert steady.carries()
+    assert (
+        "alert certificate required" not in restored_mesh.lab.run("cluster-a", OUTSIDER, [*tls[:-2], "x.test"]).stderr
+    )
+    with restored_mesh.lab.capture("cluster-a", "istio-egressgateway-0", "tcp port 15443") as wire:
+        assert restored_mesh.carries()
     assert MYSQL["fqdn"].encode() in wire.payload
 
 
-def test_two_links_of_different_namespaces_on_one_egress_gateway(steady: Mesh) -> None:
+def test_two_links_of_different_namespaces_on_one_egress_gateway(restored_mesh: Mesh) -> None:
     links = [
         {**MYSQL, "workloads": {"namespaces": ["default"]}},
         {**OTHER, "workloads": {"service_accounts": ["shop/shop"]}},
     ]
-    mesh = locked(steady, "default", "shop", links=links)
+    mesh = locked_down(restored_mesh, "default", "shop", links=links)
     succeeded(mesh.site())
     eventually(lambda: carries(mesh, CLIENT, MYSQL) and carries(mesh, SHOP, OTHER))
     eventually(lambda: not carries(mesh, CLIENT, OTHER) and not carries(mesh, SHOP, MYSQL))
@@ -126,7 +128,7 @@ def test_two_links_of_different_namespaces_on_one_egress_gateway(steady: Mesh) -
     assert shown(mesh, SHOP) == {OTHER["fqdn"]}
     assert succeeded(mesh.site()).changed == 0
     # The control: without `workloads` each works from both.
-    open_to_all = locked(steady, "default", "shop", links=[MYSQL, OTHER])
+    open_to_all = locked_down(restored_mesh, "default", "shop", links=[MYSQL, OTHER])
     succeeded(open_to_all.site())
     eventually(lambda: all(carries(mesh, pod, link) for pod in (CLIENT, SHOP) for link in (MYSQL, OTHER)))
     assert shown(mesh, CLIENT) == shown(mesh, SHOP) == {MYSQL["fqdn"], OTHER["fqdn"]}
@@ -146,22 +148,22 @@ def test_two_links_of_different_namespaces_on_one_egress_gateway(steady: Mesh) -
         ),
     ],
 )
-def test_a_sidecar_of_others_refuses_the_run_before_anything_is_written(steady: Mesh, spec: Json) -> None:
+def test_a_sidecar_of_others_refuses_the_run_before_anything_is_written(restored_mesh: Mesh, spec: Json) -> None:
     spec = spec or {"egress": [{"hosts": ["*/*"]}]}
-    with applied(steady, manifest("Sidecar", "shop", "theirs", **spec)):
-        before = snapshots.everywhere(steady)
-        run = locked(steady, "shop").site()
+    with applied(restored_mesh, manifest("Sidecar", "shop", "theirs", **spec)):
+        before = state_snapshots.versions_everywhere(restored_mesh)
+        run = locked_down(restored_mesh, "shop").site()
         assert run.code != 0
         assert run.says("Sidecar shop/theirs", "take the namespace out of mesh_egress_lockdown"), run.output
-        assert snapshots.everywhere(steady) == before
+        assert state_snapshots.versions_everywhere(restored_mesh) == before
         # The control: in a namespace that is not locked down it is nobody's business.
-        succeeded(locked(steady, "default").site())
+        succeeded(locked_down(restored_mesh, "default").site())
 
 
 @pytest.mark.slow
-def test_a_sidecar_of_others_under_our_name_is_taken_over_if_that_is_said(steady: Mesh) -> None:
-    mesh = locked(steady, "shop")
-    with applied(steady, manifest("Sidecar", "shop", "egress-lockdown", egress=[{"hosts": ["./*"]}])):
+def test_a_sidecar_of_others_under_our_name_is_taken_over_if_that_is_said(restored_mesh: Mesh) -> None:
+    mesh = locked_down(restored_mesh, "shop")
+    with applied(restored_mesh, manifest("Sidecar", "shop", "egress-lockdown", egress=[{"hosts": ["./*"]}])):
         refused = mesh.site()
         assert refused.code != 0
         assert refused.says("Sidecar shop/egress-lockdown: it exists and was made by ops", "mesh_adopt=true")
@@ -171,52 +173,52 @@ def test_a_sidecar_of_others_under_our_name_is_taken_over_if_that_is_said(steady
         assert succeeded(mesh.site()).changed == 0
 
 
-def test_policies_of_others_that_allow_more_are_reported_and_others_are_not(steady: Mesh) -> None:
+def test_policies_of_others_that_allow_more_are_reported_and_others_are_not(restored_mesh: Mesh) -> None:
     wide = manifest("NetworkPolicy", "shop", "wide", podSelector={}, egress=[{}], policyTypes=["Egress"])
-    block = {"ipBlock": {"cidr": steady.lab.cluster("cluster-a").pod_network}}
+    block = {"ipBlock": {"cidr": restored_mesh.lab.cluster("cluster-a").pod_network}}
     narrow = manifest("NetworkPolicy", "shop", "narrow", podSelector={}, egress=[{"to": [block]}])
     narrow["spec"]["policyTypes"] = ["Egress"]
-    with applied(steady, wide, narrow):
-        run = succeeded(locked(steady, "shop").site())
+    with applied(restored_mesh, wide, narrow):
+        run = succeeded(locked_down(restored_mesh, "shop").site())
     assert run.says("warning: NetworkPolicy shop/wide", "lets pods reach every address (every port)"), run.output
     assert "shop/narrow" not in run.output
 
 
-def test_a_rule_of_others_that_hides_the_way_is_reported_before_the_run(steady: Mesh) -> None:
+def test_a_rule_of_others_that_hides_the_way_is_reported_before_the_run(restored_mesh: Mesh) -> None:
     rule = manifest(
         "DestinationRule", "default", "everything", host="*.local", trafficPolicy={"tls": {"mode": "SIMPLE"}}
     )
     # Whoever it selects: the others of its namespace are without ours as well.
     selective = {**rule, "spec": {**rule["spec"], "workloadSelector": {"matchLabels": {"app": "nobody"}}}}
-    with applied(steady, selective):
-        eventually(lambda: not steady.carries())
-    eventually(steady.carries)
-    with applied(steady, rule):
-        eventually(lambda: not steady.carries())
-        looked = succeeded(steady.site("--check"))
+    with applied(restored_mesh, selective):
+        eventually(lambda: not restored_mesh.carries())
+    eventually(restored_mesh.carries)
+    with applied(restored_mesh, rule):
+        eventually(lambda: not restored_mesh.carries())
+        looked = succeeded(restored_mesh.site("--check"))
     said = ("warning: DestinationRule default/everything (host *.local)", "they have no way to mysql", "Cure:")
     assert looked.says(*said), looked.output
     # The control.
-    eventually(steady.carries)
-    assert not succeeded(steady.site()).says(said[0])
+    eventually(restored_mesh.carries)
+    assert not succeeded(restored_mesh.site()).says(said[0])
 
 
 @pytest.mark.slow
-def test_a_rule_of_others_beside_ours_with_another_export_is_reported_before_the_run(steady: Mesh) -> None:
-    with applied(steady, manifest("DestinationRule", "istio-system", "theirs", host=EGRESS, exportTo=["*"])):
-        eventually(lambda: not steady.carries())
-        looked = succeeded(steady.site("--check"))
+def test_a_rule_of_others_beside_ours_with_another_export_is_reported_before_the_run(restored_mesh: Mesh) -> None:
+    with applied(restored_mesh, manifest("DestinationRule", "istio-system", "theirs", host=EGRESS, exportTo=["*"])):
+        eventually(lambda: not restored_mesh.carries())
+        looked = succeeded(restored_mesh.site("--check"))
     assert looked.says("DestinationRule istio-system/theirs", "Istio does not merge it with them"), looked.output
     # The control.
-    eventually(steady.carries)
+    eventually(restored_mesh.carries)
 
 
 # -- how long it lasts ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
-def test_what_others_change_or_delete_is_put_back(steady: Mesh) -> None:
-    mesh = locked(steady, "shop")
+def test_what_others_change_or_delete_is_put_back(restored_mesh: Mesh) -> None:
+    mesh = locked_down(restored_mesh, "shop")
     succeeded(mesh.site())
     patch = {"spec": {"policyTypes": ["Ingress"], "egress": []}}
     target = ("networkpolicy/egress-lockdown", "-n", "shop")
@@ -231,8 +233,8 @@ def test_what_others_change_or_delete_is_put_back(steady: Mesh) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_for_some_links_and_a_teardown(steady: Mesh) -> None:
-    mesh = locked(steady, "default", "shop")
+def test_a_run_for_some_links_and_a_teardown(restored_mesh: Mesh) -> None:
+    mesh = locked_down(restored_mesh, "default", "shop")
     limited = succeeded(mesh.site("-e", '{"mesh_only_links": ["mysql"]}'))
     assert limited.changed == 0
     assert LOCKDOWN.isdisjoint(mesh.names("cluster-a"))
@@ -243,16 +245,16 @@ def test_a_run_for_some_links_and_a_teardown(steady: Mesh) -> None:
 
 
 @pytest.mark.slow
-def test_the_documented_permissions_are_enough_and_needed_only_here(steady: Mesh, tmp_path: Path) -> None:
-    with documented(steady.lab, tmp_path, without="crossmesh-lockdown-read") as kubeconfig:
+def test_the_documented_permissions_are_enough_and_needed_only_here(restored_mesh: Mesh, tmp_path: Path) -> None:
+    with documented_account(restored_mesh.lab, tmp_path, without="crossmesh-lockdown-read") as kubeconfig:
         variables = {"mesh_kubeconfig": str(kubeconfig)}
-        succeeded(steady.otherwise(variables=variables).site())
-        refused = locked(steady, "default", variables=variables).site()
+        succeeded(restored_mesh.with_changes(variables=variables).site())
+        refused = locked_down(restored_mesh, "default", variables=variables).site()
         assert refused.code != 0
         assert refused.says("403 for: list networkpolicies; list sidecars"), refused.output
-    with documented(steady.lab, tmp_path) as kubeconfig:
+    with documented_account(restored_mesh.lab, tmp_path) as kubeconfig:
         variables = {"mesh_kubeconfig": str(kubeconfig)}
-        succeeded(locked(steady, "default", variables=variables).site())
-        assert steady.names("cluster-a") >= LOCKDOWN
-        succeeded(steady.otherwise(variables=variables).site())
-        assert LOCKDOWN.isdisjoint(steady.names("cluster-a"))
+        succeeded(locked_down(restored_mesh, "default", variables=variables).site())
+        assert restored_mesh.names("cluster-a") >= LOCKDOWN
+        succeeded(restored_mesh.with_changes(variables=variables).site())
+        assert LOCKDOWN.isdisjoint(restored_mesh.names("cluster-a"))

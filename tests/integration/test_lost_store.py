@@ -10,8 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509 import load_pem_x509_certificate
 
-from tests.integration import snapshots
-from tests.integration.mesh import MYSQL, Mesh
+from tests.integration.support import state_snapshots
+from tests.integration.support.lab_mesh import MYSQL, Mesh
 
 PLAY = """\
 - hosts: localhost
@@ -21,14 +21,14 @@ PLAY = """\
 
 
 @pytest.fixture
-def elsewhere(standing: Mesh) -> Iterator[Path]:
+def moved_store(shared_mesh: Mesh) -> Iterator[Path]:
     """Where the store is, moved away by hand."""
-    moved = standing.folder / "moved"
-    standing.store.rename(moved)
+    moved = shared_mesh.folder / "moved"
+    shared_mesh.store.rename(moved)
     yield moved
-    if standing.store.exists():
-        standing.store.rename(standing.folder / f"other-{secrets.token_hex(4)}")
-    moved.rename(standing.store)
+    if shared_mesh.store.exists():
+        shared_mesh.store.rename(shared_mesh.folder / f"other-{secrets.token_hex(4)}")
+    moved.rename(shared_mesh.store)
 
 
 def _fingerprint(store: Path) -> str:
@@ -37,54 +37,54 @@ def _fingerprint(store: Path) -> str:
     return load_pem_x509_certificate(found[0].read_bytes()).fingerprint(SHA256()).hex()
 
 
-def test_a_store_that_was_moved_away_stops_the_run_with_one_line(standing: Mesh, elsewhere: Path) -> None:
-    before = snapshots.everywhere(standing)
-    run = standing.site()
+def test_a_store_that_was_moved_away_stops_the_run_with_one_line(shared_mesh: Mesh, moved_store: Path) -> None:
+    before = state_snapshots.versions_everywhere(shared_mesh)
+    run = shared_mesh.site()
     assert run.code != 0
-    assert run.says(str(standing.store), _fingerprint(elsewhere), "custom_ca_dir", "backup"), run.output
+    assert run.says(str(shared_mesh.store), _fingerprint(moved_store), "custom_ca_dir", "backup"), run.output
     errors = [line for line in run.output.splitlines() if line.startswith("[ERROR]")]
-    assert [_fingerprint(elsewhere) in line for line in errors] == [True]
+    assert [_fingerprint(moved_store) in line for line in errors] == [True]
     assert run.changed == 0
-    assert snapshots.everywhere(standing) == before
-    assert not standing.store.exists()
-    assert standing.carries()
+    assert state_snapshots.versions_everywhere(shared_mesh) == before
+    assert not shared_mesh.store.exists()
+    assert shared_mesh.carries()
 
 
-def test_a_change_of_the_links_does_not_get_past_it(standing: Mesh, elsewhere: Path) -> None:
-    before = snapshots.everywhere(standing)
-    run = standing.otherwise(links=[{**MYSQL, "fqdn": "mysql-2.server.example.com"}]).site()
+def test_a_change_of_the_links_does_not_get_past_it(shared_mesh: Mesh, moved_store: Path) -> None:
+    before = state_snapshots.versions_everywhere(shared_mesh)
+    run = shared_mesh.with_changes(links=[{**MYSQL, "fqdn": "mysql-2.server.example.com"}]).site()
     assert run.code != 0
-    assert run.says(_fingerprint(elsewhere)), run.output
-    assert snapshots.everywhere(standing) == before
-    assert standing.carries()
+    assert run.says(_fingerprint(moved_store)), run.output
+    assert state_snapshots.versions_everywhere(shared_mesh) == before
+    assert shared_mesh.carries()
 
 
-def test_another_ca_in_its_place_stops_the_run_with_both_fingerprints(standing: Mesh, elsewhere: Path) -> None:
-    made = standing.play(standing.written(PLAY))
+def test_another_ca_in_its_place_stops_the_run_with_both_fingerprints(shared_mesh: Mesh, moved_store: Path) -> None:
+    made = shared_mesh.play(shared_mesh.write_playbook(PLAY))
     assert made.ok, made.output
-    before = snapshots.everywhere(standing)
-    run = standing.site()
+    before = state_snapshots.versions_everywhere(shared_mesh)
+    run = shared_mesh.site()
     assert run.code != 0
-    assert run.says(_fingerprint(standing.store), _fingerprint(elsewhere), "custom_ca_dir"), run.output
+    assert run.says(_fingerprint(shared_mesh.store), _fingerprint(moved_store), "custom_ca_dir"), run.output
     assert run.changed == 0
-    assert snapshots.everywhere(standing) == before
-    assert standing.carries()
+    assert state_snapshots.versions_everywhere(shared_mesh) == before
+    assert shared_mesh.carries()
 
 
-def test_check_mode_stops_too(standing: Mesh, elsewhere: Path) -> None:
-    run = standing.site("--check")
+def test_check_mode_stops_too(shared_mesh: Mesh, moved_store: Path) -> None:
+    run = shared_mesh.site("--check")
     assert run.code != 0
-    assert run.says(_fingerprint(elsewhere))
+    assert run.says(_fingerprint(moved_store))
 
 
-def test_a_teardown_needs_no_store(standing: Mesh, elsewhere: Path) -> None:
-    run = standing.play("teardown", "--check")
+def test_a_teardown_needs_no_store(shared_mesh: Mesh, moved_store: Path) -> None:
+    run = shared_mesh.play("teardown", "--check")
     assert run.ok, run.output
     assert run.says("delete Secret istio-system/mysql-credential")
 
 
-def test_with_its_store_back_the_mesh_is_as_it_was(standing: Mesh) -> None:
+def test_with_its_store_back_the_mesh_is_as_it_was(shared_mesh: Mesh) -> None:
     """After all of the above."""
-    run = standing.site()
+    run = shared_mesh.site()
     assert run.ok, run.output
     assert run.changed == 0

@@ -11,22 +11,22 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.integration.authorities import custom, stranger
-from tests.integration.mesh import MYSQL, Mesh
-from tests.integration.outside import DATABASE_PORT, WEB_PORT, Machine, machine
-from tests.integration.waiting import eventually
-from tests.integration.web import curl
+from tests.integration.support.foreign_certificates import custom_ca_issuer, untrusted_issuer
+from tests.integration.support.lab_mesh import MYSQL, Mesh
+from tests.integration.support.outside_machine import DATABASE_PORT, WEB_PORT, Machine, running_machine
+from tests.integration.support.web_servers import curl
+from tests.lab.wait import eventually
 
 HOST = "legacy.example.org"
 
 
 @pytest.fixture
-def outside(mesh: Mesh, tmp_path: Path) -> Iterator[Machine]:
-    with machine(mesh, tmp_path) as found:
+def outside_machine(mesh: Mesh, tmp_path: Path) -> Iterator[Machine]:
+    with running_machine(mesh, tmp_path) as found:
         yield found
 
 
-def link(name: str, port: int, protocol: str, tls_port: int, **external: Any) -> dict[str, Any]:
+def outside_link(name: str, port: int, protocol: str, tls_port: int, **external: Any) -> dict[str, Any]:
     return {
         "name": name,
         "fqdn": f"{name}.{HOST}",
@@ -39,7 +39,7 @@ def link(name: str, port: int, protocol: str, tls_port: int, **external: Any) ->
 def owners(folder: Path, sans: list[str]) -> str:
     """A certificate of the machine's owner, in a directory as the collection keeps them; returns the owner's root."""
     folder.mkdir()
-    ca = stranger()
+    ca = untrusted_issuer()
     leaf = ca.leaf("server", sans)
     for name, content in (("tls.crt", leaf.certificate_pem), ("tls.key", leaf.key_pem.decode())):
         (folder / name).touch(mode=0o600)
@@ -49,7 +49,7 @@ def owners(folder: Path, sans: list[str]) -> str:
 
 def trusted(mesh: Mesh, path: Path) -> Path:
     """The custom CA's root, as its owner hands it to others."""
-    path.write_text(custom(mesh.store, mesh.passphrase).certificate.pem, encoding="utf-8")
+    path.write_text(custom_ca_issuer(mesh.store, mesh.passphrase).certificate.pem, encoding="utf-8")
     return path
 
 
@@ -59,15 +59,15 @@ def reaches(mesh: Mesh, fqdn: str) -> bool:
     return found.stdout.split() == ["3306", "127.0.0.1"]
 
 
-def test_a_database_and_a_web_server_with_certificates_of_the_custom_ca(mesh: Mesh, outside: Machine) -> None:
+def test_a_database_and_a_web_server_with_certificates_of_the_custom_ca(mesh: Mesh, outside_machine: Machine) -> None:
     kept = mesh.folder / "outside"
-    sql = link("sql", 3310, "tcp", DATABASE_PORT, ca=str(kept), sni=HOST)
-    web = link("web", 80, "http", WEB_PORT, ca=str(kept), sni=HOST)
+    sql = outside_link("sql", 3310, "tcp", DATABASE_PORT, ca=str(kept), sni=HOST)
+    web = outside_link("web", 80, "http", WEB_PORT, ca=str(kept), sni=HOST)
     mesh.links = [MYSQL, sql, web]
     run = mesh.site()
     assert run.ok, run.output
     assert run.says("has to load what is new")
-    outside.load(kept, kept / "ca.crt")
+    outside_machine.load(kept, kept / "ca.crt")
     eventually(lambda: reaches(mesh, f"sql.{HOST}"))
     eventually(lambda: f"web.{HOST} CN=cluster-a" in curl(mesh, f"web.{HOST}").stdout)
     assert mesh.carries()
@@ -78,16 +78,16 @@ def test_a_database_and_a_web_server_with_certificates_of_the_custom_ca(mesh: Me
     assert verified.ok, verified.output
 
 
-def test_a_database_and_a_web_server_with_certificates_of_their_owner(mesh: Mesh, outside: Machine) -> None:
+def test_a_database_and_a_web_server_with_certificates_of_their_owner(mesh: Mesh, outside_machine: Machine) -> None:
     roots = owners(mesh.folder / "owner", [HOST])
     mesh.links = [
         MYSQL,
-        link("sql", 3310, "tcp", DATABASE_PORT, trust=roots, sni=HOST),
-        link("web", 80, "http", WEB_PORT, trust=roots, sni=HOST),
+        outside_link("sql", 3310, "tcp", DATABASE_PORT, trust=roots, sni=HOST),
+        outside_link("web", 80, "http", WEB_PORT, trust=roots, sni=HOST),
     ]
     run = mesh.site()
     assert run.ok, run.output
-    outside.load(mesh.folder / "owner", trusted(mesh, mesh.folder / "clients.pem"))
+    outside_machine.load(mesh.folder / "owner", trusted(mesh, mesh.folder / "clients.pem"))
     eventually(lambda: reaches(mesh, f"sql.{HOST}"))
     eventually(lambda: "CN=cluster-a" in curl(mesh, f"web.{HOST}").stdout)
     assert mesh.carries()
@@ -96,21 +96,23 @@ def test_a_database_and_a_web_server_with_certificates_of_their_owner(mesh: Mesh
     assert again.changed == 0
 
 
-def test_a_server_of_another_ca_or_with_another_name_is_refused(mesh: Mesh, outside: Machine) -> None:
+def test_a_server_of_another_ca_or_with_another_name_is_refused(mesh: Mesh, outside_machine: Machine) -> None:
     """The same machine passes with the right one."""
     roots = owners(mesh.folder / "owner", [HOST])
     owners(mesh.folder / "stranger", [HOST])
-    mesh.links = [link("sql", 3310, "tcp", DATABASE_PORT, trust=roots, sni=HOST)]
+    mesh.links = [outside_link("sql", 3310, "tcp", DATABASE_PORT, trust=roots, sni=HOST)]
     run = mesh.site()
     assert run.ok, run.output
     clients = trusted(mesh, mesh.folder / "clients.pem")
-    outside.load(mesh.folder / "owner", clients)
+    outside_machine.load(mesh.folder / "owner", clients)
     eventually(lambda: reaches(mesh, f"sql.{HOST}"))
-    outside.load(mesh.folder / "stranger", clients)
+    outside_machine.load(mesh.folder / "stranger", clients)
     # nginx takes some of them with what it had before, for a moment.
     eventually(lambda: not any(reaches(mesh, f"sql.{HOST}") for _ in range(5)))
-    renamed = mesh.otherwise(links=[link("sql", 3310, "tcp", DATABASE_PORT, trust=roots, sni="other.example.org")])
-    outside.load(mesh.folder / "owner", clients)
+    renamed = mesh.with_changes(
+        links=[outside_link("sql", 3310, "tcp", DATABASE_PORT, trust=roots, sni="other.example.org")]
+    )
+    outside_machine.load(mesh.folder / "owner", clients)
     eventually(lambda: reaches(mesh, f"sql.{HOST}"))
     assert renamed.site().ok
     eventually(lambda: not reaches(mesh, f"sql.{HOST}"))
@@ -121,9 +123,9 @@ PARTNER, SHOP = "shop.partner.example", "shop.server.example.com"
 
 def partners_gateway(mesh: Mesh) -> str:
     """What a partner has set up in its mesh: MUTUAL, for clients of the custom CA. Returns the partner's root."""
-    ca = stranger()
+    ca = untrusted_issuer()
     leaf = ca.leaf("server", [PARTNER])
-    root = custom(mesh.store, mesh.passphrase).certificate.pem
+    root = custom_ca_issuer(mesh.store, mesh.passphrase).certificate.pem
     data = {"tls.crt": leaf.certificate_pem.encode(), "tls.key": leaf.key_pem, "ca.crt": root.encode()}
     secret = {
         "apiVersion": "v1",
@@ -159,17 +161,22 @@ spec:
 """
 
 
-def test_a_partners_ingress_gateway(joined: Mesh) -> None:
-    lab = joined.lab
+def test_a_partners_ingress_gateway(linked_mesh: Mesh) -> None:
+    lab = linked_mesh.lab
     try:
         # The lab has no load balancer: the gateway's pod listens on the targetPort of its Service's port 443.
         theirs = {"address": "partner.server.example.com", "port": 8443, "sni": PARTNER}
-        shop = {"name": "shop", "fqdn": SHOP, "port": 3310, "external": {**theirs, "trust": partners_gateway(joined)}}
-        run = joined.otherwise(links=[MYSQL, shop]).site()
+        shop = {
+            "name": "shop",
+            "fqdn": SHOP,
+            "port": 3310,
+            "external": {**theirs, "trust": partners_gateway(linked_mesh)},
+        }
+        run = linked_mesh.with_changes(links=[MYSQL, shop]).site()
         assert run.ok, run.output
         ask = partial(lab.mysql_from, "cluster-a", "mysql-client", "SELECT @@socket", fqdn=SHOP, port=3310)
         eventually(lambda: "/mysql-0/" in ask().stdout)
-        assert joined.carries()
+        assert linked_mesh.carries()
     finally:
         kinds = ("secret", "gateways.networking.istio.io", "virtualservice")
         for kind in kinds:
@@ -177,11 +184,11 @@ def test_a_partners_ingress_gateway(joined: Mesh) -> None:
 
 
 @pytest.mark.slow
-def test_a_root_is_replaced_phase_by_phase_where_a_server_is_outside(mesh: Mesh, outside: Machine) -> None:
+def test_a_root_is_replaced_phase_by_phase_where_a_server_is_outside(mesh: Mesh, outside_machine: Machine) -> None:
     kept = mesh.folder / "outside"
-    mesh.links = [MYSQL, link("sql", 3310, "tcp", DATABASE_PORT, ca=str(kept), sni=HOST)]
+    mesh.links = [MYSQL, outside_link("sql", 3310, "tcp", DATABASE_PORT, ca=str(kept), sni=HOST)]
     assert mesh.site().ok
-    outside.load(kept, kept / "ca.crt")
+    outside_machine.load(kept, kept / "ca.crt")
     eventually(lambda: reaches(mesh, f"sql.{HOST}"))
     root = (kept / "ca.crt").read_text(encoding="utf-8")
     at_once = mesh.play("rotate_ca")
@@ -191,7 +198,7 @@ def test_a_root_is_replaced_phase_by_phase_where_a_server_is_outside(mesh: Mesh,
         run = mesh.play("rotate_ca", "-e", f"mesh_rotate_phase={phase}")
         assert run.ok, run.output
         assert reaches(mesh, f"sql.{HOST}"), phase
-        outside.load(kept, kept / "ca.crt")
+        outside_machine.load(kept, kept / "ca.crt")
         eventually(lambda: reaches(mesh, f"sql.{HOST}"))
     assert (kept / "ca.crt").read_text(encoding="utf-8") != root
     assert mesh.carries()

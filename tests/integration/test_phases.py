@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.integration import credentials
-from tests.integration.authorities import GONE, stolen
-from tests.integration.credentials import BOTH, CLIENT
-from tests.integration.faults import EGRESS, frozen_agent
-from tests.integration.handshakes import GREETING, answer, client_context
-from tests.integration.mesh import MYSQL, REPORTS, Mesh, Run
-from tests.integration.traffic import dialling
+from tests.integration.support import credential_secrets
+from tests.integration.support.cluster_faults import EGRESS, frozen_agent
+from tests.integration.support.credential_secrets import BOTH, CLIENT
+from tests.integration.support.foreign_certificates import GONE, stolen_certificate
+from tests.integration.support.gateway_handshakes import GREETING, client_context, gateway_answer
+from tests.integration.support.lab_mesh import MYSQL, REPORTS, Mesh, Run
+from tests.integration.support.live_traffic import live_traffic
 
 # How many roots are trusted in each phase.
 PHASES = {"prepared": 2, "switched": 2, "retiring": 1}
@@ -37,38 +37,38 @@ def reach(mesh: Mesh, phase: str) -> None:
 
 
 def nightly_runs_change_no_root(mesh: Mesh) -> None:
-    roots, issuers = credentials.trusted(mesh, CLIENT), credentials.issuers(mesh)
+    roots, issuers = credential_secrets.trusted_roots(mesh, CLIENT), credential_secrets.issuers(mesh)
     assert passed(mesh.site()).changed == 0
     passed(mesh.play("rotate_certificates", "-e", "mesh_rotate_force=true"))
-    assert [credentials.trusted(mesh, secret) for secret in BOTH] == [roots, roots]
-    assert credentials.issuers(mesh) == issuers
+    assert [credential_secrets.trusted_roots(mesh, secret) for secret in BOTH] == [roots, roots]
+    assert credential_secrets.issuers(mesh) == issuers
 
 
 def a_cluster_that_joins_gets_what_the_others_have(mesh: Mesh) -> None:
     everybody = {"mesh_servers": ["cluster-a", "cluster-b"], "mesh_clients": ["cluster-a", "cluster-b"]}
     links = [{**MYSQL, "servers": ["cluster-b"], "clients": ["cluster-a"]}, REPORTS]
-    passed(mesh.otherwise(groups=everybody, links=links).site())
-    assert credentials.trusted(mesh, JOINING) == credentials.trusted(mesh, CLIENT)
-    assert credentials.issuer(mesh, JOINING) == credentials.issuer(mesh, CLIENT)
+    passed(mesh.with_changes(groups=everybody, links=links).site())
+    assert credential_secrets.trusted_roots(mesh, JOINING) == credential_secrets.trusted_roots(mesh, CLIENT)
+    assert credential_secrets.issuer(mesh, JOINING) == credential_secrets.issuer(mesh, CLIENT)
     passed(mesh.site())
     assert "Secret/client-credential" not in mesh.names("cluster-b")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("phase", PHASES)
-def test_all_else_goes_on(joined: Mesh, phase: str) -> None:
-    with dialling(joined.lab, 100, held=20) as traffic:
-        reach(joined, phase)
-        nightly_runs_change_no_root(joined)
-        a_cluster_that_joins_gets_what_the_others_have(joined)
+def test_all_else_goes_on(linked_mesh: Mesh, phase: str) -> None:
+    with live_traffic(linked_mesh.lab, 100, held=20) as traffic:
+        reach(linked_mesh, phase)
+        nightly_runs_change_no_root(linked_mesh)
+        a_cluster_that_joins_gets_what_the_others_have(linked_mesh)
 
-        context = client_context(stolen(joined))
-        assert GREETING in answer(joined, context), "it is let in before"
+        context = client_context(stolen_certificate(linked_mesh))
+        assert GREETING in gateway_answer(linked_mesh, context), "it is let in before"
         entry = {"cluster": GONE, "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
-        revoking = joined.otherwise(variables={"custom_ca_revoked": [entry]})
+        revoking = linked_mesh.with_changes(variables={"custom_ca_revoked": [entry]})
         passed(revoking.site())
-        assert answer(joined, context) == b""
-        assert [len(credentials.lists(joined, secret)) for secret in BOTH] == [PHASES[phase]] * 2
+        assert gateway_answer(linked_mesh, context) == b""
+        assert [len(credential_secrets.revocation_lists(linked_mesh, secret)) for secret in BOTH] == [PHASES[phase]] * 2
 
         assert passed(revoking.play("verify")).says(f"phase {phase}"), (
             "nothing of all this has gone on with the rotation"
@@ -77,4 +77,4 @@ def test_all_else_goes_on(joined: Mesh, phase: str) -> None:
     assert traffic.rate > 90
     assert traffic.lost == []
     assert traffic.broken_sessions == []
-    assert [len(credentials.trusted(joined, secret)) for secret in BOTH] == [1, 1]
+    assert [len(credential_secrets.trusted_roots(linked_mesh, secret)) for secret in BOTH] == [1, 1]

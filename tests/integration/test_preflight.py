@@ -6,37 +6,37 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.accounts import documented
-from tests.integration.mesh import MYSQL, Mesh
-from tests.integration.preflights import preflight
-from tests.integration.snapshots import everywhere, folder
+from tests.integration.support.lab_mesh import MYSQL, Mesh
+from tests.integration.support.preflight_reports import run_preflight
+from tests.integration.support.service_accounts import documented_account
+from tests.integration.support.state_snapshots import folder_contents, versions_everywhere
 
 STRICT = {**MYSQL, "strict_backend": True}
 FQDN = ("cluster-a", "mysql", "fqdn")
 
 
 def test_it_passes_before_the_first_run_and_leaves_no_trace_and_then_the_run_succeeds(mesh: Mesh) -> None:
-    before = everywhere(mesh)
-    first, again = preflight(mesh), preflight(mesh, "--check")
+    before = versions_everywhere(mesh)
+    first, again = run_preflight(mesh), run_preflight(mesh, "--check")
     assert first.passed, first.run.output
     assert again.report == first.report, "check mode and a second time say the same"
-    assert everywhere(mesh) == before
+    assert versions_everywhere(mesh) == before
     assert not mesh.store.exists()
     assert set(first.rows("warning", "failed", "unknown")) == {FQDN}
     assert first.says(FQDN, "unknown", "not known before the first run")
     assert mesh.site().ok
-    before, store = everywhere(mesh), folder(mesh.store)
-    after = preflight(mesh)
+    before, store = versions_everywhere(mesh), folder_contents(mesh.store)
+    after = run_preflight(mesh)
     assert after.passed
     assert after.rows("warning", "failed", "unknown") == {}
     address = mesh.get("cluster-b", "-n", "istio-system", "service/istio-ingressgateway")["status"]
     assert after.says(FQDN, "ok", f"leads to {address['loadBalancer']['ingress'][0]['ip']}, the ingress gateway of")
-    assert everywhere(mesh) == before
-    assert folder(mesh.store) == store
+    assert versions_everywhere(mesh) == before
+    assert folder_contents(mesh.store) == store
 
 
 def test_the_table_has_a_line_for_every_row_and_the_count_of_each_status(mesh: Mesh) -> None:
-    found = preflight(mesh)
+    found = run_preflight(mesh)
     lines = found.run.output.splitlines()
     for row in found.report["rows"]:
         columns = [row["status"], row["cluster"], row["link"], row["check"]]
@@ -46,9 +46,9 @@ def test_the_table_has_a_line_for_every_row_and_the_count_of_each_status(mesh: M
 
 
 def test_the_documented_permissions_are_all_that_it_needs(mesh: Mesh, tmp_path: Path) -> None:
-    with documented(mesh.lab, tmp_path) as kubeconfig:
-        limited = mesh.otherwise(variables={"mesh_kubeconfig": str(kubeconfig)}, links=[STRICT])
-        found = preflight(limited)
+    with documented_account(mesh.lab, tmp_path) as kubeconfig:
+        limited = mesh.with_changes(variables={"mesh_kubeconfig": str(kubeconfig)}, links=[STRICT])
+        found = run_preflight(limited)
     assert found.passed
     assert set(found.rows("warning", "failed", "unknown")) == {FQDN}
 
@@ -63,9 +63,9 @@ def test_the_documented_permissions_are_all_that_it_needs(mesh: Mesh, tmp_path: 
     ],
 )
 def test_a_role_that_is_missing_fails_it_and_the_run(mesh: Mesh, tmp_path: Path, role: str, place: str) -> None:
-    with documented(mesh.lab, tmp_path, without=role) as kubeconfig:
-        limited = mesh.otherwise(variables={"mesh_kubeconfig": str(kubeconfig)}, links=[STRICT])
-        found, run = preflight(limited), limited.site()
+    with documented_account(mesh.lab, tmp_path, without=role) as kubeconfig:
+        limited = mesh.with_changes(variables={"mesh_kubeconfig": str(kubeconfig)}, links=[STRICT])
+        found, run = run_preflight(limited), limited.site()
     assert not found.passed
     assert found.says(("cluster-b", "-", "permission"), "failed", place, f"ClusterRole {role} of docs/permissions.md")
     assert {row["check"] for row in found.rows("failed").values()} == {"permission"}
@@ -73,9 +73,9 @@ def test_a_role_that_is_missing_fails_it_and_the_run(mesh: Mesh, tmp_path: Path,
 
 
 def test_one_verb_that_is_missing_is_named_with_its_resource_and_namespace(mesh: Mesh, tmp_path: Path) -> None:
-    with documented(mesh.lab, tmp_path, lacking=("patch", "services")) as kubeconfig:
-        limited = mesh.otherwise(variables={"mesh_kubeconfig": str(kubeconfig)})
-        found, run = preflight(limited), limited.site()
+    with documented_account(mesh.lab, tmp_path, lacking=("patch", "services")) as kubeconfig:
+        limited = mesh.with_changes(variables={"mesh_kubeconfig": str(kubeconfig)})
+        found, run = run_preflight(limited), limited.site()
     assert set(found.rows("failed")) == {("cluster-a", "-", "permission"), ("cluster-b", "-", "permission")}
     for cluster, service in (("cluster-a", "istio-egressgateway"), ("cluster-b", "istio-ingressgateway")):
         seen = f"may not patch services ({service}) in namespace istio-system"
@@ -86,8 +86,8 @@ def test_one_verb_that_is_missing_is_named_with_its_resource_and_namespace(mesh:
 def test_without_exec_it_passes_with_a_warning_and_does_not_know_what_only_pods_tell(
     mesh: Mesh, tmp_path: Path
 ) -> None:
-    with documented(mesh.lab, tmp_path, without="crossmesh-proof") as kubeconfig:
-        found = preflight(mesh.otherwise(variables={"mesh_kubeconfig": str(kubeconfig)}))
+    with documented_account(mesh.lab, tmp_path, without="crossmesh-proof") as kubeconfig:
+        found = run_preflight(mesh.with_changes(variables={"mesh_kubeconfig": str(kubeconfig)}))
     assert found.passed
     assert set(found.rows("warning")) == {("cluster-a", "-", "permission"), ("cluster-b", "-", "permission")}
     assert {check for _cluster, _link, check in found.rows("unknown")} == {"istio", "fqdn"}

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from tests.integration.faults import stopped_api_server
-from tests.integration.mesh import MYSQL, Mesh
-from tests.integration.preflights import Preflight, preflight
-from tests.integration.snapshots import everywhere, folder
+from tests.integration.support.cluster_faults import stopped_api_server
+from tests.integration.support.lab_mesh import MYSQL, Mesh
+from tests.integration.support.preflight_reports import Preflight, run_preflight
+from tests.integration.support.state_snapshots import folder_contents, versions_everywhere
 
 # Work for both clusters, so that a run has something to refuse.
 EXTRA = {**MYSQL, "name": "extra", "fqdn": "extra.server.example.com", "port": 3307, "tls_port": 13307}
@@ -19,31 +19,31 @@ OF_EXTRA = ("cluster-b", "extra", "port")
 
 
 def with_work(mesh: Mesh, **changes: object) -> Mesh:
-    return mesh.otherwise(**{"links": [MYSQL, EXTRA], **changes})
+    return mesh.with_changes(**{"links": [MYSQL, EXTRA], **changes})
 
 
 def looked_and_refused(mesh: Mesh) -> Preflight:
     """The preflight fails and changes nothing; so does the run that was not warned."""
-    before, store = everywhere(mesh), folder(mesh.store)
-    found = preflight(mesh)
+    before, store = versions_everywhere(mesh), folder_contents(mesh.store)
+    found = run_preflight(mesh)
     assert not found.passed, found.run.output
     assert all(row["cure"] for row in found.rows("failed", "warning").values())
-    assert everywhere(mesh) == before
-    assert folder(mesh.store) == store
+    assert versions_everywhere(mesh) == before
+    assert folder_contents(mesh.store) == store
     assert not mesh.site().ok, "the run succeeds where the preflight fails"
     return found
 
 
 @pytest.mark.slow
-def test_where_nothing_fails_the_run_succeeds(steady: Mesh) -> None:
-    found = preflight(with_work(steady))
+def test_where_nothing_fails_the_run_succeeds(restored_mesh: Mesh) -> None:
+    found = run_preflight(with_work(restored_mesh))
     assert found.passed
-    assert with_work(steady).site().ok
+    assert with_work(restored_mesh).site().ok
 
 
-def test_an_api_server_that_is_down(steady: Mesh) -> None:
-    with stopped_api_server(steady, "cluster-b"):
-        found, run = preflight(steady), steady.site()
+def test_an_api_server_that_is_down(restored_mesh: Mesh) -> None:
+    with stopped_api_server(restored_mesh, "cluster-b"):
+        found, run = run_preflight(restored_mesh), restored_mesh.site()
     assert not found.passed
     assert not run.ok
     assert set(found.rows("failed")) == {("cluster-b", "-", "api")}
@@ -55,17 +55,19 @@ def test_an_api_server_that_is_down(steady: Mesh) -> None:
 
 
 @pytest.mark.slow
-def test_a_context_that_is_not_in_the_kubeconfig(steady: Mesh) -> None:
-    found = looked_and_refused(with_work(steady, hosts={"cluster-a": {}, "cluster-b": {"mesh_context": "nowhere"}}))
+def test_a_context_that_is_not_in_the_kubeconfig(restored_mesh: Mesh) -> None:
+    found = looked_and_refused(
+        with_work(restored_mesh, hosts={"cluster-a": {}, "cluster-b": {"mesh_context": "nowhere"}})
+    )
     assert set(found.rows("failed")) == {("cluster-b", "-", "api")}
     seen, cure = "cannot use the kubeconfig (context nowhere", "set mesh_kubeconfig and mesh_context"
     assert found.says(("cluster-b", "-", "api"), "failed", seen, cure)
 
 
 @pytest.mark.slow
-def test_a_gateway_that_is_not_there(steady: Mesh) -> None:
+def test_a_gateway_that_is_not_there(restored_mesh: Mesh) -> None:
     gone = {"cluster-a": {}, "cluster-b": {"mesh_ingress_gateway": {"service": "no-gateway"}}}
-    found = looked_and_refused(with_work(steady, hosts=gone))
+    found = looked_and_refused(with_work(restored_mesh, hosts=gone))
     assert set(found.rows("failed")) == {("cluster-b", "-", "gateway"), ("cluster-b", "-", "run")}
     assert found.says(("cluster-b", "-", "gateway"), "failed", "no-gateway does not exist", "set mesh_ingress_gateway")
 
@@ -77,26 +79,26 @@ def _patch(mesh: Mesh, operation: dict[str, object]) -> None:
 
 
 @pytest.fixture
-def taken(steady: Mesh) -> Iterator[None]:
+def port_taken_for_udp(restored_mesh: Mesh) -> Iterator[None]:
     """The port is there, but not for TCP."""
     port = {"name": "quic", "port": 13307, "protocol": "UDP", "targetPort": 13307}
-    place = len(steady.get("cluster-b", "-n", "istio-system", "service/istio-ingressgateway")["spec"]["ports"])
-    _patch(steady, {"op": "add", "path": "/spec/ports/-", "value": port})
+    place = len(restored_mesh.get("cluster-b", "-n", "istio-system", "service/istio-ingressgateway")["spec"]["ports"])
+    _patch(restored_mesh, {"op": "add", "path": "/spec/ports/-", "value": port})
     yield
-    _patch(steady, {"op": "remove", "path": f"/spec/ports/{place}"})
+    _patch(restored_mesh, {"op": "remove", "path": f"/spec/ports/{place}"})
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("taken")
-def test_a_port_that_is_taken(steady: Mesh) -> None:
-    found = looked_and_refused(with_work(steady))
+@pytest.mark.usefixtures("port_taken_for_udp")
+def test_a_port_that_is_taken(restored_mesh: Mesh) -> None:
+    found = looked_and_refused(with_work(restored_mesh))
     assert set(found.rows("failed")) == {OF_EXTRA, ("cluster-b", "-", "run")}
     assert found.says(OF_EXTRA, "failed", "port 13307 is not TCP (13307/UDP)", "choose another port")
     assert found.says(("cluster-b", "mysql", "port"), "ok", "13306 is open already")
 
 
 @pytest.fixture
-def strangers(steady: Mesh) -> Iterator[None]:
+def gateways_of_strangers(restored_mesh: Mesh) -> Iterator[None]:
     """Others have a Gateway under the name of a link's, and one that has the link's host on its port."""
     server = {
         "port": {"number": 13307, "name": "theirs", "protocol": "TLS"},
@@ -113,14 +115,14 @@ def strangers(steady: Mesh) -> Iterator[None]:
         }
         for name, namespace, selected in places
     )
-    steady.lab.kubectl("cluster-b", "apply", "-f", "-", stdin=made)
+    restored_mesh.lab.kubectl("cluster-b", "apply", "-f", "-", stdin=made)
     yield
-    steady.lab.kubectl("cluster-b", "delete", "-f", "-", stdin=made)
+    restored_mesh.lab.kubectl("cluster-b", "delete", "-f", "-", stdin=made)
 
 
-@pytest.mark.usefixtures("strangers")
-def test_strangers_under_our_names_and_in_our_way(steady: Mesh) -> None:
-    found = looked_and_refused(with_work(steady))
+@pytest.mark.usefixtures("gateways_of_strangers")
+def test_strangers_under_our_names_and_in_our_way(restored_mesh: Mesh) -> None:
+    found = looked_and_refused(with_work(restored_mesh))
     named = ("cluster-b", "extra", "names")
     assert set(found.rows("failed")) == {named, OF_EXTRA, ("cluster-b", "-", "run")}
     assert found.says(named, "failed", "Gateway istio-system/gateway-extra: it exists", "mesh_adopt=true")
@@ -128,19 +130,19 @@ def test_strangers_under_our_names_and_in_our_way(steady: Mesh) -> None:
 
 
 @pytest.mark.slow
-def test_a_wrong_passphrase(steady: Mesh) -> None:
-    found = looked_and_refused(with_work(steady, passphrase="another passphrase"))
+def test_a_wrong_passphrase(restored_mesh: Mesh) -> None:
+    found = looked_and_refused(with_work(restored_mesh, passphrase="another passphrase"))
     assert set(found.rows("failed")) == {("-", "-", "ca")}
     assert found.says(("-", "-", "ca"), "failed", "the passphrase is wrong", "give the passphrase")
     assert "another passphrase" not in found.run.output
 
 
-def test_a_ca_store_that_cannot_be_read(steady: Mesh) -> None:
-    steady.store.chmod(0o755)
+def test_a_ca_store_that_cannot_be_read(restored_mesh: Mesh) -> None:
+    restored_mesh.store.chmod(0o755)
     try:
-        found = looked_and_refused(with_work(steady))
+        found = looked_and_refused(with_work(restored_mesh))
     finally:
-        steady.store.chmod(0o700)
+        restored_mesh.store.chmod(0o700)
     assert set(found.rows("failed")) == {("-", "-", "ca")}
     assert found.says(("-", "-", "ca"), "failed", "its mode is 0755", "chmod 0700")
     assert found.says(("cluster-b", "-", "run"), "unknown", "The CA store is open to other users")
@@ -148,53 +150,55 @@ def test_a_ca_store_that_cannot_be_read(steady: Mesh) -> None:
 
 
 @pytest.mark.slow
-def test_another_ca_than_the_clusters_know(steady: Mesh) -> None:
-    found = looked_and_refused(with_work(steady, variables={"custom_ca_dir": str(steady.folder / "empty")}))
-    assert not (steady.folder / "empty").exists()
+def test_another_ca_than_the_clusters_know(restored_mesh: Mesh) -> None:
+    found = looked_and_refused(
+        with_work(restored_mesh, variables={"custom_ca_dir": str(restored_mesh.folder / "empty")})
+    )
+    assert not (restored_mesh.folder / "empty").exists()
     assert found.says(("-", "-", "ca"), "failed", "in service is", "point custom_ca_dir at the store")
     assert found.says(("cluster-b", "-", "ca"), "failed", "is in service with root", "point custom_ca_dir at the store")
 
 
-def test_faults_of_the_inventory(steady: Mesh) -> None:
-    found = looked_and_refused(with_work(steady, links=[MYSQL, {**EXTRA, "tls_port": 3307}]))
+def test_faults_of_the_inventory(restored_mesh: Mesh) -> None:
+    found = looked_and_refused(with_work(restored_mesh, links=[MYSQL, {**EXTRA, "tls_port": 3307}]))
     assert set(found.rows("failed")) == {("-", "-", "topology")}
     assert found.says(("-", "-", "topology"), "failed", "extra: tls_port: 3307", "write another tls_port")
     assert found.says(("cluster-b", "-", "run"), "unknown", "for the faults of the inventory")
     assert found.says(("-", "-", "ca"), "ok", "usable")
 
 
-def test_a_name_that_does_not_resolve_is_told_once_the_gateway_knows_the_link(steady: Mesh) -> None:
+def test_a_name_that_does_not_resolve_is_told_once_the_gateway_knows_the_link(restored_mesh: Mesh) -> None:
     """A run does not fail for it: it leaves DNS alone, and the name may come later."""
     nowhere = {**EXTRA, "fqdn": "extra.nowhere.example.com"}
-    mesh, place = with_work(steady, links=[MYSQL, nowhere]), ("cluster-a", "extra", "fqdn")
-    assert preflight(mesh).says(place, "unknown", "not known before the first run")
+    mesh, place = with_work(restored_mesh, links=[MYSQL, nowhere]), ("cluster-a", "extra", "fqdn")
+    assert run_preflight(mesh).says(place, "unknown", "not known before the first run")
     assert mesh.site().ok
-    found = preflight(mesh)
+    found = run_preflight(mesh)
     assert not found.passed
     assert set(found.rows("failed")) == {place}
     assert found.says(place, "failed", "does not resolve in istio-egressgateway-0", "let it resolve")
     assert found.says(("cluster-a", "mysql", "fqdn"), "ok", "the ingress gateway of cluster-b")
 
 
-def test_many_faults_at_once_are_told_at_once(steady: Mesh) -> None:
+def test_many_faults_at_once_are_told_at_once(restored_mesh: Mesh) -> None:
     broken = {"cluster-a": {"mesh_context": "nowhere"}, "cluster-b": {"mesh_ingress_gateway": {"service": "none"}}}
-    found = looked_and_refused(with_work(steady, hosts=broken, passphrase="another passphrase"))
+    found = looked_and_refused(with_work(restored_mesh, hosts=broken, passphrase="another passphrase"))
     assert {("-", "-", "ca"), ("cluster-a", "-", "api"), ("cluster-b", "-", "gateway")} <= set(found.rows("failed"))
     assert found.run.says("STATUS CLUSTER LINK CHECK SEEN", "4 failed", "failed checks: 4")
 
 
-def test_a_run_over_one_cluster_says_what_it_did_not_look_at(steady: Mesh) -> None:
-    run = steady.play("preflight", "--limit", "cluster-b")
+def test_a_run_over_one_cluster_says_what_it_did_not_look_at(restored_mesh: Mesh) -> None:
+    run = restored_mesh.play("preflight", "--limit", "cluster-b")
     assert run.ok, run.output
     assert run.says("unknown - - topology not looked at: localhost has no part in this run")
     assert "cluster-a" not in run.output
-    found = preflight(steady, "--limit", "cluster-b,localhost")
+    found = run_preflight(restored_mesh, "--limit", "cluster-b,localhost")
     assert found.passed
     assert found.says(("cluster-a", "-", "run"), "unknown", "not looked at in this run (--limit)")
 
 
-def test_without_localhost_too_a_fault_ends_it_with_an_error(steady: Mesh) -> None:
+def test_without_localhost_too_a_fault_ends_it_with_an_error(restored_mesh: Mesh) -> None:
     hosts = {"cluster-a": {}, "cluster-b": {"mesh_context": "nowhere"}}
-    run = steady.otherwise(hosts=hosts).play("preflight", "--limit", "cluster-b")
+    run = restored_mesh.with_changes(hosts=hosts).play("preflight", "--limit", "cluster-b")
     assert not run.ok
     assert run.says("failed cluster-b - api cannot use the kubeconfig", "failed checks: 1")

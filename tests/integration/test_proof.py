@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.integration.mesh import MYSQL, Mesh
+from tests.integration.support.lab_mesh import MYSQL, Mesh
 
 pytestmark = pytest.mark.slow
 
@@ -15,13 +15,13 @@ CLUSTER, POD = "cluster-a", "istio-egressgateway-0"
 EXTRA = {**MYSQL, "name": "extra", "fqdn": "extra.server.example.com", "port": 3307, "tls_port": 13307}
 
 
-def test_a_gateway_that_is_cut_off_from_its_mesh_fails_the_run_until_it_is_back(steady: Mesh) -> None:
-    changed = steady.otherwise(links=[MYSQL, EXTRA], variables={"mesh_gate_timeout": 5})
-    steady.lab.signal(CLUSTER, POD, "pilot-agent", signal.SIGSTOP)
+def test_a_gateway_that_is_cut_off_from_its_mesh_fails_the_run_until_it_is_back(restored_mesh: Mesh) -> None:
+    changed = restored_mesh.with_changes(links=[MYSQL, EXTRA], variables={"mesh_gate_timeout": 5})
+    restored_mesh.lab.signal(CLUSTER, POD, "pilot-agent", signal.SIGSTOP)
     try:
         run = changed.site()
     finally:
-        steady.lab.signal(CLUSTER, POD, "pilot-agent", signal.SIGCONT)
+        restored_mesh.lab.signal(CLUSTER, POD, "pilot-agent", signal.SIGCONT)
     assert not run.ok
     assert run.recap["cluster-a"]["failed"] == 1
     assert run.recap["cluster-b"]["failed"] == 0

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration import snapshots
-from tests.integration.mesh import MYSQL, Mesh
+from tests.integration.support import state_snapshots
+from tests.integration.support.lab_mesh import MYSQL, Mesh
 
 OTHER: dict[str, Any] = {
     **MYSQL,
@@ -38,8 +38,8 @@ def _reports(mesh: Mesh) -> set[str]:
 
 
 @pytest.fixture
-def two_links(standing: Mesh) -> Mesh:
-    mesh = standing.otherwise(links=BOTH)
+def two_links(shared_mesh: Mesh) -> Mesh:
+    mesh = shared_mesh.with_changes(links=BOTH)
     run = mesh.site()
     assert run.ok, run.output
     assert len(_reports(mesh)) == len(SERVER_SIDE) + len(CLIENT_SIDE)
@@ -56,7 +56,7 @@ def two_links(standing: Mesh) -> Mesh:
 )
 def test_a_link_that_is_not_wanted_goes_and_the_other_stays(two_links: Mesh, links: list[dict[str, Any]]) -> None:
     kept = {c: [i for i in two_links.objects(c) if "mysql-" in str(i["metadata"]["name"])] for c in two_links.hosts}
-    mesh = two_links.otherwise(links=links)
+    mesh = two_links.with_changes(links=links)
     run = mesh.site()
     assert run.ok, run.output
     assert run.says("delete ServiceEntry istio-system/reports-external", "link reports is not wanted here any more")
@@ -70,9 +70,9 @@ def test_a_link_that_is_not_wanted_goes_and_the_other_stays(two_links: Mesh, lin
 
 
 @pytest.mark.slow
-def test_a_cluster_that_leaves_the_servers_is_pruned_on_that_side(steady: Mesh) -> None:
+def test_a_cluster_that_leaves_the_servers_is_pruned_on_that_side(restored_mesh: Mesh) -> None:
     groups = {"mesh_servers": ["cluster-a"], "mesh_clients": ["cluster-b"]}
-    mesh = steady.otherwise(groups=groups, links=[{**MYSQL, "fqdn": "mysql.client.example.com"}])
+    mesh = restored_mesh.with_changes(groups=groups, links=[{**MYSQL, "fqdn": "mysql.client.example.com"}])
     run = mesh.site()
     assert run.ok, run.output
     assert mesh.names("cluster-b") == CLIENT_SIDE | {CREDENTIAL}
@@ -82,28 +82,30 @@ def test_a_cluster_that_leaves_the_servers_is_pruned_on_that_side(steady: Mesh) 
     assert _ports(mesh, "cluster-a", "istio-egressgateway") == {80, 443}
 
 
-def test_a_cluster_that_leaves_one_of_its_two_groups_keeps_the_other_side(steady: Mesh) -> None:
-    both = steady.otherwise(groups={"mesh_servers": ["cluster-a", "cluster-b"], "mesh_clients": ["cluster-a"]})
+def test_a_cluster_that_leaves_one_of_its_two_groups_keeps_the_other_side(restored_mesh: Mesh) -> None:
+    both = restored_mesh.with_changes(
+        groups={"mesh_servers": ["cluster-a", "cluster-b"], "mesh_clients": ["cluster-a"]}
+    )
     links = [{**MYSQL, "servers": ["cluster-b"]}, {**OTHER, "servers": ["cluster-a"], "clients": []}]
-    assert both.otherwise(links=links).site().ok
-    assert "Secret/reports-credential" in steady.names("cluster-a")
-    run = steady.site()
+    assert both.with_changes(links=links).site().ok
+    assert "Secret/reports-credential" in restored_mesh.names("cluster-a")
+    run = restored_mesh.site()
     assert run.ok, run.output
-    assert steady.names("cluster-a") == CLIENT_SIDE | {CREDENTIAL}
-    assert _ports(steady, "cluster-a", "istio-ingressgateway") == {15021, 80, 443}
-    assert steady.carries()
+    assert restored_mesh.names("cluster-a") == CLIENT_SIDE | {CREDENTIAL}
+    assert _ports(restored_mesh, "cluster-a", "istio-ingressgateway") == {15021, 80, 443}
+    assert restored_mesh.carries()
 
 
-def test_a_cluster_that_is_to_leave_the_inventory_is_emptied(steady: Mesh) -> None:
-    mesh = steady.otherwise(hosts={"cluster-a": {"mesh_cluster_state": "absent"}, "cluster-b": {}})
+def test_a_cluster_that_is_to_leave_the_inventory_is_emptied(restored_mesh: Mesh) -> None:
+    mesh = restored_mesh.with_changes(hosts={"cluster-a": {"mesh_cluster_state": "absent"}, "cluster-b": {}})
     run = mesh.site()
     assert run.ok, run.output
     assert mesh.names("cluster-a") == set()
     assert mesh.names("cluster-b") == SERVER_SIDE
     assert _ports(mesh, "cluster-a", "istio-egressgateway") == {80, 443}
-    back = steady.site()
+    back = restored_mesh.site()
     assert back.ok, back.output
-    assert steady.carries(), "it is a client again"
+    assert restored_mesh.carries(), "it is a client again"
 
 
 @pytest.mark.parametrize(
@@ -125,18 +127,18 @@ def test_a_cluster_that_is_to_leave_the_inventory_is_emptied(steady: Mesh) -> No
     ],
 )
 def test_a_run_that_would_take_everything_away_is_refused(
-    standing: Mesh, description: dict[str, Any], said: str
+    shared_mesh: Mesh, description: dict[str, Any], said: str
 ) -> None:
-    before = snapshots.everywhere(standing)
-    run = standing.otherwise(**description).site()
+    before = state_snapshots.versions_everywhere(shared_mesh)
+    run = shared_mesh.with_changes(**description).site()
     assert run.code != 0
     assert run.says(said, "mesh_prune_all=true"), run.output
-    assert snapshots.everywhere(standing) == before
+    assert state_snapshots.versions_everywhere(shared_mesh) == before
 
 
-def test_everything_goes_when_that_is_said_in_so_many_words(steady: Mesh) -> None:
-    run = steady.otherwise(links=[]).site("-e", "mesh_prune_all=true")
+def test_everything_goes_when_that_is_said_in_so_many_words(restored_mesh: Mesh) -> None:
+    run = restored_mesh.with_changes(links=[]).site("-e", "mesh_prune_all=true")
     assert run.ok, run.output
-    assert all(steady.names(cluster) == set() for cluster in steady.hosts)
-    assert _ports(steady, "cluster-b", "istio-ingressgateway") == {15021, 80, 443}
-    assert _ports(steady, "cluster-a", "istio-egressgateway") == {80, 443}
+    assert all(restored_mesh.names(cluster) == set() for cluster in restored_mesh.hosts)
+    assert _ports(restored_mesh, "cluster-b", "istio-ingressgateway") == {15021, 80, 443}
+    assert _ports(restored_mesh, "cluster-a", "istio-egressgateway") == {80, 443}

@@ -8,23 +8,29 @@ from datetime import timedelta
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf
-from tests.integration.authorities import LINK, Issuer, custom, serve, stranger
-from tests.integration.handshakes import GREETING, answer, client_context
-from tests.integration.mesh import MYSQL, Mesh
+from tests.integration.support.foreign_certificates import (
+    LINK,
+    Issuer,
+    custom_ca_issuer,
+    put_into_server_secret,
+    untrusted_issuer,
+)
+from tests.integration.support.gateway_handshakes import GREETING, client_context, gateway_answer
+from tests.integration.support.lab_mesh import MYSQL, Mesh
 
 
 @pytest.fixture
-def ca(standing: Mesh) -> Issuer:
-    return custom(standing.store, standing.passphrase)
+def custom_ca(shared_mesh: Mesh) -> Issuer:
+    return custom_ca_issuer(shared_mesh.store, shared_mesh.passphrase)
 
 
-def test_a_client_with_a_certificate_that_names_the_link_is_served(standing: Mesh, ca: Issuer) -> None:
-    assert GREETING in answer(standing, client_context(ca.leaf("client", [LINK])))
+def test_a_client_with_a_certificate_that_names_the_link_is_served(shared_mesh: Mesh, custom_ca: Issuer) -> None:
+    assert GREETING in gateway_answer(shared_mesh, client_context(custom_ca.leaf("client", [LINK])))
 
 
 REFUSED: dict[str, Callable[[Issuer], Leaf | None]] = {
     "no certificate": lambda _ca: None,
-    "a certificate of another CA": lambda _ca: stranger().leaf("client", [LINK]),
+    "a certificate of another CA": lambda _ca: untrusted_issuer().leaf("client", [LINK]),
     "a certificate that names another link": lambda ca: ca.leaf("client", ["other.link.crossmesh.internal"]),
     "an expired certificate": lambda ca: ca.leaf("client", [LINK], age=timedelta(days=2)),
     "a server's certificate": lambda ca: ca.leaf("server", [LINK]),
@@ -32,13 +38,13 @@ REFUSED: dict[str, Callable[[Issuer], Leaf | None]] = {
 
 
 @pytest.mark.parametrize("presented", REFUSED)
-def test_a_client_is_refused_that_presents(standing: Mesh, ca: Issuer, presented: str) -> None:
-    assert answer(standing, client_context(REFUSED[presented](ca))) == b""
+def test_a_client_is_refused_that_presents(shared_mesh: Mesh, custom_ca: Issuer, presented: str) -> None:
+    assert gateway_answer(shared_mesh, client_context(REFUSED[presented](custom_ca))) == b""
 
 
-def test_a_server_is_refused_whose_certificate_names_another_host(steady: Mesh, ca: Issuer) -> None:
+def test_a_server_is_refused_whose_certificate_names_another_host(restored_mesh: Mesh, custom_ca: Issuer) -> None:
     # Another hand's certificate does no harm as long as it names the host: it is the name that decides.
-    serve(steady, ca.leaf("server", [MYSQL["fqdn"]]))
-    assert steady.carries()
-    serve(steady, ca.leaf("server", ["other.server.example.com"]))
-    assert not steady.carries()
+    put_into_server_secret(restored_mesh, custom_ca.leaf("server", [MYSQL["fqdn"]]))
+    assert restored_mesh.carries()
+    put_into_server_secret(restored_mesh, custom_ca.leaf("server", ["other.server.example.com"]))
+    assert not restored_mesh.carries()

@@ -12,13 +12,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import CRLNumber
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf
-from tests.integration import credentials
-from tests.integration.authorities import GONE, LINK, custom, stolen
-from tests.integration.credentials import BOTH, CLIENT, SERVER
-from tests.integration.faults import EGRESS, INGRESS, frozen_agent
-from tests.integration.handshakes import GREETING, answer, client_context
-from tests.integration.mesh import Mesh, Run
-from tests.integration.traffic import dialling
+from tests.integration.support import credential_secrets
+from tests.integration.support.cluster_faults import EGRESS, INGRESS, frozen_agent
+from tests.integration.support.credential_secrets import BOTH, CLIENT, SERVER
+from tests.integration.support.foreign_certificates import GONE, LINK, custom_ca_issuer, stolen_certificate
+from tests.integration.support.gateway_handshakes import GREETING, client_context, gateway_answer
+from tests.integration.support.lab_mesh import Mesh, Run
+from tests.integration.support.live_traffic import live_traffic
 
 SOON = ("-e", '{"mesh_gate_timeout": 3}')
 
@@ -28,7 +28,7 @@ def now() -> str:
 
 
 def revoking(mesh: Mesh, **entry: Any) -> Mesh:
-    return mesh.otherwise(variables={"custom_ca_revoked": [{"date": now(), "reason": "keyCompromise", **entry}]})
+    return mesh.with_changes(variables={"custom_ca_revoked": [{"date": now(), "reason": "keyCompromise", **entry}]})
 
 
 def passed(run: Run) -> Run:
@@ -38,67 +38,72 @@ def passed(run: Run) -> Run:
 
 def nothing_is_revoked_any_more(mesh: Mesh) -> None:
     passed(mesh.site())
-    assert [credentials.lists(mesh, secret) for secret in BOTH] == [[], []]
+    assert [credential_secrets.revocation_lists(mesh, secret) for secret in BOTH] == [[], []]
     assert mesh.carries()
 
 
 @pytest.fixture
-def taken(steady: Mesh) -> Leaf:
-    return stolen(steady)
+def stolen_leaf(restored_mesh: Mesh) -> Leaf:
+    return stolen_certificate(restored_mesh)
 
 
-def test_a_revoked_client_is_refused_and_others_are_not(steady: Mesh, taken: Leaf) -> None:
-    context = client_context(taken)
-    assert GREETING in answer(steady, context), "it is let in before"
-    mesh, before = revoking(steady, cluster=GONE), credentials.serials(steady)
-    with dialling(steady.lab, 20, held=3) as traffic:
+def test_a_revoked_client_is_refused_and_others_are_not(restored_mesh: Mesh, stolen_leaf: Leaf) -> None:
+    context = client_context(stolen_leaf)
+    assert GREETING in gateway_answer(restored_mesh, context), "it is let in before"
+    mesh, before = revoking(restored_mesh, cluster=GONE), credential_secrets.serials(restored_mesh)
+    with live_traffic(restored_mesh.lab, 20, held=3) as traffic:
         passed(mesh.site())
-        assert answer(steady, context) == b""
-        assert GREETING in answer(
-            steady, client_context(custom(steady.store, steady.passphrase).leaf("client", [LINK]))
+        assert gateway_answer(restored_mesh, context) == b""
+        assert GREETING in gateway_answer(
+            restored_mesh,
+            client_context(custom_ca_issuer(restored_mesh.store, restored_mesh.passphrase).leaf("client", [LINK])),
         )
     assert traffic.lost == []
     assert traffic.broken_sessions == []
-    assert credentials.serials(steady) == before, "what is not revoked is not touched"
+    assert credential_secrets.serials(restored_mesh) == before, "what is not revoked is not touched"
     assert mesh.site().changed == 0
     passed(mesh.play("verify"))
-    nothing_is_revoked_any_more(steady)
+    nothing_is_revoked_any_more(restored_mesh)
 
 
-def test_what_is_still_entitled_is_issued_anew_in_the_same_run(steady: Mesh) -> None:
-    before = credentials.serials(steady)
-    mesh = revoking(steady, link="mysql")
-    with dialling(steady.lab, 20, held=3) as traffic:
+def test_what_is_still_entitled_is_issued_anew_in_the_same_run(restored_mesh: Mesh) -> None:
+    before = credential_secrets.serials(restored_mesh)
+    mesh = revoking(restored_mesh, link="mysql")
+    with live_traffic(restored_mesh.lab, 20, held=3) as traffic:
         passed(mesh.site())
     assert traffic.lost == []
     assert traffic.broken_sessions == []
-    assert not set(before) & set(credentials.serials(steady))
-    revoked = {f"{entry.serial_number:x}" for crl in credentials.lists(steady, SERVER) for entry in crl}
+    assert not set(before) & set(credential_secrets.serials(restored_mesh))
+    revoked = {
+        f"{entry.serial_number:x}"
+        for crl in credential_secrets.revocation_lists(restored_mesh, SERVER)
+        for entry in crl
+    }
     assert set(before) <= revoked
     assert mesh.site().changed == 0
-    nothing_is_revoked_any_more(steady)
+    nothing_is_revoked_any_more(restored_mesh)
 
 
 @pytest.mark.slow
-def test_a_rotation_of_certificates_publishes_too(steady: Mesh, taken: Leaf) -> None:
-    passed(revoking(steady, cluster=GONE).play("rotate_certificates"))
-    assert answer(steady, client_context(taken)) == b""
-    assert steady.carries()
+def test_a_rotation_of_certificates_publishes_too(restored_mesh: Mesh, stolen_leaf: Leaf) -> None:
+    passed(revoking(restored_mesh, cluster=GONE).play("rotate_certificates"))
+    assert gateway_answer(restored_mesh, client_context(stolen_leaf)) == b""
+    assert restored_mesh.carries()
 
 
 @pytest.mark.slow
-def test_verify_says_that_a_list_is_due(steady: Mesh, taken: Leaf) -> None:
-    run = revoking(steady, cluster=GONE).play("verify")
+def test_verify_says_that_a_list_is_due(restored_mesh: Mesh, stolen_leaf: Leaf) -> None:
+    run = revoking(restored_mesh, cluster=GONE).play("verify")
     assert run.code != 0
     assert run.says("revocation lists are due", "has no revocation list yet"), run.output
 
 
 @pytest.mark.slow
-def test_lists_are_what_openssl_takes_for_right(steady: Mesh, taken: Leaf, tmp_path: Path) -> None:
-    mesh = revoking(steady, cluster=GONE)
+def test_lists_are_what_openssl_takes_for_right(restored_mesh: Mesh, stolen_leaf: Leaf, tmp_path: Path) -> None:
+    mesh = revoking(restored_mesh, cluster=GONE)
     passed(mesh.site())
-    (first,) = credentials.lists(steady, SERVER)
-    (root,) = (steady.store / "roots").glob("*.crt")
+    (first,) = credential_secrets.revocation_lists(restored_mesh, SERVER)
+    (root,) = (restored_mesh.store / "roots").glob("*.crt")
     path = tmp_path / "list.crl"
     path.write_bytes(first.public_bytes(Encoding.PEM))
     checked = subprocess.run(
@@ -109,7 +114,7 @@ def test_lists_are_what_openssl_takes_for_right(steady: Mesh, taken: Leaf, tmp_p
     )
     assert "verify OK" in checked.stderr + checked.stdout
     leaf = tmp_path / "leaf.crt"
-    leaf.write_text(taken.certificate_pem, encoding="ascii")
+    leaf.write_text(stolen_leaf.certificate_pem, encoding="ascii")
     refused = subprocess.run(
         ["openssl", "verify", "-x509_strict", "-crl_check", "-CRLfile", str(path), "-CAfile", str(root), str(leaf)],
         capture_output=True,
@@ -119,40 +124,42 @@ def test_lists_are_what_openssl_takes_for_right(steady: Mesh, taken: Leaf, tmp_p
     assert "certificate revoked" in refused.stderr + refused.stdout
     mesh.variables["custom_ca_revoked"].append({"serial": "abcdef", "date": now()})
     passed(mesh.site())
-    (second,) = credentials.lists(steady, SERVER)
+    (second,) = credential_secrets.revocation_lists(restored_mesh, SERVER)
     assert _number(second) > _number(first)
-    assert {crl.signature for crl in credentials.lists(steady, CLIENT)} == {second.signature}
+    assert {crl.signature for crl in credential_secrets.revocation_lists(restored_mesh, CLIENT)} == {second.signature}
 
 
 @pytest.mark.slow
-def test_revocation_in_every_phase_of_a_root_rotation(steady: Mesh, taken: Leaf) -> None:
+def test_revocation_in_every_phase_of_a_root_rotation(restored_mesh: Mesh, stolen_leaf: Leaf) -> None:
     """A list for each root that is trusted, or everybody is refused."""
-    mesh, context = revoking(steady, cluster=GONE), client_context(taken)
-    with dialling(steady.lab, 20, held=3) as traffic:
-        passed(steady.play("rotate_ca", "-e", "mesh_rotate_phase=prepare"))
+    mesh, context = revoking(restored_mesh, cluster=GONE), client_context(stolen_leaf)
+    with live_traffic(restored_mesh.lab, 20, held=3) as traffic:
+        passed(restored_mesh.play("rotate_ca", "-e", "mesh_rotate_phase=prepare"))
         passed(mesh.site())
-        assert answer(steady, context) == b""
-        assert [len(credentials.lists(steady, secret)) for secret in BOTH] == [2, 2]
+        assert gateway_answer(restored_mesh, context) == b""
+        assert [len(credential_secrets.revocation_lists(restored_mesh, secret)) for secret in BOTH] == [2, 2]
         passed(mesh.play("rotate_ca", "-e", "mesh_rotate_phase=switch"))
         mesh.variables["custom_ca_revoked"].append({"cluster": "cluster-a", "date": now()})
         passed(mesh.play("rotate_certificates"))
-        assert [len(credentials.lists(steady, secret)) for secret in BOTH] == [2, 2]
+        assert [len(credential_secrets.revocation_lists(restored_mesh, secret)) for secret in BOTH] == [2, 2]
         passed(mesh.play("rotate_ca", "-e", "mesh_rotate_phase=retire"))
-        assert [len(credentials.lists(steady, secret)) for secret in BOTH] == [1, 1]
-        assert answer(steady, context) == b"", "its root is trusted no more"
+        assert [len(credential_secrets.revocation_lists(restored_mesh, secret)) for secret in BOTH] == [1, 1]
+        assert gateway_answer(restored_mesh, context) == b"", "its root is trusted no more"
         # The other way round: lists are there already when a rotation begins.
         passed(mesh.play("rotate_ca"))
     assert traffic.lost == []
     assert traffic.broken_sessions == []
     assert mesh.site().changed == 0
-    nothing_is_revoked_any_more(steady)
+    nothing_is_revoked_any_more(restored_mesh)
 
 
-def test_a_typing_error_is_told(standing: Mesh) -> None:
-    run = revoking(standing, cluster="cluster-zzz").site()
+def test_a_typing_error_is_told(shared_mesh: Mesh) -> None:
+    run = revoking(shared_mesh, cluster="cluster-zzz").site()
     assert run.ok
     assert run.says("warning: custom_ca_revoked", "cluster-zzz", "no such certificate is recorded"), run.output
-    wrong = standing.otherwise(variables={"custom_ca_revoked": [{"cluster": "cluster-a", "date": "2099-01-01"}]}).site()
+    wrong = shared_mesh.with_changes(
+        variables={"custom_ca_revoked": [{"cluster": "cluster-a", "date": "2099-01-01"}]}
+    ).site()
     assert wrong.code != 0
     assert wrong.says("custom_ca_revoked[0]", "still to come"), wrong.output
     assert wrong.changed == 0
@@ -163,53 +170,53 @@ def _number(crl: Any) -> int:
     return number
 
 
-def test_a_client_that_could_not_be_given_another_certificate_is_not_cut_off(steady: Mesh) -> None:
+def test_a_client_that_could_not_be_given_another_certificate_is_not_cut_off(restored_mesh: Mesh) -> None:
     """Its gateway still presents the revoked one: lists wait until it has the next."""
-    mesh = revoking(steady, link="mysql")
-    with dialling(steady.lab, 20) as traffic:
-        with frozen_agent(steady, EGRESS):
+    mesh = revoking(restored_mesh, link="mysql")
+    with live_traffic(restored_mesh.lab, 20) as traffic:
+        with frozen_agent(restored_mesh, EGRESS):
             run = mesh.site(*SOON)
             assert run.code != 0
             assert run.says("were not published", "Left out: cluster-a"), run.output
         server_only = mesh.play("rotate_certificates", "-e", "mesh_rotate_side=server")
         assert server_only.code != 0
         assert server_only.says("were not published", "the side not in mesh_rotate_side"), server_only.output
-        assert credentials.lists(steady, SERVER) == []
+        assert credential_secrets.revocation_lists(restored_mesh, SERVER) == []
         passed(mesh.site())
-    assert len(credentials.lists(steady, SERVER)) == 1
+    assert len(credential_secrets.revocation_lists(restored_mesh, SERVER)) == 1
     assert traffic.lost == []
 
 
 @pytest.mark.slow
-def test_as_long_as_a_gateway_has_not_got_its_list_every_run_says_so(steady: Mesh, taken: Leaf) -> None:
-    mesh, context = revoking(steady, cluster=GONE), client_context(taken)
-    with frozen_agent(steady, INGRESS):
+def test_as_long_as_a_gateway_has_not_got_its_list_every_run_says_so(restored_mesh: Mesh, stolen_leaf: Leaf) -> None:
+    mesh, context = revoking(restored_mesh, cluster=GONE), client_context(stolen_leaf)
+    with frozen_agent(restored_mesh, INGRESS):
         runs = [mesh.site(*SOON), mesh.site(*SOON), mesh.play("verify")]
-        assert GREETING in answer(steady, context), "who is revoked is let in still"
+        assert GREETING in gateway_answer(restored_mesh, context), "who is revoked is let in still"
     assert [run.ok for run in runs] == [False, False, False]
     assert runs[1].says("has revocation lists nothing for mysql-credential"), runs[1].output
     passed(mesh.site())
-    assert answer(steady, context) == b""
+    assert gateway_answer(restored_mesh, context) == b""
     passed(mesh.play("verify"))
 
 
 @pytest.mark.slow
-def test_check_mode_predicts_what_a_revocation_changes(steady: Mesh, taken: Leaf) -> None:
-    mesh = revoking(steady, cluster=GONE)
+def test_check_mode_predicts_what_a_revocation_changes(restored_mesh: Mesh, stolen_leaf: Leaf) -> None:
+    mesh = revoking(restored_mesh, cluster=GONE)
     predicted, done = mesh.site("--check"), mesh.site()
     assert predicted.changes() == done.changes()
     assert done.changed > 0
 
 
 @pytest.mark.slow
-def test_a_run_over_a_part_does_not_cut_off_who_is_still_entitled(steady: Mesh) -> None:
+def test_a_run_over_a_part_does_not_cut_off_who_is_still_entitled(restored_mesh: Mesh) -> None:
     """Its certificate is revoked, and only a run that takes it in can give it another one."""
-    before = credentials.serials(steady)
-    mesh = revoking(steady, cluster="cluster-a")
+    before = credential_secrets.serials(restored_mesh)
+    mesh = revoking(restored_mesh, cluster="cluster-a")
     run = mesh.site("--limit", "localhost,cluster-b")
     assert run.code != 0
     assert run.says("were not published", "Left out: cluster-a", "without --limit"), run.output
-    assert steady.carries()
-    assert credentials.serials(steady) == before
+    assert restored_mesh.carries()
+    assert credential_secrets.serials(restored_mesh) == before
     passed(mesh.site())
-    assert steady.carries()
+    assert restored_mesh.carries()

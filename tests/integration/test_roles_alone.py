@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.integration.mesh import Mesh
-from tests.integration.waiting import eventually
+from tests.integration.support.lab_mesh import Mesh
+from tests.lab.wait import eventually
 
 PLAY = """\
 - hosts: {hosts}
@@ -15,7 +15,7 @@ PLAY = """\
 
 
 def _play(mesh: Mesh, role: str, hosts: str) -> Path:
-    return mesh.written(PLAY.format(hosts=hosts, role=role), f"{role}.yml")
+    return mesh.write_playbook(PLAY.format(hosts=hosts, role=role), f"{role}.yml")
 
 
 def test_the_three_roles_one_after_the_other_join_the_meshes(mesh: Mesh) -> None:
@@ -36,18 +36,18 @@ def test_the_three_roles_one_after_the_other_join_the_meshes(mesh: Mesh) -> None
     assert mesh.site().changed == 0, "the site playbook finds what the roles made as it wants it"
 
 
-def test_state_absent_takes_one_side_away_and_leaves_the_other(joined: Mesh) -> None:
-    client, server = _play(joined, "mesh_egress_client", "all"), _play(joined, "mesh_ingress_server", "all")
-    served = joined.names("cluster-b")
-    run = joined.play(client, "-e", "mesh_egress_client_state=absent")
+def test_state_absent_takes_one_side_away_and_leaves_the_other(linked_mesh: Mesh) -> None:
+    client, server = _play(linked_mesh, "mesh_egress_client", "all"), _play(linked_mesh, "mesh_ingress_server", "all")
+    served = linked_mesh.names("cluster-b")
+    run = linked_mesh.play(client, "-e", "mesh_egress_client_state=absent")
     assert run.ok, run.output
-    assert joined.names("cluster-a") == set()
-    assert joined.names("cluster-b") == served
-    run = joined.play(server, "-e", "mesh_ingress_server_state=absent")
+    assert linked_mesh.names("cluster-a") == set()
+    assert linked_mesh.names("cluster-b") == served
+    run = linked_mesh.play(server, "-e", "mesh_ingress_server_state=absent")
     assert run.ok, run.output
-    assert joined.names("cluster-b") == set()
+    assert linked_mesh.names("cluster-b") == set()
     for play, state in ((client, "mesh_egress_client_state"), (server, "mesh_ingress_server_state")):
-        again = joined.play(play, "-e", f"{state}=absent")
+        again = linked_mesh.play(play, "-e", f"{state}=absent")
         assert again.ok, again.output
         assert again.changed == 0
 
@@ -62,10 +62,10 @@ def test_a_role_without_a_ca_says_so_and_writes_nothing(mesh: Mesh) -> None:
     assert not mesh.store.exists()
 
 
-def test_the_ca_goes_when_its_role_is_told_so_and_not_before(joined: Mesh) -> None:
-    play = _play(joined, "custom_ca", "localhost")
-    assert joined.play(play).changed == 0
-    run = joined.play(play, "-e", "custom_ca_state=absent")
+def test_the_ca_goes_when_its_role_is_told_so_and_not_before(linked_mesh: Mesh) -> None:
+    play = _play(linked_mesh, "custom_ca", "localhost")
+    assert linked_mesh.play(play).changed == 0
+    run = linked_mesh.play(play, "-e", "custom_ca_state=absent")
     assert run.ok, run.output
-    assert not joined.store.exists()
-    assert joined.carries(), "what was issued goes on to serve"
+    assert not linked_mesh.store.exists()
+    assert linked_mesh.carries(), "what was issued goes on to serve"

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration import credentials
-from tests.integration.accounts import documented
-from tests.integration.authorities import custom, serve
-from tests.integration.credentials import CLIENT
-from tests.integration.faults import INGRESS, frozen_agent, stopped_api_server
-from tests.integration.mesh import MYSQL, Mesh, Run
-from tests.integration.traffic import dialling
+from tests.integration.support import credential_secrets
+from tests.integration.support.cluster_faults import INGRESS, frozen_agent, stopped_api_server
+from tests.integration.support.credential_secrets import CLIENT
+from tests.integration.support.foreign_certificates import custom_ca_issuer, put_into_server_secret
+from tests.integration.support.lab_mesh import MYSQL, Mesh, Run
+from tests.integration.support.live_traffic import live_traffic
+from tests.integration.support.service_accounts import documented_account
 
 FORCED = ("-e", "mesh_rotate_force=true")
 SOON = ("-e", '{"mesh_gate_timeout": 3}')
@@ -23,110 +23,112 @@ def rotate(mesh: Mesh, *arguments: str) -> Run:
     return mesh.play("rotate_certificates", *arguments)
 
 
-def test_nothing_is_renewed_before_its_time(standing: Mesh) -> None:
-    before = credentials.serials(standing)
-    run = rotate(standing)
+def test_nothing_is_renewed_before_its_time(shared_mesh: Mesh) -> None:
+    before = credential_secrets.serials(shared_mesh)
+    run = rotate(shared_mesh)
     assert run.ok, run.output
     assert run.changed == 0
-    assert credentials.serials(standing) == before
+    assert credential_secrets.serials(shared_mesh) == before
 
 
-def test_all_are_renewed_under_load_and_nobody_notices(standing: Mesh) -> None:
-    before = credentials.serials(standing)
-    with dialling(standing.lab, 50, held=5) as traffic:
-        run = rotate(standing, *FORCED)
+def test_all_are_renewed_under_load_and_nobody_notices(shared_mesh: Mesh) -> None:
+    before = credential_secrets.serials(shared_mesh)
+    with live_traffic(shared_mesh.lab, 50, held=5) as traffic:
+        run = rotate(shared_mesh, *FORCED)
     assert run.ok, run.output
-    assert not set(before) & set(credentials.serials(standing))
+    assert not set(before) & set(credential_secrets.serials(shared_mesh))
     assert traffic.lost == []
     assert traffic.broken_sessions == []
     servers, clients = (run.output.index(f"PLAY [Rotate the {side}' certificates") for side in ("servers", "clients"))
     assert servers < run.output.index("changed: [cluster-b]") < clients < run.output.index("changed: [cluster-a]")
-    assert standing.site().changed == 0
+    assert shared_mesh.site().changed == 0
 
 
 @pytest.mark.slow
-def test_one_cluster_only(standing: Mesh) -> None:
-    before = credentials.serials(standing)
-    assert rotate(standing, *FORCED, "--limit", "cluster-a").ok
-    after = credentials.serials(standing)
+def test_one_cluster_only(shared_mesh: Mesh) -> None:
+    before = credential_secrets.serials(shared_mesh)
+    assert rotate(shared_mesh, *FORCED, "--limit", "cluster-a").ok
+    after = credential_secrets.serials(shared_mesh)
     assert [old != new for old, new in zip(before, after, strict=True)] == [True, False]
 
 
-def test_a_side_that_there_is_not_is_refused(standing: Mesh) -> None:
-    run = rotate(standing, *FORCED, "-e", "mesh_rotate_side=both")
+def test_a_side_that_there_is_not_is_refused(shared_mesh: Mesh) -> None:
+    run = rotate(shared_mesh, *FORCED, "-e", "mesh_rotate_side=both")
     assert run.code != 0
     assert run.says("mesh_rotate_side is both", "Cure: write server or client"), run.output
     assert run.changed == 0
 
 
-def test_check_mode_says_what_would_be_renewed(standing: Mesh) -> None:
-    before = credentials.serials(standing)
-    run = rotate(standing, *FORCED, "--check", "--diff")
+def test_check_mode_says_what_would_be_renewed(shared_mesh: Mesh) -> None:
+    before = credential_secrets.serials(shared_mesh)
+    run = rotate(shared_mesh, *FORCED, "--check", "--diff")
     assert run.ok, run.output
     assert run.changed == 2
     assert run.says("renewal was asked for")
-    assert credentials.serials(standing) == before
+    assert credential_secrets.serials(shared_mesh) == before
 
 
 @pytest.mark.slow
-def test_a_certificate_that_has_come_of_age_is_renewed(standing: Mesh) -> None:
+def test_a_certificate_that_has_come_of_age_is_renewed(shared_mesh: Mesh) -> None:
     """Of 90 days 89 are to be left: the next run that is told so renews."""
-    before = credentials.serials(standing)
-    aged = standing.otherwise(variables={"custom_ca_leaf_validity_days": 120, "custom_ca_renew_before_days": 100})
+    before = credential_secrets.serials(shared_mesh)
+    aged = shared_mesh.with_changes(variables={"custom_ca_leaf_validity_days": 120, "custom_ca_renew_before_days": 100})
     run = rotate(aged)
     assert run.ok, run.output
-    assert not set(before) & set(credentials.serials(standing))
+    assert not set(before) & set(credential_secrets.serials(shared_mesh))
     assert rotate(aged).changed == 0
 
 
-def test_an_expired_certificate_comes_back_with_one_run(standing: Mesh) -> None:
-    expired = custom(standing.store, standing.passphrase).leaf("server", [MYSQL["fqdn"]], age=timedelta(days=2))
-    serve(standing, expired)
-    assert not standing.carries()
-    run = rotate(standing)
+def test_an_expired_certificate_comes_back_with_one_run(shared_mesh: Mesh) -> None:
+    expired = custom_ca_issuer(shared_mesh.store, shared_mesh.passphrase).leaf(
+        "server", [MYSQL["fqdn"]], age=timedelta(days=2)
+    )
+    put_into_server_secret(shared_mesh, expired)
+    assert not shared_mesh.carries()
+    run = rotate(shared_mesh)
     assert run.ok, run.output
-    assert standing.carries()
+    assert shared_mesh.carries()
 
 
-def test_a_cluster_that_cannot_be_reached_is_left_out_and_named(standing: Mesh) -> None:
-    before = credentials.serials(standing)
-    with stopped_api_server(standing, "cluster-b"):
-        run = rotate(standing, *FORCED)
+def test_a_cluster_that_cannot_be_reached_is_left_out_and_named(shared_mesh: Mesh) -> None:
+    before = credential_secrets.serials(shared_mesh)
+    with stopped_api_server(shared_mesh, "cluster-b"):
+        run = rotate(shared_mesh, *FORCED)
     assert run.code != 0
     assert run.recap["cluster-b"]["failed"] == 1
     assert run.says("cannot reach the API server", "context cluster-b"), run.output
-    after = credentials.serials(standing)
+    after = credential_secrets.serials(shared_mesh)
     assert [old != new for old, new in zip(before, after, strict=True)] == [True, False]
-    assert standing.carries()
+    assert shared_mesh.carries()
 
 
-def test_a_gateway_that_is_behind_stops_the_run_before_the_next_cluster(standing: Mesh) -> None:
-    old = credentials.serial(standing, CLIENT)
-    with dialling(standing.lab, 20) as traffic, frozen_agent(standing, INGRESS):
-        run = rotate(standing, *FORCED, *SOON)
+def test_a_gateway_that_is_behind_stops_the_run_before_the_next_cluster(shared_mesh: Mesh) -> None:
+    old = credential_secrets.serial(shared_mesh, CLIENT)
+    with live_traffic(shared_mesh.lab, 20) as traffic, frozen_agent(shared_mesh, INGRESS):
+        run = rotate(shared_mesh, *FORCED, *SOON)
     assert run.code != 0
     assert run.says("istio-ingressgateway-0", "were not seen in use", "run the same again"), run.output
-    assert credentials.serial(standing, CLIENT) == old, "its turn had not come"
-    again = rotate(standing)
+    assert credential_secrets.serial(shared_mesh, CLIENT) == old, "its turn had not come"
+    again = rotate(shared_mesh)
     assert again.ok, again.output
     assert traffic.lost == []
 
 
-def test_where_exec_is_forbidden_the_run_says_how_it_was_seen(standing: Mesh, tmp_path: Path) -> None:
-    with documented(standing.lab, tmp_path, without="crossmesh-proof") as kubeconfig:
-        asked = standing.otherwise(variables={"mesh_kubeconfig": str(kubeconfig), "mesh_gate_wait": 1})
+def test_where_exec_is_forbidden_the_run_says_how_it_was_seen(shared_mesh: Mesh, tmp_path: Path) -> None:
+    with documented_account(shared_mesh.lab, tmp_path, without="crossmesh-proof") as kubeconfig:
+        asked = shared_mesh.with_changes(variables={"mesh_kubeconfig": str(kubeconfig), "mesh_gate_wait": 1})
         run = rotate(asked, *FORCED)
     assert run.ok, run.output
     assert run.says("exec is forbidden in istio-ingressgateway-0; seen by handshakes instead"), run.output
     assert run.says("exec is forbidden there", "waited 1 s instead (mesh_gate_wait)"), run.output
-    assert standing.carries()
+    assert shared_mesh.carries()
 
 
-def test_one_side_only_and_nothing_that_site_has_still_to_make(standing: Mesh) -> None:
-    client = credentials.serial(standing, CLIENT)
+def test_one_side_only_and_nothing_that_site_has_still_to_make(shared_mesh: Mesh) -> None:
+    client = credential_secrets.serial(shared_mesh, CLIENT)
     extra = {**MYSQL, "name": "extra", "fqdn": "extra.server.example.com", "port": 3307, "tls_port": 13307}
-    run = rotate(standing.otherwise(links=[MYSQL, extra]), *FORCED, "-e", "mesh_rotate_side=server")
+    run = rotate(shared_mesh.with_changes(links=[MYSQL, extra]), *FORCED, "-e", "mesh_rotate_side=server")
     assert run.ok, run.output
     assert run.changed == 1
-    assert credentials.serial(standing, CLIENT) == client
-    assert "Secret/extra-credential" not in standing.names("cluster-b")
+    assert credential_secrets.serial(shared_mesh, CLIENT) == client
+    assert "Secret/extra-credential" not in shared_mesh.names("cluster-b")

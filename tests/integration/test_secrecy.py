@@ -14,11 +14,11 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from tests.integration import traces
-from tests.integration.accounts import READ, WRITE_OBJECTS, account, rule
-from tests.integration.authorities import custom
-from tests.integration.mesh import CHECKOUT, MYSQL, Mesh, Run, cleared
-from tests.integration.watching import Scope, watching
+from tests.integration.support import secret_traces
+from tests.integration.support.foreign_certificates import custom_ca_issuer
+from tests.integration.support.lab_mesh import CHECKOUT, MYSQL, Mesh, Run, cleared_afterwards
+from tests.integration.support.service_accounts import READ, WRITE_OBJECTS, rule, service_account
+from tests.integration.support.written_files import Scope, watch_written_files
 from tests.lab import Lab
 
 TALKATIVE = ("-vvvv", "--diff")
@@ -78,7 +78,7 @@ class Trail:
     def places_with(self, needles: frozenset[bytes], *, planted: bool = False) -> list[str]:
         """Where something is found; a planted key has its own runs."""
         mine = {name: text for name, text in self.places.items() if name.startswith("planted: ") is planted}
-        return [name for name, text in mine.items() if traces.found_in(text, needles)]
+        return [name for name, text in mine.items() if secret_traces.found_in(text, needles)]
 
 
 @pytest.fixture(scope="module")
@@ -89,27 +89,27 @@ def trail(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trail]
     with ExitStack() as stack:
         # By token: a key in a kubeconfig is unpacked into temporary files by the kubernetes package itself.
         mine, limited = (
-            {"mesh_kubeconfig": str(stack.enter_context(account(lab, folder, name, rules)))}
+            {"mesh_kubeconfig": str(stack.enter_context(service_account(lab, folder, name, rules)))}
             for name, rules in (
                 ("may-do-all", [rule("*", "*", "*")]),
                 ("cannot-write-secrets", [*READ, *WRITE_OBJECTS]),
             )
         )
-        stack.enter_context(cleared(mesh))
+        stack.enter_context(cleared_afterwards(mesh))
         mesh.variables = mine
         _leave(found, "first run", mesh)
         _leave(found, "second run", mesh)
-        _leave(found, "failed run", mesh.otherwise(variables={**limited, "custom_ca_key_type": "P-384"}))
+        _leave(found, "failed run", mesh.with_changes(variables={**limited, "custom_ca_key_type": "P-384"}))
         changed = [{**MYSQL, "fqdn": "db.server.example.com"}]
-        silent = mesh.otherwise(variables={**mine, "custom_ca_passphrase": ""}, links=changed)
-        _leave(found, "facts", silent, silent.written(FACTS))
-        _leave(found, "planted", mesh, mesh.written(PLANTED))
+        silent = mesh.with_changes(variables={**mine, "custom_ca_passphrase": ""}, links=changed)
+        _leave(found, "facts", silent, silent.write_playbook(FACTS))
+        _leave(found, "planted", mesh, mesh.write_playbook(PLANTED))
         found.keys = _keys(mesh)
         yield found
 
 
 def _keys(mesh: Mesh) -> dict[str, bytes]:
-    keys = {"the root's key": _pem(custom(mesh.store, mesh.passphrase).key)}
+    keys = {"the root's key": _pem(custom_ca_issuer(mesh.store, mesh.passphrase).key)}
     for cluster, secret in (("cluster-a", "client-credential"), ("cluster-b", "mysql-credential")):
         data = mesh.get(cluster, "-n", "istio-system", "secret", secret)["data"]
         keys[f"the key in {secret}"] = base64.b64decode(data["tls.key"])
@@ -129,7 +129,7 @@ def _leave(trail: Trail, name: str, mesh: Mesh, playbook: str | Path = "site") -
     }
     # The lab's own files are those of the clusters: there the keys are at home.
     scope = Scope(f"HOME={private / 'home'}", leaving_out=(mesh.store, mesh.lab.settings.state))
-    with watching([private, CHECKOUT, Path("/dev/shm")], scope) as watch:
+    with watch_written_files([private, CHECKOUT, Path("/dev/shm")], scope) as watch:
         run = mesh.play(playbook, *TALKATIVE, environment=environment)
     trail.add(name, run, log, watch.files)
 
@@ -152,19 +152,19 @@ def test_the_runs_that_are_looked_at_did_what_they_should(trail: Trail) -> None:
 
 @pytest.mark.parametrize("secret", ["the root's key", "the key in client-credential", "the key in mysql-credential"])
 def test_no_run_leaves_a_trace_of(trail: Trail, secret: str) -> None:
-    assert trail.places_with(traces.of_key(trail.keys[secret])) == []
+    assert trail.places_with(secret_traces.of_key(trail.keys[secret])) == []
 
 
 def test_no_run_leaves_a_trace_of_the_passphrase(trail: Trail) -> None:
-    assert trail.places_with(traces.of_text(trail.passphrase.encode())) == []
+    assert trail.places_with(secret_traces.of_text(trail.passphrase.encode())) == []
 
 
 def test_no_run_leaves_anything_that_looks_like_a_private_key(trail: Trail) -> None:
-    assert trail.places_with(traces.of_any_key()) == []
+    assert trail.places_with(secret_traces.of_any_key()) == []
 
 
 def test_a_planted_key_is_found_in_output_log_and_a_file_that_lived_briefly(trail: Trail) -> None:
-    for needles in (traces.of_key(trail.planted), traces.of_any_key()):
+    for needles in (secret_traces.of_key(trail.planted), secret_traces.of_any_key()):
         found = trail.places_with(needles, planted=True)
         assert {"planted: output", "planted: log"} <= set(found)
         assert any(place.startswith("planted: /") for place in found)
@@ -192,7 +192,9 @@ def test_the_search_finds_a_key_in_every_form(kind: str, offset: int) -> None:
         "PEM in JSON": json.dumps({"a": pem.decode()}).encode(),
         "PEM in JSON in JSON": json.dumps(json.dumps({"a": pem.decode()})).encode(),
     }
-    needles = traces.of_key(pem)
-    assert [name for name, form in forms.items() if not traces.found_in(b"some " + form + b" text", needles)] == []
+    needles = secret_traces.of_key(pem)
+    assert [
+        name for name, form in forms.items() if not secret_traces.found_in(b"some " + form + b" text", needles)
+    ] == []
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    assert not traces.found_in(public, needles)
+    assert not secret_traces.found_in(public, needles)

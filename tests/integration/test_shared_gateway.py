@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.mesh import MYSQL, REPORTS, Mesh
-from tests.integration.waiting import eventually
+from tests.integration.support.lab_mesh import MYSQL, REPORTS, Mesh
+from tests.lab.wait import eventually
 
 INGRESS = {
     "namespace": "istio-system",
@@ -52,7 +52,7 @@ def test_both_ports_stay_through_a_second_run_and_the_link_carries(one_gateway: 
 def test_a_side_that_stays_keeps_its_port_when_the_other_goes(
     one_gateway: Mesh, kept: dict[str, Any], ports: set[int]
 ) -> None:
-    run = one_gateway.otherwise(links=[kept]).site()
+    run = one_gateway.with_changes(links=[kept]).site()
     assert run.ok, run.output
     assert _ports(one_gateway) == ports
     assert one_gateway.carries() == (kept is TO_B)

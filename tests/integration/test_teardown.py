@@ -8,51 +8,51 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.integration import snapshots
-from tests.integration.mesh import MYSQL, Mesh
-from tests.integration.waiting import eventually
+from tests.integration.support import state_snapshots
+from tests.integration.support.lab_mesh import MYSQL, Mesh
+from tests.lab.wait import eventually
 
 LINKS = [{**MYSQL, "strict_backend": True}]
 
 
 def test_services_namespaces_and_workloads_are_as_they_were_and_the_ca_stays(mesh: Mesh) -> None:
-    before = {cluster: snapshots.belongings(mesh, cluster) for cluster in mesh.hosts}
-    workloads = {cluster: snapshots.workloads(mesh, cluster) for cluster in mesh.hosts}
+    before = {cluster: state_snapshots.services_and_namespaces(mesh, cluster) for cluster in mesh.hosts}
+    workloads = {cluster: state_snapshots.workloads(mesh, cluster) for cluster in mesh.hosts}
     assert all(len(found) > 3 for found in workloads.values())
     mesh.links = LINKS
     assert mesh.site().ok
-    assert {cluster: snapshots.workloads(mesh, cluster) for cluster in mesh.hosts} == workloads
-    assert all(snapshots.belongings(mesh, cluster) != before[cluster] for cluster in mesh.hosts)
+    assert {cluster: state_snapshots.workloads(mesh, cluster) for cluster in mesh.hosts} == workloads
+    assert all(state_snapshots.services_and_namespaces(mesh, cluster) != before[cluster] for cluster in mesh.hosts)
     assert "PeerAuthentication/mysql-strict-backend" in mesh.names("cluster-b")
-    store = snapshots.folder(mesh.store)
+    store = state_snapshots.folder_contents(mesh.store)
     run = mesh.play("teardown")
     assert run.ok, run.output
     assert run.changed > 0
     for cluster in mesh.hosts:
         assert mesh.names(cluster) == set()
-        assert snapshots.belongings(mesh, cluster) == before[cluster]
-    assert {cluster: snapshots.workloads(mesh, cluster) for cluster in mesh.hosts} == workloads
-    assert snapshots.folder(mesh.store) == store
+        assert state_snapshots.services_and_namespaces(mesh, cluster) == before[cluster]
+    assert {cluster: state_snapshots.workloads(mesh, cluster) for cluster in mesh.hosts} == workloads
+    assert state_snapshots.folder_contents(mesh.store) == store
     assert not mesh.carries()
 
     again = mesh.play("teardown")
     assert again.ok, again.output
     assert again.changed == 0
-    assert all(snapshots.belongings(mesh, cluster) == before[cluster] for cluster in mesh.hosts)
+    assert all(state_snapshots.services_and_namespaces(mesh, cluster) == before[cluster] for cluster in mesh.hosts)
 
     assert mesh.site().ok, "after a teardown, the same CA joins the meshes again"
     assert eventually(mesh.carries)
-    assert snapshots.folder(mesh.store).items() >= store.items()
+    assert state_snapshots.folder_contents(mesh.store).items() >= store.items()
 
 
 @pytest.mark.slow
 def test_a_cluster_whose_istio_is_gone_is_torn_down_too(mesh: Mesh) -> None:
-    before = snapshots.belongings(mesh, "cluster-b")
+    before = state_snapshots.services_and_namespaces(mesh, "cluster-b")
     assert mesh.site().ok
     with _without_crds(mesh, "cluster-b"):
         run = mesh.play("teardown")
         assert run.ok, run.output
-        assert snapshots.belongings(mesh, "cluster-b") == before
+        assert state_snapshots.services_and_namespaces(mesh, "cluster-b") == before
         assert not mesh.get("cluster-b", "secrets", "-A", "-l", "app.kubernetes.io/managed-by=crossmesh")["items"]
         assert mesh.play("teardown").changed == 0
         assert not mesh.site().ok, "without CRDs no link can be made"

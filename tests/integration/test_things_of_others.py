@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration import snapshots
-from tests.integration.mesh import MYSQL, Mesh
-from tests.integration.waiting import eventually
+from tests.integration.support import state_snapshots
+from tests.integration.support.lab_mesh import MYSQL, Mesh
+from tests.lab.wait import eventually
 
 Json = dict[str, Any]
 SYSTEM = "istio-system"
@@ -85,7 +85,7 @@ def _left_alone(mesh: Mesh) -> Iterator[None]:
 
 
 @pytest.fixture
-def shared(mesh: Mesh) -> Iterator[Mesh]:
+def mesh_with_others(mesh: Mesh) -> Iterator[Mesh]:
     """Clusters in which somebody else is at work."""
     with _left_alone(mesh):
         for cluster in mesh.hosts:
@@ -104,7 +104,7 @@ def _theirs(mesh: Mesh) -> dict[str, dict[str, Any]]:
     """Everything without what our managers wrote: their objects' versions; Services and namespaces in full."""
     found: dict[str, dict[str, Any]] = {}
     for cluster in mesh.hosts:
-        belongings = snapshots.belongings(mesh, cluster)
+        belongings = state_snapshots.services_and_namespaces(mesh, cluster)
         for item in belongings.values():
             fields = item["metadata"]["managedFields"]
             item["metadata"]["managedFields"] = [e for e in fields if not e["manager"].startswith("crossmesh-")]
@@ -113,74 +113,80 @@ def _theirs(mesh: Mesh) -> dict[str, dict[str, Any]]:
         ours = {f"{item['kind']} {SYSTEM}/{item['metadata']['name']}" for item in mesh.objects(cluster)}
         versions = {
             title: version
-            for title, version in snapshots.versions(mesh, cluster).items()
+            for title, version in state_snapshots.versions_in_cluster(mesh, cluster).items()
             if title not in ours and title not in belongings
         }
         found[cluster] = {**belongings, **versions}
     return found
 
 
-def test_they_are_the_same_after_a_run_a_pruning_and_a_teardown(shared: Mesh) -> None:
-    before = _theirs(shared)
+def test_they_are_the_same_after_a_run_a_pruning_and_a_teardown(mesh_with_others: Mesh) -> None:
+    before = _theirs(mesh_with_others)
     assert "Gateway istio-system/shop" in before["cluster-b"]
-    untouched = {cluster: snapshots.belongings(shared, cluster) for cluster in shared.hosts}
-    both, one = shared.otherwise(links=[MYSQL, OTHER]), shared.otherwise(links=[OTHER])
+    untouched = {
+        cluster: state_snapshots.services_and_namespaces(mesh_with_others, cluster)
+        for cluster in mesh_with_others.hosts
+    }
+    both, one = mesh_with_others.with_changes(links=[MYSQL, OTHER]), mesh_with_others.with_changes(links=[OTHER])
     for mesh, playbook in ((both, "site"), (one, "site"), (one, "teardown")):
         run = mesh.play(playbook)
         assert run.ok, run.output
         assert run.changed > 0
-        assert _theirs(shared) == before
-    assert {cluster: snapshots.belongings(shared, cluster) for cluster in shared.hosts} == untouched
+        assert _theirs(mesh_with_others) == before
+    assert {
+        cluster: state_snapshots.services_and_namespaces(mesh_with_others, cluster)
+        for cluster in mesh_with_others.hosts
+    } == untouched
 
 
 def test_a_tls_port_and_an_egress_port_of_others_are_used_as_they_are_and_stay(mesh: Mesh) -> None:
     with _left_alone(mesh):
         _open(mesh, "cluster-a", EGRESS, _port(15443, "tls-east-west"))
         _open(mesh, "cluster-b", INGRESS, _port(31400, "tcp"))
-        before = {cluster: snapshots.belongings(mesh, cluster) for cluster in mesh.hosts}
+        before = {cluster: state_snapshots.services_and_namespaces(mesh, cluster) for cluster in mesh.hosts}
         mesh.links = [{**MYSQL, "tls_port": 31400}]
         run = mesh.site()
         assert run.ok, run.output
-        assert {cluster: snapshots.belongings(mesh, cluster) for cluster in mesh.hosts} == before
+        assert {cluster: state_snapshots.services_and_namespaces(mesh, cluster) for cluster in mesh.hosts} == before
         assert eventually(mesh.carries)
         assert mesh.site().changed == 0
         assert mesh.play("teardown").ok
-        assert {cluster: snapshots.belongings(mesh, cluster) for cluster in mesh.hosts} == before
+        assert {cluster: state_snapshots.services_and_namespaces(mesh, cluster) for cluster in mesh.hosts} == before
 
 
 @pytest.mark.slow
 def test_port_443_that_every_gateway_has_is_used_as_it_is(mesh: Mesh) -> None:
-    before = snapshots.belongings(mesh, "cluster-b")
+    before = state_snapshots.services_and_namespaces(mesh, "cluster-b")
     mesh.links = [{**MYSQL, "tls_port": 443}]
     run = mesh.site()
     assert run.ok, run.output
-    assert snapshots.belongings(mesh, "cluster-b") == before
+    assert state_snapshots.services_and_namespaces(mesh, "cluster-b") == before
     # The Service's port 443 leads to the pods' port 8443.
     listeners = mesh.lab.envoy("cluster-b", f"{INGRESS}-0", "listeners")
     assert "0.0.0.0_8443" in listeners
     assert "0.0.0.0_443:" not in listeners
     assert mesh.play("teardown").ok
-    assert snapshots.belongings(mesh, "cluster-b") == before
+    assert state_snapshots.services_and_namespaces(mesh, "cluster-b") == before
 
 
-def test_a_port_that_others_claim_besides_us_stays_theirs_after_a_teardown(joined: Mesh) -> None:
-    with _left_alone(joined):
-        _open(joined, "cluster-b", INGRESS, _port(13306, "tls-13306"))
-        assert joined.site().changed == 0
-        assert joined.play("teardown").ok
-        ports = joined.get("cluster-b", "service", INGRESS, "-n", SYSTEM)["spec"]["ports"]
+def test_a_port_that_others_claim_besides_us_stays_theirs_after_a_teardown(linked_mesh: Mesh) -> None:
+    with _left_alone(linked_mesh):
+        _open(linked_mesh, "cluster-b", INGRESS, _port(13306, "tls-13306"))
+        assert linked_mesh.site().changed == 0
+        assert linked_mesh.play("teardown").ok
+        ports = linked_mesh.get("cluster-b", "service", INGRESS, "-n", SYSTEM)["spec"]["ports"]
         assert [port["name"] for port in ports if port["port"] == 13306] == ["tls-13306"]
 
 
 @pytest.mark.slow
-def test_what_others_note_on_our_objects_stays_there(joined: Mesh) -> None:
+def test_what_others_note_on_our_objects_stays_there(linked_mesh: Mesh) -> None:
     target = ("gateways.networking.istio.io", "gateway-mysql", "-n", SYSTEM)
-    joined.lab.kubectl("cluster-b", "annotate", *target, "ops/page=555", "--field-manager=ops")
-    joined.lab.kubectl("cluster-b", "label", *target, "ops/team=shop", "--field-manager=ops")
-    assert joined.site().changed == 0
-    changed = joined.otherwise(links=[{**MYSQL, "tls_port": 13307}]).site()
+    linked_mesh.lab.kubectl("cluster-b", "annotate", *target, "ops/page=555", "--field-manager=ops")
+    linked_mesh.lab.kubectl("cluster-b", "label", *target, "ops/team=shop", "--field-manager=ops")
+    assert linked_mesh.site().changed == 0
+    changed = linked_mesh.with_changes(links=[{**MYSQL, "tls_port": 13307}]).site()
     assert changed.ok, changed.output
-    found = joined.get("cluster-b", *target)
+    found = linked_mesh.get("cluster-b", *target)
     assert found["spec"]["servers"][0]["port"]["number"] == 13307
     assert found["metadata"]["annotations"]["ops/page"] == "555"
     assert found["metadata"]["labels"]["ops/team"] == "shop"

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from tests.integration.mesh import CLUSTER_C, MYSQL, Mesh
-from tests.integration.waiting import eventually
+from tests.integration.support.lab_mesh import CLUSTER_C, MYSQL, Mesh
+from tests.lab.wait import eventually
 
 B = {**MYSQL, "servers": ["cluster-b"]}
 C = {**MYSQL, "name": "orders", "fqdn": "orders.c.example.com", "servers": ["cluster-c"]}

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.integration.mesh import Mesh
+from tests.integration.support.lab_mesh import Mesh
 from tests.lab import Capture
 
 HOPS = {
@@ -22,9 +22,9 @@ NEEDLES = {"MySQL's greeting": b"MariaDB", "the inserted text": TEXT}
 
 
 @pytest.fixture(scope="module")
-def captured(standing: Mesh) -> dict[str, Capture]:
+def captured_hops(shared_mesh: Mesh) -> dict[str, Capture]:
     """Every hop, and the control, while one row is inserted."""
-    lab = standing.lab
+    lab = shared_mesh.lab
     with ExitStack() as stack:
         captures = {
             name: stack.enter_context(lab.capture(cluster, pod, bpf, interface=interface))
@@ -35,12 +35,12 @@ def captured(standing: Mesh) -> dict[str, Capture]:
 
 
 @pytest.mark.parametrize("needle", NEEDLES)
-def test_the_control_finds_what_is_searched_for(captured: dict[str, Capture], needle: str) -> None:
-    assert NEEDLES[needle] in captured["control"].payload
+def test_the_control_finds_what_is_searched_for(captured_hops: dict[str, Capture], needle: str) -> None:
+    assert NEEDLES[needle] in captured_hops["control"].payload
 
 
 @pytest.mark.parametrize("needle", NEEDLES)
 @pytest.mark.parametrize("hop", HOPS)
-def test_no_hop_carries_anything_readable(captured: dict[str, Capture], hop: str, needle: str) -> None:
-    assert len(captured[hop].payload) > 2000, "the capture holds no connection"
-    assert NEEDLES[needle] not in captured[hop].payload
+def test_no_hop_carries_anything_readable(captured_hops: dict[str, Capture], hop: str, needle: str) -> None:
+    assert len(captured_hops[hop].payload) > 2000, "the capture holds no connection"
+    assert NEEDLES[needle] not in captured_hops[hop].payload

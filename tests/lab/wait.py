@@ -8,16 +8,28 @@ from .errors import LabError
 
 T = TypeVar("T")
 
-_INTERVAL = 0.1
-
 
 def until(observe: Callable[[], T | None], *, what: str, cure: str, timeout: float) -> T:
     """Return the first truthy observation; a bounded wait that says what did not come."""
+    seen = _observed(observe, timeout, pause=0.1)
+    if not seen:
+        raise LabError(f"{what}: not so within {timeout:.0f} s; {cure}")
+    return seen
+
+
+def eventually(probe: Callable[[], T], *, within: float = 30.0, pause: float = 0.2) -> T:
+    """The probe's first answer that is true in itself, for tests.
+
+    :param within: seconds, after which the test fails with the last answer.
+    """
+    answer = _observed(probe, within, pause)
+    assert answer, f"still {answer!r} after {within:.0f} s"
+    return answer
+
+
+def _observed(observe: Callable[[], T], timeout: float, pause: float) -> T:
+    """The first truthy observation, or the last one within the time."""
     deadline = time.monotonic() + timeout
-    while True:
-        seen = observe()
-        if seen:
-            return seen
-        if time.monotonic() > deadline:
-            raise LabError(f"{what}: not so within {timeout:.0f} s; {cure}")
-        time.sleep(_INTERVAL)
+    while not (seen := observe()) and time.monotonic() < deadline:
+        time.sleep(pause)
+    return seen

@@ -26,7 +26,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import P
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight import report, rows
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils.cluster_action import CLUSTER, ClusterAction
 from tests.tools import inventory_docs
-from tests.unit.plan.test_plan import planned, settled
+from tests.unit.plan.test_plan import plan_of, settled_reading
 from tests.unit.support import CHECKOUT, Json
 
 COLLECTION = "ansible_collections.crossmesh.mtls.plugins"
@@ -240,7 +240,7 @@ def told_of(text: str) -> set[str]:
 
 def test_every_part_of_a_plan_is_documented() -> None:
     returned = loaded(CHECKOUT / "plugins/filter/plan.yml")["RETURN"]["_value"]["description"]
-    assert told_of(returned) == set(planned(settled()))
+    assert told_of(returned) == set(plan_of(settled_reading()))
 
 
 def test_every_part_of_a_policy_is_documented() -> None:

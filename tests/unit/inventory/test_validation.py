@@ -43,7 +43,7 @@ HOSTS: dict[str, Json] = {
 }
 
 
-def told(
+def inventory_errors(
     links: Any = None,
     *,
     shared: Mapping[str, Any] | None = None,
@@ -405,7 +405,7 @@ BAD_LINKS: list[Bad] = [
 def test_a_fault_of_a_link_is_told_with_link_field_value_and_cure(bad: Bad) -> None:
     faulty = {**link(), **bad.changes}
     name = faulty["name"] if isinstance(faulty["name"], str) and faulty["name"] else "mesh_links[0]"
-    (line,) = [line for line in told([faulty]) if line.endswith(f"[{bad.rule}]")]
+    (line,) = [line for line in inventory_errors([faulty]) if line.endswith(f"[{bad.rule}]")]
     assert line.startswith(f"{name}: {bad.field}: ")
     told_of, _separator, cure = line.partition(". Cure: ")
     assert bad.value in told_of
@@ -862,7 +862,7 @@ WRONG: list[Wrong] = [
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong.rule}-{wrong.start[:40]}")
 def test_a_fault_beside_the_links_is_told_with_its_place_and_cure(wrong: Wrong) -> None:
-    lines = [line for line in told(**wrong.arguments) if line.endswith(f"[{wrong.rule}]")]
+    lines = [line for line in inventory_errors(**wrong.arguments) if line.endswith(f"[{wrong.rule}]")]
     assert [line for line in lines if line.startswith(wrong.start) and wrong.cure in line.partition(". Cure: ")[2]]
 
 
@@ -1039,13 +1039,13 @@ GOOD: list[tuple[str, Json]] = [
 
 @pytest.mark.parametrize("arguments", [good for _name, good in GOOD], ids=[name for name, _good in GOOD])
 def test_good_input_is_not_told_of(arguments: Json) -> None:
-    assert told(**arguments) == []
+    assert inventory_errors(**arguments) == []
 
 
 def test_two_links_that_no_cluster_dials_both_may_share_a_port() -> None:
     hosts = {**HOSTS, "cluster-c": {"group_names": ["mesh_clients"]}}
     links = [link(clients=["cluster-a"]), numbered(1, port=3306, clients=["cluster-c"])]
-    assert told(links, hosts=hosts) == []
+    assert inventory_errors(links, hosts=hosts) == []
 
 
 def test_all_errors_come_at_once() -> None:
@@ -1056,7 +1056,7 @@ def test_all_errors_come_at_once() -> None:
         numbered(3, port=5432),
         "redis",
     ]
-    lines = told(links, shared={"mesh_instance": "A"}, hosts=cluster(mesh_egress_port=0))
+    lines = inventory_errors(links, shared={"mesh_instance": "A"}, hosts=cluster(mesh_egress_port=0))
     rules = sorted(line.rpartition("[")[2].rstrip("]") for line in lines)
     # The ports of the links that two clusters dial are not judged while one of these has no sound variables.
     assert rules == ["fqdn", "instance", "port", "port", "type", "unknown-cluster"]
@@ -1067,40 +1067,49 @@ def test_all_errors_come_at_once() -> None:
     [("tcp", "tcp", ["link-1", "link-2"]), ("tcp", "http", ["link-1"]), ("http", "grpc", []), ("http", "http", [])],
 )
 def test_only_tcp_links_need_addresses_on_a_port_that_they_share(first: str, second: str, told_of: list[str]) -> None:
-    lines = told([numbered(1, port=8080, protocol=first), numbered(2, port=8080, protocol=second)])
+    lines = inventory_errors([numbered(1, port=8080, protocol=first), numbered(2, port=8080, protocol=second)])
     assert [line.partition(":")[0] for line in lines if "[shared-port]" in line] == told_of
     assert len(lines) == len(told_of)
 
 
 def test_a_sound_lock_down_is_not_told_of() -> None:
-    assert told(hosts=locked(["shop", "web"], "10.0.0.0/16", "192.0.2.7/32", "2001:DB8::/32", "fd00:10:0::/48")) == []
+    assert (
+        inventory_errors(
+            hosts=locked(["shop", "web"], "10.0.0.0/16", "192.0.2.7/32", "2001:DB8::/32", "fd00:10:0::/48")
+        )
+        == []
+    )
 
 
 def test_faulty_links_do_not_hide_what_sound_links_do_to_each_other() -> None:
-    lines = told([link(fqdn="MYSQL.example.com"), numbered(1, port=5432), numbered(2, port=5432)])
+    lines = inventory_errors([link(fqdn="MYSQL.example.com"), numbered(1, port=5432), numbered(2, port=5432)])
     assert [line.partition(":")[0] for line in lines if "[shared-port]" in line] == ["link-1", "link-2"]
     assert [line.partition(":")[0] for line in lines if "[fqdn]" in line] == ["mysql"]
 
 
 def test_a_fault_that_every_cluster_has_is_told_once() -> None:
     hosts = {f"cluster-{number}": {"group_names": ["mesh_clients", "mesh_servers"]} for number in range(20)}
-    assert len(told([link(port=0)], hosts=hosts)) == 1
+    assert len(inventory_errors([link(port=0)], hosts=hosts)) == 1
     shared = [link(servers=["cluster-0"]), numbered(1, port=3306, servers=["cluster-0"])]
-    assert [line.partition(":")[0] for line in told(shared, hosts=hosts)] == ["mysql", "link-1"]
+    assert [line.partition(":")[0] for line in inventory_errors(shared, hosts=hosts)] == ["mysql", "link-1"]
 
 
 def test_a_cluster_on_both_sides_of_a_link_is_one_cluster() -> None:
-    (line,) = told([link(clients=["cluster-a"])], hosts={**HOSTS, "cluster-a": BOTH_GROUPS})
+    (line,) = inventory_errors([link(clients=["cluster-a"])], hosts={**HOSTS, "cluster-a": BOTH_GROUPS})
     assert line.endswith("[both-sides]")
 
 
 def test_duplicates_are_told_with_the_places_of_all_of_them() -> None:
     links = [link(), numbered(1), link(port=3307, tls_port=13307)]
-    assert [line for line in told(links) if "mesh_links[0] and mesh_links[2]" in line and "[duplicate-name]" in line]
+    assert [
+        line
+        for line in inventory_errors(links)
+        if "mesh_links[0] and mesh_links[2]" in line and "[duplicate-name]" in line
+    ]
 
 
 def test_a_long_value_does_not_flood_the_line() -> None:
-    (line,) = [line for line in told([link(fqdn="x" * 100_000)]) if "[fqdn]" in line]
+    (line,) = [line for line in inventory_errors([link(fqdn="x" * 100_000)]) if "[fqdn]" in line]
     assert len(line) < 400
 
 
@@ -1112,7 +1121,7 @@ def test_a_role_used_alone_tells_the_same_faults() -> None:
 def test_input_is_not_changed() -> None:
     links, hosts = [link(addresses=None)], cluster(mesh_egress_gateway={"namespace": None})
     before = copy.deepcopy((links, hosts))
-    told(links, hosts=hosts)
+    inventory_errors(links, hosts=hosts)
     resolve(links, {**CLIENT, "mesh_egress_gateway": {"namespace": None}})
     assert (links, hosts) == before
 
@@ -1189,9 +1198,9 @@ def test_no_message_holds_a_piece_of_a_private_key(key: str) -> None:
     forms = (pem, [pem], {"a": [pem]}, {pem: 1}, [pem.splitlines()], f"{'x' * 100}{pem}")
     for inventories in (unknown("key", pem), unknown(pem, 1), *map(anywhere, forms)):
         for place, arguments in inventories.items():
-            lines = told(**arguments)
+            lines = inventory_errors(**arguments)
             assert not [line for line in lines if any(piece in line.lower() for piece in secret)], place
-    assert told(**anywhere(pem)["external.trust alone"]) == [
+    assert inventory_errors(**anywhere(pem)["external.trust alone"]) == [
         "mysql: external.trust: a private key, not shown: holds a private key, which is nobody's business here. Cure: "
         "write the certificates of its owner's CA, in PEM, e.g. with lookup('ansible.builtin.file', ...). "
         "[external-trust]"
@@ -1199,13 +1208,13 @@ def test_no_message_holds_a_piece_of_a_private_key(key: str) -> None:
 
 
 def test_a_link_whose_name_is_a_private_key_is_told_by_its_place() -> None:
-    (line,) = told([link(), numbered(1, name=KEYS_OF_OTHERS["SEC1"])])
+    (line,) = inventory_errors([link(), numbered(1, name=KEYS_OF_OTHERS["SEC1"])])
     assert line.startswith("mesh_links[1]: name: a private key, not shown: is not a DNS label")
 
 
 @pytest.mark.parametrize("place", unknown("passphrase", ""))
 def test_what_stands_under_an_unknown_key_is_not_shown(place: str) -> None:
-    lines = told(**unknown("passphrase", "hunter2-hunter2")[place])
+    lines = inventory_errors(**unknown("passphrase", "hunter2-hunter2")[place])
     assert lines
     assert not [line for line in lines if "hunter2" in line]
 
@@ -1223,7 +1232,7 @@ def test_what_stands_under_an_unknown_key_is_not_shown(place: str) -> None:
     ],
 )
 def test_of_an_unknown_key_is_told_what_kind_of_value_it_has(value: Any, shown: str) -> None:
-    (line,) = told([link(passphrase=value)])
+    (line,) = inventory_errors([link(passphrase=value)])
     assert line.startswith(f"mysql: passphrase: {shown}: unknown key. Cure: remove it; known are name, fqdn")
 
 
@@ -1263,7 +1272,7 @@ def test_any_links_give_errors_or_a_view(links: Any) -> None:
     variables=st.dictionaries(st.sampled_from([item.name for item in CLUSTER]), ANYTHING),
 )
 def test_any_inventory_gives_errors_or_none(links: Any, shared: Json, variables: Json) -> None:
-    lines = told(links if links is not None else {}, shared=shared, hosts=cluster(**variables))
+    lines = inventory_errors(links if links is not None else {}, shared=shared, hosts=cluster(**variables))
     assert all(". Cure: " in line for line in lines)
 
 
@@ -1276,7 +1285,7 @@ def test_any_variables_of_a_cluster_give_errors_or_a_view(variables: Json) -> No
 def test_lifetimes_that_the_topology_takes_a_cluster_takes_too() -> None:
     cluster_b = {"mesh_cluster_name": "cluster-b", "groups": ["mesh_servers"]}
     policy = {name: value for name, value in LASTING.items() if name != "custom_ca_validity_days"}
-    assert told(shared=LASTING) == resolve([link()], {**cluster_b, **policy})["errors"] == []
+    assert inventory_errors(shared=LASTING) == resolve([link()], {**cluster_b, **policy})["errors"] == []
     nothing = {**policy, "custom_ca_leaf_validity_days": 0}
     assert resolve([link()], {**cluster_b, **nothing})["errors"]
     # What is taken away needs no certificate.
@@ -1285,5 +1294,7 @@ def test_lifetimes_that_the_topology_takes_a_cluster_takes_too() -> None:
 
 def test_of_two_values_of_a_mapping_it_is_told_where_they_differ() -> None:
     declared = {"cluster-a": ["mesh_clients"], "cluster-b": ["mesh_servers"]}
-    (line,) = told(shared={"mesh_clusters": declared}, hosts=cluster(mesh_clusters={**declared, "cluster-b": []}))
+    (line,) = inventory_errors(
+        shared={"mesh_clusters": declared}, hosts=cluster(mesh_clusters={**declared, "cluster-b": []})
+    )
     assert "another 'cluster-b'" in line

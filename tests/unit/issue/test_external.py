@@ -102,7 +102,7 @@ def kept(store: FileStore, server: Server, **options: Any) -> Kept:
     return found.kept[0]
 
 
-def told(store: FileStore, server: Server, step: str = "", **options: Any) -> dict[str, Any]:
+def report_of(store: FileStore, server: Server, step: str = "", **options: Any) -> dict[str, Any]:
     found = outcome(store, server, **options)
     assert found.errors == []
     return report(found, step)
@@ -143,16 +143,16 @@ def test_nobody_else_can_read_it(store: FileStore, server: Server) -> None:
 def test_a_second_call_changes_nothing_and_says_so(store: FileStore, server: Server) -> None:
     kept(store, server)
     before = {path.name: path.read_bytes() for path in server.directory.iterdir()}
-    again = told(store, server)
+    again = report_of(store, server)
     assert {path.name: path.read_bytes() for path in server.directory.iterdir()} == before
     assert again["changed"] is False
 
 
 def test_check_mode_and_a_look_write_nothing_not_even_the_directory(store: FileStore, server: Server) -> None:
-    found = told(store, server, "look", look=True)
+    found = report_of(store, server, "look", look=True)
     assert (found["changed"], found["endpoints"][0]["action"]) == (False, "issue")
     assert "is not as it should be" in found["warnings"][0]
-    assert told(store, server, look=True)["changed"] is True
+    assert report_of(store, server, look=True)["changed"] is True
     assert not server.directory.exists()
 
 
@@ -179,7 +179,7 @@ def test_the_certificate_is_recorded_with_its_link(store: FileStore, server: Ser
 
 
 def test_no_key_is_in_the_result(store: FileStore, server: Server) -> None:
-    text = json.dumps(told(store, server))
+    text = json.dumps(report_of(store, server))
     assert "PRIVATE KEY" not in text
     assert FQDN in text
 
@@ -244,7 +244,7 @@ def test_check_mode_tries_the_passphrase_as_the_run_would(store: FileStore, serv
 def test_a_certificate_that_ends_unrenewed_is_an_alarm(store: FileStore, server: Server) -> None:
     kept(store, server)
     for days, alarmed in ((50, False), (65, False), (75, True), (120, True)):
-        found = told(store, server, "look", look=True, now=NOW + days * DAY)
+        found = report_of(store, server, "look", look=True, now=NOW + days * DAY)
         assert bool(found["alarms"]) == alarmed, days
 
 
@@ -267,14 +267,16 @@ def test_a_server_that_has_not_loaded_its_certificate_is_told_of(
     store: FileStore, server: Server, seen: Callable[[Server], str | None], said: str
 ) -> None:
     kept(store, server)
-    found = told(store, server, shake=lambda endpoint: seen(server) if endpoint.fqdn == FQDN else "asked for another")
+    found = report_of(
+        store, server, shake=lambda endpoint: seen(server) if endpoint.fqdn == FQDN else "asked for another"
+    )
     (warning,) = found["warnings"] or [""]
     assert bool(warning) == bool(said)
     assert said in warning
 
 
 def test_what_was_written_has_to_be_loaded(store: FileStore, server: Server) -> None:
-    (warning,) = told(store, server)["warnings"]
+    (warning,) = report_of(store, server)["warnings"]
     assert "has to load what is new" in warning
 
 
@@ -307,9 +309,9 @@ def test_a_list_waits_for_a_server_whose_certificate_was_replaced_just_now(
     kept(store, server)
     change(server)
     server = replace(server, **renamed)
-    found = told(store, server, **LATER)
+    found = report_of(store, server, **LATER)
     assert (found["endpoints"][0]["reason"], found["waiting"]) == (reason, WAITS)
-    assert told(store, server, **LATER)["waiting"] == [], "it was to be loaded before the next run"
+    assert report_of(store, server, **LATER)["waiting"] == [], "it was to be loaded before the next run"
 
 
 def test_a_list_waits_for_a_server_whose_directory_fails(store: FileStore, server: Server, tmp_path: Path) -> None:
@@ -333,7 +335,7 @@ def test_a_list_waits_until_a_server_was_seen_with_another_certificate(
     kept(store, server, **LATER)
     new = leaf_in(server).serial
     for shown, waiting in (old, WAITS), (new, []), ("ab12", []):
-        assert told(store, server, shake=serving(shown), **LATER, **policy)["waiting"] == waiting, shown
+        assert report_of(store, server, shake=serving(shown), **LATER, **policy)["waiting"] == waiting, shown
 
 
 def test_a_certificate_that_no_record_names_is_waited_for_as_well(store: FileStore, server: Server) -> None:
@@ -341,14 +343,14 @@ def test_a_certificate_that_no_record_names_is_waited_for_as_well(store: FileSto
     for path in (store.path / "issued").iterdir():
         path.unlink()
     entry = Entry("serial", leaf_in(server).serial, "keyCompromise", NOW)
-    assert told(store, server, revoked=[entry])["waiting"] == WAITS
+    assert report_of(store, server, revoked=[entry])["waiting"] == WAITS
 
 
 def test_a_list_waits_for_no_server_of_which_nothing_is_revoked(store: FileStore, server: Server) -> None:
     kept(store, server)
     other = [Entry("cluster", "cluster-a", "keyCompromise", NOW)]
     for revoked in ([], other):
-        assert told(store, server, shake=serving("ab12"), revoked=revoked)["waiting"] == []
+        assert report_of(store, server, shake=serving("ab12"), revoked=revoked)["waiting"] == []
 
 
 def test_another_instance_s_server_of_that_name_is_not_waited_for(store: FileStore, server: Server) -> None:

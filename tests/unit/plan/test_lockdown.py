@@ -14,7 +14,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as na
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.lockdown import warnings
 from tests.unit.cluster.network import Connection, Pod, allows
-from tests.unit.plan.test_plan import POLICY, planned, reading
+from tests.unit.plan.test_plan import POLICY, plan_of, reading
 from tests.unit.support import CLIENT, Json, link, numbered, view
 from tests.unit.test_templates import manifests
 
@@ -211,7 +211,7 @@ THEIR_SIDECAR: Json = {"namespace": "shop", "name": "default"}
 
 def locked_plan(policy: Any = POLICY, **found: Any) -> Json:
     wanted = list(written().values())
-    return planned(reading(**found), side="client", variables={**CLIENT, **LOCKED}, manifests=wanted, policy=policy)
+    return plan_of(reading(**found), side="client", variables={**CLIENT, **LOCKED}, manifests=wanted, policy=policy)
 
 
 def test_a_sidecar_of_others_forbids_the_run() -> None:
@@ -235,10 +235,10 @@ def test_what_was_locked_down_is_opened_by_name_and_not_by_a_run_for_some_links(
     live = [{**item, "metadata": {**item["metadata"], "managedFields": []}} for item in written().values()]
     kinds = {"Sidecar", "NetworkPolicy"}
     found = reading(objects=[item for item in live if item["kind"] in kinds])
-    opened = planned(found, side="client", variables=CLIENT)
+    opened = plan_of(found, side="client", variables=CLIENT)
     assert {item["kind"] for item in opened["delete"]} == kinds
     assert f"delete {SIDECAR}: the namespace's lock-down is not wanted here any more" in opened["lines"]
-    limited = planned(found, side="client", variables=CLIENT, policy=replace(POLICY, only=frozenset({"mysql"})))
+    limited = plan_of(found, side="client", variables=CLIENT, policy=replace(POLICY, only=frozenset({"mysql"})))
     assert limited["delete"] == []
 
 
@@ -262,7 +262,7 @@ def rule(**changes: Any) -> Json:
 
 def said_of_rule(**changes: Any) -> list[str]:
     links = [link(workloads={"namespaces": ["shop"]}), numbered(1, workloads={"service_accounts": ["web/front"]})]
-    plan = planned(reading(destination_rules=[rule(**changes)]), links, side="client", variables=CLIENT)
+    plan = plan_of(reading(destination_rules=[rule(**changes)]), links, side="client", variables=CLIENT)
     return [line for line in plan["warnings"] if line.startswith("DestinationRule")]
 
 
@@ -308,12 +308,12 @@ def test_a_rule_of_others_that_does_nothing_to_links_is_left_alone(changes: Json
 
 def test_every_namespace_is_one_of_clients_where_all_workloads_may_use_a_link() -> None:
     found = reading(destination_rules=[rule(namespace="legacy", host="*.local")])
-    plan = planned(found, [link()], side="client", variables=CLIENT)
+    plan = plan_of(found, [link()], side="client", variables=CLIENT)
     assert any("workloads of namespace legacy" in line for line in plan["warnings"])
 
 
 def test_in_istios_own_namespace_a_rule_does_not_come_before_those_of_the_service() -> None:
     edge = {**CLIENT, "mesh_egress_gateway": {"namespace": "edge"}}
     found = reading(destination_rules=[rule(host="*.local")])
-    plan = planned(found, [link()], side="client", variables=edge)
+    plan = plan_of(found, [link()], side="client", variables=edge)
     assert not any(line.startswith("DestinationRule") for line in plan["warnings"])

@@ -107,12 +107,12 @@ def reading(**changes: Any) -> Json:
     }
 
 
-def settled(**changes: Any) -> Json:
+def settled_reading(**changes: Any) -> Json:
     leaf = leaf_of()
     return reading(**{"secrets": [secret(leaf)], "pods": {"server": [serving(leaf)], "client": []}, **changes})
 
 
-def planned(
+def plan_of(
     found: Mapping[str, Any],
     links: list[Json] | None = None,
     *,
@@ -128,7 +128,7 @@ def planned(
 
 
 def test_where_all_is_as_wanted_nothing_is_done_and_all_is_proven() -> None:
-    plan = planned(settled())
+    plan = plan_of(settled_reading())
     assert (plan["changed"], plan["drifted"], plan["served"], plan["proven"]) == (False, False, True, True)
     assert (plan["errors"], plan["warnings"], plan["alarms"], plan["lines"]) == ([], [], [], [])
     assert plan["credentials"] == plan["strip"] == plan["force"] == plan["write"] == plan["delete"] == []
@@ -162,56 +162,61 @@ STRANGERS: Json = {**MANIFEST, "metadata": {**MANIFEST["metadata"], "labels": {}
 FORBIDDEN: list[tuple[str, Json, dict[str, Any], list[str]]] = [
     (
         "CRDs that are missing",
-        settled(missing_kinds=["Gateway", "PeerAuthentication"]),
+        settled_reading(missing_kinds=["Gateway", "PeerAuthentication"]),
         {"manifests": [MANIFEST]},
         ["does not know Gateway.", "install Istio 1.24"],
     ),
     (
         "a gateway that is missing",
-        settled(services={"server": None, "client": None}),
+        settled_reading(services={"server": None, "client": None}),
         {},
         ["Service istio-system/istio-ingressgateway does not exist", "mesh_ingress_gateway"],
     ),
-    ("a Gateway of others with our host", settled(gateways=[FOREIGN]), {}, ["Gateway shop/gw, port 13306", "our host"]),
+    (
+        "a Gateway of others with our host",
+        settled_reading(gateways=[FOREIGN]),
+        {},
+        ["Gateway shop/gw, port 13306", "our host"],
+    ),
     (
         "a Gateway of others with our host, while no pod runs",
-        settled(gateways=[FOREIGN], pods={"server": [], "client": []}),
+        settled_reading(gateways=[FOREIGN], pods={"server": [], "client": []}),
         {},
         ["Gateway shop/gw, port 13306", "our host"],
     ),
     (
         "a Gateway of others with our host, older only than what others have under our name",
-        settled(gateways=[FOREIGN], objects=[STRANGERS]),
+        settled_reading(gateways=[FOREIGN], objects=[STRANGERS]),
         {},
         ["Gateway shop/gw, port 13306", "our host"],
     ),
     (
         "a port that is UDP",
-        settled(services={"server": {**SERVICE, "ports": [{"port": 13306, "protocol": "UDP"}], "owners": {}}}),
+        settled_reading(services={"server": {**SERVICE, "ports": [{"port": 13306, "protocol": "UDP"}], "owners": {}}}),
         {},
         ["port 13306 is not TCP"],
     ),
     (
         "a Secret of others",
-        settled(secrets=[secret(labels={}, managers=["kubectl-create"])]),
+        settled_reading(secrets=[secret(labels={}, managers=["kubectl-create"])]),
         {},
         [f"{HELD}: it exists and was made by kubectl-create", "mesh_adopt=true"],
     ),
     (
         "a Secret of another instance, adoption or not",
-        settled(secrets=[secret(labels=Owner("blue", "cluster-b", "server").labels("mysql"))]),
+        settled_reading(secrets=[secret(labels=Owner("blue", "cluster-b", "server").labels("mysql"))]),
         {"policy": replace(POLICY, adopt=True)},
         [f"{HELD}: it belongs to instance blue, cluster cluster-b", "rename the link"],
     ),
     (
         "a CA Secret that takes precedence over ours",
-        settled(secrets=[secret(), secret(name="mysql-credential-cacert", labels={})]),
+        settled_reading(secrets=[secret(), secret(name="mysql-credential-cacert", labels={})]),
         {},
         ["Secret istio-system/mysql-credential-cacert: Istio takes its CA in place of ours", "delete it"],
     ),
     (
         "a store that does not know the root in service",
-        settled(secrets=[secret(leaf_of(OTHER_ROOT), OTHER_ROOT)]),
+        settled_reading(secrets=[secret(leaf_of(OTHER_ROOT), OTHER_ROOT)]),
         {},
         [
             "CA store /srv/ca holds root",
@@ -223,13 +228,13 @@ FORBIDDEN: list[tuple[str, Json, dict[str, Any], list[str]]] = [
     ),
     (
         "an empty store while a root is in service",
-        settled(),
+        settled_reading(),
         {"authority": NO_AUTHORITY},
         ["CA store /srv/ca holds no root", ROOT.view.fingerprint],
     ),
     (
         "the mesh's own CA",
-        settled(mesh_roots=[ROOT.view.fingerprint]),
+        settled_reading(mesh_roots=[ROOT.view.fingerprint]),
         {},
         ["/srv/ca: its root", ROOT.view.fingerprint, "the mesh's own CA", "use a CA that no mesh has"],
     ),
@@ -242,7 +247,7 @@ FORBIDDEN: list[tuple[str, Json, dict[str, Any], list[str]]] = [
 def test_what_forbids_it_is_told_in_one_line_with_a_cure(
     found: Json, arguments: dict[str, Any], told: list[str]
 ) -> None:
-    plan = planned(found, **arguments)
+    plan = plan_of(found, **arguments)
     (error,) = plan["errors"]
     assert ". Cure: " in error
     assert [part for part in told if part not in error] == []
@@ -250,14 +255,14 @@ def test_what_forbids_it_is_told_in_one_line_with_a_cure(
 
 
 def test_everything_that_forbids_it_is_told_at_once() -> None:
-    found = settled(gateways=[FOREIGN], mesh_roots=[ROOT.view.fingerprint], secrets=[secret(labels={})])
-    assert len(planned(found)["errors"]) == 3
+    found = settled_reading(gateways=[FOREIGN], mesh_roots=[ROOT.view.fingerprint], secrets=[secret(labels={})])
+    assert len(plan_of(found)["errors"]) == 3
 
 
 def test_what_is_taken_away_is_not_forbidden_by_the_store() -> None:
     """A teardown needs no CA, and no gateway either."""
-    found = settled(services={"server": None, "client": None}, missing_kinds=["Gateway"])
-    plan = planned(found, [link(state="absent")], authority=NO_AUTHORITY)
+    found = settled_reading(services={"server": None, "client": None}, missing_kinds=["Gateway"])
+    plan = plan_of(found, [link(state="absent")], authority=NO_AUTHORITY)
     assert plan["errors"] == []
     assert plan["lines"] == [f"delete {HELD}: no link needs it"]
 
@@ -297,7 +302,7 @@ DECISIONS: list[tuple[str, list[Json], dict[str, Any], str]] = [
 def test_a_credential_that_is_not_right_is_issued_or_written_with_the_reason(
     secrets: list[Json], arguments: dict[str, Any], line: str
 ) -> None:
-    plan = planned(settled(secrets=secrets), **arguments)
+    plan = plan_of(settled_reading(secrets=secrets), **arguments)
     assert plan["errors"] == []
     assert plan["changed"]
     assert not plan["proven"]
@@ -306,13 +311,13 @@ def test_a_credential_that_is_not_right_is_issued_or_written_with_the_reason(
 
 
 def test_on_a_first_run_all_is_issued_though_there_is_no_root_yet() -> None:
-    plan = planned(reading(), authority=NO_AUTHORITY)
+    plan = plan_of(reading(), authority=NO_AUTHORITY)
     assert plan["errors"] == []
     assert [item["name"] for item in plan["credentials"]] == ["mysql-credential"]
 
 
 def test_one_due_credential_hands_over_all_so_that_all_are_proven() -> None:
-    plan = planned(settled(), [link(), numbered(1)])
+    plan = plan_of(settled_reading(), [link(), numbered(1)])
     assert [item["name"] for item in plan["credentials"]] == ["mysql-credential", "link-1-credential"]
     assert [line for line in plan["lines"] if "mysql-credential" in line] == []
 
@@ -321,7 +326,7 @@ def test_secrets_that_no_link_needs_are_deleted_and_those_of_others_stay() -> No
     old = secret(name="old-credential", labels=OWNER.labels("old"))
     theirs = secret(name="theirs", labels=Owner("blue", "cluster-b", "server").labels("old"))
     other_side = secret(name="client-credential", labels=Owner("default", "cluster-b", "client").labels("client"))
-    plan = planned(settled(secrets=[secret(), old, theirs, other_side]))
+    plan = plan_of(settled_reading(secrets=[secret(), old, theirs, other_side]))
     assert [item["metadata"]["name"] for item in plan["delete"]] == ["old-credential"]
     assert plan["lines"] == ["delete Secret istio-system/old-credential: no link needs it"]
 
@@ -329,18 +334,20 @@ def test_secrets_that_no_link_needs_are_deleted_and_those_of_others_stay() -> No
 def test_the_other_sides_objects_are_not_looked_at() -> None:
     theirs = copy.deepcopy(MANIFEST)
     theirs["metadata"] |= {"name": "egressgateway-x", "labels": Owner("default", "cluster-b", "client").labels("x")}
-    assert planned(settled(objects=[theirs]))["delete"] == []
+    assert plan_of(settled_reading(objects=[theirs]))["delete"] == []
 
 
 def test_only_the_named_links_are_worked_on() -> None:
     old = secret(name="old-credential", labels=OWNER.labels("old"))
-    plan = planned(settled(secrets=[old]), [link(), numbered(1)], policy=replace(POLICY, only=frozenset({"link-1"})))
+    plan = plan_of(
+        settled_reading(secrets=[old]), [link(), numbered(1)], policy=replace(POLICY, only=frozenset({"link-1"}))
+    )
     assert [item["name"] for item in plan["credentials"]] == ["link-1-credential"]
     assert plan["delete"] == []
 
 
 def test_a_clients_one_credential_is_always_worked_on() -> None:
-    plan = planned(
+    plan = plan_of(
         reading(),
         [link(), numbered(1)],
         variables=CLIENT,
@@ -360,32 +367,32 @@ def adopting(stage: Any) -> Policy:
 
 
 def test_in_stage_trust_our_root_is_added_and_nothing_is_issued() -> None:
-    plan = planned(settled(secrets=[MADE_BY_HAND]), policy=adopting("trust"))
+    plan = plan_of(settled_reading(secrets=[MADE_BY_HAND]), policy=adopting("trust"))
     assert plan["errors"] == []
     (line,) = [line for line in plan["lines"] if "Secret" in line]
     assert line.startswith(f"write {HELD}: trusted roots changed")
 
 
 def test_in_stage_trust_what_is_missing_waits() -> None:
-    plan = planned(settled(secrets=[]), policy=adopting("trust"))
+    plan = plan_of(settled_reading(secrets=[]), policy=adopting("trust"))
     assert (plan["changed"], plan["credentials"]) == (False, [])
 
 
 def test_in_stage_leaves_a_certificate_is_issued_and_the_trust_of_before_stays() -> None:
-    plan = planned(settled(secrets=[MADE_BY_HAND]), policy=adopting("leaves"))
+    plan = plan_of(settled_reading(secrets=[MADE_BY_HAND]), policy=adopting("leaves"))
     assert plan["lines"][0].startswith(f"issue {HELD}: issuer changed")
     after = secret(trust=bundle([OTHER_ROOT.view.pem, ROOT.view.pem]))
-    assert planned(settled(secrets=[after]), policy=adopting("leaves"))["credentials"] == []
+    assert plan_of(settled_reading(secrets=[after]), policy=adopting("leaves"))["credentials"] == []
 
 
 def test_in_stage_all_only_our_root_stays() -> None:
     after = secret(trust=bundle([OTHER_ROOT.view.pem, ROOT.view.pem]))
-    plan = planned(settled(secrets=[after]), policy=adopting("all"))
+    plan = plan_of(settled_reading(secrets=[after]), policy=adopting("all"))
     assert plan["lines"][0].startswith(f"write {HELD}: trusted roots changed")
 
 
 def test_a_certificate_of_ours_under_others_labels_is_kept_and_labelled() -> None:
-    plan = planned(settled(secrets=[secret(labels={})]), policy=adopting("all"))
+    plan = plan_of(settled_reading(secrets=[secret(labels={})]), policy=adopting("all"))
     assert plan["lines"] == [f"write {HELD}: it was made by others"]
 
 
@@ -420,14 +427,14 @@ PODS: list[tuple[str, list[Json], bool]] = [
 
 @pytest.mark.parametrize(("pods", "proven"), [row[1:] for row in PODS], ids=[row[0] for row in PODS])
 def test_what_is_proven_without_waiting(pods: list[Json], proven: bool) -> None:
-    plan = planned(settled(secrets=[secret(LEAF)], pods={"server": pods, "client": []}))
+    plan = plan_of(settled_reading(secrets=[secret(LEAF)], pods={"server": pods, "client": []}))
     assert plan["proven"] is proven
     assert plan["expected"] == [LEAF.view.serial]
 
 
 def test_the_report_says_who_serves_what_until_when() -> None:
     pods = [serving(LEAF), serving(name="b", serials=None, problem="exec is forbidden (403)")]
-    report = planned(settled(secrets=[secret(LEAF)], pods={"server": pods, "client": []}))["report"]
+    report = plan_of(settled_reading(secrets=[secret(LEAF)], pods={"server": pods, "client": []}))["report"]
     assert report == [
         f"{HELD}: mysql.server.example.com; serial {LEAF.view.serial}; until 2026-08-30T12:00:00Z; "
         "served by 1 of 2 ready pods",
@@ -438,24 +445,24 @@ def test_the_report_says_who_serves_what_until_when() -> None:
 def test_a_pod_that_could_not_be_asked_is_reported_once() -> None:
     other = secret(LEAF, name="link-1-credential", labels=OWNER.labels("link-1"))
     pods = [serving(name="b", serials=None, problem="exec is forbidden (403)")]
-    found = settled(secrets=[secret(LEAF), other], pods={"server": pods, "client": []})
-    report = planned(found, [link(), numbered(1)])["report"]
+    found = settled_reading(secrets=[secret(LEAF), other], pods={"server": pods, "client": []})
+    report = plan_of(found, [link(), numbered(1)])["report"]
     assert len([line for line in report if line.startswith("pod b could not be asked")]) == 1
 
 
 def test_handshakes_can_be_tried_at_the_ingress_only() -> None:
-    assert planned(settled())["endpoints"] == [
+    assert plan_of(settled_reading())["endpoints"] == [
         {"address": "203.0.113.7", "port": 13306, "fqdn": "mysql.server.example.com"}
     ]
-    assert planned(reading(), variables=CLIENT, side="client")["endpoints"] == []
+    assert plan_of(reading(), variables=CLIENT, side="client")["endpoints"] == []
 
 
 def of_type(kind: str, *addresses: str) -> Json:
-    return settled(services={"server": {**SERVICE, "type": kind, "addresses": list(addresses)}, "client": None})
+    return settled_reading(services={"server": {**SERVICE, "type": kind, "addresses": list(addresses)}, "client": None})
 
 
 def backend(**changes: Any) -> Callable[[], Json]:
-    return lambda: settled(backends=[{**reading()["backends"][0], **changes}])
+    return lambda: settled_reading(backends=[{**reading()["backends"][0], **changes}])
 
 
 WARNINGS: list[tuple[str, Callable[[], Json], str]] = [
@@ -463,7 +470,7 @@ WARNINGS: list[tuple[str, Callable[[], Json], str]] = [
     ("a sidecar is missing", backend(sidecars=1), "link mysql: 1 of 2 pods of mysql.default.svc.cluster.local"),
     (
         "an entry that revokes nothing",
-        lambda: settled(unmatched=["custom_ca_revoked: cluster cluster-x: revokes nothing"]),
+        lambda: settled_reading(unmatched=["custom_ca_revoked: cluster cluster-x: revokes nothing"]),
         "custom_ca_revoked: cluster cluster-x",
     ),
     (
@@ -487,12 +494,12 @@ WARNINGS: list[tuple[str, Callable[[], Json], str]] = [
     ),
     (
         "a younger Gateway of others with our host",
-        lambda: settled(gateways=[FOREIGN], objects=[MANIFEST]),
+        lambda: settled_reading(gateways=[FOREIGN], objects=[MANIFEST]),
         "Gateway shop/gw, port 13306: it has our host mysql.server.example.com. Ours is older, and goes on",
     ),
     (
         "no ready pod",
-        lambda: settled(pods={"server": [serving(ready=False)], "client": []}),
+        lambda: settled_reading(pods={"server": [serving(ready=False)], "client": []}),
         "gateway istio-system/istio-ingressgateway has no ready pod: nothing can be proven",
     ),
 ]
@@ -500,7 +507,7 @@ WARNINGS: list[tuple[str, Callable[[], Json], str]] = [
 
 @pytest.mark.parametrize(("found", "told"), [row[1:] for row in WARNINGS], ids=[row[0] for row in WARNINGS])
 def test_warnings_do_not_forbid_the_run(found: Callable[[], Json], told: str) -> None:
-    plan = planned(found())
+    plan = plan_of(found())
     assert plan["errors"] == []
     (warning,) = plan["warnings"]
     assert warning.startswith(told)
@@ -519,12 +526,12 @@ def test_warnings_do_not_forbid_the_run(found: Callable[[], Json], told: str) ->
 def test_an_address_is_awaited_where_a_load_balancer_has_none_and_something_is_written(
     kind: str, addresses: list[str], manifests: list[Json], awaited: bool
 ) -> None:
-    assert planned(of_type(kind, *addresses), manifests=manifests)["await_address"] is awaited
+    assert plan_of(of_type(kind, *addresses), manifests=manifests)["await_address"] is awaited
 
 
 def test_a_client_awaits_no_address() -> None:
     found = reading(services={"server": None, "client": {**SERVICE, "addresses": [], "owners": {}, "ports": []}})
-    plan = planned(found, variables=CLIENT, side="client", manifests=[MANIFEST])
+    plan = plan_of(found, variables=CLIENT, side="client", manifests=[MANIFEST])
     assert plan["write"]
     assert plan["await_address"] is False
     assert not any("address" in warning for warning in plan["warnings"])
@@ -544,8 +551,8 @@ def test_clocks_that_do_not_agree_are_told(ahead: float, told: list[str]) -> Non
 
 
 def test_where_nothing_is_wanted_nothing_is_warned_of() -> None:
-    found = settled(secrets=[], lists_due="due", clock_ahead=7000, unmatched=["x"])
-    assert planned(found, [link(state="absent")])["warnings"] == []
+    found = settled_reading(secrets=[], lists_due="due", clock_ahead=7000, unmatched=["x"])
+    assert plan_of(found, [link(state="absent")])["warnings"] == []
 
 
 # -- while a root takes over ---------------------------------------------------------------------------------------
@@ -572,7 +579,7 @@ FIRST, NEXT = leaf_of(), leaf_of(OTHER_ROOT)
 def test_a_run_between_the_phases_brings_what_lags_to_the_phase_and_keeps_the_rest(
     authority: Authority, live: Json, line: str
 ) -> None:
-    plan = planned(settled(secrets=[live]), authority=authority)
+    plan = plan_of(settled_reading(secrets=[live]), authority=authority)
     assert (plan["errors"], plan["alarms"]) == ([], [])
     assert plan["changed"] == plan["drifted"] == bool(line)
     assert [text for text in plan["lines"] if not text.startswith(line)] == []
@@ -585,48 +592,50 @@ def test_a_run_between_the_phases_brings_what_lags_to_the_phase_and_keeps_the_re
 
 def test_in_stage_bundle_trust_becomes_exactly_ours_and_nothing_is_issued() -> None:
     bundle_only = replace(POLICY, stage="bundle", force=True)
-    plan = planned(settled(secrets=[secret(FIRST, trust=BOTH)]), authority=RETIRING, policy=bundle_only)
+    plan = plan_of(settled_reading(secrets=[secret(FIRST, trust=BOTH)]), authority=RETIRING, policy=bundle_only)
     (line,) = plan["lines"]
     assert line.startswith(f"write {HELD}: trusted roots changed")
-    assert planned(settled(secrets=[]), authority=RETIRING, policy=bundle_only)["credentials"] == []
+    assert plan_of(settled_reading(secrets=[]), authority=RETIRING, policy=bundle_only)["credentials"] == []
     # The control: without the stage all of it would be issued.
-    assert planned(settled(secrets=[secret(FIRST, trust=BOTH)]), authority=RETIRING)["lines"][0].startswith("issue")
+    assert plan_of(settled_reading(secrets=[secret(FIRST, trust=BOTH)]), authority=RETIRING)["lines"][0].startswith(
+        "issue"
+    )
 
 
 EXISTING = replace(POLICY, existing=True)
 
 
 def test_with_existing_what_is_there_is_handed_over_due_or_not_and_shown() -> None:
-    plan = planned(settled(), policy=EXISTING)
+    plan = plan_of(settled_reading(), policy=EXISTING)
     assert plan["changed"] is False
     assert [item["name"] for item in plan["credentials"]] == ["mysql-credential"]
     assert plan["trust"] == [{"secret": "mysql-credential", "roots": [ROOT.view.fingerprint], "lists": [], "own": True}]
     assert plan["issuers"] == [ROOT.view.fingerprint]
     # The control: else nothing is handed over while nothing is due, and what is missing is issued.
-    assert planned(settled())["credentials"] == []
-    assert "link-1-credential" in planned(settled(), [link(), numbered(1)])["lines"][0]
+    assert plan_of(settled_reading())["credentials"] == []
+    assert "link-1-credential" in plan_of(settled_reading(), [link(), numbered(1)])["lines"][0]
 
 
 def test_secrets_that_no_link_needs_are_named_for_the_gates() -> None:
     stray = secret(name="gone-credential", labels=OWNER.labels("gone"))
-    assert planned(settled(secrets=[secret(), stray]), policy=EXISTING)["surplus"] == ["gone-credential"]
-    assert planned(settled(), policy=EXISTING)["surplus"] == []
+    assert plan_of(settled_reading(secrets=[secret(), stray]), policy=EXISTING)["surplus"] == ["gone-credential"]
+    assert plan_of(settled_reading(), policy=EXISTING)["surplus"] == []
 
 
 def test_a_root_that_was_retired_long_ago_is_replaced_and_refuses_nobody() -> None:
     """A cluster comes back that was away for a whole rotation."""
     later = Authority("/srv/ca", OTHER_ROOT.view, (OTHER_ROOT.view,), retired=(ROOT.view.fingerprint,))
-    plan = planned(settled(secrets=[secret(LEAF)]), authority=later)
+    plan = plan_of(settled_reading(secrets=[secret(LEAF)]), authority=later)
     assert plan["errors"] == []
     assert plan["lines"][0].startswith(f"issue {HELD}: issuer changed")
     # The control: a root that the store has never had.
-    assert planned(settled(secrets=[secret(LEAF)]), authority=replace(later, retired=()))["errors"] != []
+    assert plan_of(settled_reading(secrets=[secret(LEAF)]), authority=replace(later, retired=()))["errors"] != []
 
 
 def test_with_existing_only_the_named_links_are_handed_over() -> None:
     other = secret(name="link-1-credential", labels=OWNER.labels("link-1"), certificate=leaf_of().certificate_pem)
     only = replace(EXISTING, only=frozenset({"mysql"}))
-    plan = planned(settled(secrets=[secret(), other]), [link(), numbered(1)], policy=only)
+    plan = plan_of(settled_reading(secrets=[secret(), other]), [link(), numbered(1)], policy=only)
     assert [item["name"] for item in plan["credentials"]] == ["mysql-credential"]
 
 
@@ -641,15 +650,17 @@ def test_with_existing_only_the_named_links_are_handed_over() -> None:
     ids=["the old root", "the new root", "a root that is trusted no more", "nobody"],
 )
 def test_whose_certificates_are_in_service_is_shown(authority: Authority, live: Json, issuers: list[str]) -> None:
-    plan = planned(settled(secrets=[live]), authority=authority, policy=replace(EXISTING, stage="bundle"))
+    plan = plan_of(settled_reading(secrets=[live]), authority=authority, policy=replace(EXISTING, stage="bundle"))
     assert plan["issuers"] == issuers
 
 
 def test_what_is_served_and_what_is_right_are_two_things() -> None:
     """Due credentials are served all the same, and right ones may not have reached a pod."""
-    due = planned(settled(secrets=[secret(LEAF)], pods={"server": [serving(LEAF)], "client": []}), now=NOW + 61 * DAY)
+    due = plan_of(
+        settled_reading(secrets=[secret(LEAF)], pods={"server": [serving(LEAF)], "client": []}), now=NOW + 61 * DAY
+    )
     assert (due["changed"], due["served"], due["proven"]) == (True, True, False)
-    behind = planned(settled(secrets=[secret(LEAF)], pods={"server": [serving()], "client": []}))
+    behind = plan_of(settled_reading(secrets=[secret(LEAF)], pods={"server": [serving()], "client": []}))
     assert (behind["changed"], behind["served"], behind["proven"]) == (False, False, False)
 
 
@@ -687,7 +698,7 @@ WITH_LIST: Json = {"lists": LIST.pem, "keys": ["ca.crl", "ca.crt", "tls.crt", "t
 def test_lists_that_are_not_right_are_written_without_a_certificate(
     authority: Authority, live: Json, line: str
 ) -> None:
-    plan = planned(settled(secrets=[live]), authority=authority)
+    plan = plan_of(settled_reading(secrets=[live]), authority=authority)
     assert plan["errors"] == []
     assert plan["drifted"] == bool(line)
     assert [text for text in plan["lines"] if not text.startswith(line)] == []
@@ -695,7 +706,7 @@ def test_lists_that_are_not_right_are_written_without_a_certificate(
 
 
 def test_a_revoked_certificate_that_is_still_wanted_is_issued_again() -> None:
-    plan = planned(settled(secrets=[secret(LEAF)], revoked=[LEAF.view.serial]))
+    plan = plan_of(settled_reading(secrets=[secret(LEAF)], revoked=[LEAF.view.serial]))
     assert plan["lines"] == [f"issue {HELD}: certificate {LEAF.view.serial} is revoked"]
     assert plan["drifted"]
 
@@ -716,29 +727,29 @@ TRUSTS = {"roots": [ROOT.view.fingerprint], "lists": []}
 )
 def test_what_a_pod_trusts_counts_where_it_was_asked(trust: Json | None, served: bool) -> None:
     pods = {"server": [serving(LEAF, trust=trust)], "client": []}
-    plan = planned(settled(secrets=[secret(LEAF)], pods=pods))
+    plan = plan_of(settled_reading(secrets=[secret(LEAF)], pods=pods))
     assert (plan["served"], plan["proven"]) == (served, served)
 
 
 @pytest.mark.parametrize("wrong", [True, False])
 def test_lists_that_are_wrong_are_a_drift_and_old_ones_are_not(wrong: bool) -> None:
-    plan = planned(settled(lists_due="a reason", lists_wrong=wrong))
+    plan = plan_of(settled_reading(lists_due="a reason", lists_wrong=wrong))
     assert (plan["changed"], plan["drifted"]) == (False, wrong)
     (notice,) = plan["notices"]
     assert notice.startswith("revocation lists are due: a reason. Cure: ")
 
 
 def test_the_report_says_how_many_are_revoked_and_until_when_the_list_lasts() -> None:
-    report = planned(settled(secrets=[secret(**WITH_LIST)]), authority=LISTED)["report"]
+    report = plan_of(settled_reading(secrets=[secret(**WITH_LIST)]), authority=LISTED)["report"]
     (line,) = [line for line in report if "list of" in line]
     assert line == f"revocation list of {ROOT.view.subject}: {len(LISTED.lists[0].revoked)} certificates, until " + (
         LISTED.lists[0].next_update.strftime("%Y-%m-%dT%H:%M:%SZ")
     )
-    assert [line for line in planned(settled())["report"] if "list of" in line] == []
+    assert [line for line in plan_of(settled_reading())["report"] if "list of" in line] == []
 
 
 def test_a_certificate_that_has_come_of_age_is_a_change_and_no_drift() -> None:
-    plan = planned(settled(), now=NOW + 61 * DAY)
+    plan = plan_of(settled_reading(), now=NOW + 61 * DAY)
     assert (plan["changed"], plan["drifted"]) == (True, False)
 
 
@@ -746,17 +757,17 @@ def test_a_certificate_that_has_come_of_age_is_a_change_and_no_drift() -> None:
 
 
 def test_with_a_clock_that_is_far_off_nothing_may_be_issued() -> None:
-    plan = planned(reading(clock_ahead=6600))
+    plan = plan_of(reading(clock_ahead=6600))
     assert plan["errors"] == [
         "the clock of this controller is 110 min ahead of the API server's: what it issues would not be valid yet. "
         "Cure: set the clock (NTP), then run again"
     ]
     # Nothing to issue, or a clock that the backdating makes up for: no reason to stop.
-    assert planned(settled(clock_ahead=6600))["errors"] == []
-    assert planned(reading(clock_ahead=6599))["errors"] == []
-    (behind,) = planned(reading(clock_ahead=-6600))["errors"]
+    assert plan_of(settled_reading(clock_ahead=6600))["errors"] == []
+    assert plan_of(reading(clock_ahead=6599))["errors"] == []
+    (behind,) = plan_of(reading(clock_ahead=-6600))["errors"]
     assert "110 min behind the API server's: what it issues would end too early" in behind
-    assert planned(reading(clock_ahead=-6599))["errors"] == []
+    assert plan_of(reading(clock_ahead=-6599))["errors"] == []
 
 
 @pytest.mark.parametrize(
@@ -764,7 +775,7 @@ def test_with_a_clock_that_is_far_off_nothing_may_be_issued() -> None:
 )
 def test_a_certificate_that_no_scheduled_run_renewed_is_an_alarm_while_there_is_time(days: int, alarmed: bool) -> None:
     """Of 90 days it is due with 30 left, and an alarm with 20."""
-    alarms = planned(settled(), now=NOW + days * DAY)["alarms"]
+    alarms = plan_of(settled_reading(), now=NOW + days * DAY)["alarms"]
     assert bool(alarms) is alarmed
     assert [line for line in alarms if "rotate_certificates renews now" not in line] == []
 
@@ -772,25 +783,25 @@ def test_a_certificate_that_no_scheduled_run_renewed_is_an_alarm_while_there_is_
 def test_a_root_that_nears_its_end_is_an_alarm() -> None:
     old = make_root(validity=120 * DAY)
     leaf = make_leaf(old, now=NOW + 85 * DAY)
-    found = settled(secrets=[secret(leaf, old)])
+    found = settled_reading(secrets=[secret(leaf, old)])
     authority = Authority("/srv/ca", old.view, (old.view,))
-    (alarm,) = planned(found, authority=authority, now=NOW + 91 * DAY, policy=replace(POLICY, force=True))["alarms"]
+    (alarm,) = plan_of(found, authority=authority, now=NOW + 91 * DAY, policy=replace(POLICY, force=True))["alarms"]
     assert alarm.startswith("the root CN=Test Root CA")
     assert alarm.endswith("Cure: playbook rotate_ca")
-    assert planned(found, authority=authority, now=NOW + 89 * DAY)["alarms"] == []
+    assert plan_of(found, authority=authority, now=NOW + 89 * DAY)["alarms"] == []
 
 
 def test_a_list_that_nears_its_end_is_an_alarm() -> None:
     leaf = leaf_of(validity=365 * DAY)
-    found = settled(secrets=[secret(leaf, **WITH_LIST)])
+    found = settled_reading(secrets=[secret(leaf, **WITH_LIST)])
     late = LIST.next_update - revocation.ALARM
-    (alarm,) = planned(found, authority=LISTED, now=late + DAY)["alarms"]
+    (alarm,) = plan_of(found, authority=LISTED, now=late + DAY)["alarms"]
     assert "the revocation list ends at" in alarm
-    assert planned(found, authority=LISTED, now=late - DAY)["alarms"] == []
+    assert plan_of(found, authority=LISTED, now=late - DAY)["alarms"] == []
 
 
 def test_inputs_are_not_changed() -> None:
-    found = settled(secrets=[MADE_BY_HAND], objects=[copy.deepcopy(MANIFEST)])
+    found = settled_reading(secrets=[MADE_BY_HAND], objects=[copy.deepcopy(MANIFEST)])
     before = copy.deepcopy(found)
-    planned(found, manifests=[MANIFEST])
+    plan_of(found, manifests=[MANIFEST])
     assert found == before

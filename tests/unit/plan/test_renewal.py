@@ -19,7 +19,7 @@ from tests.unit.pki.support import DAY, NOW, Root, make_leaf, make_root
 
 
 @pytest.fixture(scope="module")
-def settled(root: Root, leaf: Leaf) -> Inputs:
+def sound_inputs(root: Root, leaf: Leaf) -> Inputs:
     """A credential with which nothing is wrong."""
     return Inputs(
         now=NOW,
@@ -77,8 +77,10 @@ TABLE: list[tuple[str, Callable[[Inputs], Inputs], str]] = [
 
 
 @pytest.mark.parametrize(("reason", "spoil", "message"), TABLE)
-def test_each_reason_to_issue(settled: Inputs, reason: str, spoil: Callable[[Inputs], Inputs], message: str) -> None:
-    decision = decide(spoil(settled))
+def test_each_reason_to_issue(
+    sound_inputs: Inputs, reason: str, spoil: Callable[[Inputs], Inputs], message: str
+) -> None:
+    decision = decide(spoil(sound_inputs))
     assert (decision.action, decision.reason) == ("issue", reason)
     assert message in decision.message
 
@@ -87,27 +89,27 @@ def test_the_table_above_knows_every_check() -> None:
     assert {reason for reason, _check in CHECKS} <= {reason for reason, _spoil, _message in TABLE}
 
 
-def test_what_is_in_order_is_kept(settled: Inputs) -> None:
-    decision = decide(settled)
+def test_what_is_in_order_is_kept(sound_inputs: Inputs) -> None:
+    decision = decide(sound_inputs)
     assert (decision.action, decision.reason) == ("keep", "valid")
     assert decision.message == "valid until 2026-08-30T12:00:00Z, to be renewed from 2026-07-31T12:00:00Z"
 
 
-def test_the_last_second_before_renewal_is_kept(settled: Inputs) -> None:
-    assert decide(replace(settled, now=NOW + 60 * DAY - timedelta(seconds=1))).action == "keep"
+def test_the_last_second_before_renewal_is_kept(sound_inputs: Inputs) -> None:
+    assert decide(replace(sound_inputs, now=NOW + 60 * DAY - timedelta(seconds=1))).action == "keep"
 
 
-def test_the_order_of_names_means_nothing(root: Root, settled: Inputs) -> None:
+def test_the_order_of_names_means_nothing(root: Root, sound_inputs: Inputs) -> None:
     leaf = make_leaf(root, sans=["b.example.com", "a.example.com"])
     live = read_live(leaf.certificate_pem, leaf.key_pem, where="Secret")
     wanted = frozenset({"a.example.com", "b.example.com"})
-    assert decide(replace(settled, live=live, wanted_sans=wanted)).action == "keep"
+    assert decide(replace(sound_inputs, live=live, wanted_sans=wanted)).action == "keep"
 
 
-def test_renewing_under_a_root_that_ends_first_would_bring_nothing(settled: Inputs) -> None:
+def test_renewing_under_a_root_that_ends_first_would_bring_nothing(sound_inputs: Inputs) -> None:
     root = make_root(validity=20 * DAY)
     leaf = make_leaf(root)
-    ending = replace(settled, issuing_root=root.view, live=LiveCredential(leaf.view, key_matches=True))
+    ending = replace(sound_inputs, issuing_root=root.view, live=LiveCredential(leaf.view, key_matches=True))
     assert (decide(ending).action, decide(ending).reason) == ("keep", "ends-with-root")
     assert decide(replace(ending, now=NOW + 20 * DAY)).reason == "expires"
 
@@ -142,13 +144,13 @@ class Situation:
         """Whether time alone asks for a new certificate, and could give one that lasts longer."""
         return self.left <= NOTHING or (self.gain > NOTHING and self.left <= self.renew_before)
 
-    def inputs(self, settled: Inputs) -> Inputs:
-        assert settled.issuing_root is not None
+    def inputs(self, sound_inputs: Inputs) -> Inputs:
+        assert sound_inputs.issuing_root is not None
         end = NOW + self.left
         timed = replace(
-            changed_leaf(settled, not_after=end),
+            changed_leaf(sound_inputs, not_after=end),
             renew_before=self.renew_before,
-            issuing_root=replace(settled.issuing_root, not_after=end + self.gain),
+            issuing_root=replace(sound_inputs.issuing_root, not_after=end + self.gain),
         )
         for fault in self.faults:
             timed = FAULTS[fault](timed)
@@ -174,42 +176,42 @@ sound = situations.map(lambda situation: replace(situation, faults=()))
 
 
 @given(situation=situations)
-def test_what_is_past_its_renewal_is_never_kept(settled: Inputs, situation: Situation) -> None:
-    decision = decide(situation.inputs(settled))
+def test_what_is_past_its_renewal_is_never_kept(sound_inputs: Inputs, situation: Situation) -> None:
+    decision = decide(situation.inputs(sound_inputs))
     assert not (situation.due and decision.action == "keep")
 
 
 @given(situation=situations)
-def test_what_is_wrong_is_never_kept(settled: Inputs, situation: Situation) -> None:
-    decision = decide(situation.inputs(settled))
+def test_what_is_wrong_is_never_kept(sound_inputs: Inputs, situation: Situation) -> None:
+    decision = decide(situation.inputs(sound_inputs))
     assert not (situation.faults and decision.action == "keep")
 
 
 @given(situation=situations)
-def test_what_need_not_be_renewed_never_is(settled: Inputs, situation: Situation) -> None:
-    decision = decide(situation.inputs(settled))
+def test_what_need_not_be_renewed_never_is(sound_inputs: Inputs, situation: Situation) -> None:
+    decision = decide(situation.inputs(sound_inputs))
     needed = bool(situation.faults) or situation.due
     assert needed or decision.action == "keep"
 
 
 @given(situation=situations)
-def test_of_many_reasons_the_first_of_the_list_is_told(settled: Inputs, situation: Situation) -> None:
+def test_of_many_reasons_the_first_of_the_list_is_told(sound_inputs: Inputs, situation: Situation) -> None:
     expected = [*situation.faults, *(["expires"] if situation.due else [])]
     assume(expected)
-    assert decide(situation.inputs(settled)).reason == min(expected, key=ORDER.index)
+    assert decide(situation.inputs(sound_inputs)).reason == min(expected, key=ORDER.index)
 
 
 @given(situation=sound)
-def test_time_alone_never_gives_another_reason(settled: Inputs, situation: Situation) -> None:
-    decision = decide(situation.inputs(settled))
+def test_time_alone_never_gives_another_reason(sound_inputs: Inputs, situation: Situation) -> None:
+    decision = decide(situation.inputs(sound_inputs))
     assert decision.reason in (("expires",) if situation.due else ("valid", "ends-with-root"))
 
 
 @given(situation=sound, validity=lengths)
-def test_a_renewal_settles_it(settled: Inputs, situation: Situation, validity: timedelta) -> None:
+def test_a_renewal_settles_it(sound_inputs: Inputs, situation: Situation, validity: timedelta) -> None:
     """Else every run would renew: also under a root that ends before the new certificate should."""
     assume(validity > situation.renew_before)
-    inputs = situation.inputs(settled)
+    inputs = situation.inputs(sound_inputs)
     assert inputs.issuing_root is not None
     assume(inputs.issuing_root.not_after > NOW)
     renewed = changed_leaf(inputs, not_after=min(NOW + validity, inputs.issuing_root.not_after))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tests.integration import clusters, credentials
-from tests.integration.clusters import Written
-from tests.integration.mesh import CLUSTERS, Mesh
-from tests.integration.waiting import eventually
+from tests.integration.support import cluster_objects, credential_secrets
+from tests.integration.support.cluster_objects import Written
+from tests.integration.support.lab_mesh import CLUSTERS, Mesh
 from tests.lab import Lab
+from tests.lab.wait import eventually
 
 
-class Keeper:
+class StandingLink:
     """What the first mesh had, in its CA store and in the clusters; every later one has the same passphrase."""
 
     def __init__(self, lab: Lab, store: Path, passphrase: str) -> None:
@@ -28,7 +28,7 @@ class Keeper:
     def _make(self, mesh: Mesh) -> None:
         run = mesh.site()
         assert run.ok, run.output
-        written = {cluster: clusters.written(self._lab, cluster) for cluster in CLUSTERS}
+        written = {cluster: cluster_objects.written_by_runs(self._lab, cluster) for cluster in CLUSTERS}
         shutil.copytree(mesh.store, self._store)
         self._written = written
 
@@ -37,6 +37,6 @@ class Keeper:
             shutil.rmtree(mesh.store)
         shutil.copytree(self._store, mesh.store)
         for cluster, written in self._written.items():
-            clusters.put_back(self._lab, cluster, written)
-        eventually(lambda: credentials.arrived(mesh))
+            cluster_objects.put_back(self._lab, cluster, written)
+        eventually(lambda: credential_secrets.arrived_at_gateways(mesh))
         eventually(mesh.carries)

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.integration import clusters
-from tests.integration.mesh import Mesh
+from tests.integration.support import cluster_objects
+from tests.integration.support.lab_mesh import Mesh
 
 Json = dict[str, Any]
 
@@ -16,29 +16,32 @@ Json = dict[str, Any]
 HOUSEKEEPING = ("creationTimestamp", "resourceVersion", "uid", "generation")
 
 
-def versions(mesh: Mesh, cluster: str) -> dict[str, str]:
+def versions_in_cluster(mesh: Mesh, cluster: str) -> dict[str, str]:
     """The resourceVersion of everything that a run could touch, whoever made it: any write at all would change one."""
-    return clusters.versions(mesh.lab, cluster)
+    return cluster_objects.resource_versions(mesh.lab, cluster)
 
 
-def everywhere(mesh: Mesh) -> dict[str, dict[str, str]]:
+def versions_everywhere(mesh: Mesh) -> dict[str, dict[str, str]]:
     """The same of all clusters."""
-    return {cluster: versions(mesh, cluster) for cluster in mesh.hosts}
+    return {cluster: versions_in_cluster(mesh, cluster) for cluster in mesh.hosts}
 
 
-def belongings(mesh: Mesh, cluster: str) -> dict[str, Json]:
+def services_and_namespaces(mesh: Mesh, cluster: str) -> dict[str, Json]:
     """Services and namespaces as their owners see them: metadata, managers and their fields, spec."""
     items = mesh.get(cluster, "services,namespaces", "-A", "--show-managed-fields")["items"]
-    return {clusters.title(item): _without_housekeeping(item) for item in items}
+    return {cluster_objects.object_title(item): _without_housekeeping(item) for item in items}
 
 
 def workloads(mesh: Mesh, cluster: str) -> dict[str, tuple[str, int]]:
     """UID and generation of every Deployment and pod."""
     items = mesh.get(cluster, "deployments,pods", "-A")["items"]
-    return {clusters.title(item): (item["metadata"]["uid"], item["metadata"].get("generation", 0)) for item in items}
+    return {
+        cluster_objects.object_title(item): (item["metadata"]["uid"], item["metadata"].get("generation", 0))
+        for item in items
+    }
 
 
-def folder(path: Path) -> dict[str, tuple[int, str]]:
+def folder_contents(path: Path) -> dict[str, tuple[int, str]]:
     """Mode and content of every file and folder below a path."""
     return {str(found.relative_to(path)): (found.stat().st_mode, _content(found)) for found in sorted(path.rglob("*"))}
 

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.integration.dialler import PATIENCE, Attempt
+from tests.integration.support.pod_dialler import PATIENCE, Attempt
 from tests.lab import Lab
 
-DIALLER = Path(__file__).with_name("dialler.py")
+DIALLER = Path(__file__).with_name("pod_dialler.py")
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Traffic:
 
 
 @contextmanager
-def dialling(
+def live_traffic(
     lab: Lab,
     rate: float,
     *,

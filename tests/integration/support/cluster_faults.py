@@ -6,8 +6,8 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.integration.mesh import Mesh
-from tests.integration.waiting import eventually
+from tests.integration.support.lab_mesh import Mesh
+from tests.lab.wait import eventually
 
 EGRESS, INGRESS = ("cluster-a", "istio-egressgateway-0"), ("cluster-b", "istio-ingressgateway-0")
 

@@ -1,4 +1,4 @@
-"""Ansible's side of tests/integration/interruption.py: asks before each task whether it may begin."""
+"""Ansible's side of tests/integration/support/stepped_runs.py: asks before each task whether it may begin."""
 
 from __future__ import annotations
 

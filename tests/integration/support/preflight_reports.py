@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from tests.integration.mesh import Mesh, Run
+from tests.integration.support.lab_mesh import Mesh, Run
 
 # The columns of a row by which tests tell it from others.
 Place = tuple[str, str, str]
@@ -41,7 +41,7 @@ class Preflight:
         )
 
 
-def preflight(mesh: Mesh, *arguments: str) -> Preflight:
+def run_preflight(mesh: Mesh, *arguments: str) -> Preflight:
     path = mesh.folder / "preflight.json"
     path.unlink(missing_ok=True)
     run = mesh.play("preflight", "-e", f"mesh_preflight_report={path}", *arguments)

@@ -54,7 +54,7 @@ class Scope:
 
 
 @contextmanager
-def watching(folders: Collection[Path], scope: Scope) -> Iterator[Watch]:
+def watch_written_files(folders: Collection[Path], scope: Scope) -> Iterator[Watch]:
     """Watch the file systems of these folders, all of each."""
     watch, ended = Watch(), threading.Event()
     descriptor = _marked({folder.stat().st_dev: folder for folder in folders}.values())

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from tests.integration.mesh import CHECKOUT, CLUSTERS
+from tests.integration.support.lab_mesh import CHECKOUT, CLUSTERS
 from tests.lab import Lab
 
 NAMESPACE = "crossmesh"
@@ -38,7 +38,7 @@ WRITE_OBJECTS: tuple[Rule, ...] = (
 
 
 @contextmanager
-def account(lab: Lab, folder: Path, name: str, rules: Sequence[Rule]) -> Iterator[Path]:
+def service_account(lab: Lab, folder: Path, name: str, rules: Sequence[Rule]) -> Iterator[Path]:
     """A service account with these rights in every cluster; its kubeconfig has the lab's contexts."""
     role = {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": list(rules)}
     binding = {
@@ -53,7 +53,9 @@ def account(lab: Lab, folder: Path, name: str, rules: Sequence[Rule]) -> Iterato
 
 
 @contextmanager
-def documented(lab: Lab, folder: Path, *, without: str = "", lacking: tuple[str, str] = ("", "")) -> Iterator[Path]:
+def documented_account(
+    lab: Lab, folder: Path, *, without: str = "", lacking: tuple[str, str] = ("", "")
+) -> Iterator[Path]:
     """The account of docs/permissions.md, without one of its roles, or one verb on one resource, if one is named."""
     text = (CHECKOUT / "docs/permissions.md").read_text(encoding="utf-8")
     objects = yaml.safe_load_all(text.partition("```yaml\n")[2].partition("```")[0])

@@ -9,8 +9,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import envoy
-from tests.integration.faults import EGRESS, INGRESS
-from tests.integration.mesh import Mesh
+from tests.integration.support.cluster_faults import EGRESS, INGRESS
+from tests.integration.support.lab_mesh import Mesh
 
 CLIENT, SERVER = ("cluster-a", "client-credential"), ("cluster-b", "mysql-credential")
 BOTH = (CLIENT, SERVER)
@@ -32,20 +32,20 @@ def issuers(mesh: Mesh) -> set[str]:
     return {issuer(mesh, secret) for secret in BOTH}
 
 
-def trusted(mesh: Mesh, secret: tuple[str, str]) -> set[str]:
+def trusted_roots(mesh: Mesh, secret: tuple[str, str]) -> set[str]:
     """Fingerprints of the roots."""
     found = x509.load_pem_x509_certificates(_data(mesh, secret, "ca.crt"))
     return {root.fingerprint(SHA256()).hex() for root in found}
 
 
-def lists(mesh: Mesh, secret: tuple[str, str]) -> list[x509.CertificateRevocationList]:
+def revocation_lists(mesh: Mesh, secret: tuple[str, str]) -> list[x509.CertificateRevocationList]:
     """Istio takes several, one after the other."""
     pem = _data(mesh, secret, "ca.crl")
     begin = b"-----BEGIN X509 CRL-----"
     return [x509.load_pem_x509_crl(begin + block) for block in pem.split(begin)[1:]]
 
 
-def arrived(mesh: Mesh) -> bool:
+def arrived_at_gateways(mesh: Mesh) -> bool:
     """Whether the gateways have what stands in the Secrets: certificate, roots and revocation lists."""
     return all(_has(mesh, pod, secret) for pod, secret in ((EGRESS, CLIENT), (INGRESS, SERVER)))
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from tests.integration.mesh import Mesh, Run, ended
+from tests.integration.support.lab_mesh import Mesh, Run, finished_run
 from tests.lab import procfs
 
 CALLBACKS = Path(__file__).with_name("callback")
@@ -108,7 +108,7 @@ class Steps:
 
 
 @contextmanager
-def stepping(
+def stepped_run(
     mesh: Mesh, playbook: str | Path, *arguments: str, environment: Mapping[str, str] | None = None
 ) -> Iterator[Steps]:
     """A run that waits at each task boundary; killed if it has not ended with the block."""
@@ -129,7 +129,7 @@ def stepping(
         }
         process = mesh.begin(playbook, *arguments, environment={**(environment or {}), **asked})
         # Read all the time: a run that cannot print would not go on.
-        run = reader.submit(lambda: ended(process.communicate(), process.returncode))
+        run = reader.submit(lambda: finished_run(process.communicate(), process.returncode))
         steps = Steps(listener, f"{VARIABLE}={path}", run)
         try:
             yield steps
@@ -137,9 +137,9 @@ def stepping(
             steps.kill()
 
 
-def interrupted(mesh: Mesh, playbook: str | Path, *arguments: str, at: int) -> Boundary | None:
+def kill_at_task(mesh: Mesh, playbook: str | Path, *arguments: str, at: int) -> Boundary | None:
     """Kill a run right before its task of that number, from 1; nothing if it ended with fewer."""
-    with stepping(mesh, playbook, *arguments) as steps:
+    with stepped_run(mesh, playbook, *arguments) as steps:
         while boundary := steps.step():
             if boundary.number == at:
                 return boundary
@@ -155,14 +155,14 @@ class Paused:
 
 
 @contextmanager
-def paused(
+def paused_run(
     mesh: Mesh, playbook: str | Path, *arguments: str, before: str, environment: Mapping[str, str] | None = None
 ) -> Iterator[Paused]:
     """A run that waits while the block is executed, and then goes on to its end.
 
     :param before: as in Steps.reach.
     """
-    with stepping(mesh, playbook, *arguments, environment=environment) as steps:
+    with stepped_run(mesh, playbook, *arguments, environment=environment) as steps:
         waiting = Paused(steps.reach(before))
         yield waiting
         waiting.run = steps.finish()

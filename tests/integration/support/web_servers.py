@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.integration.mesh import Mesh
-from tests.integration.waiting import eventually
+from tests.integration.support.lab_mesh import Mesh
 from tests.lab import LabError
+from tests.lab.wait import eventually
 
-_SERVER = Path(__file__).with_name("webserver.py")
+POD_WEB_SERVER = Path(__file__).with_name("pod_web_server.py")
 _HTTP, _HTTP2, _GRPC, _ON_DEMAND = 8080, 8081, 8082, 8083
 BACKEND = "web.default.svc.cluster.local"
 
@@ -51,7 +51,7 @@ http {{
 """
 
 
-def link(name: str, protocol: str, tls_port: int, port: int = 80, **changes: Any) -> dict[str, Any]:
+def web_link(name: str, protocol: str, tls_port: int, port: int = 80, **changes: Any) -> dict[str, Any]:
     ports = {"http": _HTTP, "http2": _HTTP2, "grpc": _GRPC}
     return {
         "name": name,
@@ -65,7 +65,7 @@ def link(name: str, protocol: str, tls_port: int, port: int = 80, **changes: Any
 
 
 @contextmanager
-def serving(mesh: Mesh, folder: Path, cluster: str = "cluster-b", pod: str = "mysql-0") -> Iterator[None]:
+def running_web_servers(mesh: Mesh, folder: Path, cluster: str = "cluster-b", pod: str = "mysql-0") -> Iterator[None]:
     """Both servers and their Service, for the length of the block."""
     config = folder / "nginx.conf"
     ports = {"http": _HTTP, "http2": _HTTP2, "grpc": _GRPC, "on_demand": _ON_DEMAND}
@@ -75,7 +75,7 @@ def serving(mesh: Mesh, folder: Path, cluster: str = "cluster-b", pod: str = "my
     lab.kubectl(cluster, "apply", "--server-side", "-f", "-", stdin=service)
     processes = [
         lab.popen(cluster, pod, ["nginx", "-p", str(folder), "-c", str(config), "-e", f"{folder}/error.log"]),
-        lab.popen(cluster, pod, [sys.executable, str(_SERVER), str(_ON_DEMAND)]),
+        lab.popen(cluster, pod, [sys.executable, str(POD_WEB_SERVER), str(_ON_DEMAND)]),
     ]
     try:
         eventually(lambda: all(_answers(mesh, cluster, pod, port) for port in ports.values()))
@@ -93,7 +93,7 @@ def curl(mesh: Mesh, fqdn: str, path: str = "/", *options: str, port: int = 80) 
     return mesh.lab.run("cluster-a", "mysql-client", argv)
 
 
-def tried(mesh: Mesh) -> int:
+def failing_requests_seen(mesh: Mesh) -> int:
     """How often the server was asked for what always fails, since it was last asked so."""
     answer = mesh.lab.run("cluster-b", "mysql-0", ["curl", "--silent", f"http://127.0.0.1:{_HTTP}/tried"])
     return int(answer.stdout)

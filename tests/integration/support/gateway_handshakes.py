@@ -7,12 +7,12 @@ import socket
 import ssl
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf
-from tests.integration.mesh import MYSQL, Mesh
+from tests.integration.support.lab_mesh import MYSQL, Mesh
 
 GREETING = b"MariaDB"
 
 
-def answer(mesh: Mesh, context: ssl.SSLContext) -> bytes:
+def gateway_answer(mesh: Mesh, context: ssl.SSLContext) -> bytes:
     """What the ingress gateway sends first; in TLS 1.3 the handshake is over before a refusal shows here."""
     address = mesh.lab.pod("cluster-b", "istio-ingressgateway-0").address
     try:

@@ -20,8 +20,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
     new_root,
     parse_certificates,
 )
-from tests.integration.mesh import Mesh
-from tests.integration.waiting import eventually
+from tests.integration.support.lab_mesh import Mesh
+from tests.lab.wait import eventually
 
 DAY = timedelta(days=1)
 # What a client's certificate names for the tutorial's link.
@@ -50,13 +50,13 @@ class Issuer:
         )
 
 
-def stranger() -> Issuer:
+def untrusted_issuer() -> Issuer:
     """A root that nobody trusts."""
     key, pem = new_root(common_name="Stranger", key_type="P-256", validity=10 * DAY, now=datetime.now(UTC))
     return Issuer(parse_certificates(pem)[0], key)
 
 
-def custom(store: Path, passphrase: str) -> Issuer:
+def custom_ca_issuer(store: Path, passphrase: str) -> Issuer:
     """The custom CA itself, as the owner of its store has it."""
     found = FileStore(store)
     authority = found.public()
@@ -65,9 +65,9 @@ def custom(store: Path, passphrase: str) -> Issuer:
     return Issuer(authority.issuing, found.signer(passphrase))
 
 
-def stolen(mesh: Mesh) -> Leaf:
+def stolen_certificate(mesh: Mesh) -> Leaf:
     """A client's certificate that the CA has issued to a cluster that is gone, with its key in the wrong hands."""
-    leaf = custom(mesh.store, mesh.passphrase).leaf("client", [LINK])
+    leaf = custom_ca_issuer(mesh.store, mesh.passphrase).leaf("client", [LINK])
     store, now = FileStore(mesh.store), datetime.now(UTC)
     authority = store.public()
     assert authority
@@ -86,7 +86,7 @@ def stolen(mesh: Mesh) -> Leaf:
     return leaf
 
 
-def serve(mesh: Mesh, leaf: Leaf) -> None:
+def put_into_server_secret(mesh: Mesh, leaf: Leaf) -> None:
     """Put a certificate into the server's Secret by hand and wait until the ingress gateway has it."""
     data = {"tls.crt": leaf.certificate_pem.encode(), "tls.key": leaf.key_pem}
     patch = json.dumps({"data": {key: base64.b64encode(value).decode() for key, value in data.items()}})

@@ -44,16 +44,16 @@ class Written:
 
     @property
     def key(self) -> tuple[str, str]:
-        return title(self.body), self.manager
+        return object_title(self.body), self.manager
 
 
-def clear(lab: Lab, clusters: Iterable[str]) -> None:
+def clear_clusters(lab: Lab, clusters: Iterable[str]) -> None:
     """Bring clusters back to what they were before any run, whichever instance wrote there."""
     for name in clusters:
         put_back(lab, name, ())
 
 
-def objects(lab: Lab, cluster: str, selector: str = OURS) -> list[Json]:
+def objects_of_ours(lab: Lab, cluster: str, selector: str = OURS) -> list[Json]:
     """Everything of ours in a cluster, Secrets among it, without who wrote which field."""
     found = list(_Cluster(lab, cluster).ours(selector))
     for item in found:
@@ -61,7 +61,7 @@ def objects(lab: Lab, cluster: str, selector: str = OURS) -> list[Json]:
     return found
 
 
-def written(lab: Lab, cluster: str) -> list[Written]:
+def written_by_runs(lab: Lab, cluster: str) -> list[Written]:
     """All that runs wrote in a cluster, as it would be applied again."""
     return _Cluster(lab, cluster).written()
 
@@ -81,14 +81,14 @@ def put_back(lab: Lab, cluster: str, kept: Sequence[Written]) -> None:
     assert [*unlike, *now] == [], "not as it was, or still there"
 
 
-def versions(lab: Lab, cluster: str) -> dict[str, str]:
+def resource_versions(lab: Lab, cluster: str) -> dict[str, str]:
     """The resourceVersion of everything that a run could touch, whoever made it, by kind, namespace and name."""
     found = _Cluster(lab, cluster)
     items = (item for kind in _APIS for item in found.every(kind))
-    return {title(item): item["metadata"]["resourceVersion"] for item in items}
+    return {object_title(item): item["metadata"]["resourceVersion"] for item in items}
 
 
-def title(item: Json) -> str:
+def object_title(item: Json) -> str:
     """Kind, namespace and name; of what is in no namespace, without it."""
     metadata = item["metadata"]
     return f"{item['kind']} {metadata.get('namespace', '')}/{metadata['name']}"
@@ -140,14 +140,14 @@ class _Cluster:
         """Those that nobody of these managers made."""
         # Who refers to a Secret goes before it.
         for item in reversed(list(self.ours())):
-            if not any((title(item), manager) in but for manager in _managers(item)):
+            if not any((object_title(item), manager) in but for manager in _managers(item)):
                 self._resource(item["kind"]).delete(item["metadata"]["name"], item["metadata"]["namespace"])
 
     def give_up_fields(self, but: Collection[tuple[str, str]]) -> None:
         """Apply objects without content: what a manager leaves out is given up."""
         for item in [*self.ours(), *self.every("Service")]:
             for manager in _managers(item):
-                if (title(item), manager) not in but:
+                if (object_title(item), manager) not in but:
                     self.apply(Written(manager, _reference(item)))
 
     def _resource(self, kind: str) -> Any:

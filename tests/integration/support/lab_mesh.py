@@ -14,10 +14,10 @@ from typing import Any
 
 import yaml
 
-from tests.integration import clusters
+from tests.integration.support import cluster_objects
 from tests.lab import Lab
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+CHECKOUT = Path(__file__).resolve().parents[3]
 PLAYBOOKS = CHECKOUT / "collections/ansible_collections/crossmesh/mtls/playbooks"
 CLUSTERS = ("cluster-a", "cluster-b", "cluster-c")
 # What an inventory says of cluster-c, where a test has it: its gateways came with Helm's chart `gateway`.
@@ -139,7 +139,7 @@ class Mesh:
             said = process.communicate(timeout=300)
         finally:
             process.kill()
-        return ended(said, process.returncode)
+        return finished_run(said, process.returncode)
 
     def begin(
         self,
@@ -165,13 +165,13 @@ class Mesh:
     def site(self, *arguments: str) -> Run:
         return self.play("site", *arguments)
 
-    def written(self, text: str, name: str = "play.yml") -> Path:
+    def write_playbook(self, text: str, name: str = "play.yml") -> Path:
         """A playbook of the test's own."""
         path = self.folder / name
         path.write_text(text, encoding="utf-8")
         return path
 
-    def otherwise(self, **described: Any) -> Mesh:
+    def with_changes(self, **described: Any) -> Mesh:
         """The same mesh (folder, CA store, clusters) with some of its description changed."""
         return replace(self, **described)
 
@@ -181,10 +181,10 @@ class Mesh:
 
     def objects(self, cluster: str, *, instance: str | None = None) -> list[dict[str, Any]]:
         """Everything of ours in a cluster, Secrets among it."""
-        selector = clusters.OURS
+        selector = cluster_objects.OURS
         if instance:
             selector += f",crossmesh/instance={instance}"
-        return clusters.objects(self.lab, cluster, selector)
+        return cluster_objects.objects_of_ours(self.lab, cluster, selector)
 
     def names(self, cluster: str) -> set[str]:
         return {f"{item['kind']}/{item['metadata']['name']}" for item in self.objects(cluster)}
@@ -201,26 +201,26 @@ class Mesh:
         }
 
 
-def locked(mesh: Mesh, *namespaces: str, **described: Any) -> Mesh:
+def locked_down(mesh: Mesh, *namespaces: str, **described: Any) -> Mesh:
     """The same with these namespaces of the client's cluster locked down."""
     cluster = mesh.lab.cluster("cluster-a")
     variables = {
         "mesh_egress_lockdown": list(namespaces),
         "mesh_cluster_cidrs": [cluster.pod_network, cluster.service_network],
     }
-    return mesh.otherwise(hosts={"cluster-a": variables, "cluster-b": {}}, **described)
+    return mesh.with_changes(hosts={"cluster-a": variables, "cluster-b": {}}, **described)
 
 
 @contextmanager
-def cleared(found: Mesh) -> Iterator[Mesh]:
+def cleared_afterwards(found: Mesh) -> Iterator[Mesh]:
     """Leave the clusters as they were, whatever the block makes of it."""
     try:
         yield found
     finally:
-        clusters.clear(found.lab, CLUSTERS)
+        cluster_objects.clear_clusters(found.lab, CLUSTERS)
 
 
-def ended(said: tuple[str, str | None], code: int) -> Run:
+def finished_run(said: tuple[str, str | None], code: int) -> Run:
     """A run from what it printed, to one stream or both, and its exit code."""
     output, errors = said
     return Run(code, output + (errors or ""), _recap(output))

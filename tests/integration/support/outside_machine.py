@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
 
-from tests.integration.mesh import Mesh
-from tests.integration.waiting import eventually
+from tests.integration.support.lab_mesh import Mesh
+from tests.lab.wait import eventually
 from tests.lab.workloads import database_folders
 
 MACHINE = "legacy-db"
@@ -84,7 +84,7 @@ class Machine:
 
 
 @contextmanager
-def machine(mesh: Mesh, folder: Path) -> Iterator[Machine]:
+def running_machine(mesh: Mesh, folder: Path) -> Iterator[Machine]:
     found = Machine(mesh, folder)
     with _database(mesh, folder / "mariadb"):
         try:
