@@ -6,77 +6,110 @@
 from __future__ import annotations
 
 import json
-import uuid
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import ca_reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import clock_warnings
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import read_cluster
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import describe
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import authority_of
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils.cluster_action import (
-    GATEWAY,
-    REVOKED,
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import status
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Policy, make_plan
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ca_in_cluster
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
+    SIDES,
+    STAGES,
     ClusterAction,
+    Variables,
     request_of,
-    revoked,
 )
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import render
 
-REQUEST = (
-    "instance",
-    "cluster",
-    "ingress_gateway",
-    "egress_gateway",
-    "links",
-    "client_credential",
-    "backends",
-    "lockdown",
-    "sides",
-)
+# kubernetes.core asks for one object after the other: longer lists go in several calls at once.
+BATCH = 100
+
+Json = dict[str, Any]
 
 
 class ActionModule(ClusterAction):
     ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "instance": {"type": "str", "default": "default"},
-        "cluster": {"type": "str", "required": True},
-        "ingress_gateway": GATEWAY,
-        "egress_gateway": GATEWAY,
-        "links": {"type": "list", "elements": "str", "default": []},
-        "client_credential": {"type": "str", "default": "client-credential"},
-        "backends": {
-            "type": "list",
-            "elements": "dict",
-            "default": [],
-            "options": {
-                "service": {"type": "str", "required": True},
-                "namespace": {"type": "str", "required": True},
-            },
-        },
-        "lockdown": {"type": "list", "elements": "str", "default": []},
-        "sides": {"type": "list", "elements": "str", "choices": ["server", "client"], "default": ["server", "client"]},
-        "ca_dir": {"type": "path", "required": True},
-        "revoked": REVOKED,
+        "sides": {"type": "list", "elements": "str", "choices": list(SIDES), "default": list(SIDES)},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "stage": {"type": "str", "choices": list(STAGES), "default": "all"},
+        "existing": {"type": "bool", "default": False},
+        "force": {"type": "bool", "default": False},
     }
 
-    def work(self, api: Api, params: dict[str, Any]) -> dict[str, Any]:
-        store = FileStore(params["ca_dir"])
-        authority, entries = authority_of(store), revoked(params)
-        request = request_of(params)
+    def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
+        resolution, now = variables.resolution(params["state"]), datetime.now(UTC)
+        if resolution.findings:
+            return {"failed": True, "changed": False, "msg": "\n".join(describe(resolution.findings))}
+        store, entries = variables.store(), variables.revoked()
+        authority = authority_of(store)
         # Beyond serials only where trust is on the move, or something is revoked: each pod is one more question.
-        reading = read_cluster(api, request, trust=bool(authority.lists) or authority.phase not in ("absent", "steady"))
-        reading.update(ca_reading(store, authority, entries, datetime.now(UTC)))
+        moving = bool(authority.lists) or authority.phase not in ("absent", "steady")
+        reading = read_cluster(variables.api(), request_of(resolution.request), trust=moving)
+        reading.update(ca_reading(store, authority, entries, now))
+        policy = variables.policy(params["stage"], existing=params["existing"], force=params["force"])
+        sides = {
+            side: _side(reading, resolution.sides[side], render(side, resolution.sides[side]), authority, policy, now)
+            for side in SIDES
+            if side in params["sides"]
+        }
         return {
             "changed": False,
-            "warnings": [f"{params['cluster']}: {line}" for line in clock_warnings(reading["clock_ahead"])],
-            "id": uuid.uuid4().hex,
-            "request": {key: params[key] for key in REQUEST},
+            "warnings": [f"{variables.cluster}: {line}" for line in _warnings(reading, sides, policy)],
+            "cluster": variables.cluster,
+            "instance": resolution.request["instance"],
             "phase": authority.phase,
             "state": authority.state,
             "lists_due": reading["lists_due"],
             "lists_wrong": reading["lists_wrong"],
             "clock_ahead": int(reading["clock_ahead"]),
-            # As one text: Ansible would otherwise look into each of its thousands of values whenever it is handed on.
-            "reading": json.dumps(reading),
+            "ca": ca_in_cluster(reading, resolution.request),
+            "options": {key: params[key] for key in ("stage", "existing", "force")},
+            "sides": sides,
+            "settled": all(side["proven"] for side in sides.values()),
         }
+
+
+def _side(
+    reading: Json,
+    desired: Mapping[str, Any],
+    manifests: Sequence[Json],
+    authority: Authority,
+    policy: Policy,
+    now: datetime,
+) -> Json:
+    """The plan of one side, and what the tasks that carry it out must know of the side."""
+    plan = make_plan(reading, desired, manifests, authority, policy, now)
+    work = ("strip", "force", "write", "delete")
+    return {
+        **{key: value for key, value in plan.items() if key not in work},
+        # As texts: Ansible would otherwise look into each of their values whenever it hands the plan on.
+        **{key: _batches(plan[key]) for key in work},
+        "status": [link.to_json() for link in status.of_side(reading, desired, authority)],
+        "side": desired["owner"]["side"],
+        "manager": desired["manager"],
+        "namespace": desired["namespace"],
+        "service": desired["service"],
+        "selector": desired["selector"],
+        "links": [link["name"] for link in desired["links"]],
+        "secrets": len(desired["secrets"]),
+    }
+
+
+def _batches(items: Sequence[Json]) -> list[str]:
+    return [json.dumps(items[start : start + BATCH]) for start in range(0, len(items), BATCH)]
+
+
+def _warnings(reading: Json, sides: Mapping[Side, Json], policy: Policy) -> list[str]:
+    """Shown whether or not there is something to do; a line that both sides have comes once."""
+    # A rotation need not be told that it is under way.
+    kinds = ("warnings",) if policy.existing else ("warnings", "notices")
+    of_sides = [line for side in sides.values() for kind in kinds for line in side[kind]]
+    return list(dict.fromkeys([*clock_warnings(reading["clock_ahead"]), *of_sides]))

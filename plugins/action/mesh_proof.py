@@ -5,49 +5,103 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.address import await_address
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proof import Expected, Trusted, prove
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils.cluster_action import GATEWAY, ClusterAction, gateway
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proof import Expected, Proof, Trusted, prove
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
+    SIDES,
+    ClusterAction,
+    Variables,
+    gateway_of,
+)
 
-ENDPOINT = {
-    "address": {"type": "str", "required": True},
-    "port": {"type": "int", "required": True},
-    "fqdn": {"type": "str", "required": True},
-}
-TRUST = {
-    "secret": {"type": "str", "required": True, "no_log": False},
-    "roots": {"type": "list", "elements": "str", "required": True},
-    "lists": {"type": "list", "elements": "str", "default": []},
-    "own": {"type": "bool", "default": True},
-}
+Json = dict[str, Any]
 
 
 class ActionModule(ClusterAction):
     ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "gateway": GATEWAY,
-        "serials": {"type": "list", "elements": "str", "required": True},
-        "trust": {"type": "list", "elements": "dict", "default": [], "options": TRUST},
-        "endpoints": {"type": "list", "elements": "dict", "default": [], "options": ENDPOINT},
-        "await_address": {"type": "bool", "default": False},
-        "timeout": {"type": "int", "default": 60},
-        "wait": {"type": "int", "default": 10},
+        "look": {"type": "dict", "required": True},
+        "issued": {"type": "dict", "default": {}},
+        "earlier": {"type": "dict", "default": {}},
+        "sides": {"type": "list", "elements": "str", "choices": list(SIDES), "default": list(SIDES)},
+        "step": {"type": "str", "default": ""},
     }
 
-    def work(self, api: Api, params: dict[str, Any]) -> dict[str, Any]:
+    def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
+        api, look = variables.api(), params["look"]
+        issued = params["issued"].get("sides") or {}
+        warnings: list[str] = []
+        sights: dict[str, Json] = {}
+        methods: dict[str, str] = {}
+        pods: dict[str, list[str]] = {}
+        links: dict[str, list[Json]] = dict(params["earlier"].get("links") or {})
+        for side in (side for side in SIDES if side in params["sides"] and side in look["sides"]):
+            plan = look["sides"][side]
+            shown = {**plan, **issued.get(side, {})}
+            proof = self._prove(api, variables, plan, shown) if _is_to_prove(plan, look["options"]) else Proof("none")
+            warnings += proof.warnings
+            methods[side], pods[side] = proof.method, proof.pods
+            links[side] = _status(plan, shown, proof)
+            if params["step"]:
+                sights[side] = _sight(look, plan, shown, proof, params["step"])
+        return {
+            "changed": False,
+            "methods": methods,
+            "pods": pods,
+            "warnings": warnings,
+            "sights": list(sights.values()),
+            "links": links,
+        }
+
+    def _prove(self, api: Api, variables: Variables, plan: Json, shown: Mapping[str, Any]) -> Proof:
+        timeout, wait = variables.filled["mesh_gate_timeout"], variables.filled["mesh_gate_wait"]
         expected = Expected(
-            serials=frozenset(params["serials"]),
+            serials=frozenset(shown.get("serials", shown["expected"])),
             trust=tuple(
-                Trusted(item["secret"], frozenset(item["roots"]), frozenset(item["lists"])) for item in params["trust"]
+                Trusted(item["secret"], frozenset(item["roots"]), frozenset(item["lists"])) for item in shown["trust"]
             ),
-            endpoints=tuple(Endpoint(item["address"], item["port"], item["fqdn"]) for item in params["endpoints"]),
+            endpoints=tuple(Endpoint(item["address"], item["port"], item["fqdn"]) for item in plan["endpoints"]),
         )
-        place = gateway(params["gateway"])
-        proof = prove(api, place, expected, params["timeout"], wait=params["wait"])
-        warnings = list(proof.warnings)
-        if params["await_address"]:
-            warnings += await_address(api, place, params["timeout"], say=self._display.display)
-        return {"changed": False, "method": proof.method, "pods": proof.pods, "warnings": warnings}
+        proof = prove(api, gateway_of(plan), expected, timeout, wait=wait)
+        if plan["await_address"]:
+            proof.warnings.extend(await_address(api, gateway_of(plan), timeout, say=self._display.display))
+        return proof
+
+
+def _is_to_prove(plan: Json, options: Mapping[str, Any]) -> bool:
+    """In a stage: where it has credentials to work on; else where the side has any."""
+    return bool(plan["credentials"]) if options["existing"] else bool(plan["secrets"])
+
+
+def _status(plan: Json, shown: Mapping[str, Any], proof: Proof) -> list[Json]:
+    """How each link of the side stands now: what was seen before, but for what was issued and proven since."""
+    issued = {item["name"]: item["certificate"] for item in shown.get("credentials", ()) if "certificate" in item}
+    root = next(iter(shown.get("issuers") or ()), "")
+    links = []
+    for link in plan["status"]:
+        now, certificate = dict(link), issued.get(link["secret"])
+        if certificate:
+            now |= {"until": certificate["not_after"], "root": root}
+        if proof.method in ("exec", "handshake"):
+            now |= {"serving": len(proof.pods), "ready": len(proof.pods)}
+        links.append(now)
+    return links
+
+
+def _sight(look: Json, plan: Json, shown: Mapping[str, Any], proof: Proof, step: str) -> Json:
+    """What a step of a root rotation asks for."""
+    looked = bool(plan["credentials"])
+    return {
+        "cluster": look["cluster"],
+        "side": plan["side"],
+        "step": step,
+        "method": proof.method if looked else "none",
+        "trust": shown["trust"] if looked else [],
+        "issuers": shown["issuers"] if looked else [],
+        "surplus": plan["surplus"],
+        "problem": "",
+    }

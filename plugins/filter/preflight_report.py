@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.report import (
@@ -17,20 +17,15 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.report i
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import NOBODY, Row, row_of
 
-# Facts of a cluster in which its rows stand; see tasks/preflight.yml of both roles.
-FACTS = ("__mesh_ingress_server_found", "__mesh_egress_client_found")
-
 
 def preflight_report(
-    hosts: Sequence[str],
-    hostvars: Mapping[str, Mapping[str, Any]],
+    looks: Mapping[str, Mapping[str, Any]],
+    names: Mapping[str, str],
     everywhere: Mapping[str, Any],
     mesh_clusters: Mapping[str, Any],
     limited: bool,
 ) -> dict[str, Any]:
-    hosts = list(dict.fromkeys(hosts))
-    sights = [sight for host in hosts if (sight := _looked(hostvars[host]).get("sight"))]
-    names = {host: str(hostvars[host].get("mesh_cluster_name") or host) for host in hosts}
+    sights = [look["sight"] for look in looks.values() if look.get("sight")]
     elsewhere = sorted(set(mesh_clusters) - set(names.values()))
     findings, problems = everywhere.get("findings"), everywhere.get("ca_problems")
     # What the rules say of the CA's settings is told once.
@@ -39,28 +34,22 @@ def preflight_report(
         *inventory_rows(findings),
         *ca_rows(problems, everywhere.get("ca_state", "")),
         *outside_rows(everywhere.get("outside")),
-        *(told for host in hosts for told in _of_host(names[host], hostvars[host], limited)),
+        *(told for host, look in looks.items() for told in _of_host(names[host], look, limited)),
         *(_unseen(name, "in another part of the inventory: mesh_clusters names it") for name in elsewhere),
-        *fqdn_rows(sights, all_seen=not elsewhere and len(sights) == len(hosts)),
+        *fqdn_rows(sights, all_seen=not elsewhere and len(sights) == len(looks)),
     ]
     return report(rows)
 
 
-def _looked(variables: Mapping[str, Any]) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = variables.get("__mesh_common_read") or {}
-    return found if "rows" in found else {}
-
-
-def _of_host(name: str, variables: Mapping[str, Any], limited: bool) -> Iterator[Row]:
-    found = _looked(variables)
-    sides = [variables.get(fact) for fact in FACTS]
-    yield from (row_of(row) for row in found.get("rows", ()))
-    yield from (row_of(row) for side in sides for row in side or ())
-    if not found and all(side is not None for side in sides):
+def _of_host(name: str, look: Mapping[str, Any], limited: bool) -> Iterator[Row]:
+    yield from (row_of(row) for row in look.get("rows", ()))
+    if look.get("looked"):
+        return
+    if "looked" in look:
         yield _unseen(name, "not looked at, for the faults of the inventory")
-    elif limited and not found:
+    elif limited and not look:
         yield _unseen(name, "not looked at in this run (--limit)")
-    elif None in sides:
+    else:
         seen = "the look at this cluster broke off"
         yield Row(name, NOBODY, "run", "failed", seen, "see the error of its task, above this table")
 

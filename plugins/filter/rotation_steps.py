@@ -10,6 +10,8 @@ from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import rotation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Phase
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules import links as link_rules
 
 _WORDS: Mapping[str, str] = {
     "recover": "make another CA, and trust it beside the lost one",
@@ -25,7 +27,8 @@ _WORDS: Mapping[str, str] = {
 }
 
 
-def rotation_steps(phase: Phase, asked: str = "", lost: bool = False, outside: Sequence[str] = ()) -> dict[str, Any]:
+def rotation_steps(phase: Phase, asked: str = "", lost: bool = False, mesh_links: Any = ()) -> dict[str, Any]:
+    outside = desired.beyond_sight(link_rules.sound_links_with(mesh_links, "external", "foreign_clients"))
     if lost and phase == "absent" and asked:
         return _told("a lost CA is replaced in one run. Cure: leave mesh_rotate_phase out", [])
     if lost and phase == "absent":

@@ -5,46 +5,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules import links as link_rules
 
 
 def rotation_view(
-    hostvars: Mapping[str, Mapping[str, Any]],
-    groups: Mapping[str, Sequence[str]],
+    looks: Mapping[str, Mapping[str, Any]],
+    names: Iterable[str],
+    proofs: Iterable[Mapping[str, Any]],
+    reasons: Iterable[str],
+    external: Mapping[str, Any],
+    mesh_links: Any,
     mesh_clusters: Mapping[str, Any],
     hosts_of_run: Sequence[str],
     still_there: Sequence[str],
 ) -> dict[str, Any]:
-    hosts = dict.fromkeys([*groups.get(desired.SERVERS_GROUP, ()), *groups.get(desired.CLIENTS_GROUP, ())])
-    sights = [sight for host in hosts for sight in (hostvars[host].get("__mesh_common_sights") or {}).values()]
-    clusters = {host: hostvars[host].get("mesh_cluster_name") or host for host in hosts}
+    clusters = {host: name or host for host, name in zip(looks, names, strict=True)}
     every = {*clusters.values(), *mesh_clusters}
     taken_in = {
-        cluster
-        for host, cluster in clusters.items()
-        if host in hosts_of_run and (host in still_there or not _was_read(hostvars[host]))
+        clusters[host]
+        for (host, look), reason in zip(looks.items(), reasons, strict=True)
+        if host in hosts_of_run and (host in still_there or "sides" not in look) and not reason
     }
-    taken_in -= {cluster for host, cluster in clusters.items() if "__mesh_rotate_left_out" in hostvars[host]}
-    left_out = [*sorted(every - taken_in), *_servers_left_out(hostvars["localhost"])]
+    left_out = [*sorted(every - taken_in), *_servers_left_out(external, mesh_links)]
+    sights = [sight for proof in proofs for sight in proof.get("sights", ())]
     return {"clusters": sorted(every), "left_out": left_out, "sights": sights}
 
 
-def _was_read(variables: Mapping[str, Any]) -> bool:
-    return bool((variables.get("__mesh_common_read") or {}).get("reading"))
-
-
-def _servers_left_out(localhost: Mapping[str, Any]) -> list[str]:
-    """Servers outside that may still have a certificate which is revoked: all of them where localhost did not look."""
-    looked = localhost.get("__custom_ca_endpoints") or {}
+def _servers_left_out(looked: Mapping[str, Any], mesh_links: Any) -> list[str]:
+    """External servers that may still have a certificate which is revoked: all of them where localhost did not look."""
     if "waiting" in looked:
         return list(looked["waiting"])
-    external = link_rules.sound_links_with(localhost.get("mesh_links"), "external")
-    return [names.outside(server["link"]) for server in desired.outside_servers(external)]
+    external = link_rules.sound_links_with(mesh_links, "external")
+    return [_names.outside(server["link"]) for server in desired.outside_servers(external)]
 
 
 class FilterModule:

@@ -22,6 +22,7 @@ __all__ = [
     "LOCKDOWN_KINDS",
     "MANAGED_BY",
     "ROOT_NAMESPACE",
+    "SIDES",
     "Kind",
     "Owner",
     "Side",
@@ -38,6 +39,7 @@ __all__ = [
 ]
 
 Side = Literal["server", "client"]
+SIDES: tuple[Side, ...] = ("server", "client")
 
 MANAGED_BY = "crossmesh"
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"

@@ -147,7 +147,7 @@ def test_the_runs_that_are_looked_at_did_what_they_should(trail: Trail) -> None:
     for name in ("first run", "second run", "facts", "planted"):
         assert trail.runs[name].ok, trail.runs[name].output
     assert trail.runs["second run"].changed == 0
-    assert trail.runs["facts"].says("SAN changed", "__mesh_common_read")
+    assert trail.runs["facts"].says("SAN changed", "__mesh_side_look")
 
 
 @pytest.mark.parametrize("secret", ["the root's key", "the key in client-credential", "the key in mysql-credential"])

@@ -6,10 +6,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired, resolution
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import describe
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -49,5 +55,29 @@ def view(links: Sequence[Mapping[str, Any]], variables: Mapping[str, Any]) -> Js
     return desired.resolve(links, desired.cluster_of(variables), desired.settings_of(variables))
 
 
+def resolve(links: Any, variables: Mapping[str, Any], *, prune_all: bool = False) -> Json:
+    """What an action makes of a cluster's variables: errors, or what is to be read and both sides."""
+    found = resolution.resolve({**variables, "mesh_links": links}, datetime.now(UTC), prune_all=prune_all)
+    if found.findings:
+        return {"errors": describe(found.findings)}
+    return {"errors": [], "request": found.request, **{str(side): wanted for side, wanted in found.sides.items()}}
+
+
 def names_of(side: Mapping[str, Any]) -> list[str]:
     return [item["name"] for item in side["links"]]
+
+
+def run_action(
+    plugin: ModuleType, arguments: Mapping[str, Any], variables: Mapping[str, Any], *, check: bool = False
+) -> Json:
+    """What an action returns to Ansible for a task of one host.
+
+    :param variables: the host's, as they stand in an inventory.
+    """
+    loader = DataLoader()
+    known = {"inventory_hostname": "localhost", "group_names": [], **variables}
+    task = SimpleNamespace(args=dict(arguments), action=plugin.__name__, async_val=0, check_mode=check, diff=True)
+    connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=""))
+    action = plugin.ActionModule(task, connection, None, loader, Templar(loader, variables=known), None)
+    result: Json = action.run(task_vars=known)
+    return result

@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.filter.authority_state import authority_state
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority, authority_to_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ca_in_cluster
 from tests.unit.pki.support import Root, make_root
 from tests.unit.support import Json
 
 OURS, THEIRS = make_root(), make_root()
-GROUPS = {"mesh_servers": ["cluster-b"], "mesh_clients": ["cluster-a"], "all": ["cluster-a", "cluster-b"]}
 
 
 def cluster(
@@ -26,21 +25,21 @@ def cluster(
     instance: str = "default",
     retiring: tuple[str, ...] = (),
 ) -> Json:
-    """A cluster's variables after its reading."""
+    """What the look at a cluster has shown."""
     labels = Owner(instance, name, "server").labels("mysql")
     secrets = [{"name": "x", "labels": labels, "trust": held.view.pem}] if held else []
     trusted = (store.view,) if store else ()
     authority = Authority("/srv/ca", store.view if store else None, trusted, retiring=retiring)
-    reading = {"cluster": name, "secrets": secrets, "authority": authority_to_json(authority)}
-    return {"__mesh_common_read": {"request": {"instance": "default"}, "reading": json.dumps(reading)}}
+    reading = {"secrets": secrets, "authority": authority_to_json(authority)}
+    return {"cluster": name, "ca": ca_in_cluster(reading, {"instance": "default", "cluster": name})}
 
 
 def state(*clusters: Json, **changes: Any) -> Json:
-    hostvars: dict[str, Json] = {"cluster-a": {}, "cluster-b": {}} | dict(
+    looks: dict[str, Json] = {"cluster-a": {}, "cluster-b": {}} | dict(
         zip(("cluster-a", "cluster-b"), clusters, strict=False)
     )
     arguments: dict[str, Any] = {"mesh_clusters": {}, "limited": False, "adopt": False, **changes}
-    return authority_state(hostvars, GROUPS, **arguments)
+    return authority_state(looks, **arguments)
 
 
 def test_a_store_that_knows_what_is_in_service_needs_nothing() -> None:

@@ -8,7 +8,7 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,6 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import Fi
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.pkcs8 import load_private_key, require_passphrase
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
-    KEY_TYPES,
     LONGEST_ROOT_NAME,
     MOST_DAYS,
     CertificateView,
@@ -32,7 +31,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
 )
 
 __all__ = [
-    "ROOT_ARGUMENTS",
+    "ROOT_NAME",
     "Import",
     "Outcome",
     "Wanted",
@@ -41,8 +40,10 @@ __all__ = [
     "ensure_usable",
     "make_root",
     "public_of",
-    "wanted_root",
 ]
+
+# Ends with digits of its own in each root: two roots of one name are not told apart.
+ROOT_NAME = "Crossmesh Root CA"
 
 
 @dataclass(frozen=True)
@@ -62,25 +63,6 @@ class Wanted:
     key_type: str
     validity_days: int
     source: Import | None = None
-
-
-# Documented in plugins/doc_fragments/root.py.
-ROOT_ARGUMENTS: dict[str, Any] = {
-    "common_name": {"type": "str", "default": "Crossmesh Root CA"},
-    "key_type": {"type": "str", "choices": list(KEY_TYPES), "default": "P-256", "no_log": False},
-    "validity_days": {"type": "int", "default": 3650},
-    "import_certificate": {"type": "path"},
-    "import_key": {"type": "path", "no_log": False},
-    "import_passphrase": {"type": "str", "default": "", "no_log": True},
-}
-
-
-def wanted_root(params: Mapping[str, Any]) -> Wanted:
-    """The root that a module's arguments describe."""
-    source = None
-    if params["import_certificate"]:
-        source = Import(params["import_certificate"], params["import_key"], params["import_passphrase"])
-    return Wanted(params["common_name"], params["key_type"], params["validity_days"], source)
 
 
 @dataclass(frozen=True)

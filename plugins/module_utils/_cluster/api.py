@@ -41,6 +41,11 @@ __all__ = ["KUBERNETES_IMPORT_ERROR", "METADATA_ONLY", "Api", "ApiError", "Refus
 CONNECT_TIMEOUT = 10
 READ_TIMEOUT = 60
 
+# Of a command's connection: the package has no other place for it, and this one holds for the whole process.
+WEBSOCKET_TIMEOUT = 15
+if KUBERNETES_IMPORT_ERROR is None:
+    setdefaulttimeout(WEBSOCKET_TIMEOUT)
+
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
@@ -183,7 +188,6 @@ class Api:
         query = [("container", "istio-proxy"), ("stdout", "true"), ("stderr", "true")]
         query += [("command", word) for word in command]
         url = self._configuration.host + object_path("", "v1", "pods", namespace, pod) + f"/exec?{urlencode(query)}"
-        setdefaulttimeout(timeout)
         try:
             # No models of the package are needed for this, and importing them takes longer than the whole reading.
             session = WSClient(self._configuration, get_websocket_url(url), self._authentication(), capture_all=False)

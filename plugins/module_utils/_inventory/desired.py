@@ -304,7 +304,7 @@ def _server_link(
         "client_identities": [names.link_identity(link["name"], settings.trust_domain), *link["foreign_clients"]],
         "gateway": objects["Gateway"][0],
         "virtual_service": objects["VirtualService"][0],
-        "peer_authentications": list(objects["PeerAuthentication"]) if link["strict_backend"] else [],
+        "peer_authentication": objects["PeerAuthentication"][0] if link["strict_backend"] else None,
     }
 
 
@@ -372,16 +372,16 @@ def _client_link(
         "outside": bool(link.get("external")),
         "tls_protocol": speech.tls,
         "layer": speech.layer,
-        "h2_upgrades": ["UPGRADE"] if speech.h2 else [],
-        "timeouts": [link["timeout"]] if link.get("timeout") else [],
+        "h2_upgrade": "UPGRADE" if speech.h2 else None,
+        "timeout": link.get("timeout"),
         "retries": _retries(link),
         "gateway_retries": _retries_elsewhere(link) or _retries_of_a_gateway(link),
         "addresses": list(addresses),
         "endpoints": _endpoints(link),
         "connect_timeout": _connect_timeout(link),
-        "exports": _exports(link, cluster),
+        "export_to": _export_to(link, cluster),
         "client_namespaces": _client_namespaces(link),
-        "max_connection_durations": [link["max_connection_duration"]] if link.get("max_connection_duration") else [],
+        "max_connection_duration": link.get("max_connection_duration"),
         "labels": owner.labels(link["name"]),
         "namespace": gateway["namespace"],
         "selector": gateway["selector"],
@@ -391,7 +391,7 @@ def _client_link(
         "credential": names.client_secret_of_link(link["name"], settings.client_credential)
         if has_owners_ca(link)
         else settings.client_credential,
-        "policies": _policies(link, objects["AuthorizationPolicy"][0]),
+        "workload_policy": _workload_policy(link, objects["AuthorizationPolicy"][0]),
         "service_entry": objects["ServiceEntry"][0],
         "gateway": objects["Gateway"][0],
         "destination_rule_egress": objects["DestinationRule"][0],
@@ -400,14 +400,14 @@ def _client_link(
     }
 
 
-def _policies(link: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+def _workload_policy(link: Mapping[str, Any], name: str) -> dict[str, Any] | None:
     """Who is refused: whoever is in none of the namespaces and none of the service accounts.
 
     A rule that denies leaves other links alone; one that allows would deny everything else on a gateway that is shared.
     """
     allowed = link.get("workloads")
     if not allowed:
-        return []
+        return None
     source = {}
     if allowed.get("namespaces"):
         source["notNamespaces"] = list(allowed["namespaces"])
@@ -415,7 +415,7 @@ def _policies(link: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
         pairs = (account.split("/") for account in allowed["service_accounts"])
         # Whatever the mesh's trust domain is: nobody else's certificate comes this far.
         source["notPrincipals"] = [f"*/ns/{namespace}/sa/{account}" for namespace, account in pairs]
-    return [{"name": name, "source": source}]
+    return {"name": name, "source": source}
 
 
 def _client_namespaces(link: Mapping[str, Any]) -> list[str]:
@@ -425,10 +425,10 @@ def _client_namespaces(link: Mapping[str, Any]) -> list[str]:
     return sorted({*(allowed.get("namespaces") or []), *(account.split("/")[0] for account in accounts)})
 
 
-def _exports(link: Mapping[str, Any], cluster: Cluster) -> list[list[str]]:
+def _export_to(link: Mapping[str, Any], cluster: Cluster) -> list[str] | None:
     """Who sees the link at all, the egress gateway among them; Istio's default, everybody, where nothing is locked."""
     namespaces = _client_namespaces(link) if cluster.egress_lockdown else []
-    return [sorted({*namespaces, cluster.egress_gateway["namespace"]})] if namespaces else []
+    return sorted({*namespaces, cluster.egress_gateway["namespace"]}) if namespaces else None
 
 
 def _lockdowns(cluster: Cluster, settings: Settings) -> list[dict[str, Any]]:
@@ -448,23 +448,23 @@ def _lockdowns(cluster: Cluster, settings: Settings) -> list[dict[str, Any]]:
     ]
 
 
-def _retries(link: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _retries(link: Mapping[str, Any]) -> dict[str, Any] | None:
     """What the workload's own proxy does, in Istio's words; nothing where Istio's default is to hold."""
     if not link.get("retries"):
-        return []
+        return None
     # Istio refuses to be told how to try again what is not tried again.
     if link["retries"].get("attempts") == 0:
-        return [{"attempts": 0}]
+        return {"attempts": 0}
     words = {"attempts": "attempts", "per_try_timeout": "perTryTimeout", "retry_on": "retryOn"}
-    return [{words[key]: value for key, value in link["retries"].items() if value is not None}]
+    return {words[key]: value for key, value in link["retries"].items() if value is not None}
 
 
-def _retries_of_a_gateway(link: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _retries_of_a_gateway(link: Mapping[str, Any]) -> dict[str, Any] | None:
     """Attempts of three proxies would multiply: where they are counted, the first one alone makes them."""
-    return [{"attempts": 0}] if link.get("retries") else []
+    return {"attempts": 0} if link.get("retries") else None
 
 
-def _retries_elsewhere(link: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _retries_elsewhere(link: Mapping[str, Any]) -> dict[str, Any] | None:
     """What the egress gateway does where a request can go to another server; nothing where it cannot.
 
     Left to itself Envoy tries the nearest again, for up to a second after it was seen to be away: it gathers changes of
@@ -472,9 +472,9 @@ def _retries_elsewhere(link: Mapping[str, Any]) -> list[dict[str, Any]]:
     no attempt. Two, as Istio has Envoy leave out the nearest from the second one on (update_frequency).
     """
     if _SPEECH[link["protocol"]].layer == "tcp" or not _has_several_addresses(link):
-        return []
+        return None
     elsewhere = {"attempts": 2, "retryRemoteLocalities": True}
-    return [{**elsewhere, "retryOn": "connect-failure,refused-stream"}] if link.get("retries") else [elsewhere]
+    return {**elsewhere, "retryOn": "connect-failure,refused-stream"} if link.get("retries") else elsewhere
 
 
 def _connect_timeout(link: Mapping[str, Any]) -> str:

@@ -11,7 +11,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["BACKEND", "CLUSTER", "EXTERNAL", "GATEWAY", "LINK", "SERVER", "SHARED", "Field", "defaults"]
+__all__ = [
+    "BACKEND",
+    "CA",
+    "CLUSTER",
+    "CONTRACT",
+    "EXTERNAL",
+    "GATEWAY",
+    "LINK",
+    "RUN",
+    "SERVER",
+    "SHARED",
+    "Field",
+    "coerced",
+    "defaults",
+]
 
 
 @dataclass(frozen=True)
@@ -361,6 +375,72 @@ SHARED: tuple[Field, ...] = (
         example="[{cluster: cluster-c, date: '2026-03-01T08:00:00Z', reason: keyCompromise}]",
     ),
 )
+
+
+RUN: tuple[Field, ...] = (
+    Field("mesh_adopt", "bool", "Take over what others made under our names.", default=False, example="true"),
+    Field("mesh_prune_all", "bool", "Accept an empty C(mesh_links).", default=False, example="true"),
+)
+
+CA: tuple[Field, ...] = (
+    Field(
+        "custom_ca_dir",
+        "str",
+        "The folder of the CA store on the controller; a relative one begins beside the first inventory source. "
+        "Default: C(.crossmesh/ca) there.",
+        default="",
+        example="/var/lib/crossmesh/ca",
+    ),
+    Field(
+        "custom_ca_key_type",
+        "str",
+        "The key of a new root and of new certificates.",
+        default="P-256",
+        choices=("P-256", "P-384", "RSA-2048", "RSA-3072", "RSA-4096"),
+        example="P-384",
+    ),
+    Field("custom_ca_validity_days", "int", "How long a new root is valid.", default=3650, example="1825"),
+    Field("custom_ca_leaf_validity_days", "int", "How long a new certificate is valid.", default=90, example="30"),
+    Field(
+        "custom_ca_renew_before_days",
+        "int",
+        "How long before it expires a certificate is renewed.",
+        default=30,
+        example="10",
+    ),
+    Field(
+        "custom_ca_import_certificate",
+        "str",
+        "PEM file of a root of your own, to be used in place of a new one; with C(custom_ca_import_key).",
+        default="",
+        example="/secure/root.crt",
+    ),
+    Field("custom_ca_import_key", "str", "PEM file of its private key.", default="", example="/secure/root.key"),
+    Field(
+        "custom_ca_keep_retired_keys",
+        "bool",
+        "Keep the key of a retired root in the store in place of destroying it.",
+        default=False,
+        example="true",
+    ),
+)
+
+# Every variable of the contract that is no secret.
+CONTRACT: tuple[Field, ...] = (*CLUSTER, *SHARED, *RUN, *CA)
+
+_TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
+
+
+def coerced(field: Field, value: Any) -> Any:
+    """A number or a switch that came as a text, as C(-e) and survey fields give it; else the value as it is."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if field.type == "int" and text.lstrip("-").isdecimal():
+        return int(text)
+    if field.type == "bool" and text.lower() in _TRUE | _FALSE:
+        return text.lower() in _TRUE
+    return value
 
 
 def defaults(fields: tuple[Field, ...]) -> dict[str, Any]:

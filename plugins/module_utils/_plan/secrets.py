@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority, authority_from_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import serial
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.credential import LiveCredential
@@ -25,6 +25,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import difference
 
 __all__ = [
+    "ca_in_cluster",
     "expected_serials",
     "has_own_trust",
     "is_ours",
@@ -123,3 +124,19 @@ def lists_of(secret: Mapping[str, Any]) -> tuple[Crl, ...]:
         return parse_crls(secret["lists"], where=secret["name"])
     except CrossmeshError:
         return ()
+
+
+def ca_in_cluster(reading: Mapping[str, Any], request: Mapping[str, Any]) -> Json:
+    """What a cluster tells of the CA: whether the store has one, and the roots that our own Secrets there hold.
+
+    Another instance may have another CA, so that only this one's Secrets count.
+    """
+    authority = authority_from_json(reading["authority"])
+    owners = [names.Owner(request["instance"], request["cluster"], side) for side in names.SIDES]
+    roots = {
+        view.fingerprint: view.pem
+        for secret in reading["secrets"]
+        if any(is_ours(secret, owner) for owner in owners) and has_own_trust(secret)
+        for view in trust_of(secret)
+    }
+    return {"missing": authority.issuing is None, "roots": roots, "unknown": sorted(set(roots) - authority.known)}

@@ -1,7 +1,7 @@
 # Copyright (c) Crossmesh maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module as Ansible calls it: arguments in, JSON out."""
+"""The actions as Ansible calls them: arguments and variables in, a result out."""
 
 from __future__ import annotations
 
@@ -12,34 +12,39 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.crossmesh.mtls.plugins.action import custom_ca, custom_ca_info
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.pkcs8 import encrypt_private_key
-from ansible_collections.crossmesh.mtls.plugins.modules import custom_ca
 from tests.unit.pki.support import PASSPHRASE, make_root
+from tests.unit.support import run_action
 
 UNKNOWN = "ab" * 32
 
 
 class Caller:
-    def __init__(self, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.path = path
-        self.capsys = capsys
+    """Calls custom_ca, or with C(state=usable) custom_ca_info, with variables of the inventory."""
 
-    def __call__(self, *, check: bool = False, **arguments: Any) -> dict[str, Any]:
-        call = {"path": str(self.path), "_ansible_check_mode": check, "_ansible_diff": True, **arguments}
-        with patch_module_args(call), pytest.raises(SystemExit):
-            custom_ca.main()
-        output = self.capsys.readouterr().out
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __call__(self, *, check: bool = False, state: str = "present", **arguments: Any) -> dict[str, Any]:
+        expected = {"expected": arguments.pop("expected", [])}
+        variables = {f"custom_ca_{name}": value for name, value in {"dir": str(self.path), **arguments}.items()}
+        if state == "usable":
+            result = run_action(custom_ca_info, expected, variables, check=check)
+            if result.get("problems"):
+                result |= {"failed": True, "msg": "\n".join(result["problems"])}
+        else:
+            result = run_action(custom_ca, {"state": state, **expected}, variables, check=check)
+        output = json.dumps(result)
         assert PASSPHRASE not in output
         assert "PRIVATE KEY" not in output
-        result: dict[str, Any] = json.loads(output)
         return result
 
 
 @pytest.fixture
-def call(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Caller:
-    return Caller(tmp_path / "ca", capsys)
+def call(tmp_path: Path) -> Caller:
+    return Caller(tmp_path / "ca")
 
 
 def test_makes_the_authority_once(call: Caller) -> None:
@@ -112,15 +117,14 @@ def test_the_store_in_service_is_accepted(call: Caller) -> None:
     ("arguments", "message"),
     [
         ({}, "The passphrase of the CA key is missing"),
-        ({"passphrase": "eleven char"}, "The passphrase of the CA key is too short"),
-        ({"passphrase": PASSPHRASE, "common_name": "x" * 56}, "56 is not between 1 and 55"),
-        ({"passphrase": PASSPHRASE, "validity_days": 0}, "0 is not between 1 and 36500"),
+        ({"passphrase": "eleven char"}, "is shorter than 12 characters"),
+        ({"passphrase": PASSPHRASE, "validity_days": 0}, "0: is not between 1 and 36500"),
+        ({"passphrase": PASSPHRASE, "import_key": "/no/root.key"}, "only one of the two is given"),
     ],
 )
 def test_what_cannot_be_made_is_refused(call: Caller, check: bool, arguments: dict[str, Any], message: str) -> None:
     result = call(check=check, **arguments)
     assert message in result["msg"]
-    assert "Traceback" not in json.dumps(result)
     assert not call.path.exists()
 
 
@@ -143,7 +147,7 @@ def test_absent_is_refused_while_in_service(call: Caller) -> None:
 
 
 def test_a_missing_library_is_named(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(custom_ca, "HAS_CRYPTOGRAPHY", False)
+    monkeypatch.setattr(custom_ca.ActionModule, "PACKAGES", {"cryptography": False})
     assert "cryptography" in call(passphrase=PASSPHRASE)["msg"]
 
 
@@ -212,7 +216,7 @@ def test_a_root_that_has_ended_is_not_usable(call: Caller, monkeypatch: pytest.M
             return cls(2999, 1, 1, tzinfo=tz)
 
     call(passphrase=PASSPHRASE)
-    monkeypatch.setattr(custom_ca, "datetime", Later)
+    monkeypatch.setattr(custom_ca_info, "datetime", Later)
     assert "The root of the CA has ended" in call(state="usable", passphrase=PASSPHRASE)["msg"]
 
 

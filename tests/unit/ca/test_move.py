@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.crossmesh.mtls.plugins.action import custom_ca_rotation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import Import, Outcome, Wanted
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.move import Move, move
@@ -27,8 +27,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import Cros
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import signed_by
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.pkcs8 import encrypt_private_key
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, key_signs_for
-from ansible_collections.crossmesh.mtls.plugins.modules import custom_ca_rotation
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE, Root, make_leaf, make_root
+from tests.unit.support import run_action
 
 pytestmark = pytest.mark.usefixtures("quick_keys")
 
@@ -384,13 +384,11 @@ def test_nothing_is_recovered_where_nothing_was_lost(store: FileStore, tmp_path:
 # -- the module ----------------------------------------------------------------------------------------------------
 
 
-def test_the_module_tells_phase_and_state_and_never_a_key(store: FileStore, capsys: pytest.CaptureFixture[str]) -> None:
-    call = {"path": str(store.path), "passphrase": PASSPHRASE, "step": "prepare", "seen": public(store).state}
-    with patch_module_args(call), pytest.raises(SystemExit):
-        custom_ca_rotation.main()
-    output = capsys.readouterr().out
-    result = json.loads(output)
+def test_the_action_tells_phase_and_state_and_never_a_key(store: FileStore) -> None:
+    variables = {"custom_ca_dir": str(store.path), "custom_ca_passphrase": PASSPHRASE}
+    result = run_action(custom_ca_rotation, {"step": "prepare", "seen": public(store).state}, variables)
     assert (result["changed"], result["phase"], result["state"]) == (True, "prepared", public(store).state)
     assert len(result["authority"]["trusted"]) == 2
+    output = json.dumps(result)
     assert PASSPHRASE not in output
     assert "PRIVATE KEY" not in output

@@ -28,6 +28,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.rotation import
     steps,
 )
 from tests.unit.pki.support import make_root
+from tests.unit.support import Json
 
 ROOTS = [make_root().view for _ in range(3)]
 OLD, NEW, OTHER = ROOTS
@@ -263,7 +264,7 @@ def test_all_that_is_missing_is_told_at_once() -> None:
 def test_where_somebody_is_outside_a_run_takes_one_phase() -> None:
     assert "mesh_rotate_phase=prepare" in refusal("steady", "", ["sql"])
     assert [refusal("steady", "prepare", ["sql"]), refusal("steady", "")] == ["", ""]
-    lost = rotation_steps("absent", "", True, ["sql"])
+    lost = rotation_steps("absent", "", True, [at_the_database("sql", ca="/srv/sql")])
     assert (lost["refusal"], lost["steps"]) == ("", ["recover", "trust"])
     assert "finish" in rotation_steps("absent", "", True)["steps"]
 
@@ -291,68 +292,91 @@ def test_a_sight_is_read_as_a_task_handed_it_over() -> None:
     assert sight_from_json(found) == sight("cluster-a", "client")
 
 
+def rotation_of(
+    hosts: dict[str, Json],
+    *,
+    external: Json | None = None,
+    links: Any = (),
+    clusters: Json | None = None,
+    hosts_of_run: Sequence[str] = ("a",),
+    still_there: Sequence[str] = ("a",),
+) -> Json:
+    """The view that a playbook gets.
+
+    :param hosts: of each C(look), C(name), C(sights) and C(left_out), as far as there are any.
+    :param external: what localhost saw of external servers.
+    """
+    return rotation_view(
+        {host: facts.get("look", {}) for host, facts in hosts.items()},
+        [facts.get("name", "") for facts in hosts.values()],
+        [{"sights": facts.get("sights", [])} for facts in hosts.values()],
+        [facts.get("left_out", "") for facts in hosts.values()],
+        external or {},
+        links,
+        clusters or {},
+        hosts_of_run,
+        still_there,
+    )
+
+
 def test_the_view_of_a_rotation_holds_every_cluster_all_that_was_seen_and_whom_the_run_leaves_out() -> None:
-    hostvars: dict[str, Any] = {
-        "a": {"mesh_cluster_name": "cluster-a", "__mesh_common_sights": {"server": {"n": 1}, "client": {"n": 2}}},
-        "b": {"__mesh_common_sights": {"server": {"n": 3}}},
+    hosts: dict[str, Json] = {
+        "a": {"name": "cluster-a", "sights": [{"n": 1}, {"n": 2}]},
+        "b": {"sights": [{"n": 3}]},
         "c": {},
-        "localhost": {"__mesh_common_sights": {"server": {"n": 4}}},
     }
-    groups = {"mesh_servers": ["a", "b"], "mesh_clients": ["c", "a"], "all": list(hostvars)}
-    found = rotation_view(hostvars, groups, {"cluster-z": ["mesh_clients"]}, ["a", "c"], ["a", "c"])
+    seen = ("a", "c")
+    found = rotation_of(hosts, clusters={"cluster-z": ["mesh_clients"]}, hosts_of_run=seen, still_there=seen)
     assert found["clusters"] == ["b", "c", "cluster-a", "cluster-z"]
     assert found["left_out"] == ["b", "cluster-z"]
     assert [item["n"] for item in found["sights"]] == [1, 2, 3]
 
 
-READ = {"__mesh_common_read": {"reading": "{}"}}
+READ: Json = {"look": {"sides": {}}}
 
 
 @pytest.mark.parametrize(
-    ("variables", "still_there", "left_out"),
+    ("facts", "still_there", "left_out"),
     [
         (READ, True, []),
         # Nothing can be done for a cluster that is down; it must not keep others from being safe.
         ({}, False, []),
-        ({"__mesh_common_read": {"failed": True}}, False, []),
+        ({"look": {"failed": True}}, False, []),
         (READ, False, ["a"]),
-        ({**READ, "__mesh_rotate_left_out": "why"}, True, ["a"]),
+        ({**READ, "left_out": "why"}, True, ["a"]),
     ],
     ids=["all is well", "unreachable", "not read", "failed after it was read", "left out after it was read"],
 )
 def test_who_could_be_read_and_has_failed_since_is_left_out(
-    variables: dict[str, Any], still_there: bool, left_out: list[str]
+    facts: Json, still_there: bool, left_out: list[str]
 ) -> None:
-    hostvars = {"a": variables, "localhost": {}}
-    found = rotation_view(hostvars, {"mesh_servers": ["a"]}, {}, ["a"], ["a"] if still_there else [])
-    assert found["left_out"] == left_out
+    assert rotation_of({"a": facts}, still_there=["a"] if still_there else [])["left_out"] == left_out
 
 
-def at_the_database(name: str, **external: Any) -> dict[str, Any]:
+def at_the_database(name: str, **external: Any) -> Json:
     address = {"address": "db.example.net", "port": 13306}
     return {"name": name, "fqdn": f"{name}.example.net", "port": 3306, "external": {**address, **external}}
 
 
-OUTSIDE = {"mesh_links": [at_the_database("sql", ca="/srv/sql"), at_the_database("theirs", trust="a partner's root")]}
+EXTERNAL = [at_the_database("sql", ca="/srv/sql"), at_the_database("theirs", trust="a partner's root")]
 
 
 @pytest.mark.parametrize(
-    ("localhost", "left_out"),
+    ("external", "links", "left_out"),
     [
-        ({"__custom_ca_endpoints": {"waiting": []}}, []),
-        ({"__custom_ca_endpoints": {"waiting": ["outside:other"], "failed": True}}, ["outside:other"]),
-        ({}, ["outside:sql"]),
-        ({"__custom_ca_endpoints": {"failed": True, "msg": "the CA store is damaged"}}, ["outside:sql"]),
-        ({"mesh_links": []}, []),
-        ({"mesh_links": None}, []),
+        ({"waiting": []}, EXTERNAL, []),
+        ({"waiting": ["outside:other"], "failed": True}, EXTERNAL, ["outside:other"]),
+        ({}, EXTERNAL, ["outside:sql"]),
+        ({"failed": True, "msg": "the CA store is damaged"}, EXTERNAL, ["outside:sql"]),
+        ({}, [], []),
+        ({}, None, []),
     ],
     ids=["all is well", "one waits", "localhost not in the run", "nothing was looked at", "no servers", "no links"],
 )
-def test_servers_outside_are_left_out_unless_localhost_saw_that_they_need_not_wait(
-    localhost: dict[str, Any], left_out: list[str]
+def test_external_servers_are_left_out_unless_localhost_saw_that_they_need_not_wait(
+    external: Json, links: Any, left_out: list[str]
 ) -> None:
-    hostvars = {"a": READ, "localhost": {**OUTSIDE, **localhost}}
-    assert rotation_view(hostvars, {"mesh_servers": ["a"]}, {}, ["a"], ["a"])["left_out"] == left_out
+    assert rotation_of({"a": READ}, external=external, links=links)["left_out"] == left_out
 
 
 # -- any way through -----------------------------------------------------------------------------------------------

@@ -6,15 +6,13 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 from typing import Any
 
 import pytest
 
-from ansible_collections.crossmesh.mtls.plugins.filter.resolve import resolve
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import has_own_trust
-from tests.unit.support import CLIENT, SERVER, Json, link, names_of, numbered, view
+from tests.unit.support import CLIENT, SERVER, Json, link, names_of, numbered, resolve, view
 
 BOTH: Json = {"mesh_cluster_name": "cluster-c", "groups": ["mesh_clients", "mesh_servers"]}
 
@@ -80,7 +78,7 @@ def test_a_view_depends_on_the_clusters_own_variables_only() -> None:
     links = [link(), numbered(1, clients=["cluster-a"]), numbered(2, servers=["cluster-z"], clients=["cluster-y"])]
     seen = resolve(links, CLIENT)
     assert seen["errors"] == []
-    assert names_of(json.loads(seen["client"])) == ["mysql", "link-1"]
+    assert names_of(seen["client"]) == ["mysql", "link-1"]
 
 
 def test_the_order_of_links_does_not_change_identities_and_ports() -> None:
@@ -280,15 +278,15 @@ def test_a_reading_is_asked_for_what_both_sides_want() -> None:
 def test_a_peer_authentication_is_named_only_where_it_is_asked_for() -> None:
     strict, loose = link(strict_backend=True), numbered(1)
     found = view([strict, loose], SERVER)["server"]["links"]
-    assert [item["peer_authentications"] for item in found] == [["mysql-strict-backend"], []]
+    assert [item["peer_authentication"] for item in found] == ["mysql-strict-backend", None]
 
 
 def test_a_request_that_is_not_tried_again_says_nothing_of_how() -> None:
-    def rendered(attempts: int) -> list[Json]:
+    def rendered(attempts: int) -> Json:
         asked = link(protocol="http", retries={"attempts": attempts, "retry_on": "503", "per_try_timeout": "1s"})
         (dialled,) = view([asked], CLIENT)["client"]["links"]
-        found: list[Json] = dialled["retries"]
+        found: Json = dialled["retries"]
         return found
 
-    assert rendered(0) == [{"attempts": 0}]
-    assert rendered(2) == [{"attempts": 2, "retryOn": "503", "perTryTimeout": "1s"}]
+    assert rendered(0) == {"attempts": 0}
+    assert rendered(2) == {"attempts": 2, "retryOn": "503", "perTryTimeout": "1s"}

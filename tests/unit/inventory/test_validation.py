@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import pytest
@@ -20,9 +21,9 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.crossmesh.mtls.plugins.filter.resolve import resolve
-from ansible_collections.crossmesh.mtls.plugins.filter.topology_errors import topology_errors
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import describe
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.resolution import check_inventory
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ca import POLICY
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.schema import (
     BACKEND,
@@ -34,8 +35,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.schema i
     SHARED,
     WORKLOADS,
 )
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contract
 from tests.unit.pki.support import make_leaf, make_root
-from tests.unit.support import CLIENT, Json, link, numbered, view
+from tests.unit.support import CLIENT, Json, link, numbered, resolve, view
 
 HOSTS: dict[str, Json] = {
     "cluster-a": {"group_names": ["mesh_clients"]},
@@ -56,13 +58,23 @@ def inventory_errors(
     :param elsewhere: groups whose members are in other slices.
     """
     hosts = {host: {"mesh_context": host, **variables} for host, variables in (hosts or HOSTS).items()}
-    groups: dict[str, list[str]] = {"all": list(hosts), "ungrouped": [], **{group: [] for group in elsewhere}}
-    for host, variables in hosts.items():
-        for group in variables["group_names"]:
-            groups.setdefault(group, []).append(host)
+    groups = {"all", "ungrouped", *elsewhere, *(group for given in hosts.values() for group in given["group_names"])}
+    clusters = {host: contract({"inventory_hostname": host, **variables}) for host, variables in hosts.items()}
+    # In the order of a play over both groups.
+    members = [
+        host for group in ("mesh_servers", "mesh_clients") for host in clusters if group in clusters[host]["groups"]
+    ]
     given_links = [link()] if links is None else links
-    everybody = {"mesh_links": given_links, **(shared or {})}
-    return topology_errors(everybody, {"localhost": everybody, **hosts}, groups, prune_all)
+    everybody = contract({"inventory_hostname": "localhost", "mesh_links": given_links, **(shared or {})})
+    return describe(
+        check_inventory(
+            {host: clusters[host] for host in members},
+            frozenset(groups),
+            everybody,
+            datetime.now(UTC),
+            prune_all=prune_all,
+        )
+    )
 
 
 def cluster(**variables: Any) -> dict[str, Json]:
@@ -472,12 +484,12 @@ WRONG: list[Wrong] = [
         },
     ),
     # What decides about certificates
-    Wrong("ca-key-type", "custom_ca: custom_ca_key_type: None", "choose one", {"shared": {"custom_ca_key_type": None}}),
+    Wrong("ca-key-type", "custom_ca: custom_ca_key_type: ''", "choose one", {"shared": {"custom_ca_key_type": ""}}),
     Wrong(
         "type",
-        "custom_ca: custom_ca_leaf_validity_days: None",
+        "custom_ca: custom_ca_leaf_validity_days: ''",
         "e.g. 90",
-        {"hosts": cluster(custom_ca_leaf_validity_days=None)},
+        {"hosts": cluster(custom_ca_leaf_validity_days="")},
     ),
     Wrong(
         "ca-leaf-validity",
@@ -668,7 +680,7 @@ WRONG: list[Wrong] = [
     Wrong("instance", "mesh_instance: ''", "lower-case", {"shared": {"mesh_instance": ""}}),
     Wrong("instance", "mesh_instance: 'aaaa", "lower-case", {"shared": {"mesh_instance": "a" * 31}}),
     Wrong("type", "mesh_instance: 5", "write a string", {"shared": {"mesh_instance": 5}}),
-    Wrong("type", "mesh_gate_timeout: '60'", "quotes", {"shared": {"mesh_gate_timeout": "60"}}),
+    Wrong("type", "mesh_gate_timeout: '60s'", "quotes", {"shared": {"mesh_gate_timeout": "60s"}}),
     Wrong("timeout", "mesh_gate_timeout: 0", "e.g. 60", {"shared": {"mesh_gate_timeout": 0}}),
     Wrong("wait", "mesh_gate_wait: -1", "e.g. 10", {"shared": {"mesh_gate_wait": -1}}),
     Wrong("unknown-link", "mesh_only_links: 'redis'", "mysql", {"shared": {"mesh_only_links": ["redis"]}}),
@@ -730,9 +742,9 @@ WRONG: list[Wrong] = [
     ),
     Wrong(
         "type",
-        "mesh_gate_timeout: '120'",
+        "mesh_gate_timeout: '2m'",
         "on the command line -e '{\"mesh_gate_timeout\": ...}'",
-        {"shared": {"mesh_gate_timeout": "120"}},
+        {"shared": {"mesh_gate_timeout": "2m"}},
     ),
     # Its lock-down
     Wrong("type", "cluster-a: mesh_egress_lockdown: 'shop'", "a list", {"hosts": cluster(mesh_egress_lockdown="shop")}),

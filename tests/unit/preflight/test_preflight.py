@@ -21,7 +21,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight import r
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.look import Look, look, unreachable
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import Row
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.side import Scene, side_rows, unseen_rows
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils.cluster_action import request_of
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import request_of
 from tests.unit.cluster.fake_api import FakeApi, collection_path
 from tests.unit.pki.support import NOW
 from tests.unit.support import CLIENT, SERVER, Json, link, names_of, numbered, view

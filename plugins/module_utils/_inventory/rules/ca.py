@@ -11,37 +11,25 @@ PRIVATE to the collection.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import Finding, show, wrong_type
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.clusters import check_trust_domain
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.pkcs8 import SHORTEST_PASSPHRASE
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import KEY_TYPES, MOST_DAYS
 
-__all__ = ["DEFAULT_DIR", "POLICY", "CaSettings", "check_ca_settings", "check_policy", "store_path"]
+__all__ = ["DEFAULT_DIR", "POLICY", "check_passphrase", "check_policy", "store_path"]
 
 DEFAULT_DIR = ".crossmesh/ca"
 # What decides about certificates, and what counts where it is not set.
-POLICY: Mapping[str, Any] = {
-    "custom_ca_key_type": "P-256",
-    "custom_ca_validity_days": 3650,
-    "custom_ca_leaf_validity_days": 90,
-    "custom_ca_renew_before_days": 30,
-}
-
-
-@dataclass(frozen=True)
-class CaSettings:
-    """The settings as the user wrote them; of the passphrase only its length."""
-
-    trust_domain: str
-    key_type: str
-    validity_days: int
-    leaf_validity_days: int
-    renew_before_days: int
-    passphrase_length: int
+_POLICY = (
+    "custom_ca_key_type",
+    "custom_ca_validity_days",
+    "custom_ca_leaf_validity_days",
+    "custom_ca_renew_before_days",
+)
+POLICY: Mapping[str, Any] = {name: value for name, value in schema.defaults(schema.CA).items() if name in _POLICY}
 
 
 def store_path(value: str, sources: Sequence[str], current_folder: Path) -> Path:
@@ -91,16 +79,6 @@ def _days(value: Any) -> int | None:
         return None
 
 
-def check_ca_settings(settings: CaSettings) -> list[Finding]:
-    """Return everything that is wrong with the settings."""
-    return [
-        *check_trust_domain("custom_ca", settings.trust_domain),
-        *_check_key_type(settings.key_type),
-        *_check_days(settings.validity_days, settings.leaf_validity_days, settings.renew_before_days),
-        *_check_length(settings),
-    ]
-
-
 def _check_key_type(key_type: Any) -> Iterator[Finding]:
     if isinstance(key_type, str) and key_type in KEY_TYPES:
         return
@@ -140,14 +118,15 @@ def _check_days(validity: int, leaf: int, renew_before: int) -> Iterator[Finding
         )
 
 
-def _check_length(settings: CaSettings) -> Iterator[Finding]:
+def check_passphrase(length: int) -> Iterator[Finding]:
+    """Hold the passphrase's length against the shortest that is taken."""
     # None at all is right where nothing has to be made or signed; only the store knows.
-    if settings.passphrase_length == 0 or settings.passphrase_length >= SHORTEST_PASSPHRASE:
+    if length == 0 or length >= SHORTEST_PASSPHRASE:
         return
     yield _finding(
         "ca-passphrase",
         "custom_ca_passphrase",
-        f"{settings.passphrase_length} characters",
+        f"{length} characters",
         f"is shorter than {SHORTEST_PASSPHRASE} characters",
         "choose a longer one",
     )

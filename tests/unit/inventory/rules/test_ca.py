@@ -3,32 +3,37 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from ansible_collections.crossmesh.mtls.plugins.filter.ca_dir import ca_dir
-from ansible_collections.crossmesh.mtls.plugins.filter.ca_problems import ca_problems
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ca import CaSettings, check_ca_settings
-
-ROLE = Path(__file__).parents[4] / "roles" / "custom_ca"
-
-SOUND = CaSettings(
-    trust_domain="crossmesh.internal",
-    key_type="P-256",
-    validity_days=3650,
-    leaf_validity_days=90,
-    renew_before_days=30,
-    passphrase_length=20,
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import Finding
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ca import (
+    POLICY,
+    check_passphrase,
+    check_policy,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.clusters import check_trust_domain
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import store_folder
+
+SOUND: dict[str, Any] = {"trust_domain": "crossmesh.internal", "passphrase_length": 20}
+SOUND |= {name.removeprefix("custom_ca_"): value for name, value in POLICY.items()}
+
+
+def check_ca_settings(settings: dict[str, Any]) -> list[Finding]:
+    """As the action does that makes the CA."""
+    policy = {f"custom_ca_{name}": value for name, value in settings.items() if f"custom_ca_{name}" in POLICY}
+    return [
+        *check_trust_domain("custom_ca", settings["trust_domain"]),
+        *check_policy(policy),
+        *check_passphrase(settings["passphrase_length"]),
+    ]
 
 
 def test_the_defaults_are_sound() -> None:
     assert check_ca_settings(SOUND) == []
-    assert check_ca_settings(replace(SOUND, passphrase_length=0)) == []
+    assert check_ca_settings({**SOUND, "passphrase_length": 0}) == []
 
 
 FAULTS: list[tuple[dict[str, Any], str]] = [
@@ -49,7 +54,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("changes", "field"), FAULTS)
 def test_each_fault_is_found_with_value_and_cure(changes: dict[str, Any], field: str) -> None:
-    (finding,) = check_ca_settings(replace(SOUND, **changes))
+    (finding,) = check_ca_settings({**SOUND, **changes})
     assert finding.field == field
     # One line, and not a long one, whatever was written.
     assert repr(next(iter(changes.values()))).strip("'")[:60] in finding.value
@@ -57,7 +62,7 @@ def test_each_fault_is_found_with_value_and_cure(changes: dict[str, Any], field:
 
 
 def test_all_faults_come_at_once() -> None:
-    lines = ca_problems(
+    found = check_ca_settings(
         {
             "trust_domain": "-",
             "key_type": "DSA",
@@ -67,7 +72,7 @@ def test_all_faults_come_at_once() -> None:
             "passphrase_length": 1,
         }
     )
-    assert len(lines) == 6
+    assert len(found) == 6
 
 
 @pytest.mark.parametrize(
@@ -90,17 +95,7 @@ def test_the_folder_of_the_store(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/somebody")
     places = {"tmp": str(tmp_path), "home": "/home/somebody"}
-    found = ca_dir([source.format(**places) for source in sources], value)
+    given = {"ansible_inventory_sources": [source.format(**places) for source in sources]}
+    found = store_folder(given, value)
     assert found == expected.format(**places)
-    assert ca_dir(sources, found) == found
-
-
-def test_the_roles_specification_matches_its_defaults() -> None:
-    defaults = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text(encoding="utf-8"))
-    text = (ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
-    options = yaml.safe_load(text)["argument_specs"]["main"]["options"]
-    computed = {"custom_ca_dir"}
-    assert set(defaults) == set(options)
-    assert {name: value for name, value in defaults.items() if name not in computed} == {
-        name: option["default"] for name, option in options.items() if name not in computed
-    }
+    assert store_folder(given, found) == found

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ca import check_ca_settings
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.catalogue import RULES
 from tests.lab.settings import CHECKOUT
 from tests.unit.ca import test_revocation
@@ -37,7 +35,7 @@ def tried() -> list[str]:
     settings = [
         finding.rule
         for changes, _field in test_ca_settings.FAULTS
-        for finding in check_ca_settings(replace(test_ca_settings.SOUND, **changes))
+        for finding in test_ca_settings.check_ca_settings({**test_ca_settings.SOUND, **changes})
     ]
     revoked = [rule for _spoiled, _field, rule, _message, _cure in test_revocation.FAULTS]
     return [*(bad.rule for bad in BAD_LINKS), *(wrong.rule for wrong in WRONG), *settings, *revoked]

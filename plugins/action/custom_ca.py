@@ -1,0 +1,44 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action custom_ca; documented in plugins/modules/custom_ca.py."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import Outcome, ensure_absent, ensure_present
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import describe
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
+
+
+class ActionModule(Action):
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "expected": {"type": "list", "elements": "str", "default": []},
+    }
+
+    def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
+        if faults := describe(variables.ca_findings()):
+            return {"failed": True, "changed": False, "errors": faults, "msg": "\n".join(faults)}
+        outcome = self._outcome(variables, params)
+        return {
+            "changed": outcome.changed,
+            "msg": outcome.message,
+            "authority": outcome.authority,
+            "diff": {"before": outcome.before, "after": outcome.after},
+        }
+
+    def _outcome(self, variables: Variables, params: dict[str, Any]) -> Outcome:
+        store, check_mode = variables.store(), bool(self._task.check_mode)
+        if params["state"] == "absent":
+            return ensure_absent(store, expected=params["expected"], check_mode=check_mode)
+        return ensure_present(
+            store,
+            variables.wanted_root(),
+            passphrase=variables.passphrase,
+            expected=params["expected"],
+            now=datetime.now(UTC),
+            check_mode=check_mode,
+        )

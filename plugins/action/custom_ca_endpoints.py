@@ -1,0 +1,56 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action custom_ca_endpoints; documented in plugins/modules/custom_ca_endpoints.py."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.desired import outside_servers
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.links import sound_links_with
+from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.external import Request, Server, keep, report
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
+
+LOOK = "look"
+
+
+class ActionModule(Action):
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
+        "force": {"type": "bool", "default": False},
+        "step": {"type": "str", "default": ""},
+    }
+
+    def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
+        servers = _servers(variables)
+        if not servers:
+            return {"changed": False, "skipped": True, "skip_reason": "no link has external.ca"}
+        check, look = bool(self._task.check_mode), params["step"] == LOOK
+        request = Request(
+            servers=servers,
+            instance=variables.filled["mesh_instance"],
+            policy=variables.policy("all", existing=False, force=params["force"]),
+            validity_days=variables.filled["custom_ca_leaf_validity_days"],
+            passphrase="" if look else variables.passphrase,
+            revoked=variables.revoked(),
+            try_key=check and not look,
+        )
+        outcome = keep(variables.store(), request, datetime.now(UTC), look=check or look)
+        result = report(outcome, params["step"])
+        if outcome.errors:
+            errors = [str(error) for error in outcome.errors]
+            return {**result, "failed": True, "errors": errors, "msg": "\n".join(errors)}
+        return result
+
+
+def _servers(variables: Variables) -> list[Server]:
+    """The external servers of the links that this run works on."""
+    only = variables.filled["mesh_only_links"]
+    found = outside_servers(sound_links_with(variables.given.get("mesh_links"), "external"))
+    return [
+        Server(**{**item, "directory": Path(item["directory"]).expanduser()})
+        for item in found
+        if not only or item["link"] in only
+    ]

@@ -1,0 +1,76 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action mesh_preflight_info; documented in plugins/modules/mesh_preflight_info.py."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import describe
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.resolution import Resolution
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ca_in_cluster
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.look import Look, look, unreachable
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.report import inventory_rows
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import WHOLE_CLUSTER, Row
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.side import Scene, side_rows, unseen_rows
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
+    SIDES,
+    ClusterAction,
+    Variables,
+    request_of,
+)
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import render
+
+Json = dict[str, Any]
+
+
+class ActionModule(ClusterAction):
+    def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
+        resolution = variables.resolution()
+        if resolution.findings:
+            rows = inventory_rows(describe(resolution.findings))
+            return {"changed": False, "looked": False, "rows": [row.to_json() for row in rows]}
+        return _result(_found(variables, resolution), variables, resolution)
+
+
+def _found(variables: Variables, resolution: Resolution) -> Look:
+    view: Json = {"request": resolution.request, **{str(side): wanted for side, wanted in resolution.sides.items()}}
+    try:
+        api = variables.api()
+        return look(
+            api, request_of(resolution.request), view, variables.store(), variables.revoked(), datetime.now(UTC)
+        )
+    except CrossmeshError as error:
+        return unreachable(variables.cluster, error)
+
+
+def _result(found: Look, variables: Variables, resolution: Resolution) -> Json:
+    rows = [*found.rows, *(row for side in SIDES for row in _side_rows(found, variables, resolution, side))]
+    result: Json = {
+        "changed": False,
+        "looked": True,
+        "cluster": variables.cluster,
+        "rows": [row.to_json() for row in rows],
+        "sight": found.sight,
+    }
+    if found.reading:
+        result["ca"] = ca_in_cluster(found.reading, resolution.request)
+    return result
+
+
+def _side_rows(found: Look, variables: Variables, resolution: Resolution, side: Any) -> list[Row]:
+    desired = resolution.sides[side]
+    if not found.reading:
+        return unseen_rows(variables.cluster, desired, found.incomplete[WHOLE_CLUSTER])
+    scene = Scene(
+        reading=found.reading,
+        incomplete=found.incomplete,
+        side=desired,
+        manifests=render(side, desired),
+        policy=variables.policy("all", existing=False, force=False),
+        known=[row.seen for row in found.rows],
+    )
+    return side_rows(scene, datetime.now(UTC))

@@ -1,0 +1,44 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action mesh_topology_info; documented in plugins/modules/mesh_topology_info.py."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import describe
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.resolution import check_inventory
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contract
+
+Json = dict[str, Any]
+
+
+class ActionModule(Action):
+    ARGUMENTS: ClassVar[dict[str, Any]] = {
+        "prune_all": {"type": "bool"},
+        "fail": {"type": "bool", "default": True},
+    }
+
+    def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
+        task_vars = variables.task_vars
+        groups = task_vars["groups"]
+        hosts = dict.fromkeys([*groups.get(desired.SERVERS_GROUP, ()), *groups.get(desired.CLIENTS_GROUP, ())])
+        clusters = {str(host): contract(task_vars["hostvars"][host]) for host in hosts}
+        prune_all = params["prune_all"]
+        allowed = variables.filled["mesh_prune_all"] is True if prune_all is None else prune_all
+        errors = describe(
+            check_inventory(
+                clusters, frozenset(map(str, groups)), variables.given, datetime.now(UTC), prune_all=allowed
+            )
+        )
+        failed = bool(errors) and params["fail"]
+        return {
+            "changed": False,
+            "failed": failed,
+            "errors": errors,
+            "msg": "\n".join(errors) or "the inventory is sound",
+        }

@@ -1,0 +1,83 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From variables to the desired state of a cluster, or to everything that is wrong with an inventory. Pure.
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired, schema
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import Finding
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules import ca as ca_rules
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules import clusters as cluster_rules
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules import links as link_rules
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.revoked import check_revoked
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.validation import World, check_world
+
+__all__ = ["Resolution", "check_inventory", "resolve"]
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """What one cluster is to be, or why that cannot be told.
+
+    :param findings: everything that is wrong with the variables; then the rest is empty.
+    :param request: what has to be read of the cluster.
+    :param sides: the desired state of each side.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    request: Json = field(default_factory=dict)
+    sides: dict[names.Side, Json] = field(default_factory=dict)
+
+
+def resolve(variables: Mapping[str, Any], now: datetime, *, prune_all: bool = False) -> Resolution:
+    """Hold the variables against every rule, and derive both sides from them.
+
+    :param variables: by their contract names; C(groups) are the cluster's own.
+    :param prune_all: an empty list of links is meant.
+    """
+    links = variables.get("mesh_links")
+    found = [
+        *link_rules.check_links(links),
+        *cluster_rules.check_settings({**variables, "mesh_links": links}),
+        *check_revoked(variables.get("custom_ca_revoked") or [], now),
+        *([] if variables.get("mesh_cluster_state") == "absent" else ca_rules.check_policy(variables)),
+        *cluster_rules.check_prune(links, allowed=prune_all),
+        *cluster_rules.check_cluster(variables, link_rules.sound_links(links)),
+    ]
+    if found:
+        return Resolution(findings=found)
+    view = desired.resolve(links or [], desired.cluster_of(variables), desired.settings_of(variables))
+    return Resolution(request=view["request"], sides={"server": view["server"], "client": view["client"]})
+
+
+def check_inventory(
+    clusters: Mapping[str, Json], groups: frozenset[str], shared: Json, now: datetime, *, prune_all: bool
+) -> list[Finding]:
+    """Everything that is wrong with an inventory; what is wrong for all of it comes once.
+
+    :param clusters: the variables of each, by host.
+    :param groups: names of all groups; a part of an inventory keeps them.
+    :param shared: the variables as localhost sees them.
+    :param prune_all: an empty list of links is meant.
+    """
+    known = {**schema.defaults(schema.SHARED), **shared}
+    everywhere = {"mesh_links": None, **{item.name: known.get(item.name) for item in schema.SHARED}}
+    world = World(variables=clusters, groups=groups, shared=everywhere)
+    # The CA's own, and those of each cluster, which may have others.
+    staying = [given for given in clusters.values() if given.get("mesh_cluster_state") != "absent"]
+    own = {**ca_rules.POLICY, **{name: value for name, value in shared.items() if name in ca_rules.POLICY}}
+    policy = dict.fromkeys(finding for given in (own, *staying) for finding in ca_rules.check_policy(given))
+    revoked = check_revoked(known.get("custom_ca_revoked") or [], now)
+    return [*check_world(world, prune_all=prune_all), *revoked, *policy]

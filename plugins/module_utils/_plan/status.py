@@ -1,0 +1,141 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How each link of a side stands: its certificate, the root of it, and how many gateway pods serve it. Pure.
+
+PRIVATE to the collection. A side tells of itself; who serves a link and who dials it is put together once all clusters
+were looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import serial
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import timestamp
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import issuer_of, live_credential
+
+__all__ = ["LinkSide", "next_due", "of_side", "short", "table"]
+
+# Links of which nothing is to be told but that they are up: more of them than this are one line.
+MOST_ROWS = 12
+# Digits by which a root is named to people.
+DIGITS = 8
+NOTHING = "-"
+HEADS = ("LINK", "FROM", "TO", "CERTIFICATES UNTIL", "ROOT", "SERVED", "STATE")
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class LinkSide:
+    """One side of a link as a look has seen it.
+
+    :param until: when its certificate expires (RFC 3339); empty where there is none.
+    :param root: fingerprint of the root that issued it; empty where that is not one of the custom CA.
+    :param serving: of C(ready) gateway pods, those that serve it.
+    """
+
+    link: str
+    cluster: str
+    side: str
+    secret: str
+    until: str
+    root: str
+    serving: int
+    ready: int
+
+    def to_json(self) -> Json:
+        return asdict(self)
+
+
+def short(fingerprint: str) -> str:
+    """A root as people are told of it."""
+    return fingerprint[:DIGITS] or NOTHING
+
+
+def of_side(reading: Mapping[str, Any], side: Mapping[str, Any], authority: Authority) -> list[LinkSide]:
+    """Each link of a side, by the Secret that its gateway presents."""
+    owner = names.Owner(**side["owner"])
+    ready = [pod for pod in reading["pods"][owner.side] if pod["ready"]]
+    held = {item["name"]: item for item in reading["secrets"] if item["namespace"] == side["namespace"]}
+    parsed = {name: live_credential(held.get(name)) for name in {link["credential"] for link in side["links"]}}
+    leaves = {name: live.leaf for name, live in parsed.items() if live and live.leaf}
+    roots = {name: issuer_of(leaf, authority) for name, leaf in leaves.items()}
+    found = []
+    for link in side["links"]:
+        name = link["credential"]
+        leaf = leaves.get(name)
+        serving = [pod for pod in ready if leaf and serial(leaf.serial) in (pod["serials"] or ())]
+        until = timestamp(leaf.not_after) if leaf else ""
+        found.append(
+            LinkSide(
+                link["name"], owner.cluster, owner.side, name, until, roots.get(name, ""), len(serving), len(ready)
+            )
+        )
+    return found
+
+
+def table(sides: Iterable[Mapping[str, Any]], changed: Mapping[str, Sequence[str]], now: datetime) -> list[str]:
+    """One line a link, or one for all of which nothing is to be told.
+
+    :param sides: of C(LinkSide.to_json), of all clusters.
+    :param changed: by cluster, what the run has written there.
+    """
+    by_link: dict[str, list[Mapping[str, Any]]] = {}
+    for side in sides:
+        by_link.setdefault(side["link"], []).append(side)
+    rows = [_row(link, found, changed, now) for link, found in sorted(by_link.items())]
+    shown = [row for row in rows if row[-1] != "up"] if len(rows) > MOST_ROWS else rows
+    rest = len(rows) - len(shown)
+    return [*(_aligned([HEADS, *shown]) if shown else []), *([f"{rest} links are up, nothing changed"] if rest else [])]
+
+
+def next_due(sides: Iterable[Mapping[str, Any]], renew_before: timedelta) -> str:
+    """When the first certificate is due to be renewed."""
+    ends = sorted(side["until"] for side in sides if side["until"])
+    return timestamp(datetime.fromisoformat(ends[0]) - renew_before) if ends else ""
+
+
+def _row(
+    link: str, sides: Sequence[Mapping[str, Any]], changed: Mapping[str, Sequence[str]], now: datetime
+) -> tuple[str, ...]:
+    servers = [side for side in sides if side["side"] == "server"]
+    clients = [side for side in sides if side["side"] == "client"]
+    ends = sorted(side["until"] for side in sides if side["until"])
+    roots = sorted({short(side["root"]) for side in sides if side["root"]})
+    return (
+        link,
+        _clusters(clients),
+        _clusters(servers),
+        f"{ends[0][:10]} ({(datetime.fromisoformat(ends[0]) - now).days} d)" if ends else "none",
+        ", ".join(roots) or NOTHING,
+        " ".join(f"{side['serving']}/{side['ready']}" for side in (*clients, *servers)) or NOTHING,
+        _state(sides, changed),
+    )
+
+
+def _clusters(sides: Sequence[Mapping[str, Any]]) -> str:
+    found = sorted({side["cluster"] for side in sides})
+    return ", ".join(found) if len(found) <= 3 else f"{len(found)} clusters"
+
+
+def _state(sides: Sequence[Mapping[str, Any]], changed: Mapping[str, Sequence[str]]) -> str:
+    if not all(side["until"] for side in sides):
+        return "no certificate"
+    if any(side["serving"] < side["ready"] for side in sides):
+        return "not served"
+    if not all(side["ready"] for side in sides):
+        return "no ready gateway pod"
+    touched = sorted({side["cluster"] for side in sides if changed.get(side["cluster"])})
+    return f"up, changed in {', '.join(touched)}" if touched else "up"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -1,0 +1,208 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the actions have in common: the contract's variables, required libraries, how they end.
+
+PRIVATE to the collection. They are action plugins, not modules that Ansible packs and starts: they run on the
+controller in any case, and this way a run imports the C(kubernetes) package once, not once for each task and cluster.
+Their options are documented in plugins/modules.
+"""
+
+from __future__ import annotations
+
+import os
+import pkgutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from importlib import import_module
+from typing import Any, ClassVar
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.crossmesh.mtls.plugins import filter as filters
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import ROOT_NAME, Import, Wanted
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import Entry
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import KUBERNETES_IMPORT_ERROR, Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway, Request
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import Finding
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.resolution import Resolution, resolve
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ca import check_passphrase, check_policy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.clusters import check_trust_domain
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.revoked import entries_or_refusal
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import SIDES
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import HAS_CRYPTOGRAPHY
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Policy, Stage
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contract, plain, secret, store_folder
+
+__all__ = ["SIDES", "STAGES", "Action", "ClusterAction", "Variables", "gateway_of", "request_of"]
+
+STAGES: tuple[Stage, ...] = ("all", "trust", "leaves", "bundle")
+
+# Ansible forks for each task, and a process that meets a filter of a collection compiles all of them, and what they
+# import. What is imported here is there before it forks.
+for _module in pkgutil.iter_modules(filters.__path__):
+    import_module(f"{filters.__name__}.{_module.name}")
+
+
+@dataclass(frozen=True)
+class Variables:
+    """The variables of the host that a task is for.
+
+    :param task_vars: as Ansible gives them to an action.
+    """
+
+    task_vars: Mapping[str, Any]
+    templar: Any
+
+    @cached_property
+    def given(self) -> dict[str, Any]:
+        """The contract's variables that are defined, by their names."""
+        return contract(self.task_vars, self.templar)
+
+    @cached_property
+    def filled(self) -> dict[str, Any]:
+        """The same with the schema's defaults; only where they are known to be sound."""
+        return {**schema.defaults(schema.CONTRACT), **self.given}
+
+    @property
+    def cluster(self) -> str:
+        return str(self.given["mesh_cluster_name"])
+
+    @property
+    def passphrase(self) -> str:
+        return self.secret("custom_ca_passphrase")
+
+    def secret(self, name: str) -> str:
+        return secret(self.task_vars, self.templar, name)
+
+    def api(self) -> Api:
+        kubeconfig = self.given.get("mesh_kubeconfig") or None
+        return Api(
+            _path(kubeconfig) if isinstance(kubeconfig, str) else kubeconfig, self.given.get("mesh_context") or None
+        )
+
+    def store(self) -> FileStore:
+        return FileStore(store_folder(self.task_vars, self.filled["custom_ca_dir"]))
+
+    def wanted_root(self) -> Wanted:
+        """The root that is made where there is none, or brought in."""
+        certificate, key = (str(self.filled[f"custom_ca_import_{part}"]) for part in ("certificate", "key"))
+        if bool(certificate) != bool(key):
+            raise CrossmeshError(
+                what="a root cannot be brought in by half",
+                where="custom_ca_import_certificate, custom_ca_import_key",
+                why="only one of the two is given",
+                cure="give both, or neither",
+            )
+        passphrase = self.secret("custom_ca_import_passphrase")
+        source = Import(_path(certificate), _path(key), passphrase) if certificate else None
+        return Wanted(ROOT_NAME, self.filled["custom_ca_key_type"], self.filled["custom_ca_validity_days"], source)
+
+    def ca_findings(self) -> list[Finding]:
+        """Everything that is wrong with the settings of the CA, the passphrase's length among them."""
+        domain, length = self.filled["custom_ca_trust_domain"], len(self.passphrase)
+        return [*check_trust_domain("custom_ca", domain), *check_policy(self.given), *check_passphrase(length)]
+
+    def revoked(self) -> tuple[Entry, ...]:
+        return entries_or_refusal(self.filled["custom_ca_revoked"], datetime.now(UTC))
+
+    def resolution(self, state: str = "present") -> Resolution:
+        """What the cluster is to be.
+
+        :param state: C(absent) takes everything away, whatever the inventory says.
+        """
+        prune_all = self.filled["mesh_prune_all"] is True or state == "absent"
+        wanted = self.given if state == "present" else {**self.given, "mesh_cluster_state": state, "mesh_links": []}
+        return resolve(wanted, datetime.now(UTC), prune_all=prune_all)
+
+    def policy(self, stage: Stage, *, existing: bool, force: bool) -> Policy:
+        days = self.filled["custom_ca_renew_before_days"]
+        return Policy(
+            key_type=self.filled["custom_ca_key_type"],
+            # Where everything is taken away, nobody has asked whether it is a number.
+            renew_before=timedelta(days=days if isinstance(days, int) else 0),
+            force=force,
+            adopt=self.filled["mesh_adopt"] is True,
+            only=frozenset(self.filled["mesh_only_links"]),
+            stage=stage,
+            existing=existing,
+        )
+
+
+def _path(text: str) -> str:
+    return os.path.expanduser(os.path.expandvars(text))
+
+
+def gateway_of(value: Mapping[str, Any]) -> Gateway:
+    return Gateway(value["namespace"], value["service"], value["selector"])
+
+
+def request_of(wanted: Mapping[str, Any]) -> Request:
+    """What to look for, in the words of the desired state's request."""
+    return Request(
+        instance=wanted["instance"],
+        cluster=wanted["cluster"],
+        ingress=gateway_of(wanted["ingress_gateway"]),
+        egress=gateway_of(wanted["egress_gateway"]),
+        links=wanted["links"],
+        client_credential=wanted["client_credential"],
+        backends=[(item["service"], item["namespace"]) for item in wanted["backends"]],
+        lockdown=wanted["lockdown"],
+        sides=wanted["sides"],
+    )
+
+
+class Action(ActionBase):
+    """An action on the controller. Its name, C(ARGUMENTS) and C(work) make it a module to its user."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_diff = True
+
+    ARGUMENTS: ClassVar[dict[str, Any]] = {}
+    PACKAGES: ClassVar[Mapping[str, bool]] = {"cryptography": HAS_CRYPTOGRAPHY}
+
+    def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
+        """The result; C(warnings) in it are shown. A CrossmeshError becomes a failure."""
+        raise NotImplementedError
+
+    def refused(self, error: CrossmeshError, variables: Variables) -> dict[str, Any]:
+        """The result where there was an error."""
+        return {"failed": True, "msg": str(error), "unfinished": isinstance(error, UnfinishedError)}
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        # ansible-core does not annotate it.
+        _validation, given = self.validate_argument_spec(self.ARGUMENTS)  # type: ignore[no-untyped-call]
+        params: dict[str, Any] = plain(given)
+        for package, found in self.PACKAGES.items():
+            if not found:
+                return {"failed": True, "msg": _lacks(package)}
+        variables = Variables(task_vars or {}, self._templar)
+        try:
+            return self.work(variables, params)
+        except CrossmeshError as error:
+            return self.refused(error, variables)
+        except AnsibleError as error:
+            return {"failed": True, "changed": False, "msg": f"a variable of the inventory cannot be read: {error}"}
+
+
+class ClusterAction(Action):
+    """An action on one cluster."""
+
+    PACKAGES: ClassVar[Mapping[str, bool]] = {"kubernetes": KUBERNETES_IMPORT_ERROR is None, **Action.PACKAGES}
+
+
+def _lacks(package: str) -> str:
+    return (
+        f"ansible-playbook runs with {sys.executable}, which lacks the package {package}. Fix: install it there, "
+        "and set ansible_python_interpreter: '{{ ansible_playbook_python }}' for the clusters, so that kubernetes.core "
+        "uses the same"
+    )

@@ -1,0 +1,47 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The manifests of one side, rendered from its role's templates.
+
+PRIVATE to the collection. By Jinja2 itself: the templates loop over what was resolved and nothing else, and Ansible's
+own templating copies all variables of a cluster for each file, and gives numbers as texts before ansible-core 2.19.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
+
+__all__ = ["ROLES", "render"]
+
+ROLES: Mapping[Side, str] = {"server": "mesh_ingress_server", "client": "mesh_egress_client"}
+# The C loader reads two hundred links in a tenth of the time; it is not in every build of PyYAML.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def render(side: Side, desired: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The manifests of a side; without a link there are none."""
+    if not (desired["links"] or desired["lockdowns"]):
+        return []
+    text = _template(side).render(desired)
+    manifests: list[dict[str, Any]] = yaml.load(text, Loader=_LOADER)
+    return manifests
+
+
+@cache
+def _template(side: Side) -> Template:
+    folder = Path(__file__).resolve().parents[2] / "roles" / ROLES[side] / "templates"
+    # What is rendered is YAML, no HTML: every value is quoted by to_json.
+    environment = Environment(
+        loader=FileSystemLoader(folder), undefined=StrictUndefined, trim_blocks=True, autoescape=False
+    )
+    environment.filters["to_json"] = json.dumps
+    return environment.get_template("manifests.yaml.j2")

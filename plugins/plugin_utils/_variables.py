@@ -1,0 +1,63 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The contract's variables as a task sees them, without Ansible's containers.
+
+PRIVATE to the collection. Actions read them by their names, so that no role hands them on under another one, and no
+secret is ever a task's argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ca import store_path
+
+__all__ = ["NAMES", "contract", "plain", "secret", "store_folder"]
+
+_FIELDS: Mapping[str, schema.Field] = {field.name: field for field in schema.CONTRACT}
+NAMES = tuple(_FIELDS)
+
+
+def contract(variables: Mapping[str, Any], templar: Any = None, names: Iterable[str] = NAMES) -> dict[str, Any]:
+    """The contract's variables that are defined, by their names, and the cluster's C(groups).
+
+    :param variables: a task's C(task_vars), or a host's C(hostvars), which template themselves.
+    """
+    found = {}
+    for name in names:
+        if name in variables:
+            value = variables[name] if templar is None else templar.template(variables[name])
+            found[name] = schema.coerced(_FIELDS[name], plain(value))
+    # A key without a value counts as not given.
+    given = {name: value for name, value in found.items() if value is not None or name == "mesh_links"}
+    given.setdefault("mesh_cluster_name", str(variables["inventory_hostname"]))
+    return {**given, "groups": list(map(str, variables.get("group_names", ())))}
+
+
+def secret(variables: Mapping[str, Any], templar: Any, name: str) -> str:
+    """A passphrase; empty where it is not given."""
+    value = templar.template(variables[name]) if name in variables else None
+    return "" if value is None else str(value)
+
+
+def store_folder(variables: Mapping[str, Any], given: str) -> str:
+    """Where the CA store is.
+
+    :param variables: a task's C(task_vars).
+    :param given: C(custom_ca_dir).
+    """
+    sources = [str(source) for source in variables.get("ansible_inventory_sources") or ()]
+    return str(store_path(given, sources, Path.cwd()))
+
+
+def plain(value: Any) -> Any:
+    """Without Ansible's containers, which look at a value anew each time it is read, and without tags on texts."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {plain(key): plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value

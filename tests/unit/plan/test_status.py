@@ -1,0 +1,81 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table that ends a run: what it says of each link, and what it leaves out."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import timestamp
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import status
+from tests.unit.pki.support import NOW
+from tests.unit.plan.test_plan import AUTHORITY, LEAF, ROOT, reading, secret, serving
+from tests.unit.support import SERVER, Json, link, numbered, view
+
+UNTIL = timestamp(NOW + timedelta(days=90))
+
+
+def one_side(side: str = "server", name: str = "mysql", **changes: Any) -> Json:
+    """One side of a link that is up."""
+    cluster = "cluster-b" if side == "server" else "cluster-a"
+    seen = status.LinkSide(name, cluster, side, "a-secret", UNTIL, "91e5ae1f" + "0" * 56, 1, 1)
+    return {**seen.to_json(), **changes}
+
+
+def both_sides(**changes: Any) -> list[Json]:
+    return [one_side("client"), one_side("server", **changes)]
+
+
+def test_a_link_tells_who_dials_who_serves_until_when_and_by_which_root() -> None:
+    heads, row = status.table(both_sides(), {}, NOW)
+    assert heads.split()[:3] == ["LINK", "FROM", "TO"]
+    assert row.split() == ["mysql", "cluster-a", "cluster-b", UNTIL[:10], "(90", "d)", "91e5ae1f", "1/1", "1/1", "up"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({}, "up"),
+        ({"until": "", "root": "", "serving": 0}, "no certificate"),
+        ({"serving": 0}, "not served"),
+        ({"serving": 1, "ready": 2}, "not served"),
+        ({"serving": 0, "ready": 0}, "no ready gateway pod"),
+    ],
+)
+def test_the_state_is_that_of_the_worse_side(changes: Json, state: str) -> None:
+    assert status.table(both_sides(**changes), {}, NOW)[-1].endswith(f"  {state}")
+
+
+def test_the_earlier_end_of_the_two_sides_counts() -> None:
+    sooner = timestamp(NOW + timedelta(days=3))
+    assert f"{sooner[:10]} (3 d)" in status.table(both_sides(until=sooner), {}, NOW)[-1]
+    assert status.next_due(both_sides(until=sooner), timedelta(days=1)) == timestamp(NOW + timedelta(days=2))
+    assert status.next_due([], timedelta(days=1)) == ""
+
+
+def test_clusters_that_were_written_to_are_named() -> None:
+    changed = {"cluster-a": ["issue Secret x"], "cluster-b": []}
+    assert status.table(both_sides(), changed, NOW)[-1].endswith("up, changed in cluster-a")
+
+
+def test_many_links_that_are_up_are_one_line_and_any_other_has_its_own() -> None:
+    many = [one_side(name=f"link-{number:02}") for number in range(40)]
+    assert status.table(many, {}, NOW) == ["40 links are up, nothing changed"]
+    many[7] |= {"serving": 0}
+    _heads, row, rest = status.table(many, {}, NOW)
+    assert (row.split()[0], rest) == ("link-07", "39 links are up, nothing changed")
+
+
+def test_a_side_is_read_from_its_secret_and_its_pods() -> None:
+    found = reading(
+        secrets=[secret(LEAF)], pods={"server": [serving(LEAF), serving(), serving(ready=False)], "client": []}
+    )
+    wanted = view([link(), numbered(1)], SERVER)["server"]
+    mysql, other = status.of_side(found, wanted, AUTHORITY)
+    assert (mysql.until, mysql.root) == (timestamp(LEAF.view.not_after), ROOT.view.fingerprint)
+    assert (mysql.serving, mysql.ready) == (1, 2)
+    assert (other.link, other.until, other.root, other.serving, other.ready) == ("link-1", "", "", 0, 2)

@@ -1,0 +1,83 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What actions make of a task's variables, and what filters find imported."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from ansible.module_utils.datatag import deprecate_value
+
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contract, plain
+from tests.unit.support import CHECKOUT
+
+UTILS = "ansible_collections.crossmesh.mtls.plugins.module_utils"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"a": ["b", {"c": None}]}, {"a": ["b", {"c": None}]}),
+        ({1: "a", "1": "b", None: True}, {1: "a", "1": "b", None: True}),
+        (("a", 7, 1.5, False), ["a", 7, 1.5, False]),
+        ("text", "text"),
+    ],
+)
+def test_values_stay_what_they_are(value: Any, expected: Any) -> None:
+    assert plain(value) == expected
+
+
+def test_texts_lose_their_tags_wherever_they_stand() -> None:
+    tagged = deprecate_value("text", "said by a test", collection_name="crossmesh.mtls", version="9.0.0")
+    assert type(tagged) is not str
+    (key,), (value,) = zip(*plain({tagged: [tagged]}).items(), strict=True)
+    assert [type(text) for text in (key, *value)] == [str, str]
+
+
+@pytest.mark.parametrize("name", ["rotation_view", "preflight_report", "authority_state"])
+def test_after_an_action_was_loaded_a_filter_has_nothing_more_to_import(name: str) -> None:
+    """Else every worker would compile it."""
+    program = (
+        "import sys, importlib\n"
+        "importlib.import_module('ansible_collections.crossmesh.mtls.plugins.plugin_utils._action')\n"
+        "before = set(sys.modules)\n"
+        f"importlib.import_module('ansible_collections.crossmesh.mtls.plugins.filter.{name}')\n"
+        f"print(*sorted(m for m in set(sys.modules) - before if m.startswith('{UTILS}.')))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / "collections")}
+    found = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert found.stdout.split() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "expected"),
+    [
+        ("mesh_gate_timeout", "20", 20),
+        ("mesh_gate_timeout", " 20 ", 20),
+        ("mesh_gate_timeout", 20, 20),
+        ("mesh_gate_timeout", "20 s", "20 s"),
+        ("custom_ca_leaf_validity_days", "30", 30),
+        ("mesh_adopt", "true", True),
+        ("mesh_adopt", "No", False),
+        ("mesh_adopt", "perhaps", "perhaps"),
+        ("mesh_instance", "7", "7"),
+    ],
+)
+def test_numbers_and_switches_may_come_as_texts(name: str, given: Any, expected: Any) -> None:
+    """As -e and survey fields give them; what is no number stays, and the rules tell of it."""
+    assert contract({"inventory_hostname": "cluster-a", name: given})[name] == expected
+
+
+def test_a_key_without_a_value_is_not_given() -> None:
+    found = contract({"inventory_hostname": "cluster-a", "mesh_instance": None, "mesh_cluster_name": None})
+    assert found == {"mesh_cluster_name": "cluster-a", "groups": []}
+
+
+def test_nothing_but_the_contract_is_read() -> None:
+    found = contract({"inventory_hostname": "cluster-a", "mesh_context": "a", "custom_ca_passphrase": "secret"})
+    assert found == {"mesh_context": "a", "mesh_cluster_name": "cluster-a", "groups": []}
