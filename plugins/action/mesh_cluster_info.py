@@ -38,62 +38,65 @@ Json = dict[str, Any]
 class ActionModule(ClusterAction):
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "sides": {"type": "list", "elements": "str", "choices": list(SIDES), "default": list(SIDES)},
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "stage": {"type": "str", "choices": list(STAGES), "default": "all"},
         "existing": {"type": "bool", "default": False},
         "force": {"type": "bool", "default": False},
     }
 
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
-        resolution, now = variables.resolution(params["state"]), datetime.now(UTC)
-        if resolution.findings:
-            return {"failed": True, "changed": False, "msg": "\n".join(describe(resolution.findings))}
+        states: dict[Side, str] = {side: variables.side_state(side) for side in SIDES if side in params["sides"]}
+        resolutions = {state: variables.resolution(state) for state in sorted(set(states.values()), reverse=True)}
+        for resolution in resolutions.values():
+            if resolution.findings:
+                return {"failed": True, "changed": False, "msg": "\n".join(describe(resolution.findings))}
+        # What is wanted here names more than what is to be taken away, which is known by its labels.
+        request, now = next(iter(resolutions.values())).request, datetime.now(UTC)
         store, entries = variables.store(), variables.revoked()
         authority = authority_of(store)
         # Beyond serials only where trust is on the move, or something is revoked: each pod is one more question.
         moving = bool(authority.lists) or authority.phase not in ("absent", "steady")
-        reading = read_cluster(variables.api(), request_of(resolution.request), trust=moving)
+        reading = read_cluster(variables.api(), request_of(request), trust=moving)
         reading.update(ca_reading(store, authority, entries, now))
         policy = variables.policy(params["stage"], existing=params["existing"], force=params["force"])
         sides = {
-            side: _side(reading, resolution.sides[side], render(side, resolution.sides[side]), authority, policy, now)
-            for side in SIDES
-            if side in params["sides"]
+            side: _side(reading, resolutions[state].sides[side], authority, policy, now)
+            for side, state in states.items()
         }
         return {
             "changed": False,
             "warnings": [f"{variables.cluster}: {line}" for line in _warnings(reading, sides, policy)],
             "cluster": variables.cluster,
-            "instance": resolution.request["instance"],
+            "instance": request["instance"],
             "phase": authority.phase,
             "state": authority.state,
             "lists_due": reading["lists_due"],
             "lists_wrong": reading["lists_wrong"],
             "clock_ahead": int(reading["clock_ahead"]),
-            "ca": ca_in_cluster(reading, resolution.request),
+            "ca": ca_in_cluster(reading, request),
             "options": {key: params[key] for key in ("stage", "existing", "force")},
             "sides": sides,
-            "settled": all(side["proven"] for side in sides.values()),
+            "settled": all(side["settled"] for side in sides.values()),
         }
 
 
 def _side(
     reading: Json,
     desired: Mapping[str, Any],
-    manifests: Sequence[Json],
     authority: Authority,
     policy: Policy,
     now: datetime,
 ) -> Json:
     """The plan of one side, and what the tasks that carry it out must know of the side."""
-    plan = make_plan(reading, desired, manifests, authority, policy, now)
+    side: Side = desired["owner"]["side"]
+    plan = make_plan(reading, desired, render(side, desired), authority, policy, now)
     work = ("strip", "force", "write", "delete")
     return {
         **{key: value for key, value in plan.items() if key not in work},
         # As texts: Ansible would otherwise look into each of their values whenever it hands the plan on.
         **{key: _batches(plan[key]) for key in work},
         "status": [link.to_json() for link in status.of_side(reading, desired, authority)],
-        "side": desired["owner"]["side"],
+        "side": side,
+        "settled": plan["proven"] and not plan["errors"],
         "manager": desired["manager"],
         "namespace": desired["namespace"],
         "service": desired["service"],

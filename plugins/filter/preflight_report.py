@@ -25,6 +25,7 @@ def preflight_report(
     mesh_clusters: Mapping[str, Any],
     limited: bool,
 ) -> dict[str, Any]:
+    names = {host: name or host for host, name in names.items()}
     sights = [look["sight"] for look in looks.values() if look.get("sight")]
     elsewhere = sorted(set(mesh_clusters) - set(names.values()))
     findings, problems = everywhere.get("findings"), everywhere.get("ca_problems")

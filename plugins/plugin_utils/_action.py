@@ -24,6 +24,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.crossmesh.mtls.plugins import filter as filters
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import ROOT_NAME, Import, Wanted
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import Entry
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
@@ -39,7 +40,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.re
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import SIDES
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import HAS_CRYPTOGRAPHY
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Policy, Stage
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contract, plain, secret, store_folder
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import ROLES
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contract, plain, store_folder, text
 
 __all__ = ["SIDES", "STAGES", "Action", "ClusterAction", "Variables", "gateway_of", "request_of"]
 
@@ -77,10 +79,10 @@ class Variables:
 
     @property
     def passphrase(self) -> str:
-        return self.secret("custom_ca_passphrase")
+        return self.text("custom_ca_passphrase")
 
-    def secret(self, name: str) -> str:
-        return secret(self.task_vars, self.templar, name)
+    def text(self, name: str) -> str:
+        return text(self.task_vars, self.templar, name)
 
     def api(self) -> Api:
         kubeconfig = self.given.get("mesh_kubeconfig") or None
@@ -101,7 +103,7 @@ class Variables:
                 why="only one of the two is given",
                 cure="give both, or neither",
             )
-        passphrase = self.secret("custom_ca_import_passphrase")
+        passphrase = self.text("custom_ca_import_passphrase")
         source = Import(_path(certificate), _path(key), passphrase) if certificate else None
         return Wanted(ROOT_NAME, self.filled["custom_ca_key_type"], self.filled["custom_ca_validity_days"], source)
 
@@ -113,13 +115,20 @@ class Variables:
     def revoked(self) -> tuple[Entry, ...]:
         return entries_or_refusal(self.filled["custom_ca_revoked"], datetime.now(UTC))
 
+    def side_state(self, side: names.Side) -> str:
+        """C(present), or what the side's role is told to be by its one option."""
+        return self.text(f"{ROLES[side]}_state") or "present"
+
     def resolution(self, state: str = "present") -> Resolution:
         """What the cluster is to be.
 
         :param state: C(absent) takes everything away, whatever the inventory says.
         """
         prune_all = self.filled["mesh_prune_all"] is True or state == "absent"
-        wanted = self.given if state == "present" else {**self.given, "mesh_cluster_state": state, "mesh_links": []}
+        wanted = self.given
+        if state != "present":
+            # A word that is none is told of by the rule of the cluster's own state.
+            wanted = {**self.given, "mesh_cluster_state": state, "mesh_links": []}
         return resolve(wanted, datetime.now(UTC), prune_all=prune_all)
 
     def policy(self, stage: Stage, *, existing: bool, force: bool) -> Policy:

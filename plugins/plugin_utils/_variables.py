@@ -16,7 +16,7 @@ from typing import Any
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ca import store_path
 
-__all__ = ["NAMES", "contract", "plain", "secret", "store_folder"]
+__all__ = ["NAMES", "contract", "plain", "store_folder", "text"]
 
 _FIELDS: Mapping[str, schema.Field] = {field.name: field for field in schema.CONTRACT}
 NAMES = tuple(_FIELDS)
@@ -38,8 +38,8 @@ def contract(variables: Mapping[str, Any], templar: Any = None, names: Iterable[
     return {**given, "groups": list(map(str, variables.get("group_names", ())))}
 
 
-def secret(variables: Mapping[str, Any], templar: Any, name: str) -> str:
-    """A passphrase; empty where it is not given."""
+def text(variables: Mapping[str, Any], templar: Any, name: str) -> str:
+    """A variable beside the contract's, as a passphrase; empty where it is not given."""
     value = templar.template(variables[name]) if name in variables else None
     return "" if value is None else str(value)
 
