@@ -148,9 +148,9 @@ def _of_links(side: Json) -> set[tuple[str, str]]:
         (kind, side["namespace"])
         for link in side["links"]
         for kind in objects(link["name"])
-        if kind not in OPTIONAL_KINDS or (kind == "AuthorizationPolicy" and link["policies"])
+        if kind not in OPTIONAL_KINDS or (kind == "AuthorizationPolicy" and link["workload_policy"])
     }
-    strict = (link for link in side["links"] if link.get("peer_authentications"))
+    strict = (link for link in side["links"] if link.get("peer_authentication"))
     found |= {("PeerAuthentication", link["backend"]["namespace"]) for link in strict}
     return found | {(kind, item["namespace"]) for item in side["lockdowns"] for kind in names.LOCKDOWN_KINDS}
 
