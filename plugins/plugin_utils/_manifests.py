@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
 
@@ -31,17 +30,22 @@ def render(side: Side, desired: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The manifests of a side; without a link there are none."""
     if not (desired["links"] or desired["lockdowns"]):
         return []
-    text = _template(side).render(desired)
+    text = _TEMPLATES[side].render(desired)
     manifests: list[dict[str, Any]] = yaml.load(text, Loader=_LOADER)
     return manifests
 
 
-@cache
-def _template(side: Side) -> Template:
-    folder = Path(__file__).resolve().parents[2] / "roles" / ROLES[side] / "templates"
+def _environment(role: str) -> Environment:
+    folder = Path(__file__).resolve().parents[2] / "roles" / role / "templates"
     # What is rendered is YAML, no HTML: every value is quoted by to_json.
     environment = Environment(
         loader=FileSystemLoader(folder), undefined=StrictUndefined, trim_blocks=True, autoescape=False
     )
     environment.filters["to_json"] = json.dumps
-    return environment.get_template("manifests.yaml.j2")
+    # Ansible forks for each task: what is compiled here is there before it forks.
+    for name in environment.list_templates():
+        environment.get_template(name)
+    return environment
+
+
+_TEMPLATES = {side: _environment(role).get_template("manifests.yaml.j2") for side, role in ROLES.items()}
