@@ -5,82 +5,32 @@
 
 from __future__ import annotations
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.revoked import entries_or_refusal
-
 DOCUMENTATION = r"""
 module: custom_ca_endpoints
-short_description: Keep certificates of the custom CA for servers outside of the clusters
-version_added: 0.2.0
+short_description: Keep certificates of the custom CA for external servers
+version_added: 0.1.0
 author:
   - Crossmesh maintainers (@crossmesh)
 description:
   - Keeps a certificate, its key and the roots to trust (C(tls.crt), C(tls.key), C(ca.crt), and C(ca.crl) where
-    something is revoked) for each server in a directory on the controller, made with mode 0700, files 0600.
-  - What fails for one server stops no other; the module fails at the end.
+    something is revoked) for each link of C(mesh_links) with C(external.ca), in the directory of the controller that
+    this names. It is made with mode 0700 where it is missing; files have 0600.
+  - What fails for one server stops no other; the task fails at the end. Without such a link it is skipped.
   - Decides and gives reasons as M(crossmesh.mtls.mesh_credentials) does for Secrets.
   - Whoever runs a server takes the files from there and lets it load them. Where the controller reaches the server, a
     handshake shows which certificate it has; another one than in the directory is a warning.
+extends_documentation_fragment:
+  - crossmesh.mtls.variables
+  - crossmesh.mtls.variables.store
+  - crossmesh.mtls.variables.passphrase
+  - crossmesh.mtls.variables.issue
+notes:
+  - Reads C(mesh_links), and C(mesh_instance), which is recorded with the certificates.
 options:
-  path:
-    description: The folder of the CA store.
-    type: path
-    required: true
-  passphrase:
-    description: Opens the issuing root's key; needed only when something is to be issued.
-    type: str
-    default: ''
-  instance:
-    description: The value of C(mesh_instance); it is recorded with the certificates.
-    type: str
-    default: default
-  servers:
-    description: The servers, as filter P(crossmesh.mtls.outside_servers#filter) tells them.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      link:
-        description: Name of the link.
-        type: str
-        required: true
-      directory:
-        description: Where the files are kept. It is made where it is missing.
-        type: path
-        required: true
-      sni:
-        description: The name in the certificate.
-        type: str
-        required: true
-      address:
-        description: IP address or host name of the server.
-        type: str
-        required: true
-      port:
-        description: The TCP port on which it takes TLS.
-        type: int
-        required: true
-  key_type:
-    description: Kind of a new key.
-    type: str
-    choices: [P-256, P-384, RSA-2048, RSA-3072, RSA-4096]
-    default: P-256
-  validity_days:
-    description: How long a new certificate is valid, in days.
-    type: int
-    default: 90
-  renew_before_days:
-    description: A certificate with fewer days left than this is renewed.
-    type: int
-    default: 30
   force:
     description: Renew what is still good, too.
     type: bool
     default: false
-  revoked:
-    description: What is revoked, as the variable C(custom_ca_revoked) lists it.
-    type: list
-    elements: dict
-    default: []
   step:
     description: The step of a root rotation at which this is seen; V(look) writes nothing.
     type: str
@@ -100,22 +50,20 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Keep the certificate of a database outside of the clusters
+# For a link with external: {address: db.example.net, port: 13306, ca: /srv/crossmesh/mysql}
+- name: Keep the certificates of external servers
   crossmesh.mtls.custom_ca_endpoints:
-    path: /var/lib/crossmesh/ca
-    passphrase: "{{ vault_custom_ca_passphrase }}"
-    servers:
-      - link: mysql
-        directory: /srv/crossmesh/mysql
-        sni: mysql.server.example.com
-        address: db.example.net
-        port: 13306
+  register: kept
+
+- name: See how they stand, and write nothing
+  crossmesh.mtls.custom_ca_endpoints:
+    step: look
 """
 
 RETURN = r"""
 endpoints:
   description: What was decided about each server.
-  returned: success
+  returned: where a link has C(external.ca)
   type: list
   elements: dict
   contains:
@@ -147,8 +95,8 @@ endpoints:
       type: list
       elements: str
 alarms:
-  description: Certificates that end soon, or have ended, and that no run has renewed.
-  returned: success
+  description: Certificates that expire soon, or have expired, and that no run has renewed.
+  returned: where a link has C(external.ca)
   type: list
   elements: str
 waiting:
@@ -156,86 +104,19 @@ waiting:
     - Servers of which a recorded certificate is revoked and which may still have it, as the CA's records name them. One
       that was seen with another certificate does not wait, nor one that cannot be seen, once a call found another one
       in its directory. One whose directory fails waits.
-  returned: success, and where the directory of a server fails
+  returned: where a link has C(external.ca), also where the directory of a server fails
   type: list
   elements: str
   sample: ['outside:mysql']
 sights:
   description: What a root rotation asks for, as M(crossmesh.mtls.custom_ca_rotation) takes it.
-  returned: success
+  returned: where a link has C(external.ca)
   type: list
   elements: dict
+errors:
+  description: What failed, one line a server.
+  returned: where the directory of a server fails
+  type: list
+  elements: str
+  sample: []
 """
-
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
-from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.external import Request, Server, keep, report
-from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import HAS_CRYPTOGRAPHY, KEY_TYPES
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Policy
-
-LOOK = "look"
-SERVER = {
-    "link": {"type": "str", "required": True},
-    "directory": {"type": "path", "required": True},
-    "sni": {"type": "str", "required": True},
-    "address": {"type": "str", "required": True},
-    "port": {"type": "int", "required": True},
-}
-
-
-def run(module: AnsibleModule) -> tuple[dict[str, Any], list[CrossmeshError]]:
-    params, now = module.params, datetime.now(UTC)
-    request = Request(
-        servers=[Server(**{**item, "directory": Path(item["directory"])}) for item in params["servers"]],
-        instance=params["instance"],
-        policy=Policy(
-            key_type=params["key_type"],
-            renew_before=timedelta(days=params["renew_before_days"]),
-            force=params["force"],
-        ),
-        validity_days=params["validity_days"],
-        passphrase=params["passphrase"],
-        revoked=entries_or_refusal(params["revoked"], now),
-        try_key=module.check_mode and params["step"] != LOOK,
-    )
-    outcome = keep(FileStore(params["path"]), request, now, look=module.check_mode or params["step"] == LOOK)
-    return report(outcome, params["step"]), outcome.errors
-
-
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "path": {"type": "path", "required": True},
-            "passphrase": {"type": "str", "default": "", "no_log": True},
-            "instance": {"type": "str", "default": "default"},
-            "servers": {"type": "list", "elements": "dict", "required": True, "options": SERVER},
-            "key_type": {"type": "str", "choices": list(KEY_TYPES), "default": "P-256", "no_log": False},
-            "validity_days": {"type": "int", "default": 90},
-            "renew_before_days": {"type": "int", "default": 30},
-            "force": {"type": "bool", "default": False},
-            "revoked": {"type": "list", "elements": "dict", "default": []},
-            "step": {"type": "str", "default": ""},
-        },
-        supports_check_mode=True,
-    )
-    if not HAS_CRYPTOGRAPHY:
-        module.fail_json(msg=missing_required_lib("cryptography >= 42.0.0"))
-    try:
-        result, errors = run(module)
-    except CrossmeshError as error:
-        module.fail_json(msg=str(error))
-    for warning in result.pop("warnings"):
-        module.warn(warning)
-    if errors:
-        module.fail_json(msg="; ".join(map(str, errors)), **result)
-    module.exit_json(**result)
-
-
-if __name__ == "__main__":
-    main()

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.revoked import entries_or_refusal
-
 DOCUMENTATION = r"""
 module: custom_ca_rotation
 short_description: Move the certificate authority that joins the meshes on by one step
@@ -14,22 +12,18 @@ version_added: 0.1.0
 author:
   - Crossmesh maintainers (@crossmesh)
 description:
-  - Does one step of a root rotation in the CA store, once every cluster was seen to be ready for it; or publishes
-    revocation lists.
+  - Does one step of a root rotation in the CA store, once every cluster was seen to be ready for it; or publishes CRLs.
   - Playbook C(crossmesh.mtls.rotate_ca) takes the steps in order, and does the work in the clusters between them.
   - Only the store is changed. What a step waits for is handed over in O(sights); all that is missing is told at once.
 extends_documentation_fragment:
-  - crossmesh.mtls.root
+  - crossmesh.mtls.variables
+  - crossmesh.mtls.variables.store
+  - crossmesh.mtls.variables.passphrase
+  - crossmesh.mtls.variables.root
+notes:
+  - Reads C(mesh_instance), whose clusters these are; C(custom_ca_revoked), what is revoked; and
+    C(custom_ca_keep_retired_keys), whether the key of a retired root is kept.
 options:
-  path:
-    description: The folder of the CA store.
-    type: path
-    required: true
-  passphrase:
-    description:
-      - Of the store. Needed by the steps that make a root, let one issue, or sign a list.
-    type: str
-    default: ''
   step:
     description:
       - V(prepare) makes the next root and trusts it.
@@ -38,27 +32,23 @@ options:
       - V(finish) destroys its key. Waits until no cluster trusts it.
       - V(abandon) takes a prepared root back, unless a cluster serves a certificate of it.
       - V(recover) begins anew where the store was lost, with a root that is to replace the O(lost) ones.
-      - V(publish) makes revocation lists (RFC 5280 section 5) where something is revoked, for every trusted root.
+      - V(publish) makes CRLs (RFC 5280 section 5) where something is revoked, for every trusted root.
     type: str
     choices: [prepare, switch, retire, finish, abandon, recover, publish]
     required: true
   seen:
     description:
       - The state of the store that the caller has seen, as RV(state) tells it. Where another run has moved the store on
-        since, the module refuses.
+        since, the task fails.
     type: str
     default: ''
-  instance:
-    description: The C(mesh_instance) whose clusters these are.
-    type: str
-    default: default
   clusters:
     description: Names of all clusters that belong to the mesh. Holders of unexpired certificates are added to them.
     type: list
     elements: str
     default: []
   sights:
-    description: What was seen of each side of each cluster in this run.
+    description: What was seen of each side of each cluster in this run, as M(crossmesh.mtls.mesh_proof) returns it.
     type: list
     elements: dict
     default: []
@@ -77,11 +67,13 @@ options:
         type: str
         required: true
       method:
-        description: How; only what every gateway pod itself was asked (V(exec)) opens a gate.
+        description: >-
+          How. A gate opens for what every gateway pod itself was asked (V(exec)), and for the directory of an external
+          server (V(directory)); a side that has no credential needs neither.
         type: str
         required: true
       trust:
-        description: For each credential what is trusted, as M(crossmesh.mtls.mesh_proof) takes it.
+        description: For each credential what is trusted, as M(crossmesh.mtls.mesh_credentials) tells it.
         type: list
         elements: dict
         required: true
@@ -99,24 +91,15 @@ options:
         description: What was seen to be otherwise than it should; it blocks the step.
         type: str
         default: ''
-  revoked:
-    description: What is revoked, as the variable C(custom_ca_revoked) lists it.
-    type: list
-    elements: dict
-    default: []
   lost:
     description: PEM of the roots that the clusters hold; for V(recover).
     type: list
     elements: str
     default: []
-  keep_retired_keys:
-    description: Keep the key of a retired root instead of destroying it.
-    type: bool
-    default: false
   clock_ahead:
     description:
       - By how many seconds the controller's clock is ahead of the clusters', as M(crossmesh.mtls.mesh_cluster_info)
-        returns it. Where what is made now would not be valid yet, the module refuses.
+        returns it. Where what is made now would not be valid yet, the task fails.
     type: int
     default: 0
 attributes:
@@ -127,22 +110,18 @@ attributes:
     description: Shows the public part of the authority.
     support: full
   idempotent:
-    description: A step is done once; V(publish) changes nothing while its lists are right.
+    description: A step is done once; V(publish) changes nothing while its CRLs are right.
     support: partial
 seealso:
   - module: crossmesh.mtls.custom_ca
+  - module: crossmesh.mtls.mesh_proof
 """
 
 EXAMPLES = r"""
+# What is revoked stands in custom_ca_revoked.
 - name: Publish what is revoked
   crossmesh.mtls.custom_ca_rotation:
-    path: /var/lib/crossmesh/ca
-    passphrase: "{{ vault_custom_ca_passphrase }}"
     step: publish
-    revoked:
-      - cluster: cluster-a
-        reason: keyCompromise
-        date: '2026-03-01T08:00:00Z'
 """
 
 RETURN = r"""
@@ -167,85 +146,3 @@ msg:
   type: str
   sample: 'phase prepared: issuing CN=Crossmesh Root CA 3f9a1c2e, next CN=Crossmesh Root CA 77c0d4aa'
 """
-
-from datetime import UTC, datetime
-
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import ROOT_ARGUMENTS, Outcome, wanted_root
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.move import Move, move
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.rotation import sight_from_json
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
-from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import HAS_CRYPTOGRAPHY
-
-STEPS = ["prepare", "switch", "retire", "finish", "abandon", "recover", "publish"]
-SIGHT = {
-    "cluster": {"type": "str", "required": True},
-    "side": {"type": "str", "choices": ["server", "client"], "required": True},
-    "step": {"type": "str", "required": True},
-    "method": {"type": "str", "required": True},
-    "trust": {"type": "list", "elements": "dict", "required": True},
-    "issuers": {"type": "list", "elements": "str", "required": True},
-    "surplus": {"type": "list", "elements": "str", "default": []},
-    "problem": {"type": "str", "default": ""},
-}
-
-
-def run(module: AnsibleModule, store: FileStore) -> Outcome:
-    params, now = module.params, datetime.now(UTC)
-    work = Move(
-        step=params["step"],
-        seen=params["seen"],
-        passphrase=params["passphrase"],
-        wanted=wanted_root(params),
-        sights=[sight_from_json(item) for item in params["sights"]],
-        instance=params["instance"],
-        clusters=params["clusters"],
-        revoked=entries_or_refusal(params["revoked"], now),
-        lost=params["lost"],
-        keep_keys=params["keep_retired_keys"],
-        clock_ahead=params["clock_ahead"],
-    )
-    return move(store, work, now=now, check_mode=module.check_mode)
-
-
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "path": {"type": "path", "required": True},
-            "passphrase": {"type": "str", "default": "", "no_log": True},
-            "step": {"type": "str", "choices": STEPS, "required": True},
-            "seen": {"type": "str", "default": ""},
-            "instance": {"type": "str", "default": "default"},
-            "clusters": {"type": "list", "elements": "str", "default": []},
-            "sights": {"type": "list", "elements": "dict", "default": [], "options": SIGHT},
-            "revoked": {"type": "list", "elements": "dict", "default": []},
-            "lost": {"type": "list", "elements": "str", "default": []},
-            **ROOT_ARGUMENTS,
-            "keep_retired_keys": {"type": "bool", "default": False, "no_log": False},
-            "clock_ahead": {"type": "int", "default": 0},
-        },
-        required_together=[("import_certificate", "import_key")],
-        supports_check_mode=True,
-    )
-    if not HAS_CRYPTOGRAPHY:
-        module.fail_json(msg=missing_required_lib("cryptography >= 42.0.0"))
-    store = FileStore(module.params["path"])
-    try:
-        outcome = run(module, store)
-        authority = store.public()
-    except CrossmeshError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(
-        changed=outcome.changed,
-        msg=outcome.message,
-        authority=outcome.authority,
-        phase=authority.phase if authority else "absent",
-        state=authority.state if authority else "",
-        diff={"before": outcome.before, "after": outcome.after},
-    )
-
-
-if __name__ == "__main__":
-    main()

@@ -7,90 +7,51 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: mesh_cluster_info
-short_description: Read all that a run must know of one cluster
+short_description: Look at one cluster, and tell what a run does there
 version_added: 0.1.0
 author:
   - Crossmesh maintainers (@crossmesh)
 description:
-  - Reads, in one call, the objects of this instance, what others have under their names, the Gateways of others, the
-    gateways' Services and pods, what each of these pods serves, and the public part of the CA store.
+  - Derives what the cluster is to be, reads what is there, and tells the difference of both sides, each step with its
+    reason.
+  - Reads the objects of this instance, what others have under their names, the Gateways of others, the gateways'
+    Services and pods, what each of these pods serves, and the public part of the CA store.
   - Changes nothing. No private key is part of the result.
+  - Fails where something is wrong with the variables, or where the cluster cannot be read. What is wrong in the cluster
+    is part of the result, as RV(sides.server.errors).
 extends_documentation_fragment:
-  - crossmesh.mtls.cluster
+  - crossmesh.mtls.variables
+  - crossmesh.mtls.variables.cluster
+  - crossmesh.mtls.variables.desired
+  - crossmesh.mtls.variables.store
+notes:
+  - Reads C(custom_ca_key_type) and C(custom_ca_renew_before_days), which decide about certificates; C(mesh_adopt),
+    whether to take over what others made; and C(mesh_prune_all), whether to accept an empty C(mesh_links).
+  - Reads C(mesh_ingress_server_state) and C(mesh_egress_client_state); V(absent) takes that side away.
 options:
-  instance:
-    description: The instance whose objects are ours.
-    type: str
-    default: default
-  cluster:
-    description: The cluster's name, as its objects are labelled.
-    type: str
-    required: true
-  ingress_gateway:
-    description: The ingress gateway.
-    type: dict
-    required: true
-    suboptions: &gateway
-      namespace:
-        description: Namespace of the Service and the pods.
-        type: str
-        required: true
-      service:
-        description: Name of the Service.
-        type: str
-        required: true
-      selector:
-        description: Labels that select the pods.
-        type: dict
-        required: true
-  egress_gateway:
-    description: The egress gateway.
-    type: dict
-    required: true
-    suboptions: *gateway
-  links:
-    description: Names of the links that are wanted here. Objects under their names are read whoever made them.
-    type: list
-    elements: str
-    default: []
-  client_credential:
-    description: Name of the Secret with the cluster's client certificate.
-    type: str
-    default: client-credential
-  backends:
-    description: The Services that links lead to.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      service:
-        description: Name of the Service.
-        type: str
-        required: true
-      namespace:
-        description: Its namespace.
-        type: str
-        required: true
-  lockdown:
-    description: Namespaces whose egress is to be locked down.
-    type: list
-    elements: str
-    default: []
   sides:
-    description: The sides whose gateway pods are asked what they serve.
+    description: The sides that the result is about.
     type: list
     elements: str
     choices: [server, client]
     default: [server, client]
-  ca_dir:
-    description: The folder of the CA store on the controller. Its private key is not looked at.
-    type: path
-    required: true
-  revoked:
-    description: What is revoked, as the variable C(custom_ca_revoked) lists it.
-    type: list
-    elements: dict
-    default: []
+  stage:
+    description:
+      - V(all) issues, and makes the trust exactly that of the CA store.
+      - V(trust) adds the CA's roots to the trust that is there and issues nothing.
+      - V(leaves) issues, and keeps trust that others brought. An adoption goes through V(trust), V(leaves) and V(all).
+      - V(bundle) makes the trust exactly that of the CA store and issues nothing; for a rotation of the root.
+    type: str
+    choices: [all, trust, leaves, bundle]
+    default: all
+  existing:
+    description: Work on the credentials that are there, whether or not something is due, and leave the rest alone.
+    type: bool
+    default: false
+  force:
+    description: Issue every certificate anew.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Reads only.
@@ -102,39 +63,32 @@ attributes:
     description: Changes nothing.
     support: full
 seealso:
+  - module: crossmesh.mtls.mesh_credentials
+  - module: crossmesh.mtls.mesh_proof
   - module: kubernetes.core.k8s_info
 """
 
 EXAMPLES = r"""
-- name: Read the cluster
+- name: Look at the cluster
   crossmesh.mtls.mesh_cluster_info:
-    kubeconfig: ~/.kube/config
-    context: cluster-b
-    cluster: cluster-b
-    ingress_gateway:
-      namespace: istio-system
-      service: istio-ingressgateway
-      selector: {istio: ingressgateway}
-    egress_gateway:
-      namespace: istio-system
-      service: istio-egressgateway
-      selector: {istio: egressgateway}
-    links: [mysql]
-    ca_dir: .crossmesh/ca
-  register: found
+  register: look
+
+- name: Show what a run does there
+  ansible.builtin.debug:
+    msg: "{{ look.sides.server.lines + look.sides.client.lines }}"
 """
 
 RETURN = r"""
-id:
-  description: A random name of this reading, by which a play can tell it from an older one.
+cluster:
+  description: The cluster's name.
   returned: success
   type: str
-  sample: 1f0c6d6f5a9be3d2
-request:
-  description: What was looked for.
+  sample: cluster-b
+instance:
+  description: The instance that the links belong to.
   returned: success
-  type: dict
-  sample: {cluster: cluster-b, links: [mysql]}
+  type: str
+  sample: default
 phase:
   description: How far a rotation of the root has come.
   returned: success
@@ -146,7 +100,7 @@ state:
   type: str
   sample: 4f0c2d9e1b7a6c35
 lists_due:
-  description: Why the revocation lists are to be made anew; empty where they are right.
+  description: Why the CRLs are to be made anew; empty where they are right.
   returned: success
   type: str
   sample: ''
@@ -156,25 +110,163 @@ lists_wrong:
   type: bool
   sample: false
 clock_ahead:
-  description: Seconds by which this machine's clock is ahead of the API server's.
+  description: Seconds by which the controller's clock is ahead of the API server's.
   returned: success
   type: int
   sample: 0
-reading:
-  description:
-    - What was read, as JSON. Filter P(crossmesh.mtls.plan#filter) makes a plan of it.
-    - C(objects), Istio objects that are ours or stand under our names.
-    - C(gateways), Gateways of others, as far as they can be in the way.
-    - C(destination_rules), those of others whose host covers the egress gateway's; C(sidecars) and C(network_policies),
-      those of others in the namespaces of O(lockdown).
-    - C(secrets), told by certificate and trust; of the key only whether it belongs to the certificate.
-    - C(services) and C(pods) of each side's gateway, with the owners of each port, the serials that each pod serves,
-      and what it trusts while a rotation is under way or something is revoked.
-    - C(backends), C(mesh_roots), and C(authority), the public part of the CA store.
-    - C(clock_ahead), seconds by which this machine's clock is ahead of the API server's.
-    - C(revoked), serials; C(unmatched), one line for each entry of O(revoked) that revokes nothing; C(lists_due), why
-      the revocation lists are to be made anew; and RV(lists_wrong).
+ca:
+  description: What the cluster tells of the CA.
   returned: success
-  type: str
-  sample: '{"cluster": "cluster-b", "objects": [], "secrets": []}'
+  type: dict
+  contains:
+    missing:
+      description: Whether the store has no issuing root.
+      type: bool
+    roots:
+      description: The roots that our own Secrets hold, PEM by fingerprint.
+      type: dict
+    unknown:
+      description: Fingerprints of those that the store does not know.
+      type: list
+      elements: str
+options:
+  description: O(stage), O(existing) and O(force), for the tasks that carry the plan out.
+  returned: success
+  type: dict
+  sample: {stage: all, existing: false, force: false}
+settled:
+  description: Whether a run has nothing to do here, on the sides that were asked for.
+  returned: success
+  type: bool
+  sample: true
+sides:
+  description: The plan of each side that was asked for.
+  returned: success
+  type: dict
+  contains:
+    server:
+      description: The server's side.
+      type: dict
+      contains:
+        errors:
+          description: Why nothing may be written on this side; empty where nothing forbids it.
+          type: list
+          elements: str
+        warnings:
+          description: What is worth knowing, and stops nothing.
+          type: list
+          elements: str
+        notices:
+          description: What another playbook has to do.
+          type: list
+          elements: str
+        alarms:
+          description: Certificates that expire soon, or have expired, and that no run has renewed.
+          type: list
+          elements: str
+        report:
+          description: How certificates and CRLs stand, for people.
+          type: list
+          elements: str
+        renewals:
+          description: What is due of the credentials, one line each.
+          type: list
+          elements: str
+        lines:
+          description: What a run does here, one line each, RV(sides.server.renewals) among them.
+          type: list
+          elements: str
+        changed:
+          description: Whether a run would write anything.
+          type: bool
+        drifted:
+          description: Whether the cluster is not as the inventory says. A certificate that is only due is no drift.
+          type: bool
+        credentials:
+          description: The Secrets that M(crossmesh.mtls.mesh_credentials) is to look at.
+          type: list
+          elements: dict
+        trust:
+          description: For each Secret what it tells a gateway to trust, as M(crossmesh.mtls.mesh_credentials) tells it.
+          type: list
+          elements: dict
+        issuers:
+          description: >-
+            SHA-256 fingerprints of the roots whose certificates the Secrets hold; an empty text for a foreign one. With
+            O(existing=true) only.
+          type: list
+          elements: str
+        surplus:
+          description: Names of our Secrets that no link needs any more.
+          type: list
+          elements: str
+        strip:
+          description: >-
+            Patches that take fields out of our objects that others put there. Texts of JSON, each a list of at most 100
+            objects, as in the next three.
+          type: list
+          elements: str
+        force:
+          description: Manifests of our objects that others changed.
+          type: list
+          elements: str
+        write:
+          description: Manifests of all other objects to write, and our ports of the gateway's Service.
+          type: list
+          elements: str
+        delete:
+          description: Objects that are no longer wanted.
+          type: list
+          elements: str
+        expected:
+          description: Serials of the certificates that every gateway pod has to serve.
+          type: list
+          elements: str
+        endpoints:
+          description: Where a handshake can show the certificate, if exec is forbidden.
+          type: list
+          elements: dict
+        await_address:
+          description: Whether a run waits for the gateway's Service to get an address.
+          type: bool
+        served:
+          description: Whether every ready gateway pod serves and trusts what the Secrets hold.
+          type: bool
+        proven:
+          description: Whether there is nothing to write, and nothing that was not seen in the gateway's pods.
+          type: bool
+        settled:
+          description: The same, and nothing is wrong. A run has nothing to do here.
+          type: bool
+        status:
+          description: >-
+            How each link stands, with C(link), C(cluster), C(side), C(secret), C(until) (when the certificate expires),
+            C(root), and of C(ready) gateway pods how many are C(serving) it.
+          type: list
+          elements: dict
+        side:
+          description: V(server) or V(client).
+          type: str
+        manager:
+          description: Field manager of what is written.
+          type: str
+        namespace:
+          description: Namespace of the gateway.
+          type: str
+        service:
+          description: Name of its Service.
+          type: str
+        selector:
+          description: Labels that select its pods.
+          type: dict
+        links:
+          description: Names of the links.
+          type: list
+          elements: str
+        secrets:
+          description: How many Secrets are wanted.
+          type: int
+    client:
+      description: The client's side, described as RV(sides.server).
+      type: dict
 """

@@ -40,9 +40,9 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Say what was found
+- name: Say what was found of this cluster
   crossmesh.mtls.mesh_preflight_table:
-    report: "{{ groups.mesh_servers | crossmesh.mtls.preflight_report(hostvars, everywhere, {}, false) }}"
+    report: "{{ {inventory_hostname: look} | crossmesh.mtls.preflight_report({inventory_hostname: ''}, {}, {}, true) }}"
 """
 
 RETURN = r"""

@@ -12,90 +12,41 @@ version_added: 0.1.0
 author:
   - Crossmesh maintainers (@crossmesh)
 description:
-  - Asks each ready pod of a gateway, through exec of C(pilot-agent request GET), which certificates it has loaded.
+  - Asks each ready pod of the gateways of one cluster, through exec of C(pilot-agent request GET), which certificates,
+    roots and CRLs it has loaded.
   - Where exec is forbidden, handshakes with an ingress gateway tell, if the controller can reach it. Where neither is
-    open, it lets O(wait) pass, and a warning says that nothing was proven.
+    open, it lets C(mesh_gate_wait) seconds pass, and a warning says that nothing was proven.
+  - Fails where a pod does not serve it after C(mesh_gate_timeout) seconds, and names the pod.
+  - Where a gateway was given something to serve for the first time, it waits for the address of a Service of type
+    C(LoadBalancer) as well. One that has none by then is told in a warning and fails nothing.
 extends_documentation_fragment:
-  - crossmesh.mtls.cluster
+  - crossmesh.mtls.variables
+  - crossmesh.mtls.variables.cluster
+notes:
+  - Reads C(mesh_gate_timeout) and C(mesh_gate_wait).
 options:
-  gateway:
-    description: The gateway.
+  look:
+    description: The result of M(crossmesh.mtls.mesh_cluster_info) for this cluster.
     type: dict
     required: true
-    suboptions:
-      namespace:
-        description: Namespace of the Service and the pods.
-        type: str
-        required: true
-      service:
-        description: Name of the Service.
-        type: str
-        required: true
-      selector:
-        description: Labels that select the pods.
-        type: dict
-        required: true
-  serials:
-    description: Serials of the certificates that each pod has to serve.
+  issued:
+    description: The result of M(crossmesh.mtls.mesh_credentials); empty where nothing was issued.
+    type: dict
+    default: {}
+  earlier:
+    description: The result of the proof before this one in the same run; RV(links) of sides not proven now come of it.
+    type: dict
+    default: {}
+  sides:
+    description: The sides to prove, of those that were looked at.
     type: list
     elements: str
-    required: true
-  trust:
-    description: What each pod has to trust for a Secret, no less and no more. Empty asks nothing about trust.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      secret:
-        description: Name of the Secret.
-        type: str
-        required: true
-      roots:
-        description: SHA-256 fingerprints of the roots.
-        type: list
-        elements: str
-        required: true
-      lists:
-        description: Identities of the revocation lists, as M(crossmesh.mtls.mesh_credentials) tells them.
-        type: list
-        elements: str
-        default: []
-      own:
-        description: Whether these are the custom CA's, as M(crossmesh.mtls.mesh_credentials) tells; not asked here.
-        type: bool
-        default: true
-  endpoints:
-    description: Where handshakes can be tried if exec is forbidden.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      address:
-        description: IP address or host name.
-        type: str
-        required: true
-      port:
-        description: TCP port.
-        type: int
-        required: true
-      fqdn:
-        description: The SNI.
-        type: str
-        required: true
-  await_address:
-    description:
-      - Once that is proven, wait until a Service of type C(LoadBalancer) has an address, and say so meanwhile.
-      - One that has none after O(timeout) is told in a warning and fails nothing.
-    type: bool
-    default: false
-  timeout:
-    description: Seconds to wait at most.
-    type: int
-    default: 60
-  wait:
-    description: Seconds to let pass where nothing can be seen.
-    type: int
-    default: 10
+    choices: [server, client]
+    default: [server, client]
+  step:
+    description: The step of a root rotation at which this is seen; then there are RV(sights).
+    type: str
+    default: ''
 attributes:
   check_mode:
     description: Looks only.
@@ -107,31 +58,40 @@ attributes:
     description: Changes nothing.
     support: full
 seealso:
+  - module: crossmesh.mtls.mesh_cluster_info
   - module: crossmesh.mtls.mesh_credentials
 """
 
 EXAMPLES = r"""
-- name: Wait until the ingress gateway serves the new certificates
+- name: Wait until both gateways serve the new certificates
   crossmesh.mtls.mesh_proof:
-    kubeconfig: ~/.kube/config
-    context: cluster-b
-    gateway:
-      namespace: istio-system
-      service: istio-ingressgateway
-      selector: {istio: ingressgateway}
-    serials: "{{ issued.serials }}"
+    look: "{{ look }}"
+    issued: "{{ issued }}"
+  register: proof
 """
 
 RETURN = r"""
-method:
-  description: How it was seen, V(exec) or V(handshake); V(wait) where nothing could be, V(none) without a ready pod.
+methods:
+  description: >-
+    By side, how it was seen, V(exec) or V(handshake); V(wait) where nothing could be, V(none) where there is no ready
+    pod, or nothing to prove.
   returned: success
-  type: str
-  sample: exec
+  type: dict
+  sample: {server: exec, client: none}
 pods:
-  description: The pods that were asked and serve what was issued.
+  description: By side, the pods that were asked and serve what was issued.
+  returned: success
+  type: dict
+  sample: {server: [istio-ingressgateway-0], client: []}
+sights:
+  description: What a root rotation asks for, as M(crossmesh.mtls.custom_ca_rotation) takes it; empty without O(step).
   returned: success
   type: list
-  elements: str
-  sample: [istio-ingressgateway-0]
+  elements: dict
+  sample: []
+links:
+  description: By side, how each link stands now, as RV(crossmesh.mtls.mesh_cluster_info#module:sides.server.status).
+  returned: success
+  type: dict
+  sample: {server: []}
 """

@@ -36,6 +36,14 @@ def test_on_clean_clusters_the_diff_shows_the_certificates_that_are_to_be_issued
     assert run.says("cluster-a.cluster.crossmesh.internal", "mysql.link.crossmesh.internal")
 
 
+def test_on_clean_clusters_the_diff_shows_every_manifest_that_would_be_written(mesh: Mesh) -> None:
+    run = mesh.site("--check", "--diff")
+    assert run.ok, run.output
+    assert run.says("kind: Gateway", "credentialName: mysql-credential", "kind: ServiceEntry", "kind: VirtualService")
+    # The control: without --diff there is none of it.
+    assert "kind: Gateway" not in mesh.site("--check").output
+
+
 def test_on_a_mesh_in_place_it_finds_nothing_to_do(shared_mesh: Mesh) -> None:
     run = shared_mesh.site("--check")
     assert run.ok, run.output

@@ -180,7 +180,9 @@ def test_policies_of_others_that_allow_more_are_reported_and_others_are_not(rest
     narrow["spec"]["policyTypes"] = ["Egress"]
     with applied(restored_mesh, wide, narrow):
         run = succeeded(locked_down(restored_mesh, "shop").site())
-    assert run.says("[WARNING]: cluster-a: NetworkPolicy shop/wide", "lets pods reach every address (every port)"), run.output
+    assert run.says("[WARNING]: cluster-a: NetworkPolicy shop/wide", "lets pods reach every address (every port)"), (
+        run.output
+    )
     assert "shop/narrow" not in run.output
 
 
@@ -196,7 +198,11 @@ def test_a_rule_of_others_that_hides_the_way_is_reported_before_the_run(restored
     with applied(restored_mesh, rule):
         eventually(lambda: not restored_mesh.carries())
         looked = succeeded(restored_mesh.site("--check"))
-    said = ("[WARNING]: cluster-a: DestinationRule default/everything (host *.local)", "they have no way to mysql", "Cure:")
+    said = (
+        "[WARNING]: cluster-a: DestinationRule default/everything (host *.local)",
+        "they have no way to mysql",
+        "Cure:",
+    )
     assert looked.says(*said), looked.output
     # The control.
     eventually(restored_mesh.carries)

@@ -156,7 +156,9 @@ def test_revocation_in_every_phase_of_a_root_rotation(restored_mesh: Mesh, stole
 def test_a_typing_error_is_told(shared_mesh: Mesh) -> None:
     run = revoking(shared_mesh, cluster="cluster-zzz").site()
     assert run.ok
-    assert run.says("[WARNING]: cluster-a: custom_ca_revoked", "cluster-zzz", "no such certificate is recorded"), run.output
+    assert run.says("[WARNING]: cluster-a: custom_ca_revoked", "cluster-zzz", "no such certificate is recorded"), (
+        run.output
+    )
     wrong = shared_mesh.with_changes(
         variables={"custom_ca_revoked": [{"cluster": "cluster-a", "date": "2099-01-01"}]}
     ).site()

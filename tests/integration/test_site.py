@@ -17,3 +17,27 @@ def test_a_second_run_changes_nothing(shared_mesh: Mesh) -> None:
     run = shared_mesh.site()
     assert run.ok, run.output
     assert run.changed == 0
+
+
+def test_a_run_ends_with_a_table_of_every_link_and_says_when_the_next_renewal_is_due(shared_mesh: Mesh) -> None:
+    for playbook in ("site", "verify"):
+        run = shared_mesh.play(playbook)
+        assert run.ok, run.output
+        (row,) = [line.split() for line in run.output.splitlines() if line.startswith("mysql ")]
+        assert row[:3] == ["mysql", "cluster-a", "cluster-b"]
+        assert row[-3:] == ["1/1", "1/1", "up"], "each side's one gateway pod serves it"
+        assert run.says("CERTIFICATES UNTIL", "next renewal due: ")
+
+
+def test_a_run_that_changes_nothing_costs_a_cluster_one_task(shared_mesh: Mesh) -> None:
+    run = shared_mesh.site()
+    assert run.ok, run.output
+    assert [run.count(cluster) for cluster in ("cluster-a", "cluster-b")] == [1, 1]
+
+
+def test_a_number_may_be_given_on_the_command_line(shared_mesh: Mesh) -> None:
+    run = shared_mesh.site("-e", "mesh_gate_timeout=20")
+    assert run.ok, run.output
+    refused = shared_mesh.site("-e", "mesh_gate_timeout=20s")
+    assert not refused.ok
+    assert refused.says("mesh_gate_timeout: '20s': is not a whole number"), refused.output

@@ -41,6 +41,10 @@ mesh_links:
 ```
 """
 
+CA = """In `group_vars/all`. Beside them stand two secrets, which belong in a vault: `custom_ca_passphrase` (at least 12
+characters) encrypts the private keys of the CA, and `custom_ca_import_passphrase` opens `custom_ca_import_key`, where
+that is encrypted. [The role](../roles/custom_ca/README.md) says what is in the folder."""
+
 TABLES: tuple[tuple[str, str, tuple[schema.Field, ...]], ...] = (
     ("A link", "One entry of `mesh_links`.", schema.LINK),
     ("Its backend", "The value of `backend`.", schema.BACKEND),
@@ -51,6 +55,8 @@ TABLES: tuple[tuple[str, str, tuple[schema.Field, ...]], ...] = (
     ("Variables of a cluster", "Of a host, or of a group.", schema.CLUSTER),
     ("A gateway", "The value of `mesh_ingress_gateway` and `mesh_egress_gateway`.", schema.GATEWAY),
     ("Variables that all clusters share", "In `group_vars/all`: one value for the whole instance.", schema.SHARED),
+    ("What a run is told", "For one run (`-e`), or for as long as it stands in the inventory.", schema.RUN),
+    ("The certificate authority", CA, schema.CA),
 )
 
 
@@ -109,7 +115,7 @@ def _row(field: schema.Field) -> str:
 
 
 def _code(value: Any) -> str:
-    return "" if value is None else f"`{value if isinstance(value, str) else json.dumps(value)}`"
+    return "" if value in (None, "") else f"`{value if isinstance(value, str) else json.dumps(value)}`"
 
 
 def _markdown(text: str) -> str:

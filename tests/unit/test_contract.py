@@ -5,35 +5,52 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from ansible_collections.crossmesh.mtls.plugins.doc_fragments.cluster import ModuleDocFragment
+from ansible_collections.crossmesh.mtls.plugins.action import mesh_cluster_info
+from ansible_collections.crossmesh.mtls.plugins.doc_fragments.variables import ModuleDocFragment
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import authority_to_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ca import POLICY
+from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.external import Outcome
+from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.external import report as endpoints_report
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import report as credentials_report
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Policy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ca_in_cluster
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import LinkSide
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight import report, rows
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils.cluster_action import CLUSTER, ClusterAction
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, ClusterAction, Variables
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import ROLES as ROLE_OF_SIDE
 from tests.tools import inventory_docs
-from tests.unit.plan.test_plan import plan_of, settled_reading
-from tests.unit.support import CHECKOUT, Json
+from tests.unit.pki.support import NOW
+from tests.unit.plan.test_plan import AUTHORITY, POLICY, settled_reading
+from tests.unit.support import CHECKOUT, SERVER, Json, link, view
 
 COLLECTION = "ansible_collections.crossmesh.mtls.plugins"
+
+FIELDS = {field.name: field for field in schema.CONTRACT}
+# Read by actions beside the contract; never an argument, and in no result.
+SECRETS = frozenset({"custom_ca_passphrase", "custom_ca_import_passphrase"})
 
 
 def loaded(path: Path) -> Any:
     return yaml.safe_load(path.read_text())
+
+
+def named_in(text: str) -> set[str]:
+    """The contract's variables, and the secrets, that a text names."""
+    return set(re.findall(r"\b(?:mesh|custom_ca)_\w+", text)) & (FIELDS.keys() | SECRETS)
 
 
 # -- the docs of the schema ----------------------------------------------------------------------------------------
@@ -68,102 +85,154 @@ def test_the_docs_of_a_field_are_no_markup_that_markdown_does_not_know() -> None
     assert re.findall(r"\b[A-Z]\(", "".join(page() for page in inventory_docs.PAGES.values())) == []
 
 
-def test_what_counts_where_the_ca_is_not_set_is_its_roles_default() -> None:
-    defaults = loaded(CHECKOUT / "roles/custom_ca/defaults/main.yml")
-    assert {name: defaults[name] for name in POLICY} == POLICY
+def test_every_variable_of_the_contract_is_on_the_page_once() -> None:
+    shown = [field.name for field in ALL_FIELDS if field.name.startswith(("mesh_", "custom_ca_"))]
+    assert shown == list(dict.fromkeys(shown))
+    assert set(shown) == FIELDS.keys()
+    # Beside them those that have no place in a table of defaults and examples.
+    assert named_in(inventory_docs.links_page()) == FIELDS.keys() | SECRETS
 
 
 # -- roles ---------------------------------------------------------------------------------------------------------
 
 ROLES = sorted(path.parent.parent for path in CHECKOUT.glob("roles/*/meta/argument_specs.yml"))
-OPTIONS = [
-    pytest.param(role, name, option, id=name)
-    for role in ROLES
-    for name, option in loaded(role / "meta/argument_specs.yml")["argument_specs"]["main"]["options"].items()
-]
+SIDE_ROLES = [CHECKOUT / "roles" / role for role in ROLE_OF_SIDE.values()]
+# What it takes is between it and the playbooks.
+INTERNAL = "mesh_side"
+
+
+def options_of(role: Path) -> Json:
+    found: Json = loaded(role / "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    return found
+
+
+OPTIONS = [pytest.param(role, name, option, id=name) for role in ROLES for name, option in options_of(role).items()]
 
 
 def test_every_role_with_options_is_looked_at() -> None:
     with_defaults = {path.parent.parent.name for path in CHECKOUT.glob("roles/*/defaults/main.yml")}
-    assert with_defaults == {role.name for role in ROLES} >= {"custom_ca", "mesh_egress_client", "mesh_ingress_server"}
+    assert with_defaults - {INTERNAL} == {role.name for role in ROLES} == {"custom_ca", *ROLE_OF_SIDE.values()}
 
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
-def test_a_role_documents_exactly_the_variables_that_it_has(role: Path) -> None:
-    options = loaded(role / "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
-    assert set(loaded(role / "defaults/main.yml")) == set(options)
-    assert [name for name in options if not name.startswith(f"{role.name}_")] == []
-
-
-def literal(default: Any) -> tuple[bool, Any]:
-    """What a default says where nobody sets a variable: of ``{{ name | default(value) }}`` the value."""
-    if not isinstance(default, str) or "{{" not in default:
-        return True, default
-    match = re.fullmatch(r"\{\{ \w+ \| default\((.+)\) \}\}", default)
-    if not match or match[1] in ("inventory_hostname", "none"):
-        return False, None
-    return True, yaml.safe_load(match[1])
+def test_a_default_of_a_role_is_documented_as_it_is(role: Path) -> None:
+    documented = {name: option["default"] for name, option in options_of(role).items() if "default" in option}
+    assert loaded(role / "defaults/main.yml") == documented
+    assert documented
+    assert [name for name in options_of(role) if not name.startswith(f"{role.name}_")] == []
 
 
 @pytest.mark.parametrize(("role", "name", "option"), OPTIONS)
-def test_a_default_is_documented_as_it_is(role: Path, name: str, option: Json) -> None:
-    known, value = literal(loaded(role / "defaults/main.yml")[name])
-    if known:
-        assert option.get("default", "" if option["type"] in ("str", "path") else None) == value
+def test_the_default_of_a_variable_stands_in_the_schema_alone(role: Path, name: str, option: Json) -> None:
+    if "default" in option:
+        assert name not in FIELDS.keys() | SECRETS
+    elif name in SECRETS:
+        assert (option["type"], option["no_log"]) == ("str", True)
     else:
-        assert "default" not in option
+        field = FIELDS[name]
+        assert (option["type"], tuple(option.get("choices", ()))) == (field.type, field.choices)
+        assert option.get("no_log", False) is False
 
 
-SHARED_FIELDS = {field.name: field for field in (*schema.CLUSTER, *schema.SHARED)}
-
-
-@pytest.mark.parametrize(("role", "name", "option"), OPTIONS)
-def test_an_option_that_hands_on_a_variable_of_the_contract_has_its_type_and_default(
-    role: Path, name: str, option: Json
-) -> None:
-    handed_on = re.match(r"\{\{ (\w+) \|", str(loaded(role / "defaults/main.yml")[name]))
-    field = SHARED_FIELDS.get(handed_on[1]) if handed_on else None
-    if field is None:
-        return
-    assert option["type"] == field.type or (option["type"], field.type) == ("path", "str")
-    # A role's option always has a value: an empty one stands for none.
-    assert tuple(choice for choice in option.get("choices", ()) if choice) == field.choices
-    # Gateways are filled in key by key, and what has no default is told apart from an empty value.
-    if field.type != "dict" and field.default is not None:
-        assert option["default"] == field.default
-
-
-def handed_on_by(role: str) -> set[str]:
-    found = re.findall(r"\{\{ (\w+) \|", (CHECKOUT / "roles" / role / "defaults/main.yml").read_text())
-    return {name for name in found if name in SHARED_FIELDS}
-
-
-@pytest.mark.parametrize("role", ["mesh_egress_client", "mesh_ingress_server"])
-def test_a_role_hands_on_every_variable_of_the_contract(role: str) -> None:
-    # Only a run over a part of the inventory needs to be told of all clusters, and no role does.
-    assert handed_on_by(role) == set(SHARED_FIELDS) - {"mesh_clusters"}
+@pytest.mark.parametrize("role", SIDE_ROLES, ids=lambda role: role.name)
+def test_a_side_is_told_nothing_but_its_state(role: Path) -> None:
+    assert list(options_of(role)) == [f"{role.name}_state"]
 
 
 def test_both_sides_have_the_same_options() -> None:
-    def options(role: str) -> dict[str, Any]:
-        found = loaded(CHECKOUT / "roles" / role / "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
-        return {name.removeprefix(f"{role}_"): {**option, "description": ""} for name, option in found.items()}
+    first, second = (
+        {name.removeprefix(f"{role.name}_"): {**option, "description": ""} for name, option in options_of(role).items()}
+        for role in SIDE_ROLES
+    )
+    assert first == second
 
-    assert options("mesh_egress_client") == options("mesh_ingress_server")
+
+# -- what tasks hand on --------------------------------------------------------------------------------------------
+
+TASKS = sorted(
+    path for part in ("playbooks", "roles") for path in CHECKOUT.glob(f"{part}/**/*.yml") if path.parent.name != "meta"
+)
+CONNECTION = {"kubeconfig": "mesh_kubeconfig", "context": "mesh_context"}
+OURS, KUBERNETES = "crossmesh.mtls.", "kubernetes.core."
 
 
-# -- modules -------------------------------------------------------------------------------------------------------
+def calls(content: Any, prefix: str) -> Iterator[tuple[str, Json]]:
+    """The modules of a collection that tasks call, wherever these stand, with their arguments."""
+    if isinstance(content, dict):
+        for key, value in content.items():
+            if str(key).startswith(prefix):
+                yield key.removeprefix(prefix), value or {}
+            yield from calls(value, prefix)
+    elif isinstance(content, list):
+        for item in content:
+            yield from calls(item, prefix)
+
+
+def handed_on(content: Any) -> list[str]:
+    """Arguments of our actions in which a variable stands that they read by themselves."""
+    return [
+        f"{module}: {name}"
+        for module, arguments in calls(content, OURS)
+        for name, value in arguments.items()
+        if named_in(json.dumps(value))
+    ]
+
+
+@pytest.mark.parametrize("path", TASKS, ids=lambda path: str(path.relative_to(CHECKOUT)))
+def test_no_variable_is_handed_on_to_what_reads_it_by_itself(path: Path) -> None:
+    content = loaded(path)
+    assert handed_on(content) == []
+    for _module, arguments in calls(content, KUBERNETES):
+        assert {name: named for name, value in arguments.items() if (named := named_in(json.dumps(value)))} == {
+            name: {variable} for name, variable in CONNECTION.items()
+        }
+    # Not in a condition or a text either.
+    assert named_in(path.read_text()) & SECRETS == set()
+
+
+def test_a_variable_that_is_handed_on_is_found() -> None:
+    task = {"name": "Make the CA", "crossmesh.mtls.custom_ca": {"state": "present", "path": "{{ custom_ca_dir }}"}}
+    assert handed_on([{"hosts": "localhost", "tasks": [{"block": [task]}]}]) == ["custom_ca: path"]
+    assert handed_on([{"tasks": [{"crossmesh.mtls.custom_ca": {"state": "{{ custom_ca_state }}"}}]}]) == []
+
+
+def test_every_action_is_called_by_a_playbook_or_a_role() -> None:
+    called = {module for path in TASKS for module, _arguments in calls(loaded(path), OURS)}
+    assert called == set(ACTIONS)
+    assert [path.name for path in TASKS if list(calls(loaded(path), KUBERNETES))] == ["write.yml"]
+
+
+# -- actions -------------------------------------------------------------------------------------------------------
 
 MODULES = sorted(path.stem for path in CHECKOUT.glob("plugins/modules/*.py"))
 ACTIONS = sorted(path.stem for path in CHECKOUT.glob("plugins/action/*.py"))
+FRAGMENT = "crossmesh.mtls.variables"
+
+
+def action_of(name: str) -> Any:
+    return importlib.import_module(f"{COLLECTION}.action.{name}").ActionModule
+
+
+def module_text(module: str, part: str) -> str:
+    text: str = getattr(importlib.import_module(f"{COLLECTION}.modules.{module}"), part)
+    return text
 
 
 def documentation(module: str) -> Json:
-    found = importlib.import_module(f"{COLLECTION}.modules.{module}")
-    loaded_docs: Json = yaml.safe_load(found.DOCUMENTATION)
-    if "crossmesh.mtls.cluster" in loaded_docs.get("extends_documentation_fragment", []):
-        loaded_docs["options"] |= yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]
-    return loaded_docs
+    found: Json = yaml.safe_load(module_text(module, "DOCUMENTATION"))
+    return found
+
+
+def returned(module: str) -> Json:
+    found: Json = yaml.safe_load(module_text(module, "RETURN"))
+    return found
+
+
+def fragments_of(module: str) -> list[str]:
+    """The fragments that a module's documentation extends, by the names of their attributes."""
+    used: list[str] = documentation(module).get("extends_documentation_fragment", [])
+    assert [name for name in used if not f"{name}.".startswith(f"{FRAGMENT}.")] == []
+    return [name.removeprefix(FRAGMENT).lstrip(".").upper() or "DOCUMENTATION" for name in used]
 
 
 def as_argument_spec(options: Json) -> Json:
@@ -176,83 +245,212 @@ def as_argument_spec(options: Json) -> Json:
     }
 
 
-def without_no_log(specification: Json) -> Json:
-    return {
-        name: {
-            key: without_no_log(value) if key == "options" else value
-            for key, value in option.items()
-            if key != "no_log"
-        }
-        for name, option in specification.items()
-    }
-
-
 def test_every_action_is_documented_as_a_module() -> None:
-    assert set(ACTIONS) <= set(MODULES)
+    assert ACTIONS == MODULES
     assert ACTIONS
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_is_documentation_and_nothing_else(module: str) -> None:
+    statements = ast.parse((CHECKOUT / f"plugins/modules/{module}.py").read_text()).body
+    assert isinstance(statements[0], ast.ImportFrom)
+    assert statements[0].module == "__future__"
+    assert [ast.unparse(statement).split(" = ")[0] for statement in statements[1:]] == [
+        "DOCUMENTATION",
+        "EXAMPLES",
+        "RETURN",
+    ]
+    assert documentation(module)["module"] == module
 
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_an_action_takes_what_its_module_documents(action: str) -> None:
-    found = importlib.import_module(f"{COLLECTION}.action.{action}").ActionModule
-    of_cluster = CLUSTER if issubclass(found, ClusterAction) else {}
-    specification = json.loads(json.dumps({**of_cluster, **found.ARGUMENTS}))
-    assert without_no_log(specification) == as_argument_spec(documentation(action)["options"])
+    specification = json.loads(json.dumps(action_of(action).ARGUMENTS))
+    assert specification == as_argument_spec(documentation(action)["options"])
 
 
-def secret_options(specification: Json) -> Iterator[str]:
-    for name, option in specification.items():
-        if option.get("no_log"):
-            yield name
-        yield from secret_options(option.get("options", {}))
+@pytest.mark.parametrize("action", ACTIONS)
+def test_no_secret_and_no_variable_of_the_contract_is_an_option(action: str) -> None:
+    text = json.dumps(action_of(action).ARGUMENTS)
+    assert [word for word in ("no_log", "passphrase") if word in text] == []
+    assert named_in(text) == set()
 
 
-def test_passphrases_are_never_logged() -> None:
-    for action in ACTIONS:
-        found = importlib.import_module(f"{COLLECTION}.action.{action}").ActionModule
-        named = [name for name in found.ARGUMENTS if "passphrase" in name]
-        assert named == list(secret_options(found.ARGUMENTS))
+@pytest.mark.parametrize("module", MODULES)
+def test_examples_give_an_action_what_it_takes(module: str) -> None:
+    found = list(calls(yaml.safe_load(module_text(module, "EXAMPLES")), OURS))
+    assert module in {name for name, _arguments in found}
+    for name, arguments in found:
+        specification = action_of(name).ARGUMENTS
+        assert arguments.keys() <= specification.keys()
+        assert {option for option, given in specification.items() if given.get("required")} <= arguments.keys()
 
 
-@pytest.mark.parametrize("path", sorted(CHECKOUT.glob("plugins/filter/*.yml")), ids=lambda path: path.stem)
+# -- what actions read ---------------------------------------------------------------------------------------------
+
+
+def source_of(member: Any) -> str:
+    unwrapped = member.func if isinstance(member, cached_property) else getattr(member, "fget", member)
+    return inspect.getsource(unwrapped)
+
+
+MEMBERS = {
+    name: source_of(member)
+    for name, member in vars(Variables).items()
+    if isinstance(member, (cached_property, property)) or inspect.isfunction(member)
+    if not name.startswith("__")
+}
+
+
+def read_by(source: str) -> set[str]:
+    """The variables that are named where they are read, in an action or in what it asks its variables for."""
+    found = named_in(source)
+    for name, of_member in MEMBERS.items():
+        if re.search(rf"\b(?:variables|self)\.{name}\b", source) and of_member != source:
+            found |= read_by(of_member)
+    return found
+
+
+def documented_reads(module: str) -> set[str]:
+    """The variables that a module's documentation names; a reference to a table stands for all that are in it."""
+    used = fragments_of(module)
+    text = module_text(module, "DOCUMENTATION") + "".join(getattr(ModuleDocFragment, name) for name in used)
+    table = {field.name for field in (*schema.CLUSTER, *schema.SHARED)} if "DESIRED" in used else set()
+    return named_in(text) | table
+
+
+# It decides about directories as about Secrets, and what is in them is ours or refused.
+MEANS_NOTHING = {"custom_ca_endpoints": {"mesh_adopt"}}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_a_module_names_the_variables_that_its_action_reads(action: str) -> None:
+    read = read_by((CHECKOUT / f"plugins/action/{action}.py").read_text())
+    assert read - MEANS_NOTHING.get(action, set()) - documented_reads(action) == set()
+
+
+def test_reads_are_found_in_what_an_action_asks_for() -> None:
+    assert read_by("variables.store()") == {"custom_ca_dir"}
+    assert read_by("variables.wanted_root()") >= {"custom_ca_import_key", "custom_ca_import_passphrase"}
+    assert read_by("variables.ca_findings()") >= {"custom_ca_trust_domain", "custom_ca_passphrase"}
+    assert read_by("variables.filled['mesh_gate_wait']") == {"mesh_gate_wait"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_names_no_variable_that_there_is_not(module: str) -> None:
+    text = "".join(module_text(module, part) for part in ("DOCUMENTATION", "EXAMPLES", "RETURN"))
+    text += "".join(getattr(ModuleDocFragment, name) for name in fragments_of(module))
+    of_roles = {name for role in ROLES for name in options_of(role)}
+    known = {*FIELDS, *SECRETS, *of_roles, "mesh_servers", "mesh_clients"}
+    assert set(re.findall(r"\bC\(((?:mesh|custom_ca)_\w+)\)", text)) - known == set()
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_a_module_says_what_its_action_needs(action: str) -> None:
+    found, used = action_of(action), fragments_of(action)
+    assert ("DOCUMENTATION" in used) == issubclass(found, Action)
+    assert ("CLUSTER" in used) == issubclass(found, ClusterAction)
+
+
+def test_every_fragment_is_used() -> None:
+    assert {path.stem for path in CHECKOUT.glob("plugins/doc_fragments/*.py")} == {"variables"}
+    used = {name for module in MODULES for name in fragments_of(module)}
+    assert used == {name for name in vars(ModuleDocFragment) if name.isupper()}
+
+
+# -- what actions return -------------------------------------------------------------------------------------------
+
+# Ansible's own words, which no module documents.
+COMMON = frozenset({"changed", "failed", "diff", "warnings", "skipped", "skip_reason"})
+
+
+def texts_of(source: str) -> set[str]:
+    constants = (node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant))
+    return {value for value in constants if isinstance(value, str)}
+
+
+def literally_returned(source: str) -> set[str]:
+    """The keys of the results that an action writes out."""
+    tree = ast.parse(source)
+    works = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name in ("work", "run")]
+    values = [node.value for work in works for node in ast.walk(work) if isinstance(node, ast.Return)]
+    keys = [key for value in values if isinstance(value, ast.Dict) for key in value.keys]
+    return {key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str)}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_a_result_is_documented(action: str) -> None:
+    source = (CHECKOUT / f"plugins/action/{action}.py").read_text()
+    documented = set(returned(action))
+    # A failure's text needs no words.
+    assert literally_returned(source) - COMMON - {"msg"} <= documented
+    reported = {"custom_ca_endpoints": endpoints_report(Outcome([], [], []), "")}.get(action, {})
+    of_all = {"unfinished"} if issubclass(action_of(action), Action) else set()
+    assert documented <= texts_of(source) | reported.keys() | of_all
+    assert reported.keys() - COMMON <= documented
+
+
+def test_every_part_of_a_look_at_a_side_is_documented() -> None:
+    desired = view([link()], SERVER)["server"]
+    found = mesh_cluster_info._side(settled_reading(), desired, AUTHORITY, POLICY, NOW)
+    documented = returned("mesh_cluster_info")["sides"]["contains"]["server"]["contains"]
+    assert set(documented) == set(found)
+    types = {"str": str, "int": int, "bool": bool, "list": list, "dict": dict}
+    assert {name: type(value) for name, value in found.items()} == {
+        name: types[part["type"]] for name, part in documented.items()
+    }
+    assert told_of(documented["status"]["description"]) == {field.name for field in fields(LinkSide)}
+
+
+def test_every_part_of_what_a_cluster_tells_of_the_ca_is_documented() -> None:
+    reading = {**settled_reading(), "authority": authority_to_json(AUTHORITY)}
+    found = ca_in_cluster(reading, {"instance": "default", "cluster": "cluster-b"})
+    assert set(returned("mesh_cluster_info")["ca"]["contains"]) == set(found)
+
+
+def test_every_part_of_what_credentials_report_is_documented() -> None:
+    documented = returned("mesh_credentials")["sides"]["contains"]["server"]["contains"]
+    assert set(documented) == set(credentials_report([])) - {"diff"}
+
+
+# -- filters -------------------------------------------------------------------------------------------------------
+
+FILTERS = sorted(CHECKOUT.glob("plugins/filter/*.py"))
+
+
+def test_every_filter_is_documented() -> None:
+    assert [path.stem for path in FILTERS] == sorted(path.stem for path in CHECKOUT.glob("plugins/filter/*.yml"))
+    assert FILTERS
+
+
+def filters_in(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = importlib.import_module(f"{COLLECTION}.filter.{path.stem}").FilterModule().filters()
+    return found
+
+
+@pytest.mark.parametrize("path", FILTERS, ids=lambda path: path.stem)
 def test_a_filter_is_documented_under_its_own_name(path: Path) -> None:
-    found = importlib.import_module(f"{COLLECTION}.filter.{path.stem}").FilterModule().filters()
-    assert set(found) == {path.stem} == {loaded(path)["DOCUMENTATION"]["name"]}
+    assert set(filters_in(path)) == {path.stem} == {loaded(path.with_suffix(".yml"))["DOCUMENTATION"]["name"]}
 
 
-def parameters(path: Path) -> list[str]:
-    """What a filter takes beside its input."""
-    found = importlib.import_module(f"{COLLECTION}.filter.{path.stem}").FilterModule().filters()[path.stem]
-    _input, *others = inspect.signature(found).parameters
-    return others
-
-
-@pytest.mark.parametrize("path", sorted(CHECKOUT.glob("plugins/filter/*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILTERS, ids=lambda path: path.stem)
 def test_a_filter_documents_what_it_takes(path: Path) -> None:
     options = loaded(path.with_suffix(".yml"))["DOCUMENTATION"]["options"]
-    assert list(options) == ["_input", *parameters(path)]
+    _input, *others = inspect.signature(filters_in(path)[path.stem]).parameters.values()
+    assert list(options) == ["_input", *(parameter.name for parameter in others)]
+    for parameter in others:
+        option = options[parameter.name]
+        if parameter.default is parameter.empty:
+            assert option["required"] is True
+            assert "default" not in option
+        else:
+            assert "required" not in option
+            assert option["default"] == json.loads(json.dumps(parameter.default))
 
 
 def told_of(text: str) -> set[str]:
     """The names that a filter's documentation says its result has."""
     return set(re.findall(r"C\((\w+)\)", text))
-
-
-def test_every_part_of_a_plan_is_documented() -> None:
-    returned = loaded(CHECKOUT / "plugins/filter/plan.yml")["RETURN"]["_value"]["description"]
-    assert told_of(returned) == set(plan_of(settled_reading()))
-
-
-def test_every_part_of_a_policy_is_documented() -> None:
-    options = loaded(CHECKOUT / "plugins/filter/plan.yml")["DOCUMENTATION"]["options"]
-    own = {field.name for field in fields(Policy)} - {"renew_before"}
-    assert told_of(options["policy"]["description"]) == own | {"renew_before_days"}
-
-
-def test_every_part_of_what_credentials_report_is_documented() -> None:
-    module = importlib.import_module(f"{COLLECTION}.modules.mesh_credentials")
-    # Every module's result has these.
-    assert set(credentials_report([])) - {"changed", "diff"} == set(yaml.safe_load(module.RETURN))
 
 
 # -- the preflight -------------------------------------------------------------------------------------------------
@@ -264,13 +462,13 @@ def test_every_check_is_explained_and_no_other() -> None:
 
 
 def test_every_part_of_a_report_is_documented() -> None:
-    returned = loaded(CHECKOUT / "plugins/filter/preflight_report.yml")["RETURN"]["_value"]["description"]
-    assert told_of(returned) == set(report.report([]))
+    described = loaded(CHECKOUT / "plugins/filter/preflight_report.yml")["RETURN"]["_value"]["description"]
+    assert told_of(described) == set(report.report([]))
 
 
 def test_every_part_of_a_row_is_documented() -> None:
-    module = importlib.import_module(f"{COLLECTION}.modules.mesh_preflight")
-    assert list(yaml.safe_load(module.RETURN)["rows"]["contains"]) == [field.name for field in fields(rows.Row)]
+    documented = returned("mesh_preflight_info")["rows"]["contains"]
+    assert list(documented) == [field.name for field in fields(rows.Row)]
 
 
 # -- names ---------------------------------------------------------------------------------------------------------

@@ -1,0 +1,77 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which variables of the inventory an action reads; plugin_utils/_action.py reads them."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    # Ansible takes no fragment without options.
+
+    # Every action that reads any.
+    DOCUMENTATION = r"""
+options: {}
+requirements:
+  - cryptography >= 42.0.0
+notes:
+  - Runs on the controller, in the process of C(ansible-playbook).
+  - Variables are read by their names from the host that the task is for; docs/links.md lists them with their defaults.
+    None of them is an option, so no passphrase is ever the argument of a task.
+"""
+
+    # Connects to a cluster.
+    CLUSTER = r"""
+options: {}
+requirements:
+  - kubernetes >= 29.0.0
+notes:
+  - Reads C(mesh_kubeconfig) and C(mesh_context), which lead to the cluster. Without them it connects as the
+    C(kubernetes) package does by default.
+"""
+
+    # Derives what the cluster is to be.
+    DESIRED = r"""
+options: {}
+notes:
+  - Reads all variables of a cluster, all that clusters share, and the groups that the host is in.
+"""
+
+    # Opens the CA store.
+    STORE = r"""
+options: {}
+notes:
+  - Reads C(custom_ca_dir), the folder of the CA store on the controller.
+"""
+
+    # Opens a private key in the store.
+    PASSPHRASE = r"""
+options: {}
+notes:
+  - Reads C(custom_ca_passphrase), which opens the private keys in the store.
+"""
+
+    # Makes a root.
+    ROOT = r"""
+options: {}
+notes:
+  - Reads C(custom_ca_key_type) and C(custom_ca_validity_days) where it makes a root; and
+    C(custom_ca_import_certificate), C(custom_ca_import_key) and C(custom_ca_import_passphrase), which name a root of
+    your own to use in its place.
+"""
+
+    # Issues certificates for gateways or external servers.
+    ISSUE = r"""
+options: {}
+notes:
+  - Reads C(custom_ca_key_type), C(custom_ca_leaf_validity_days) and C(custom_ca_renew_before_days), which decide about
+    certificates; C(custom_ca_revoked), what is revoked; and C(mesh_only_links), the links to work on.
+"""
+
+    # Holds the CA's settings against the rules.
+    SETTINGS = r"""
+options: {}
+notes:
+  - Reads C(custom_ca_trust_domain), C(custom_ca_leaf_validity_days) and C(custom_ca_renew_before_days) as well, to tell
+    at once all that is wrong with the settings of the CA.
+"""

@@ -1,0 +1,84 @@
+#!/usr/bin/python
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mesh_summary
+short_description: Print how each link stands
+version_added: 0.1.0
+author:
+  - Crossmesh maintainers (@crossmesh)
+description:
+  - Prints one line for each link, with its clusters, when its certificates expire, the root of them, how many gateway
+    pods serve it, and where this run has changed something. Of many links that are up and unchanged it prints their
+    number.
+  - Prints the table as it is, whatever callback shows the rest of the run.
+  - Says which clusters were not looked at, and when the first certificate is due to be renewed.
+extends_documentation_fragment:
+  - crossmesh.mtls.variables
+notes:
+  - Reads C(custom_ca_renew_before_days).
+options:
+  looks:
+    description: >-
+      By host, the result of M(crossmesh.mtls.mesh_cluster_info); empty for a cluster that this run has not looked at.
+    type: dict
+    required: true
+  proofs:
+    description: The results of M(crossmesh.mtls.mesh_proof), in the order of O(looks); empty where there is none.
+    type: list
+    elements: dict
+    default: []
+attributes:
+  check_mode:
+    description: Prints.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+  idempotent:
+    description: Changes nothing.
+    support: full
+seealso:
+  - module: crossmesh.mtls.mesh_cluster_info
+  - module: crossmesh.mtls.mesh_proof
+"""
+
+EXAMPLES = r"""
+- name: Look at the cluster
+  hosts: mesh_servers:mesh_clients
+  connection: local
+  gather_facts: false
+  tasks:
+    - name: Look at the cluster
+      crossmesh.mtls.mesh_cluster_info:
+      register: look
+
+- name: Report on the links
+  hosts: localhost
+  connection: local
+  gather_facts: false
+  vars:
+    clusters: "{{ groups.mesh_servers | union(groups.mesh_clients) }}"
+  tasks:
+    - name: Show how each link stands
+      crossmesh.mtls.mesh_summary:
+        looks: "{{ dict(clusters | zip(clusters | map('extract', hostvars) | map(attribute='look', default={}))) }}"
+"""
+
+RETURN = r"""
+next_due:
+  description: When the first certificate is due to be renewed; empty where there is none.
+  returned: success
+  type: str
+  sample: '2026-05-30T02:17:00Z'
+not_looked_at:
+  description: Hosts that this run has not looked at.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+"""

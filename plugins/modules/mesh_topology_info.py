@@ -1,0 +1,70 @@
+#!/usr/bin/python
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mesh_topology_info
+short_description: Tell everything that is wrong with the inventory
+version_added: 0.1.0
+author:
+  - Crossmesh maintainers (@crossmesh)
+description:
+  - Holds the links and the variables of every host of the groups C(mesh_servers) and C(mesh_clients) against the rules
+    of docs/validation.md, and tells all faults at once. No cluster is touched.
+  - A cluster is looked at by its variables alone, so one that is in no other task of the run counts as well.
+extends_documentation_fragment:
+  - crossmesh.mtls.variables
+notes:
+  - Reads all variables that docs/links.md lists, for every cluster and as the host of the task (usually localhost) has
+    them.
+options:
+  prune_all:
+    description:
+      - Accept an empty C(mesh_links), which takes everything away.
+      - By default what C(mesh_prune_all) says.
+    type: bool
+  fail:
+    description: Fail where something is wrong.
+    type: bool
+    default: true
+attributes:
+  check_mode:
+    description: Looks only.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+  idempotent:
+    description: Changes nothing.
+    support: full
+seealso:
+  - module: crossmesh.mtls.mesh_preflight_info
+"""
+
+EXAMPLES = r"""
+- name: Validate the inventory
+  hosts: localhost
+  connection: local
+  gather_facts: false
+  any_errors_fatal: true
+  tasks:
+    - name: Validate the links and the clusters
+      crossmesh.mtls.mesh_topology_info:
+"""
+
+RETURN = r"""
+errors:
+  description: One line a fault, with link or cluster, field, value, what is wrong, what to do, and the rule's name.
+  returned: always
+  type: list
+  elements: str
+  sample: ['mysql: tls_port: 15021: is a port of the proxy itself. Cure: write another port. [proxy-port]']
+msg:
+  description: The same as one text.
+  returned: always
+  type: str
+  sample: the inventory is sound
+"""
