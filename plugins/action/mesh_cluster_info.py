@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import ca_reading
-from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import clock_warnings
+from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import clock_warning
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import read_cluster
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import authority_of
@@ -67,9 +67,10 @@ class ActionModule(ClusterAction):
         # Beyond serials only where trust is on the move, or something is revoked: each pod is one more question.
         reading = read_cluster(api, request, trust=bool(authority.lists) or authority.phase not in ("absent", "steady"))
         reading.update(ca_reading(store, authority, entries, datetime.now(UTC)))
+        clock = clock_warning(reading["clock_ahead"])
         return {
             "changed": False,
-            "warnings": [f"{params['cluster']}: {line}" for line in clock_warnings(reading["clock_ahead"])],
+            "warnings": [f"{params['cluster']}: {clock}"] if clock else [],
             "id": uuid.uuid4().hex,
             "request": {key: params[key] for key in REQUEST},
             "phase": authority.phase,

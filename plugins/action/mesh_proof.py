@@ -50,4 +50,5 @@ class ActionModule(ClusterAction):
         warnings = list(proof.warnings)
         if params["await_address"]:
             warnings += await_address(api, place, params["timeout"], say=self._display.display)
-        return {"changed": False, "method": proof.method, "pods": proof.pods, "warnings": warnings}
+        shown = [str(warning) for warning in warnings]
+        return {"changed": False, "method": proof.method, "pods": proof.pods, "warnings": shown}

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import describe
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ca import CaSettings, check_ca_settings
 
 
-def ca_problems(settings: Mapping[str, Any]) -> list[str]:
-    return describe(check_ca_settings(CaSettings(**settings)))
+def ca_problems(settings: Mapping[str, Any], as_messages: bool = False) -> list[Any]:
+    found = check_ca_settings(CaSettings(**settings))
+    return [finding.to_json() if as_messages else str(finding) for finding in found]
 
 
 class FilterModule:
-    def filters(self) -> dict[str, Callable[..., list[str]]]:
+    def filters(self) -> dict[str, Callable[..., Any]]:
         return {"ca_problems": ca_problems}

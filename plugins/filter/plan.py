@@ -14,6 +14,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority impor
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import make_plan
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils.rendered import documents, policy_of
 
+MESSAGES = ("errors", "warnings", "notices", "alarms")
+
 
 def plan(
     text: str,
@@ -23,7 +25,7 @@ def plan(
     policy: Mapping[str, Any],
 ) -> dict[str, Any]:
     reading = json.loads(text)
-    return make_plan(
+    made = make_plan(
         reading,
         json.loads(view[side]),
         documents(manifests),
@@ -31,6 +33,7 @@ def plan(
         policy_of(policy),
         datetime.now(UTC),
     )
+    return {**made, **{kind: [str(message) for message in made[kind]] for kind in MESSAGES}}
 
 
 class FilterModule:

@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.report import inventory_rows
-from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import WHOLE_CLUSTER, Row
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import WHOLE_CLUSTER, Row, row_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.side import Scene, side_rows, unseen_rows
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils.rendered import documents, policy_of
 
@@ -34,7 +35,7 @@ def _rows(
     policy: Mapping[str, Any],
 ) -> list[Row]:
     if view["errors"]:
-        return inventory_rows(view["errors"])
+        return inventory_rows([Message.from_json(found) for found in view["messages"]])
     wanted = json.loads(view[side])
     if not found["reading"]:
         return unseen_rows(view["request"]["cluster"], wanted, found["incomplete"][WHOLE_CLUSTER])
@@ -44,7 +45,7 @@ def _rows(
         side=wanted,
         manifests=documents(manifests),
         policy=policy_of(policy),
-        known=[row["seen"] for row in found["rows"]],
+        known=[row_of(row) for row in found["rows"]],
     )
     return side_rows(scene, datetime.now(UTC))
 

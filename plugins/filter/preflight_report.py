@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.report import (
     ca_rows,
     fqdn_rows,
@@ -32,18 +33,22 @@ def preflight_report(
     sights = [sight for host in hosts if (sight := _looked(hostvars[host]).get("sight"))]
     names = {host: str(hostvars[host].get("mesh_cluster_name") or host) for host in hosts}
     elsewhere = sorted(set(mesh_clusters) - set(names.values()))
-    findings, problems = everywhere.get("findings"), everywhere.get("ca_problems")
+    findings, problems = _messages(everywhere.get("findings")), _messages(everywhere.get("ca_problems"))
     # What the rules say of the CA's settings is told once.
     problems = problems and [problem for problem in problems if problem not in (findings or ())]
     rows = [
         *inventory_rows(findings),
         *ca_rows(problems, everywhere.get("ca_state", "")),
         *outside_rows(everywhere.get("outside")),
-        *(told for host in hosts for told in _of_host(names[host], hostvars[host], limited)),
+        *(row for host in hosts for row in _of_host(names[host], hostvars[host], limited)),
         *(_unseen(name, "in another part of the inventory: mesh_clusters names it") for name in elsewhere),
         *fqdn_rows(sights, all_seen=not elsewhere and len(sights) == len(hosts)),
     ]
     return report(rows)
+
+
+def _messages(found: Sequence[Mapping[str, Any]] | None) -> list[Message] | None:
+    return None if found is None else [Message.from_json(message) for message in found]
 
 
 def _looked(variables: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -61,8 +66,8 @@ def _of_host(name: str, variables: Mapping[str, Any], limited: bool) -> Iterator
     elif limited and not found:
         yield _unseen(name, "not looked at in this run (--limit)")
     elif None in sides:
-        seen = "the look at this cluster broke off"
-        yield Row(name, NOBODY, "run", "failed", seen, "see the error of its task, above this table")
+        what, fix = "the look at this cluster did not finish", "see the error of its task, above this table"
+        yield Row.of(name, NOBODY, "run", Message.error("look-unfinished", where="", what=what, fix=fix))
 
 
 def _unseen(name: str, why: str) -> Row:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired, findings
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules import ca as ca_rules
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules import clusters as cluster_rules
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules import links as link_rules
@@ -33,7 +33,12 @@ def resolve(links: Any, variables: Mapping[str, Any], prune_all: bool = False) -
         *cluster_rules.check_cluster(variables, link_rules.sound_links(links)),
     ]
     if found:
-        return {"errors": findings.describe(found), "server": NOTHING, "client": NOTHING}
+        return {
+            "errors": [str(finding) for finding in found],
+            "messages": [finding.to_json() for finding in found],
+            "server": NOTHING,
+            "client": NOTHING,
+        }
     cluster, settings = desired.cluster_of(variables), desired.settings_of(variables)
     view = desired.resolve(links, cluster, settings)
     # A side as one text: Ansible would otherwise look into each of its thousands of values whenever it is handed on.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired, findings, schema, validation
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired, schema, validation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules import ca as ca_rules
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.revoked import check_revoked
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils.rendered import plain
@@ -22,7 +22,8 @@ def topology_errors(
     hostvars: Mapping[str, Mapping[str, Any]],
     groups: Mapping[str, Sequence[str]],
     prune_all: bool = False,
-) -> list[str]:
+    as_messages: bool = False,
+) -> list[Any]:
     hosts = dict.fromkeys([*groups.get(desired.SERVERS_GROUP, ()), *groups.get(desired.CLIENTS_GROUP, ())])
     known = {host: _variables(hostvars[host]) for host in hosts}
     shared = plain(shared)
@@ -37,7 +38,8 @@ def topology_errors(
     policies = map(ca_rules.check_policy, (own, *staying))
     policy = dict.fromkeys(finding for found in policies for finding in found)
     revoked = check_revoked(shared.get("custom_ca_revoked") or [], datetime.now(UTC))
-    return findings.describe([*validation.check_world(world, prune_all=prune_all), *revoked, *policy])
+    found = [*validation.check_world(world, prune_all=prune_all), *revoked, *policy]
+    return [finding.to_json() if as_messages else str(finding) for finding in found]
 
 
 def _variables(variables: Mapping[str, Any]) -> dict[str, Any]:

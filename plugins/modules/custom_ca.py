@@ -81,6 +81,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+errors:
+  description: What failed, each as C(code), C(level), C(where), C(what) and C(fix); RV(msg) is the same as text.
+  returned: failure
+  type: list
+  elements: dict
 authority:
   description: The public part of the store.
   returned: success
@@ -126,7 +131,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import (
     wanted_root,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
-from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, failure
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import HAS_CRYPTOGRAPHY
 
 
@@ -160,7 +165,7 @@ def main() -> None:
     try:
         outcome = run(module)
     except CrossmeshError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(**failure(error))
     module.exit_json(
         changed=outcome.changed,
         msg=outcome.message,

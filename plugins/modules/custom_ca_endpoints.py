@@ -113,6 +113,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+errors:
+  description: What failed, each as C(code), C(level), C(where), C(what) and C(fix); C(msg) is the same as text.
+  returned: failure
+  type: list
+  elements: dict
 endpoints:
   description: What was decided about each server.
   returned: success
@@ -146,8 +151,12 @@ endpoints:
       description: SHA-256 fingerprints of the roots that then stand there.
       type: list
       elements: str
+    messages:
+      description: Warnings and alarms about this server, in the form of RV(errors).
+      type: list
+      elements: dict
 alarms:
-  description: Certificates that end soon, or have ended, and that no run has renewed.
+  description: Certificates that expire soon, or have expired, and that no run has renewed, as text.
   returned: success
   type: list
   elements: str
@@ -174,7 +183,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
-from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, failure
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.external import Request, Server, keep, report
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import HAS_CRYPTOGRAPHY, KEY_TYPES
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Policy
@@ -229,11 +238,11 @@ def main() -> None:
     try:
         result, errors = run(module)
     except CrossmeshError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(**failure(error))
     for warning in result.pop("warnings"):
         module.warn(warning)
     if errors:
-        module.fail_json(msg="; ".join(map(str, errors)), **result)
+        module.fail_json(**failure(*errors), **result)
     module.exit_json(**result)
 
 

@@ -146,6 +146,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+errors:
+  description: What failed, each as C(code), C(level), C(where), C(what) and C(fix); RV(msg) is the same as text.
+  returned: failure
+  type: list
+  elements: dict
 authority:
   description: The public part of the store, as M(crossmesh.mtls.custom_ca) returns it.
   returned: success
@@ -176,7 +181,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import R
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.move import Move, move
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.rotation import sight_from_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
-from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, failure
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import HAS_CRYPTOGRAPHY
 
 STEPS = ["prepare", "switch", "retire", "finish", "abandon", "recover", "publish"]
@@ -236,7 +241,7 @@ def main() -> None:
         outcome = run(module, store)
         authority = store.public()
     except CrossmeshError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(**failure(error))
     module.exit_json(
         changed=outcome.changed,
         msg=outcome.message,

@@ -23,11 +23,12 @@ from ansible_collections.crossmesh.mtls.plugins import filter as filters
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import KUBERNETES_IMPORT_ERROR, Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway, Request
-from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError, failure
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.revoked import entries_or_refusal
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import HAS_CRYPTOGRAPHY
 
-__all__ = ["CLUSTER", "GATEWAY", "REVOKED", "ClusterAction", "gateway", "request_of", "revoked"]
+__all__ = ["CLUSTER", "GATEWAY", "REVOKED", "ClusterAction", "gateway", "lacks", "request_of", "revoked"]
 
 # Ansible forks for each task, and a process that meets a filter of a collection compiles all of them, and what they
 # import. What is imported here is there before it forks.
@@ -88,7 +89,7 @@ class ClusterAction(ActionBase):
 
     def refused(self, error: CrossmeshError, params: dict[str, Any]) -> dict[str, Any]:
         """The result where there was an error."""
-        return {"failed": True, "msg": str(error), "unfinished": isinstance(error, UnfinishedError)}
+        return {"failed": True, **failure(error), "unfinished": isinstance(error, UnfinishedError)}
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
@@ -100,16 +101,20 @@ class ClusterAction(ActionBase):
             ("cryptography", not HAS_CRYPTOGRAPHY),
         ):
             if missing:
-                return {"failed": True, "msg": _lacks(package)}
+                return {"failed": True, **failure(lacks(package))}
         try:
             return self.work(Api(params["kubeconfig"], params["context"]), params)
         except CrossmeshError as error:
             return self.refused(error, params)
 
 
-def _lacks(package: str) -> str:
-    return (
-        f"ansible-playbook runs with {sys.executable}, which lacks the package {package}. Cure: install it there, "
-        "and set ansible_python_interpreter: '{{ ansible_playbook_python }}' for the clusters, so that kubernetes.core "
-        "uses the same"
+def lacks(package: str) -> CrossmeshError:
+    return CrossmeshError(
+        Message.error(
+            "missing-package",
+            where=sys.executable,
+            what=f"the Python that ansible-playbook runs with lacks the package {package}",
+            fix="install it there, and set ansible_python_interpreter: '{{ ansible_playbook_python }}' for the "
+            "clusters, so that kubernetes.core uses the same",
+        )
     )

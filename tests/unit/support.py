@@ -5,11 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -51,3 +56,15 @@ def view(links: Sequence[Mapping[str, Any]], variables: Mapping[str, Any]) -> Js
 
 def names_of(side: Mapping[str, Any]) -> list[str]:
     return [item["name"] for item in side["links"]]
+
+
+@contextmanager
+def refused(*codes: str, kind: type[CrossmeshError] = CrossmeshError) -> Iterator[pytest.ExceptionInfo[CrossmeshError]]:
+    """What runs inside fails with messages of these codes, in their order."""
+    with pytest.raises(kind) as caught:
+        yield caught
+    assert [message.code for message in caught.value.messages] == list(codes), caught.value
+
+
+def codes_of(messages: Iterable[Message]) -> list[str]:
+    return [message.code for message in messages]

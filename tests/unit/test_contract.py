@@ -24,7 +24,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ca
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import report as credentials_report
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight import report, rows
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils.cluster_action import CLUSTER, ClusterAction
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils.cluster_action import CLUSTER, ClusterAction, lacks
 from tests.tools import inventory_docs
 from tests.unit.plan.test_plan import plan_of, settled_reading
 from tests.unit.support import CHECKOUT, Json
@@ -283,3 +283,8 @@ def test_the_longest_names_fit_into_what_kubernetes_allows() -> None:
     for objects in (names.server_objects("l" * 40), names.client_objects("l" * 40)):
         assert all(len(name) <= 253 for found in objects.values() for name in found)
     assert len(names.service_port_name(65535)) <= 15
+
+
+def test_a_package_that_the_controller_lacks_is_named() -> None:
+    (message,) = lacks("kubernetes").messages
+    assert (message.code, "kubernetes" in message.what) == ("missing-package", True)

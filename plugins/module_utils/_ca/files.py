@@ -15,14 +15,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
 __all__ = ["TEMPORARY", "refuse_open", "reported", "sync_folder", "write_whole"]
 
 # What a killed process may leave of a file, with a random number for the asterisk.
 TEMPORARY = ".crossmesh-*.tmp"
+STORE = "the CA store"
 
 
-def refuse_open(path: Path, what: str = "The CA store") -> None:
+def refuse_open(path: Path, what: str = STORE) -> None:
     """Stop where others than the owner may read or write.
 
     :param what: the subject of the message.
@@ -32,10 +34,12 @@ def refuse_open(path: Path, what: str = "The CA store") -> None:
         return
     private = 0o700 if path.is_dir() else 0o600
     raise CrossmeshError(
-        what=f"{what} is open to other users",
-        where=str(path),
-        why=f"its mode is {mode:04o}",
-        cure=f"see who could read it, then: chmod {private:04o} {path}",
+        Message.error(
+            "open-to-others",
+            where=str(path),
+            what=f"{what} is open to other users: its mode is {mode:04o}",
+            fix=f"find out who could read it, then: chmod {private:04o} {path}",
+        )
     )
 
 
@@ -44,16 +48,17 @@ def refuse_unwritable(path: Path) -> None:
     folder = next(place for place in (path, *path.parents) if place.exists())
     if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
         return
-    raise CrossmeshError(
-        what="The CA store cannot be written",
-        where=str(path),
-        why=f"{folder} is {'not writable for this user' if folder.is_dir() else 'not a folder'}",
-        cure="see to the folder's file system, owner and permissions, then run again",
-    )
+    reason = f"{folder} is {'not writable for this user' if folder.is_dir() else 'not a folder'}"
+    raise CrossmeshError(_file_error(str(path), f"the CA store cannot be written: {reason}"))
+
+
+def _file_error(where: str, what: str) -> Message:
+    fix = "check the folder's file system, owner and permissions, then run again"
+    return Message.error("file-error", where=where, what=what, fix=fix)
 
 
 @contextmanager
-def reported(path: Path, verb: str, what: str = "The CA store") -> Iterator[None]:
+def reported(path: Path, verb: str, what: str = STORE) -> Iterator[None]:
     """Turn what the operating system refuses into the one error type.
 
     :param what: the subject of the message.
@@ -63,12 +68,7 @@ def reported(path: Path, verb: str, what: str = "The CA store") -> Iterator[None
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "a file in it is not text"
         name = error.filename if isinstance(error, OSError) else None
-        raise CrossmeshError(
-            what=f"{what} cannot be {verb}",
-            where=str(name or path),
-            why=str(reason),
-            cure="see to the folder's file system, owner and permissions, then run again",
-        ) from error
+        raise CrossmeshError(_file_error(str(name or path), f"{what} cannot be {verb}: {reason}")) from error
 
 
 def write_whole(path: Path, text: str, *, durable: bool = True) -> None:
