@@ -8,16 +8,17 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
-__all__ = ["TEMPORARY", "refuse_open", "reported", "sync_folder", "write_whole"]
+__all__ = ["TEMPORARY", "locked", "refuse_open", "reported", "sync_folder", "write_whole"]
 
 # What a killed process may leave of a file, with a random number for the asterisk.
 TEMPORARY = ".crossmesh-*.tmp"
@@ -69,6 +70,33 @@ def reported(path: Path, verb: str, what: str = STORE) -> Iterator[None]:
         reason = error.strerror if isinstance(error, OSError) else "a file in it is not text"
         name = error.filename if isinstance(error, OSError) else None
         raise CrossmeshError(_file_error(str(name or path), f"{what} cannot be {verb}: {reason}")) from error
+
+
+@contextmanager
+def locked(path: Path, make_folder: Callable[[], object]) -> Iterator[None]:
+    """Hold a lock file: one writer at a time; the kernel lets go when the process ends, however it ends.
+
+    A file, as some file systems lock no directory.
+
+    :param make_folder: makes the folder of the file where it is missing.
+    """
+    descriptor = _lock(path, make_folder)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(path: Path, make_folder: Callable[[], object]) -> int:
+    while True:
+        make_folder()
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        # Another holder may have removed the file while this call waited for it: that lock keeps nobody out.
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor
+        os.close(descriptor)
 
 
 def write_whole(path: Path, text: str, *, durable: bool = True) -> None:

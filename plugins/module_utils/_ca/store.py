@@ -18,12 +18,10 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -32,6 +30,7 @@ from typing import Any, TypeVar
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority, Phase
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.files import (
+    locked,
     refuse_open,
     reported,
     sync_folder,
@@ -480,25 +479,9 @@ class FileStore:
     def _mark_unfinished(self) -> None:
         write_whole(self.path / _UNFINISHED, "")
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Keep other writers of the authority out; the kernel lets go when the process ends, however it ends."""
-        descriptor = self._lock()
-        try:
-            yield
-        finally:
-            os.close(descriptor)
-
-    def _lock(self) -> int:
-        while True:
-            self._folder(_ROOTS)
-            descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            # destroy() may have removed the file while this call waited for it: that lock keeps nobody out.
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(descriptor), (self.path / _LOCK).stat()):
-                    return descriptor
-            os.close(descriptor)
+    def _locked(self) -> AbstractContextManager[None]:
+        """Keep other writers of the authority out."""
+        return locked(self.path / _LOCK, lambda: self._folder(_ROOTS))
 
     def _folder(self, name: str) -> Path:
         if not self.path.exists():

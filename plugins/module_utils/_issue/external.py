@@ -9,8 +9,6 @@ has loaded shows in a handshake, where the controller can reach it.
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority impor
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import no_ca
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.files import (
     TEMPORARY,
+    locked,
     refuse_open,
     reported,
     write_whole,
@@ -233,20 +232,14 @@ def _work(request: Request, server: Server, look: bool) -> Work:
 
 @contextmanager
 def _locked(directory: Path, look: bool) -> Iterator[None]:
-    """One writer at a time; the kernel lets go when the process ends, however it ends."""
+    """One writer at a time; what a killed one has left is removed."""
     if look:
         yield
         return
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # A file, as some file systems lock no directory.
-    descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with locked(directory / LOCK, lambda: directory.mkdir(mode=0o700, parents=True, exist_ok=True)):
         for left in directory.glob(TEMPORARY):
             left.unlink()
         yield
-    finally:
-        os.close(descriptor)
 
 
 def _live(server: Server, owner: Owner) -> Json | None:
