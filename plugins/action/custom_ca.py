@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import Outcome, ensure_absent, ensure_present
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import describe
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
 
 
@@ -20,8 +20,10 @@ class ActionModule(Action):
     }
 
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
-        if faults := describe(variables.ca_findings()):
-            return {"failed": True, "changed": False, "errors": faults, "msg": "\n".join(faults)}
+        faults = variables.ca_findings()
+        # What is taken away needs no settings that could make it.
+        if faults and params["state"] == "present":
+            raise CrossmeshError(*faults)
         outcome = self._outcome(variables, params)
         return {
             "changed": outcome.changed,

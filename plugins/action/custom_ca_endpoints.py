@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import failure
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.desired import outside_servers
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.links import sound_links_with
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.external import Request, Server, keep, report
@@ -32,7 +33,7 @@ class ActionModule(Action):
             servers=servers,
             instance=variables.filled["mesh_instance"],
             policy=variables.policy("all", existing=False, force=params["force"]),
-            validity_days=variables.filled["custom_ca_leaf_validity_days"],
+            validity_days=variables.days("custom_ca_leaf_validity_days"),
             passphrase="" if look else variables.passphrase,
             revoked=variables.revoked(),
             try_key=check and not look,
@@ -40,8 +41,7 @@ class ActionModule(Action):
         outcome = keep(variables.store(), request, datetime.now(UTC), look=check or look)
         result = report(outcome, params["step"])
         if outcome.errors:
-            errors = [str(error) for error in outcome.errors]
-            return {**result, "failed": True, "errors": errors, "msg": "\n".join(errors)}
+            return {**result, "failed": True, **failure(*outcome.errors)}
         return result
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import ensure_usable
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import describe
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
 
 
@@ -18,8 +18,12 @@ class ActionModule(Action):
     ARGUMENTS: ClassVar[dict[str, Any]] = {"expected": {"type": "list", "elements": "str", "default": []}}
 
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
-        problems, found = describe(variables.ca_findings()), {"authority": {}, "msg": ""}
+        problems: list[Message] = [*variables.ca_findings()]
+        found: dict[str, Any] = {"authority": {}, "msg": ""}
         try:
+            # What the settings are wrong in is no ground for a second opinion.
+            if problems:
+                raise CrossmeshError(*problems)
             outcome = ensure_usable(
                 variables.store(),
                 variables.wanted_root(),
@@ -29,5 +33,5 @@ class ActionModule(Action):
             )
             found = {"authority": outcome.authority, "msg": outcome.message}
         except CrossmeshError as error:
-            problems.append(str(error))
-        return {"changed": False, "problems": problems, **found}
+            problems = list(error.messages)
+        return {"changed": False, "problems": [message.to_json() for message in problems], **found}

@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import ca_reading
-from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import clock_warnings
+from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import clock_warning
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import read_cluster
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import describe
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import authority_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import status
@@ -48,7 +48,7 @@ class ActionModule(ClusterAction):
         resolutions = {state: variables.resolution(state) for state in sorted(set(states.values()), reverse=True)}
         for resolution in resolutions.values():
             if resolution.findings:
-                return {"failed": True, "changed": False, "msg": "\n".join(describe(resolution.findings))}
+                raise CrossmeshError(*resolution.findings)
         # What is wanted here names more than what is to be taken away, which is known by its labels.
         request, now = next(iter(resolutions.values())).request, datetime.now(UTC)
         store, entries = variables.store(), variables.revoked()
@@ -92,6 +92,7 @@ def _side(
     work = ("strip", "force", "write", "delete")
     return {
         **{key: value for key, value in plan.items() if key not in work},
+        **{key: [str(message) for message in plan[key]] for key in ("errors", "warnings", "notices", "alarms")},
         # As texts: Ansible would otherwise look into each of their values whenever it hands the plan on.
         **{key: _batches(plan[key]) for key in work},
         "status": [link.to_json() for link in status.of_side(reading, desired, authority)],
@@ -115,4 +116,5 @@ def _warnings(reading: Json, sides: Mapping[Side, Json], policy: Policy) -> list
     # A rotation need not be told that it is under way.
     kinds = ("warnings",) if policy.existing else ("warnings", "notices")
     of_sides = [line for side in sides.values() for kind in kinds for line in side[kind]]
-    return list(dict.fromkeys([*clock_warnings(reading["clock_ahead"]), *of_sides]))
+    clock = clock_warning(reading["clock_ahead"])
+    return list(dict.fromkeys([*([str(clock)] if clock else []), *of_sides]))

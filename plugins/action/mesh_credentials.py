@@ -32,7 +32,7 @@ class ActionModule(ClusterAction):
                 done[side] = report(self._ensure(api, variables, look, look["sides"][side]))
             except CrossmeshError as error:
                 if any(result["changed"] for result in done.values()):
-                    raise UnfinishedError(what=error.what, where=error.where, why=error.why, cure=error.cure) from error
+                    raise UnfinishedError(*error.messages) from error
                 raise
         diffs = [item for result in done.values() for item in result.pop("diff")]
         return {"changed": any(result["changed"] for result in done.values()), "sides": done, "diff": diffs}
@@ -44,7 +44,7 @@ class ActionModule(ClusterAction):
             wanted=plan["credentials"],
             links=plan["links"],
             policy=variables.policy(**look["options"]),
-            validity=timedelta(days=variables.filled["custom_ca_leaf_validity_days"]),
+            validity=timedelta(days=variables.days("custom_ca_leaf_validity_days")),
             passphrase=variables.passphrase,
             check=bool(self._task.check_mode),
             revoked=variables.revoked(),

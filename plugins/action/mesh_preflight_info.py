@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import describe
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.resolution import Resolution
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ca_in_cluster
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.look import Look, look, unreachable
@@ -31,7 +30,7 @@ class ActionModule(ClusterAction):
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
         resolution = variables.resolution()
         if resolution.findings:
-            rows = inventory_rows(describe(resolution.findings))
+            rows = inventory_rows(resolution.findings)
             return {"changed": False, "looked": False, "rows": [row.to_json() for row in rows]}
         return _result(_found(variables, resolution), variables, resolution)
 
@@ -71,6 +70,6 @@ def _side_rows(found: Look, variables: Variables, resolution: Resolution, side: 
         side=desired,
         manifests=render(side, desired),
         policy=variables.policy("all", existing=False, force=False),
-        known=[row.seen for row in found.rows],
+        known=found.rows,
     )
     return side_rows(scene, datetime.now(UTC))

@@ -12,6 +12,9 @@ from typing import Any, ClassVar
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, failure
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+
 
 class ActionModule(ActionBase):
     _requires_connection = False
@@ -31,11 +34,16 @@ class ActionModule(ActionBase):
             try:
                 _write(Path(params["path"]), report)
             except OSError as error:
-                cure = "set mesh_preflight_report to a file in a folder that is there and can be written"
-                return {"failed": True, "changed": False, "msg": f"cannot write the report: {error}. Cure: {cure}"}
+                message = Message.error(
+                    "report-not-written",
+                    where=params["path"],
+                    what=f"cannot write the report: {error.strerror}",
+                    fix="set mesh_preflight_report to a file in a folder that exists and can be written",
+                )
+                return {"failed": True, "changed": False, **failure(CrossmeshError(message))}
         failed = report["counts"]["failed"]
         if failed:
-            msg = f"failed checks: {failed}; the table says which, and what cures them"
+            msg = f"failed checks: {failed}; the table lists them, each with its fix"
             return {"failed": True, "changed": False, "msg": msg}
         return {"changed": False, "msg": "no check failed"}
 

@@ -12,6 +12,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.address im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proof import Expected, Proof, Trusted, prove
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
     SIDES,
     ClusterAction,
@@ -34,7 +35,7 @@ class ActionModule(ClusterAction):
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
         api, look = variables.api(), params["look"]
         issued = params["issued"].get("sides") or {}
-        warnings: list[str] = []
+        warnings: list[Message] = []
         sights: dict[str, Json] = {}
         methods: dict[str, str] = {}
         pods: dict[str, list[str]] = {}
@@ -52,7 +53,7 @@ class ActionModule(ClusterAction):
             "changed": False,
             "methods": methods,
             "pods": pods,
-            "warnings": warnings,
+            "warnings": [str(warning) for warning in warnings],
             "sights": list(sights.values()),
             "links": links,
         }

@@ -28,9 +28,8 @@ class ActionModule(Action):
         unseen = sorted(set(looks) - set(seen))
         proven = dict(zip(looks, params["proofs"], strict=False))
         links = [link for host, look in seen.items() for link in _links(look, proven.get(host) or {})]
-        changed = {look["cluster"]: _lines(look) for look in seen.values()}
-        days = variables.filled["custom_ca_renew_before_days"]
-        due = next_due(links, timedelta(days=days))
+        changed = {look["cluster"]: _lines(look, proven.get(host) or {}) for host, look in seen.items()}
+        due = next_due(links, timedelta(days=variables.days("custom_ca_renew_before_days")))
         lines = table(links, changed, datetime.now(UTC)) or ["there are no links here"]
         lines += [f"not looked at in this run: {', '.join(unseen)}"] if unseen else []
         lines += [f"next renewal due: {due}"] if due else []
@@ -45,5 +44,6 @@ def _links(look: Json, proof: Json) -> list[Json]:
     return [link for links in last.values() for link in links]
 
 
-def _lines(look: Json) -> list[str]:
-    return [line for side in look["sides"].values() for line in side["lines"]]
+def _lines(look: Json, proof: Json) -> list[str]:
+    """What was written: of sides that were proven after it."""
+    return [line for side, plan in look["sides"].items() if side in (proof.get("pods") or {}) for line in plan["lines"]]

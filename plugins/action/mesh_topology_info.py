@@ -8,8 +8,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import describe
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.resolution import check_inventory
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contract
@@ -30,15 +30,9 @@ class ActionModule(Action):
         clusters = {str(host): contract(task_vars["hostvars"][host]) for host in hosts}
         prune_all = params["prune_all"]
         allowed = variables.filled["mesh_prune_all"] is True if prune_all is None else prune_all
-        errors = describe(
-            check_inventory(
-                clusters, frozenset(map(str, groups)), variables.given, datetime.now(UTC), prune_all=allowed
-            )
+        found = check_inventory(
+            clusters, frozenset(map(str, groups)), variables.given, datetime.now(UTC), prune_all=allowed
         )
-        failed = bool(errors) and params["fail"]
-        return {
-            "changed": False,
-            "failed": failed,
-            "errors": errors,
-            "msg": "\n".join(errors) or "the inventory is sound",
-        }
+        if found and params["fail"]:
+            raise CrossmeshError(*found)
+        return {"changed": False, "errors": [message.to_json() for message in found]}

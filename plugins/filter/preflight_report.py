@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.report import (
     ca_rows,
     fqdn_rows,
@@ -28,7 +29,7 @@ def preflight_report(
     names = {host: name or host for host, name in names.items()}
     sights = [look["sight"] for look in looks.values() if look.get("sight")]
     elsewhere = sorted(set(mesh_clusters) - set(names.values()))
-    findings, problems = everywhere.get("findings"), everywhere.get("ca_problems")
+    findings, problems = _messages(everywhere.get("findings")), _messages(everywhere.get("ca_problems"))
     # What the rules say of the CA's settings is told once.
     problems = problems and [problem for problem in problems if problem not in (findings or ())]
     rows = [
@@ -42,6 +43,10 @@ def preflight_report(
     return report(rows)
 
 
+def _messages(found: Sequence[Mapping[str, Any]] | None) -> list[Message] | None:
+    return None if found is None else [Message.from_json(message) for message in found]
+
+
 def _of_host(name: str, look: Mapping[str, Any], limited: bool) -> Iterator[Row]:
     yield from (row_of(row) for row in look.get("rows", ()))
     if look.get("looked"):
@@ -51,8 +56,8 @@ def _of_host(name: str, look: Mapping[str, Any], limited: bool) -> Iterator[Row]
     elif limited and not look:
         yield _unseen(name, "not looked at in this run (--limit)")
     else:
-        seen = "the look at this cluster broke off"
-        yield Row(name, NOBODY, "run", "failed", seen, "see the error of its task, above this table")
+        what, fix = "the look at this cluster did not finish", "see the error of its task, above this table"
+        yield Row.of(name, NOBODY, "run", Message.error("look-unfinished", where="", what=what, fix=fix))
 
 
 def _unseen(name: str, why: str) -> Row:

@@ -12,6 +12,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import rotation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Phase
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules import links as link_rules
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
 _WORDS: Mapping[str, str] = {
     "recover": "make another CA, and trust it beside the lost one",
@@ -30,16 +31,19 @@ _WORDS: Mapping[str, str] = {
 def rotation_steps(phase: Phase, asked: str = "", lost: bool = False, mesh_links: Any = ()) -> dict[str, Any]:
     outside = desired.beyond_sight(link_rules.sound_links_with(mesh_links, "external", "foreign_clients"))
     if lost and phase == "absent" and asked:
-        return _told("a lost CA is replaced in one run. Cure: leave mesh_rotate_phase out", [])
+        lost_in_phases = Message.error(
+            "lost-ca-phase", where="", what="a lost CA is replaced in one run", fix="leave mesh_rotate_phase out"
+        )
+        return _told(lost_in_phases, [])
     if lost and phase == "absent":
         # Who is outside has to trust the new root first, and nobody can see whether that is so.
-        return _told("", ["recover", "trust"] if outside else ["recover", *rotation.steps("prepared", "")])
+        return _told(None, ["recover", "trust"] if outside else ["recover", *rotation.steps("prepared", "")])
     return _told(rotation.refusal(phase, asked, outside), rotation.steps(phase, asked))
 
 
-def _told(refusal: str, steps: Sequence[str]) -> dict[str, Any]:
+def _told(refusal: Message | None, steps: Sequence[str]) -> dict[str, Any]:
     words = "; ".join(_WORDS[step] for step in steps)
-    return {"refusal": refusal, "steps": list(steps), "words": words or "nothing, no rotation is under way"}
+    return {"refusal": str(refusal or ""), "steps": list(steps), "words": words or "nothing, no rotation is under way"}
 
 
 class FilterModule:

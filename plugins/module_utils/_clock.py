@@ -11,8 +11,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
-__all__ = ["BACKDATING", "CLOCK_LIMIT", "clock_errors", "clock_warnings", "refuse_clock"]
+__all__ = ["BACKDATING", "CLOCK_LIMIT", "clock_error", "clock_warning", "refuse_clock"]
 
 # What a new certificate is backdated by: a controller's clock that runs an hour ahead then still issues what every
 # gateway takes as valid. More would let a certificate predate its need.
@@ -22,39 +23,41 @@ CLOCKS_AGREE = timedelta(minutes=1)
 # With a clock that is ahead by nearly all of the backdating, what is issued would not be valid yet; one that is as far
 # behind is no better.
 CLOCK_LIMIT = BACKDATING - timedelta(minutes=10)
+WHERE = "the controller's clock"
 
 
-def clock_warnings(ahead_seconds: float) -> list[str]:
-    """What is said before anything is issued.
+def clock_warning(ahead_seconds: float) -> Message | None:
+    """What is reported before anything is issued; None where the clocks agree.
 
     :param ahead_seconds: by how much this machine's clock is ahead of the API server's.
     """
     if abs(timedelta(seconds=ahead_seconds)) <= CLOCKS_AGREE:
-        return []
-    return [f"the clock of this controller is {_apart(ahead_seconds)} the API server's"]
+        return None
+    return Message.warning("clock-apart", where=WHERE, what=_apart(ahead_seconds), fix="set the clock (NTP)")
 
 
-def clock_errors(ahead_seconds: float) -> list[str]:
-    """What forbids to issue anything: ahead, it would not be valid yet; behind, it would end too early."""
+def clock_error(ahead_seconds: float) -> Message | None:
+    """What forbids to issue anything: ahead, it would not be valid yet; behind, it would expire too early."""
     if abs(timedelta(seconds=ahead_seconds)) < CLOCK_LIMIT:
-        return []
-    harm = "would not be valid yet" if ahead_seconds > 0 else "would end too early, or have ended"
-    return [
-        f"the clock of this controller is {_apart(ahead_seconds)} the API server's: what it issues {harm}. "
-        "Cure: set the clock (NTP), then run again"
-    ]
+        return None
+    harm = "would not be valid yet" if ahead_seconds > 0 else "would expire too early, or be expired already"
+    return Message.error(
+        "clock-wrong",
+        where=WHERE,
+        what=f"{_apart(ahead_seconds)}: a certificate that is issued now {harm}",
+        fix="set the clock (NTP), then run again",
+    )
 
 
-def refuse_clock(ahead_seconds: float, *, where: str) -> None:
-    """The same for whoever is about to issue.
+def refuse_clock(ahead_seconds: float) -> None:
+    """The same for a caller that is about to issue.
 
     :raises CrossmeshError: nothing may be issued.
     """
-    for line in clock_errors(ahead_seconds):
-        why, _separator, cure = line.partition(". Cure: ")
-        raise CrossmeshError(what="the clock of this controller is wrong", where=where, why=why, cure=cure)
+    if fault := clock_error(ahead_seconds):
+        raise CrossmeshError(fault)
 
 
 def _apart(ahead_seconds: float) -> str:
     minutes = abs(timedelta(seconds=ahead_seconds)) // timedelta(minutes=1)
-    return f"{minutes} min {'ahead of' if ahead_seconds > 0 else 'behind'}"
+    return f"{minutes} min {'ahead of' if ahead_seconds > 0 else 'behind'} the API server's"

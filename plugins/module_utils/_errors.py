@@ -3,33 +3,41 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The one error that the logic of this collection raises.
 
-PRIVATE to the collection: modules turn it into C(fail_json), filters into a filter error.
+PRIVATE to the collection: modules and actions turn it into a failed result.
 """
 
 from __future__ import annotations
 
-__all__ = ["CrossmeshError", "UnfinishedError"]
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+
+__all__ = ["CrossmeshError", "UnfinishedError", "failure"]
 
 
 class CrossmeshError(Exception):
-    """An error that a user can act on.
+    """An error that a user can act on: one message, or several that were found at once."""
 
-    :param what: what went wrong, as a short statement.
-    :param where: the object, file or cluster in which it was seen.
-    :param why: the observed cause, with values (never a secret one).
-    :param cure: what to do about it, in the imperative.
-    """
+    def __init__(self, message: Message, *more: Message) -> None:
+        super().__init__(message, *more)
+        self.messages = (message, *more)
 
-    def __init__(self, *, what: str, where: str, why: str, cure: str) -> None:
-        super().__init__(what, where, why, cure)
-        self.what = what
-        self.where = where
-        self.why = why
-        self.cure = cure
+    @property
+    def message(self) -> Message:
+        """The first, which says what failed."""
+        return self.messages[0]
 
     def __str__(self) -> str:
-        return f"{self.what} ({self.where}): {self.why}. Cure: {self.cure}."
+        return "\n".join(map(str, self.messages))
 
 
 class UnfinishedError(CrossmeshError):
     """Something was written, and then what belongs to it could not be."""
+
+
+def failure(*errors: CrossmeshError) -> dict[str, Any]:
+    """What a failed result says: C(msg) for people, C(errors) for what comes next."""
+    return {
+        "msg": "\n".join(map(str, errors)),
+        "errors": [message.to_json() for error in errors for message in error.messages],
+    }

@@ -99,6 +99,11 @@ alarms:
   returned: where a link has C(external.ca)
   type: list
   elements: str
+not_loaded:
+  description: External servers that were seen with another certificate than their directory holds, as text.
+  returned: success
+  type: list
+  elements: str
 waiting:
   description:
     - Servers of which a recorded certificate is revoked and which may still have it, as the CA's records name them. One

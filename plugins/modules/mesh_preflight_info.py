@@ -84,8 +84,16 @@ rows:
       description: What was seen.
       type: str
       sample: 'context cluster-b of /home/ops/.kube/config: Kubernetes v1.34.4'
-    cure:
+    fix:
       description: What to do about it; empty where there is nothing to do.
+      type: str
+      sample: ''
+    code:
+      description: Code of the message that the row is made of (docs/messages.md); empty where nothing is wrong.
+      type: str
+      sample: ''
+    where:
+      description: Where the message was seen; empty where nothing is wrong.
       type: str
       sample: ''
 sight:

@@ -57,14 +57,14 @@ EXAMPLES = r"""
 
 RETURN = r"""
 errors:
-  description: One line a fault, with link or cluster, field, value, what is wrong, what to do, and the rule's name.
-  returned: always
+  description: What is wrong, each as C(code), C(level), C(where), C(what) and C(fix).
+  returned: success
   type: list
-  elements: str
-  sample: ['mysql: tls_port: 15021: is a port of the proxy itself. Cure: write another port. [proxy-port]']
-msg:
-  description: The same as one text.
-  returned: always
-  type: str
-  sample: the inventory is sound
+  elements: dict
+  sample:
+    - code: proxy-port
+      level: error
+      where: 'mysql: tls_port'
+      what: '15021: is a port of the proxy itself'
+      fix: write another port
 """

@@ -30,20 +30,21 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation impo
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import KUBERNETES_IMPORT_ERROR, Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway, Request
-from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError, failure
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import Finding
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.resolution import Resolution, resolve
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ca import check_passphrase, check_policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.clusters import check_trust_domain
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.revoked import entries_or_refusal
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import SIDES
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import HAS_CRYPTOGRAPHY
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Policy, Stage
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import ROLES
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contract, plain, store_folder, text
 
-__all__ = ["SIDES", "STAGES", "Action", "ClusterAction", "Variables", "gateway_of", "request_of"]
+__all__ = ["SIDES", "STAGES", "Action", "ClusterAction", "Variables", "gateway_of", "lacks", "request_of"]
 
 STAGES: tuple[Stage, ...] = ("all", "trust", "leaves", "bundle")
 
@@ -91,17 +92,19 @@ class Variables:
         )
 
     def store(self) -> FileStore:
-        return FileStore(store_folder(self.task_vars, self.filled["custom_ca_dir"]))
+        return FileStore(store_folder(self.task_vars, str(self.filled["custom_ca_dir"])))
 
     def wanted_root(self) -> Wanted:
         """The root that is made where there is none, or brought in."""
         certificate, key = (str(self.filled[f"custom_ca_import_{part}"]) for part in ("certificate", "key"))
         if bool(certificate) != bool(key):
             raise CrossmeshError(
-                what="a root cannot be brought in by half",
-                where="custom_ca_import_certificate, custom_ca_import_key",
-                why="only one of the two is given",
-                cure="give both, or neither",
+                Message.error(
+                    "root-import",
+                    where="custom_ca_import_certificate, custom_ca_import_key",
+                    what="only one of the two is given",
+                    fix="give both, or neither",
+                )
             )
         passphrase = self.text("custom_ca_import_passphrase")
         source = Import(_path(certificate), _path(key), passphrase) if certificate else None
@@ -131,12 +134,15 @@ class Variables:
             wanted = {**self.given, "mesh_cluster_state": state, "mesh_links": []}
         return resolve(wanted, datetime.now(UTC), prune_all=prune_all)
 
+    def days(self, name: str) -> int:
+        """A number of days; the default where it is none: what is wrong with it is for the rules to tell."""
+        value = self.filled[name]
+        return int(value if isinstance(value, int) else schema.defaults(schema.CA)[name])
+
     def policy(self, stage: Stage, *, existing: bool, force: bool) -> Policy:
-        days = self.filled["custom_ca_renew_before_days"]
         return Policy(
             key_type=self.filled["custom_ca_key_type"],
-            # Where everything is taken away, nobody has asked whether it is a number.
-            renew_before=timedelta(days=days if isinstance(days, int) else 0),
+            renew_before=timedelta(days=self.days("custom_ca_renew_before_days")),
             force=force,
             adopt=self.filled["mesh_adopt"] is True,
             only=frozenset(self.filled["mesh_only_links"]),
@@ -184,7 +190,7 @@ class Action(ActionBase):
 
     def refused(self, error: CrossmeshError, variables: Variables) -> dict[str, Any]:
         """The result where there was an error."""
-        return {"failed": True, "msg": str(error), "unfinished": isinstance(error, UnfinishedError)}
+        return {"failed": True, **failure(error), "unfinished": isinstance(error, UnfinishedError)}
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
@@ -193,7 +199,7 @@ class Action(ActionBase):
         params: dict[str, Any] = plain(given)
         for package, found in self.PACKAGES.items():
             if not found:
-                return {"failed": True, "msg": _lacks(package)}
+                return {"failed": True, **failure(lacks(package))}
         variables = Variables(task_vars or {}, self._templar)
         try:
             return self.work(variables, params)
@@ -209,9 +215,14 @@ class ClusterAction(Action):
     PACKAGES: ClassVar[Mapping[str, bool]] = {"kubernetes": KUBERNETES_IMPORT_ERROR is None, **Action.PACKAGES}
 
 
-def _lacks(package: str) -> str:
-    return (
-        f"ansible-playbook runs with {sys.executable}, which lacks the package {package}. Fix: install it there, "
-        "and set ansible_python_interpreter: '{{ ansible_playbook_python }}' for the clusters, so that kubernetes.core "
-        "uses the same"
+def lacks(package: str) -> CrossmeshError:
+    """The error where the Python of the controller has not what an action needs."""
+    return CrossmeshError(
+        Message.error(
+            "missing-package",
+            where=sys.executable,
+            what=f"the Python that ansible-playbook runs with lacks the package {package}",
+            fix="install it there, and set ansible_python_interpreter: '{{ ansible_playbook_python }}' for the "
+            "clusters, so that kubernetes.core uses the same",
+        )
     )

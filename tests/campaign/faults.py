@@ -61,7 +61,7 @@ def faults() -> Iterator[Case]:
 
 def _api_server(rotation: Rotation, play: str, cluster: str, mesh: Mesh) -> str:
     run = _under(rotation, play, mesh, partial(stopped_api_server, cluster=cluster))
-    said = run.says("cannot reach the API server", cluster)
+    said = run.reports("api-unreachable", cluster)
     assert run.ok or said, f"it does not say why: {last_words(run)}"
     rotation.go_on(mesh)
     return "finished: nothing was left to do there" if run.ok else "refused, and says which"

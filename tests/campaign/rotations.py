@@ -55,7 +55,7 @@ def settle(mesh: Mesh) -> None:
     """Bring the link in place, and to its end what may have been left of a rotation."""
     run = mesh.site()
     assert run.ok, f"site has failed: {last_words(run)}"
-    if run.says("a rotation of the root is under way"):
+    if run.reports("rotation-under-way"):
         ROOT.go_on(mesh)
     assert_settled(mesh)
 

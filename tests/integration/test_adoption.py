@@ -39,10 +39,8 @@ def test_objects_made_by_hand_are_refused_by_name_and_left_as_they_are(mesh: Mes
     for cluster in (CLIENT, SERVER):
         assert run.recap[cluster]["changed"] == 0
         for item in OBJECTS[cluster]:
-            assert run.says(
-                f"{item['kind']} istio-system/{item['metadata']['name']}: it exists and was made by kubectl"
-            )
-        assert run.says(f"Secret istio-system/{SECRETS[cluster]}: it exists and was made by kubectl-create")
+            assert run.reports("not-ours", f"{item['kind']} istio-system/{item['metadata']['name']}", "made by kubectl")
+        assert run.reports("not-ours", f"Secret istio-system/{SECRETS[cluster]}", "made by kubectl-create")
     assert run.says("mesh_adopt=true")
     assert versions_everywhere(mesh) == before
 

@@ -140,7 +140,7 @@ def test_an_object_that_lost_one_of_our_labels_is_not_touched_until_that_is_said
     version = healed_mesh.get("cluster-b", *target)["metadata"]["resourceVersion"]
     run = healed_mesh.site()
     assert run.code != 0
-    assert run.says("Gateway istio-system/gateway-mysql: it has lost our label crossmesh/side", "mesh_adopt=true")
+    assert run.reports("label-lost", "Gateway istio-system/gateway-mysql", "crossmesh/side")
     assert run.recap["cluster-a"]["failed"] == 0
     assert healed_mesh.get("cluster-b", *target)["metadata"]["resourceVersion"] == version
     adopted = healed_mesh.site("-e", "mesh_adopt=true")
@@ -160,23 +160,19 @@ def test_a_root_that_the_store_does_not_know_stops_the_run(healed_mesh: Mesh) ->
     _patch(healed_mesh, "mallory", *target, patch={"data": {"ca.crt": edited}})
     run = healed_mesh.site()
     assert run.code != 0
-    assert run.says("This CA store is not the one that the clusters rely on", str(healed_mesh.store)), run.output
-    assert run.says(_fingerprint(foreign), "the store holds", "point custom_ca_dir at the store that holds"), run.output
+    assert run.reports("wrong-store", str(healed_mesh.store), _fingerprint(foreign)[:8]), run.output
     assert healed_mesh.get(*target)["data"]["ca.crt"] == edited
     _patch(healed_mesh, "mallory", *target, patch={"data": {"ca.crt": trusted}})
     assert healed_mesh.site().changed == 0
 
 
-def test_our_port_edited_by_hand_is_an_error_that_names_the_hand_and_the_cure(healed_mesh: Mesh) -> None:
+def test_our_port_edited_by_hand_is_an_error_that_names_the_hand_and_the_fix(healed_mesh: Mesh) -> None:
     path = f"/spec/ports/{_port(healed_mesh, 13306)}/targetPort"
     _patch(healed_mesh, "erin", "cluster-b", *INGRESS, patch=[{"op": "replace", "path": path, "value": 9999}])
     run = healed_mesh.site()
     assert run.code != 0
-    assert run.says(
-        "Service istio-system/istio-ingressgateway: targetPort of our port 13306 was changed",
-        "erin",
-        "give the port targetPort 13306 again",
-    ), run.output
+    where = "Service istio-system/istio-ingressgateway, port 13306"
+    assert run.reports("port-changed", where, "targetPort", "erin", "targetPort 13306"), run.output
     assert healed_mesh.get("cluster-b", *INGRESS)["spec"]["ports"][_port(healed_mesh, 13306)]["targetPort"] == 9999
     _patch(healed_mesh, "erin", "cluster-b", *INGRESS, patch=[{"op": "replace", "path": path, "value": 13306}])
     assert healed_mesh.site().ok

@@ -128,7 +128,7 @@ def test_a_run_ends_when_every_replica_serves_what_was_issued_and_not_before(fie
     finally:
         field.lab.signal("cluster-c", "edge-1", "pilot-agent", signal.SIGCONT)
     assert not run.ok
-    assert run.says("a gateway does not serve what was issued (gateway gateways/edge)", "pod edge-1: serves")
+    assert run.reports("not-served", "gateway gateways/edge", "pod edge-1: serves")
     assert not run.says("pod edge-0: serves")
     again = more.site()
     assert again.ok, again.output
@@ -147,7 +147,7 @@ def test_ports_whose_target_port_is_another_are_used_as_they_are(field: Mesh, tm
         unlike = field.with_changes(hosts=hosts, links=[link], variables={"mesh_kubeconfig": str(kubeconfig)})
         run = unlike.site()
         assert run.ok, run.output
-        assert run.says("gateway gateways/edge: exec is forbidden in edge-0, edge-1; seen by handshakes instead")
+        assert run.reports("proof-by-handshake", "gateway gateways/edge", "edge-0, edge-1")
         assert eventually(lambda: unlike.carries(fqdn=FQDN))
         for cluster, pod, port in (("cluster-a", "istio-egressgateway-0", 17443), ("cluster-c", "edge-1", 13400)):
             assert f"0.0.0.0_{port}" in field.lab.envoy(cluster, pod, "listeners")
@@ -227,15 +227,15 @@ def test_an_address_that_does_not_come_is_a_warning_and_waited_for_once(bare: Me
         never.variables = {"mesh_gate_timeout": 3}
         first = never.site()
         assert first.ok, first.output
-        assert first.says(f"[WARNING]: {NO_ADDRESS}: no client can reach the ingress gateway by it", "waited 3 s")
+        assert first.reports("no-address", "Service gateways/front", "waited 3 s")
         second = never.site()
         assert second.ok, second.output
         assert second.changed == 0
-        assert second.says("[WARNING]: ", NO_ADDRESS)
+        assert second.reports("no-address", "Service gateways/front")
         assert not second.says("waited")
         verified = never.play("verify")
         assert verified.ok, verified.output
-        assert verified.says("[WARNING]: ", NO_ADDRESS)
+        assert verified.reports("no-address", "Service gateways/front")
 
 
 @pytest.mark.slow
@@ -274,22 +274,27 @@ def test_other_hosts_on_our_port_live_beside_ours(field: Mesh) -> None:
         assert both.site().changed == 0
 
 
-CONFLICTS: dict[str, tuple[Json, str]] = {
+# Of each: the Gateway, the code, and its port.
+CONFLICTS: dict[str, tuple[Json, str, str]] = {
     "our host": (
         _gateway("same-host", 13306, "TLS", FQDN, selector=EDGE_PODS, **PASSTHROUGH),
-        f"port 13306: it has our host {FQDN}",
+        "host-taken",
+        "port 13306",
     ),
     "our host, for all namespaces": (
         _gateway("same-host", 13306, "TLS", f"*/{FQDN}", selector=EDGE_PODS, **PASSTHROUGH),
-        f"port 13306: it has our host {FQDN}",
+        "host-taken",
+        "port 13306",
     ),
     "plain text": (
         _gateway("plain", 13306, "HTTP", "web.c.example.com", selector=EDGE_PODS),
-        "port 13306: it is HTTP, not TLS",
+        "plain-port",
+        "port 13306",
     ),
     "plain text through another port": (
         _gateway("plain", 23306, "HTTP", "web.c.example.com", selector=EDGE_PODS),
-        "port 23306, which is the same listener as our port 13306: it is HTTP, not TLS",
+        "plain-port",
+        "port 23306",
     ),
 }
 
@@ -299,40 +304,40 @@ ALIKE = ("our host, for all namespaces", "plain text through another port")
 
 
 @pytest.mark.parametrize(
-    ("theirs", "told"),
+    ("theirs", "code", "told"),
     [
         pytest.param(*conflict, id=name, marks=[pytest.mark.slow] if name in ALIKE else [])
         for name, conflict in CONFLICTS.items()
     ],
 )
-def test_of_two_that_cannot_live_together_the_older_one_does(field: Mesh, theirs: Json, told: str) -> None:
+def test_of_two_that_cannot_live_together_the_older_one_does(field: Mesh, theirs: Json, code: str, told: str) -> None:
     with _opened(field, "cluster-c", EDGE, 23306, 13306), _beside(field, "cluster-c", theirs):
         younger = field.site()
         assert younger.ok, younger.output
-        assert younger.says(told, "Ours is older, and goes on. Cure: ")
+        assert younger.reports(code, "warning: ", told, "Our Gateway is older")
         assert field.carries(fqdn=FQDN)
         _make_anew(field, "gateway-mysql")
         older = field.site()
         assert not older.ok
-        assert older.says(f"Gateway default/{theirs['metadata']['name']}, {told}. Cure: ")
+        assert older.reports(code, f"Gateway default/{theirs['metadata']['name']}", told)
         assert not field.carries(fqdn=FQDN)
     assert eventually(lambda: field.carries(fqdn=FQDN))
 
 
 def test_our_host_for_one_namespace_makes_envoy_refuse_both(field: Mesh) -> None:
     theirs = _gateway("one-namespace", 13306, "HTTPS", f"default/{FQDN}", selector=EDGE_PODS, **SIMPLE)
-    told = f"Gateway default/one-namespace, port 13306: it has our host {FQDN} for one namespace"
+    told = ("host-taken-in-namespace", "Gateway default/one-namespace, port 13306", FQDN)
     before = _refused(field)
     with _beside(field, "cluster-c", theirs):
         assert eventually(lambda: _refused(field) > before)
         there = field.site()
         assert there.ok, there.output
-        assert there.says(told, "goes on until it is started anew")
+        assert there.reports(*told, "warning: ")
         assert field.carries(fqdn=FQDN)
         assert field.play("teardown").ok
         anew = field.site()
         assert not anew.ok
-        assert anew.says(told)
+        assert anew.reports(*told)
         assert not field.objects("cluster-c")
 
 

@@ -91,7 +91,7 @@ def test_a_name_that_the_other_instance_has_is_refused_with_its_owner(
     before = state_snapshots.versions_everywhere(restored_mesh)
     run = second_instance.with_changes(variables=variables, links=links).site()
     assert run.code != 0
-    assert run.says(said), run.output
+    assert run.reports("of-another-instance", said), run.output
     after = state_snapshots.versions_everywhere(restored_mesh)
     refused = [cluster for cluster in restored_mesh.hosts if run.recap[cluster]["failed"]]
     assert {cluster: after[cluster] for cluster in refused} == {cluster: before[cluster] for cluster in refused}

@@ -67,4 +67,4 @@ def test_mesh_only_links_works_on_that_link_alone(restored_mesh: Mesh) -> None:
 def test_a_link_that_does_not_exist_is_refused(shared_mesh: Mesh) -> None:
     run = shared_mesh.site("-e", '{"mesh_only_links": ["reprots"]}')
     assert run.code != 0
-    assert run.says("reprots", "is no link"), run.output
+    assert run.reports("unknown-link", "reprots"), run.output

@@ -33,7 +33,7 @@ def reach(mesh: Mesh, phase: str) -> None:
         with frozen_agent(mesh, EGRESS):
             behind = mesh.play("rotate_ca", "-e", "mesh_rotate_phase=retire", "-e", '{"mesh_gate_timeout": 3}')
         assert behind.code != 0
-        assert behind.says("stays in phase retiring"), behind.output
+        assert behind.reports("rotation-blocked", "stays in phase retiring"), behind.output
 
 
 def nightly_runs_change_no_root(mesh: Mesh) -> None:

@@ -67,7 +67,7 @@ def test_a_role_that_is_missing_fails_it_and_the_run(mesh: Mesh, tmp_path: Path,
         limited = mesh.with_changes(variables={"mesh_kubeconfig": str(kubeconfig)}, links=[STRICT])
         found, run = run_preflight(limited), limited.site()
     assert not found.passed
-    assert found.says(("cluster-b", "-", "permission"), "failed", place, f"ClusterRole {role} of docs/permissions.md")
+    assert found.reports(("cluster-b", "-", "permission"), "not-permitted", place, f"ClusterRole {role} of")
     assert {row["check"] for row in found.rows("failed").values()} == {"permission"}
     assert not run.ok
 
@@ -79,7 +79,7 @@ def test_one_verb_that_is_missing_is_named_with_its_resource_and_namespace(mesh:
     assert set(found.rows("failed")) == {("cluster-a", "-", "permission"), ("cluster-b", "-", "permission")}
     for cluster, service in (("cluster-a", "istio-egressgateway"), ("cluster-b", "istio-ingressgateway")):
         seen = f"may not patch services ({service}) in namespace istio-system"
-        assert found.says((cluster, "-", "permission"), "failed", seen, "ClusterRole crossmesh-gateway")
+        assert found.reports((cluster, "-", "permission"), "not-permitted", seen, "ClusterRole crossmesh-gateway")
     assert not run.ok
 
 

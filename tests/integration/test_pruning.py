@@ -109,30 +109,30 @@ def test_a_cluster_that_is_to_leave_the_inventory_is_emptied(restored_mesh: Mesh
 
 
 @pytest.mark.parametrize(
-    ("description", "said"),
+    ("description", "code"),
     [
-        pytest.param({"links": None}, "no links are defined", id="mesh_links-undefined"),
-        pytest.param({"links": []}, "would take every link away", id="mesh_links-empty"),
-        pytest.param({"links": [{**MYSQL, "state": "absent"}]}, "everything would be taken away", id="all-absent"),
+        pytest.param({"links": None}, "links-undefined", id="mesh_links-undefined"),
+        pytest.param({"links": []}, "prunes-everything", id="mesh_links-empty"),
+        pytest.param({"links": [{**MYSQL, "state": "absent"}]}, "prunes-everything", id="all-absent"),
         pytest.param(
             {"groups": {"mesh_servers": [], "mesh_clients": []}, "hosts": {"cluster-a": {}, "cluster-b": {}}},
-            "everything would be taken away",
+            "prunes-everything",
             id="groups-empty",
         ),
         pytest.param(
             {"hosts": {name: {"mesh_cluster_state": "absent"} for name in ("cluster-a", "cluster-b")}},
-            "everything would be taken away",
+            "prunes-everything",
             id="all-clusters-absent",
         ),
     ],
 )
 def test_a_run_that_would_take_everything_away_is_refused(
-    shared_mesh: Mesh, description: dict[str, Any], said: str
+    shared_mesh: Mesh, description: dict[str, Any], code: str
 ) -> None:
     before = state_snapshots.versions_everywhere(shared_mesh)
     run = shared_mesh.with_changes(**description).site()
     assert run.code != 0
-    assert run.says(said, "mesh_prune_all=true"), run.output
+    assert run.reports(code, "mesh_prune_all=true"), run.output
     assert state_snapshots.versions_everywhere(shared_mesh) == before
 
 

@@ -95,7 +95,7 @@ def test_a_rotation_of_certificates_publishes_too(restored_mesh: Mesh, stolen_le
 def test_verify_says_that_a_list_is_due(restored_mesh: Mesh, stolen_leaf: Leaf) -> None:
     run = revoking(restored_mesh, cluster=GONE).play("verify")
     assert run.code != 0
-    assert run.says("revocation lists are due", "has no revocation list yet"), run.output
+    assert run.reports("crl-due", "has no revocation list yet"), run.output
 
 
 @pytest.mark.slow
@@ -156,14 +156,12 @@ def test_revocation_in_every_phase_of_a_root_rotation(restored_mesh: Mesh, stole
 def test_a_typing_error_is_told(shared_mesh: Mesh) -> None:
     run = revoking(shared_mesh, cluster="cluster-zzz").site()
     assert run.ok
-    assert run.says("[WARNING]: cluster-a: custom_ca_revoked", "cluster-zzz", "no such certificate is recorded"), (
-        run.output
-    )
+    assert run.reports("revokes-nothing", "[WARNING]: cluster-a: custom_ca_revoked", "cluster-zzz"), run.output
     wrong = shared_mesh.with_changes(
         variables={"custom_ca_revoked": [{"cluster": "cluster-a", "date": "2099-01-01"}]}
     ).site()
     assert wrong.code != 0
-    assert wrong.says("custom_ca_revoked[0]", "still to come"), wrong.output
+    assert wrong.reports("revoked-date", "custom_ca_revoked[0]"), wrong.output
     assert wrong.changed == 0
 
 
@@ -196,7 +194,7 @@ def test_as_long_as_a_gateway_has_not_got_its_list_every_run_says_so(restored_me
         runs = [mesh.site(*SOON), mesh.site(*SOON), mesh.play("verify")]
         assert GREETING in gateway_answer(restored_mesh, context), "who is revoked is let in still"
     assert [run.ok for run in runs] == [False, False, False]
-    assert runs[1].says("has revocation lists nothing for mysql-credential"), runs[1].output
+    assert runs[1].reports("not-served", "has revocation lists nothing for mysql-credential"), runs[1].output
     passed(mesh.site())
     assert gateway_answer(restored_mesh, context) == b""
     passed(mesh.play("verify"))

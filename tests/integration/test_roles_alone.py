@@ -56,7 +56,7 @@ def test_a_role_without_a_ca_says_so_and_writes_nothing(mesh: Mesh) -> None:
     for role, cluster in (("mesh_ingress_server", "cluster-b"), ("mesh_egress_client", "cluster-a")):
         run = mesh.play(_play(mesh, role, cluster))
         assert run.code != 0
-        assert run.says(f"there is no CA ({mesh.store})", "or role crossmesh.mtls.custom_ca"), run.output
+        assert run.reports("no-ca", str(mesh.store), "or role crossmesh.mtls.custom_ca"), run.output
         assert run.recap[cluster]["changed"] == 0
         assert mesh.names(cluster) == set()
     assert not mesh.store.exists()

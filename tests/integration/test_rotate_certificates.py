@@ -55,7 +55,7 @@ def test_one_cluster_only(shared_mesh: Mesh) -> None:
 def test_a_side_that_there_is_not_is_refused(shared_mesh: Mesh) -> None:
     run = rotate(shared_mesh, *FORCED, "-e", "mesh_rotate_side=both")
     assert run.code != 0
-    assert run.says("mesh_rotate_side is both", "Cure: write server or client"), run.output
+    assert run.says("mesh_rotate_side is both", "Fix: write server or client"), run.output
     assert run.changed == 0
 
 
@@ -96,7 +96,7 @@ def test_a_cluster_that_cannot_be_reached_is_left_out_and_named(shared_mesh: Mes
         run = rotate(shared_mesh, *FORCED)
     assert run.code != 0
     assert run.recap["cluster-b"]["failed"] == 1
-    assert run.says("cannot reach the API server", "context cluster-b"), run.output
+    assert run.reports("api-unreachable", "context cluster-b"), run.output
     after = credential_secrets.serials(shared_mesh)
     assert [old != new for old, new in zip(before, after, strict=True)] == [True, False]
     assert shared_mesh.carries()
@@ -119,8 +119,8 @@ def test_where_exec_is_forbidden_the_run_says_how_it_was_seen(shared_mesh: Mesh,
         asked = shared_mesh.with_changes(variables={"mesh_kubeconfig": str(kubeconfig), "mesh_gate_wait": 1})
         run = rotate(asked, *FORCED)
     assert run.ok, run.output
-    assert run.says("exec is forbidden in istio-ingressgateway-0; seen by handshakes instead"), run.output
-    assert run.says("exec is forbidden there", "waited 1 s instead (mesh_gate_wait)"), run.output
+    assert run.reports("proof-by-handshake", "istio-ingressgateway-0"), run.output
+    assert run.reports("not-proven", "waited 1 s instead (mesh_gate_wait)"), run.output
     assert shared_mesh.carries()
 
 

@@ -1,4 +1,4 @@
-"""Writes the pages about the inventory out of the code: docs/links.md of the schema, docs/validation.md of rules."""
+"""Writes pages out of the code: docs/links.md of the schema, validation.md and messages.md of the catalogue."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "collections"))
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _catalogue as catalogue  # noqa: E402
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema  # noqa: E402
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules import catalogue  # noqa: E402
 
 HEAD = """# Links, clusters and what they share
 
@@ -62,13 +62,13 @@ TABLES: tuple[tuple[str, str, tuple[schema.Field, ...]], ...] = (
 
 RULES_HEAD = """# What an inventory is held to
 
-<!-- Made of module_utils/_inventory/rules/catalogue.py by tests/tools/inventory_docs.py: edit that, run this. -->
+<!-- Made of module_utils/_catalogue.py by tests/tools/inventory_docs.py: edit that, run this. -->
 
 Every playbook begins with these rules, and tells all that they find at once: where, what is written there, what is
 wrong with it, and what to do. The rule's name ends the line:
 
 ```text
-mysql: tls_port: 15021: is a port of the proxy itself. Cure: write another port. [proxy-port]
+mysql: tls_port: 15021: is a port of the proxy itself. Fix: write another port. [proxy-port]
 ```
 
 | Rule | What it asks for | Else |
@@ -88,7 +88,49 @@ def rules_page() -> str:
     return RULES_HEAD + "".join(rows)
 
 
-PAGES: dict[str, Callable[[], str]] = {"links.md": links_page, "validation.md": rules_page}
+MESSAGES_HEAD = """# Messages by their code
+
+<!-- Made of module_utils/_catalogue.py by tests/tools/inventory_docs.py: edit that, run this. -->
+
+Every error, warning, notice and alarm is one line: where, what, what to do, and a code that never changes with the
+words. Search for the code:
+
+```text
+Service istio-system/ingress, port 13306: is not TCP (13306/UDP). Fix: choose another port. [port-not-tcp]
+```
+
+Errors stop a run before it writes. Warnings and notices are shown with the prefix `warning: `, alarms, which ask for
+somebody before something fails, with `ALARM: `. Modules return the same as `errors`, a list of mappings with the keys
+`code`, `level`, `where`, `what` and `fix`.
+
+| Code | Title | What it means | What to do |
+|---|---|---|---|
+"""
+
+RULES_OF_MESSAGES = """
+## Rules of the inventory
+
+These codes are of [the rules that an inventory is held to](validation.md), which says why.
+
+| Code | What the rule asks for |
+|---|---|
+"""
+
+
+def messages_page() -> str:
+    rows = [
+        f"| `{code}` | {_markdown(entry.title)} | {_markdown(entry.means)} | {_markdown(entry.fix)} |\n"
+        for code, entry in sorted(catalogue.CODES.items())
+    ]
+    rules = [f"| `{code}` | {_markdown(rule.asks)} |\n" for code, rule in sorted(catalogue.RULES.items())]
+    return "".join([MESSAGES_HEAD, *rows, RULES_OF_MESSAGES, *rules])
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "links.md": links_page,
+    "validation.md": rules_page,
+    "messages.md": messages_page,
+}
 
 
 def _table(title: str, text: str, fields: tuple[schema.Field, ...]) -> str:

@@ -5,17 +5,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired, resolution
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import describe
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -59,7 +62,7 @@ def resolve(links: Any, variables: Mapping[str, Any], *, prune_all: bool = False
     """What an action makes of a cluster's variables: errors, or what is to be read and both sides."""
     found = resolution.resolve({**variables, "mesh_links": links}, datetime.now(UTC), prune_all=prune_all)
     if found.findings:
-        return {"errors": describe(found.findings)}
+        return {"errors": [str(finding) for finding in found.findings]}
     return {"errors": [], "request": found.request, **{str(side): wanted for side, wanted in found.sides.items()}}
 
 
@@ -81,3 +84,15 @@ def run_action(
     action = plugin.ActionModule(task, connection, None, loader, Templar(loader, variables=known), None)
     result: Json = action.run(task_vars=known)
     return result
+
+
+@contextmanager
+def refused(*codes: str, kind: type[CrossmeshError] = CrossmeshError) -> Iterator[pytest.ExceptionInfo[CrossmeshError]]:
+    """What runs inside fails with messages of these codes, in their order."""
+    with pytest.raises(kind) as caught:
+        yield caught
+    assert [message.code for message in caught.value.messages] == list(codes), caught.value
+
+
+def codes_of(messages: Iterable[Message]) -> list[str]:
+    return [message.code for message in messages]

@@ -30,7 +30,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets impo
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ca_in_cluster
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import LinkSide
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight import report, rows
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, ClusterAction, Variables
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, ClusterAction, Variables, lacks
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import ROLES as ROLE_OF_SIDE
 from tests.tools import inventory_docs
 from tests.unit.pki.support import NOW
@@ -385,7 +385,7 @@ def test_a_result_is_documented(action: str) -> None:
     # A failure's text needs no words.
     assert literally_returned(source) - COMMON - {"msg"} <= documented
     reported = {"custom_ca_endpoints": endpoints_report(Outcome([], [], []), "")}.get(action, {})
-    of_all = {"unfinished"} if issubclass(action_of(action), Action) else set()
+    of_all = {"unfinished", "errors"} if issubclass(action_of(action), Action) else set()
     assert documented <= texts_of(source) | reported.keys() | of_all
     assert reported.keys() - COMMON <= documented
 
@@ -481,3 +481,8 @@ def test_the_longest_names_fit_into_what_kubernetes_allows() -> None:
     for objects in (names.server_objects("l" * 40), names.client_objects("l" * 40)):
         assert all(len(name) <= 253 for found in objects.values() for name in found)
     assert len(names.service_port_name(65535)) <= 15
+
+
+def test_a_package_that_the_controller_lacks_is_named() -> None:
+    (message,) = lacks("kubernetes").messages
+    assert (message.code, "kubernetes" in message.what) == ("missing-package", True)

@@ -18,6 +18,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority impor
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.files import refuse_unwritable, reported
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed, short
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.pkcs8 import load_private_key, require_passphrase
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
     LONGEST_ROOT_NAME,
@@ -39,6 +40,7 @@ __all__ = [
     "ensure_present",
     "ensure_usable",
     "make_root",
+    "no_ca",
     "public_of",
 ]
 
@@ -119,10 +121,12 @@ def ensure_usable(
     until = timestamp(authority.issuing.not_after)
     if authority.issuing.not_after <= now:
         raise CrossmeshError(
-            what="The root of the CA has ended",
-            where=str(store.path),
-            why=f"{_subject(authority)} was valid until {until}",
-            cure="replace it (playbook rotate_ca)",
+            Message.error(
+                "root-expired",
+                where=str(store.path),
+                what=f"the root {_subject(authority)} expired at {until}",
+                fix="replace it (playbook rotate_ca)",
+            )
         )
     public = public_of(store, authority)
     message = f"usable: {_subject(authority)}, until {until}, phase {authority.phase}"
@@ -133,10 +137,12 @@ def ensure_absent(store: FileStore, *, expected: Sequence[str], check_mode: bool
     """Remove the store, damaged or whole, unless somebody still relies on it."""
     if expected:
         raise CrossmeshError(
-            what="The authority is still in service and is not removed",
-            where=str(store.path),
-            why=f"clusters trust {_list(expected)}",
-            cure="take the links out of the clusters first (playbook teardown)",
+            Message.error(
+                "ca-in-service",
+                where=str(store.path),
+                what=f"the CA is not removed: clusters trust its root {listed(map(short, expected))}",
+                fix="take the links out of the clusters first (playbook teardown)",
+            )
         )
     nothing = public_of(store, None)
     before = _readable(store)
@@ -151,11 +157,24 @@ def refuse_unknown_roots(store: FileStore, held: Collection[str], expected: Sequ
     if not unknown:
         return
     raise CrossmeshError(
-        what="This CA store is not the one that the clusters rely on",
-        where=str(store.path),
-        why=f"in service is {_list(unknown)}, the store holds {_list(held) or 'no root'}",
-        cure="point custom_ca_dir at the store that holds the root in service, or restore it from a backup; if the "
-        "clusters hold another installation, tear that one down first",
+        Message.error(
+            "wrong-store",
+            where=f"CA store {store.path}",
+            what=f"the clusters trust root {listed(map(short, unknown))}, and the store holds "
+            f"{listed(map(short, held), 'no root')}",
+            fix="point custom_ca_dir at the store that holds the root in service, or restore it from a backup; if the "
+            "clusters hold another installation, tear that one down first",
+        )
+    )
+
+
+def no_ca(path: str) -> Message:
+    """The error where there has to be a CA already."""
+    return Message.error(
+        "no-ca",
+        where=path,
+        what="there is no CA: the store does not exist",
+        fix="run playbook crossmesh.mtls.site, or role crossmesh.mtls.custom_ca, which make it once",
     )
 
 
@@ -173,10 +192,12 @@ def make_root(wanted: Wanted, now: datetime) -> tuple[PrivateKey, str]:
     faults = [*(["it holds more than one certificate"] if more else []), *check_root(found, loaded, now)]
     if faults:
         raise CrossmeshError(
-            what="This root cannot be brought in",
-            where=str(certificate),
-            why="; ".join(faults),
-            cure="bring in a self-signed CA certificate with its own key, or let one be made",
+            Message.error(
+                "root-import",
+                where=str(certificate),
+                what=f"this root cannot be imported: {'; '.join(faults)}",
+                fix="import a self-signed CA certificate with its own key, or let one be made",
+            )
         )
     return loaded, found.pem
 
@@ -186,16 +207,18 @@ def _subject(authority: Authority) -> str:
 
 
 def _refuse_unfit(wanted: Wanted) -> None:
-    for where, value, longest in (
-        ("characters in common_name", len(wanted.common_name), LONGEST_ROOT_NAME),
-        ("validity_days", wanted.validity_days, MOST_DAYS),
+    for where, value, unit, longest in (
+        ("common_name", len(wanted.common_name), "characters", LONGEST_ROOT_NAME),
+        ("validity_days", wanted.validity_days, "days", MOST_DAYS),
     ):
         if not 1 <= value <= longest:
             raise CrossmeshError(
-                what="No root certificate can be made so",
-                where=where,
-                why=f"{value} is not between 1 and {longest}",
-                cure="choose another value",
+                Message.error(
+                    "root-out-of-range",
+                    where=where,
+                    what=f"a root certificate cannot have {value} {unit}; 1 to {longest} are possible",
+                    fix="choose another value",
+                )
             )
 
 
@@ -220,7 +243,3 @@ def _prediction(store: FileStore, wanted: Wanted, root: CertificateView) -> dict
     """Of a root that is made in the run itself all but its settings will be another."""
     made = {"common_name": wanted.common_name, "key_type": wanted.key_type, "validity_days": wanted.validity_days}
     return {"path": str(store.path), "issuing": root.public() if wanted.source else made}
-
-
-def _list(fingerprints: Collection[str]) -> str:
-    return ", ".join(sorted(fingerprints))

@@ -8,21 +8,24 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
-__all__ = ["TEMPORARY", "refuse_open", "reported", "sync_folder", "write_whole"]
+__all__ = ["TEMPORARY", "locked", "refuse_open", "reported", "sync_folder", "write_whole"]
 
 # What a killed process may leave of a file, with a random number for the asterisk.
 TEMPORARY = ".crossmesh-*.tmp"
+STORE = "the CA store"
 
 
-def refuse_open(path: Path, what: str = "The CA store") -> None:
+def refuse_open(path: Path, what: str = STORE) -> None:
     """Stop where others than the owner may read or write.
 
     :param what: the subject of the message.
@@ -32,10 +35,12 @@ def refuse_open(path: Path, what: str = "The CA store") -> None:
         return
     private = 0o700 if path.is_dir() else 0o600
     raise CrossmeshError(
-        what=f"{what} is open to other users",
-        where=str(path),
-        why=f"its mode is {mode:04o}",
-        cure=f"see who could read it, then: chmod {private:04o} {path}",
+        Message.error(
+            "open-to-others",
+            where=str(path),
+            what=f"{what} is open to other users: its mode is {mode:04o}",
+            fix=f"find out who could read it, then: chmod {private:04o} {path}",
+        )
     )
 
 
@@ -44,16 +49,17 @@ def refuse_unwritable(path: Path) -> None:
     folder = next(place for place in (path, *path.parents) if place.exists())
     if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
         return
-    raise CrossmeshError(
-        what="The CA store cannot be written",
-        where=str(path),
-        why=f"{folder} is {'not writable for this user' if folder.is_dir() else 'not a folder'}",
-        cure="see to the folder's file system, owner and permissions, then run again",
-    )
+    reason = f"{folder} is {'not writable for this user' if folder.is_dir() else 'not a folder'}"
+    raise CrossmeshError(_file_error(str(path), f"the CA store cannot be written: {reason}"))
+
+
+def _file_error(where: str, what: str) -> Message:
+    fix = "check the folder's file system, owner and permissions, then run again"
+    return Message.error("file-error", where=where, what=what, fix=fix)
 
 
 @contextmanager
-def reported(path: Path, verb: str, what: str = "The CA store") -> Iterator[None]:
+def reported(path: Path, verb: str, what: str = STORE) -> Iterator[None]:
     """Turn what the operating system refuses into the one error type.
 
     :param what: the subject of the message.
@@ -63,12 +69,34 @@ def reported(path: Path, verb: str, what: str = "The CA store") -> Iterator[None
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "a file in it is not text"
         name = error.filename if isinstance(error, OSError) else None
-        raise CrossmeshError(
-            what=f"{what} cannot be {verb}",
-            where=str(name or path),
-            why=str(reason),
-            cure="see to the folder's file system, owner and permissions, then run again",
-        ) from error
+        raise CrossmeshError(_file_error(str(name or path), f"{what} cannot be {verb}: {reason}")) from error
+
+
+@contextmanager
+def locked(path: Path, make_folder: Callable[[], object]) -> Iterator[None]:
+    """Hold a lock file: one writer at a time; the kernel lets go when the process ends, however it ends.
+
+    A file, as some file systems lock no directory.
+
+    :param make_folder: makes the folder of the file where it is missing.
+    """
+    descriptor = _lock(path, make_folder)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(path: Path, make_folder: Callable[[], object]) -> int:
+    while True:
+        make_folder()
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        # Another holder may have removed the file while this call waited for it: that lock keeps nobody out.
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor
+        os.close(descriptor)
 
 
 def write_whole(path: Path, text: str, *, durable: bool = True) -> None:

@@ -14,10 +14,17 @@ from datetime import datetime
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation, rotation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import Outcome, Wanted, make_root, public_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import (
+    Outcome,
+    Wanted,
+    make_root,
+    no_ca,
+    public_of,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import refuse_clock
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Revoked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, parse_certificates
 
@@ -57,13 +64,8 @@ def move(store: FileStore, work: Move, *, now: datetime, check_mode: bool) -> Ou
     """
     before = store.public()
     if before is None and work.step != "recover":
-        raise CrossmeshError(
-            what="There is no CA",
-            where=str(store.path),
-            why="the store does not exist",
-            cure="run playbook crossmesh.mtls.site, which makes it once",
-        )
-    refuse_clock(work.clock_ahead, where=str(store.path))
+        raise CrossmeshError(no_ca(str(store.path)))
+    refuse_clock(work.clock_ahead)
     if before is not None:
         _refuse_blocked(store, before, work, now)
     if check_mode:
@@ -82,12 +84,13 @@ def _refuse_blocked(store: FileStore, authority: Authority, work: Move, now: dat
     revoked = revocation.revoked_serials(work.revoked, records)
     blocked = rotation.blockers(work.step, authority, work.sights, work.clusters, records, revoked, work.instance)
     if blocked:
-        raise CrossmeshError(
-            what=f"The root rotation stays in phase {authority.phase}",
+        head = Message.error(
+            "rotation-blocked",
             where=str(store.path),
-            why=f"step {work.step} waits. {' -- '.join(blocked)}",
-            cure="see to these, then run again over all clusters; until then everything works as it is",
+            what=f"the root rotation stays in phase {authority.phase}: step {work.step} is blocked",
+            fix="fix the errors below, then run again over all clusters; until then everything works as it is",
         )
+        raise CrossmeshError(head, *blocked)
 
 
 def _prepare(store: FileStore, work: Move, now: datetime) -> Authority:
@@ -105,11 +108,13 @@ def _refuse_known(
     if root.fingerprint not in known and root.subject not in {item.subject for item in trusted}:
         return
     raise CrossmeshError(
-        what="This root is in service already",
-        where=work.wanted.source.certificate if work.wanted.source else str(store.path),
-        why="a rotation needs another one, with a name of its own",
-        cure="point custom_ca_import_certificate and _key at the next root, or leave them out so that one is made. If "
-        "this one's store was lost, run playbook crossmesh.mtls.site: it takes the root into service again",
+        Message.error(
+            "root-in-service",
+            where=work.wanted.source.certificate if work.wanted.source else str(store.path),
+            what="this root is in service already; a rotation needs another one, with a name of its own",
+            fix="point custom_ca_import_certificate and _key at the next root, or leave them out so that one is made. "
+            "If this one's store was lost, run playbook crossmesh.mtls.site: it takes the root into service again",
+        )
     )
 
 
@@ -117,10 +122,12 @@ def _recover(store: FileStore, work: Move, now: datetime) -> Authority:
     lost = {view.fingerprint: view for pem in work.lost for view in parse_certificates(pem, where="the clusters")}
     if not lost:
         raise CrossmeshError(
-            what="No CA was lost",
-            where=str(store.path),
-            why="no cluster holds a credential of ours",
-            cure="run playbook crossmesh.mtls.site, which makes a CA once",
+            Message.error(
+                "no-ca-lost",
+                where=str(store.path),
+                what="no CA was lost: no cluster holds a credential of this collection",
+                fix="run playbook crossmesh.mtls.site, which makes a CA once",
+            )
         )
     key, certificate = make_root(work.wanted, now)
     _refuse_known(store, work, parse_certificates(certificate)[0], lost, lost.values())

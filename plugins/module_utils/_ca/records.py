@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import timestamp
 
 if TYPE_CHECKING:
@@ -83,9 +84,11 @@ def record_from_json(data: object, *, where: str) -> Record:
     names = {field.name for field in fields(Record)}
     if not isinstance(data, dict) or set(data) != names:
         raise CrossmeshError(
-            what="The record of an issued certificate cannot be read",
-            where=where,
-            why=f"it does not hold the keys {', '.join(sorted(names))}",
-            cure="restore the file from a backup, or remove it if its certificate is in nobody's hands",
+            Message.error(
+                "unreadable-record",
+                where=where,
+                what=f"the record of an issued certificate does not hold the keys {listed(names)}",
+                fix="restore the file from a backup, or remove it if its certificate is not in use",
+            )
         )
     return Record(**{**data, "sans": tuple(data["sans"]), "links": tuple(data["links"])})

@@ -1,7 +1,7 @@
 # Copyright (c) Crossmesh maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What C(custom_ca_revoked) means: its faults, the lists that follow from it, and when they are due. Pure.
+"""What C(custom_ca_revoked) means: the lists that follow from it, and when they are due. Pure.
 
 PRIVATE to the collection.
 """
@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, short
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl, Revoked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import timestamp
 
@@ -24,7 +25,7 @@ __all__ = [
     "RENEW",
     "VALIDITY",
     "Entry",
-    "alarm",
+    "alarms",
     "are_wrong",
     "check_size",
     "let_in_again",
@@ -47,7 +48,7 @@ ALARM = timedelta(days=120)
 LARGEST = 900_000
 LARGE = 500_000
 
-_RENEW_NOW = "run playbook site, and find out why no run has renewed it; if its root ends then, run rotate_ca"
+_RENEW_NOW = "run playbook site, and find out why no run has renewed it; if its root expires then, run rotate_ca"
 
 _NAME = "custom_ca_revoked"
 
@@ -118,22 +119,31 @@ def revoked_serials(entries: Iterable[Entry], records: Iterable[Record]) -> froz
     return frozenset(known | {entry.value for entry in entries if _unknown_serial(entry, records)})
 
 
-def unmatched(entries: Iterable[Entry], records: Iterable[Record]) -> list[str]:
-    """One line for every entry that may not do what was meant: a typing error, or a date before its certificate."""
+def unmatched(entries: Iterable[Entry], records: Iterable[Record]) -> list[Message]:
+    """A warning for every entry that may not do what was meant: a typing error, or a date before its certificate."""
     records = tuple(records)
-    lines = []
-    for entry in entries:
-        if _unknown_serial(entry, records):
-            lines.append(
-                f"{_NAME}: {entry}: it is not recorded, and listed all the same. Cure: see that it is written right"
-            )
-            continue
-        if any(entry.revokes(record) for record in records):
-            continue
-        later = sorted(record.issued_at for record in records if entry.names(record))
-        why = f"the first that is recorded was issued at {later[0]}" if later else "no such certificate is recorded"
-        lines.append(f"{_NAME}: {entry}: revokes nothing: {why}")
-    return lines
+    return [warning for entry in entries if (warning := _doubt(entry, records))]
+
+
+def _doubt(entry: Entry, records: Sequence[Record]) -> Message | None:
+    where = f"{_NAME}: {entry}"
+    if _unknown_serial(entry, records):
+        return Message.warning(
+            "unrecorded-serial",
+            where=where,
+            what="no certificate with this serial is recorded; the CRL lists it all the same",
+            fix="check that the serial is written right",
+        )
+    if any(entry.revokes(record) for record in records):
+        return None
+    later = sorted(record.issued_at for record in records if entry.names(record))
+    why = f"the first that is recorded was issued at {later[0]}" if later else "no such certificate is recorded"
+    return Message.warning(
+        "revokes-nothing",
+        where=where,
+        what=f"revokes nothing: {why}",
+        fix="correct the entry, or remove it once its certificates have expired",
+    )
 
 
 def _unknown_serial(entry: Entry, records: Iterable[Record]) -> bool:
@@ -153,7 +163,7 @@ def why_due(wanted: Mapping[str, tuple[Revoked, ...]], current: Mapping[str, Crl
         return "nothing is revoked any more" if current else ""
     for root, revoked in wanted.items():
         if root not in current:
-            return f"root {root} has no revocation list yet"
+            return f"root {short(root)} has no revocation list yet"
         reason = _why_anew(revoked, current[root], now)
         if reason:
             return f"{reason} ({current[root].issuer})"
@@ -176,13 +186,17 @@ def are_wrong(wanted: Mapping[str, tuple[Revoked, ...]], current: Mapping[str, C
 
 def let_in_again(
     wanted: Mapping[str, tuple[Revoked, ...]], current: Mapping[str, Crl], records: Iterable[Record]
-) -> list[str]:
-    """One line for every certificate that was revoked, still lasts, and is in no entry any more."""
+) -> list[Message]:
+    """A warning for every certificate that was revoked, has not expired, and is in no entry any more."""
     asked = {item.serial for revoked in wanted.values() for item in revoked}
     held = {item.serial for crl in current.values() for item in crl.revoked}
     return [
-        f"certificate {record.serial} (cluster {record.cluster}, {record.side}, until {record.not_after}) is no more "
-        f"in {_NAME}, and is accepted again once the lists are made anew"
+        Message.warning(
+            "valid-again",
+            where=f"certificate {record.serial} (cluster {record.cluster}, {record.side}, until {record.not_after})",
+            what=f"no entry of {_NAME} revokes it any more; gateways accept it again once the next CRL is published",
+            fix="put the entry back, unless the certificate is to be accepted",
+        )
         for record in records
         if record.serial in held - asked
     ]
@@ -196,37 +210,41 @@ def _why_anew(revoked: Iterable[Revoked], crl: Crl, now: datetime) -> str:
     # Where the root's end has cut the list short, a new one would end no later: each run would make one.
     cut_short = crl.next_update - crl.this_update < VALIDITY
     if now > crl.next_update - RENEW and not cut_short:
-        return f"the revocation list ends at {timestamp(crl.next_update)}"
+        return f"the revocation list expires at {timestamp(crl.next_update)}"
     return ""
 
 
-def alarm(crls: Iterable[Crl], now: datetime) -> list[str]:
-    """One line for every list that should have been renewed long ago."""
-    return [f"{crl.issuer}: {_ending(crl, now)}. Cure: {_RENEW_NOW}." for crl in crls if crl.next_update - now < ALARM]
+def alarms(crls: Iterable[Crl], now: datetime) -> list[Message]:
+    """An alarm for every list that should have been renewed long ago."""
+    return [
+        Message.alarm("crl-expires", where=crl.issuer, what=_ending(crl, now), fix=_RENEW_NOW)
+        for crl in crls
+        if crl.next_update - now < ALARM
+    ]
 
 
 def _ending(crl: Crl, now: datetime) -> str:
     end = timestamp(crl.next_update)
     if now < crl.next_update:
-        return f"the revocation list ends at {end}; from then on every certificate of this root is refused"
-    return f"the revocation list ended at {end}; every certificate of this root is refused"
+        return f"the CRL expires at {end}; from then on gateways refuse every certificate of this root"
+    return f"the CRL expired at {end}; gateways refuse every certificate of this root"
 
 
-def check_size(bundle: str, *, where: str) -> str:
-    """Return a warning where the lists come near to what a Secret can hold, else nothing.
+def check_size(bundle: str, *, where: str) -> Message | None:
+    """Return a warning where the lists come near to what a Secret can hold.
 
     :param bundle: the lists of all trusted roots, as they stand in C(ca.crl).
     :param where: the store or Secret, for messages.
     :raises CrossmeshError: they would not fit.
     """
     size = len(bundle.encode())
-    cure = "rotate the root (playbook rotate_ca): its list starts anew, and the old one goes with the old root"
+    fix = "rotate the root (playbook rotate_ca): its CRL starts empty, and the old one goes with the old root"
     if size > LARGEST:
-        raise CrossmeshError(
-            what="The revocation lists do not fit into a Secret",
-            where=where,
-            why=f"they have {size} bytes, and no more than {LARGEST} leave room for certificates below the 1 MiB "
-            "that Kubernetes allows",
-            cure=cure,
+        what = (
+            f"the CRLs have {size} bytes and do not fit into a Secret; {LARGEST} leave room for certificates below the "
+            "1 MiB that Kubernetes allows"
         )
-    return f"{where}: the revocation lists have {size} of {LARGEST} bytes. Cure: {cure}." if size > LARGE else ""
+        raise CrossmeshError(Message.error("crl-too-large", where=where, what=what, fix=fix))
+    if size > LARGE:
+        return Message.warning("crl-large", where=where, what=f"the CRLs have {size} of {LARGEST} bytes", fix=fix)
+    return None

@@ -23,6 +23,7 @@ from typing import Any, Literal
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority, Phase
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed, short
 
 __all__ = ["ASKED", "Sight", "blockers", "refusal", "sight_from_json", "steps"]
 
@@ -56,13 +57,14 @@ _SEEN_AT: Mapping[str, tuple[Step, ...]] = {
     "retire": ("look", "leaves"),
     "finish": ("drop",),
 }
-_REFUSED: Mapping[tuple[str, Phase], str] = {
-    ("prepare", "switched"): "the new root issues already, and the old one is still trusted. Cure: retire first",
-    ("prepare", "retiring"): "a root of before may still be trusted somewhere. Cure: repeat the phase retire first",
-    ("switch", "steady"): "no root is prepared. Cure: prepare first",
-    ("switch", "retiring"): "no root is prepared, and one is on its way out; what is left is the phase retire",
-    ("retire", "prepared"): "the old root still issues. Cure: switch first, or abandon",
-    ("abandon", "switched"): "certificates of the new root are in service. Cure: go on with the phase retire",
+# Of each: why the phase is not possible now, and what to do.
+_REFUSED: Mapping[tuple[str, Phase], tuple[str, str]] = {
+    ("prepare", "switched"): ("the new root issues already, and the old one is still trusted", "retire first"),
+    ("prepare", "retiring"): ("an earlier root may still be trusted somewhere", "repeat the phase retire first"),
+    ("switch", "steady"): ("no root is prepared", "prepare first"),
+    ("switch", "retiring"): ("no root is prepared, and one is being retired", "repeat the phase retire"),
+    ("retire", "prepared"): ("the old root still issues", "switch first, or abandon"),
+    ("abandon", "switched"): ("certificates of the new root are in service", "continue with the phase retire"),
 }
 
 
@@ -73,7 +75,7 @@ class Sight:
     :param surplus: names of our Secrets that no link needs: no step renews them, and a link may be in use still.
     :param step: at which step it was seen.
     :param method: how it was seen; C(exec) asks every ready pod, C(directory) is what a server outside is to load.
-    :param problem: what was seen to be otherwise than it should.
+    :param problem: what blocks every step: the condition, without a fix.
     :param trust: of each credential that trusts the custom CA, the fingerprints of the roots that it trusts and that
         every pod was seen to trust.
     :param issuers: fingerprints of the roots whose certificates are served; an empty text for a stranger's.
@@ -96,26 +98,35 @@ def steps(phase: Phase, asked: str) -> tuple[Step, ...]:
     return _ONE_PHASE.get((asked, phase), ()) if asked else _TO_THE_END[phase]
 
 
-def refusal(phase: Phase, asked: str, outside: Collection[str] = ()) -> str:
-    """Why the phase that was asked for cannot be now; empty if it can.
+def refusal(phase: Phase, asked: str, outside: Collection[str] = ()) -> Message | None:
+    """Why the phase that was asked for is not possible now; None if it is.
 
     :param outside: links at whose other end somebody outside of the clusters relies on the custom CA's roots.
     """
     if asked not in ASKED:
-        return f"mesh_rotate_phase is {asked}. Cure: write one of {', '.join(ASKED[1:])}, or leave it out"
+        fix = f"write one of {', '.join(ASKED[1:])}, or leave it out"
+        return Message.error("unknown-phase", where="mesh_rotate_phase", what=f"unknown phase {asked}", fix=fix)
     if phase == "absent":
-        return (
-            "there is no CA to rotate. Cure: run playbook crossmesh.mtls.site first; if the clusters hold credentials "
-            "of a CA that is lost for good, run this one with -e custom_ca_lost=true"
+        return Message.error(
+            "no-ca",
+            where="",
+            what="there is no CA to rotate",
+            fix="run playbook crossmesh.mtls.site first; if the clusters hold credentials of a CA that is lost for "
+            "good, run this one with -e custom_ca_lost=true",
         )
     if outside and not asked:
-        return (
-            f"nobody can ask the other end of {', '.join(outside)}, outside of the clusters, what it trusts. Cure: "
-            "go phase by phase (-e mesh_rotate_phase=prepare, then switch, then retire). Before the next phase, let "
-            "each of them load what is new in its directory, or trust the roots that ca.crt of our Secrets then holds"
+        return Message.error(
+            "external-needs-phases",
+            where="",
+            what=f"the other end of {', '.join(outside)} is outside of the clusters, and no run can see what it trusts",
+            fix="run phase by phase (-e mesh_rotate_phase=prepare, then switch, then retire). Before the next phase, "
+            "let each of them load what is new in its directory, or trust the roots that ca.crt of our Secrets then "
+            "contains",
         )
-    why = _REFUSED.get((asked, phase), "")
-    return f"phase {asked} cannot be now: {why}" if why else ""
+    if (asked, phase) not in _REFUSED:
+        return None
+    why, fix = _REFUSED[asked, phase]
+    return Message.error("phase-impossible", where="", what=f"phase {asked} is not possible now: {why}", fix=fix)
 
 
 def blockers(
@@ -126,8 +137,8 @@ def blockers(
     records: Iterable[Record],
     revoked: Collection[str],
     instance: str,
-) -> list[str]:
-    """What has to be seen before a step and was not: one line a cluster.
+) -> list[Message]:
+    """What has to be seen before a step and was not: an error for each cluster.
 
     :param clusters: every cluster that belongs to the mesh, as far as this run is told.
     :param instance: the one that the sights are of; what others hold this run cannot see.
@@ -137,18 +148,14 @@ def blockers(
     if step not in _SEEN_AT:
         return []
     sights = [sight for sight in sights if sight.step in _SEEN_AT[step]]
-    lines = []
+    found = []
     # To take a prepared root back, nobody has to be ready; but nobody may serve its certificates.
     if step != "abandon":
         holding = {(record.instance, record.cluster) for record in records if record.serial not in revoked}
         holders = {cluster for holder, cluster in holding if holder == instance}
-        lines += [_unseen(cluster, cluster in clusters) for cluster in sorted({*clusters, *holders} - _whole(sights))]
-        lines += [_elsewhere(other) for other in sorted({holder for holder, _cluster in holding} - {instance})]
-    for sight in sights:
-        why = _behind(step, authority, sight)
-        if why:
-            lines.append(f"cluster {sight.cluster}, {sight.side}'s side: {why}")
-    return lines
+        found += [_unseen(cluster, cluster in clusters) for cluster in sorted({*clusters, *holders} - _whole(sights))]
+        found += [_elsewhere(other) for other in sorted({holder for holder, _cluster in holding} - {instance})]
+    return [*found, *(error for sight in sights if (error := _behind(step, authority, sight)))]
 
 
 def _whole(sights: Sequence[Sight]) -> set[str]:
@@ -161,57 +168,88 @@ def _whole(sights: Sequence[Sight]) -> set[str]:
     return outside | {cluster for cluster, seen in sides.items() if len(seen) == len(_SIDES)}
 
 
-def _unseen(cluster: str, named: bool) -> str:
-    link = cluster.removeprefix(names.outside(""))
-    if link != cluster:
-        return (
-            f"the server of link {link}, outside of the clusters: its certificate has not expired, and its directory "
-            "was not looked at. Cure: take the link back into mesh_links with its external.ca, or list cluster "
-            f"{cluster} in custom_ca_revoked"
+def _unseen(cluster: str, named: bool) -> Message:
+    if link := _external_link(cluster):
+        return Message.error(
+            "external-unseen",
+            where=_place(cluster),
+            what="its certificate has not expired, and this run did not look at its directory",
+            fix=f"take link {link} back into mesh_links with its external.ca, or list cluster {cluster} in "
+            "custom_ca_revoked",
         )
     if named:
-        return (
-            f"cluster {cluster}: it was not seen at the phase before in this run (unreachable, limited away, in "
-            "another slice, or its gate failed)"
+        return Message.error(
+            "cluster-unseen",
+            where=_place(cluster),
+            what="it was not seen at the previous phase in this run (unreachable, limited away, in another slice, or "
+            "its gate failed)",
+            fix="make it reachable, and run over all clusters",
         )
-    return (
-        f"cluster {cluster}: it has left the inventory, and a certificate of it has not expired. Cure: take it back "
-        "into the inventory, or list it in custom_ca_revoked"
+    return Message.error(
+        "left-inventory",
+        where=_place(cluster),
+        what="it has left the inventory, and one of its certificates has not expired",
+        fix="take it back into the inventory, or list it in custom_ca_revoked",
     )
 
 
-def _elsewhere(instance: str) -> str:
-    return (
-        f"instance {instance} has certificates of this CA that have not expired, and this run cannot see whether they "
-        "are in use. Cure: give each mesh_instance a CA of its own (custom_ca_dir); see docs/rotation.md"
+def _place(cluster: str) -> str:
+    link = _external_link(cluster)
+    return f"external server of link {link}" if link else f"cluster {cluster}"
+
+
+def _external_link(cluster: str) -> str:
+    """The link whose server outside of the clusters is meant; empty for a cluster."""
+    link = cluster.removeprefix(names.outside(""))
+    return link if link != cluster else ""
+
+
+def _elsewhere(instance: str) -> Message:
+    return Message.error(
+        "other-instance",
+        where=f"instance {instance}",
+        what="it has certificates of this CA that have not expired, and this run cannot see whether they are in use",
+        fix="give each mesh_instance a CA of its own (custom_ca_dir); see docs/rotation.md",
     )
 
 
-def _behind(step: str, authority: Authority, sight: Sight) -> str:
+def _behind(step: str, authority: Authority, sight: Sight) -> Message | None:
+    """What blocks a step on a side that was seen; None where nothing does."""
     if step == "abandon":
         strange = sight.issuers & {authority.prepared.fingerprint if authority.prepared else ""}
-        return "it serves certificates of the prepared root. Cure: go on with the phase switch" if strange else ""
+        what, fix = "it serves certificates of the prepared root", "continue with the phase switch"
+        return _blocking("serves-prepared-root", sight, what, fix) if strange else None
     if sight.surplus:
-        return (
-            f"no link needs Secret {', '.join(sorted(sight.surplus))} any more, and no rotation renews it. Cure: run "
-            "playbook site, which takes it away"
-        )
-    if sight.problem or (not sight.trust and not sight.issuers):
-        return sight.problem
+        what = f"no link needs Secret {listed(sight.surplus)} any more, and no rotation renews it"
+        return _blocking("surplus-secret", sight, what, "run playbook site, which removes it")
+    if sight.problem:
+        return _blocking("external-behind", sight, sight.problem, "let the server load the files of its directory")
+    if not sight.trust and not sight.issuers:
+        return None
     if sight.method not in ("exec", "directory"):
-        return (
-            "its gateway's pods were not asked what they trust. Cure: see that a pod is ready, and allow exec there "
-            "(docs/permissions.md)"
-        )
+        what = "its gateway's pods were not asked what they trust"
+        return _blocking("not-asked", sight, what, "make a pod ready, and allow exec there (docs/permissions.md)")
+    return _out_of_step(step, authority, sight)
+
+
+def _out_of_step(step: str, authority: Authority, sight: Sight) -> Message | None:
     if step == "switch":
         wanted = {root.fingerprint for root in authority.trusted}
         missing = set().union(*(wanted - trusted for trusted in sight.trust))
-        return f"it does not trust {', '.join(sorted(missing))} yet. Cure: repeat the phase prepare" if missing else ""
+        what = f"it does not trust root {listed(map(short, missing))} yet"
+        return _blocking("root-not-trusted", sight, what, "repeat the phase prepare") if missing else None
     if step == "retire":
         strange = sight.issuers - {authority.issuing.fingerprint if authority.issuing else ""}
-        return "it serves certificates of another root. Cure: repeat the phase switch" if strange else ""
+        what = "it serves certificates of another root"
+        return _blocking("serves-old-root", sight, what, "repeat the phase switch") if strange else None
     left = frozenset().union(*sight.trust) & set(authority.retiring)
-    return f"it still trusts {', '.join(sorted(left))}. Cure: repeat the phase retire" if left else ""
+    what = f"it still trusts root {listed(map(short, left))}"
+    return _blocking("root-still-trusted", sight, what, "repeat the phase retire") if left else None
+
+
+def _blocking(code: str, sight: Sight, what: str, fix: str) -> Message:
+    side = "" if _external_link(sight.cluster) else f", {sight.side}'s side"
+    return Message.error(code, where=f"{_place(sight.cluster)}{side}", what=what, fix=fix)
 
 
 def sight_from_json(found: Mapping[str, Any]) -> Sight:

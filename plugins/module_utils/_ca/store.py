@@ -18,12 +18,10 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -32,6 +30,7 @@ from typing import Any, TypeVar
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority, Phase
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.files import (
+    locked,
     refuse_open,
     reported,
     sync_folder,
@@ -39,6 +38,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.files import (
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record, record_from_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, short
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import (
     Crl,
     Revoked,
@@ -159,11 +159,11 @@ class FileStore:
 
         def step(index: _Index) -> _Index:
             if index.keyless:
-                raise CrossmeshError(
-                    what="The prepared root cannot be taken back",
-                    where=str(self.path),
-                    why="the key of the one that it is to replace was lost; nothing could ever be issued again",
-                    cure="finish the rotation (playbook rotate_ca without a phase)",
+                raise self._error(
+                    "abandon-impossible",
+                    "the prepared root cannot be taken back: the key of the root that it replaces was lost, and "
+                    "nothing could ever be issued again",
+                    "finish the rotation (playbook rotate_ca without a phase)",
                 )
             return replace(_dropped(index, [index.prepared]), prepared="")
 
@@ -189,11 +189,10 @@ class FileStore:
         encrypted = encrypt_private_key(key, passphrase)
         with reported(self.path, "written"), self._locked():
             if self.public() is not None:
-                raise CrossmeshError(
-                    what="There is a CA, so none was lost",
-                    where=str(self.path),
-                    why="the store holds an authority",
-                    cure="run without custom_ca_lost, or point custom_ca_dir at an empty folder",
+                raise self._error(
+                    "ca-exists",
+                    "the store holds a CA, so none was lost",
+                    "run without custom_ca_lost, or point custom_ca_dir at an empty folder",
                 )
             self._mark_unfinished()
             root = self._keep_root(certificate, encrypted)
@@ -301,18 +300,16 @@ class FileStore:
         with reported(self.path, "written"), self._locked():
             authority = self.public()
             if authority is None or (seen is not None and authority.state != seen):
-                raise CrossmeshError(
-                    what="Another run has changed the CA",
-                    where=str(self.path),
-                    why=f"its phase is now: {authority.phase if authority else 'absent'}",
-                    cure="wait for the other run, then run again: it goes on from there",
+                raise self._error(
+                    "another-run",
+                    f"another run has changed the CA; its phase is now {authority.phase if authority else 'absent'}",
+                    "wait for the other run, then run again: it continues from there",
                 )
             if phase is not None and authority.phase != phase:
-                raise CrossmeshError(
-                    what="This step of a rotation cannot be now",
-                    where=str(self.path),
-                    why=f"it belongs to phase {phase}, and the phase is {authority.phase}",
-                    cure="run playbook rotate_ca, which takes the steps in their order",
+                raise self._error(
+                    "wrong-phase",
+                    f"this step of a rotation belongs to phase {phase}, and the phase is {authority.phase}",
+                    "run playbook rotate_ca, which takes the steps in their order",
                 )
             index = self._read_index()
             changed = step(index)
@@ -386,11 +383,11 @@ class FileStore:
 
     def _load_key(self, fingerprint: str, passphrase: str) -> PrivateKey:
         if fingerprint in self._read_index().keyless:
-            raise CrossmeshError(
-                what="The key of the issuing root was lost",
-                where=str(self.path),
-                why="only its certificate was found in the clusters; nothing can be issued or revoked with it",
-                cure="finish the rotation that replaces it (playbook rotate_ca)",
+            raise self._error(
+                "key-lost",
+                "the key of the issuing root was lost: only its certificate was found in the clusters, and nothing "
+                "can be issued or revoked with it",
+                "finish the rotation that replaces it (playbook rotate_ca)",
             )
         path = self._key(fingerprint)
         key = decrypt_private_key(_text(path), passphrase, where=str(path))
@@ -424,11 +421,10 @@ class FileStore:
         content = self._json_object(self.path / _INDEX)
         version = content.pop("version", None)
         if version != _VERSION:
-            raise CrossmeshError(
-                what="The CA store has an unknown version",
-                where=str(self.path / _INDEX),
-                why=f"it says {version!r}; this collection reads {_VERSION}",
-                cure="use the version of the collection that wrote it, or a newer one",
+            raise self._error(
+                "store-version",
+                f"{_INDEX} has version {version!r}; this collection reads {_VERSION}",
+                "use the version of the collection that wrote it, or a newer one",
             )
         for name in ("trusted", "retiring", "retired", "keyless"):
             listed = content.get(name, [])
@@ -465,7 +461,7 @@ class FileStore:
             raise self._damaged(f"{path} is missing")
         root = parse_certificates(path.read_bytes(), where=str(path))[0]
         if root.fingerprint != fingerprint:
-            raise self._damaged(f"{path} holds the certificate {root.fingerprint}")
+            raise self._damaged(f"{path} holds the certificate {short(root.fingerprint)}")
         return root
 
     def _records(self) -> Iterator[tuple[Path, Record]]:
@@ -483,25 +479,9 @@ class FileStore:
     def _mark_unfinished(self) -> None:
         write_whole(self.path / _UNFINISHED, "")
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Keep other writers of the authority out; the kernel lets go when the process ends, however it ends."""
-        descriptor = self._lock()
-        try:
-            yield
-        finally:
-            os.close(descriptor)
-
-    def _lock(self) -> int:
-        while True:
-            self._folder(_ROOTS)
-            descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            # destroy() may have removed the file while this call waited for it: that lock keeps nobody out.
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(descriptor), (self.path / _LOCK).stat()):
-                    return descriptor
-            os.close(descriptor)
+    def _locked(self) -> AbstractContextManager[None]:
+        """Keep other writers of the authority out."""
+        return locked(self.path / _LOCK, lambda: self._folder(_ROOTS))
 
     def _folder(self, name: str) -> Path:
         if not self.path.exists():
@@ -531,7 +511,10 @@ class FileStore:
         return self.path / _LISTS / f"{fingerprint}.{number}.crl"
 
     def _damaged(self, why: str) -> CrossmeshError:
-        return CrossmeshError(what="The CA store is damaged", where=str(self.path), why=why, cure=_RESTORE)
+        return self._error("store-damaged", f"the CA store is damaged: {why}", _RESTORE)
+
+    def _error(self, code: str, what: str, fix: str) -> CrossmeshError:
+        return CrossmeshError(Message.error(code, where=str(self.path), what=what, fix=fix))
 
 
 def _dropped(index: _Index, roots: Sequence[str]) -> _Index:

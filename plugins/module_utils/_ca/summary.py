@@ -38,8 +38,11 @@ def _revocation(
     return {
         "revoked": sorted(revocation.revoked_serials(entries, records)),
         "unmatched": [
-            *revocation.unmatched(entries, records),
-            *revocation.let_in_again(wanted, lists, records),
+            warning.to_json()
+            for warning in (
+                *revocation.unmatched(entries, records),
+                *revocation.let_in_again(wanted, lists, records),
+            )
         ],
         "lists_due": revocation.why_due(wanted, lists, now),
         "lists_wrong": revocation.are_wrong(wanted, lists, records),

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway, read_service
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.services import has_no_address, missing_address
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
 __all__ = ["await_address"]
 
@@ -31,7 +32,7 @@ def await_address(
     say: Callable[[str], None],
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
-) -> list[str]:
+) -> list[Message]:
     """Wait until the gateway's Service has an address; a warning where it has none in the end.
 
     :param timeout: seconds.
@@ -43,7 +44,8 @@ def await_address(
     while has_no_address(service := read_service(api, gateway)):
         waited = clock() - begun
         if waited >= timeout:
-            return [f"{missing_address(gateway.namespace, gateway.service)}; waited {waited:.0f} s (mesh_gate_timeout)"]
+            after = f"; waited {waited:.0f} s (mesh_gate_timeout)"
+            return [missing_address(gateway.namespace, gateway.service, after)]
         if told is None or waited - told >= PROGRESS:
             say(f"{title} has no address yet; waited {waited:.0f} s of {timeout:.0f}")
             told = waited

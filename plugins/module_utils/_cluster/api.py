@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
 try:
     from kubernetes.client import Configuration
@@ -57,8 +58,8 @@ class ApiError(CrossmeshError):
     :param status: HTTP status code.
     """
 
-    def __init__(self, *, what: str, where: str, why: str, cure: str, status: int) -> None:
-        super().__init__(what=what, where=where, why=why, cure=cure)
+    def __init__(self, message: Message, *, status: int) -> None:
+        super().__init__(message)
         self.status = status
 
 
@@ -68,8 +69,8 @@ class RefusedError(CrossmeshError):
     :param forbidden: the API server does not permit it, so asking again is no use.
     """
 
-    def __init__(self, *, what: str, where: str, why: str, cure: str, forbidden: bool = False) -> None:
-        super().__init__(what=what, where=where, why=why, cure=cure)
+    def __init__(self, message: Message, *, forbidden: bool = False) -> None:
+        super().__init__(message)
         self.forbidden = forbidden
 
 
@@ -90,11 +91,14 @@ class Api:
         try:
             load_kube_config(config_file=kubeconfig, context=context, client_configuration=self._configuration)
         except (ConfigException, YAMLError, OSError, ValueError, TypeError) as error:
+            why = _one_line(error) if _is_there(kubeconfig) else "there is no such file"
             raise CrossmeshError(
-                what="cannot use the kubeconfig",
-                where=self.where,
-                why=_one_line(error) if _is_there(kubeconfig) else "there is no such file",
-                cure="set mesh_kubeconfig and mesh_context to a file and a context in it",
+                Message.error(
+                    "kubeconfig",
+                    where=self.where,
+                    what=f"the kubeconfig cannot be used: {why}",
+                    fix="set mesh_kubeconfig and mesh_context to a file and a context in it",
+                )
             ) from error
         self._configuration.retries = False
         self.clock_ahead = 0.0
@@ -141,10 +145,12 @@ class Api:
             )
         except (HTTPError, OSError) as error:
             raise CrossmeshError(
-                what="cannot reach the API server",
-                where=f"{self.where}, {self._configuration.host}",
-                why=_reason_of(error),
-                cure="check the address, the network and that the server is up; then run again",
+                Message.error(
+                    "api-unreachable",
+                    where=f"{self.where}, {self._configuration.host}",
+                    what=f"cannot reach the API server: {_reason_of(error)}",
+                    fix="check the address, the network and that the server is up; then run again",
+                )
             ) from error
         self._compare_clocks(answer.headers.get("Date", ""))
         if answer.status >= 300:
@@ -153,10 +159,12 @@ class Api:
             return json.loads(answer.data)
         except ValueError as error:
             raise CrossmeshError(
-                what="what answers is no API server",
-                where=f"{self.where}, {self._configuration.host}",
-                why="its answer is not JSON",
-                cure="correct the server's address in the kubeconfig, or what stands before it",
+                Message.error(
+                    "no-api-server",
+                    where=f"{self.where}, {self._configuration.host}",
+                    what="this is no API server: its answer is not JSON",
+                    fix="correct the server's address in the kubeconfig, or the proxy in front of it",
+                )
             ) from error
 
     def _compare_clocks(self, date: str) -> None:
@@ -209,13 +217,9 @@ class Api:
 
 
 def _refused(namespace: str, pod: str, why: str, *, forbidden: bool = False) -> RefusedError:
-    return RefusedError(
-        what="cannot ask the proxy",
-        where=f"pod {namespace}/{pod}",
-        why=why,
-        cure="allow get and create on pods/exec, or check that the pod runs istio-proxy",
-        forbidden=forbidden,
-    )
+    fix = "allow get and create on pods/exec, or check that the pod runs istio-proxy"
+    message = Message.error("proxy-silent", where=f"pod {namespace}/{pod}", what=why, fix=fix)
+    return RefusedError(message, forbidden=forbidden)
 
 
 def object_path(group: str, version: str, plural: str, namespace: str = "", name: str = "") -> str:
@@ -235,19 +239,18 @@ def _error(method: str, path: str, status: int, data: bytes, where: str) -> ApiE
     causes: Sequence[Mapping[str, Any]] = (answer.get("details") or {}).get("causes") or []
     fields = sorted({cause["field"] for cause in causes if cause.get("field")})
     why = f"{status} {answer.get('reason') or 'error'}" + (f" in {', '.join(fields)}" if fields else "")
-    return ApiError(
-        what=f"the API server refused {method} {path}", where=where, why=why, cure=_cure(status), status=status
-    )
+    what = f"the API server refused {method} {path}: {why}"
+    return ApiError(Message.error("api-refused", where=where, what=what, fix=_fix(status)), status=status)
 
 
-def _cure(status: int) -> str:
-    cures = {
+def _fix(status: int) -> str:
+    fixes = {
         401: "renew the credentials of this context",
         403: "grant the permission to the user of this context (docs/permissions.md lists what is needed)",
         404: "check that the namespace exists and that Istio's CRDs are installed",
         409: "somebody else owns the field; look at the object's managedFields",
     }
-    return cures.get(status, "look at the API server's log")
+    return fixes.get(status, "look at the API server's log")
 
 
 def _is_there(kubeconfig: str | None) -> bool:

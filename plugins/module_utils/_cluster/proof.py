@@ -10,7 +10,7 @@ reach the ingress; where neither is open nothing is proven, and the result says 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,11 +18,13 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint, presented
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway, gateway_pods
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed, short
 
-__all__ = ["Expected", "Proof", "Trusted", "lag", "prove"]
+__all__ = ["Expected", "Proof", "Trusted", "lag", "no_ready_pod", "prove"]
 
 # Seconds between two looks.
 INTERVAL = 0.2
+_ALLOW_EXEC = "allow exec in the gateway's pods (docs/permissions.md)"
 
 Json = dict[str, Any]
 
@@ -59,7 +61,7 @@ class Proof:
 
     method: str
     pods: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[Message] = field(default_factory=list)
 
 
 def prove(
@@ -89,15 +91,19 @@ def prove(
                 pause(wait)
             return _conclude(gateway, pods, method, wait)
         if clock() >= deadline:
-            seen = "; ".join(f"{place}: {reason}" for place, reason in sorted(behind.items()))
-            raise CrossmeshError(
-                what="a gateway does not serve what was issued",
-                where=f"gateway {gateway.namespace}/{gateway.service}",
-                why=f"{seen}; after {timeout:.0f} s",
-                cure="look at that pod's istio-proxy log and at istiod, see that no other run writes at the same time, "
-                "then run again; mesh_gate_timeout is the wait",
-            )
+            raise CrossmeshError(_not_served(gateway, behind, timeout))
         pause(INTERVAL)
+
+
+def _not_served(gateway: Gateway, behind: Mapping[str, str], timeout: float) -> Message:
+    seen = "; ".join(f"{place}: {reason}" for place, reason in sorted(behind.items()))
+    return Message.error(
+        "not-served",
+        where=f"gateway {gateway.namespace}/{gateway.service}",
+        what=f"the gateway does not serve what was issued: {seen}; after {timeout:.0f} s",
+        fix="look at that pod's istio-proxy log and at istiod, check that no other run writes at the same time, then "
+        "run again; mesh_gate_timeout is the wait",
+    )
 
 
 def _look(
@@ -121,7 +127,7 @@ def _by_handshakes(expected: Expected, shake: Callable[[Endpoint], str | None]) 
             return "none", {}
         if found not in expected.serials:
             place = f"{endpoint.fqdn} at {endpoint.address}:{endpoint.port}"
-            behind[place] = f"presents {found or 'no certificate'}, not {_list(expected.serials)}"
+            behind[place] = f"presents {found or 'no certificate'}, not {listed(expected.serials)}"
     return "handshake", behind
 
 
@@ -131,7 +137,7 @@ def lag(pod: Mapping[str, Any], expected: Expected) -> str:
         return str(pod["problem"])
     missing = expected.serials - set(pod["serials"])
     if missing:
-        return f"serves {_list(pod['serials'])}, not {_list(missing)}"
+        return f"serves {listed(pod['serials'])}, not {listed(missing)}"
     for wanted in expected.trust:
         if reason := _distrust(pod["trust"], wanted):
             return reason
@@ -142,14 +148,10 @@ def _distrust(trusted: Mapping[str, Any], wanted: Trusted) -> str:
     found = trusted.get(wanted.secret, {"roots": (), "lists": ()})
     roots, lists = set(found["roots"]), set(found["lists"])
     if roots != wanted.roots:
-        return f"trusts {_list(roots)} for {wanted.secret}, not {_list(wanted.roots)}"
+        return f"trusts {listed(map(short, roots))} for {wanted.secret}, not {listed(map(short, wanted.roots))}"
     if lists != wanted.lists:
-        return f"has revocation lists {_list(lists)} for {wanted.secret}, not {_list(wanted.lists)}"
+        return f"has revocation lists {listed(lists)} for {wanted.secret}, not {listed(wanted.lists)}"
     return ""
-
-
-def _list(values: Collection[str]) -> str:
-    return ", ".join(sorted(values)) or "nothing"
 
 
 def _conclude(gateway: Gateway, pods: Sequence[Json], method: str, wait: float) -> Proof:
@@ -157,14 +159,23 @@ def _conclude(gateway: Gateway, pods: Sequence[Json], method: str, wait: float) 
     names = ", ".join(pod["name"] for pod in pods if pod["forbidden"])
     asked = [pod["name"] for pod in pods if not pod["forbidden"]]
     if not pods:
-        return Proof(method, warnings=[f"{title} has no ready pod: nothing was proven"])
+        return Proof(method, warnings=[no_ready_pod(title)])
     if method == "exec":
         return Proof(method, asked)
     if method == "handshake":
-        warning = f"{title}: exec is forbidden in {names}; seen by handshakes instead, which reach one pod each"
-        return Proof(method, asked, [warning])
-    warning = (
-        f"{title}: not proven for {names}: exec is forbidden there, and no handshake from here reaches the gateway; "
-        f"waited {wait:.0f} s instead (mesh_gate_wait)"
+        what = f"exec is forbidden in {names}; checked by handshakes instead, which reach one pod each"
+        return Proof(method, asked, [Message.warning("proof-by-handshake", where=title, what=what, fix=_ALLOW_EXEC)])
+    what = (
+        f"not proven for {names}: exec is forbidden there, and no handshake from here reaches the gateway; waited "
+        f"{wait:.0f} s instead (mesh_gate_wait)"
     )
-    return Proof("wait", asked, [warning])
+    return Proof("wait", asked, [Message.warning("not-proven", where=title, what=what, fix=_ALLOW_EXEC)])
+
+
+def no_ready_pod(title: str) -> Message:
+    """The warning where there is nobody to ask.
+
+    :param title: of the gateway.
+    """
+    fix = "start the gateway, or correct the selector"
+    return Message.warning("no-ready-pod", where=title, what="has no ready pod, so nothing can be proven", fix=fix)

@@ -26,6 +26,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.services import covers, tcp_ports
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.credential import read_live
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import parse_crls
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import parse_certificates
@@ -106,10 +107,12 @@ def read_cluster(api: Api, request: Request, *, trust: bool = False) -> Json:
         raise error
     if parts.denied:
         raise CrossmeshError(
-            what="not permitted to read what a run must know",
-            where=api.where,
-            why=f"403 for: {'; '.join(sorted(parts.denied))}",
-            cure="grant these permissions to the user of this context",
+            Message.error(
+                "not-permitted",
+                where=api.where,
+                what=f"not permitted to read what a run must know: 403 for: {'; '.join(sorted(parts.denied))}",
+                fix="grant these permissions to the user of this context",
+            )
         )
     return parts.reading
 
@@ -447,7 +450,7 @@ def _pod(api: Api, item: Json, ask: bool, trust: bool) -> Json:
             if trust:
                 pod["trust"] = _trust_by_secret(_ask(api, pod, envoy.SECRETS))
         except (RefusedError, ValueError) as error:
-            pod["problem"] = error.why if isinstance(error, RefusedError) else "its answer could not be read"
+            pod["problem"] = error.message.what if isinstance(error, RefusedError) else "its answer could not be read"
             pod["forbidden"] = isinstance(error, RefusedError) and error.forbidden
     return pod
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
 __all__ = ["covers", "has_no_address", "missing_address", "tcp_ports"]
 
@@ -33,10 +34,15 @@ def has_no_address(service: Mapping[str, Any] | None) -> bool:
     return service is not None and service["type"] == "LoadBalancer" and not service["addresses"]
 
 
-def missing_address(namespace: str, service: str) -> str:
-    """The warning."""
-    return (
-        f"Service {namespace}/{service} has no address yet: no client can reach the ingress gateway by it. Cure: see "
-        f"why its load balancer does not come (kubectl describe service -n {namespace} {service}), then point the "
-        "links' names at it; nothing else is missing"
+def missing_address(namespace: str, service: str, waited: str = "") -> Message:
+    """The warning.
+
+    :param waited: for how long, in words.
+    """
+    return Message.warning(
+        "no-address",
+        where=f"Service {namespace}/{service}",
+        what=f"has no address yet, and no client can reach the ingress gateway by it{waited}",
+        fix=f"find out why its load balancer does not come (kubectl describe service -n {namespace} {service}), then "
+        "point the links' names at it; nothing else is missing",
     )

@@ -1,7 +1,7 @@
 # Copyright (c) Crossmesh maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a check of an inventory tells, and the checks that all of them are made of. Pure.
+"""What a check of an inventory reports, and the checks that all of them are made of. Pure.
 
 PRIVATE to the collection.
 """
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
 __all__ = [
     "LABEL",
@@ -24,7 +25,6 @@ __all__ = [
     "check_port",
     "check_shape",
     "check_value",
-    "describe",
     "holds_private_key",
     "is_dns_name",
     "is_host",
@@ -32,6 +32,7 @@ __all__ = [
     "is_label",
     "is_port",
     "kind_of",
+    "nearest",
     "not_a_port",
     "show",
     "wrong_type",
@@ -39,30 +40,33 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong, and what to do about it.
+class Finding(Message):
+    """One thing that is wrong in an inventory.
 
-    :param rule: stable identifier of the check.
     :param subject: the link's or cluster's name, or the variable, that it stands in.
     """
 
-    rule: str
-    subject: str
-    field: str
-    value: str
-    message: str
-    cure: str
+    subject: str = ""
+    field: str = ""
+    value: str = ""
 
-    def __str__(self) -> str:
+    @classmethod
+    def of(cls, code: str, subject: str, field: str, value: str, what: str, fix: str) -> Finding:
         # Names of links, clusters and keys are what somebody wrote, too.
-        parts = (self.subject, self.field, self.value, self.message, self.cure)
-        subject, field, value, message, cure = (A_KEY if holds_private_key(part) else part for part in parts)
-        place = field if field == subject else f"{subject}: {field}"
-        return f"{place}: {value}: {message}. Cure: {cure}. [{self.rule}]"
+        parts = (subject, field, value, what, fix)
+        subject, field, value, what, fix = (A_KEY if holds_private_key(part) else part for part in parts)
+        where = field if field == subject else f"{subject}: {field}"
+        return cls(code, "error", where, f"{value}: {what}", fix, subject, field, value)
 
 
-def describe(findings: Iterable[Finding]) -> list[str]:
-    return [str(finding) for finding in findings]
+def nearest(given: object, known: Iterable[str], otherwise: str = "") -> str:
+    """The fix for a word that may be misspelt.
+
+    :param otherwise: the fix where no known word is like it; without it, all of them are named.
+    """
+    words = {word.lower(): word for word in known}
+    close = difflib.get_close_matches(str(given).lower(), words, n=1)
+    return f"write {words[close[0]]}" if close else otherwise or f"write one of {', '.join(words.values())}"
 
 
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -82,14 +86,13 @@ def check_shape(
     known = {item.name: item for item in fields}
     for key in value:
         if key not in known:
-            close = difflib.get_close_matches(str(key).lower(), known, n=1)
-            hint = f"write {close[0]}" if close else f"remove it; known are {', '.join(known)}"
-            yield Finding("unknown-key", subject, f"{path}{key}", kind_of(value[key]), "unknown key", hint)
+            fix = nearest(key, known, f"remove it; known are {', '.join(known)}")
+            yield Finding.of("unknown-key", subject, f"{path}{key}", kind_of(value[key]), "unknown key", fix)
     for item in fields:
         if value.get(item.name) is None:
             if item.required:
-                cure = f"write it, e.g. {item.name}: {item.example}"
-                yield Finding("missing", subject, path + item.name, "missing", "this key is required", cure)
+                fix = f"write it, e.g. {item.name}: {item.example}"
+                yield Finding.of("missing", subject, path + item.name, "missing", "this key is required", fix)
             continue
         yield from check_value(subject, path + item.name, value[item.name], item)
 
@@ -99,16 +102,15 @@ def check_value(subject: str, path: str, value: Any, item: schema.Field) -> Iter
     if not isinstance(value, expected) or (isinstance(value, bool) and item.type != "bool"):
         yield wrong_type(subject, path, value, item.type, item.example)
     elif item.choices and value not in item.choices:
-        close = difflib.get_close_matches(str(value).lower(), item.choices, n=1)
-        cure = f"write {close[0]}" if close else f"write one of {', '.join(item.choices)}"
-        yield Finding("choice", subject, path, show(value), f"unknown {item.name}", cure)
+        fix = nearest(value, item.choices)
+        yield Finding.of("choice", subject, path, show(value), f"unknown {item.name}", fix)
 
 
 def wrong_type(subject: str, path: str, value: Any, kind: str, example: str = "") -> Finding:
-    cure = f"write {_NAMES[kind]}" + (f", e.g. {example}" if example else "")
+    fix = f"write {_NAMES[kind]}" + (f", e.g. {example}" if example else "")
     if kind == "int" and isinstance(value, str):
-        cure += "; without quotes"
-    return Finding("type", subject, path, show(value), f"is not {_NAMES[kind]}", cure)
+        fix += "; without quotes"
+    return Finding.of("type", subject, path, show(value), f"is not {_NAMES[kind]}", fix)
 
 
 def show(value: Any) -> str:
@@ -150,7 +152,9 @@ def check_port(subject: str, path: str, value: int) -> Iterator[Finding]:
     if not is_port(value):
         yield not_a_port(subject, path, value)
     elif value in PROXY_PORTS:
-        yield Finding("proxy-port", subject, path, show(value), "is a port of the proxy itself", "write another port")
+        yield Finding.of(
+            "proxy-port", subject, path, show(value), "is a port of the proxy itself", "write another port"
+        )
 
 
 def another_port(port: int) -> int:
@@ -163,7 +167,7 @@ def is_port(value: int) -> bool:
 
 
 def not_a_port(subject: str, path: str, value: Any) -> Finding:
-    return Finding("port", subject, path, show(value), "is not a port", "write a number from 1 to 65535")
+    return Finding.of("port", subject, path, show(value), "is not a port", "write a number from 1 to 65535")
 
 
 def is_host(value: str, *, address: bool) -> bool:

@@ -8,7 +8,6 @@ PRIVATE to the collection. The rules of links and clusters stand in link_rules, 
 
 from __future__ import annotations
 
-import difflib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import Finding, show
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import Finding, nearest, show
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.clusters import (
     check_cluster,
     check_declared,
@@ -95,7 +94,7 @@ def check_world(world: World, *, prune_all: bool) -> list[Finding]:
     # What two links do to each other is found in every cluster that dials both, and said of the first.
     told: dict[tuple[str, str, str, str], Finding] = {}
     for finding in findings:
-        told.setdefault((finding.rule, finding.subject, finding.field, finding.value), finding)
+        told.setdefault((finding.code, finding.subject, finding.field, finding.value), finding)
     return list(told.values())
 
 
@@ -105,7 +104,7 @@ def _check_something_left(world: World) -> Iterator[Finding]:
     clusters = world.clusters.values()
     if any(desired.server_links(links, cluster) or desired.client_links(links, cluster) for cluster in clusters):
         return
-    yield Finding(
+    yield Finding.of(
         "prunes-everything",
         "mesh_links",
         "mesh_links",
@@ -131,10 +130,9 @@ def _check_references(world: World) -> Iterator[Finding]:
     known = {*world.clusters, *world.groups, *world.declared_groups}
     for subject, _link, side, name in _references(world):
         if name not in known:
-            close = difflib.get_close_matches(name.lower(), sorted(known), n=1)
-            cure = f"write {close[0]}" if close else f"write one of {', '.join(sorted(world.clusters))}"
-            message = "is neither a cluster nor a group of the inventory"
-            yield Finding("unknown-cluster", subject, side, show(name), message, cure)
+            fix = nearest(name, sorted(known), f"write one of {', '.join(sorted(world.clusters))}")
+            what = "is neither a cluster nor a group of the inventory"
+            yield Finding.of("unknown-cluster", subject, side, show(name), what, fix)
 
 
 def _check_both_sides(world: World) -> Iterator[Finding]:
@@ -143,12 +141,12 @@ def _check_both_sides(world: World) -> Iterator[Finding]:
         for client in link.get("clients") or ():
             cluster = world.clusters.get(client)
             if cluster and desired.server_links([link], cluster):
-                message = "is both server and client of the link"
-                cure = (
+                what = "is both server and client of the link"
+                fix = (
                     "take it out of one of the two lists (without servers, all of mesh_servers serve it); a group as "
                     "client leaves out whoever serves the link"
                 )
-                yield Finding("both-sides", link["name"], "clients", show(client), message, cure)
+                yield Finding.of("both-sides", link["name"], "clients", show(client), what, fix)
 
 
 def _check_served(world: World) -> Iterator[Finding]:
@@ -157,12 +155,12 @@ def _check_served(world: World) -> Iterator[Finding]:
     served = [link for link in world.wanted_links if not link.get("external")]
     for link in served:
         if link.get("servers") == []:
-            cure = f"name one, or leave servers out: all of {group} serve it then"
-            yield Finding("no-server", link["name"], "servers", show([]), "names nobody who serves it", cure)
+            fix = f"name one, or leave servers out: all of {group} serve it then"
+            yield Finding.of("no-server", link["name"], "servers", show([]), "names nobody who serves it", fix)
     if served and group not in world.groups | world.declared_groups:
-        message = f"there is no group {group}, so that nobody serves them"
-        cure = f"put who serves into a group {group}; clusters in another part of the inventory into mesh_clusters"
-        yield Finding("no-server", "mesh_links", "mesh_links", f"{len(served)} links", message, cure)
+        what = f"there is no group {group}, so that nobody serves them"
+        fix = f"put who serves into a group {group}; clusters in another part of the inventory into mesh_clusters"
+        yield Finding.of("no-server", "mesh_links", "mesh_links", f"{len(served)} links", what, fix)
 
 
 def _check_server_groups(world: World) -> Iterator[Finding]:
@@ -174,9 +172,9 @@ def _check_server_groups(world: World) -> Iterator[Finding]:
                 continue
             members = sorted(member for member, cluster in world.clusters.items() if name in cluster.groups)
             if len(members) > 1:
-                message = f"is a group of {', '.join(members)}, and one address cannot stand for them"
-                cure = "name each cluster with its address"
-                yield Finding("server-address", link["name"], "servers.name", show(name), message, cure)
+                what = f"is a group of {', '.join(members)}, and one address cannot stand for them"
+                fix = "name each cluster with its address"
+                yield Finding.of("server-address", link["name"], "servers.name", show(name), what, fix)
 
 
 def _check_groups(world: World) -> Iterator[Finding]:
@@ -187,8 +185,8 @@ def _check_groups(world: World) -> Iterator[Finding]:
             continue
         if cluster.state == "absent" or group in cluster.groups:
             continue
-        cure = f"put it in that group as well, or take it out of {side}"
-        yield Finding("wrong-group", subject, side, show(name), f"is not in {group}", cure)
+        fix = f"put it in that group as well, or take it out of {side}"
+        yield Finding.of("wrong-group", subject, side, show(name), f"is not in {group}", fix)
 
 
 def _check_cluster_names(world: World) -> Iterator[Finding]:
@@ -197,7 +195,7 @@ def _check_cluster_names(world: World) -> Iterator[Finding]:
         hosts[name_of(variables)].append(host)
     for name, sharing in hosts.items():
         if len(sharing) > 1:
-            yield Finding(
+            yield Finding.of(
                 "duplicate-cluster",
                 name,
                 "mesh_cluster_name",
@@ -219,13 +217,13 @@ def _check_places(world: World) -> Iterator[Finding]:
             names = list(dict.fromkeys(name for found in shared.values() for name in found))
             where = "have one kubeconfig, and not all a context in it" if unset else "lead to one cluster"
             more = ", ..." if len(shared) > 3 else ""
-            message = f"{', '.join(names)} {where}; they share {', '.join([*shared][:3])}{more}"
-            cure = (
+            what = f"{', '.join(names)} {where}; they share {', '.join([*shared][:3])}{more}"
+            fix = (
                 "give each a mesh_context, or a mesh_kubeconfig, of its own; two meshes in one cluster need a "
                 "mesh_context and gateways of their own"
             )
             value = "not set" if unset else show(there[0]["mesh_context"])
-            yield Finding("same-cluster", (unset or names)[0], "mesh_context", value, message, cure)
+            yield Finding.of("same-cluster", (unset or names)[0], "mesh_context", value, what, fix)
 
 
 def _places(world: World) -> Iterator[list[Mapping[str, Any]]]:
@@ -269,9 +267,9 @@ def _check_one_value(world: World) -> Iterator[Finding]:
     for host, variables in world.variables.items():
         for name, shared in world.shared.items():
             if name in variables and variables[name] != shared:
-                message = f"differs from the value that the other clusters have ({_apart(variables[name], shared)})"
-                cure = "set it once, in group_vars/all"
-                yield Finding("two-values", host, name, show(variables[name]), message, cure)
+                what = f"differs from the value that the other clusters have ({_apart(variables[name], shared)})"
+                fix = "set it once, in group_vars/all"
+                yield Finding.of("two-values", host, name, show(variables[name]), what, fix)
 
 
 def _apart(value: Any, shared: Any) -> str:
@@ -288,15 +286,15 @@ def _check_declared_groups(world: World) -> Iterator[Finding]:
     sides = {desired.CLIENTS_GROUP, desired.SERVERS_GROUP}
     for variables in world.variables.values():
         name = name_of(variables)
-        cure = "make mesh_clusters and the inventory say the same"
+        fix = "make mesh_clusters and the inventory say the same"
         if name not in world.mesh_clusters:
-            message = "the cluster is in the inventory but not in mesh_clusters"
-            yield Finding("two-values", name, "mesh_clusters", show(sorted(world.mesh_clusters)), message, cure)
+            what = "the cluster is in the inventory but not in mesh_clusters"
+            yield Finding.of("two-values", name, "mesh_clusters", show(sorted(world.mesh_clusters)), what, fix)
             continue
         actual, declared = sides & set(variables.get("groups", ())), sides & set(world.mesh_clusters[name])
         if actual != declared:
-            message = f"the inventory has it in {show(sorted(actual))}"
-            yield Finding("two-values", name, "mesh_clusters", show(sorted(declared)), message, cure)
+            what = f"the inventory has it in {show(sorted(actual))}"
+            yield Finding.of("two-values", name, "mesh_clusters", show(sorted(declared)), what, fix)
 
 
 CHECKS_OF_A_WORLD: tuple[Callable[[World], Iterator[Finding]], ...] = (

@@ -9,8 +9,6 @@ has loaded shows in a handshake, where the controller can reach it.
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,8 +18,10 @@ from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import no_ca
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.files import (
     TEMPORARY,
+    locked,
     refuse_open,
     reported,
     write_whole,
@@ -37,22 +37,21 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets impo
     decide_credential,
     diff_of,
     issue,
-    no_authority,
     public,
     trust_after,
-    wrong_store,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner, outside
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.credential import read_live
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, bundle
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.notices import overdue
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Policy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Policy, wrong_store
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import trust_of, trust_shown
 
 __all__ = ["Kept", "Outcome", "Request", "Server", "keep", "report"]
 
 Json = dict[str, Any]
-WHAT = "The directory of a server outside"
+WHAT = "the directory of an external server"
 FILES = ("tls.crt", "tls.key", "ca.crt", "ca.crl")
 LOCK = ".lock"
 
@@ -94,8 +93,8 @@ class Kept:
 
     :param looked: nothing was written, whatever was decided.
     :param shown: serial of the certificate that the server was seen with; empty where it was not seen.
-    :param problem: the server was seen to have another certificate than its directory.
-    :param alarms: that the certificate ends, and no run has renewed it in time.
+    :param problem: the server was seen to have another certificate than its directory: the condition.
+    :param alarms: that the certificate expires, and no run has renewed it in time.
     """
 
     server: Server
@@ -103,7 +102,20 @@ class Kept:
     looked: bool
     shown: str
     problem: str
-    alarms: list[str]
+    alarms: list[Message]
+
+    @property
+    def warnings(self) -> list[Message]:
+        """What the server's owner has to do, as far as it can be seen."""
+        decision, directory = self.credential.decision, self.server.directory
+        load = f"let the server load the files of {directory}"
+        if decision.action == "keep":
+            return [_not_loaded(self.server, self.problem)] if self.problem else []
+        state, fix = ("has new files", load)
+        if self.looked:
+            state, fix = ("is not as it should be", f"run playbook site, then {load}")
+        what = f"{directory} {state}: {decision.message}"
+        return [Message.warning("external-to-load", where=_place(self.server), what=what, fix=fix)]
 
 
 @dataclass(frozen=True)
@@ -176,7 +188,7 @@ def _keep(
 ) -> Kept:
     work = _work(request, server, look)
     if not look and authority_of(store).issuing is None:
-        raise no_authority(str(store.path))
+        raise CrossmeshError(no_ca(str(store.path)))
     with reported(server.directory, "used", WHAT), _locked(server.directory, look):
         live = _live(server, work.owner)
         authority = authority_of(store)
@@ -220,20 +232,14 @@ def _work(request: Request, server: Server, look: bool) -> Work:
 
 @contextmanager
 def _locked(directory: Path, look: bool) -> Iterator[None]:
-    """One writer at a time; the kernel lets go when the process ends, however it ends."""
+    """One writer at a time; what a killed one has left is removed."""
     if look:
         yield
         return
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # A file, as some file systems lock no directory.
-    descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with locked(directory / LOCK, lambda: directory.mkdir(mode=0o700, parents=True, exist_ok=True)):
         for left in directory.glob(TEMPORARY):
             left.unlink()
         yield
-    finally:
-        os.close(descriptor)
 
 
 def _live(server: Server, owner: Owner) -> Json | None:
@@ -267,13 +273,15 @@ def _refuse(live: Mapping[str, Any] | None, server: Server, authority: Authority
     roots = trust_of(live)
     for root in roots:
         if root.fingerprint not in authority.known:
-            raise wrong_store(authority, root.fingerprint, str(server.directory))
+            raise CrossmeshError(wrong_store(authority, root.fingerprint, f"directory {server.directory}"))
     if not roots:
         raise CrossmeshError(
-            what=f"{WHAT} holds something else",
-            where=str(server.directory),
-            why=f"{', '.join(live['keys'])} stand there without a ca.crt of this CA",
-            cure="name an empty directory in external.ca, or empty this one if nobody needs what is in it",
+            Message.error(
+                "foreign-directory",
+                where=f"directory {server.directory}",
+                what=f"it contains {', '.join(live['keys'])} without a ca.crt of this CA",
+                fix="name an empty directory in external.ca, or empty this one if its content is not needed",
+            )
         )
 
 
@@ -293,15 +301,19 @@ def _write(directory: Path, item: Credential) -> None:
 
 
 def _problem(server: Server, before: CertificateView | None, shown: str | None) -> str:
-    """Whether the server has another certificate than its directory."""
+    """Whether the server has another certificate than its directory: the condition, or nothing."""
     wanted = serial(before.serial) if before else ""
     if not wanted or not shown or shown == wanted:
         return ""
-    cure = f"Cure: load there what stands in {server.directory}"
-    return f"{_place(server)} serves certificate {shown}, not {wanted}. {cure}"
+    return f"{server.address}:{server.port} serves certificate {shown}, and {server.directory} contains {wanted}"
 
 
-def _alarms(server: Server, item: Credential, work: Work, now: datetime) -> list[str]:
+def _not_loaded(server: Server, problem: str) -> Message:
+    fix = f"let the server load the files of {server.directory}"
+    return Message.warning("external-behind", where=f"link {server.link}", what=problem, fix=fix)
+
+
+def _alarms(server: Server, item: Credential, work: Work, now: datetime) -> list[Message]:
     leaf = item.after or item.before
     title = f"{_place(server)}, the certificate in {server.directory}"
     return overdue(title, leaf, work.policy.renew_before, now) if leaf else []
@@ -309,16 +321,6 @@ def _alarms(server: Server, item: Credential, work: Work, now: datetime) -> list
 
 def _place(server: Server) -> str:
     return f"link {server.link}: {server.address}:{server.port}"
-
-
-def _told(item: Kept) -> str:
-    """What the server's owner has to do, as far as it can be seen."""
-    decision = item.credential.decision
-    if decision.action == "keep":
-        return item.problem
-    if item.looked:
-        return f"{item.server.directory} is not as it should be: {decision.message}"
-    return f"{_place(item.server)} has to load what is new in {item.server.directory}: {decision.message}"
 
 
 def report(outcome: Outcome, step: str) -> Json:
@@ -330,12 +332,22 @@ def report(outcome: Outcome, step: str) -> Json:
     changed = [item for item in kept if item.credential.decision.action != "keep" and step != "look"]
     return {
         "changed": bool(changed),
-        "endpoints": [{"link": item.server.link, **public(item.credential)} for item in kept],
-        "warnings": [line for item in kept if (line := _told(item))],
-        "alarms": [alarm for item in kept for alarm in item.alarms],
+        "endpoints": [_endpoint(item) for item in kept],
+        "warnings": [str(warning) for item in kept for warning in item.warnings],
+        "alarms": [str(alarm) for item in kept for alarm in item.alarms],
+        "not_loaded": [str(_not_loaded(item.server, item.problem)) for item in kept if item.problem],
         "waiting": outcome.waiting,
         "sights": [_sight(item, step) for item in kept],
         "diff": [diff_of(item.credential, f"directory {item.server.directory}") for item in changed],
+    }
+
+
+def _endpoint(item: Kept) -> Json:
+    messages = [*([_not_loaded(item.server, item.problem)] if item.problem else []), *item.alarms]
+    return {
+        "link": item.server.link,
+        **public(item.credential),
+        "messages": [message.to_json() for message in messages],
     }
 
 

@@ -22,6 +22,7 @@ from typing import Any
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import no_ca
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record, record_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import refuse_clock
@@ -29,6 +30,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import serial
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import PARALLEL, secret_view
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
     CertificateView,
@@ -43,10 +45,10 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import (
     Policy,
     decide_secret,
     surplus_keys,
-    unknown_root_message,
     unknown_roots,
     wanted_lists,
     wanted_trust,
+    wrong_store,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.renewal import Decision
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import (
@@ -65,11 +67,9 @@ __all__ = [
     "diff_of",
     "ensure",
     "issue",
-    "no_authority",
     "public",
     "report",
     "trust_after",
-    "wrong_store",
 ]
 
 # How often a call starts over because somebody else has changed a Secret or the CA meanwhile.
@@ -150,13 +150,16 @@ def ensure(api: Api, store: FileStore, work: Work, now: datetime) -> list[Creden
             continue
         except CrossmeshError as error:
             if written:
-                raise UnfinishedError(what=error.what, where=error.where, why=error.why, cure=error.cure) from error
+                raise UnfinishedError(*error.messages) from error
             raise
     raise UnfinishedError(
-        what="others keep changing our Secrets",
-        where=f"{api.where}, namespace {work.namespace}",
-        why=f"{ATTEMPTS} attempts met a conflict",
-        cure="see who writes them (metadata.managedFields), and that no other run is under way; then run again",
+        Message.error(
+            "secrets-contested",
+            where=f"{api.where}, namespace {work.namespace}",
+            what=f"others keep changing our Secrets: {ATTEMPTS} attempts met a conflict",
+            fix="find out who writes them (metadata.managedFields), and check that no other run is under way; then run "
+            "again",
+        )
     )
 
 
@@ -183,7 +186,7 @@ def _ensure(api: Api, store: FileStore, work: Work, now: datetime, written: dict
         due = work.policy.stage == "bundle" and revocation.why_due(wanted, store.lists(), now)
         return [_with_lists_to_come(item) for item in decided] if due else decided
     if any(item.decision.action == "issue" for item in decided):
-        refuse_clock(api.clock_ahead, where=api.where)
+        refuse_clock(api.clock_ahead)
     issued = issue(decided, store, authority, work, now)
     _write_all(api, work, issued, written)
     return issued
@@ -204,9 +207,9 @@ def _write_all(api: Api, work: Work, issued: Sequence[Credential], written: dict
     failures = [failure for outcome in outcomes if (failure := outcome.exception())]
     for failure in failures:
         if isinstance(failure, ApiError) and failure.status == 409:
-            raise _OvertakenError(what=failure.what, where=failure.where, why=failure.why, cure=failure.cure)
+            raise _OvertakenError(*failure.messages)
         if isinstance(failure, CrossmeshError):
-            raise UnfinishedError(what=failure.what, where=failure.where, why=failure.why, cure=failure.cure)
+            raise UnfinishedError(*failure.messages)
         raise failure
 
 
@@ -235,34 +238,28 @@ def _get(api: Api, path: str) -> Json | None:
 def _refuse(secrets: Mapping[str, Json], authority: Authority, work: Work) -> None:
     """What must not be touched; looked at again here, because a plan may be older than what is live."""
     if not work.policy.adopt:
-        for fingerprint, name in unknown_roots(list(secrets.values()), work.owner, authority).items():
-            raise wrong_store(authority, fingerprint, name)
-        for wanted in work.wanted:
-            secret = secrets.get(wanted["name"])
-            if secret is not None and not is_ours(secret, work.owner):
-                raise CrossmeshError(
-                    what="somebody else's Secret",
-                    where=f"{work.namespace}/{wanted['name']}",
-                    why="it does not have the labels of this instance, cluster and side",
-                    cure="look at it, then run with -e mesh_adopt=true to take it over, or rename the link",
-                )
+        unknown = unknown_roots(list(secrets.values()), work.owner, authority)
+        foreign = [
+            wanted["name"]
+            for wanted in work.wanted
+            if (secret := secrets.get(wanted["name"])) and not is_ours(secret, work.owner)
+        ]
+        errors = [
+            *(wrong_store(authority, fingerprint, f"Secret {name}") for fingerprint, name in unknown.items()),
+            *(_foreign_secret(f"Secret {work.namespace}/{name}") for name in foreign),
+        ]
+        if errors:
+            raise CrossmeshError(*errors)
     if authority.issuing is None and not work.check:
-        raise no_authority(authority.path)
+        raise CrossmeshError(no_ca(authority.path))
 
 
-def wrong_store(authority: Authority, fingerprint: str, holder: str) -> CrossmeshError:
-    """The error where something of ours is in service with a root that the store does not know."""
-    why, _separator, cure = unknown_root_message(authority, fingerprint, holder).rpartition(". Cure: ")
-    return CrossmeshError(what="wrong CA store", where=authority.path, why=why, cure=cure)
-
-
-def no_authority(path: str) -> CrossmeshError:
-    """The error where something is to be issued and nobody can."""
-    return CrossmeshError(
-        what="there is no CA",
-        where=path,
-        why="the store does not exist",
-        cure="run playbook crossmesh.mtls.site, or role crossmesh.mtls.custom_ca, which make it once",
+def _foreign_secret(where: str) -> Message:
+    return Message.error(
+        "not-ours",
+        where=where,
+        what="it exists, and does not have the labels of this instance, cluster and side",
+        fix="look at it, then run with -e mesh_adopt=true to take it over, or rename the link",
     )
 
 
@@ -331,10 +328,13 @@ def _issued(
 
 def _moved_on(store: FileStore) -> _OvertakenError:
     return _OvertakenError(
-        what="Another run has changed the CA",
-        where=str(store.path),
-        why="it issues from other roots, or trusts others, than when this run decided what to write",
-        cure="wait for the other run, then run again",
+        Message.error(
+            "another-run",
+            where=str(store.path),
+            what="another run has changed the CA: it issues from other roots, or trusts others, than when this run "
+            "decided what to write",
+            fix="wait for the other run, then run again",
+        )
     )
 
 

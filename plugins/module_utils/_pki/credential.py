@@ -35,5 +35,5 @@ def read_live(certificate_pem: str | bytes, key_pem: str | bytes, *, where: str)
     try:
         leaf, *chain = parse_certificates(certificate_pem, where=where)
     except CrossmeshError as error:
-        return LiveCredential(leaf=None, problem=error.why)
+        return LiveCredential(leaf=None, problem=error.message.what)
     return LiveCredential(leaf=leaf, chain=tuple(chain), key_matches=key_matches(leaf.pem, key_pem))

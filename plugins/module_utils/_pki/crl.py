@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import BACKDATING
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
     authority_identifier,
+    root_not_valid,
     signature_hash,
-    timestamp,
 )
 
 try:
@@ -98,13 +99,7 @@ def issue_crl(
     this_update = max(moment - BACKDATING, root.not_before)
     next_update = min(moment + validity, root.not_after)
     if not root.not_before <= moment < root.not_after:
-        raise CrossmeshError(
-            what="No revocation list can be made for a root that is not valid now",
-            where=root.subject,
-            why=f"it is valid from {timestamp(root.not_before)} to {timestamp(root.not_after)} and this machine says "
-            f"{timestamp(moment)}",
-            cure="set the clock of this machine if it is wrong, else rotate the root",
-        )
+        raise CrossmeshError(root_not_valid(root, moment))
     issuer = x509.load_pem_x509_certificate(root.pem.encode())
     builder = (
         x509.CertificateRevocationListBuilder()
@@ -195,8 +190,10 @@ def _revoked(entry: x509.RevokedCertificate) -> Revoked:
 
 def _damaged(where: str, why: str) -> CrossmeshError:
     return CrossmeshError(
-        what="The revocation list cannot be read",
-        where=where,
-        why=why or "not a PEM revocation list",
-        cure="restore it from a backup, or remove it so that a new one is made",
+        Message.error(
+            "unreadable-crl",
+            where=where,
+            what=f"the revocation list (CRL) cannot be read: {why or 'not a PEM revocation list'}",
+            fix="restore it from a backup, or remove it so that a new one is made",
+        )
     )

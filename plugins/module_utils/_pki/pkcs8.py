@@ -16,6 +16,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
 try:
     from cryptography.exceptions import UnsupportedAlgorithm
@@ -87,10 +88,12 @@ def load_private_key(pem: str, passphrase: str, *, where: str) -> PrivateKey:
         key = serialization.load_pem_private_key(pem.encode(), password=passphrase.encode() or None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise CrossmeshError(
-            what="The private key cannot be decrypted",
-            where=where,
-            why="the passphrase is wrong or the file is damaged",
-            cure="give the passphrase that the key was made with, or restore the file from a backup",
+            Message.error(
+                "wrong-passphrase",
+                where=where,
+                what="the private key cannot be decrypted: the passphrase is wrong or the file is damaged",
+                fix="give the passphrase that the key was made with, or restore the file from a backup",
+            )
         ) from error
     if not isinstance(key, (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey)):
         raise _damaged(where, "it is neither an EC nor an RSA key")
@@ -101,11 +104,14 @@ def require_passphrase(passphrase: str) -> None:
     """Refuse a passphrase that would not protect a key."""
     if len(passphrase) >= SHORTEST_PASSPHRASE:
         return
+    length = f"has {len(passphrase)} characters" if passphrase else "is missing"
     raise CrossmeshError(
-        what="The passphrase of the CA key is too short" if passphrase else "The passphrase of the CA key is missing",
-        where="custom_ca_passphrase",
-        why=f"it has {len(passphrase)} characters; at least {SHORTEST_PASSPHRASE} are asked for",
-        cure="set custom_ca_passphrase, from Ansible Vault or another secret store",
+        Message.error(
+            "ca-passphrase",
+            where="custom_ca_passphrase",
+            what=f"the passphrase of the CA key {length}; at least {SHORTEST_PASSPHRASE} characters are required",
+            fix="set custom_ca_passphrase, from Ansible Vault or another secret store",
+        )
     )
 
 
@@ -113,10 +119,14 @@ def _refuse_count(iterations: int, where: str) -> None:
     if FEWEST_ITERATIONS <= iterations <= MOST_ITERATIONS:
         return
     raise CrossmeshError(
-        what="The private key is encrypted with an unfit number of rounds",
-        where=where,
-        why=f"it says {iterations:,}; {FEWEST_ITERATIONS:,} to {MOST_ITERATIONS:,} are accepted",
-        cure=f"encrypt it again: openssl pkcs8 -topk8 -v2 aes-256-cbc -v2prf hmacWithSHA256 -iter {FEWEST_ITERATIONS}",
+        Message.error(
+            "key-rounds",
+            where=where,
+            what=f"the private key is encrypted with {iterations:,} rounds; {FEWEST_ITERATIONS:,} to "
+            f"{MOST_ITERATIONS:,} are accepted",
+            fix="encrypt it again: openssl pkcs8 -topk8 -v2 aes-256-cbc -v2prf hmacWithSHA256 -iter "
+            f"{FEWEST_ITERATIONS}",
+        )
     )
 
 
@@ -153,7 +163,14 @@ def _iterations(pem: str, where: str) -> int:
 
 
 def _damaged(where: str, why: str) -> CrossmeshError:
-    return CrossmeshError(what="The private key cannot be read", where=where, why=why, cure="restore it from a backup")
+    return CrossmeshError(
+        Message.error(
+            "unreadable-key",
+            where=where,
+            what=f"the private key cannot be read: {why}",
+            fix="restore it from a backup",
+        )
+    )
 
 
 def _sequence(*parts: bytes) -> bytes:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import BACKDATING
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
 try:
     from cryptography import x509
@@ -50,6 +51,7 @@ __all__ = [
     "key_signs_for",
     "new_root",
     "parse_certificates",
+    "root_not_valid",
     "signature_hash",
     "subject_of",
     "timestamp",
@@ -218,10 +220,12 @@ def issue_leaf(
     _refuse_unusable_root(root_certificate, now)
     if not sans:
         raise CrossmeshError(
-            what="A certificate without a DNS name would be accepted by nobody",
-            where=common_name,
-            why="the list of SANs is empty",
-            cure="give at least one DNS name",
+            Message.error(
+                "no-dns-name",
+                where=common_name,
+                what="the certificate would have no DNS name, and no verifier would accept it",
+                fix="give at least one DNS name",
+            )
         )
     wanted_end = _seconds(now) + validity
     end = min(wanted_end, root_certificate.not_after)
@@ -288,22 +292,29 @@ def bundle(pems: Iterable[str]) -> str:
 
 def _damaged(where: str, why: str) -> CrossmeshError:
     return CrossmeshError(
-        what="The certificate cannot be read",
-        where=where,
-        why=why or "not a PEM certificate",
-        cure="restore it from a backup, or remove it so that a new one is issued",
+        Message.error(
+            "unreadable-certificate",
+            where=where,
+            what=f"the certificate cannot be read: {why or 'not a PEM certificate'}",
+            fix="restore it from a backup, or remove it so that a new one is issued",
+        )
     )
 
 
 def _refuse_unusable_root(root: CertificateView, now: datetime) -> None:
     if root.not_before <= now < root.not_after:
         return
-    raise CrossmeshError(
-        what="The issuing root is not valid now",
+    raise CrossmeshError(root_not_valid(root, now))
+
+
+def root_not_valid(root: CertificateView, now: datetime) -> Message:
+    """The error where a root would have to sign before or after its time."""
+    return Message.error(
+        "root-not-valid",
         where=root.subject,
-        why=f"it is valid from {timestamp(root.not_before)} to {timestamp(root.not_after)} and this machine says "
-        f"{timestamp(now)}",
-        cure="set the clock of this machine if it is wrong, else replace the root",
+        what=f"the root is valid from {timestamp(root.not_before)} to {timestamp(root.not_after)}, and the clock of "
+        f"this machine says {timestamp(now)}",
+        fix="set the clock of this machine if it is wrong, else replace the root (playbook rotate_ca)",
     )
 
 
@@ -320,10 +331,13 @@ def _seconds(moment: datetime) -> datetime:
 def _name(common_name: str) -> x509.Name:
     if not 0 < len(common_name) <= LONGEST_COMMON_NAME:
         raise CrossmeshError(
-            what="The common name does not fit a certificate",
-            where=common_name,
-            why=f"it has {len(common_name)} characters; 1 to {LONGEST_COMMON_NAME} are possible",
-            cure="choose a shorter name",
+            Message.error(
+                "common-name-length",
+                where=common_name,
+                what=f"a common name of {len(common_name)} characters does not fit a certificate; 1 to "
+                f"{LONGEST_COMMON_NAME} are possible",
+                fix="choose a shorter name",
+            )
         )
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
@@ -333,20 +347,24 @@ def _alternative_names(sans: Sequence[str]) -> x509.SubjectAlternativeName:
         return x509.SubjectAlternativeName([x509.DNSName(name) for name in dict.fromkeys(sans)])
     except ValueError as error:
         raise CrossmeshError(
-            what="A DNS name cannot stand in a certificate",
-            where=", ".join(sans),
-            why="it holds characters beyond ASCII",
-            cure="write it in its xn-- form",
+            Message.error(
+                "dns-name-not-ascii",
+                where=", ".join(sans),
+                what="a DNS name with characters beyond ASCII cannot stand in a certificate",
+                fix="write it in its xn-- form",
+            )
         ) from error
 
 
 def _generate_key(key_type: str) -> PrivateKey:
     if key_type not in KEY_TYPES:
         raise CrossmeshError(
-            what="Unknown key type",
-            where=key_type,
-            why="no certificate is made with it",
-            cure=f"choose one of {', '.join(KEY_TYPES)}",
+            Message.error(
+                "unknown-key-type",
+                where=key_type,
+                what="no certificate is made with this key type",
+                fix=f"choose one of {', '.join(KEY_TYPES)}",
+            )
         )
     if key_type == "P-256":
         return ec.generate_private_key(ec.SECP256R1())

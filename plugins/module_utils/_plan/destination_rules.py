@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
 __all__ = ["warnings"]
 
@@ -23,20 +24,20 @@ EVERYBODY = "*"
 OWN_NAMESPACE = "."
 
 
-def warnings(reading: Json, side: Json) -> list[str]:
+def warnings(reading: Json, side: Json) -> list[Message]:
     if side["owner"]["side"] != "client":
         return []
     return [warning for rule in reading["destination_rules"] for warning in _of(rule, side)]
 
 
-def _of(rule: Json, side: Json) -> Iterator[str]:
+def _of(rule: Json, side: Json) -> Iterator[Message]:
     title = f"DestinationRule {rule['namespace']}/{rule['name']} (host {rule['host']})"
     if rule["namespace"] == side["namespace"]:
-        harm, cure = _beside_ours(rule, side)
+        harm, fix = _beside_ours(rule, side)
     else:
-        harm, cure = _before_ours(rule, side["links"])
+        harm, fix = _before_ours(rule, side["links"])
     if harm:
-        yield f"{title}: {harm}. Cure: {cure}"
+        yield Message.warning("destination-rule", where=title, what=harm, fix=fix)
 
 
 def _beside_ours(rule: Json, side: Json) -> tuple[str, str]:
@@ -49,7 +50,7 @@ def _beside_ours(rule: Json, side: Json) -> tuple[str, str]:
         lost = [link["name"] for link in side["links"] if _is_used_in(link, seen)]
         harm = (
             f"ours have no exportTo, so Istio does not merge it with them; where it is exported to, and if it was made "
-            f"last, there is no way to {', '.join(lost)}"
+            f"last, no workload reaches {', '.join(lost)}"
         )
         return (harm, "remove its exportTo") if lost else ("", "")
     if rule["policy"] and side["links"]:
@@ -73,9 +74,9 @@ def _before_ours(rule: Json, links: Sequence[Json]) -> tuple[str, str]:
     if namespace == names.ROOT_NAMESPACE or not _is_local(rule) or not used:
         return "", ""
     broken = [name for name in used if name not in rule["subsets"]]
-    harm = f"they have no way to {', '.join(broken)}" if broken else f"{', '.join(used)} go by its subsets"
-    cure = "give it a host that does not cover the egress gateway, or delete it"
-    return f"workloads of namespace {namespace} take it in place of ours: {harm}", cure
+    harm = f"they do not reach {', '.join(broken)}" if broken else f"{', '.join(used)} use its subsets"
+    fix = "give it a host that does not cover the egress gateway, or delete it"
+    return f"workloads of namespace {namespace} use it in place of ours: {harm}", fix
 
 
 def _is_local(rule: Json) -> bool:

@@ -15,8 +15,18 @@ from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import managed_fields
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
 
-__all__ = ["Difference", "compare_objects", "compare_ports", "has_labels_of", "lost_labels"]
+__all__ = [
+    "Difference",
+    "compare_objects",
+    "compare_ports",
+    "has_labels_of",
+    "label_lost",
+    "lost_labels",
+    "not_ours",
+    "of_another",
+]
 
 Manifest = dict[str, Any]
 
@@ -40,7 +50,7 @@ class Difference:
     delete: list[Manifest] = field(default_factory=list)
     service: list[Manifest] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
+    errors: list[Message] = field(default_factory=list)
 
     @property
     def empty(self) -> bool:
@@ -84,9 +94,8 @@ def _compare_one(
         result.lines.append(f"write {title}: it does not exist")
         return
     if not _is_ours(live, owner):
-        reason = _refusal(live, owner, adopt)
-        if reason:
-            result.errors.append(f"{title}: {reason}")
+        if error := _refusal(live, owner, adopt):
+            result.errors.append(error)
             return
         result.lines.append(f"adopt {title}: it was made by {_makers(live)}")
     elif not (reasons := list(_deviations(manifest, live, owner))):
@@ -118,32 +127,41 @@ def _is_ours(item: Mapping[str, Any], owner: names.Owner) -> bool:
     return has_labels_of(item["metadata"].get("labels") or {}, owner)
 
 
-def _refusal(live: Mapping[str, Any], owner: names.Owner, adopt: bool) -> str:
-    """Why an object under our name that is not ours must not be touched; empty if it may be adopted."""
-    labels = live["metadata"].get("labels") or {}
+def _refusal(live: Mapping[str, Any], owner: names.Owner, adopt: bool) -> Message | None:
+    """Why an object under our name that is not ours must not be touched; None if it may be adopted."""
+    labels, title = live["metadata"].get("labels") or {}, _title(live)
     lost = lost_labels(labels, owner)
     if lost and not adopt:
-        return (
-            f"it has lost our label {', '.join(lost)}, and only what has all of them is ours to touch. Cure: put it "
-            "back, or run with -e mesh_adopt=true"
-        )
+        return label_lost(title, lost)
     if labels.get(names.LABEL_MANAGED_BY) == names.MANAGED_BY and not lost:
-        return (
-            f"it belongs to instance {labels.get(names.LABEL_INSTANCE)}, cluster {labels.get(names.LABEL_CLUSTER)}, "
-            f"side {labels.get(names.LABEL_SIDE)}. Cure: give this link, cluster or instance "
-            f"({owner.instance}, {owner.cluster}) a name of its own"
-        )
-    if adopt:
-        return ""
-    return (
-        f"it exists and was made by {_makers(live)}. Cure: look at it, then run with -e mesh_adopt=true to take it "
-        "over, or rename the link"
+        fix = f"give this link, cluster or instance ({owner.instance}, {owner.cluster}) a name of its own"
+        return of_another(title, labels, fix)
+    return None if adopt else not_ours(title, _makers(live))
+
+
+def label_lost(title: str, lost: Sequence[str]) -> Message:
+    """The error where something under our name has not all of our labels any more."""
+    what = f"it has lost our label {', '.join(lost)}; only what has all of them is changed or deleted"
+    return Message.error("label-lost", where=title, what=what, fix="put it back, or run with -e mesh_adopt=true")
+
+
+def of_another(title: str, labels: Mapping[str, str], fix: str) -> Message:
+    """The error where something under our name belongs to another instance, cluster or side."""
+    instance, cluster, side = (
+        labels.get(label) for label in (names.LABEL_INSTANCE, names.LABEL_CLUSTER, names.LABEL_SIDE)
     )
+    what = f"it belongs to instance {instance}, cluster {cluster}, side {side}"
+    return Message.error("of-another-instance", where=title, what=what, fix=fix)
+
+
+def not_ours(title: str, makers: str) -> Message:
+    """The error where others have made something under our name."""
+    fix = "look at it, then run with -e mesh_adopt=true to take it over, or rename the link"
+    return Message.error("not-ours", where=title, what=f"it exists and was made by {makers}", fix=fix)
 
 
 def _makers(live: Mapping[str, Any]) -> str:
-    managers = {entry["manager"] for entry in live["metadata"].get("managedFields") or []}
-    return ", ".join(sorted(managers)) or "an unknown manager"
+    return listed({entry["manager"] for entry in live["metadata"].get("managedFields") or []}, "an unknown manager")
 
 
 def _deviations(manifest: Manifest, live: Mapping[str, Any], owner: names.Owner) -> Iterator[str]:
@@ -216,11 +234,11 @@ def compare_ports(wanted: Sequence[int], service: Mapping[str, Any], owner: name
     for number in wanted:
         key = f"{number}/TCP"
         managers = owners.get(key, ())
-        error = _port_fault(number, live, managers, owner)
+        error = _port_fault(f"Service {service['namespace']}/{service['name']}", number, live, managers, owner)
         # Nobody is known to own a port whose managedFields were cleared: it is not ours.
         only_ours = bool(managers) and all(manager.startswith("crossmesh-") for manager in managers)
         if error:
-            result.errors.append(f"Service {service['namespace']}/{service['name']}: {error}")
+            result.errors.append(error)
         elif key not in live or owner.manager in managers or only_ours:
             mine.append(number)
     _explain_ports(mine, held, service, result)
@@ -229,21 +247,27 @@ def compare_ports(wanted: Sequence[int], service: Mapping[str, Any], owner: name
     return result
 
 
-def _port_fault(number: int, live: Mapping[str, Mapping[str, Any]], managers: Sequence[str], owner: names.Owner) -> str:
+def _port_fault(
+    title: str, number: int, live: Mapping[str, Mapping[str, Any]], managers: Sequence[str], owner: names.Owner
+) -> Message | None:
+    where = f"{title}, port {number}"
     others = [key for key in live if key.startswith(f"{number}/") and key != f"{number}/TCP"]
     if others and f"{number}/TCP" not in live:
-        return f"port {number} is not TCP ({', '.join(others)}). Cure: choose another port"
+        what = f"is not TCP ({', '.join(others)})"
+        return Message.error("port-not-tcp", where=where, what=what, fix="choose another port")
     port = live.get(f"{number}/TCP")
     if port is None or owner.manager not in managers:
-        return ""
+        return None
     expected = _port(number)
     differing = [key for key in ("name", "targetPort") if port.get(key) != expected[key]]
     if not differing:
-        return ""
-    who = ", ".join(sorted(set(managers) - {owner.manager})) or "somebody"
-    return (
-        f"{', '.join(differing)} of our port {number} was changed (the port's managers: {who}), and the Service is not "
-        f"ours to force. Cure: give the port {', '.join(f'{key} {expected[key]}' for key in differing)} again"
+        return None
+    return Message.error(
+        "port-changed",
+        where=where,
+        what=f"{', '.join(differing)} of our port was changed (the port's managers: "
+        f"{listed(set(managers) - {owner.manager}, 'unknown')}), and the Service is not ours to force",
+        fix=f"give the port {', '.join(f'{key} {expected[key]}' for key in differing)} again",
     )
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.services import tcp_ports
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
 __all__ = ["Age", "Claim", "Conflicts", "find_conflicts"]
 
@@ -43,8 +44,8 @@ class Conflicts:
         where Envoy goes on with what it has.
     """
 
-    errors: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    errors: list[Message] = field(default_factory=list)
+    warnings: list[Message] = field(default_factory=list)
 
 
 def find_conflicts(
@@ -81,13 +82,15 @@ def _compare(
     age = (gateway["created"], gateway["name"], gateway["namespace"])
     for rivalry in _rivalries(beside, server):
         own = sorted({claim.port for claim in rivalry.claims} - {server["port"]})
-        where = f", which is the same listener as our port {', '.join(map(str, own))}" if own else ""
-        title = f"Gateway {gateway['namespace']}/{gateway['name']}, port {server['port']}{where}"
-        goes_on = rivalry.goes_on(beside, age)
-        if goes_on:
-            found.warnings.append(f"{title}: {rivalry.what}. {goes_on}. Cure: {rivalry.cure}")
+        same = f"; this is the same listener as our port {', '.join(map(str, own))}" if own else ""
+        where = f"Gateway {gateway['namespace']}/{gateway['name']}, port {server['port']}"
+        what = f"{rivalry.what}{same}"
+        if goes_on := rivalry.goes_on(beside, age):
+            found.warnings.append(
+                Message.warning(rivalry.code, where=where, what=f"{what}. {goes_on}", fix=rivalry.fix)
+            )
         else:
-            found.errors.append(f"{title}: {rivalry.what}. Cure: {rivalry.cure}")
+            found.errors.append(Message.error(rivalry.code, where=where, what=what, fix=rivalry.fix))
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,9 @@ class _Rivalry:
     """
 
     claims: Sequence[Claim]
+    code: str
     what: str
-    cure: str
+    fix: str
     refused: bool = False
 
     def goes_on(self, beside: Sequence[Claim], theirs: Age) -> str:
@@ -110,26 +114,28 @@ class _Rivalry:
         if self.refused:
             # It would not take what another link adds, either.
             there = all(claim.age is not None for claim in beside)
-            return "What it has of ours goes on until it is started anew" if there else ""
+            return "Envoy keeps what it has of ours until it restarts" if there else ""
         older = all(claim.age is not None and claim.age < theirs for claim in self.claims)
-        return "Ours is older, and goes on" if older else ""
+        return "Our Gateway is older and keeps working" if older else ""
 
 
 def _rivalries(beside: Sequence[Claim], server: Mapping[str, Any]) -> Iterator[_Rivalry]:
     if server["plain"]:
         if beside:
-            yield _Rivalry(beside, f"it is {server['protocol']}, not TLS", "choose another port for the link")
+            what = f"the port is {server['protocol']}, not TLS"
+            yield _Rivalry(beside, "plain-port", what, "choose another port for the link")
         return
-    cure = "remove it from that Gateway"
+    fix = "remove it from that Gateway"
     for_all = {host.removeprefix("*/") for host in server["hosts"]}
     same = [claim for claim in beside if claim.host in for_all]
     if same:
-        yield _Rivalry(same, f"it has our host {_hosts(same)}", cure)
+        yield _Rivalry(same, "host-taken", f"it has our host {_hosts(same)}", fix)
     for_one = {host.partition("/")[2] for host in for_all if "/" in host}
     same = [claim for claim in beside if claim.host in for_one]
     if same:
         refuses = "another one to Istio, so that Envoy refuses every change of the port where both have a route"
-        yield _Rivalry(same, f"it has our host {_hosts(same)} for one namespace, {refuses}", cure, refused=True)
+        what = f"it has our host {_hosts(same)} for one namespace, {refuses}"
+        yield _Rivalry(same, "host-taken-in-namespace", what, fix, refused=True)
 
 
 def _hosts(claims: Sequence[Claim]) -> str:

@@ -12,29 +12,39 @@ import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+
 __all__ = ["errors", "warnings"]
 
 Json = Mapping[str, Any]
 
 
-def errors(reading: Json, side: Json) -> list[str]:
+def errors(reading: Json, side: Json) -> list[Message]:
     """A Sidecar of others: beside one for the same pods Istio's behaviour is undefined, one for some pods wins."""
     locked = {item["namespace"] for item in side["lockdowns"]}
     return [
-        f"Sidecar {item['namespace']}/{item['name']}: the namespace is to be locked down, and a Sidecar of others is "
-        "there: Istio takes one for all pods of a namespace, and before it one that selects some. Cure: delete it, or "
-        "take the namespace out of mesh_egress_lockdown"
+        Message.error(
+            "foreign-sidecar",
+            where=f"Sidecar {item['namespace']}/{item['name']}",
+            what="a Sidecar of others is in a namespace that is to be locked down; Istio takes one for all pods of a "
+            "namespace, and before it one that selects some",
+            fix="delete it, or take the namespace out of mesh_egress_lockdown",
+        )
         for item in reading["sidecars"]
         if item["namespace"] in locked
     ]
 
 
-def warnings(reading: Json, side: Json) -> list[str]:
+def warnings(reading: Json, side: Json) -> list[Message]:
     """NetworkPolicies of others that allow egress beyond the lock-down's: policies of one pod add up."""
     cidrs = {item["namespace"]: item["cidrs"] for item in side["lockdowns"]}
     return [
-        f"NetworkPolicy {policy['namespace']}/{policy['name']}: beside the lock-down it lets pods reach {ways}. Cure: "
-        "narrow it, or delete it"
+        Message.warning(
+            "wider-policy",
+            where=f"NetworkPolicy {policy['namespace']}/{policy['name']}",
+            what=f"beside the lock-down it lets pods reach {ways}",
+            fix="narrow it, or delete it",
+        )
         for policy in reading["network_policies"]
         if policy["namespace"] in cidrs and (ways := ", ".join(_ways_out(policy["egress"], cidrs[policy["namespace"]])))
     ]

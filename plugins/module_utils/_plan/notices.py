@@ -1,14 +1,14 @@
 # Copyright (c) Crossmesh maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run tells people of one side: what is served, what is odd, and what has to be seen to before it fails. Pure.
+"""Warnings, notices and alarms for one side, and the report of what it serves. Pure.
 
 PRIVATE to the collection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,7 +16,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as na
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import serial
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proof import no_ready_pod
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.services import has_no_address, missing_address
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, timestamp
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import (
     expected_serials,
@@ -82,41 +84,49 @@ def _trusts(found: Mapping[str, Any] | None, wanted: Sequence[Mapping[str, Any]]
 
 def warnings(
     reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner, authority: Authority
-) -> list[str]:
+) -> list[Message]:
     if not side["secrets"]:
         return []
-    warnings = list(reading["unmatched"])
-    size = revocation.check_size("".join(item.pem for item in authority.lists), where=authority.path)
-    warnings += [size] if size else []
+    warnings = [Message.from_json(found) for found in reading["unmatched"]]
+    if size := revocation.check_size("".join(item.pem for item in authority.lists), where=authority.path):
+        warnings.append(size)
     if side["links"] and not any(pod["ready"] for pod in reading["pods"][owner.side]):
-        warnings.append(f"gateway {side['namespace']}/{side['service']} has no ready pod: nothing can be proven")
+        warnings.append(no_ready_pod(f"gateway {side['namespace']}/{side['service']}"))
     if lacks_address(reading, side, owner):
         warnings.append(missing_address(side["namespace"], side["service"]))
     if owner.side == "server":
-        warnings += [f"link {link}: {fault}" for link, fault in backend_faults(reading, side)]
+        warnings += backend_faults(reading, side).values()
     return warnings
 
 
-def backend_faults(reading: Mapping[str, Any], side: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Links whose backend is not there, has another port, or is not wholly in the mesh, and what is the matter."""
+def backend_faults(reading: Mapping[str, Any], side: Mapping[str, Any]) -> dict[str, Message]:
+    """A warning, by link, where a backend does not exist, has another port, or is not wholly in the mesh."""
     backends = {(item["service"], item["namespace"]): item for item in reading["backends"]}
-    for link in side["links"]:
-        backend = backends[(link["backend"]["service"], link["backend"]["namespace"])]
-        host, port = link["backend"]["host"], link["backend"]["port"]
-        if not backend["found"]:
-            yield link["name"], f"Service {host} does not exist here yet"
-        elif backend["ports"] is not None and port not in backend["ports"]:
-            has = ", ".join(map(str, backend["ports"])) or "none"
-            yield (
-                link["name"],
-                f"Service {host} has no port {port}, so that the link leads to nobody; its TCP ports: {has}",
-            )
-        elif backend["sidecars"] < backend["pods"]:
-            yield (
-                link["name"],
-                f"{backend['pods'] - backend['sidecars']} of {backend['pods']} pods of {host} have no sidecar; the way "
-                "from the ingress gateway to them is plain text",
-            )
+    faults = {
+        link["name"]: _backend_fault(link, backends[link["backend"]["service"], link["backend"]["namespace"]])
+        for link in side["links"]
+    }
+    return {link: fault for link, fault in faults.items() if fault}
+
+
+def _backend_fault(link: Mapping[str, Any], backend: Mapping[str, Any]) -> Message | None:
+    where, host, port = f"link {link['name']}", link["backend"]["host"], link["backend"]["port"]
+    if not backend["found"]:
+        what, fix = f"Service {host} does not exist here yet", "install the backend, or correct the link's backend"
+        return Message.warning("backend-missing", where=where, what=what, fix=fix)
+    if backend["ports"] is not None and port not in backend["ports"]:
+        has = ", ".join(map(str, backend["ports"])) or "none"
+        what = f"Service {host} has no port {port}, so the link reaches nothing; its TCP ports: {has}"
+        fix = "open the port on that Service, or correct the link's backend"
+        return Message.warning("backend-port", where=where, what=what, fix=fix)
+    if backend["sidecars"] < backend["pods"]:
+        what = (
+            f"{backend['pods'] - backend['sidecars']} of {backend['pods']} pods of {host} have no sidecar; the hop "
+            "from the ingress gateway to them is plain text"
+        )
+        fix = "let Istio inject the sidecar into these pods, and restart them"
+        return Message.warning("backend-without-sidecar", where=where, what=what, fix=fix)
+    return None
 
 
 def lacks_address(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> bool:
@@ -124,18 +134,17 @@ def lacks_address(reading: Mapping[str, Any], side: Mapping[str, Any], owner: na
     return owner.side == "server" and bool(side["links"]) and has_no_address(reading["services"][owner.side])
 
 
-def notices(reading: Mapping[str, Any], side: Mapping[str, Any], authority: Authority) -> list[str]:
+def notices(reading: Mapping[str, Any], side: Mapping[str, Any], authority: Authority) -> list[Message]:
     """What is under way, or still to be done, as far as another playbook than the running one does it."""
     notices = []
     if side["secrets"] and authority.phase not in ("absent", "steady"):
-        notices.append(
-            f"a rotation of the root is under way: phase {authority.phase}. Cure: continue it with playbook rotate_ca"
-        )
+        what = f"a rotation of the root is under way: phase {authority.phase}"
+        fix = "continue it with playbook rotate_ca"
+        notices.append(Message.notice("rotation-under-way", where="", what=what, fix=fix))
     if side["secrets"] and reading["lists_due"]:
-        notices.append(
-            f"revocation lists are due: {reading['lists_due']}. Cure: run playbook site or rotate_certificates over "
-            "all clusters"
-        )
+        what = f"revocation lists are due: {reading['lists_due']}"
+        fix = "run playbook site or rotate_certificates over all clusters"
+        notices.append(Message.notice("crl-due", where="", what=what, fix=fix))
     return notices
 
 
@@ -149,8 +158,8 @@ def list_report(authority: Authority) -> list[str]:
 
 def alarms(
     reading: Mapping[str, Any], side: Mapping[str, Any], authority: Authority, renew_before: timedelta, now: datetime
-) -> list[str]:
-    """What says that scheduled runs do not come, or come in vain, while there is still time."""
+) -> list[Message]:
+    """What shows that scheduled runs do not happen, or fail, while there is still time."""
     alarms = []
     for name, secret in sorted(live_secrets(reading, side).items()):
         live = live_credential(secret)
@@ -158,15 +167,20 @@ def alarms(
             alarms += overdue(f"Secret {side['namespace']}/{name}", live.leaf, renew_before, now)
     root = authority.issuing
     if side["secrets"] and root and root.not_after - now < renew_before:
-        alarms.append(f"the root {root.subject} ends at {timestamp(root.not_after)}. Cure: playbook rotate_ca")
-    return [*alarms, *(revocation.alarm(authority.lists, now) if side["secrets"] else [])]
+        what = f"the root expires at {timestamp(root.not_after)}"
+        alarms.append(Message.alarm("root-expires", where=root.subject, what=what, fix="run playbook rotate_ca"))
+    return [*alarms, *(revocation.alarms(authority.lists, now) if side["secrets"] else [])]
 
 
-def overdue(title: str, leaf: CertificateView, renew_before: timedelta, now: datetime) -> list[str]:
+def overdue(title: str, leaf: CertificateView, renew_before: timedelta, now: datetime) -> list[Message]:
     """The alarm where a certificate should have been renewed long ago; nothing where it is in order."""
     if leaf.not_after - now >= renew_before * OVERDUE:
         return []
     return [
-        f"{title}: ends at {timestamp(leaf.not_after)}, due since {timestamp(leaf.not_after - renew_before)}. "
-        "Cure: see why the scheduled rotation does not run; playbook rotate_certificates renews now"
+        Message.alarm(
+            "certificate-overdue",
+            where=title,
+            what=f"expires at {timestamp(leaf.not_after)}, due since {timestamp(leaf.not_after - renew_before)}",
+            fix="find out why the scheduled rotation does not run; playbook rotate_certificates renews now",
+        )
     ]

@@ -8,14 +8,15 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
-from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import clock_errors
+from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import clock_error
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed, short
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, parse_certificates
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import (
@@ -58,10 +59,11 @@ __all__ = [
     "strangers",
     "surplus_keys",
     "trust_errors",
-    "unknown_root_message",
+    "unknown_kinds",
     "unknown_roots",
     "wanted_lists",
     "wanted_trust",
+    "wrong_store",
 ]
 
 Json = dict[str, Any]
@@ -120,8 +122,8 @@ def make_plan(
     decisions = [] if errors else _decisions(reading, side, authority, policy, now, owner)
     due = [(item, decision) for item, decision in decisions if decision.action != "keep"]
     renewals = [f"{made.action} Secret {side['namespace']}/{item['name']}: {made.message}" for item, made in due]
-    if any(decision.action == "issue" for _item, decision in due):
-        errors += clock_errors(reading["clock_ahead"])
+    if any(decision.action == "issue" for _item, decision in due) and (clock := clock_error(reading["clock_ahead"])):
+        errors.append(clock)
     surplus = _surplus_secrets(reading, side, owner, policy)
     drifted = not (objects.empty and ports.empty) or bool(surplus)
     changed = drifted or bool(due)
@@ -188,20 +190,36 @@ def _on_links_alone(policy: Policy) -> bool:
 # -- what forbids a run --------------------------------------------------------------------------------------------
 
 
-def missing_kinds(reading: Mapping[str, Any], manifests: Iterable[Json]) -> list[str]:
-    kinds = sorted({manifest["kind"] for manifest in manifests} & set(reading["missing_kinds"]))
-    if not kinds:
-        return []
-    return [f"the cluster does not know {', '.join(kinds)}. Cure: install Istio 1.24 or later, with its CRDs"]
+def missing_kinds(reading: Mapping[str, Any], manifests: Iterable[Json]) -> list[Message]:
+    missing = {manifest["kind"] for manifest in manifests} & set(reading["missing_kinds"])
+    groups: dict[str, list[str]] = {}
+    for kind in names.KINDS:
+        if kind.kind in missing:
+            groups.setdefault(kind.group, []).append(kind.kind)
+    return [unknown_kinds(group, kinds) for group, kinds in groups.items()]
 
 
-def missing_gateway(reading: Mapping[str, Any], side: Mapping[str, Any]) -> list[str]:
+def unknown_kinds(group: str, kinds: Sequence[str]) -> Message:
+    """The error where the cluster lacks kinds of an API group."""
+    return Message.error(
+        "unknown-kind",
+        where=f"API group {group}",
+        what=f"the cluster does not know {', '.join(kinds)}",
+        fix="install Istio 1.24 or later, with its CRDs",
+    )
+
+
+def missing_gateway(reading: Mapping[str, Any], side: Mapping[str, Any]) -> list[Message]:
     if not side["ports"] or reading["services"][side["owner"]["side"]] is not None:
         return []
     variable = "mesh_ingress_gateway" if side["owner"]["side"] == "server" else "mesh_egress_gateway"
     return [
-        f"there is no gateway: Service {side['namespace']}/{side['service']} does not exist. Cure: install the "
-        f"gateway, or set {variable} to the one that is there"
+        Message.error(
+            "no-gateway",
+            where=f"Service {side['namespace']}/{side['service']}",
+            what="the gateway's Service does not exist",
+            fix=f"install the gateway, or set {variable} to the one that is there",
+        )
     ]
 
 
@@ -233,35 +251,26 @@ def occupied_ports(reading: Mapping[str, Any], side: Mapping[str, Any], owner: n
     return gateways.find_conflicts(claims, reading["gateways"], pods, ports)
 
 
-def strangers(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner, policy: Policy) -> list[str]:
-    """Secrets that stand under our names, or over them, and are not ours."""
-    errors = []
+def strangers(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner, policy: Policy) -> list[Message]:
+    """Secrets that have our names, or override them, and are not ours."""
     wanted = {item["name"] for item in side["secrets"]}
-    for secret in reading["secrets"]:
-        title = f"Secret {secret['namespace']}/{secret['name']}"
-        if secret["namespace"] != side["namespace"]:
-            continue
-        if secret["name"].removesuffix("-cacert") in wanted and secret["name"] not in wanted:
-            errors.append(f"{title}: Istio takes its CA in place of ours. Cure: delete it")
-        elif secret["name"] in wanted and not is_ours(secret, owner):
-            labels = secret["labels"]
-            if lost := difference.lost_labels(labels, owner):
-                if not policy.adopt:
-                    errors.append(
-                        f"{title}: it has lost our label {', '.join(lost)}. Cure: put it back, or run with -e "
-                        "mesh_adopt=true"
-                    )
-            elif labels.get(names.LABEL_MANAGED_BY) == names.MANAGED_BY:
-                errors.append(
-                    f"{title}: it belongs to instance {labels.get(names.LABEL_INSTANCE)}, cluster "
-                    f"{labels.get(names.LABEL_CLUSTER)}. Cure: set mesh_client_credential_prefix, or rename the link"
-                )
-            elif not policy.adopt:
-                errors.append(
-                    f"{title}: it exists and was made by {', '.join(secret['managers']) or 'an unknown manager'}. "
-                    "Cure: look at it, then run with -e mesh_adopt=true to take it over, or rename the link"
-                )
-    return errors
+    beside = [secret for secret in reading["secrets"] if secret["namespace"] == side["namespace"]]
+    return [error for secret in beside if (error := _stranger(secret, wanted, owner, policy))]
+
+
+def _stranger(secret: Mapping[str, Any], wanted: Collection[str], owner: names.Owner, policy: Policy) -> Message | None:
+    title, labels = f"Secret {secret['namespace']}/{secret['name']}", secret["labels"]
+    if secret["name"] not in wanted:
+        if secret["name"].removesuffix("-cacert") not in wanted:
+            return None
+        return Message.error("cacert-secret", where=title, what="Istio uses its CA in place of ours", fix="delete it")
+    if is_ours(secret, owner):
+        return None
+    if lost := difference.lost_labels(labels, owner):
+        return None if policy.adopt else difference.label_lost(title, lost)
+    if labels.get(names.LABEL_MANAGED_BY) == names.MANAGED_BY:
+        return difference.of_another(title, labels, "set mesh_client_credential_prefix, or rename the link")
+    return None if policy.adopt else difference.not_ours(title, listed(secret["managers"], "an unknown manager"))
 
 
 def unknown_roots(secrets: Sequence[Mapping[str, Any]], owner: names.Owner, authority: Authority) -> dict[str, str]:
@@ -275,28 +284,30 @@ def unknown_roots(secrets: Sequence[Mapping[str, Any]], owner: names.Owner, auth
     }
 
 
-def trust_errors(reading: Mapping[str, Any], authority: Authority, owner: names.Owner, policy: Policy) -> list[str]:
-    errors = []
+def trust_errors(reading: Mapping[str, Any], authority: Authority, owner: names.Owner, policy: Policy) -> list[Message]:
     # An adoption that was interrupted leaves Secrets that are ours and still hold the roots of before.
     unknown = {} if policy.adopt else unknown_roots(reading["secrets"], owner, authority)
-    for fingerprint, secret in unknown.items():
-        errors.append(unknown_root_message(authority, fingerprint, secret))
+    errors = [wrong_store(authority, fingerprint, f"Secret {secret}") for fingerprint, secret in unknown.items()]
     shared = sorted({view.fingerprint for view in authority.trusted} & set(reading["mesh_roots"]))
     if shared:
-        errors.append(
-            f"CA store {authority.path}: its root {shared[0]} is the mesh's own CA (istio-ca-root-cert). "
-            "Cure: use a CA that no mesh has"
-        )
+        what = f"its root {short(shared[0])} is the mesh's own CA (istio-ca-root-cert)"
+        where = f"CA store {authority.path}"
+        errors.append(Message.error("mesh-ca", where=where, what=what, fix="use a CA that no mesh has"))
     return errors
 
 
-def unknown_root_message(authority: Authority, fingerprint: str, secret: str) -> str:
-    """The one line that tells a wrong or an empty store from a first run."""
-    holds = f"root {authority.issuing.fingerprint}" if authority.issuing else "no root"
-    return (
-        f"CA store {authority.path} holds {holds}, but Secret {secret} is in service with root {fingerprint}. "
-        "Cure: point custom_ca_dir at the store that made it, or restore that store from a backup; if it is lost for "
-        "good, run playbook rotate_ca with -e custom_ca_lost=true"
+def wrong_store(authority: Authority, fingerprint: str, holder: str) -> Message:
+    """The error that tells a wrong or an empty store from a first run.
+
+    :param holder: what holds the root that the store does not know, e.g. C(Secret NAMESPACE/NAME).
+    """
+    holds = f"root {short(authority.issuing.fingerprint)}" if authority.issuing else "no root"
+    return Message.error(
+        "wrong-store",
+        where=f"CA store {authority.path}",
+        what=f"the store holds {holds}, and {holder} is in service with root {short(fingerprint)}",
+        fix="point custom_ca_dir at the store that made it, or restore that store from a backup; if it is lost for "
+        "good, run playbook rotate_ca with -e custom_ca_lost=true",
     )
 
 
@@ -389,7 +400,9 @@ def _trust(item: Mapping[str, Any], secret: Mapping[str, Any], authority: Author
     had, want = _identities(lists_of(secret)), _identities(wanted_lists(item, authority, wanted))
     if had == want:
         return decision
-    return Decision("write", "lists-changed", f"revocation lists changed: had {_list(had)}, want {_list(want)}")
+    return Decision(
+        "write", "lists-changed", f"revocation lists changed: had {listed(had, 'none')}, want {listed(want, 'none')}"
+    )
 
 
 def surplus_keys(secret: Mapping[str, Any], *, lists: bool) -> list[str]:
@@ -399,10 +412,6 @@ def surplus_keys(secret: Mapping[str, Any], *, lists: bool) -> list[str]:
 
 def _identities(lists: Sequence[Crl]) -> frozenset[str]:
     return frozenset(item.identity for item in lists)
-
-
-def _list(values: Iterable[str]) -> str:
-    return ", ".join(sorted(values)) or "none"
 
 
 def _union(live: Sequence[CertificateView], added: Sequence[CertificateView]) -> tuple[CertificateView, ...]:

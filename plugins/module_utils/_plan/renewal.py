@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import listed, short
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.credential import LiveCredential
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
     CertificateView,
@@ -56,7 +57,7 @@ def decide(inputs: Inputs) -> Decision:
     if inputs.live is None:
         return Decision("issue", "missing", "there is no certificate yet")
     if inputs.live.leaf is None:
-        return Decision("issue", "unreadable", f"the certificate cannot be read: {inputs.live.problem}")
+        return Decision("issue", "unreadable", inputs.live.problem)
     for reason, check in CHECKS:
         message = check(inputs, inputs.live, inputs.live.leaf)
         if message:
@@ -68,8 +69,8 @@ def trust_decision(live_roots: tuple[CertificateView, ...], wanted_roots: tuple[
     """Compare two bundles as sets: their order means nothing to a verifier."""
     live, wanted = _fingerprints(live_roots), _fingerprints(wanted_roots)
     if live == wanted:
-        return Decision("keep", "trusted", f"trusts {_list(wanted)}")
-    return Decision("write", "trust-changed", f"trusted roots changed: had {_list(live)}, want {_list(wanted)}")
+        return Decision("keep", "trusted", f"trusts {_roots(wanted)}")
+    return Decision("write", "trust-changed", f"trusted roots changed: had {_roots(live)}, want {_roots(wanted)}")
 
 
 Check = Callable[[Inputs, LiveCredential, CertificateView], str]
@@ -83,14 +84,14 @@ def _usage_differs(inputs: Inputs, _live: LiveCredential, leaf: CertificateView)
     wanted = usage_of(inputs.role)
     if leaf.eku == wanted and not leaf.is_ca:
         return ""
-    had = "a CA" if leaf.is_ca else _list(leaf.eku)
-    return f"usage changed: had {had}, want {_list(wanted)}"
+    had = "a CA" if leaf.is_ca else listed(leaf.eku)
+    return f"usage changed: had {had}, want {listed(wanted)}"
 
 
 def _sans_differ(inputs: Inputs, _live: LiveCredential, leaf: CertificateView) -> str:
     if set(leaf.sans) == inputs.wanted_sans:
         return ""
-    return f"SAN changed: had {_list(leaf.sans)}, want {_list(inputs.wanted_sans)}"
+    return f"SAN changed: had {listed(leaf.sans)}, want {listed(inputs.wanted_sans)}"
 
 
 def _issuer_differs(inputs: Inputs, _live: LiveCredential, leaf: CertificateView) -> str:
@@ -105,7 +106,7 @@ def _issuer_differs(inputs: Inputs, _live: LiveCredential, leaf: CertificateView
 def _chain_differs(_inputs: Inputs, live: LiveCredential, _leaf: CertificateView) -> str:
     if not live.chain:
         return ""
-    return f"chain changed: had {_list(view.subject for view in live.chain)} after the leaf, want nothing"
+    return f"chain changed: had {listed(view.subject for view in live.chain)} after the leaf, want nothing"
 
 
 def _is_revoked(inputs: Inputs, _live: LiveCredential, leaf: CertificateView) -> str:
@@ -165,5 +166,5 @@ def _fingerprints(roots: tuple[CertificateView, ...]) -> frozenset[str]:
     return frozenset(root.fingerprint for root in roots)
 
 
-def _list(values: Iterable[str]) -> str:
-    return ", ".join(sorted(values)) or "nothing"
+def _roots(fingerprints: Iterable[str]) -> str:
+    return listed(map(short, fingerprints))

@@ -62,7 +62,7 @@ def live_credential(secret: Mapping[str, Any] | None) -> LiveCredential | None:
     try:
         leaf, *chain = parse_certificates(secret["certificate"], where=secret["name"])
     except CrossmeshError as error:
-        return LiveCredential(leaf=None, problem=error.why)
+        return LiveCredential(leaf=None, problem=error.message.what)
     return LiveCredential(leaf=leaf, chain=tuple(chain), key_matches=secret["key_matches"])
 
 

@@ -40,7 +40,6 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows imp
     crd_rows,
     istio_row,
     permission_rows,
-    told,
 )
 
 __all__ = ["Look", "look", "unreachable"]
@@ -67,8 +66,8 @@ class Look:
 
 def unreachable(cluster: str, error: CrossmeshError) -> Look:
     """The cluster could not be asked at all."""
-    row = told(cluster, NOBODY, "api", "failed", str(error))
-    return Look([row], incomplete={WHOLE_CLUSTER: "the API server could not be asked"})
+    rows = [Row.of(cluster, NOBODY, "api", message) for message in error.messages]
+    return Look(rows, incomplete={WHOLE_CLUSTER: "the API server could not be asked"})
 
 
 def look(
@@ -86,11 +85,11 @@ def look(
         return unreachable(request.cluster, error)
     parts = read_parts(api, request)
     incomplete = {needed: f"not permitted: {needed}" for needed in parts.denied}
-    incomplete |= {needed: str(error) for needed, error in parts.failed.items()}
+    incomplete |= {needed: error.message.seen for needed, error in parts.failed.items()}
     try:
         held = ca_reading(store, authority_of(store), entries, now)
     except CrossmeshError as error:
-        incomplete[CA_STORE] = str(error)
+        incomplete[CA_STORE] = error.message.seen
         held = {**ca_reading(store, Authority(str(store.path), None, ()), (), now), **NO_REVOCATION}
     reading = {**parts.reading, **held}
     pods = _ready(reading)
@@ -119,7 +118,7 @@ def _permissions(api: Api, request: Request, view: Mapping[str, Any], reading: J
     try:
         answers = dict(zip(needed, _together(lambda need: api.review(need.attributes), needed), strict=True))
     except CrossmeshError as error:
-        return permission_rows(request.cluster, {}, str(error))
+        return permission_rows(request.cluster, {}, error.message.seen)
     return permission_rows(request.cluster, answers, "")
 
 
@@ -131,9 +130,9 @@ def _served(api: Api) -> dict[str, frozenset[str] | str]:
         try:
             answer = api.get(f"/apis/{group}/{groups[group]}")
         except ApiError as error:
-            return frozenset() if error.status == 404 else error.why
+            return frozenset() if error.status == 404 else error.message.what
         except CrossmeshError as error:
-            return str(error)
+            return error.message.seen
         return frozenset(resource["name"] for resource in answer["resources"])
 
     return dict(zip(groups, _together(serves, groups), strict=True))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import difference
 
 __all__ = ["Need", "describe", "held", "needs", "of_group", "wanted_kinds"]
@@ -163,8 +164,8 @@ def of_group(denied: Iterable[Need]) -> list[list[Need]]:
     return [groups[key] for key in sorted(groups)]
 
 
-def describe(group: Iterable[Need]) -> tuple[str, str]:
-    """What is not permitted, and what grants it."""
+def describe(group: Iterable[Need]) -> Message:
+    """What is not permitted, and what grants it; a warning where a run works without it."""
     members = list(group)
     first = members[0]
     resource = f"{first.resource}.{first.group}" if first.group else first.resource
@@ -172,7 +173,9 @@ def describe(group: Iterable[Need]) -> tuple[str, str]:
     bound = f"by a RoleBinding in {where}" if first.namespace else "by a ClusterRoleBinding"
     verbs = ", ".join(dict.fromkeys(need.verb for need in members))
     named = ", ".join(sorted({need.name for need in members if need.name}))
-    return (
-        f"may not {verbs} {resource}{f' ({named})' if named else ''} in {where}",
-        f"bind ClusterRole {first.role} of docs/permissions.md to the user of this context, {bound}",
-    )
+    what = f"may not {verbs} {resource}{f' ({named})' if named else ''} in {where}"
+    fix = f"bind ClusterRole {first.role} of docs/permissions.md to the user of this context, {bound}"
+    if all(need.optional for need in members):
+        what = f"{what}: not every step of a run can be proven"
+        return Message.warning("not-permitted", where="", what=what, fix=fix)
+    return Message.error("not-permitted", where="", what=what, fix=fix)

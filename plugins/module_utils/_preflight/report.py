@@ -16,8 +16,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
-from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import CHECKS, NOBODY, Row, Status, told
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import CHECKS, NOBODY, Row, Status
 
 __all__ = ["ca_rows", "fqdn_rows", "inventory_rows", "outside_rows", "report", "table"]
 
@@ -28,24 +28,24 @@ FEW = 3
 WIDTH = 118
 
 
-def inventory_rows(findings: Sequence[str] | None) -> list[Row]:
+def inventory_rows(findings: Sequence[Message] | None) -> list[Row]:
     """What the rules say; None where nobody asked them."""
     if findings is None:
         seen = "not looked at: localhost has no part in this run (--limit)"
         return [Row(NOBODY, NOBODY, "topology", "unknown", seen)]
     if not findings:
         return [Row(NOBODY, NOBODY, "topology", "ok", "the inventory is sound")]
-    return [told(NOBODY, NOBODY, "topology", "failed", finding) for finding in findings]
+    return [Row.of(NOBODY, NOBODY, "topology", finding) for finding in findings]
 
 
-def ca_rows(problems: Sequence[str] | None, state: str) -> list[Row]:
+def ca_rows(problems: Sequence[Message] | None, state: str) -> list[Row]:
     """Whether the CA could issue; None where nobody asked."""
     if problems is None:
         seen = "its key was not tried: localhost has no part in this run (--limit)"
         return [Row(NOBODY, NOBODY, "ca", "unknown", seen)]
     if not problems:
         return [Row(NOBODY, NOBODY, "ca", "ok", state)]
-    return [told(NOBODY, NOBODY, "ca", "failed", problem) for problem in problems]
+    return [Row.of(NOBODY, NOBODY, "ca", problem) for problem in problems]
 
 
 # -- where names lead to -------------------------------------------------------------------------------------------
@@ -87,17 +87,16 @@ def fqdn_rows(sights: Sequence[Mapping[str, Any]], *, all_seen: bool) -> list[Ro
 
 
 def _fqdn_row(cluster: str, dialled: Mapping[str, Any], servers: _Servers) -> Row:
-    def row(status: Status, seen: str, cure: str = "") -> Row:
+    def row(status: Status, seen: str) -> Row:
         # What is not known of many names alike is to be one line of the table.
         named = seen if status == "unknown" else f"{dialled['fqdn']}: {seen}"
-        return Row(cluster, dialled["link"], "fqdn", status, named, cure)
+        return Row(cluster, dialled["link"], "fqdn", status, named)
 
     if dialled["problem"]:
         return row("unknown", dialled["problem"])
     unresolved = sorted(pod for pod, addresses in dialled["pods"].items() if addresses == [])
     if unresolved:
-        cure = "let it resolve in this cluster, to the ingress gateway of the servers"
-        return row("failed", f"does not resolve in {', '.join(unresolved)}", cure)
+        return Row.of(cluster, dialled["link"], "fqdn", _unresolved(dialled["fqdn"], unresolved))
     if any(addresses is None for addresses in dialled["pods"].values()):
         return row("unknown", "not known before the first run: the egress gateway does not know the link yet")
     found = sorted({_plain(address) for addresses in dialled["pods"].values() for address in addresses})
@@ -111,11 +110,21 @@ def _fqdn_row(cluster: str, dialled: Mapping[str, Any], servers: _Servers) -> Ro
     if servers.without_address:
         others = ", ".join(servers.without_address)
         return row("unknown", f"{leads}; the ingress gateway of {others} has no IP address to compare")
-    return row(
-        "warning",
-        f"{leads}, and the ingress gateways have {', '.join(sorted(servers.known))}",
-        "correct the name, unless something that hands on to the gateway stands there",
+    elsewhere = Message.warning(
+        "fqdn-elsewhere",
+        where=dialled["fqdn"],
+        what=f"{leads}, and the ingress gateways have {', '.join(sorted(servers.known))}",
+        fix="correct the name, unless something in front of the gateway has that address",
     )
+    return Row.of(cluster, dialled["link"], "fqdn", elsewhere)
+
+
+def _unresolved(fqdn: str, pods: Sequence[str]) -> Message:
+    what, fix = (
+        f"does not resolve in {', '.join(pods)}",
+        "let it resolve in this cluster, to the servers' ingress gateway",
+    )
+    return Message.error("fqdn-unresolved", where=fqdn, what=what, fix=fix)
 
 
 def _is_ip(address: str) -> bool:
@@ -135,17 +144,15 @@ def outside_rows(found: Mapping[str, Any] | None) -> Iterator[Row]:
     """What a look at the directories of servers outside of the clusters has shown (module custom_ca_endpoints)."""
     if not found:
         return
-    if "msg" in found:
-        yield from (told(NOBODY, NOBODY, "outside", "failed", error) for error in found["msg"].split("; "))
-    problems = {sight["cluster"]: sight["problem"] for sight in found.get("sights", ())}
+    for error in found.get("errors", ()):
+        yield Row.of(NOBODY, NOBODY, "outside", Message.from_json(error))
     for item in found.get("endpoints", ()):
-        if problem := problems.get(names.outside(item["link"])):
-            yield told(NOBODY, item["link"], "outside", "warning", problem)
-        else:
+        messages = [Message.from_json(message) for message in item["messages"]]
+        yield from (Row.of(NOBODY, item["link"], "outside", message) for message in messages)
+        if not any(message.level == "warning" for message in messages):
             due = f"{item['action']}: {item['message']}"
             seen = "its certificate is as it should be" if item["action"] == "keep" else due
             yield Row(NOBODY, item["link"], "outside", "ok", seen)
-    yield from (told(NOBODY, NOBODY, "outside", "warning", alarm) for alarm in found.get("alarms", ()))
 
 
 # -- the table -----------------------------------------------------------------------------------------------------
@@ -171,17 +178,18 @@ def _ordered(rows: Iterable[Row]) -> list[Row]:
 
 
 def table(rows: Sequence[Row]) -> list[str]:
-    """Lines of equal columns; below a row that is not ok stands its cure."""
+    """Lines of equal columns; below a row that is not ok stands its fix, and behind that its code."""
     shown = list(_folded(rows))
     heads = ("STATUS", "CLUSTER", "LINK", "CHECK", "SEEN")
     cells = [(row.status, row.cluster, row.link, row.check) for row in shown]
     widths = [max(len(value) for value in column) for column in zip(heads, *cells, strict=False)]
     lines = [_line(heads, widths, heads[-1])]
     for row, first in zip(shown, cells, strict=True):
-        seen, *more = _wrapped(row.seen, widths)
+        code = f" [{row.code}]" if row.code else ""
+        seen, *more = _wrapped(row.seen if row.fix else row.seen + code, widths)
         lines.append(_line(first, widths, seen))
-        cure = _wrapped(f"Cure: {row.cure}.", widths) if row.cure else []
-        lines += [_line(("",) * 4, widths, text) for text in (*more, *cure)]
+        fix = _wrapped(f"Fix: {row.fix}.{code}", widths) if row.fix else []
+        lines += [_line(("",) * 4, widths, text) for text in (*more, *fix)]
     counts = Counter(row.status for row in rows)
     return [*lines, ", ".join(f"{counts[status]} {status}" for status in get_args(Status))]
 

@@ -14,7 +14,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
-from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import clock_errors, clock_warnings
+from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import clock_error, clock_warning
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import unknown_kinds
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight import permissions
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.permissions import Need
 
@@ -31,7 +33,6 @@ __all__ = [
     "istio_row",
     "permission_rows",
     "row_of",
-    "told",
 ]
 
 Status = Literal["ok", "warning", "failed", "unknown"]
@@ -64,10 +65,12 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Row:
-    """One answer.
+    """One answer, made of a message; or of what was seen, where there is nothing to do.
 
     :param seen: what was seen.
-    :param cure: what to do about it; empty where there is nothing to do.
+    :param fix: what to do about it.
+    :param code: of the message, as the catalogue has it.
+    :param where: of the message; with the code it tells whether two rows say the same.
     """
 
     cluster: str
@@ -75,7 +78,18 @@ class Row:
     check: str
     status: Status
     seen: str
-    cure: str = ""
+    fix: str = ""
+    code: str = ""
+    where: str = ""
+
+    @classmethod
+    def of(cls, cluster: str, link: str, check: str, message: Message) -> Row:
+        status: Status = "failed" if message.level == "error" else "warning"
+        return cls(cluster, link, check, status, message.seen, message.fix, message.code, message.where)
+
+    def says(self, message: Message) -> bool:
+        """Whether the row is about the same: the words may name other links of it."""
+        return (self.code, self.where) == (message.code, message.where)
 
     def to_json(self) -> Json:
         return asdict(self)
@@ -86,21 +100,13 @@ def row_of(found: Mapping[str, Any]) -> Row:
     return Row(**found)
 
 
-def told(cluster: str, link: str, check: str, status: Status, text: str) -> Row:
-    """A row of what the run itself says, C(what. Cure: how)."""
-    seen, _separator, cure = text.partition(". Cure: ")
-    return Row(cluster, link, check, status, seen.rstrip("."), cure.rstrip("."))
-
-
 def api_row(cluster: str, where: str, version: str) -> Row:
     return Row(cluster, NOBODY, "api", "ok", f"{where}: Kubernetes {version}")
 
 
 def clock_row(cluster: str, ahead_seconds: float) -> Row:
-    for line in clock_errors(ahead_seconds):
-        return told(cluster, NOBODY, "clock", "failed", line)
-    for line in clock_warnings(ahead_seconds):
-        return told(cluster, NOBODY, "clock", "warning", f"{line}. Cure: set the clock (NTP)")
+    if fault := clock_error(ahead_seconds) or clock_warning(ahead_seconds):
+        return Row.of(cluster, NOBODY, "clock", fault)
     return Row(cluster, NOBODY, "clock", "ok", "less than a minute from the API server's")
 
 
@@ -114,16 +120,8 @@ def permission_rows(cluster: str, answers: Mapping[Need, bool], problem: str) ->
     denied = [need for need, allowed in answers.items() if not allowed]
     if not denied:
         return [Row(cluster, NOBODY, "permission", "ok", f"all {len(answers)} that a run needs")]
-    rows = []
-    for group in permissions.of_group(denied):
-        seen, cure = permissions.describe(group)
-        if all(need.optional for need in group):
-            rows.append(
-                Row(cluster, NOBODY, "permission", "warning", f"{seen}: not every step of a run can be proven", cure)
-            )
-        else:
-            rows.append(Row(cluster, NOBODY, "permission", "failed", seen, cure))
-    return rows
+    faults = map(permissions.describe, permissions.of_group(denied))
+    return [Row.of(cluster, NOBODY, "permission", fault) for fault in faults]
 
 
 def crd_rows(cluster: str, wanted: Sequence[names.Kind], served: Mapping[str, frozenset[str] | str]) -> list[Row]:
@@ -140,8 +138,7 @@ def crd_rows(cluster: str, wanted: Sequence[names.Kind], served: Mapping[str, fr
             continue
         missing = [kind.kind for kind in kinds if kind.plural not in found]
         if missing:
-            seen = f"the cluster does not know {', '.join(missing)}"
-            rows.append(Row(cluster, NOBODY, "crds", "failed", seen, "install Istio 1.24 or later, with its CRDs"))
+            rows.append(Row.of(cluster, NOBODY, "crds", unknown_kinds(group, missing)))
         else:
             rows.append(Row(cluster, NOBODY, "crds", "ok", f"{group}/{kinds[0].version}: {len(kinds)} of {len(kinds)}"))
     return rows
@@ -158,8 +155,8 @@ def istio_row(cluster: str, versions: Mapping[str, str], problem: str) -> Row:
     seen = ", ".join(f"{version} in {_pods(versions, version)}" for version in sorted(set(versions.values())))
     old = [version for version in versions.values() if (read := _number(version)) and read < OLDEST_ISTIO]
     if old:
-        cure = "update Istio to 1.24 or later; older ones were never tried"
-        return Row(cluster, NOBODY, "istio", "warning", seen, cure)
+        fix = "update Istio to 1.24 or later; older ones were never tried"
+        return Row.of(cluster, NOBODY, "istio", Message.warning("old-istio", where="", what=seen, fix=fix))
     if any(_number(version) is None for version in versions.values()):
         return Row(cluster, NOBODY, "istio", "unknown", f"{seen}: not a version of Istio")
     return Row(cluster, NOBODY, "istio", "ok", seen)

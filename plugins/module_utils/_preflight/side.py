@@ -3,29 +3,32 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The rows of one side of one cluster, link by link, by the decisions of the run itself. Pure: the clock is an input.
 
-PRIVATE to the collection. Nothing here judges anew what M(plan) judges: where the plan refuses, a row fails in the
-same words, and what has no row of its own stands under C(run).
+PRIVATE to the collection. Nothing here judges anew what M(plan) judges: where the plan refuses, a row fails with the
+same message, and what has no row of its own stands under C(run).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import authority_from_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proof import no_ready_pod
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.services import tcp_ports
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import difference, notices, plan
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Policy
-from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import CA_STORE, NOBODY, Row, told
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import CA_STORE, NOBODY, Row
 
 __all__ = ["Scene", "side_rows", "unseen_rows"]
 
 Json = dict[str, Any]
 
 READ_SERVICES, READ_PODS, READ_SECRETS, READ_ROOTS = "get services", "list pods", "get, list secrets", "get configmaps"
+UNKNOWN_KIND = "unknown-kind"
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Scene:
     """One side of a cluster that was looked at.
 
     :param incomplete: why, by what could not be read.
-    :param known: what rows say already of this cluster.
+    :param known: the rows that there are of this cluster already.
     """
 
     reading: Json
@@ -41,7 +44,7 @@ class Scene:
     side: Mapping[str, Any]
     manifests: Sequence[Json]
     policy: Policy
-    known: Collection[str] = ()
+    known: Sequence[Row] = ()
 
     @property
     def owner(self) -> names.Owner:
@@ -76,7 +79,7 @@ def side_rows(scene: Scene, now: datetime) -> list[Row]:
     """Everything that the plan of this side depends on, and what the plan says."""
     rows = [
         *_gateway(scene),
-        *(row for link in scene.links for row in (_port(scene, link), _names(scene, link))),
+        *(row for link in scene.links for row in (*_port(scene, link), *_names(scene, link))),
         *_client_credential(scene),
         *(_backends(scene) if scene.owner.side == "server" else ()),
         *_trust(scene),
@@ -90,8 +93,8 @@ def _gateway(scene: Scene) -> Iterator[Row]:
     title = f"{scene.side['namespace']}/{scene.side['service']}"
     if why := scene.lacking(READ_SERVICES):
         yield Row(scene.cluster, NOBODY, "gateway", "unknown", f"{title}: {why}")
-    elif missing := plan.missing_gateway(scene.reading, scene.side):
-        yield told(scene.cluster, NOBODY, "gateway", "failed", missing[0])
+    else:
+        yield from _rows(scene, NOBODY, "gateway", plan.missing_gateway(scene.reading, scene.side))
     if why := scene.lacking(READ_PODS):
         yield Row(scene.cluster, NOBODY, "gateway", "unknown", f"pods of {title}: {why}")
         return
@@ -100,31 +103,35 @@ def _gateway(scene: Scene) -> Iterator[Row]:
     pods = scene.reading["pods"][scene.owner.side]
     ready = [pod for pod in pods if pod["ready"]]
     silent = [pod for pod in ready if pod["problem"] and not pod["forbidden"]]
-    for pod in silent:
-        seen, cure = f"pod {pod['name']} cannot be asked: {pod['problem']}", "look at that pod's istio-proxy"
-        yield Row(scene.cluster, NOBODY, "gateway", "failed", seen, cure)
+    yield from _rows(scene, NOBODY, "gateway", map(_silent, silent))
     if not ready:
         selector = ",".join(f"{key}={value}" for key, value in sorted(scene.side["selector"].items()))
-        seen = f"{title}: none of {len(pods)} pods with {selector} is ready, so that nothing can be proven"
-        yield Row(scene.cluster, NOBODY, "gateway", "warning", seen, "start the gateway, or correct the selector")
+        where = f"gateway {title} ({len(pods)} pods with {selector})"
+        yield Row.of(scene.cluster, NOBODY, "gateway", no_ready_pod(where))
     elif not silent:
         yield Row(scene.cluster, NOBODY, "gateway", "ok", f"{title}: {len(ready)} of {len(pods)} pods ready")
 
 
-def _port(scene: Scene, link: Mapping[str, Any]) -> Row:
+def _silent(pod: Mapping[str, Any]) -> Message:
+    what, fix = f"cannot be asked: {pod['problem']}", "look at that pod's istio-proxy"
+    return Message.error("proxy-silent", where=f"pod {pod['name']}", what=what, fix=fix)
+
+
+def _port(scene: Scene, link: Mapping[str, Any]) -> Iterator[Row]:
     side, reading = scene.of_link(link), scene.reading
     (number,) = side["ports"]
     if why := scene.lacking(READ_SERVICES, READ_PODS, "list gateways"):
-        return Row(scene.cluster, link["name"], "port", "unknown", f"{number}: {why}")
+        yield Row(scene.cluster, link["name"], "port", "unknown", f"{number}: {why}")
+        return
     service = reading["services"][scene.owner.side]
     if service is None:
-        return Row(scene.cluster, link["name"], "port", "unknown", f"{number}: there is no gateway to have it")
+        yield Row(scene.cluster, link["name"], "port", "unknown", f"{number}: there is no gateway to have it")
+        return
     occupied = plan.occupied_ports(reading, side, scene.owner)
     errors = [*occupied.errors, *plan.port_difference(reading, side, scene.owner).errors]
-    if errors:
-        return _joined(scene, link["name"], "port", errors)
-    if occupied.warnings:
-        return replace(_joined(scene, link["name"], "port", occupied.warnings), status="warning")
+    if faults := errors or occupied.warnings:
+        yield from _rows(scene, link["name"], "port", faults)
+        return
     managers = service["owners"].get(f"{number}/TCP", ())
     if number not in tcp_ports(service["ports"]):
         seen = f"{number} is free"
@@ -132,15 +139,16 @@ def _port(scene: Scene, link: Mapping[str, Any]) -> Row:
         seen = f"{number} is open already"
     else:
         seen = f"{number} was opened by others ({', '.join(managers) or 'unknown'}), and is used as it is"
-    return Row(scene.cluster, link["name"], "port", "ok", seen)
+    yield Row(scene.cluster, link["name"], "port", "ok", seen)
 
 
-def _names(scene: Scene, link: Mapping[str, Any]) -> Row:
+def _names(scene: Scene, link: Mapping[str, Any]) -> Iterator[Row]:
     wanted = [item for item in scene.manifests if item["metadata"]["labels"][names.LABEL_LINK] == link["name"]]
     kinds = {item["kind"] for item in wanted}
     plurals = [f"list {kind.plural}" for kind in names.KINDS if kind.kind in kinds]
     if why := scene.lacking(READ_SECRETS, *plurals):
-        return Row(scene.cluster, link["name"], "names", "unknown", why)
+        yield Row(scene.cluster, link["name"], "names", "unknown", why)
+        return
     titles = {(item["kind"], item["metadata"]["name"]) for item in wanted}
     live = [
         item
@@ -150,10 +158,10 @@ def _names(scene: Scene, link: Mapping[str, Any]) -> Row:
     found = difference.compare_objects(wanted, live, scene.owner, adopt=scene.policy.adopt, only=[link["name"]])
     side = scene.of_link(link)
     errors = [*found.errors, *plan.strangers(scene.reading, side, scene.owner, scene.policy)]
-    if errors:
-        return _joined(scene, link["name"], "names", errors)
-    count = len(wanted) + len(side["secrets"])
-    return Row(scene.cluster, link["name"], "names", "ok", f"{count} objects, none of them in the hands of others")
+    yield from _rows(scene, link["name"], "names", errors)
+    if not errors:
+        count = len(wanted) + len(side["secrets"])
+        yield Row(scene.cluster, link["name"], "names", "ok", f"{count} objects, none of them made by others")
 
 
 def _client_credential(scene: Scene) -> Iterator[Row]:
@@ -167,14 +175,13 @@ def _client_credential(scene: Scene) -> Iterator[Row]:
         return
     side = {**scene.side, "secrets": shared}
     errors = plan.strangers(scene.reading, side, scene.owner, scene.policy)
-    if errors:
-        yield _joined(scene, NOBODY, "names", errors)
-    else:
-        yield Row(scene.cluster, NOBODY, "names", "ok", f"{name}: not in the hands of others")
+    yield from _rows(scene, NOBODY, "names", errors)
+    if not errors:
+        yield Row(scene.cluster, NOBODY, "names", "ok", f"{name}: not made by others")
 
 
 def _backends(scene: Scene) -> Iterator[Row]:
-    faults = dict(notices.backend_faults(scene.reading, scene.side))
+    faults = notices.backend_faults(scene.reading, scene.side)
     counts = {(item["service"], item["namespace"]): item["pods"] for item in scene.reading["backends"]}
     for link in scene.links:
         backend = link["backend"]
@@ -183,12 +190,10 @@ def _backends(scene: Scene) -> Iterator[Row]:
         if why:
             yield Row(scene.cluster, link["name"], "backend", "unknown", f"{backend['host']}: {why}")
         elif fault := faults.get(link["name"]):
-            cure = "install the backend, with that port and its sidecars, or correct the link's backend"
-            yield Row(scene.cluster, link["name"], "backend", "warning", fault, cure)
+            yield Row.of(scene.cluster, link["name"], "backend", fault)
         elif not pods:
-            yield Row(
-                scene.cluster, link["name"], "backend", "warning", f"{backend['host']} has no pods yet", "start it"
-            )
+            fault = Message.warning("backend-empty", where=backend["host"], what="has no pods yet", fix="start it")
+            yield Row.of(scene.cluster, link["name"], "backend", fault)
         else:
             yield Row(
                 scene.cluster, link["name"], "backend", "ok", f"{backend['host']}: {pods} of {pods} pods in the mesh"
@@ -204,8 +209,7 @@ def _trust(scene: Scene) -> Iterator[Row]:
         return
     authority = authority_from_json(scene.reading["authority"])
     errors = plan.trust_errors(scene.reading, authority, scene.owner, scene.policy)
-    for error in errors:
-        yield told(scene.cluster, NOBODY, "ca", "failed", error)
+    yield from _rows(scene, NOBODY, "ca", errors)
     if not errors:
         yield Row(scene.cluster, NOBODY, "ca", "ok", "no Secret of ours here holds a root of another CA")
 
@@ -219,34 +223,28 @@ def _run(scene: Scene, rows: Sequence[Row], now: datetime) -> Iterator[Row]:
         return
     authority = authority_from_json(scene.reading["authority"])
     made = plan.make_plan(scene.reading, scene.side, scene.manifests, authority, scene.policy, now)
-    for alarm in made["alarms"]:
-        yield told(scene.cluster, NOBODY, "run", "warning", f"{title}: {alarm}")
-    others = [error for error in made["errors"] if not _is_told(error, scene, rows)]
-    if others:
-        yield _joined(scene, NOBODY, "run", [f"{title}: {error}" for error in others])
-    elif made["errors"]:
-        seen = f"{title}: refused, for what other rows say"
-        yield Row(scene.cluster, NOBODY, "run", "failed", seen, "see to those first")
-    elif scene.side["links"] or made["lines"]:
+    others = [error for error in made["errors"] if not _is_reported(error, [*scene.known, *rows])]
+    blocked = made["errors"] and not others
+    messages = [*made["alarms"], *others, *([_blocked()] if blocked else [])]
+    for message in messages:
+        yield Row.of(scene.cluster, NOBODY, "run", _of_side(message, title))
+    if not made["errors"] and (scene.side["links"] or made["lines"]):
         yield Row(scene.cluster, NOBODY, "run", "ok", f"{title}: {len(made['lines']) or 'nothing'} to do")
 
 
-def _is_told(error: str, scene: Scene, rows: Sequence[Row]) -> bool:
-    """Whether another row has said it; kinds that the cluster does not know are asked for by discovery as well."""
-    if error in plan.missing_kinds(scene.reading, scene.manifests):
-        return True
-    seen = error.partition(". Cure: ")[0]
-    return seen in scene.known or any(seen in row.seen for row in rows)
+def _blocked() -> Message:
+    what = "site would stop here, because of the failures in other rows"
+    return Message.error("blocked", where="", what=what, fix="fix those first")
 
 
-def _joined(scene: Scene, link: str, check: str, errors: Sequence[str]) -> Row:
-    """Several refusals of one thing, in one row."""
-    parts = [told(scene.cluster, link, check, "failed", error) for error in errors]
-    return Row(
-        scene.cluster,
-        link,
-        check,
-        "failed",
-        "; ".join(part.seen for part in parts),
-        "; ".join(dict.fromkeys(part.cure for part in parts)),
-    )
+def _of_side(message: Message, title: str) -> Message:
+    return replace(message, where=f"{title}: {message.where}" if message.where else title)
+
+
+def _is_reported(error: Message, rows: Sequence[Row]) -> bool:
+    """Whether another row says it; kinds that the cluster does not know are asked for by discovery in any case."""
+    return error.code == UNKNOWN_KIND or any(row.says(error) for row in rows)
+
+
+def _rows(scene: Scene, link: str, check: str, messages: Iterable[Message]) -> Iterator[Row]:
+    return (Row.of(scene.cluster, link, check, message) for message in messages)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -78,6 +79,12 @@ class Run:
         """Whether all of this stands in the output, however long lines were folded."""
         text = " ".join(self.output.split())
         return all(part in text for part in parts)
+
+    def reports(self, code: str, *parts: str) -> bool:
+        """Whether a message of this code holds all of these parts."""
+        texts = re.split(r"\. \[([a-z0-9-]+)\]", " ".join(self.output.split()))
+        messages = zip(texts[::2], texts[1::2], strict=False)
+        return any(found == code and all(part in text for part in parts) for text, found in messages)
 
     def count(self, host: str) -> int:
         """How many tasks the host had, skipped ones too."""

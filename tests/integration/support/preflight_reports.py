@@ -30,15 +30,19 @@ class Preflight:
         found = [row for row in self.report["rows"] if row["status"] in statuses]
         return {(row["cluster"], row["link"], row["check"]): row for row in found}
 
-    def says(self, place: Place, status: str, seen: str, cure: str = "") -> bool:
+    def says(self, place: Place, status: str, seen: str) -> bool:
         """Whether one of the rows of this place says so."""
+        return any(row["status"] == status and seen in row["seen"] for row in self._of(place))
+
+    def reports(self, place: Place, code: str, *parts: str) -> bool:
+        """Whether one of the rows of this place is made of a message of this code that holds these parts."""
         return any(
-            (row["cluster"], row["link"], row["check"]) == place
-            and row["status"] == status
-            and seen in row["seen"]
-            and cure in row["cure"]
-            for row in self.report["rows"]
+            row["code"] == code and all(part in f"{row['seen']} {row['fix']}" for part in parts)
+            for row in self._of(place)
         )
+
+    def _of(self, place: Place) -> list[dict[str, str]]:
+        return [row for row in self.report["rows"] if (row["cluster"], row["link"], row["check"]) == place]
 
 
 def run_preflight(mesh: Mesh, *arguments: str) -> Preflight:

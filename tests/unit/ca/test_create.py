@@ -14,9 +14,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.action import custom_ca, custom_ca_info
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import Wanted
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import make_root as make_ca_root
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.pkcs8 import encrypt_private_key
-from tests.unit.pki.support import PASSPHRASE, make_root
-from tests.unit.support import run_action
+from tests.unit.pki.support import NOW, PASSPHRASE, make_leaf, make_root
+from tests.unit.support import refused, run_action
 
 UNKNOWN = "ab" * 32
 
@@ -33,13 +36,18 @@ class Caller:
         if state == "usable":
             result = run_action(custom_ca_info, expected, variables, check=check)
             if result.get("problems"):
-                result |= {"failed": True, "msg": "\n".join(result["problems"])}
+                messages = [str(Message.from_json(found)) for found in result["problems"]]
+                result |= {"failed": True, "errors": result["problems"], "msg": "\n".join(messages)}
         else:
             result = run_action(custom_ca, {"state": state, **expected}, variables, check=check)
         output = json.dumps(result)
         assert PASSPHRASE not in output
         assert "PRIVATE KEY" not in output
         return result
+
+
+def codes(result: dict[str, Any]) -> list[str]:
+    return [error["code"] for error in result["errors"]]
 
 
 @pytest.fixture
@@ -74,8 +82,9 @@ def test_the_diff_shows_the_public_part(call: Caller) -> None:
 def test_a_root_in_service_that_the_store_lacks_stops_the_run(call: Caller, check: bool) -> None:
     result = call(check=check, passphrase=PASSPHRASE, expected=[UNKNOWN])
     assert result["failed"]
+    assert codes(result) == ["wrong-store"]
     assert str(call.path) in result["msg"]
-    assert f"in service is {UNKNOWN}, the store holds no root" in result["msg"]
+    assert f"the clusters trust root {UNKNOWN[:8]}, and the store holds no root" in result["msg"]
     assert not call.path.exists()
 
 
@@ -83,8 +92,8 @@ def test_another_store_than_the_one_in_service_is_named_with_both_fingerprints(c
     own = call(passphrase=PASSPHRASE)["authority"]["issuing"]["fingerprint"]
     result = call(expected=[own, UNKNOWN])
     assert result["failed"]
-    assert f"in service is {UNKNOWN}, the store holds {own}" in result["msg"]
-    assert "point custom_ca_dir at the store" in result["msg"]
+    assert codes(result) == ["wrong-store"]
+    assert f"the clusters trust root {UNKNOWN[:8]}, and the store holds {own[:8]}" in result["msg"]
 
 
 def test_a_root_of_the_users_own_comes_back_though_its_store_was_lost(call: Caller, tmp_path: Path) -> None:
@@ -107,6 +116,16 @@ def test_a_root_of_the_users_own_comes_back_though_its_store_was_lost(call: Call
     assert call(**{**theirs_again, "expected": [UNKNOWN]})["failed"]
 
 
+def test_a_certificate_that_is_no_root_is_not_imported(call: Caller, tmp_path: Path) -> None:
+    leaf = make_leaf(make_root())
+    certificate, key = tmp_path / "leaf.crt", tmp_path / "leaf.key"
+    certificate.write_text(leaf.certificate_pem, encoding="ascii")
+    key.write_bytes(leaf.key_pem)
+    result = call(passphrase=PASSPHRASE, import_certificate=str(certificate), import_key=str(key))
+    assert codes(result) == ["root-import"]
+    assert not call.path.exists()
+
+
 def test_the_store_in_service_is_accepted(call: Caller) -> None:
     own = call(passphrase=PASSPHRASE)["authority"]["issuing"]["fingerprint"]
     assert not call(expected=[own])["changed"]
@@ -114,18 +133,36 @@ def test_the_store_in_service_is_accepted(call: Caller) -> None:
 
 @pytest.mark.parametrize("check", [False, True])
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "code"),
     [
-        ({}, "The passphrase of the CA key is missing"),
-        ({"passphrase": "eleven char"}, "is shorter than 12 characters"),
-        ({"passphrase": PASSPHRASE, "validity_days": 0}, "0: is not between 1 and 36500"),
-        ({"passphrase": PASSPHRASE, "import_key": "/no/root.key"}, "only one of the two is given"),
+        ({}, "ca-passphrase"),
+        ({"passphrase": "eleven char"}, "ca-passphrase"),
+        ({"passphrase": PASSPHRASE, "validity_days": 0}, "ca-validity"),
+        ({"passphrase": PASSPHRASE, "import_key": "/no/root.key"}, "root-import"),
     ],
 )
-def test_what_cannot_be_made_is_refused(call: Caller, check: bool, arguments: dict[str, Any], message: str) -> None:
+def test_what_cannot_be_made_is_refused(call: Caller, check: bool, arguments: dict[str, Any], code: str) -> None:
     result = call(check=check, **arguments)
-    assert message in result["msg"]
+    assert code in codes(result)
     assert not call.path.exists()
+
+
+@pytest.mark.parametrize(("name", "days"), [("x" * 56, 3650), ("Test Root CA", 0)])
+def test_a_root_that_no_certificate_can_hold_is_refused(name: str, days: int) -> None:
+    with refused("root-out-of-range"):
+        make_ca_root(Wanted(name, "P-256", days), NOW)
+
+
+def test_a_number_that_is_none_is_told_and_is_no_error_of_python(call: Caller) -> None:
+    for name in ("validity_days", "leaf_validity_days", "renew_before_days"):
+        wrong: dict[str, Any] = {name: "abc"}
+        found = call(state="usable", passphrase=PASSPHRASE, **wrong)
+        assert codes(found) == ["type"], name
+
+
+def test_absent_needs_no_settings_that_could_make_it(call: Caller) -> None:
+    call(passphrase=PASSPHRASE)
+    assert call(state="absent", key_type="DSA")["changed"]
 
 
 def test_absent_removes_it_once(call: Caller) -> None:
@@ -142,7 +179,9 @@ def test_absent_removes_it_once(call: Caller) -> None:
 
 def test_absent_is_refused_while_in_service(call: Caller) -> None:
     own = call(passphrase=PASSPHRASE)["authority"]["issuing"]["fingerprint"]
-    assert f"clusters trust {own}" in call(state="absent", expected=[own])["msg"]
+    result = call(state="absent", expected=[own])
+    assert codes(result) == ["ca-in-service"]
+    assert f"root {own[:8]}" in result["msg"]
     assert call.path.exists()
 
 
@@ -176,36 +215,37 @@ def test_where_there_is_no_ca_it_is_seen_whether_one_could_be_made(call: Caller)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "code"),
     [
-        ({}, "The passphrase of the CA key is missing"),
-        ({"passphrase": "another passphrase"}, "the passphrase is wrong"),
-        ({"passphrase": PASSPHRASE, "expected": [UNKNOWN]}, f"in service is {UNKNOWN}"),
+        ({}, "ca-passphrase"),
+        ({"passphrase": "another passphrase"}, "wrong-passphrase"),
+        ({"passphrase": PASSPHRASE, "expected": [UNKNOWN]}, "wrong-store"),
     ],
 )
-def test_a_ca_that_could_not_issue_is_not_usable(call: Caller, arguments: dict[str, Any], message: str) -> None:
+def test_a_ca_that_could_not_issue_is_not_usable(call: Caller, arguments: dict[str, Any], code: str) -> None:
     call(passphrase=PASSPHRASE)
     result = call(state="usable", **arguments)
     assert result["failed"]
-    assert message in result["msg"]
-    assert "Cure: " in result["msg"]
+    assert codes(result) == [code]
+    assert "Fix: " in result["msg"]
+    assert result["msg"].endswith(f"[{code}]")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "code"),
     [
-        ({}, "The passphrase of the CA key is missing"),
-        ({"passphrase": PASSPHRASE, "expected": [UNKNOWN]}, "the store holds no root"),
+        ({}, "ca-passphrase"),
+        ({"passphrase": PASSPHRASE, "expected": [UNKNOWN]}, "wrong-store"),
         (
             {"passphrase": PASSPHRASE, "import_certificate": "/no/root.crt", "import_key": "/no/root.key"},
-            "/no/root.crt",
+            "file-error",
         ),
     ],
 )
-def test_a_ca_that_could_not_be_made_is_not_usable(call: Caller, arguments: dict[str, Any], message: str) -> None:
+def test_a_ca_that_could_not_be_made_is_not_usable(call: Caller, arguments: dict[str, Any], code: str) -> None:
     result = call(state="usable", **arguments)
     assert result["failed"]
-    assert message in result["msg"]
+    assert codes(result) == [code]
     assert not call.path.exists()
 
 
@@ -217,13 +257,13 @@ def test_a_root_that_has_ended_is_not_usable(call: Caller, monkeypatch: pytest.M
 
     call(passphrase=PASSPHRASE)
     monkeypatch.setattr(custom_ca_info, "datetime", Later)
-    assert "The root of the CA has ended" in call(state="usable", passphrase=PASSPHRASE)["msg"]
+    assert codes(call(state="usable", passphrase=PASSPHRASE)) == ["root-expired"]
 
 
 def test_a_store_that_stands_open_is_not_usable(call: Caller) -> None:
     call(passphrase=PASSPHRASE)
     call.path.chmod(0o755)
-    assert "open to other users" in call(state="usable", passphrase=PASSPHRASE)["msg"]
+    assert codes(call(state="usable", passphrase=PASSPHRASE)) == ["open-to-others"]
 
 
 def test_a_place_where_no_folder_can_be_made_is_not_usable(call: Caller) -> None:

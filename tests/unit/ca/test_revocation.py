@@ -25,7 +25,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation impo
     RENEW,
     VALIDITY,
     Entry,
-    alarm,
+    alarms,
     are_wrong,
     check_size,
     let_in_again,
@@ -35,7 +35,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation impo
     why_due,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import BACKDATING
-from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import show
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.revoked import (
     check_revoked,
     entries_of,
@@ -44,6 +44,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.re
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import REASONS, Crl, Revoked, issue_crl
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import timestamp
 from tests.unit.pki.support import DAY, NOW, Root, make_root
+from tests.unit.support import refused
 
 SECOND = timedelta(seconds=1)
 OLD, NEW = "0" * 64, "1" * 64
@@ -128,18 +129,18 @@ FAULTS: list[tuple[Any, str, str, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("spoiled", "field", "rule", "message", "cure"), FAULTS)
-def test_each_fault_is_found_and_its_cure_told(spoiled: Any, field: str, rule: str, message: str, cure: str) -> None:
+@pytest.mark.parametrize(("spoiled", "field", "rule", "message", "fix"), FAULTS)
+def test_each_fault_is_found_and_its_fix_told(spoiled: Any, field: str, rule: str, message: str, fix: str) -> None:
     (found,) = check_revoked([entry(), spoiled], NOW)
-    assert (found.subject, found.field, found.rule) == ("custom_ca_revoked[1]", field, rule)
-    assert message in found.message
-    assert cure in found.cure
+    assert (found.subject, found.field, found.code) == ("custom_ca_revoked[1]", field, rule)
+    assert message in found.what
+    assert fix in found.fix
 
 
 @pytest.mark.parametrize("value", [None, {}, "cluster-a", entry()], ids=str)
 def test_what_is_no_list_is_told_so(value: Any) -> None:
     (found,) = check_revoked(value, NOW)
-    assert (found.rule, found.subject, found.message) == ("type", "custom_ca_revoked", "is not a list")
+    assert (found.code, found.where, found.value) == ("type", "custom_ca_revoked", show(value))
 
 
 def test_all_faults_come_at_once() -> None:
@@ -156,15 +157,17 @@ def test_all_faults_come_at_once() -> None:
 
 def test_a_list_that_nobody_has_checked_is_read_or_refused() -> None:
     assert entries_or_refusal([entry()], NOW) == entries_of([entry()])
-    with pytest.raises(CrossmeshError) as caught:
-        entries_or_refusal([entry(), entry(date="2026-06-01")], NOW)
-    assert caught.value.where == "custom_ca_revoked[1] date: '2026-06-01'"
-    assert caught.value.cure.startswith("write the present moment")
+    with refused("revoked-date", "unknown-key") as caught:
+        entries_or_refusal([entry(), entry(date="2026-06-01"), entry(why="so")], NOW)
+    assert [message.where for message in caught.value.messages] == [
+        "custom_ca_revoked[1]: date",
+        "custom_ca_revoked[2]: why",
+    ]
 
 
-def test_the_cure_for_a_future_date_is_a_date_that_is_taken() -> None:
+def test_the_fix_for_a_future_date_is_a_date_that_is_taken() -> None:
     (found,) = check_revoked([entry(date="2026-06-01")], NOW)
-    written = found.cure.removeprefix("write the present moment, ").partition(": ")[0]
+    written = found.fix.removeprefix("write the present moment, ").partition(": ")[0]
     assert check_revoked([entry(date=written)], NOW) == []
 
 
@@ -172,7 +175,7 @@ def test_the_cure_for_a_future_date_is_a_date_that_is_taken() -> None:
 def test_a_serial_that_yaml_takes_for_a_number_is_refused(serial: str) -> None:
     text = "- {date: 2026-05-20, " + serial + "}"
     (found,) = check_revoked(yaml.safe_load(text), NOW)
-    assert (found.field, found.cure) == ("serial", "put it in quotes")
+    assert (found.field, found.fix) == ("serial", "put it in quotes")
     quoted = text.replace("serial: ", "serial: '").replace("}", "'}")
     assert check_revoked(yaml.safe_load(quoted), NOW) == []
 
@@ -275,8 +278,7 @@ def test_an_entry_revokes_what_was_issued_up_to_its_date(given_entry: Entry, old
     assert revoked_serials([given_entry], RECORDS) == {*old, *new}
     told = unmatched([given_entry], RECORDS)
     unrecorded = given_entry.kind == "serial" and not any(item.serial == given_entry.value for item in RECORDS)
-    assert len(told) == unrecorded
-    assert not unrecorded or "is not recorded, and listed all the same. Cure: see that it is written right" in told[0]
+    assert [message.code for message in told] == ["unrecorded-serial"] * unrecorded
 
 
 @pytest.mark.parametrize(
@@ -297,13 +299,13 @@ def test_where_nothing_is_revoked_there_are_no_lists(given_entry: Entry) -> None
 
 
 def test_an_entry_that_revokes_nothing_is_told_with_the_cause() -> None:
-    lines = unmatched([revoking("cluster", "cluster-x"), revoking("serial", "a3")], RECORDS)
-    assert lines == [
-        "custom_ca_revoked: cluster cluster-x up to 2026-05-20T00:00:00Z: revokes nothing: "
-        "no such certificate is recorded",
-        "custom_ca_revoked: serial a3 up to 2026-05-20T00:00:00Z: revokes nothing: "
-        "the first that is recorded was issued at 2026-05-20T00:00:01Z",
+    found = unmatched([revoking("cluster", "cluster-x"), revoking("serial", "a3")], RECORDS)
+    assert [(warning.code, warning.where) for warning in found] == [
+        ("revokes-nothing", "custom_ca_revoked: cluster cluster-x up to 2026-05-20T00:00:00Z"),
+        ("revokes-nothing", "custom_ca_revoked: serial a3 up to 2026-05-20T00:00:00Z"),
     ]
+    assert "no such certificate is recorded" in found[0].what
+    assert "issued at 2026-05-20T00:00:01Z" in found[1].what
 
 
 def test_certificates_of_roots_that_are_trusted_no_more_stand_in_no_list() -> None:
@@ -418,7 +420,10 @@ def test_other_content_makes_lists_due(
 
 
 def test_a_root_without_a_list_makes_lists_due(root: Root) -> None:
-    assert why_due({OLD: (A1,), NEW: ()}, {OLD: published(root, [A1])}, NOW) == f"root {NEW} has no revocation list yet"
+    assert (
+        why_due({OLD: (A1,), NEW: ()}, {OLD: published(root, [A1])}, NOW)
+        == f"root {NEW[:8]} has no revocation list yet"
+    )
 
 
 def test_lists_go_when_nothing_is_revoked(root: Root) -> None:
@@ -429,7 +434,7 @@ def test_a_list_is_due_when_its_end_comes_near(root: Root) -> None:
     current = {OLD: published(root, [A1])}
     near = NOW + VALIDITY - RENEW
     assert why_due({OLD: (A1,)}, current, near) == ""
-    assert "the revocation list ends at 2027-06-01T12:00:00Z" in why_due({OLD: (A1,)}, current, near + SECOND)
+    assert "the revocation list expires at 2027-06-01T12:00:00Z" in why_due({OLD: (A1,)}, current, near + SECOND)
 
 
 @pytest.mark.parametrize("left", [VALIDITY - SECOND, VALIDITY - BACKDATING, RENEW, 10 * DAY, DAY])
@@ -468,8 +473,9 @@ def test_lists_are_wrong_for_what_they_let_in_or_keep_out(
 def test_what_an_entry_was_taken_away_from_too_early_is_named(root: Root) -> None:
     held = {OLD: published(root, [A1, replace(A1, serial="a2"), replace(A1, serial="a3")])}
     records = [record(serial="a1"), record(serial="a2", cluster="cluster-b")]
-    (line,) = let_in_again({OLD: (A1,)}, held, records)
-    assert line.startswith("certificate a2 (cluster cluster-b, client, until 2026-08-01T00:00:00Z) is no more in")
+    (found,) = let_in_again({OLD: (A1,)}, held, records)
+    assert (found.code, found.level) == ("valid-again", "warning")
+    assert found.where == "certificate a2 (cluster cluster-b, client, until 2026-08-01T00:00:00Z)"
     assert let_in_again({OLD: (A1, replace(A1, serial="a2"))}, held, records) == []
 
 
@@ -480,11 +486,13 @@ def test_lists_that_are_missing_are_wrong() -> None:
 
 def test_a_list_near_its_end_is_an_alarm_that_names_root_and_time(root: Root) -> None:
     crl = published(root)
-    assert alarm([crl], crl.next_update - ALARM) == []
-    (line,) = alarm([crl], crl.next_update - ALARM + SECOND)
-    assert line.startswith(f"{root.view.subject}: the revocation list ends at 2027-06-01T12:00:00Z; from then on")
-    (line,) = alarm([crl], crl.next_update)
-    assert "ended at 2027-06-01T12:00:00Z; every certificate of this root is refused" in line
+    assert alarms([crl], crl.next_update - ALARM) == []
+    (near,) = alarms([crl], crl.next_update - ALARM + SECOND)
+    assert (near.code, near.level, near.where) == ("crl-expires", "alarm", root.view.subject)
+    assert near.what.startswith("the CRL expires at 2027-06-01T12:00:00Z; from then on")
+    (past,) = alarms([crl], crl.next_update)
+    assert past.code == "crl-expires"
+    assert past.what.startswith("the CRL expired at 2027-06-01T12:00:00Z;")
 
 
 def test_a_missed_schedule_is_told_long_before_anybody_is_refused() -> None:
@@ -495,16 +503,19 @@ def test_a_missed_schedule_is_told_long_before_anybody_is_refused() -> None:
 
 @pytest.mark.parametrize(("size", "warned"), [(0, False), (LARGE, False), (LARGE + 1, True), (LARGEST, True)])
 def test_the_size_of_lists_is_watched(size: int, warned: bool) -> None:
-    line = check_size("x" * size, where="the store")
-    assert bool(line) == warned
-    assert not warned or (f"the store: the revocation lists have {size} of" in line and "rotate the root" in line)
+    found = check_size("x" * size, where="the store")
+    if not warned:
+        assert found is None
+        return
+    assert found is not None
+    assert (found.code, found.level, found.where) == ("crl-large", "warning", "the store")
+    assert str(size) in found.what
 
 
 def test_lists_that_no_secret_can_hold_are_refused() -> None:
-    with pytest.raises(CrossmeshError) as caught:
+    with refused("crl-too-large") as caught:
         check_size("x" * (LARGEST + 1), where="the store")
-    assert caught.value.where == "the store"
-    assert "rotate the root" in caught.value.cure
+    assert caught.value.message.where == "the store"
 
 
 def test_what_is_refused_leaves_room_for_the_rest_of_a_secret() -> None:

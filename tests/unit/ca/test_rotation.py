@@ -27,6 +27,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.rotation import
     sight_from_json,
     steps,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from tests.unit.pki.support import make_root
 from tests.unit.support import Json
 
@@ -42,29 +43,29 @@ PHASES: dict[Phase, Authority] = {
 
 # What a run does, or why it does nothing: every phase with everything that can be asked for.
 TABLE: dict[tuple[Phase, str], str] = {
-    ("absent", ""): "refused: there is no CA to rotate",
-    ("absent", "prepare"): "refused: there is no CA to rotate",
-    ("absent", "switch"): "refused: there is no CA to rotate",
-    ("absent", "retire"): "refused: there is no CA to rotate",
-    ("absent", "abandon"): "refused: there is no CA to rotate",
+    ("absent", ""): "refused: no-ca",
+    ("absent", "prepare"): "refused: no-ca",
+    ("absent", "switch"): "refused: no-ca",
+    ("absent", "retire"): "refused: no-ca",
+    ("absent", "abandon"): "refused: no-ca",
     ("steady", ""): "prepare trust switch leaves retire drop finish",
     ("steady", "prepare"): "prepare trust",
-    ("steady", "switch"): "refused: phase switch cannot be now: no root is prepared",
+    ("steady", "switch"): "refused: phase-impossible",
     ("steady", "retire"): "",
     ("steady", "abandon"): "",
     ("prepared", ""): "trust switch leaves retire drop finish",
     ("prepared", "prepare"): "trust",
     ("prepared", "switch"): "look switch leaves",
-    ("prepared", "retire"): "refused: phase retire cannot be now: the old root still issues",
+    ("prepared", "retire"): "refused: phase-impossible",
     ("prepared", "abandon"): "look abandon drop finish",
     ("switched", ""): "leaves retire drop finish",
-    ("switched", "prepare"): "refused: phase prepare cannot be now: the new root issues already",
+    ("switched", "prepare"): "refused: phase-impossible",
     ("switched", "switch"): "leaves",
     ("switched", "retire"): "look retire drop finish",
-    ("switched", "abandon"): "refused: phase abandon cannot be now: certificates of the new root are in service",
+    ("switched", "abandon"): "refused: phase-impossible",
     ("retiring", ""): "drop finish",
-    ("retiring", "prepare"): "refused: phase prepare cannot be now: a root of before may still be trusted",
-    ("retiring", "switch"): "refused: phase switch cannot be now: no root is prepared, and one is on its way out",
+    ("retiring", "prepare"): "refused: phase-impossible",
+    ("retiring", "switch"): "refused: phase-impossible",
     ("retiring", "retire"): "drop finish",
     ("retiring", "abandon"): "drop finish",
 }
@@ -80,21 +81,23 @@ def test_what_follows_from_a_phase_and_what_is_asked_for(phase: Phase, asked: st
     expected = TABLE[phase, asked]
     why = refusal(phase, asked)
     if expected.startswith("refused: "):
-        assert why.startswith(expected.removeprefix("refused: "))
-        assert "Cure: " in why or "what is left is the phase" in why
+        assert why is not None
+        assert (why.code, why.level) == (expected.removeprefix("refused: "), "error")
+        assert why.fix
         assert steps(phase, asked) == ()
     else:
-        assert (why, " ".join(steps(phase, asked))) == ("", expected)
+        assert (why, " ".join(steps(phase, asked))) == (None, expected)
     told = rotation_steps(phase, asked)
-    assert (told["refusal"], told["steps"]) == (why, list(steps(phase, asked)))
+    assert (told["refusal"], told["steps"]) == (str(why or ""), list(steps(phase, asked)))
     assert len(told["words"].split("; ")) == max(1, len(told["steps"]))
 
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_phase_that_there_is_not_is_refused_with_those_that_there_are(phase: Phase) -> None:
-    assert refusal(phase, "finish") == (
-        "mesh_rotate_phase is finish. Cure: write one of prepare, switch, retire, abandon, or leave it out"
-    )
+    found = refusal(phase, "finish")
+    assert found is not None
+    assert (found.code, found.where) == ("unknown-phase", "mesh_rotate_phase")
+    assert "prepare, switch, retire, abandon" in found.fix
 
 
 def test_a_lost_store_begins_anew_and_goes_to_the_end() -> None:
@@ -104,7 +107,7 @@ def test_a_lost_store_begins_anew_and_goes_to_the_end() -> None:
         ["recover", "trust", "switch", "leaves", "retire", "drop", "finish"],
     )
     refused = rotation_steps("absent", "switch", lost=True)
-    assert refused["refusal"] == "a lost CA is replaced in one run. Cure: leave mesh_rotate_phase out"
+    assert refused["refusal"].endswith("[lost-ca-phase]")
     assert refused["steps"] == []
     # The control: where there is a store, it counts.
     assert rotation_steps("prepared", lost=True) == rotation_steps("prepared")
@@ -145,7 +148,7 @@ def waits_for(
     clusters: Collection[str] = ("cluster-a", "cluster-b"),
     records: Iterable[Record] = (),
     revoked: Collection[str] = (),
-) -> list[str]:
+) -> list[Message]:
     return blockers(step, AT[step][0], sights, clusters, records, revoked, "default")
 
 
@@ -161,8 +164,8 @@ def test_a_gate_is_open_when_every_side_of_every_cluster_is_ready(step: str) -> 
 @pytest.mark.parametrize("step", AT)
 def test_a_cluster_that_was_not_seen_is_named(step: str) -> None:
     found = [item for item in seen(**AT[step][1]) if item.cluster != "cluster-b"]
-    (line,) = waits_for(step, found)
-    assert line.startswith("cluster cluster-b: it was not seen at the phase before in this run (unreachable, limited")
+    (error,) = waits_for(step, found)
+    assert (error.code, error.where) == ("cluster-unseen", "cluster cluster-b")
 
 
 @pytest.mark.parametrize("step", AT)
@@ -170,79 +173,82 @@ def test_a_cluster_that_was_not_seen_is_named(step: str) -> None:
 def test_one_side_of_a_cluster_says_nothing_of_the_other(step: str, side: str) -> None:
     """The gate of a client's egress fails after its server's side, which has nothing, was passed."""
     found = [item for item in seen(**AT[step][1]) if (item.cluster, item.side) != ("cluster-a", side)]
-    (line,) = waits_for(step, found)
-    assert line.startswith("cluster cluster-a: it was not seen")
+    (error,) = waits_for(step, found)
+    assert (error.code, error.where) == ("cluster-unseen", "cluster cluster-a")
 
 
 @pytest.mark.parametrize("step", AT)
 def test_what_was_seen_at_another_step_does_not_count(step: str) -> None:
     found = seen(**{**AT[step][1], "step": "prepare"})
-    assert [line[:18] for line in waits_for(step, found)] == ["cluster cluster-a:", "cluster cluster-b:"]
+    assert [(error.code, error.where) for error in waits_for(step, found)] == [
+        ("cluster-unseen", "cluster cluster-a"),
+        ("cluster-unseen", "cluster cluster-b"),
+    ]
 
 
 @pytest.mark.parametrize("step", AT)
 def test_who_holds_a_certificate_counts_even_where_nobody_names_the_cluster(step: str) -> None:
     found = seen(**AT[step][1])
-    (line,) = waits_for(step, found, records=[record("cluster-a", "2"), record("cluster-z")])
-    assert line.startswith("cluster cluster-z: it has left the inventory, and a certificate of it has not expired")
-    assert "Cure: take it back into the inventory, or list it in custom_ca_revoked" in line
+    (error,) = waits_for(step, found, records=[record("cluster-a", "2"), record("cluster-z")])
+    assert (error.code, error.where) == ("left-inventory", "cluster cluster-z")
     assert waits_for(step, found, records=[record("cluster-z")], revoked={"1"}) == []
 
 
 @pytest.mark.parametrize("step", AT)
 @pytest.mark.parametrize("method", ["handshake", "wait", "none"])
 def test_only_what_the_pods_themselves_were_asked_opens_a_gate(step: str, method: str) -> None:
-    lines = waits_for(step, seen(**{**AT[step][1], "method": method}))
-    assert [line.partition(":")[0] for line in lines] == [
-        "cluster cluster-a, client's side",
-        "cluster cluster-b, server's side",
+    errors = waits_for(step, seen(**{**AT[step][1], "method": method}))
+    assert [(error.code, error.where) for error in errors] == [
+        ("not-asked", "cluster cluster-a, client's side"),
+        ("not-asked", "cluster cluster-b, server's side"),
     ]
-    assert all("Cure: see that a pod is ready, and allow exec there" in line for line in lines)
 
 
 ONLY_OLD, ONLY_NEW = frozenset({OLD.fingerprint}), frozenset({NEW.fingerprint})
-BEHIND: list[tuple[str, dict[str, Any], str]] = [
-    ("switch", {"trust": (ONLY_OLD,)}, f"it does not trust {NEW.fingerprint} yet. Cure: repeat the phase prepare"),
-    ("switch", {"trust": (ONLY_OLD | ONLY_NEW, ONLY_OLD)}, f"it does not trust {NEW.fingerprint} yet"),
-    ("switch", {"trust": (ONLY_NEW,)}, f"it does not trust {OLD.fingerprint} yet"),
-    ("retire", {"issuers": ONLY_OLD}, "it serves certificates of another root. Cure: repeat the phase switch"),
-    ("retire", {"issuers": ONLY_OLD | ONLY_NEW}, "it serves certificates of another root"),
-    ("retire", {"issuers": frozenset({""})}, "it serves certificates of another root"),
-    (
-        "finish",
-        {"trust": (ONLY_NEW, ONLY_NEW | ONLY_OLD)},
-        f"it still trusts {OLD.fingerprint}. Cure: repeat the phase",
-    ),
+# Of each: the code, and the root that is named by the first digits of its fingerprint.
+BEHIND: list[tuple[str, dict[str, Any], str, str]] = [
+    ("switch", {"trust": (ONLY_OLD,)}, "root-not-trusted", NEW.fingerprint),
+    ("switch", {"trust": (ONLY_OLD | ONLY_NEW, ONLY_OLD)}, "root-not-trusted", NEW.fingerprint),
+    ("switch", {"trust": (ONLY_NEW,)}, "root-not-trusted", OLD.fingerprint),
+    ("retire", {"issuers": ONLY_OLD}, "serves-old-root", ""),
+    ("retire", {"issuers": ONLY_OLD | ONLY_NEW}, "serves-old-root", ""),
+    ("retire", {"issuers": frozenset({""})}, "serves-old-root", ""),
+    ("finish", {"trust": (ONLY_NEW, ONLY_NEW | ONLY_OLD)}, "root-still-trusted", OLD.fingerprint),
 ]
 
 
-@pytest.mark.parametrize(("step", "changes", "told"), BEHIND, ids=[str(number) for number in range(len(BEHIND))])
-def test_a_side_that_is_behind_is_named_with_what_it_lacks(step: str, changes: dict[str, Any], told: str) -> None:
+@pytest.mark.parametrize(("step", "changes", "code", "root"), BEHIND, ids=map(str, range(len(BEHIND))))
+def test_a_side_that_is_behind_is_named_with_what_it_lacks(
+    step: str, changes: dict[str, Any], code: str, root: str
+) -> None:
     first, *others = seen(**AT[step][1])
-    (line,) = waits_for(step, [replace(first, **changes), *others])
-    assert line.startswith(f"cluster cluster-a, client's side: {told}")
+    (error,) = waits_for(step, [replace(first, **changes), *others])
+    assert (error.code, error.where) == (code, "cluster cluster-a, client's side")
+    assert error.fix
+    assert root[:8] in error.what
+    assert not root or root not in error.what
 
 
 @pytest.mark.parametrize("step", AT)
 def test_a_secret_that_no_link_needs_is_in_the_way_for_it_may_be_in_use(step: str) -> None:
     first, second, *others = seen(**AT[step][1])
-    (line,) = waits_for(step, [first, replace(second, surplus=("gone-credential",)), *others])
-    assert line.startswith("cluster cluster-a, server's side: no link needs Secret gone-credential any more")
-    assert "Cure: run playbook site" in line
+    (error,) = waits_for(step, [first, replace(second, surplus=("gone-credential",)), *others])
+    assert (error.code, error.where) == ("surplus-secret", "cluster cluster-a, server's side")
+    assert "gone-credential" in error.what
 
 
 @pytest.mark.parametrize("step", AT)
 def test_what_another_instance_holds_of_the_same_ca_is_in_the_way(step: str) -> None:
     """A cluster of the same name in another instance has Secrets that this run does not see."""
-    (line,) = waits_for(step, seen(**AT[step][1]), records=[replace(record("cluster-a"), instance="blue")])
-    assert line.startswith("instance blue has certificates of this CA that have not expired")
+    (error,) = waits_for(step, seen(**AT[step][1]), records=[replace(record("cluster-a"), instance="blue")])
+    assert (error.code, error.where) == ("other-instance", "instance blue")
 
 
 def test_a_prepared_root_that_issues_already_is_not_taken_back() -> None:
     """A store that was restored from a backup is older than its clusters."""
     serving = seen(step="look", issuers=frozenset({NEW.fingerprint}))[:1]
-    (line,) = blockers("abandon", PHASES["prepared"], serving, ["cluster-z"], [record("cluster-y")], (), "default")
-    assert line.startswith("cluster cluster-a, client's side: it serves certificates of the prepared root")
+    (error,) = blockers("abandon", PHASES["prepared"], serving, ["cluster-z"], [record("cluster-y")], (), "default")
+    assert (error.code, error.where) == ("serves-prepared-root", "cluster cluster-a, client's side")
     # The control: of the root that issues, whoever else was not seen.
     fine = seen(step="look")[:1]
     assert blockers("abandon", PHASES["prepared"], fine, ["cluster-z"], [record("cluster-y")], (), "default") == []
@@ -262,8 +268,10 @@ def test_all_that_is_missing_is_told_at_once() -> None:
 
 
 def test_where_somebody_is_outside_a_run_takes_one_phase() -> None:
-    assert "mesh_rotate_phase=prepare" in refusal("steady", "", ["sql"])
-    assert [refusal("steady", "prepare", ["sql"]), refusal("steady", "")] == ["", ""]
+    found = refusal("steady", "", ["sql"])
+    assert found is not None
+    assert (found.code, "sql" in found.what) == ("external-needs-phases", True)
+    assert [refusal("steady", "prepare", ["sql"]), refusal("steady", "")] == [None, None]
     lost = rotation_steps("absent", "", True, [at_the_database("sql", ca="/srv/sql")])
     assert (lost["refusal"], lost["steps"]) == ("", ["recover", "trust"])
     assert "finish" in rotation_steps("absent", "", True)["steps"]

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import METADATA_ONLY, ApiError, object_path
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from tests.unit.support import Json
 
 CORE = {"Secret": "secrets", "Service": "services", "Pod": "pods", "ConfigMap": "configmaps"}
@@ -148,4 +149,5 @@ class FakeApi:
 
 
 def api_error(path: str, status: int) -> ApiError:
-    return ApiError(what=f"the API server refused GET {path}", where="x", why=f"{status}", cure="x", status=status)
+    message = Message.error("api-refused", where="x", what=f"the API server refused GET {path}: {status}", fix="x")
+    return ApiError(message, status=status)

@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.address import await_address
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from tests.unit.cluster.fake_api import FakeApi
 from tests.unit.support import Json
 
@@ -39,7 +40,7 @@ class Wait:
         if self._comes is not None and self.now >= self._comes:
             self.api.objects[0]["status"] = {"loadBalancer": {"ingress": [self._given]}}
 
-    def await_address(self, timeout: float = 60) -> list[str]:
+    def await_address(self, timeout: float = 60) -> list[Message]:
         return await_address(
             cast(Api, self.api), INGRESS, timeout, say=self.said.append, clock=lambda: self.now, pause=self.pause
         )
@@ -73,6 +74,6 @@ def test_one_that_comes_late_is_told_when_it_does(given: Json) -> None:
 def test_one_that_does_not_come_is_a_warning() -> None:
     wait = Wait(service())
     (warning,) = wait.await_address(5)
-    assert warning.startswith("Service gateways/edge has no address yet: no client can reach the ingress gateway by it")
-    assert "Cure: " in warning
-    assert warning.endswith("waited 5 s (mesh_gate_timeout)")
+    assert (warning.code, warning.level, warning.where) == ("no-address", "warning", "Service gateways/edge")
+    assert warning.what.endswith("waited 5 s (mesh_gate_timeout)")
+    assert warning.fix

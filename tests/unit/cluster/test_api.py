@@ -21,8 +21,7 @@ import pytest
 import yaml
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api, ApiError, object_path
-from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
-from tests.unit.support import Json
+from tests.unit.support import Json, refused
 
 SECRETS = "/api/v1/namespaces/istio-system/secrets"
 
@@ -108,7 +107,7 @@ def test_reading_and_applying(api: Api, server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "reason", "cure"),
+    ("status", "reason", "fix"),
     [
         (401, "Unauthorized", "renew the credentials"),
         (403, "Forbidden", "grant the permission"),
@@ -119,7 +118,7 @@ def test_reading_and_applying(api: Api, server: Server) -> None:
     ],
 )
 def test_an_error_is_told_by_status_reason_and_field_never_by_the_servers_message(
-    api: Api, server: Server, status: int, reason: str, cure: str
+    api: Api, server: Server, status: int, reason: str, fix: str
 ) -> None:
     server.status = status
     server.answer = {
@@ -131,8 +130,9 @@ def test_an_error_is_told_by_status_reason_and_field_never_by_the_servers_messag
     with pytest.raises(ApiError) as failure:
         api.apply(f"{SECRETS}/x", {}, "crossmesh-x", force=True)
     assert failure.value.status == status
-    assert failure.value.why == f"{status} {reason} in data[tls.key]"
-    assert cure in failure.value.cure
+    assert failure.value.message.code == "api-refused"
+    assert failure.value.message.what.endswith(f": {status} {reason} in data[tls.key]")
+    assert fix in failure.value.message.fix
     assert "a-secret-value" not in str(failure.value) + repr(failure.value)
 
 
@@ -145,10 +145,10 @@ def test_an_answer_that_is_no_status_is_an_error_all_the_same(api: Api, server: 
 def test_a_server_that_is_down_is_one_line_with_its_address(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    with pytest.raises(CrossmeshError) as failure:
+    with refused("api-unreachable") as failure:
         Api(kubeconfig(tmp_path, port), None).get(SECRETS)
-    assert f"http://127.0.0.1:{port}" in failure.value.where
-    assert failure.value.why == "Failed to establish a new connection: [Errno 111] Connection refused"
+    assert f"http://127.0.0.1:{port}" in failure.value.message.where
+    assert failure.value.message.what.endswith("Failed to establish a new connection: [Errno 111] Connection refused")
     assert "\n" not in str(failure.value)
 
 
@@ -161,24 +161,24 @@ def test_a_kubeconfig_that_cannot_be_used(tmp_path: Path, content: str | None, c
     path = tmp_path / "kubeconfig"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(CrossmeshError) as failure:
+    with refused("kubeconfig") as failure:
         Api(str(path), context)
-    assert str(path) in failure.value.where
-    assert "mesh_kubeconfig" in failure.value.cure
-    assert (failure.value.why == "there is no such file") == (content is None)
+    assert str(path) in failure.value.message.where
+    assert failure.value.message.what.endswith("there is no such file") == (content is None)
     assert "\n" not in str(failure.value)
 
 
 def test_several_kubeconfigs_are_looked_for_one_by_one(tmp_path: Path) -> None:
     path = kubeconfig(tmp_path, 1)
-    with pytest.raises(CrossmeshError) as failure:
+    with refused("kubeconfig") as failure:
         Api(f"{tmp_path / 'none'}:{path}", "cluster-x")
-    assert "cluster-x" in failure.value.why
+    assert "cluster-x" in failure.value.message.what
 
 
 def test_a_context_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CrossmeshError, match=r"context cluster-x of .*kubeconfig"):
+    with refused("kubeconfig") as failure:
         Api(kubeconfig(tmp_path, 1), "cluster-x")
+    assert failure.value.message.where.startswith("context cluster-x of ")
 
 
 @pytest.mark.parametrize("status", [200, 403])
@@ -213,7 +213,7 @@ def test_paths() -> None:
 
 def test_what_answers_without_json_is_no_api_server(server: Server, tmp_path: Path) -> None:
     server.answer = "<html>Please log in</html>"
-    with pytest.raises(CrossmeshError, match=r"what answers is no API server .* Cure: correct the server's address"):
+    with refused("no-api-server"):
         Api(kubeconfig(tmp_path, server.port), None).get("/version")
 
 

@@ -29,17 +29,18 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proof impo
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl, issue_crl
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView
 from tests.unit.pki.support import DAY, NOW, Root, make_leaf, make_root
-from tests.unit.support import Json
+from tests.unit.support import Json, refused
 
 GATEWAY = Gateway("istio-system", "istio-ingressgateway", {"istio": "ingressgateway", "app": "edge"})
 TITLE = "gateway istio-system/istio-ingressgateway"
 NEW, OLD = "a1b2c3", "d4e5f6"
 ENDPOINT = Endpoint("203.0.113.7", 13306, "mysql.server.example.com")
-FORBIDDEN = RefusedError(what="x", where="x", why="exec is forbidden (403)", cure="x", forbidden=True)
-BROKEN = RefusedError(what="x", where="x", why="pilot-agent request GET certs ended with 1", cure="x")
+FORBIDDEN = RefusedError(Message.error("proxy-silent", where="x", what="exec is forbidden (403)"), forbidden=True)
+BROKEN = RefusedError(Message.error("proxy-silent", where="x", what="pilot-agent request GET certs ended with 1"))
 
 
 def pod(name: str, *, ready: bool = True, **metadata: Any) -> Json:
@@ -150,11 +151,11 @@ def test_it_ends_at_the_timeout_with_the_pods_that_are_behind_and_what_they_serv
         [pod("a"), pod("b"), pod("c")],
         {"a": {0: certs(NEW)}, "b": {0: certs(OLD)}, "c": {0: certs()}},
     )
-    with pytest.raises(CrossmeshError) as failure:
+    with refused("not-served") as failure:
         proven(cluster, timeout=5)
-    assert failure.value.where == TITLE
-    assert failure.value.why == f"pod b: serves {OLD}, not {NEW}; pod c: serves nothing, not {NEW}; after 5 s"
-    assert "mesh_gate_timeout" in failure.value.cure
+    assert failure.value.message.where == TITLE
+    told = f"pod b: serves {OLD}, not {NEW}; pod c: serves nothing, not {NEW}; after 5 s"
+    assert failure.value.message.what.endswith(told)
     assert 5 <= cluster.now < 6
 
 
@@ -182,7 +183,7 @@ def test_without_a_ready_pod_nothing_is_proven_and_that_is_said() -> None:
     cluster = Cluster([pod("a", ready=False)], {})
     proof = proven(cluster, wait=17)
     assert (proof.method, proof.pods, cluster.now) == ("none", [], 0)
-    assert proof.warnings == [f"{TITLE} has no ready pod: nothing was proven"]
+    assert [(warning.code, warning.where) for warning in proof.warnings] == [("no-ready-pod", TITLE)]
 
 
 # -- trust ---------------------------------------------------------------------------------------------------------
@@ -210,7 +211,7 @@ def test_it_waits_until_every_secret_trusts_every_root() -> None:
 def test_a_root_that_is_missing_is_named_with_its_secret() -> None:
     root, other = make_root().view, make_root().view
     cluster = Cluster([pod("a")], {"a": {0: certs(NEW)}}, {0: secrets(mysql_credential=other.pem, mysql=root.pem)})
-    told = f"trusts {other.fingerprint} for mysql-credential, not {root.fingerprint}"
+    told = f"trusts {other.fingerprint[:8]} for mysql-credential, not {root.fingerprint[:8]}"
     with pytest.raises(CrossmeshError, match=f"pod a: {told}"):
         proven(cluster, trusting(root), timeout=1)
 
@@ -272,7 +273,8 @@ def test_a_handshake_tells_where_exec_is_forbidden() -> None:
     proof = proven(Cluster([pod("a")], HIDDEN), REACHABLE, shake=lambda _endpoint: NEW)
     assert proof.method == "handshake"
     (warning,) = proof.warnings
-    assert "exec is forbidden in a; seen by handshakes instead" in warning
+    assert (warning.code, warning.where) == ("proof-by-handshake", TITLE)
+    assert "exec is forbidden in a" in warning.what
 
 
 def test_handshakes_are_waited_for_too() -> None:
@@ -285,9 +287,9 @@ def test_handshakes_are_waited_for_too() -> None:
 
 @pytest.mark.parametrize(("presented", "told"), [(OLD, f"presents {OLD}"), ("", "presents no certificate")])
 def test_an_endpoint_that_stays_behind_is_an_error(presented: str, told: str) -> None:
-    with pytest.raises(CrossmeshError) as failure:
+    with refused("not-served") as failure:
         proven(Cluster([pod("a")], HIDDEN), REACHABLE, shake=lambda _endpoint: presented, timeout=1)
-    assert failure.value.why.startswith(f"mysql.server.example.com at 203.0.113.7:13306: {told}, not {NEW}")
+    assert f"mysql.server.example.com at 203.0.113.7:13306: {told}, not {NEW}" in failure.value.message.what
 
 
 @pytest.mark.parametrize("expected", [REACHABLE, Expected(frozenset({NEW}))])
@@ -296,8 +298,9 @@ def test_where_no_way_is_open_it_waits_the_time_that_is_set_and_says_so(expected
     proof = proven(cluster, expected, shake=lambda _endpoint: None, wait=17)
     assert (proof.method, proof.pods, cluster.now) == ("wait", ["b"], 17)
     (warning,) = proof.warnings
-    assert warning.startswith(f"{TITLE}: not proven for a: exec is forbidden there")
-    assert warning.endswith("waited 17 s instead (mesh_gate_wait)")
+    assert (warning.code, warning.where) == ("not-proven", TITLE)
+    assert warning.what.startswith("not proven for a: exec is forbidden there")
+    assert warning.what.endswith("waited 17 s instead (mesh_gate_wait)")
 
 
 def test_a_pod_that_can_be_asked_is_waited_for_beside_one_that_cannot() -> None:

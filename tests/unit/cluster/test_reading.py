@@ -14,11 +14,10 @@ import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway, Request, read_cluster
-from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
 from tests.unit.cluster.fake_api import FakeApi, collection_path
 from tests.unit.pki.support import make_leaf, make_root
-from tests.unit.support import Json
+from tests.unit.support import Json, refused
 
 OWNER = Owner("default", "cluster-b", "server")
 INGRESS = Gateway("istio-system", "istio-ingressgateway", {"istio": "ingressgateway"})
@@ -181,9 +180,9 @@ def test_sidecars_and_policies_are_told_where_a_namespace_is_to_be_locked_down()
 def test_only_a_lock_down_needs_the_permission_to_see_sidecars_and_policies() -> None:
     statuses = {collection_path(kind): 403 for kind in ("Sidecar", "NetworkPolicy")}
     assert reading(statuses=statuses)["missing_kinds"] == []
-    with pytest.raises(CrossmeshError) as failure:
+    with refused("not-permitted") as failure:
         reading(statuses=statuses, request=LOCKDOWN)
-    assert failure.value.why == "403 for: list networkpolicies; list sidecars"
+    assert failure.value.message.what.endswith("403 for: list networkpolicies; list sidecars")
 
 
 @pytest.mark.parametrize(
@@ -230,14 +229,14 @@ def test_everything_that_is_not_permitted_is_told_at_once() -> None:
         collection_path("Secret", "istio-system"): 403,
         collection_path("Pod", "istio-system"): 403,
     }
-    with pytest.raises(CrossmeshError) as failure:
+    with refused("not-permitted") as failure:
         reading(statuses=statuses)
-    assert failure.value.where == "context cluster-b of kubeconfig"
-    assert failure.value.why == "403 for: get, list secrets; list gateways; list pods"
+    assert failure.value.message.where == "context cluster-b of kubeconfig"
+    assert failure.value.message.what.endswith("403 for: get, list secrets; list gateways; list pods")
 
 
 def test_any_other_error_is_an_error() -> None:
-    with pytest.raises(CrossmeshError, match="500"):
+    with refused("api-refused"):
         reading(statuses={collection_path("VirtualService"): 500})
 
 

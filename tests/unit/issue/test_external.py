@@ -22,7 +22,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.rotation import
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint
-from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import failure
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.external import (
     Kept,
     Outcome,
@@ -32,6 +32,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.external imp
     report,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import Work, ensure
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
     CertificateView,
@@ -41,9 +42,10 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
     verify_issued_by,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Policy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.report import outside_rows
 from tests.unit.cluster.fake_api import FakeApi
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE, make_root
-from tests.unit.support import SERVER, link, view
+from tests.unit.support import SERVER, codes_of, link, refused, view
 
 pytestmark = pytest.mark.usefixtures("quick_keys")
 
@@ -187,13 +189,13 @@ def test_no_key_is_in_the_result(store: FileStore, server: Server) -> None:
 def test_a_key_that_others_can_read_is_refused(store: FileStore, server: Server) -> None:
     kept(store, server)
     (server.directory / "tls.key").chmod(0o644)
-    with pytest.raises(CrossmeshError, match=r"open to other users.*chmod 0600"):
+    with refused("open-to-others"):
         kept(store, server)
 
 
 def test_without_a_ca_nothing_is_made_and_a_look_tells_what_would_be(tmp_path: Path, server: Server) -> None:
     missing = FileStore(tmp_path / "nothing")
-    with pytest.raises(CrossmeshError, match="there is no CA"):
+    with refused("no-ca"):
         kept(missing, server)
     assert not server.directory.exists()
     assert kept(missing, server, look=True).credential.decision.reason == "missing"
@@ -202,8 +204,26 @@ def test_without_a_ca_nothing_is_made_and_a_look_tells_what_would_be(tmp_path: P
 def test_a_directory_of_another_ca_is_refused(store: FileStore, server: Server) -> None:
     kept(store, server)
     (server.directory / "ca.crt").write_text(make_root().view.pem)
-    with pytest.raises(CrossmeshError, match="is in service with root"):
+    with refused("wrong-store") as failure:
         kept(store, server)
+    # It is a directory, and is called so.
+    assert f"directory {server.directory} is in service" in failure.value.message.what
+    assert "Secret" not in str(failure.value)
+
+
+def test_one_wrong_directory_is_one_row_of_the_preflight_and_is_called_what_it_is(
+    store: FileStore, server: Server
+) -> None:
+    kept(store, server)
+    (server.directory / "ca.crt").write_text(make_root().view.pem)
+    found = outcome(store, server, look=True)
+    # As the module returns it, through Ansible.
+    result = json.loads(json.dumps({**failure(*found.errors), **report(found, "look")}))
+    (row,) = outside_rows(result)
+    assert (row.status, row.code) == ("failed", "wrong-store")
+    assert f"directory {server.directory} is in service with root" in row.seen
+    assert "Secret" not in row.seen
+    assert "restore that store from a backup; if it is lost for good" in row.fix
 
 
 @pytest.mark.parametrize("left", ["tls.key", "tls.crt", "ca.crl"])
@@ -211,7 +231,7 @@ def test_what_somebody_else_put_there_is_not_overwritten(store: FileStore, serve
     server.directory.mkdir(parents=True, mode=0o700)
     (server.directory / left).touch(mode=0o600)
     (server.directory / left).write_text("theirs")
-    with pytest.raises(CrossmeshError, match="holds something else"):
+    with refused("foreign-directory"):
         kept(store, server)
     assert (server.directory / left).read_text() == "theirs"
 
@@ -238,7 +258,7 @@ def test_check_mode_tries_the_passphrase_as_the_run_would(store: FileStore, serv
     request = Request([server], "default", Policy("P-256", 30 * DAY), 90, "not the passphrase", [], try_key=True)
     found = keep(store, request, NOW, look=True, shake=nobody)
     assert found.kept == []
-    assert "passphrase" in str(found.errors[0])
+    assert codes_of(found.errors[0].messages) == ["wrong-passphrase"]
 
 
 def test_a_certificate_that_ends_unrenewed_is_an_alarm(store: FileStore, server: Server) -> None:
@@ -246,11 +266,12 @@ def test_a_certificate_that_ends_unrenewed_is_an_alarm(store: FileStore, server:
     for days, alarmed in ((50, False), (65, False), (75, True), (120, True)):
         found = report_of(store, server, "look", look=True, now=NOW + days * DAY)
         assert bool(found["alarms"]) == alarmed, days
+        assert [item["code"] for item in found["endpoints"][0]["messages"]] == ["certificate-overdue"] * alarmed, days
 
 
 def test_a_place_that_cannot_be_written_is_one_clear_error(store: FileStore, server: Server) -> None:
     server.directory.parent.parent.joinpath("outside").write_text("a file")
-    with pytest.raises(CrossmeshError, match="The directory of a server outside cannot be used"):
+    with refused("file-error"):
         kept(store, server)
 
 
@@ -277,7 +298,7 @@ def test_a_server_that_has_not_loaded_its_certificate_is_told_of(
 
 def test_what_was_written_has_to_be_loaded(store: FileStore, server: Server) -> None:
     (warning,) = report_of(store, server)["warnings"]
-    assert "has to load what is new" in warning
+    assert warning.endswith("[external-to-load]")
 
 
 # -- what is revoked -----------------------------------------------------------------------------------------------
@@ -400,7 +421,7 @@ class RotatedAfter(FileStore):
 def test_a_run_that_was_overtaken_by_a_rotation_writes_nothing_and_says_so(
     store: FileStore, server: Server, overtaken: type[FileStore], recorded: int
 ) -> None:
-    with pytest.raises(CrossmeshError, match=r"Another run has changed the CA .*run again"):
+    with refused("another-run"):
         kept(overtaken(store.path), server)
     assert [path.name for path in server.directory.iterdir()] == [".lock"]
     assert len(store.records(NOW)) == recorded
@@ -434,7 +455,7 @@ def test_a_secret_is_decided_on_again_where_a_rotation_has_taken_the_key_away(st
 # -- a root rotation -----------------------------------------------------------------------------------------------
 
 
-def waits(store: FileStore, step: str, found: Kept, at: str) -> list[str]:
+def waits(store: FileStore, step: str, found: Kept, at: str) -> list[Message]:
     sights = [sight_from_json(item) for item in report(Outcome([found], [], []), at)["sights"]]
     return blockers(step, public_of(store), sights, [], store.records(NOW), [], "default")
 
@@ -467,12 +488,14 @@ def test_a_server_that_serves_the_old_certificate_stops_the_rotation(store: File
     store.switch(PASSPHRASE, seen=public_of(store).state)
     old = leaf_in(server).serial
     kept(store, server)
-    (line,) = waits(store, "retire", kept(store, server, look=True, shake=serving(old)), "look")
-    assert f"serves certificate {old}" in line
+    (error,) = waits(store, "retire", kept(store, server, look=True, shake=serving(old)), "look")
+    assert (error.code, error.where) == ("external-behind", "external server of link mysql")
+    assert f"serves certificate {old}" in error.what
 
 
 def test_a_server_that_was_not_looked_at_stops_the_rotation(store: FileStore, server: Server) -> None:
     kept(store, server)
     prepared(store)
-    (line,) = blockers("switch", public_of(store), [], [], store.records(NOW), [], "default")
-    assert "outside:mysql" in line
+    (error,) = blockers("switch", public_of(store), [], [], store.records(NOW), [], "default")
+    assert (error.code, error.where) == ("external-unseen", "external server of link mysql")
+    assert "outside:mysql" in error.fix

@@ -16,6 +16,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.pkcs8 import (
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import key_signs_for
 from tests.unit.pki.support import PASSPHRASE, Root, make_root
+from tests.unit.support import refused
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def test_each_encryption_has_its_own_salt(root: Root, encrypted: str) -> None:
 
 
 def test_the_wrong_passphrase_is_one_clear_error(encrypted: str) -> None:
-    with pytest.raises(CrossmeshError, match=r"\(roots/x.key\): the passphrase is wrong or the file is damaged"):
+    with refused("wrong-passphrase"):
         decrypt_private_key(encrypted, "another passphrase", where="roots/x.key")
 
 
@@ -65,7 +66,7 @@ def test_no_error_repeats_the_passphrase(encrypted: str) -> None:
 
 @pytest.mark.parametrize("iterations", [2_048, 599_999, MOST_ITERATIONS + 1])
 def test_an_unfit_number_of_rounds_is_refused(root: Root, iterations: int) -> None:
-    with pytest.raises(CrossmeshError, match="600,000 to 10,000,000 are accepted"):
+    with refused("key-rounds"):
         encrypt_private_key(root.key, PASSPHRASE, iterations)
 
 
@@ -75,13 +76,13 @@ def test_a_key_with_the_librarys_2048_rounds_is_refused(root: Root) -> None:
         serialization.PrivateFormat.PKCS8,
         serialization.BestAvailableEncryption(PASSPHRASE.encode()),
     )
-    with pytest.raises(CrossmeshError, match="it says 2,048"):
+    with refused("key-rounds"):
         decrypt_private_key(weak.decode(), PASSPHRASE)
 
 
 @pytest.mark.parametrize("passphrase", ["", "eleven char"])
 def test_a_passphrase_that_protects_nothing_is_refused(root: Root, passphrase: str) -> None:
-    with pytest.raises(CrossmeshError, match="at least 12 are asked for"):
+    with refused("ca-passphrase"):
         encrypt_private_key(root.key, passphrase)
 
 
@@ -95,5 +96,5 @@ def test_a_plain_key_is_refused(root: Root) -> None:
     plain = root.key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    with pytest.raises(CrossmeshError, match="not an encrypted PKCS#8 key"):
+    with refused("unreadable-key"):
         decrypt_private_key(plain.decode(), PASSPHRASE)

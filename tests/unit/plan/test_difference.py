@@ -154,12 +154,13 @@ def test_a_spec_that_was_emptied_is_put_back() -> None:
 # -- objects of others ---------------------------------------------------------------------------------------------
 
 
-def test_an_object_without_our_labels_is_refused_with_its_maker_and_the_cure() -> None:
+def test_an_object_without_our_labels_is_refused_with_its_maker_and_the_fix() -> None:
     result = compared([unlabelled(live(touched={"kubectl-create": {}, "helm": {}}))])
     assert result.empty
     (error,) = result.errors
-    assert error.startswith(f"{TITLE}: it exists and was made by helm, kubectl-create. Cure: ")
-    assert "mesh_adopt=true" in error
+    assert (error.code, error.where) == ("not-ours", TITLE)
+    assert "helm, kubectl-create" in error.what
+    assert "mesh_adopt=true" in error.fix
 
 
 def test_an_object_without_our_labels_is_adopted_when_that_is_said() -> None:
@@ -185,7 +186,8 @@ def test_an_object_of_another_owner_is_refused_even_in_an_adoption(
     result = compared([labelled(live(), **labels)], adopt=adopt)
     assert result.empty
     (error,) = result.errors
-    assert error.startswith(f"{TITLE}: it belongs to {told}. Cure: ")
+    assert (error.code, error.where) == ("of-another-instance", TITLE)
+    assert told in error.what
 
 
 @pytest.mark.parametrize("gone", [["managed_by"], ["instance"], ["cluster"], ["side"], ["managed_by", "side"]])
@@ -194,14 +196,14 @@ def test_an_object_that_lost_our_labels_is_refused_with_their_names_then_adopted
     result = compared([found])
     assert result.empty
     (error,) = result.errors
-    assert error.startswith(f"{TITLE}: it has lost our label")
-    assert all(name.replace("_", "-") in error for name in gone)
+    assert (error.code, error.where) == ("label-lost", TITLE)
+    assert all(name.replace("_", "-") in error.what for name in gone)
     assert compared([found], adopt=True).errors == []
 
 
 def test_labels_of_another_owner_are_not_taken_for_lost_ones() -> None:
     (error,) = compared([labelled(live(), instance="blue", side=None)]).errors
-    assert "it belongs to instance blue" in error
+    assert error.code == "of-another-instance"
 
 
 # -- what is not wanted any more -----------------------------------------------------------------------------------

@@ -49,37 +49,36 @@ GATEWAYS: list[tuple[str, Json, str]] = [
     ("plain text on another address", plain(bind="192.0.2.1"), ""),
     ("our host on another address", of_others(bind="192.0.2.1", hosts=[HOST]), ""),
     ("TLS in a port called TCP", of_others(protocol="TCP"), ""),
-    ("our host on our port", of_others(hosts=[HOST]), f"it has our host {HOST}"),
-    ("our host for one namespace", of_others(hosts=[f"shop/{HOST}"]), f"it has our host {HOST} for one namespace, "),
-    ("our host for its own namespace", of_others(hosts=[f"./{HOST}"]), f"it has our host {HOST} for one namespace, "),
-    ("our host for all namespaces", of_others(hosts=[f"*/{HOST}"]), f"it has our host {HOST}."),
+    ("our host on our port", of_others(hosts=[HOST]), "host-taken"),
+    ("our host for one namespace", of_others(hosts=[f"shop/{HOST}"]), "host-taken-in-namespace"),
+    ("our host for its own namespace", of_others(hosts=[f"./{HOST}"]), "host-taken-in-namespace"),
+    ("our host for all namespaces", of_others(hosts=[f"*/{HOST}"]), "host-taken"),
     ("another host for one namespace", of_others(hosts=["shop/shop.example.com"]), ""),
-    ("our host among others", of_others(hosts=["shop.example.com", HOST]), "it has our host"),
-    ("plain text on our port", plain(), "it is HTTP, not TLS"),
-    ("TCP on our port", plain("TCP", hosts=["*"]), "it is TCP, not TLS"),
+    ("our host among others", of_others(hosts=["shop.example.com", HOST]), "host-taken"),
+    ("plain text on our port", plain(), "plain-port"),
+    ("TCP on our port", plain("TCP", hosts=["*"]), "plain-port"),
     ("our host on other pods", of_others({"istio": "eastwestgateway"}, hosts=[HOST]), ""),
-    ("our host on all pods", of_others({}, hosts=[HOST]), "it has our host"),
+    ("our host on all pods", of_others({}, hosts=[HOST]), "host-taken"),
 ]
 
 
-@pytest.mark.parametrize(("other", "told"), [row[1:] for row in GATEWAYS], ids=[row[0] for row in GATEWAYS])
-def test_gateways_of_others(other: Json, told: str) -> None:
+@pytest.mark.parametrize(("other", "code"), [row[1:] for row in GATEWAYS], ids=[row[0] for row in GATEWAYS])
+def test_gateways_of_others(other: Json, code: str) -> None:
     found = conflicts(other)
     assert found.warnings == []
-    if not told:
+    if not code:
         assert found.errors == []
         return
     (error,) = found.errors
-    assert error.startswith(f"Gateway shop/shop-gateway, port 443: {told}")
-    assert ". Cure: " in error
+    assert (error.code, error.where) == (code, "Gateway shop/shop-gateway, port 443")
+    assert error.fix
 
 
 @pytest.mark.parametrize("number", [8443, 9443], ids=["the pods' port itself", "another port of the Service"])
 def test_two_ports_that_are_one_listener(number: int) -> None:
     (error,) = conflicts(plain(port=number), HTTPS, {**HTTPS, "name": "other", "port": 9443}).errors
-    assert error.startswith(
-        f"Gateway shop/shop-gateway, port {number}, which is the same listener as our port 443: it is HTTP, not TLS"
-    )
+    assert (error.code, error.where) == ("plain-port", f"Gateway shop/shop-gateway, port {number}")
+    assert "the same listener as our port 443" in error.what
 
 
 def test_ports_by_name_are_one_listener_if_the_name_is_the_same() -> None:
@@ -110,7 +109,7 @@ def test_the_older_gateway_wins(other: Json, age: Age | None, older: bool) -> No
     found = conflicts(other, age=age)
     assert (len(found.errors), len(found.warnings)) == ((0, 1) if older else (1, 0))
     if older:
-        assert "Ours is older, and goes on. Cure: " in found.warnings[0]
+        assert "Our Gateway is older" in found.warnings[0].what
 
 
 @pytest.mark.parametrize("day", [1, 3], ids=["ours is older", "ours is younger"])
@@ -119,8 +118,8 @@ def test_what_envoy_refuses_is_no_matter_of_age(day: int) -> None:
     found = conflicts(other, age=(f"2026-01-{day:02}T00:00:00Z", "gateway-mysql", "istio-system"))
     assert found.errors == []
     (warning,) = found.warnings
-    assert "for one namespace, " in warning
-    assert ". What it has of ours goes on until it is started anew. Cure: remove it from that Gateway" in warning
+    assert (warning.code, warning.level) == ("host-taken-in-namespace", "warning")
+    assert "Envoy keeps what it has of ours until it restarts" in warning.what
     assert len(conflicts(other).errors) == 1
 
 

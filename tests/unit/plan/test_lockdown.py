@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.lockdown import warnings
 from tests.unit.cluster.network import Connection, Pod, allows
 from tests.unit.plan.test_plan import POLICY, plan_of, reading
-from tests.unit.support import CLIENT, Json, link, numbered, view
+from tests.unit.support import CLIENT, Json, codes_of, link, numbered, view
 from tests.unit.test_templates import manifests
 
 CIDRS = ["10.0.0.0/16", "10.96.0.0/12", "fd00:10::/32"]
@@ -164,7 +165,7 @@ def policy_of_others(egress: list[Json], namespace: str = "shop") -> Json:
     return {"namespace": namespace, "name": "theirs", "egress": egress}
 
 
-def said_of(egress: list[Json], namespace: str = "shop") -> list[str]:
+def said_of(egress: list[Json], namespace: str = "shop") -> list[Message]:
     side = view([link()], {**CLIENT, **LOCKED})["client"]
     return warnings(reading(network_policies=[policy_of_others(egress, namespace)]), side)
 
@@ -183,9 +184,9 @@ WIDER: dict[str, tuple[list[Json], str]] = {
 
 @pytest.mark.parametrize(("egress", "ways"), WIDER.values(), ids=WIDER)
 def test_a_policy_of_others_that_allows_more_is_reported(egress: list[Json], ways: str) -> None:
-    (line,) = said_of(egress)
-    assert line.startswith(f"NetworkPolicy shop/theirs: beside the lock-down it lets pods reach {ways}")
-    assert "Cure: narrow it" in line
+    (warning,) = said_of(egress)
+    assert (warning.code, warning.where) == ("wider-policy", "NetworkPolicy shop/theirs")
+    assert f"lets pods reach {ways}" in warning.what
 
 
 @pytest.mark.parametrize(
@@ -215,20 +216,20 @@ def locked_plan(policy: Any = POLICY, **found: Any) -> Json:
 
 
 def test_a_sidecar_of_others_forbids_the_run() -> None:
-    (error,) = [line for line in locked_plan(sidecars=[THEIR_SIDECAR])["errors"] if "Sidecar" in line]
-    assert error.startswith(
-        "Sidecar shop/default: the namespace is to be locked down, and a Sidecar of others is there"
-    )
-    assert "take the namespace out of mesh_egress_lockdown" in error
+    assert sidecars_of_others(locked_plan(sidecars=[THEIR_SIDECAR])) == ["Sidecar shop/default"]
     # The control.
-    assert not any("Sidecar" in line for line in locked_plan()["errors"])
+    assert sidecars_of_others(locked_plan()) == []
+
+
+def sidecars_of_others(plan: Json) -> list[str]:
+    return [error.where for error in plan["errors"] if error.code == "foreign-sidecar"]
 
 
 def test_it_does_not_forbid_a_rotation_or_a_run_for_some_links() -> None:
     for policy in (replace(POLICY, existing=True), replace(POLICY, only=frozenset({"mysql"}))):
-        assert not any("Sidecar" in line for line in locked_plan(policy, sidecars=[THEIR_SIDECAR])["errors"])
+        assert sidecars_of_others(locked_plan(policy, sidecars=[THEIR_SIDECAR])) == []
     adopting = replace(POLICY, existing=True, adopt=True)
-    assert any("Sidecar" in line for line in locked_plan(adopting, sidecars=[THEIR_SIDECAR])["errors"])
+    assert sidecars_of_others(locked_plan(adopting, sidecars=[THEIR_SIDECAR])) != []
 
 
 def test_what_was_locked_down_is_opened_by_name_and_not_by_a_run_for_some_links() -> None:
@@ -260,33 +261,39 @@ def rule(**changes: Any) -> Json:
     }
 
 
-def said_of_rule(**changes: Any) -> list[str]:
+def said_of_rule(**changes: Any) -> list[Message]:
     links = [link(workloads={"namespaces": ["shop"]}), numbered(1, workloads={"service_accounts": ["web/front"]})]
     plan = plan_of(reading(destination_rules=[rule(**changes)]), links, side="client", variables=CLIENT)
-    return [line for line in plan["warnings"] if line.startswith("DestinationRule")]
+    return [warning for warning in plan["warnings"] if warning.code == "destination-rule"]
 
 
 RIVALS: dict[str, tuple[Json, list[str]]] = {
-    "another exportTo": ({"exports": [".", "shop"]}, ["does not merge it", "no way to mysql.", "remove its exportTo"]),
+    "another exportTo": (
+        {"exports": [".", "shop"]},
+        ["does not merge it", "reaches mysql.", "remove its exportTo"],
+    ),
     # Istio compares what is written.
-    "exported to everybody in so many words": ({"exports": ["*"]}, ["does not merge it", "no way to mysql, link-1."]),
+    "exported to everybody in so many words": (
+        {"exports": ["*"]},
+        ["does not merge it", "reaches mysql, link-1."],
+    ),
     "a policy for all": ({"policy": True}, ["first hop of every link", "subsets of its own"]),
     "our subset": ({"subsets": ["mysql"]}, ["a subset mysql, as ours do", "rename"]),
     "a wildcard where the workloads are": (
         {"namespace": "shop", "host": "*.local"},
-        ["shop/theirs (host *.local)", "workloads of namespace shop", "no way to mysql.", "delete it"],
+        ["shop/theirs (host *.local)", "workloads of namespace shop", "do not reach mysql.", "delete it"],
     ),
-    "for the other link's account": ({"namespace": "web"}, ["no way to link-1."]),
-    "for some workloads": ({"namespace": "shop", "selective": True, "exports": ["x"]}, ["no way to mysql."]),
-    "for its own namespace": ({"namespace": "shop", "exports": ["."]}, ["no way to mysql."]),
-    "with a subset of the same name": ({"namespace": "shop", "subsets": ["mysql"]}, ["mysql go by its subsets"]),
+    "for the other link's account": ({"namespace": "web"}, ["do not reach link-1."]),
+    "for some workloads": ({"namespace": "shop", "selective": True, "exports": ["x"]}, ["do not reach mysql."]),
+    "for its own namespace": ({"namespace": "shop", "exports": ["."]}, ["do not reach mysql."]),
+    "with a subset of the same name": ({"namespace": "shop", "subsets": ["mysql"]}, ["mysql use its subsets"]),
 }
 
 
 @pytest.mark.parametrize(("changes", "parts"), RIVALS.values(), ids=RIVALS)
 def test_a_rule_of_others_that_does_something_to_links_is_reported(changes: Json, parts: list[str]) -> None:
-    (line,) = said_of_rule(**changes)
-    assert all(part in line for part in parts), line
+    (warning,) = said_of_rule(**changes)
+    assert all(part in str(warning) for part in parts), warning
 
 
 HARMLESS: dict[str, Json] = {
@@ -309,11 +316,11 @@ def test_a_rule_of_others_that_does_nothing_to_links_is_left_alone(changes: Json
 def test_every_namespace_is_one_of_clients_where_all_workloads_may_use_a_link() -> None:
     found = reading(destination_rules=[rule(namespace="legacy", host="*.local")])
     plan = plan_of(found, [link()], side="client", variables=CLIENT)
-    assert any("workloads of namespace legacy" in line for line in plan["warnings"])
+    assert any("workloads of namespace legacy" in warning.what for warning in plan["warnings"])
 
 
 def test_in_istios_own_namespace_a_rule_does_not_come_before_those_of_the_service() -> None:
     edge = {**CLIENT, "mesh_egress_gateway": {"namespace": "edge"}}
     found = reading(destination_rules=[rule(host="*.local")])
     plan = plan_of(found, [link()], side="client", variables=edge)
-    assert not any(line.startswith("DestinationRule") for line in plan["warnings"])
+    assert "destination-rule" not in codes_of(plan["warnings"])

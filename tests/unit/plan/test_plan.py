@@ -15,7 +15,8 @@ import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
-from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import clock_warnings
+from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import clock_warning
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl, Revoked, issue_crl
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf, bundle
@@ -25,7 +26,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import (
     wanted_trust,
 )
 from tests.unit.pki.support import DAY, NOW, Root, make_leaf, make_root
-from tests.unit.support import CLIENT, SERVER, Json, link, numbered, view
+from tests.unit.support import CLIENT, SERVER, Json, codes_of, link, numbered, view
 
 ROOT = make_root()
 AUTHORITY = Authority("/srv/ca", ROOT.view, (ROOT.view,))
@@ -159,70 +160,78 @@ MANIFEST: Json = {
 }
 STRANGERS: Json = {**MANIFEST, "metadata": {**MANIFEST["metadata"], "labels": {}}}
 
-FORBIDDEN: list[tuple[str, Json, dict[str, Any], list[str]]] = [
+FORBIDDEN: list[tuple[str, Json, dict[str, Any], str, list[str]]] = [
     (
         "CRDs that are missing",
         settled_reading(missing_kinds=["Gateway", "PeerAuthentication"]),
         {"manifests": [MANIFEST]},
-        ["does not know Gateway.", "install Istio 1.24"],
+        "unknown-kind",
+        ["does not know Gateway"],
     ),
     (
         "a gateway that is missing",
         settled_reading(services={"server": None, "client": None}),
         {},
-        ["Service istio-system/istio-ingressgateway does not exist", "mesh_ingress_gateway"],
+        "no-gateway",
+        ["Service istio-system/istio-ingressgateway", "mesh_ingress_gateway"],
     ),
     (
         "a Gateway of others with our host",
         settled_reading(gateways=[FOREIGN]),
         {},
+        "host-taken",
         ["Gateway shop/gw, port 13306", "our host"],
     ),
     (
         "a Gateway of others with our host, while no pod runs",
         settled_reading(gateways=[FOREIGN], pods={"server": [], "client": []}),
         {},
+        "host-taken",
         ["Gateway shop/gw, port 13306", "our host"],
     ),
     (
         "a Gateway of others with our host, older only than what others have under our name",
         settled_reading(gateways=[FOREIGN], objects=[STRANGERS]),
         {},
+        "host-taken",
         ["Gateway shop/gw, port 13306", "our host"],
     ),
     (
         "a port that is UDP",
         settled_reading(services={"server": {**SERVICE, "ports": [{"port": 13306, "protocol": "UDP"}], "owners": {}}}),
         {},
-        ["port 13306 is not TCP"],
+        "port-not-tcp",
+        ["port 13306: is not TCP"],
     ),
     (
         "a Secret of others",
         settled_reading(secrets=[secret(labels={}, managers=["kubectl-create"])]),
         {},
-        [f"{HELD}: it exists and was made by kubectl-create", "mesh_adopt=true"],
+        "not-ours",
+        [HELD, "kubectl-create", "mesh_adopt=true"],
     ),
     (
         "a Secret of another instance, adoption or not",
         settled_reading(secrets=[secret(labels=Owner("blue", "cluster-b", "server").labels("mysql"))]),
         {"policy": replace(POLICY, adopt=True)},
-        [f"{HELD}: it belongs to instance blue, cluster cluster-b", "rename the link"],
+        "of-another-instance",
+        [HELD, "instance blue, cluster cluster-b", "rename the link"],
     ),
     (
         "a CA Secret that takes precedence over ours",
         settled_reading(secrets=[secret(), secret(name="mysql-credential-cacert", labels={})]),
         {},
-        ["Secret istio-system/mysql-credential-cacert: Istio takes its CA in place of ours", "delete it"],
+        "cacert-secret",
+        ["Secret istio-system/mysql-credential-cacert", "delete it"],
     ),
     (
         "a store that does not know the root in service",
         settled_reading(secrets=[secret(leaf_of(OTHER_ROOT), OTHER_ROOT)]),
         {},
+        "wrong-store",
         [
-            "CA store /srv/ca holds root",
-            ROOT.view.fingerprint,
-            "Secret istio-system/mysql-credential is in service with root",
-            OTHER_ROOT.view.fingerprint,
+            f"the store holds root {ROOT.view.fingerprint[:8]}",
+            f"Secret istio-system/mysql-credential is in service with root {OTHER_ROOT.view.fingerprint[:8]}",
             "custom_ca_dir",
         ],
     ),
@@ -230,27 +239,30 @@ FORBIDDEN: list[tuple[str, Json, dict[str, Any], list[str]]] = [
         "an empty store while a root is in service",
         settled_reading(),
         {"authority": NO_AUTHORITY},
-        ["CA store /srv/ca holds no root", ROOT.view.fingerprint],
+        "wrong-store",
+        ["/srv/ca: the store holds no root", ROOT.view.fingerprint[:8]],
     ),
     (
         "the mesh's own CA",
         settled_reading(mesh_roots=[ROOT.view.fingerprint]),
         {},
-        ["/srv/ca: its root", ROOT.view.fingerprint, "the mesh's own CA", "use a CA that no mesh has"],
+        "mesh-ca",
+        ["/srv/ca: its root", ROOT.view.fingerprint[:8]],
     ),
 ]
 
 
 @pytest.mark.parametrize(
-    ("found", "arguments", "told"), [row[1:] for row in FORBIDDEN], ids=[row[0] for row in FORBIDDEN]
+    ("found", "arguments", "code", "told"), [row[1:] for row in FORBIDDEN], ids=[row[0] for row in FORBIDDEN]
 )
-def test_what_forbids_it_is_told_in_one_line_with_a_cure(
-    found: Json, arguments: dict[str, Any], told: list[str]
+def test_what_forbids_it_is_one_error_with_a_fix(
+    found: Json, arguments: dict[str, Any], code: str, told: list[str]
 ) -> None:
     plan = plan_of(found, **arguments)
     (error,) = plan["errors"]
-    assert ". Cure: " in error
-    assert [part for part in told if part not in error] == []
+    assert (error.code, error.level) == (code, "error")
+    assert error.fix
+    assert [part for part in told if part not in str(error)] == []
     assert plan["credentials"] == []
 
 
@@ -465,52 +477,65 @@ def backend(**changes: Any) -> Callable[[], Json]:
     return lambda: settled_reading(backends=[{**reading()["backends"][0], **changes}])
 
 
-WARNINGS: list[tuple[str, Callable[[], Json], str]] = [
-    ("no sidecar", backend(sidecars=0), "link mysql: 2 of 2 pods of mysql.default.svc.cluster.local have no sidecar"),
-    ("a sidecar is missing", backend(sidecars=1), "link mysql: 1 of 2 pods of mysql.default.svc.cluster.local"),
+UNMATCHED = Message.warning("revokes-nothing", where="custom_ca_revoked: cluster cluster-x", what="revokes nothing")
+WARNINGS: list[tuple[str, Callable[[], Json], str, str]] = [
+    ("no sidecar", backend(sidecars=0), "backend-without-sidecar", "link mysql: 2 of 2 pods of mysql"),
+    ("a sidecar is missing", backend(sidecars=1), "backend-without-sidecar", "link mysql: 1 of 2 pods of mysql"),
     (
         "an entry that revokes nothing",
-        lambda: settled_reading(unmatched=["custom_ca_revoked: cluster cluster-x: revokes nothing"]),
+        lambda: settled_reading(unmatched=[UNMATCHED.to_json()]),
+        "revokes-nothing",
         "custom_ca_revoked: cluster cluster-x",
     ),
     (
         "another port",
         backend(ports=[33060, 80]),
-        "link mysql: Service mysql.default.svc.cluster.local has no port 3306, so that the link leads to nobody; "
-        "its TCP ports: 33060, 80",
+        "backend-port",
+        "link mysql: Service mysql.default.svc.cluster.local has no port 3306, so the link reaches nothing; its TCP "
+        "ports: 33060, 80",
     ),
     (
         "no port",
         backend(ports=[]),
-        "link mysql: Service mysql.default.svc.cluster.local has no port 3306, so that the link leads to nobody; "
-        "its TCP ports: none",
+        "backend-port",
+        "link mysql: Service mysql.default.svc.cluster.local has no port 3306, so the link reaches nothing; its TCP "
+        "ports: none",
     ),
-    ("an alias without a sidecar", backend(ports=None, sidecars=0), "link mysql: 2 of 2 pods of mysql.default"),
-    ("no Service", backend(found=False), "link mysql: Service mysql.default.svc.cluster.local does not exist here yet"),
+    (
+        "an alias without a sidecar",
+        backend(ports=None, sidecars=0),
+        "backend-without-sidecar",
+        "link mysql: 2 of 2 pods",
+    ),
+    ("no Service", backend(found=False), "backend-missing", "link mysql: Service mysql.default.svc.cluster.local"),
     (
         "a load balancer without an address",
         lambda: of_type("LoadBalancer"),
-        "Service istio-system/istio-ingressgateway has no address yet: no client can reach the ingress gateway by it",
+        "no-address",
+        "Service istio-system/istio-ingressgateway: has no address yet",
     ),
     (
         "a younger Gateway of others with our host",
         lambda: settled_reading(gateways=[FOREIGN], objects=[MANIFEST]),
-        "Gateway shop/gw, port 13306: it has our host mysql.server.example.com. Ours is older, and goes on",
+        "host-taken",
+        "Gateway shop/gw, port 13306: it has our host mysql.server.example.com. Our Gateway is older",
     ),
     (
         "no ready pod",
         lambda: settled_reading(pods={"server": [serving(ready=False)], "client": []}),
-        "gateway istio-system/istio-ingressgateway has no ready pod: nothing can be proven",
+        "no-ready-pod",
+        "gateway istio-system/istio-ingressgateway: has no ready pod",
     ),
 ]
 
 
-@pytest.mark.parametrize(("found", "told"), [row[1:] for row in WARNINGS], ids=[row[0] for row in WARNINGS])
-def test_warnings_do_not_forbid_the_run(found: Callable[[], Json], told: str) -> None:
+@pytest.mark.parametrize(("found", "code", "told"), [row[1:] for row in WARNINGS], ids=[row[0] for row in WARNINGS])
+def test_warnings_do_not_forbid_the_run(found: Callable[[], Json], code: str, told: str) -> None:
     plan = plan_of(found())
     assert plan["errors"] == []
     (warning,) = plan["warnings"]
-    assert warning.startswith(told)
+    assert (warning.code, warning.level) == (code, "warning")
+    assert warning.seen.startswith(told)
 
 
 @pytest.mark.parametrize(
@@ -534,24 +559,25 @@ def test_a_client_awaits_no_address() -> None:
     plan = plan_of(found, variables=CLIENT, side="client", manifests=[MANIFEST])
     assert plan["write"]
     assert plan["await_address"] is False
-    assert not any("address" in warning for warning in plan["warnings"])
+    assert "no-address" not in codes_of(plan["warnings"])
 
 
 @pytest.mark.parametrize(
     ("ahead", "told"),
     [
-        (59, []),
-        (-59, []),
-        (3599, ["the clock of this controller is 59 min ahead of the API server's"]),
-        (-3600, ["the clock of this controller is 60 min behind the API server's"]),
+        (59, ""),
+        (-59, ""),
+        (3599, "59 min ahead of the API server's"),
+        (-3600, "60 min behind the API server's"),
     ],
 )
-def test_clocks_that_do_not_agree_are_told(ahead: float, told: list[str]) -> None:
-    assert clock_warnings(ahead) == told
+def test_clocks_that_do_not_agree_are_told(ahead: float, told: str) -> None:
+    found = clock_warning(ahead)
+    assert (found.code, found.what) == ("clock-apart", told) if found else not told
 
 
 def test_where_nothing_is_wanted_nothing_is_warned_of() -> None:
-    found = settled_reading(secrets=[], lists_due="due", clock_ahead=7000, unmatched=["x"])
+    found = settled_reading(secrets=[], lists_due="due", clock_ahead=7000, unmatched=[UNMATCHED.to_json()])
     assert plan_of(found, [link(state="absent")])["warnings"] == []
 
 
@@ -586,7 +612,8 @@ def test_a_run_between_the_phases_brings_what_lags_to_the_phase_and_keeps_the_re
     assert len(plan["lines"]) == bool(line)
     # Said where another playbook goes on with it; no warning in the one that does.
     (notice,) = plan["notices"]
-    assert f"phase {authority.phase}. Cure: continue it with playbook rotate_ca" in notice
+    assert (notice.code, notice.level) == ("rotation-under-way", "notice")
+    assert f"phase {authority.phase}" in notice.what
     assert plan["warnings"] == []
 
 
@@ -736,7 +763,8 @@ def test_lists_that_are_wrong_are_a_drift_and_old_ones_are_not(wrong: bool) -> N
     plan = plan_of(settled_reading(lists_due="a reason", lists_wrong=wrong))
     assert (plan["changed"], plan["drifted"]) == (False, wrong)
     (notice,) = plan["notices"]
-    assert notice.startswith("revocation lists are due: a reason. Cure: ")
+    assert (notice.code, notice.level) == ("crl-due", "notice")
+    assert "a reason" in notice.what
 
 
 def test_the_report_says_how_many_are_revoked_and_until_when_the_list_lasts() -> None:
@@ -757,16 +785,13 @@ def test_a_certificate_that_has_come_of_age_is_a_change_and_no_drift() -> None:
 
 
 def test_with_a_clock_that_is_far_off_nothing_may_be_issued() -> None:
-    plan = plan_of(reading(clock_ahead=6600))
-    assert plan["errors"] == [
-        "the clock of this controller is 110 min ahead of the API server's: what it issues would not be valid yet. "
-        "Cure: set the clock (NTP), then run again"
-    ]
+    (ahead,) = plan_of(reading(clock_ahead=6600))["errors"]
+    assert (ahead.code, "110 min ahead" in ahead.what) == ("clock-wrong", True)
     # Nothing to issue, or a clock that the backdating makes up for: no reason to stop.
     assert plan_of(settled_reading(clock_ahead=6600))["errors"] == []
     assert plan_of(reading(clock_ahead=6599))["errors"] == []
     (behind,) = plan_of(reading(clock_ahead=-6600))["errors"]
-    assert "110 min behind the API server's: what it issues would end too early" in behind
+    assert (behind.code, "110 min behind" in behind.what) == ("clock-wrong", True)
     assert plan_of(reading(clock_ahead=-6599))["errors"] == []
 
 
@@ -777,7 +802,7 @@ def test_a_certificate_that_no_scheduled_run_renewed_is_an_alarm_while_there_is_
     """Of 90 days it is due with 30 left, and an alarm with 20."""
     alarms = plan_of(settled_reading(), now=NOW + days * DAY)["alarms"]
     assert bool(alarms) is alarmed
-    assert [line for line in alarms if "rotate_certificates renews now" not in line] == []
+    assert {(alarm.code, alarm.level) for alarm in alarms} <= {("certificate-overdue", "alarm")}
 
 
 def test_a_root_that_nears_its_end_is_an_alarm() -> None:
@@ -786,8 +811,8 @@ def test_a_root_that_nears_its_end_is_an_alarm() -> None:
     found = settled_reading(secrets=[secret(leaf, old)])
     authority = Authority("/srv/ca", old.view, (old.view,))
     (alarm,) = plan_of(found, authority=authority, now=NOW + 91 * DAY, policy=replace(POLICY, force=True))["alarms"]
-    assert alarm.startswith("the root CN=Test Root CA")
-    assert alarm.endswith("Cure: playbook rotate_ca")
+    assert (alarm.code, alarm.level) == ("root-expires", "alarm")
+    assert alarm.where.startswith("CN=Test Root CA")
     assert plan_of(found, authority=authority, now=NOW + 89 * DAY)["alarms"] == []
 
 
@@ -796,7 +821,7 @@ def test_a_list_that_nears_its_end_is_an_alarm() -> None:
     found = settled_reading(secrets=[secret(leaf, **WITH_LIST)])
     late = LIST.next_update - revocation.ALARM
     (alarm,) = plan_of(found, authority=LISTED, now=late + DAY)["alarms"]
-    assert "the revocation list ends at" in alarm
+    assert (alarm.code, alarm.level) == ("crl-expires", "alarm")
     assert plan_of(found, authority=LISTED, now=late - DAY)["alarms"] == []
 
 

@@ -145,19 +145,21 @@ def test_a_port_that_others_made_udp_is_refused() -> None:
     result = compare_ports([13306], service(port(13306, protocol="UDP"), udp_13306=["helm"]), OWNER)
     assert result.service == []
     (error,) = result.errors
-    assert error == f"{TITLE}: port 13306 is not TCP (13306/UDP). Cure: choose another port"
+    assert (error.code, error.where) == ("port-not-tcp", f"{TITLE}, port 13306")
+    assert "13306/UDP" in error.what
 
 
 @pytest.mark.parametrize(
-    ("changes", "field", "cure"),
+    ("changes", "field", "fix"),
     [({"targetPort": 8443}, "targetPort", "targetPort 13306"), ({"name": "mysql"}, "name", "name tls-13306")],
 )
-def test_our_port_that_others_changed_is_refused_with_their_name(changes: Json, field: str, cure: str) -> None:
+def test_our_port_that_others_changed_is_refused_with_their_name(changes: Json, field: str, fix: str) -> None:
     result = compare_ports([13306], service(port(13306, **changes), tcp_13306=[OURS, "kubectl-edit"]), OWNER)
     assert result.service == []
     (error,) = result.errors
-    assert error.startswith(f"{TITLE}: {field} of our port 13306 was changed (the port's managers: kubectl-edit)")
-    assert cure in error.partition("Cure: ")[2]
+    assert (error.code, error.where) == ("port-changed", f"{TITLE}, port 13306")
+    assert error.what.startswith(f"{field} of our port was changed (the port's managers: kubectl-edit)")
+    assert fix in error.fix
 
 
 def test_nothing_is_written_while_one_port_is_refused() -> None:

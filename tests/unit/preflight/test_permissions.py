@@ -118,7 +118,7 @@ def test_only_pods_of_a_side_with_links_are_asked(links: list[Json], namespaces:
 
 
 @pytest.mark.parametrize(
-    ("denied", "seen", "cure"),
+    ("denied", "seen", "fix"),
     [
         (
             [
@@ -143,8 +143,9 @@ def test_only_pods_of_a_side_with_links_are_asked(links: list[Json], namespaces:
         ),
     ],
 )
-def test_what_is_missing_is_told_with_what_grants_it(denied: list[Need], seen: str, cure: str) -> None:
-    assert [permissions.describe(group) for group in permissions.of_group(denied)] == [(seen, cure)]
+def test_what_is_missing_is_told_with_what_grants_it(denied: list[Need], seen: str, fix: str) -> None:
+    (error,) = map(permissions.describe, permissions.of_group(denied))
+    assert (error.code, error.level, error.seen, error.fix) == ("not-permitted", "error", seen, fix)
 
 
 def test_a_review_asks_for_the_subresource_by_itself() -> None:

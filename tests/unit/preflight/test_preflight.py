@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import KINDS, LOCKDOWN_KINDS, Owner
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight import rows
@@ -100,12 +101,10 @@ def test_a_look_writes_nothing_neither_there_nor_here(store: Path) -> None:
     assert not store.exists()
 
 
-def test_a_cluster_that_cannot_be_reached_is_one_row_with_its_cure() -> None:
-    error = CrossmeshError(what="cannot reach the API server", where="x", why="refused", cure="start it")
+def test_a_cluster_that_cannot_be_reached_is_one_row_with_its_fix() -> None:
+    error = CrossmeshError(Message.error("api-unreachable", where="x", what="refused", fix="start it"))
     found = unreachable("cluster-b", error)
-    assert found.rows == [
-        Row("cluster-b", "-", "api", "failed", "cannot reach the API server (x): refused", "start it")
-    ]
+    assert found.rows == [Row("cluster-b", "-", "api", "failed", "x: refused", "start it", "api-unreachable", "x")]
     (row,) = unseen_rows("cluster-b", view([link()], SERVER)["server"], "the API server could not be asked")
     assert (row.link, row.check, row.status) == ("mysql", "run", "unknown")
 
@@ -123,7 +122,7 @@ def test_an_api_server_that_does_not_know_the_user(store: Path) -> None:
 def test_the_clock(ahead: float, status: str) -> None:
     row = rows.clock_row("cluster-b", ahead)
     assert row.status == status
-    assert (row.cure != "") == (status != "ok")
+    assert (row.fix != "") == (status != "ok")
 
 
 def test_what_is_not_permitted_is_told_by_role_and_hides_nothing(store: Path) -> None:
@@ -133,7 +132,7 @@ def test_what_is_not_permitted_is_told_by_role_and_hides_nothing(store: Path) ->
         ("failed", "may not patch services (istio-ingressgateway) in namespace istio-system"),
         ("failed", "may not create, patch gateways.networking.istio.io in namespace istio-system"),
     ]
-    assert all("crossmesh-gateway" in row.cure for row in found.rows if row.check == "permission")
+    assert all("crossmesh-gateway" in row.fix for row in found.rows if row.check == "permission")
     assert of(found.rows, "istio")[0][0] == "ok"
 
 
@@ -145,7 +144,7 @@ def test_exec_that_is_forbidden_is_a_warning(store: Path) -> None:
 def test_permissions_that_cannot_be_asked_for_are_unknown(store: Path) -> None:
     class Closed(FakeApi):
         def review(self, attributes: object) -> bool:
-            raise CrossmeshError(what="closed", where="x", why="x", cure="x")
+            raise CrossmeshError(Message.error("store-damaged", where="x", what="closed"))
 
     found = looked(Closed(HEALTHY, answers=answers()), store)
     assert of(found.rows, "permission")[0][0] == "unknown"
@@ -157,7 +156,7 @@ def test_kinds_that_are_missing_are_told_and_those_that_no_link_needs_are_not(st
     strict = looked(api(statuses=gone), store, links=[link(strict_backend=True)])
     assert of(strict.rows, "crds") == [
         ("ok", "networking.istio.io/v1: 2 of 2"),
-        ("failed", "the cluster does not know PeerAuthentication"),
+        ("failed", "API group security.istio.io: the cluster does not know PeerAuthentication"),
     ]
 
 
@@ -171,7 +170,8 @@ def test_kinds_that_cannot_be_looked_at_are_unknown(store: Path) -> None:
     [("1.24.0", "ok"), ("1.31-alpha.b01690e6db7d", "ok"), ("2.0.0", "ok"), ("1.23.4", "warning"), ("dev", "unknown")],
 )
 def test_the_version_of_istio(version: str, status: str) -> None:
-    assert rows.istio_row("cluster-b", {"pod-0": version}, "").status == status
+    row = rows.istio_row("cluster-b", {"pod-0": version}, "")
+    assert (row.status, row.code) == (status, "old-istio" if status == "warning" else "")
 
 
 def test_a_version_that_no_pod_tells_is_unknown_with_the_reason(store: Path) -> None:
@@ -287,24 +287,20 @@ def test_a_side_without_links_has_no_rows(store: Path) -> None:
     assert judged(api(), store, links=[]) == []
 
 
-def test_a_gateway_that_is_not_there_fails_with_its_cure(store: Path) -> None:
+def test_a_gateway_that_is_not_there_fails_with_its_fix(store: Path) -> None:
     rows = judged(api([*gateway("egress"), *BACKEND]), store)
     assert statuses(rows)["gateway", "-"] == "failed"
     assert statuses(rows)["port", "mysql"] == "unknown"
-    assert [row.cure for row in rows if row.check == "gateway"] == [
+    assert [row.fix for row in rows if row.check == "gateway"] == [
         "install the gateway, or set mesh_ingress_gateway to the one that is there"
     ]
 
 
 def test_a_gateway_without_a_ready_pod_is_a_warning(store: Path) -> None:
     rows = judged(api([*gateway("ingress", ready=False), *BACKEND]), store)
-    assert of(rows, "gateway") == [
-        (
-            "warning",
-            "istio-system/istio-ingressgateway: none of 1 pods with istio=ingressgateway is ready, so that nothing can "
-            "be proven",
-        )
-    ]
+    (row,) = [row for row in rows if row.check == "gateway"]
+    assert (row.status, row.code) == ("warning", "no-ready-pod")
+    assert row.where == "gateway istio-system/istio-ingressgateway (1 pods with istio=ingressgateway)"
 
 
 def test_a_pod_that_answers_nothing_fails(store: Path) -> None:
@@ -317,7 +313,7 @@ def test_a_pod_that_answers_nothing_fails(store: Path) -> None:
     [
         ([], "ok", "13306 is free"),
         ([{"port": 13306, "name": "theirs"}], "ok", "13306 was opened by others (unknown), and is used as it is"),
-        ([{"port": 13306, "protocol": "UDP"}], "failed", "port 13306 is not TCP (13306/UDP)"),
+        ([{"port": 13306, "protocol": "UDP"}], "failed", "port 13306: is not TCP (13306/UDP)"),
     ],
 )
 def test_the_port_of_a_link(store: Path, ports: list[Json], status: str, seen: str) -> None:
@@ -339,15 +335,16 @@ def test_a_gateway_of_others_that_has_our_host_is_told_at_the_port(store: Path) 
     theirs = item("Gateway", "theirs", spec={"selector": {"istio": "ingressgateway"}, "servers": servers})
     rows = judged(api([*HEALTHY, theirs]), store)
     (row,) = [row for row in rows if row.check == "port"]
-    assert (row.status, row.cure) == ("failed", "remove it from that Gateway")
+    assert (row.status, row.fix) == ("failed", "remove it from that Gateway")
 
 
 def test_strangers_under_our_names_are_told_at_their_link(store: Path) -> None:
     strangers = [item("Gateway", "gateway-mysql"), item("Secret", "mysql-credential", data={})]
-    ((status, seen),) = of(judged(api([*HEALTHY, *strangers]), store), "names")
-    assert status == "failed"
-    assert "Gateway istio-system/gateway-mysql: it exists" in seen
-    assert "Secret istio-system/mysql-credential: it exists" in seen
+    found = [row for row in judged(api([*HEALTHY, *strangers]), store) if row.check == "names"]
+    assert [(row.status, row.code, row.where) for row in found] == [
+        ("failed", "not-ours", "Gateway istio-system/gateway-mysql"),
+        ("failed", "not-ours", "Secret istio-system/mysql-credential"),
+    ]
 
 
 def test_a_stranger_under_the_name_of_the_clients_secret(store: Path) -> None:
@@ -357,16 +354,34 @@ def test_a_stranger_under_the_name_of_the_clients_secret(store: Path) -> None:
 
 def test_what_is_refused_elsewhere_is_not_said_twice_but_the_run_is_not_ok(store: Path) -> None:
     rows = judged(api([*gateway("egress"), *BACKEND]), store)
-    assert of(rows, "run") == [("failed", "server's side: refused, for what other rows say")]
+    assert [(row.status, row.code, row.where) for row in rows if row.check == "run"] == [
+        ("failed", "blocked", "server's side")
+    ]
+
+
+def test_a_kind_that_is_missing_is_said_by_discovery_and_not_again_of_the_run(store: Path) -> None:
+    found = judged(api(statuses={collection_path("Gateway"): 404}), store)
+    assert [row.code for row in found if row.check == "run"] == ["blocked"]
+
+
+def test_what_the_look_says_of_the_cluster_is_not_said_again_of_the_run(store: Path) -> None:
+    ahead = 2 * 3600
+    wrong, plain = api(), api()
+    wrong.clock_ahead = plain.clock_ahead = ahead
+    known = [rows.clock_row("cluster-b", ahead)]
+    assert [row.code for row in judged(wrong, store, known=known) if row.check == "run"] == ["blocked"]
+    assert [row.code for row in judged(plain, store) if row.check == "run"] == ["clock-wrong"]
 
 
 def test_what_no_other_row_says_is_said_of_the_run(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuses(*_arguments: object) -> Json:
-        return {"errors": ["the moon is full. Cure: wait"], "alarms": [], "lines": []}
+        moon = Message.error("crl-too-large", where="moon", what="it is full", fix="wait")
+        return {"errors": [moon], "alarms": [], "lines": []}
 
     monkeypatch.setattr("ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan.make_plan", refuses)
     (row,) = [row for row in judged(api(), store) if row.check == "run"]
-    assert (row.status, row.seen, row.cure) == ("failed", "server's side: the moon is full", "wait")
+    assert (row.status, row.code, row.seen) == ("failed", "crl-too-large", "server's side: moon: it is full")
+    assert row.fix == "wait"
 
 
 def test_what_could_not_be_read_is_unknown_where_it_matters_and_nowhere_else(store: Path) -> None:
@@ -391,26 +406,28 @@ def test_no_kind_that_cannot_be_read_makes_anything_fail(store: Path, kind: Any)
 
 
 @pytest.mark.parametrize(
-    ("backend", "status", "seen"),
+    ("backend", "status", "code", "seen"),
     [
-        (BACKEND, "ok", "1 of 1 pods in the mesh"),
-        ([], "warning", "does not exist here yet"),
-        (BACKEND[:1], "warning", "has no pods yet"),
+        (BACKEND, "ok", "", "1 of 1 pods in the mesh"),
+        ([], "warning", "backend-missing", "does not exist here yet"),
+        (BACKEND[:1], "warning", "backend-empty", "has no pods yet"),
         (
             [item("Service", "mysql", "default", spec={"ports": [{"port": 80}]}), BACKEND[1]],
             "warning",
-            "has no port 3306, so that the link leads to nobody; its TCP ports: 80",
+            "backend-port",
+            "has no port 3306, so the link reaches nothing; its TCP ports: 80",
         ),
         (
             [BACKEND[0], item("Pod", "x", "default", labels={"app": "mysql"}, spec={"containers": [{"name": "a"}]})],
             "warning",
+            "backend-without-sidecar",
             "1 of 1 pods of mysql.default.svc.cluster.local have no sidecar",
         ),
     ],
 )
-def test_the_backend_of_a_link(store: Path, backend: list[Json], status: str, seen: str) -> None:
-    ((found, text),) = of(judged(api([*gateway("ingress"), *backend]), store), "backend")
-    assert (found, seen in text) == (status, True)
+def test_the_backend_of_a_link(store: Path, backend: list[Json], status: str, code: str, seen: str) -> None:
+    (row,) = [row for row in judged(api([*gateway("ingress"), *backend]), store) if row.check == "backend"]
+    assert (row.status, row.code, seen in row.seen) == (status, code, True)
 
 
 def test_a_run_over_some_links_is_told_of_those(store: Path) -> None:

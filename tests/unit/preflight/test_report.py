@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.filter.preflight_report import preflight_report
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.report import fqdn_rows, outside_rows, report
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import CHECKS, Row, Status
 from tests.unit.support import Json
@@ -75,7 +76,8 @@ def test_where_a_name_leads_to(sights: list[Json], all_seen: bool, status: str, 
     (row,) = fqdn_rows(sights, all_seen=all_seen)
     assert (row.cluster, row.link, row.check, row.status) == ("cluster-a", "mysql", "fqdn", status)
     assert seen in row.seen
-    assert (row.cure != "") == (status in ("failed", "warning"))
+    assert (row.fix != "") == (status in ("failed", "warning"))
+    assert row.code == {"failed": "fqdn-unresolved", "warning": "fqdn-elsewhere"}.get(status, "")
 
 
 def test_names_that_are_not_known_yet_are_one_line_of_the_table() -> None:
@@ -96,6 +98,10 @@ def looked_at(cluster: str = "cluster-b", **changes: Any) -> Json:
     return {"looked": True, "rows": [row], "sight": server("203.0.113.7", cluster=cluster), **changes}
 
 
+def said(code: str, where: str, what: str) -> Json:
+    return Message.error(code, where=where, what=what, fix="mend it").to_json()
+
+
 EVERYWHERE: Json = {"findings": [], "ca_problems": [], "ca_state": "usable"}
 
 
@@ -114,15 +120,17 @@ def test_a_cluster_in_whose_way_nothing_stands_passes() -> None:
     assert [row["check"] for row in found["rows"]] == ["topology", "ca", "api"]
 
 
-def test_findings_of_the_inventory_are_rows_with_cures() -> None:
-    found = reported({"cluster-b": looked_at()}, findings=["mysql: port: 0: is none. Cure: write another. [port]"])
+def test_findings_of_the_inventory_are_rows_with_fixes() -> None:
+    found = reported({"cluster-b": looked_at()}, findings=[said("port", "mysql: port", "0: is none")])
     assert not found["passed"]
     (row,) = [row for row in found["rows"] if row["status"] == "failed"]
-    assert (row["seen"], row["cure"]) == ("mysql: port: 0: is none", "write another. [port]")
+    assert (row["code"], row["seen"], row["fix"]) == ("port", "mysql: port: 0: is none", "mend it")
 
 
 def test_what_is_wrong_with_the_ca_fails() -> None:
-    assert not_ok(reported({}, ca_problems=["it is closed. Cure: open it"])) == [("-", "ca", "failed")]
+    assert not_ok(reported({}, ca_problems=[said("store-damaged", "/srv/ca", "it is closed")])) == [
+        ("-", "ca", "failed")
+    ]
 
 
 def test_what_nobody_looked_at_is_unknown_and_says_so() -> None:
@@ -140,7 +148,9 @@ def test_a_cluster_without_an_answer_passes_only_where_it_had_no_part(limited: b
 
 def test_a_look_that_broke_off_fails() -> None:
     found = {"failed": True, "msg": "an error that nobody foresaw"}
-    assert not_ok(reported({"cluster-b": found}, limited=True)) == [("cluster-b", "run", "failed")]
+    told = reported({"cluster-b": found}, limited=True)
+    assert not_ok(told) == [("cluster-b", "run", "failed")]
+    assert [row["code"] for row in told["rows"] if row["status"] == "failed"] == ["look-unfinished"]
 
 
 def test_a_cluster_that_the_faults_of_the_inventory_keep_out_is_unknown() -> None:
@@ -156,8 +166,8 @@ def test_a_cluster_of_another_slice_is_unknown_and_so_is_where_names_lead_to() -
 # -- the table -----------------------------------------------------------------------------------------------------
 
 
-def rows(*statuses: Status, check: str = "port", seen: str = "as it is", cure: str = "") -> list[Row]:
-    return [Row("cluster-b", f"link-{n}", check, status, seen, cure) for n, status in enumerate(statuses)]
+def rows(*statuses: Status, check: str = "port", seen: str = "as it is", fix: str = "") -> list[Row]:
+    return [Row("cluster-b", f"link-{n}", check, status, seen, fix) for n, status in enumerate(statuses)]
 
 
 def test_only_what_failed_decides() -> None:
@@ -173,16 +183,16 @@ def test_the_order_is_that_of_the_checks_with_what_is_about_everybody_first() ->
     assert list(CHECKS)[-1] == "run"
 
 
-def test_the_table_has_equal_columns_and_cures_below_their_rows() -> None:
+def test_the_table_has_equal_columns_and_fixes_below_their_rows() -> None:
     found = [
         Row("-", "-", "ca", "ok", "usable"),
-        Row("cluster-b", "mysql", "port", "failed", "port 13306 is not TCP", "choose another port"),
+        Row("cluster-b", "mysql", "port", "failed", "port 13306 is not TCP", "choose another port", "port-not-tcp"),
     ]
     assert report(found)["table"] == [
         "STATUS  CLUSTER    LINK   CHECK  SEEN",
         "ok      -          -      ca     usable",
         "failed  cluster-b  mysql  port   port 13306 is not TCP",
-        "                                 Cure: choose another port.",
+        "                                 Fix: choose another port. [port-not-tcp]",
         "1 ok, 0 warning, 1 failed, 0 unknown",
     ]
 
@@ -200,7 +210,7 @@ def test_many_links_of_which_all_is_well_are_one_line_and_each_that_is_not_stand
     assert len(report(found)["rows"]) == 6, "machines are told all"
 
 
-def test_many_links_with_one_trouble_are_one_line_with_its_cure() -> None:
+def test_many_links_with_one_trouble_are_one_line_with_its_fix() -> None:
     table = report(rows("unknown", "unknown", "unknown", "unknown", seen="not asked", check="run"))["table"]
     assert len(table) == 3
     assert "4 links" in table[1]
@@ -212,27 +222,33 @@ def test_few_links_are_told_one_by_one() -> None:
 
 
 def test_long_lines_are_folded_below_themselves() -> None:
-    lines = report(rows("warning", seen="word " * 60, cure="cure " * 60))["table"][1:-1]
+    lines = report(rows("warning", seen="word " * 60, fix="fix " * 60))["table"][1:-1]
     assert len(lines) > 4
     assert all(len(line) <= 120 for line in lines)
     assert len({len(line) - len(line.lstrip()) for line in lines[1:]}) == 1
 
 
+LATE = Message.alarm("certificate-overdue", where="link kept", what="expires soon", fix="renew")
+BEHIND = Message.warning("external-behind", where="link stale", what="serves 1, not 2", fix="load it")
 OUTSIDE = {
     "endpoints": [
-        {"link": "kept", "action": "keep", "message": "valid until 2030"},
-        {"link": "due", "action": "issue", "message": "there is no certificate yet"},
-        {"link": "stale", "action": "keep", "message": "valid until 2030"},
+        {"link": "kept", "action": "keep", "message": "valid until 2030", "messages": [LATE.to_json()]},
+        {"link": "due", "action": "issue", "message": "there is no certificate yet", "messages": []},
+        {"link": "stale", "action": "keep", "message": "valid until 2030", "messages": [BEHIND.to_json()]},
     ],
-    "sights": [{"cluster": "outside:stale", "problem": "link stale: serves 1, not 2. Cure: load it"}],
-    "alarms": ["link kept: ends soon. Cure: renew"],
-    "msg": "a directory holds something else. Cure: empty it",
+    "errors": [said("foreign-directory", "directory /srv/x", "it contains tls.key; and more")],
 }
 
 
 def test_what_a_look_at_servers_outside_has_shown() -> None:
-    found = {(row.link, row.status): row for row in outside_rows(OUTSIDE)}
-    assert set(found) == {("-", "failed"), ("kept", "ok"), ("due", "ok"), ("stale", "warning"), ("-", "warning")}
-    assert found["due", "ok"].seen == "issue: there is no certificate yet"
-    assert (found["stale", "warning"].cure, found["-", "failed"].cure) == ("load it", "empty it")
+    found = list(outside_rows(OUTSIDE))
+    assert [(row.link, row.status, row.code) for row in found] == [
+        ("-", "failed", "foreign-directory"),
+        ("kept", "warning", "certificate-overdue"),
+        ("kept", "ok", ""),
+        ("due", "ok", ""),
+        ("stale", "warning", "external-behind"),
+    ]
+    assert [row.seen for row in found if row.link == "due"] == ["issue: there is no certificate yet"]
+    assert [row.fix for row in found if row.status == "warning"] == ["renew", "load it"]
     assert list(outside_rows({})) == []

@@ -42,7 +42,8 @@ def test_a_relative_path_begins_where_the_command_was_started(tmp_path: Path, mo
     assert json.loads((tmp_path / "report.json").read_text())["counts"]["failed"] == 1
 
 
-def test_a_report_that_cannot_be_written_fails_with_a_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_that_cannot_be_written_fails_with_a_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = printed("ok", monkeypatch, path=str(tmp_path / "no" / "folder.json"))
     assert result["failed"]
-    assert "Cure: set mesh_preflight_report" in result["msg"]
+    assert [error["code"] for error in result["errors"]] == ["report-not-written"]
+    assert "Fix: set mesh_preflight_report" in result["msg"]

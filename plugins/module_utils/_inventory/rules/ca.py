@@ -132,5 +132,5 @@ def check_passphrase(length: int) -> Iterator[Finding]:
     )
 
 
-def _finding(rule: str, field: str, value: object, message: str, cure: str) -> Finding:
-    return Finding(rule=rule, subject="custom_ca", field=field, value=show(value), message=message, cure=cure)
+def _finding(code: str, field: str, value: object, what: str, fix: str) -> Finding:
+    return Finding.of(code, "custom_ca", field, show(value), what, fix)

@@ -59,35 +59,35 @@ def _check_setting(item: schema.Field, value: Any) -> Iterator[Finding]:
     for finding in check_value(item.name, item.name, value, item):
         # What -e NAME=VALUE gives is always a string.
         aside = f"""; on the command line -e '{{"{item.name}": ...}}'""" if isinstance(value, str) else ""
-        yield replace(finding, cure=finding.cure + aside)
+        yield replace(finding, fix=finding.fix + aside)
 
 
 def _check_instance(_shared: Mapping[str, Any], name: str, value: str) -> Iterator[Finding]:
     if not is_label(value, MAX_INSTANCE):
-        message = f"is not a DNS label of at most {MAX_INSTANCE} characters"
-        yield Finding("instance", name, name, show(value), message, "use lower-case letters, digits and hyphens")
+        what = f"is not a DNS label of at most {MAX_INSTANCE} characters"
+        yield Finding.of("instance", name, name, show(value), what, "use lower-case letters, digits and hyphens")
 
 
 def _check_timeout(_shared: Mapping[str, Any], name: str, value: int) -> Iterator[Finding]:
     if value < 1:
-        yield Finding("timeout", name, name, show(value), "is no time to wait", "write seconds, e.g. 60")
+        yield Finding.of("timeout", name, name, show(value), "is no time to wait", "write seconds, e.g. 60")
 
 
 def _check_wait(_shared: Mapping[str, Any], name: str, value: int) -> Iterator[Finding]:
     if value < 0:
-        yield Finding("wait", name, name, show(value), "is no time to wait", "write seconds, e.g. 10")
+        yield Finding.of("wait", name, name, show(value), "is no time to wait", "write seconds, e.g. 10")
 
 
 def _check_credential(shared: Mapping[str, Any], name: str, value: str) -> Iterator[Finding]:
     if not is_label(value, 63):
-        cure = "write a DNS label, e.g. client-credential"
-        yield Finding("prefix", name, name, show(value), "is not a DNS label", cure)
+        fix = "write a DNS label, e.g. client-credential"
+        yield Finding.of("prefix", name, name, show(value), "is not a DNS label", fix)
     elif value.endswith("-cacert"):
-        cure = "write another name, e.g. client-credential"
-        yield Finding("prefix", name, name, show(value), "ends in -cacert, by which Istio knows a CA's Secret", cure)
+        fix = "write another name, e.g. client-credential"
+        yield Finding.of("prefix", name, name, show(value), "ends in -cacert, by which Istio knows a CA's Secret", fix)
     elif _clashing_secrets(names_of_links(shared), value):
-        cure = "write another name, e.g. client-credential"
-        yield Finding("prefix", name, name, show(value), "is the name of a link's server Secret", cure)
+        fix = "write another name, e.g. client-credential"
+        yield Finding.of("prefix", name, name, show(value), "is the name of a link's server Secret", fix)
 
 
 def _clashing_secrets(links: Sequence[str], prefix: str) -> bool:
@@ -103,7 +103,7 @@ def _check_trust_domain(_shared: Mapping[str, Any], name: str, value: str) -> It
 def check_trust_domain(subject: str, value: str) -> Iterator[Finding]:
     """The name under which clusters and links have theirs in client certificates."""
     if not all(map(LABEL.fullmatch, value.split("."))) or len(value) > MAX_TRUST_DOMAIN:
-        yield Finding(
+        yield Finding.of(
             "ca-trust-domain",
             subject,
             "custom_ca_trust_domain",
@@ -114,28 +114,28 @@ def check_trust_domain(subject: str, value: str) -> Iterator[Finding]:
 
 
 def _check_vip_range(_shared: Mapping[str, Any], name: str, value: Any) -> Iterator[Finding]:
-    cure = "write a network that nobody routes, e.g. 240.0.0.0/9"
+    fix = "write a network that nobody routes, e.g. 240.0.0.0/9"
     try:
         network = ipaddress.ip_network(value if isinstance(value, str) else "")
     except ValueError:
-        yield Finding(
-            "vip-range", name, name, show(value), "is not a network (ADDRESS/BITS, no bit set after them)", cure
+        yield Finding.of(
+            "vip-range", name, name, show(value), "is not a network (ADDRESS/BITS, no bit set after them)", fix
         )
         return
     if network.num_addresses < MIN_VIPS:
-        yield Finding("vip-range", name, name, show(value), f"has fewer than {MIN_VIPS} addresses", cure)
+        yield Finding.of("vip-range", name, name, show(value), f"has fewer than {MIN_VIPS} addresses", fix)
         return
     for theirs in ISTIOS_VIPS:
         if network.version == theirs.version and network.overlaps(theirs):
-            yield Finding("vip-range", name, name, show(value), f"overlaps {theirs}, Istio's own", cure)
+            yield Finding.of("vip-range", name, name, show(value), f"overlaps {theirs}, Istio's own", fix)
 
 
 def _check_only_links(shared: Mapping[str, Any], name: str, value: Sequence[Any]) -> Iterator[Finding]:
     known = names_of_links(shared)
     for link in value:
         if link not in known:
-            cure = f"write names of links: {', '.join(known)}"
-            yield Finding("unknown-link", name, name, show(link), "is no link", cure)
+            fix = f"write names of links: {', '.join(known)}"
+            yield Finding.of("unknown-link", name, name, show(link), "is no link", fix)
 
 
 def names_of_links(shared: Mapping[str, Any]) -> list[str]:
@@ -147,8 +147,8 @@ def names_of_links(shared: Mapping[str, Any]) -> list[str]:
 def check_declared(_shared: Mapping[str, Any], name: str, value: Mapping[Any, Any]) -> Iterator[Finding]:
     for cluster, groups in value.items():
         if not isinstance(cluster, str) or not isinstance(groups, list) or not all(isinstance(g, str) for g in groups):
-            cure = "write the groups of each cluster, e.g. {cluster-a: [mesh_clients]}"
-            yield Finding("type", name, f"{name}.{cluster}", show(groups), "is not a list of groups", cure)
+            fix = "write the groups of each cluster, e.g. {cluster-a: [mesh_clients]}"
+            yield Finding.of("type", name, f"{name}.{cluster}", show(groups), "is not a list of groups", fix)
 
 
 CHECKS_OF_SETTINGS: dict[str, Callable[[Mapping[str, Any], str, Any], Iterator[Finding]]] = {
@@ -178,7 +178,7 @@ def check_cluster(variables: Mapping[str, Any], links: Sequence[Mapping[str, Any
 
 def _check_cluster_variables(subject: str, variables: Mapping[str, Any]) -> Iterator[Finding]:
     if not is_label(variables.get("mesh_cluster_name"), 63):
-        yield Finding(
+        yield Finding.of(
             "cluster-name",
             subject,
             "mesh_cluster_name",
@@ -204,45 +204,45 @@ def _check_gateway(subject: str, path: str, gateway: Mapping[str, Any]) -> Itera
     for name in ("namespace", "service"):
         value = gateway.get(name)
         if value is not None and path + name not in faulty and not is_label(value, 63):
-            cure = f"write the name of the gateway's {name}"
-            yield Finding("gateway", subject, path + name, show(value), "is not a DNS label", cure)
+            fix = f"write the name of the gateway's {name}"
+            yield Finding.of("gateway", subject, path + name, show(value), "is not a DNS label", fix)
     selector = gateway.get("selector")
     if selector is not None and path + "selector" not in faulty:
         texts = [text for pair in selector.items() for text in pair]
         # Without a label it would select every pod of the namespace.
         if not texts or not all(isinstance(text, str) for text in texts):
-            cure = "write the labels of the gateway's pods, e.g. {istio: ingressgateway}"
-            yield Finding("gateway", subject, path + "selector", show(selector), "does not hold labels", cure)
+            fix = "write the labels of the gateway's pods, e.g. {istio: ingressgateway}"
+            yield Finding.of("gateway", subject, path + "selector", show(selector), "does not hold labels", fix)
 
 
 def _check_lockdown(subject: str, cluster: desired.Cluster) -> Iterator[Finding]:
     name, needed = "mesh_egress_lockdown", {names.ROOT_NAMESPACE, cluster.egress_gateway["namespace"]}
     seen: set[str] = set()
     for namespace in cluster.egress_lockdown:
-        message = cure = ""
+        what = fix = ""
         if not is_label(namespace, 63):
-            message, cure = "is not a DNS label", "write the name of a namespace, e.g. shop"
+            what, fix = "is not a DNS label", "write the name of a namespace, e.g. shop"
         elif namespace in seen:
-            message, cure = "stands twice", "write it once"
+            what, fix = "stands twice", "write it once"
         elif namespace in needed:
-            message = "holds the egress gateway or the control plane, which have to reach other clusters and all pods"
-            cure = "leave it out; only namespaces of workloads are locked down"
-        if message:
-            yield Finding("lockdown", subject, name, show(namespace), message, cure)
+            what = "holds the egress gateway or the control plane, which have to reach other clusters and all pods"
+            fix = "leave it out; only namespaces of workloads are locked down"
+        if what:
+            yield Finding.of("lockdown", subject, name, show(namespace), what, fix)
         else:
             seen.add(namespace)
     if cluster.egress_lockdown and desired.CLIENTS_GROUP not in cluster.groups:
-        message = "has no effect: the cluster is not in mesh_clients, and only a client's egress is locked down"
-        cure = "take the cluster into mesh_clients, or remove it"
-        yield Finding("lockdown", subject, "mesh_egress_lockdown", show(cluster.egress_lockdown), message, cure)
+        what = "has no effect: the cluster is not in mesh_clients, and only a client's egress is locked down"
+        fix = "take the cluster into mesh_clients, or remove it"
+        yield Finding.of("lockdown", subject, "mesh_egress_lockdown", show(cluster.egress_lockdown), what, fix)
     if cluster.egress_lockdown and not cluster.cluster_cidrs:
-        message = "is empty, and the workloads' sidecars would be cut off from their control plane"
-        cure = "name the networks of the cluster's pods, Services, control plane and API server"
-        yield Finding("cluster-cidrs", subject, "mesh_cluster_cidrs", "[]", message, cure)
+        what = "is empty, and the workloads' sidecars would be cut off from their control plane"
+        fix = "name the networks of the cluster's pods, Services, control plane and API server"
+        yield Finding.of("cluster-cidrs", subject, "mesh_cluster_cidrs", "[]", what, fix)
     for cidr in cluster.cluster_cidrs:
-        message, cure = _fault_of_cidr(cidr)
-        if message:
-            yield Finding("cluster-cidrs", subject, "mesh_cluster_cidrs", show(cidr), message, cure)
+        what, fix = _fault_of_cidr(cidr)
+        if what:
+            yield Finding.of("cluster-cidrs", subject, "mesh_cluster_cidrs", show(cidr), what, fix)
 
 
 def _fault_of_cidr(cidr: Any) -> tuple[str, str]:
@@ -265,7 +265,7 @@ def _check_client_ports(
     """What the links of one client cluster do to each other (istio#6695: a TCP port without address is a catch-all)."""
     dialled = desired.client_links(desired.present(links), cluster)
     if len(dialled) > MAX_LINKS_A_CLIENT:
-        yield Finding(
+        yield Finding.of(
             "too-many-links",
             subject,
             "mesh_links",
@@ -289,7 +289,7 @@ def _check_client_ports(
 
 def _resolved_in_a_circle(link: Mapping[str, Any], cluster: desired.Cluster) -> Finding:
     if link.get("external"):
-        return Finding(
+        return Finding.of(
             "virtual-endpoint",
             link["name"],
             "external.address",
@@ -299,7 +299,7 @@ def _resolved_in_a_circle(link: Mapping[str, Any], cluster: desired.Cluster) -> 
         )
     servers = link.get("servers")
     given = [server.get("address") if isinstance(server, Mapping) else server for server in servers or ()]
-    return Finding(
+    return Finding.of(
         "virtual-endpoint",
         link["name"],
         "servers",
@@ -320,7 +320,7 @@ def _check_shared_port(
     taken: dict[str, str] = {}
     for link in sharing:
         if not addresses[link["name"]] and link["protocol"] == "tcp":
-            yield Finding(
+            yield Finding.of(
                 "shared-port",
                 link["name"],
                 "port",
@@ -334,9 +334,9 @@ def _check_shared_port(
             )
         for address in map(_normal, addresses[link["name"]]):
             if taken.setdefault(address, link["name"]) != link["name"]:
-                message = f"is also an address of {taken[address]} on the same port"
-                cure = "give each of them addresses of its own, e.g. addresses: [240.0.0.10]"
-                yield Finding("shared-address", link["name"], "addresses", address, message, cure)
+                what = f"is also an address of {taken[address]} on the same port"
+                fix = "give each of them addresses of its own, e.g. addresses: [240.0.0.10]"
+                yield Finding.of("shared-address", link["name"], "addresses", address, what, fix)
 
 
 def _servers_of(link: Mapping[str, Any]) -> str:
@@ -354,7 +354,7 @@ def check_prune(links: Any, *, allowed: bool) -> list[Finding]:
     if allowed or links != []:
         return []
     return [
-        Finding(
+        Finding.of(
             "prunes-everything",
             "mesh_links",
             "mesh_links",

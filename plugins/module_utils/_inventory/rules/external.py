@@ -48,16 +48,16 @@ def check_external(subject: str, link: Mapping[str, Any], faulty: set[str]) -> I
     external = link["external"]
     for name in sorted(OF_SERVERS_IN_CLUSTERS):
         if link.get(name) not in (None, False, []):
-            message, cure = "has no meaning where the server is outside of the clusters", "remove it, or external"
-            yield Finding("external-only", subject, name, show(link[name]), message, cure)
+            what, fix = "has no meaning where the server is outside of the clusters", "remove it, or external"
+            yield Finding.of("external-only", subject, name, show(link[name]), what, fix)
     shape = list(check_shape(subject, "external.", external, schema.EXTERNAL))
     yield from shape
     wrong = {finding.field for finding in shape}
     for name in ("address", "sni"):
         value = external.get(name)
         if value is not None and f"external.{name}" not in wrong and not is_host(value, address=name == "address"):
-            message, cure = ADDRESSES[name]
-            yield Finding("external-address", subject, f"external.{name}", show(value), message, cure)
+            what, fix = ADDRESSES[name]
+            yield Finding.of("external-address", subject, f"external.{name}", show(value), what, fix)
     if "external.port" not in wrong:
         yield from _check_external_port(subject, link, external["port"], faulty)
     yield from _check_external_trust(subject, external, wrong)
@@ -67,23 +67,23 @@ def _check_external_port(subject: str, link: Mapping[str, Any], port: int, fault
     if not is_port(port):
         yield not_a_port(subject, "external.port", port)
     elif "port" not in faulty and link["port"] == port:
-        message = "is also port; a ServiceEntry cannot hold one number twice"
-        cure = f"let workloads dial another port, e.g. {another_port(port)}"
-        yield Finding("same-port", subject, "external.port", show(port), message, cure)
+        what = "is also port; a ServiceEntry cannot hold one number twice"
+        fix = f"let workloads dial another port, e.g. {another_port(port)}"
+        yield Finding.of("same-port", subject, "external.port", show(port), what, fix)
 
 
 def _check_external_trust(subject: str, external: Mapping[str, Any], wrong: set[str]) -> Iterator[Finding]:
     given = [name for name in ("ca", "trust") if external.get(name) is not None]
     if len(given) != 1:
         shown = " and ".join(given) or "missing"
-        cure = "write ca: DIRECTORY for a certificate of the custom CA, or trust: the PEM of its owner's roots"
-        yield Finding("external-trust", subject, "external", shown, "has to have one of ca and trust", cure)
+        fix = "write ca: DIRECTORY for a certificate of the custom CA, or trust: the PEM of its owner's roots"
+        yield Finding.of("external-trust", subject, "external", shown, "has to have one of ca and trust", fix)
     elif given == ["ca"] and "external.ca" not in wrong and not _is_directory(external["ca"]):
-        message, cure = "is no absolute path of a directory", "write the whole path of a directory on the controller"
-        yield Finding("external-trust", subject, "external.ca", show(external["ca"]), message, cure)
+        what, fix = "is no absolute path of a directory", "write the whole path of a directory on the controller"
+        yield Finding.of("external-trust", subject, "external.ca", show(external["ca"]), what, fix)
     elif given == ["trust"] and "external.trust" not in wrong and (why := _fault_of_roots(external["trust"])):
-        cure = "write the certificates of its owner's CA, in PEM, e.g. with lookup('ansible.builtin.file', ...)"
-        yield Finding("external-trust", subject, "external.trust", show(external["trust"]), why, cure)
+        fix = "write the certificates of its owner's CA, in PEM, e.g. with lookup('ansible.builtin.file', ...)"
+        yield Finding.of("external-trust", subject, "external.trust", show(external["trust"]), why, fix)
 
 
 def _is_directory(path: str) -> bool:
@@ -97,5 +97,5 @@ def _fault_of_roots(pem: str) -> str:
     try:
         views = parse_certificates(pem, where="trust")
     except CrossmeshError as error:
-        return error.why
+        return error.message.what
     return "" if all(view.is_ca for view in views) else "holds a certificate that is no CA's"

@@ -8,12 +8,11 @@ PRIVATE to the collection. Every check is a small generator of findings; C(CHECK
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import posixpath
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -30,6 +29,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings
     is_ip,
     is_label,
     is_port,
+    nearest,
     not_a_port,
     show,
     wrong_type,
@@ -80,61 +80,13 @@ RETRY_POLICIES = (
 )
 _STATUS_CODES = frozenset(str(status.value) for status in HTTPStatus)
 _LOCALITY = re.compile(r"[^/\s]+(/[^/\s]+){0,2}")
-# Second-level registries under country codes (co.uk, com.br, ...) and registries that hand names to anybody.
-_REGISTRY_LABELS = frozenset(
-    {
-        "ac",
-        "co",
-        "com",
-        "edu",
-        "gob",
-        "gouv",
-        "gov",
-        "govt",
-        "ltd",
-        "mil",
-        "ne",
-        "net",
-        "nom",
-        "or",
-        "org",
-        "plc",
-        "sch",
-    }
-)
-_OPEN_REGISTRIES = frozenset(
-    {
-        "appspot.com",
-        "azurewebsites.net",
-        "blogspot.com",
-        "cloudapp.net",
-        "cloudfront.net",
-        "duckdns.org",
-        "dyndns.org",
-        "elasticbeanstalk.com",
-        "firebaseapp.com",
-        "fly.dev",
-        "github.io",
-        "gitlab.io",
-        "herokuapp.com",
-        "netlify.app",
-        "nip.io",
-        "no-ip.org",
-        "pages.dev",
-        "run.app",
-        "sslip.io",
-        "vercel.app",
-        "web.app",
-        "workers.dev",
-    }
-)
 
 
 def check_links(links: Any) -> list[Finding]:
     """Findings on C(mesh_links) that need no knowledge of clusters."""
     if links is None:
         return [
-            Finding(
+            Finding.of(
                 "links-undefined",
                 "mesh_links",
                 "mesh_links",
@@ -171,7 +123,7 @@ def _check_link(index: int, link: Any) -> Iterator[Finding]:
     shape = list(check_shape(subject_of(link, index), "", link, schema.LINK))
     faulty = {finding.field for finding in shape}
     if isinstance(link.get("external"), Mapping):
-        shape = [finding for finding in shape if (finding.rule, finding.field) not in NOT_ASKED_OF_EXTERNAL]
+        shape = [finding for finding in shape if (finding.code, finding.field) not in NOT_ASKED_OF_EXTERNAL]
         # What only servers in clusters have is told of as a whole, not looked at further.
         faulty |= OF_SERVERS_IN_CLUSTERS
     yield from shape
@@ -189,7 +141,7 @@ def _check_name(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iter
         return
     name = link["name"]
     if not LABEL.fullmatch(name) or len(name) > MAX_LINK_NAME:
-        yield Finding(
+        yield Finding.of(
             "link-name",
             subject,
             "name",
@@ -198,9 +150,9 @@ def _check_name(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iter
             "use lower-case letters, digits and hyphens, a letter or digit at both ends",
         )
     elif name == "client" or name.endswith("-client"):
-        cure = f"choose another name, e.g. {name}-link"
-        yield Finding(
-            "reserved-name", subject, "name", show(name), "is reserved for the clients' own credentials", cure
+        fix = f"choose another name, e.g. {name}-link"
+        yield Finding.of(
+            "reserved-name", subject, "name", show(name), "is reserved for the clients' own credentials", fix
         )
 
 
@@ -208,9 +160,9 @@ def _check_fqdn(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iter
     if "fqdn" in faulty:
         return
     fqdn = link["fqdn"]
-    message, cure = _fault_of_fqdn(fqdn)
-    if message:
-        yield Finding("fqdn", subject, "fqdn", show(fqdn), message, cure)
+    what, fix = _fault_of_fqdn(fqdn)
+    if what:
+        yield Finding.of("fqdn", subject, "fqdn", show(fqdn), what, fix)
 
 
 def _fault_of_fqdn(fqdn: str) -> tuple[str, str]:
@@ -228,15 +180,11 @@ def _fault_of_fqdn(fqdn: str) -> tuple[str, str]:
         return "is not in lower case; SNI is compared as it is written", f"write {plain}"
     if fqdn.endswith("."):
         return "ends in a dot, which neither SNI nor a certificate holds", f"write {plain}"
-    if len(labels) == 1 or fqdn in _OPEN_REGISTRIES or _is_registry(labels):
-        return "is a public suffix or a single label, under which anybody can have names", "write a full host name"
+    if len(labels) == 1:
+        return "is a single label, not a full name", "write a full host name, e.g. mysql.server.example.com"
     if f".{fqdn}".endswith(".cluster.local"):
         return "is a name of the cluster's own Services", "write a name outside of cluster.local"
     return "", ""
-
-
-def _is_registry(labels: Sequence[str]) -> bool:
-    return len(labels) == 2 and len(labels[1]) == 2 and labels[0] in _REGISTRY_LABELS
 
 
 def _check_ports(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
@@ -245,7 +193,7 @@ def _check_ports(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Ite
     if "tls_port" not in faulty:
         yield from check_port(subject, "tls_port", link["tls_port"])
     if faulty.isdisjoint({"port", "tls_port"}) and link["port"] == link["tls_port"]:
-        yield Finding(
+        yield Finding.of(
             "same-port",
             subject,
             "tls_port",
@@ -266,7 +214,7 @@ def _check_backend(subject: str, link: Mapping[str, Any], faulty: set[str]) -> I
         if not is_port(backend["port"]):
             yield not_a_port(subject, "backend.port", backend["port"])
         elif "tls_port" not in faulty and link["tls_port"] == backend["port"] and not link.get("allow_backend_port"):
-            yield Finding(
+            yield Finding.of(
                 "backend-port-exposed",
                 subject,
                 "tls_port",
@@ -275,7 +223,7 @@ def _check_backend(subject: str, link: Mapping[str, Any], faulty: set[str]) -> I
                 f"write another tls_port, e.g. {another_port(backend['port'])}, or set allow_backend_port: true",
             )
     if "backend.host" not in wrong and not _is_service_host(backend["host"]):
-        yield Finding(
+        yield Finding.of(
             "backend-host",
             subject,
             "backend.host",
@@ -296,15 +244,15 @@ def _check_addresses(subject: str, link: Mapping[str, Any], faulty: set[str]) ->
     seen: set[str] = set()
     for address in link.get("addresses") or []:
         if not isinstance(address, str) or not is_ip(address):
-            message, cure = "is not an IP address", "write IP addresses, e.g. 240.0.0.10"
-        elif message := _fault_of_address(address):
-            cure = "write one that nobody routes, e.g. 240.0.0.10, or the ingress gateway's own"
+            what, fix = "is not an IP address", "write IP addresses, e.g. 240.0.0.10"
+        elif what := _fault_of_address(address):
+            fix = "write one that nobody routes, e.g. 240.0.0.10, or the ingress gateway's own"
         elif str(ipaddress.ip_address(address)) in seen:
-            message, cure = "stands twice", "write it once"
+            what, fix = "stands twice", "write it once"
         else:
             seen.add(str(ipaddress.ip_address(address)))
             continue
-        yield Finding("address", subject, "addresses", show(address), message, cure)
+        yield Finding.of("address", subject, "addresses", show(address), what, fix)
 
 
 def _fault_of_address(text: str) -> str:
@@ -325,9 +273,9 @@ def _check_max_connection_duration(subject: str, link: Mapping[str, Any], faulty
         return
     found = _DURATION.fullmatch(link[name])
     if found is None or int(found[1]) > MAX_CONNECTION_HOURS * _UNITS_AN_HOUR[found[2]]:
-        message = f"is not a duration from 1s to {MAX_CONNECTION_HOURS}h"
-        cure = "write a whole number of s, m or h, e.g. 1h"
-        yield Finding("duration", subject, name, show(link[name]), message, cure)
+        what = f"is not a duration from 1s to {MAX_CONNECTION_HOURS}h"
+        fix = "write a whole number of s, m or h, e.g. 1h"
+        yield Finding.of("duration", subject, name, show(link[name]), what, fix)
 
 
 def _check_workloads(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
@@ -344,11 +292,11 @@ def _check_workloads(subject: str, link: Mapping[str, Any], faulty: set[str]) ->
         for value in values:
             namespace, *account = value.split("/") if isinstance(value, str) else [""]
             if len(account) != parts - 1 or not is_label(namespace, 63) or not all(map(_is_account, account)):
-                cure = f"write {form} as Kubernetes has it; a namespace is a DNS label"
-                yield Finding("workloads", subject, f"workloads.{name}", show(value), f"is not {form}", cure)
+                fix = f"write {form} as Kubernetes has it; a namespace is a DNS label"
+                yield Finding.of("workloads", subject, f"workloads.{name}", show(value), f"is not {form}", fix)
     if not named and not shape:
-        cure = "name namespaces or service_accounts, or remove workloads so that all of the mesh may use the link"
-        yield Finding("workloads", subject, "workloads", show(link["workloads"]), "would refuse everybody", cure)
+        fix = "name namespaces or service_accounts, or remove workloads so that all of the mesh may use the link"
+        yield Finding.of("workloads", subject, "workloads", show(link["workloads"]), "would refuse everybody", fix)
 
 
 def _is_account(name: str) -> bool:
@@ -360,8 +308,8 @@ def _check_requests(subject: str, link: Mapping[str, Any], faulty: set[str]) -> 
     given = [name for name in ("timeout", "retries") if name not in faulty and link.get(name) is not None]
     if "protocol" not in faulty and (link.get("protocol") or "tcp") == "tcp":
         for name in given:
-            cure = "remove it, or say with protocol what the link carries: http, http2 or grpc"
-            yield Finding("requests-only", subject, name, show(link[name]), "a tcp link knows no requests", cure)
+            fix = "remove it, or say with protocol what the link carries: http, http2 or grpc"
+            yield Finding.of("requests-only", subject, name, show(link[name]), "a tcp link knows no requests", fix)
         return
     if "timeout" in given:
         yield from _check_request_duration(subject, "timeout", link["timeout"])
@@ -373,8 +321,8 @@ def _check_requests(subject: str, link: Mapping[str, Any], faulty: set[str]) -> 
 
 def _check_retries(subject: str, retries: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
     if "retries.attempts" not in faulty and not 0 <= retries["attempts"] <= MAX_ATTEMPTS:
-        message, cure = f"is not between 0 and {MAX_ATTEMPTS}", "write a smaller number; 2 is usual"
-        yield Finding("retries", subject, "retries.attempts", show(retries["attempts"]), message, cure)
+        what, fix = f"is not between 0 and {MAX_ATTEMPTS}", "write a smaller number; 2 is usual"
+        yield Finding.of("retries", subject, "retries.attempts", show(retries["attempts"]), what, fix)
     if "retries.per_try_timeout" not in faulty and retries.get("per_try_timeout") is not None:
         yield from _check_request_duration(subject, "retries.per_try_timeout", retries["per_try_timeout"])
     if "retries.retry_on" not in faulty and retries.get("retry_on") is not None:
@@ -384,18 +332,17 @@ def _check_retries(subject: str, retries: Mapping[str, Any], faulty: set[str]) -
 def _check_retry_on(subject: str, policies: str) -> Iterator[Finding]:
     for policy in policies.split(","):
         if policy not in RETRY_POLICIES and policy not in _STATUS_CODES:
-            close = difflib.get_close_matches(policy.lower(), RETRY_POLICIES, n=1)
             known = f"HTTP status codes or any of {', '.join(RETRY_POLICIES)}"
-            cure = f"write {close[0]}" if close else f"write {known}, with commas alone between them"
-            message = "is neither a retry policy of Envoy's nor an HTTP status code"
-            yield Finding("retries", subject, "retries.retry_on", show(policy), message, cure)
+            fix = nearest(policy, RETRY_POLICIES, f"write {known}, with commas alone between them")
+            what = "is neither a retry policy of Envoy's nor an HTTP status code"
+            yield Finding.of("retries", subject, "retries.retry_on", show(policy), what, fix)
 
 
 def _check_request_duration(subject: str, path: str, value: str) -> Iterator[Finding]:
     found = _REQUEST_DURATION.fullmatch(value)
     if found is None or int(found[1]) * _MILLISECONDS[found[2]] > MAX_REQUEST:
-        cure = "write a whole number of ms, s, m or h, e.g. 15s"
-        yield Finding("duration", subject, path, show(value), "is not a duration from 1ms to 24h", cure)
+        fix = "write a whole number of ms, s, m or h, e.g. 15s"
+        yield Finding.of("duration", subject, path, show(value), "is not a duration from 1ms to 24h", fix)
 
 
 def _check_foreign_clients(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
@@ -404,8 +351,8 @@ def _check_foreign_clients(subject: str, link: Mapping[str, Any], faulty: set[st
     for identity in link.get("foreign_clients") or []:
         sound = isinstance(identity, str) and (_URI.fullmatch(identity) or is_dns_name(identity))
         if not sound:
-            cure = "write a DNS name or a URI as it stands in the SAN of their certificates, without wildcards"
-            yield Finding("foreign-client", subject, "foreign_clients", show(identity), "is no identity", cure)
+            fix = "write a DNS name or a URI as it stands in the SAN of their certificates, without wildcards"
+            yield Finding.of("foreign-client", subject, "foreign_clients", show(identity), "is no identity", fix)
 
 
 def _check_servers(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
@@ -416,24 +363,24 @@ def _check_servers(subject: str, link: Mapping[str, Any], faulty: set[str]) -> I
         if isinstance(server, Mapping):
             yield from _check_server(subject, server)
         elif not isinstance(server, str):
-            cure = "write a name, a group or {name, address, locality}"
-            yield Finding("reference", subject, "servers", show(server), "is not the name of a cluster", cure)
+            fix = "write a name, a group or {name, address, locality}"
+            yield Finding.of("reference", subject, "servers", show(server), "is not the name of a cluster", fix)
             continue
         name = server.get("name") if isinstance(server, Mapping) else server
         if isinstance(name, str) and seen.setdefault(name, server) != server:
-            message = "stands twice with different values"
-            yield Finding("two-values", subject, "servers", show(name), message, "keep one of them")
+            what = "stands twice with different values"
+            yield Finding.of("two-values", subject, "servers", show(name), what, "keep one of them")
 
 
 def _check_server(subject: str, server: Mapping[str, Any]) -> Iterator[Finding]:
     yield from check_shape(subject, "servers.", server, schema.SERVER)
     address, locality = server.get("address"), server.get("locality")
     if isinstance(address, str) and not is_host(address, address=True):
-        message, cure = ADDRESSES["address"]
-        yield Finding("server-address", subject, "servers.address", show(address), message, cure)
+        what, fix = ADDRESSES["address"]
+        yield Finding.of("server-address", subject, "servers.address", show(address), what, fix)
     if isinstance(locality, str) and locality and not _LOCALITY.fullmatch(locality):
-        message, cure = "is not REGION[/ZONE[/SUBZONE]]", "write one to three names with slashes, e.g. europe-west1/b"
-        yield Finding("locality", subject, "servers.locality", show(locality), message, cure)
+        what, fix = "is not REGION[/ZONE[/SUBZONE]]", "write one to three names with slashes, e.g. europe-west1/b"
+        yield Finding.of("locality", subject, "servers.locality", show(locality), what, fix)
 
 
 def _check_clients(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
@@ -441,8 +388,8 @@ def _check_clients(subject: str, link: Mapping[str, Any], faulty: set[str]) -> I
         return
     for client in link.get("clients") or []:
         if not isinstance(client, str):
-            cure = "write the name of a cluster or of a group"
-            yield Finding("reference", subject, "clients", show(client), "is not the name of a cluster", cure)
+            fix = "write the name of a cluster or of a group"
+            yield Finding.of("reference", subject, "clients", show(client), "is not the name of a cluster", fix)
 
 
 def _check_duplicates(links: Mapping[int, Mapping[str, Any]]) -> Iterator[Finding]:
@@ -454,8 +401,8 @@ def _check_duplicates(links: Mapping[int, Mapping[str, Any]]) -> Iterator[Findin
         for value, indexes in holders.items():
             if len(indexes) > 1:
                 subject = subject_of(links[indexes[0]], indexes[0])
-                message = f"stands in {' and '.join(f'mesh_links[{index}]' for index in indexes)}"
-                yield Finding(f"duplicate-{name}", subject, name, show(value), message, "make each unique")
+                what = f"stands in {' and '.join(f'mesh_links[{index}]' for index in indexes)}"
+                yield Finding.of(f"duplicate-{name}", subject, name, show(value), what, "make each unique")
 
 
 def _check_directories(links: Mapping[int, Mapping[str, Any]]) -> Iterator[Finding]:
@@ -469,9 +416,9 @@ def _check_directories(links: Mapping[int, Mapping[str, Any]]) -> Iterator[Findi
         name, subject = external.get("sni") or link.get("fqdn"), subject_of(link, index)
         first, holder = wanted.setdefault(posixpath.normpath(directory).lstrip("/"), (name, subject))
         if first != name:
-            message = f"holds the certificate of {holder}, for {show(first)}; this link wants {show(name)}"
-            cure = "write another directory, or the same sni in both"
-            yield Finding("two-values", subject, "external.ca", show(directory), message, cure)
+            what = f"holds the certificate of {holder}, for {show(first)}; this link wants {show(name)}"
+            fix = "write another directory, or the same sni in both"
+            yield Finding.of("two-values", subject, "external.ca", show(directory), what, fix)
 
 
 CHECKS_OF_A_LINK: tuple[Callable[[str, Mapping[str, Any], set[str]], Iterator[Finding]], ...] = (

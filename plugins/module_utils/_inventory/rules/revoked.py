@@ -8,15 +8,14 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import KINDS, Entry
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import Finding, kind_of, show
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import Finding, kind_of, nearest, show
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import REASONS
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import timestamp
 
@@ -33,7 +32,7 @@ _FIRST_DATE = datetime(1950, 1, 1, tzinfo=UTC)
 def check_revoked(value: Any, now: datetime) -> list[Finding]:
     """Return everything that is wrong with the list."""
     if not isinstance(value, list):
-        return [Finding("type", _NAME, _NAME, show(value), "is not a list", "write a list; [] revokes nothing")]
+        return [Finding.of("type", _NAME, _NAME, show(value), "is not a list", "write a list; [] revokes nothing")]
     return [finding for index, entry in enumerate(value) for finding in _check_entry(f"{_NAME}[{index}]", entry, now)]
 
 
@@ -45,13 +44,11 @@ def entries_of(value: Any) -> tuple[Entry, ...]:
 def entries_or_refusal(value: Any, now: datetime) -> tuple[Entry, ...]:
     """Read a list that nobody has checked yet.
 
-    :raises CrossmeshError: with the first fault of it.
+    :raises CrossmeshError: with all that is wrong with it.
     """
     findings = check_revoked(value, now)
     if findings:
-        fault = findings[0]
-        where = f"{fault.subject} {fault.field}: {fault.value}"
-        raise CrossmeshError(what="What is revoked cannot be told", where=where, why=fault.message, cure=fault.cure)
+        raise CrossmeshError(*findings)
     return entries_of(value)
 
 
@@ -68,8 +65,8 @@ def _entry_of(entry: Mapping[str, Any]) -> Entry:
 
 def _check_entry(subject: str, entry: Any, now: datetime) -> Iterator[Finding]:
     if not isinstance(entry, Mapping):
-        cure = "write a mapping, e.g. {cluster: NAME, date: " + timestamp(now) + "}"
-        yield Finding("type", subject, "entry", show(entry), "is not a mapping", cure)
+        fix = "write a mapping, e.g. {cluster: NAME, date: " + timestamp(now) + "}"
+        yield Finding.of("type", subject, "entry", show(entry), "is not a mapping", fix)
         return
     yield from _check_keys(subject, entry)
     yield from _check_kind(subject, entry)
@@ -81,26 +78,26 @@ def _check_keys(subject: str, entry: Mapping[str, Any]) -> Iterator[Finding]:
     known = (*KINDS, "reason", "date")
     for key in entry:
         if key not in known:
-            yield Finding("unknown-key", subject, str(key), kind_of(entry[key]), "unknown key", _nearest(key, known))
+            yield Finding.of("unknown-key", subject, str(key), kind_of(entry[key]), "unknown key", nearest(key, known))
 
 
 def _check_kind(subject: str, entry: Mapping[str, Any]) -> Iterator[Finding]:
     given = [kind for kind in KINDS if entry.get(kind) is not None]
     choice = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
     if not given:
-        message = "the entry does not say what it revokes"
-        yield Finding("revoked-what", subject, "entry", show(dict(entry)), message, f"write one of {choice}")
+        what = "the entry does not say what it revokes"
+        yield Finding.of("revoked-what", subject, "entry", show(dict(entry)), what, f"write one of {choice}")
     elif len(given) > 1:
-        message = "the entry names more than one thing to revoke"
-        cure = f"write an entry for each: of {choice} it takes one"
-        yield Finding("revoked-what", subject, ", ".join(given), show(dict(entry)), message, cure)
+        what = "the entry names more than one thing to revoke"
+        fix = f"write an entry for each: of {choice} it takes one"
+        yield Finding.of("revoked-what", subject, ", ".join(given), show(dict(entry)), what, fix)
     for kind in given:
         value = entry[kind]
         if not isinstance(value, str):
             # YAML takes bare digits, with colons too, for a number in whatever base.
-            yield Finding("type", subject, kind, show(value), "is not text", "put it in quotes")
+            yield Finding.of("type", subject, kind, show(value), "is not text", "put it in quotes")
         elif not value.strip():
-            yield Finding(f"revoked-{kind}", subject, kind, show(value), "is empty", "write it, or remove the entry")
+            yield Finding.of(f"revoked-{kind}", subject, kind, show(value), "is empty", "write it, or remove the entry")
         elif kind == "serial":
             yield from _check_serial(subject, value)
         elif kind == "fingerprint":
@@ -110,52 +107,52 @@ def _check_kind(subject: str, entry: Mapping[str, Any]) -> Iterator[Finding]:
 def _check_serial(subject: str, value: str) -> Iterator[Finding]:
     digits = _hexadecimal(value).lstrip("0")
     if not _HEX.fullmatch(digits):
-        message = "is not a positive hexadecimal number"
-        cure = "write it as `openssl x509 -noout -serial` shows it, without serial="
-        yield Finding("revoked-serial", subject, "serial", show(value), message, cure)
+        what = "is not a positive hexadecimal number"
+        fix = "write it as `openssl x509 -noout -serial` shows it, without serial="
+        yield Finding.of("revoked-serial", subject, "serial", show(value), what, fix)
     elif len(digits) > _MOST_SERIAL_DIGITS:
-        message = "is longer than any serial (RFC 5280 section 4.1.2.2: 20 octets)"
-        cure = "write it as fingerprint, if it is one"
-        yield Finding("revoked-serial", subject, "serial", show(value), message, cure)
+        what = "is longer than any serial (RFC 5280 section 4.1.2.2: 20 octets)"
+        fix = "write it as fingerprint, if it is one"
+        yield Finding.of("revoked-serial", subject, "serial", show(value), what, fix)
 
 
 def _check_fingerprint(subject: str, value: str) -> Iterator[Finding]:
     digits = _hexadecimal(value)
     if not _HEX.fullmatch(digits) or len(digits) != _FINGERPRINT_DIGITS:
-        message = f"is not a SHA-256 fingerprint of {_FINGERPRINT_DIGITS} hexadecimal digits"
-        cure = "write it as `openssl x509 -noout -fingerprint -sha256` shows it, without what precedes the ="
-        yield Finding("revoked-fingerprint", subject, "fingerprint", show(value), message, cure)
+        what = f"is not a SHA-256 fingerprint of {_FINGERPRINT_DIGITS} hexadecimal digits"
+        fix = "write it as `openssl x509 -noout -fingerprint -sha256` shows it, without what precedes the ="
+        yield Finding.of("revoked-fingerprint", subject, "fingerprint", show(value), what, fix)
 
 
 def _check_reason(subject: str, entry: Mapping[str, Any]) -> Iterator[Finding]:
     reason = entry.get("reason")
     if reason is not None and reason not in REASONS:
-        message = "is not a reason to revoke (RFC 5280 section 5.3.1)"
-        yield Finding("revoked-reason", subject, "reason", show(reason), message, _nearest(reason, REASONS))
+        what = "is not a reason to revoke (RFC 5280 section 5.3.1)"
+        yield Finding.of("revoked-reason", subject, "reason", show(reason), what, nearest(reason, REASONS))
 
 
 def _check_date(subject: str, entry: Mapping[str, Any], now: datetime) -> Iterator[Finding]:
     value = entry.get("date")
     present = f"write the present moment, {timestamp(now)}"
     if value is None:
-        message = "this key is required: it tells what was issued before from what is issued anew"
-        yield Finding("revoked-date", subject, "date", "missing", message, present)
+        what = "this key is required: it tells what was issued before from what is issued anew"
+        yield Finding.of("revoked-date", subject, "date", "missing", what, present)
         return
     try:
         until = _until(value)
     except (ValueError, OverflowError):
-        message = "is not a date of ISO 8601"
-        yield Finding("revoked-date", subject, "date", show(value), message, f"write e.g. {timestamp(now)}")
+        what = "is not a date of ISO 8601"
+        yield Finding.of("revoked-date", subject, "date", show(value), what, f"write e.g. {timestamp(now)}")
         return
     if until > now:
-        message = "lies in the future"
+        what = "lies in the future"
         if _day(value):
-            message = f"means the end of that day, {timestamp(until)}, which is still to come"
-        cure = f"{present}: what is issued from then on stays valid"
-        yield Finding("revoked-date", subject, "date", show(value), message, cure)
+            what = f"means the end of that day, {timestamp(until)}, which is still to come"
+        fix = f"{present}: what is issued from then on stays valid"
+        yield Finding.of("revoked-date", subject, "date", show(value), what, fix)
     elif until < _FIRST_DATE:
-        message = "lies before any date that a revocation list can hold"
-        yield Finding("revoked-date", subject, "date", show(value), message, present)
+        what = "lies before any date that a revocation list can hold"
+        yield Finding.of("revoked-date", subject, "date", show(value), what, present)
 
 
 def _until(value: Any) -> datetime:
@@ -185,9 +182,3 @@ def _day(value: Any) -> date | None:
 
 def _hexadecimal(value: str) -> str:
     return value.strip().replace(":", "").lower()
-
-
-def _nearest(given: Any, known: Sequence[str]) -> str:
-    lower = {word.lower(): word for word in known}
-    close = difflib.get_close_matches(str(given).lower(), lower, n=1)
-    return f"write {lower[close[0]]}" if close else f"write one of {', '.join(known)}"

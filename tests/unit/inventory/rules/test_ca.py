@@ -53,12 +53,12 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("changes", "field"), FAULTS)
-def test_each_fault_is_found_with_value_and_cure(changes: dict[str, Any], field: str) -> None:
+def test_each_fault_is_found_with_value_and_fix(changes: dict[str, Any], field: str) -> None:
     (finding,) = check_ca_settings({**SOUND, **changes})
     assert finding.field == field
     # One line, and not a long one, whatever was written.
     assert repr(next(iter(changes.values()))).strip("'")[:60] in finding.value
-    assert finding.cure
+    assert finding.fix
 
 
 def test_all_faults_come_at_once() -> None:

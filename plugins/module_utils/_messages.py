@@ -1,0 +1,89 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one form of everything that the collection reports: errors, warnings, notices and alarms. Pure.
+
+PRIVATE to the collection. A message becomes text once, where it is shown; until then it travels as it is, between
+tasks as a plain dict. Its code stands in M(_catalogue) and ends its text, so that it can be searched for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+__all__ = ["Level", "Message", "listed", "short"]
+
+Level = Literal["error", "warning", "notice", "alarm"]
+
+_FEW_DIGITS = 8
+
+
+@dataclass(frozen=True)
+class Message:
+    """One thing to report.
+
+    :param code: stable identifier, in kebab-case.
+    :param where: the object, file, variable or cluster in which it was seen; empty where C(what) names it.
+    :param what: the condition, with the values that were seen (never a secret one).
+    :param fix: what to do about it, in the imperative; empty where there is nothing to do.
+    """
+
+    code: str
+    level: Level
+    where: str
+    what: str
+    fix: str = ""
+
+    @classmethod
+    def error(cls, code: str, *, where: str, what: str, fix: str = "") -> Message:
+        """What forbids to go on."""
+        return Message(code, "error", where, what, fix)
+
+    @classmethod
+    def warning(cls, code: str, *, where: str, what: str, fix: str = "") -> Message:
+        """What works, and may not be what was meant."""
+        return Message(code, "warning", where, what, fix)
+
+    @classmethod
+    def notice(cls, code: str, *, where: str, what: str, fix: str = "") -> Message:
+        """What another playbook has still to do."""
+        return Message(code, "notice", where, what, fix)
+
+    @classmethod
+    def alarm(cls, code: str, *, where: str, what: str, fix: str = "") -> Message:
+        """What will fail soon, although scheduled runs should have seen to it."""
+        return Message(code, "alarm", where, what, fix)
+
+    @property
+    def seen(self) -> str:
+        """Where and what, without the fix."""
+        return f"{self.where}: {self.what}" if self.where else self.what
+
+    def __str__(self) -> str:
+        fix = [_sentence(f"Fix: {self.fix}")] if self.fix else []
+        return " ".join([_sentence(self.seen), *fix, f"[{self.code}]"])
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, to pass through Ansible."""
+        return {"code": self.code, "level": self.level, "where": self.where, "what": self.what, "fix": self.fix}
+
+    @staticmethod
+    def from_json(found: Mapping[str, Any]) -> Message:
+        """The same read back."""
+        return Message(**{name: found[name] for name in ("code", "level", "where", "what", "fix")})
+
+
+def _sentence(text: str) -> str:
+    return f"{text.rstrip('.')}."
+
+
+def short(fingerprint: str) -> str:
+    """As many digits of a root's fingerprint as tell it from others at a glance."""
+    return fingerprint[:_FEW_DIGITS]
+
+
+def listed(values: Iterable[str], nothing: str = "nothing") -> str:
+    """Values in order, with commas."""
+    return ", ".join(sorted(values)) or nothing
