@@ -314,7 +314,7 @@ def test_of_two_that_cannot_live_together_the_older_one_does(field: Mesh, theirs
     with _opened(field, "cluster-c", EDGE, 23306, 13306), _beside(field, "cluster-c", theirs):
         younger = field.site()
         assert younger.ok, younger.output
-        assert younger.reports(code, "warning: ", told, "Our Gateway is older")
+        assert younger.reports(code, "[WARNING]: ", told, "Our Gateway is older")
         assert field.carries(fqdn=FQDN)
         _make_anew(field, "gateway-mysql")
         older = field.site()
@@ -332,7 +332,7 @@ def test_our_host_for_one_namespace_makes_envoy_refuse_both(field: Mesh) -> None
         assert eventually(lambda: _refused(field) > before)
         there = field.site()
         assert there.ok, there.output
-        assert there.reports(*told, "warning: ")
+        assert there.reports(*told, "[WARNING]: ")
         assert field.carries(fqdn=FQDN)
         assert field.play("teardown").ok
         anew = field.site()

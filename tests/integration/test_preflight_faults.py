@@ -162,7 +162,7 @@ def test_another_ca_than_the_clusters_know(restored_mesh: Mesh) -> None:
 def test_faults_of_the_inventory(restored_mesh: Mesh) -> None:
     found = looked_and_refused(with_work(restored_mesh, links=[MYSQL, {**EXTRA, "tls_port": 3307}]))
     assert set(found.rows("failed")) == {("-", "-", "topology")}
-    assert found.reports(("-", "-", "topology"), "backend-port-exposed", "extra: tls_port: 3307")
+    assert found.reports(("-", "-", "topology"), "same-port", "extra: tls_port: 3307")
     assert found.says(("cluster-b", "-", "run"), "unknown", "for the faults of the inventory")
     assert found.says(("-", "-", "ca"), "ok", "usable")
 
