@@ -68,8 +68,9 @@ def _exec(settings: Settings, pod: str, argv: list[str]) -> int:
 
 def _env(settings: Settings) -> None:
     lifecycle.running(settings)
+    programs = lifecycle.programs_of_running(settings)
     print(f"export KUBECONFIG={shlex.quote(str(settings.kubeconfig))}")
-    print(f"export PATH={shlex.quote(str(lifecycle.programs_of_running(settings)))}:$PATH")
+    print(f"export PATH={shlex.quote(str(programs))}:$PATH")
 
 
 def _say(line: str) -> None:
