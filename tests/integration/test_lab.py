@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from tests.lab import Lab
+from tests.lab.build import pinned_versions
 from tests.lab.wait import eventually
 
 LOOK_UP = "import socket, sys; print(*{found[4][0] for found in socket.getaddrinfo(sys.argv[1], None)})"
@@ -29,6 +31,20 @@ ENTRY = {
 
 def _addresses(lab: Lab, cluster: str, pod: str, name: str) -> set[str]:
     return set(lab.run(cluster, pod, [sys.executable, "-c", LOOK_UP, name]).stdout.split())
+
+
+def test_the_programs_are_of_the_versions_that_were_asked_for(lab: Lab) -> None:
+    wanted = pinned_versions(lab.settings)
+    for cluster in lab.description.clusters:
+        api = json.loads(lab.kubectl(cluster.name, "get", "--raw", "/version").stdout)
+        assert api["gitVersion"] == wanted.kubernetes
+        with urllib.request.urlopen(f"http://{cluster.host_address}:15014/version", timeout=10) as answer:
+            assert answer.read().decode().startswith(f"{wanted.istio}-")
+        for pod in cluster.pods:
+            if pod.has_proxy:
+                # "<commit>/1.39.3/Clean/RELEASE/BoringSSL"
+                envoy = json.loads(lab.envoy(cluster.name, pod.name, "server_info"))["version"].split("/")[1]
+                assert envoy == wanted.envoy
 
 
 def test_a_sidecar_with_dns_capture_answers_for_a_service_entry_and_no_other_does(lab: Lab) -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from . import lifecycle
-from .build import binaries, build, build_zlint
+from .build import build, build_zlint
 from .errors import LabError
 from .prerequisites import require
 from .procfs import memory_mib
@@ -68,8 +68,9 @@ def _exec(settings: Settings, pod: str, argv: list[str]) -> int:
 
 def _env(settings: Settings) -> None:
     lifecycle.running(settings)
+    programs = lifecycle.programs_of_running(settings)
     print(f"export KUBECONFIG={shlex.quote(str(settings.kubeconfig))}")
-    print(f"export PATH={shlex.quote(str(binaries(settings)))}:$PATH")
+    print(f"export PATH={shlex.quote(str(programs))}:$PATH")
 
 
 def _say(line: str) -> None:

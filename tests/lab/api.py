@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Literal
 
 from . import pcap, procfs, wait
-from .build import binaries
 from .description import Cluster, Description, Host, Pod
 from .errors import LabError
-from .lifecycle import running
+from .lifecycle import programs_of_running, running
 from .settings import Settings, load_settings
 from .supervision import ProcessState, Supervisor
 from .workloads import database_socket
@@ -52,7 +51,7 @@ class Lab:
     def load(cls) -> "Lab":
         """The running lab that the environment names (CROSSMESH_LAB, CROSSMESH_LAB_STATE)."""
         settings = load_settings()
-        return cls(settings, running(settings), binaries(settings))
+        return cls(settings, running(settings), programs_of_running(settings))
 
     @property
     def kubeconfig(self) -> Path:

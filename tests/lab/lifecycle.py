@@ -13,7 +13,7 @@ import yaml
 
 from . import network, procfs, shell
 from .bringup import BringUp, Say
-from .build import binaries
+from .build import binaries, pinned_versions
 from .controlplane import kubeconfig
 from .description import Description, Pod, load_description
 from .errors import LabError
@@ -40,9 +40,22 @@ def running(settings: Settings) -> Description:
     return load_description(settings.description, lab=settings.name, offset=offset)
 
 
+def programs_of_running(settings: Settings) -> Path:
+    """Whoever asks for one set of versions shall not test another."""
+    programs = binaries(settings)
+    mark = settings.programs_mark
+    if not mark.exists() or mark.read_text() != programs.name:
+        raise LabError(
+            f"lab {settings.name} runs other programs than the {settings.versions} ones of this checkout: "
+            "run down, then up"
+        )
+    return programs
+
+
 def up(settings: Settings, say: Say) -> None:
     with _locked(settings):
         if is_up(settings):
+            programs_of_running(settings)
             say(f"lab {settings.name} is up")
             if settings.description.read_bytes() != DESCRIPTION.read_bytes():
                 say("lab.yml has changed since it started: run down, then up, to follow it")
@@ -53,7 +66,7 @@ def up(settings: Settings, say: Say) -> None:
             say(f"removed what was left of lab {settings.name}, which was not whole")
         started = time.monotonic()
         _start(settings, programs, say)
-        say(f"lab {settings.name} is up after {time.monotonic() - started:.0f} s")
+        say(f"lab {settings.name} is up after {time.monotonic() - started:.0f} s: {pinned_versions(settings)}")
 
 
 def down(settings: Settings, say: Say) -> None:
@@ -67,6 +80,7 @@ def _start(settings: Settings, programs: Path, say: Say) -> None:
     network.refuse_if_taken(description)
     settings.state.mkdir(parents=True)
     settings.offset_mark.write_text(str(settings.offset))
+    settings.programs_mark.write_text(programs.name)
     shutil.copyfile(DESCRIPTION, settings.description)
     supervisor = Supervisor(settings)
     network.make(description.outside)

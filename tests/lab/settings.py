@@ -10,6 +10,8 @@ from .errors import LabError
 CHECKOUT = Path(__file__).resolve().parents[2]
 # Names of network interfaces hold 15 characters: the lab's name, two numbers and two dashes must fit.
 _LAB_NAME = re.compile(r"[a-z][a-z0-9]{0,7}")
+# A folder of build/ each; the first is the one that is meant where nothing is said.
+VERSIONS = ("newest", "older")
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,7 @@ class Settings:
     offset: int
     cache: Path
     state: Path
+    versions: str = VERSIONS[0]
 
     @property
     def kubeconfig(self) -> Path:
@@ -42,6 +45,11 @@ class Settings:
         return self.state / "offset"
 
     @property
+    def programs_mark(self) -> Path:
+        """Says which programs the running lab was started with."""
+        return self.state / "programs"
+
+    @property
     def ready_mark(self) -> Path:
         return self.state / "ready"
 
@@ -59,12 +67,16 @@ def load_settings() -> Settings:
     offset = os.environ.get("CROSSMESH_LAB_OFFSET", "0")
     if not offset.isdecimal() or int(offset) > 240:
         raise LabError(f"CROSSMESH_LAB_OFFSET={offset!r}: give a number from 0 to 240")
+    versions = os.environ.get("CROSSMESH_LAB_VERSIONS") or VERSIONS[0]
+    if versions not in VERSIONS:
+        raise LabError(f"CROSSMESH_LAB_VERSIONS={versions!r}: give one of {', '.join(VERSIONS)}")
     state = os.environ.get("CROSSMESH_LAB_STATE")
     return Settings(
         name=name,
         offset=int(offset),
         cache=_cache(),
         state=Path(state).resolve() if state else Path("/var/lib/crossmesh-lab") / name,
+        versions=versions,
     )
 
 
