@@ -17,15 +17,14 @@ from typing import Any
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import serial
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import short
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import timestamp
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import issuer_of, live_credential
 
-__all__ = ["LinkSide", "next_due", "of_side", "short", "table"]
+__all__ = ["LinkSide", "next_due", "of_side", "table"]
 
 # Links of which nothing is to be told but that they are up: more of them than this are one line.
 MOST_ROWS = 12
-# Digits by which a root is named to people.
-DIGITS = 8
 NOTHING = "-"
 HEADS = ("LINK", "FROM", "TO", "CERTIFICATES UNTIL", "ROOT", "SERVED", "STATE")
 
@@ -52,11 +51,6 @@ class LinkSide:
 
     def to_json(self) -> Json:
         return asdict(self)
-
-
-def short(fingerprint: str) -> str:
-    """A root as people are told of it."""
-    return fingerprint[:DIGITS] or NOTHING
 
 
 def of_side(reading: Mapping[str, Any], side: Mapping[str, Any], authority: Authority) -> list[LinkSide]:
