@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from cryptography.x509 import DNSName, SubjectAlternativeName, load_pem_x509_certificate
@@ -66,10 +67,18 @@ def test_no_proxy_holds_the_old_name(renamed_link: tuple[Mesh, Run], cluster: st
     mesh, _run = renamed_link
 
     def configuration() -> str:
-        return mesh.lab.envoy(cluster, pod, "config_dump") + mesh.lab.envoy(cluster, pod, "certs")
+        dump = json.dumps(_in_force(json.loads(mesh.lab.envoy(cluster, pod, "config_dump"))))
+        return dump + mesh.lab.envoy(cluster, pod, "certs")
 
     assert eventually(lambda: OLD not in configuration())
     assert NEW in configuration()
+
+
+def _in_force(dump: Any) -> Any:
+    """Without listeners that drain: for 45 s they end what they have, and take no new connection."""
+    if isinstance(dump, dict):
+        return {key: _in_force(value) for key, value in dump.items() if key != "draining_state"}
+    return [_in_force(item) for item in dump] if isinstance(dump, list) else dump
 
 
 def _decoded(mesh: Mesh, cluster: str) -> Iterator[str]:
