@@ -34,7 +34,9 @@ options:
     type: dict
     default: {}
   earlier:
-    description: The result of the proof before this one in the same run; RV(links) of sides not proven now come of it.
+    description: >-
+      The result of the proof before this one in the same run; what it tells of sides that are not proven now stands in
+      this one's result as well.
     type: dict
     default: {}
   sides:
@@ -49,7 +51,7 @@ options:
     default: ''
 attributes:
   check_mode:
-    description: Looks only.
+    description: Nothing was issued then that could be proven, so the result is that of O(earlier).
     support: full
   diff_mode:
     description: There is nothing to show.
