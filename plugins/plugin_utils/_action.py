@@ -26,8 +26,9 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.crossmesh.mtls.plugins import filter as filters
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import ROOT_NAME, Import, Wanted
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import Entry
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import KUBERNETES_IMPORT_ERROR, Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway, Request
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError, failure
@@ -91,8 +92,8 @@ class Variables:
             _path(kubeconfig) if isinstance(kubeconfig, str) else kubeconfig, self.given.get("mesh_context") or None
         )
 
-    def store(self) -> FileStore:
-        return FileStore(store_folder(self.task_vars, str(self.filled["custom_ca_dir"])))
+    def store(self) -> CaStore:
+        return CaStore(FileStorage(store_folder(self.task_vars, str(self.filled["custom_ca_dir"]))))
 
     def wanted_root(self) -> Wanted:
         """The root that is made where there is none, or brought in."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority, authority_to_json
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 
 __all__ = ["NO_REVOCATION", "ca_reading"]
 
@@ -22,14 +22,14 @@ NO_REVOCATION: dict[str, Any] = {"revoked": [], "unmatched": [], "lists_due": ""
 
 
 def ca_reading(
-    store: FileStore, authority: Authority, entries: Sequence[revocation.Entry], now: datetime
+    store: CaStore, authority: Authority, entries: Sequence[revocation.Entry], now: datetime
 ) -> dict[str, Any]:
     """Read what belongs to the authority that was read from the same store."""
     return {"authority": authority_to_json(authority), **_revocation(store, authority, entries, now)}
 
 
 def _revocation(
-    store: FileStore, authority: Authority, entries: Sequence[revocation.Entry], now: datetime
+    store: CaStore, authority: Authority, entries: Sequence[revocation.Entry], now: datetime
 ) -> dict[str, Any]:
     if not entries and not authority.lists:
         return NO_REVOCATION

@@ -26,7 +26,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.files import (
     reported,
     write_whole,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import serial
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint, presented
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
@@ -133,7 +133,7 @@ class Outcome:
 
 
 def keep(
-    store: FileStore,
+    store: CaStore,
     request: Request,
     now: datetime,
     *,
@@ -178,7 +178,7 @@ def _waits(kept: Kept | None, recorded: bool, revoked: frozenset[str]) -> bool:
 
 
 def _keep(
-    store: FileStore,
+    store: CaStore,
     request: Request,
     server: Server,
     revoked: frozenset[str],
@@ -188,7 +188,7 @@ def _keep(
 ) -> Kept:
     work = _work(request, server, look)
     if not look and authority_of(store).issuing is None:
-        raise CrossmeshError(no_ca(str(store.path)))
+        raise CrossmeshError(no_ca(store.where))
     with reported(server.directory, "used", WHAT), _locked(server.directory, look):
         live = _live(server, work.owner)
         authority = authority_of(store)

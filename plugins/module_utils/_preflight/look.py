@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import NO_REVOCATION, ca_reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import envoy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api, ApiError
@@ -74,7 +74,7 @@ def look(
     api: Api,
     request: Request,
     view: Mapping[str, Any],
-    store: FileStore,
+    store: CaStore,
     entries: Sequence[revocation.Entry],
     now: datetime,
 ) -> Look:
@@ -90,7 +90,7 @@ def look(
         held = ca_reading(store, authority_of(store), entries, now)
     except CrossmeshError as error:
         incomplete[CA_STORE] = error.message.seen
-        held = {**ca_reading(store, Authority(str(store.path), None, ()), (), now), **NO_REVOCATION}
+        held = {**ca_reading(store, Authority(store.where, None, ()), (), now), **NO_REVOCATION}
     reading = {**parts.reading, **held}
     pods = _ready(reading)
     rows = [

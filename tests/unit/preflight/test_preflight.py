@@ -12,7 +12,8 @@ from typing import Any, cast
 
 import pytest
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
@@ -70,7 +71,7 @@ def api(objects: list[Json] | None = None, **changes: Any) -> FakeApi:
 
 def looked(found: FakeApi, store: Path, *, variables: Json | None = None, links: list[Json] | None = None) -> Look:
     wanted = view([link()] if links is None else links, variables or SERVER)
-    return look(cast(Api, found), request_of(wanted["request"]), wanted, FileStore(store), (), NOW)
+    return look(cast(Api, found), request_of(wanted["request"]), wanted, CaStore(FileStorage(store)), (), NOW)
 
 
 def of(rows: list[Row], check: str) -> list[tuple[str, str]]:
