@@ -86,7 +86,7 @@ def check_shape(
     known = {item.name: item for item in fields}
     for key in value:
         if key not in known:
-            fix = nearest(key, known, f"remove it; known are {', '.join(known)}")
+            fix = nearest(key, known, f"remove it; known keys: {', '.join(known)}")
             yield Finding.of("unknown-key", subject, f"{path}{key}", kind_of(value[key]), "unknown key", fix)
     for item in fields:
         if value.get(item.name) is None:
@@ -153,7 +153,7 @@ def check_port(subject: str, path: str, value: int) -> Iterator[Finding]:
         yield not_a_port(subject, path, value)
     elif value in PROXY_PORTS:
         yield Finding.of(
-            "proxy-port", subject, path, show(value), "is a port of the proxy itself", "write another port"
+            "proxy-port", subject, path, show(value), "is used by the Istio proxy itself", "choose another port"
         )
 
 
