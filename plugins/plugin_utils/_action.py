@@ -102,8 +102,8 @@ class Variables:
                 Message.error(
                     "root-import",
                     where="custom_ca_import_certificate, custom_ca_import_key",
-                    what="only one of the two is given",
-                    fix="give both, or neither",
+                    what="only one of the two is set",
+                    fix="set both, or neither",
                 )
             )
         passphrase = self.text("custom_ca_import_passphrase")

@@ -70,7 +70,7 @@ def move(store: FileStore, work: Move, *, now: datetime, check_mode: bool) -> Ou
         _refuse_blocked(store, before, work, now)
     if check_mode:
         public, changes = public_of(store, before), work.step != "publish" or _lists_due(store, before, work, now)
-        message = f"would {work.step}" if changes else "the revocation lists are as they should be"
+        message = f"would {work.step}" if changes else "the CRLs are up to date"
         return Outcome(changes, message, public, before=public, after=public)
     after = _STEPS[work.step](store, work, now)
     changed = before is None or (after.state, after.lists) != (before.state, before.lists)
@@ -88,7 +88,7 @@ def _refuse_blocked(store: FileStore, authority: Authority, work: Move, now: dat
             "rotation-blocked",
             where=str(store.path),
             what=f"the root rotation stays in phase {authority.phase}: step {work.step} is blocked",
-            fix="fix the errors below, then run again over all clusters; until then everything works as it is",
+            fix="fix the errors below, then run again over all clusters; until then links keep working",
         )
         raise CrossmeshError(head, *blocked)
 
@@ -111,9 +111,9 @@ def _refuse_known(
         Message.error(
             "root-in-service",
             where=work.wanted.source.certificate if work.wanted.source else str(store.path),
-            what="this root is in service already; a rotation needs another one, with a name of its own",
-            fix="point custom_ca_import_certificate and _key at the next root, or leave them out so that one is made. "
-            "If this one's store was lost, run playbook crossmesh.mtls.site: it takes the root into service again",
+            what="this root is already in service; a rotation needs a root with another key and another name",
+            fix="set custom_ca_import_certificate and custom_ca_import_key to the next root, or remove them to create "
+            "one. If the store of this root was lost, run playbook crossmesh.mtls.site, which uses the root again",
         )
     )
 
@@ -126,7 +126,7 @@ def _recover(store: FileStore, work: Move, now: datetime) -> Authority:
                 "no-ca-lost",
                 where=str(store.path),
                 what="no CA was lost: no cluster holds a credential of this collection",
-                fix="run playbook crossmesh.mtls.site, which makes a CA once",
+                fix="run playbook crossmesh.mtls.site, which creates a CA",
             )
         )
     key, certificate = make_root(work.wanted, now)

@@ -143,8 +143,8 @@ def _check_both_sides(world: World) -> Iterator[Finding]:
             if cluster and desired.server_links([link], cluster):
                 what = "is both server and client of the link"
                 fix = (
-                    "remove it from one of the two lists (without servers, every cluster of mesh_servers is a server); a "
-                    "group in clients leaves out the link's own servers"
+                    "remove it from one of the two lists (without servers, every cluster of mesh_servers is a server); "
+                    "a group in clients leaves out the link's own servers"
                 )
                 yield Finding.of("both-sides", link["name"], "clients", show(client), what, fix)
 

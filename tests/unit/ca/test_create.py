@@ -84,7 +84,7 @@ def test_a_root_in_service_that_the_store_lacks_stops_the_run(call: Caller, chec
     assert result["failed"]
     assert codes(result) == ["wrong-store"]
     assert str(call.path) in result["msg"]
-    assert f"the clusters trust root {UNKNOWN[:8]}, and the store holds no root" in result["msg"]
+    assert f"the clusters trust root {UNKNOWN[:8]}, but the store holds no root" in result["msg"]
     assert not call.path.exists()
 
 
@@ -93,7 +93,7 @@ def test_another_store_than_the_one_in_service_is_named_with_both_fingerprints(c
     result = call(expected=[own, UNKNOWN])
     assert result["failed"]
     assert codes(result) == ["wrong-store"]
-    assert f"the clusters trust root {UNKNOWN[:8]}, and the store holds {own[:8]}" in result["msg"]
+    assert f"the clusters trust root {UNKNOWN[:8]}, but the store holds {own[:8]}" in result["msg"]
 
 
 def test_a_root_of_the_users_own_comes_back_though_its_store_was_lost(call: Caller, tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_a_ca_whose_key_opens_is_usable_and_is_not_touched(call: Caller) -> None
 
 def test_where_there_is_no_ca_it_is_seen_whether_one_could_be_made(call: Caller) -> None:
     result = call(state="usable", passphrase=PASSPHRASE)
-    assert (result["changed"], result["msg"]) == (False, "there is none yet, and one can be made")
+    assert (result["changed"], result["msg"]) == (False, "there is no CA yet, and one can be created")
     assert not call.path.exists()
 
 

@@ -304,7 +304,7 @@ def test_an_entry_that_revokes_nothing_is_told_with_the_cause() -> None:
         ("revokes-nothing", "custom_ca_revoked: cluster cluster-x up to 2026-05-20T00:00:00Z"),
         ("revokes-nothing", "custom_ca_revoked: serial a3 up to 2026-05-20T00:00:00Z"),
     ]
-    assert "no such certificate is recorded" in found[0].what
+    assert "no matching certificate is recorded" in found[0].what
     assert "issued at 2026-05-20T00:00:01Z" in found[1].what
 
 
@@ -407,10 +407,10 @@ def test_a_date_that_was_written_otherwise_makes_no_new_list(root: Root) -> None
 @pytest.mark.parametrize(
     ("wanted", "held", "why"),
     [
-        ((A1,), (), "had 0 certificates, want 1"),
-        ((), (A1,), "had 1 certificates, want 0"),
-        ((A1,), (replace(A1, serial="a2"),), "what is revoked has changed"),
-        ((A1,), (replace(A1, reason="superseded"),), "what is revoked has changed"),
+        ((A1,), (), "had 0, want 1"),
+        ((), (A1,), "had 1, want 0"),
+        ((A1,), (replace(A1, serial="a2"),), "the revoked certificates have changed"),
+        ((A1,), (replace(A1, reason="superseded"),), "the revoked certificates have changed"),
     ],
 )
 def test_other_content_makes_lists_due(
@@ -420,10 +420,7 @@ def test_other_content_makes_lists_due(
 
 
 def test_a_root_without_a_list_makes_lists_due(root: Root) -> None:
-    assert (
-        why_due({OLD: (A1,), NEW: ()}, {OLD: published(root, [A1])}, NOW)
-        == f"root {NEW[:8]} has no revocation list yet"
-    )
+    assert why_due({OLD: (A1,), NEW: ()}, {OLD: published(root, [A1])}, NOW) == f"root {NEW[:8]} has no CRL yet"
 
 
 def test_lists_go_when_nothing_is_revoked(root: Root) -> None:
@@ -434,7 +431,7 @@ def test_a_list_is_due_when_its_end_comes_near(root: Root) -> None:
     current = {OLD: published(root, [A1])}
     near = NOW + VALIDITY - RENEW
     assert why_due({OLD: (A1,)}, current, near) == ""
-    assert "the revocation list expires at 2027-06-01T12:00:00Z" in why_due({OLD: (A1,)}, current, near + SECOND)
+    assert "the CRL expires at 2027-06-01T12:00:00Z" in why_due({OLD: (A1,)}, current, near + SECOND)
 
 
 @pytest.mark.parametrize("left", [VALIDITY - SECOND, VALIDITY - BACKDATING, RENEW, 10 * DAY, DAY])

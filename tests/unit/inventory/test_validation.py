@@ -381,9 +381,7 @@ BAD_LINKS: list[Bad] = [
         "without wildcards",
         {"foreign_clients": ["*.example.com"]},
     ),
-    Bad(
-        "foreign-client", "foreign_clients", "'203.0.113.7'", "DNS name or URI", {"foreign_clients": ["203.0.113.7"]}
-    ),
+    Bad("foreign-client", "foreign_clients", "'203.0.113.7'", "DNS name or URI", {"foreign_clients": ["203.0.113.7"]}),
     Bad("foreign-client", "foreign_clients", "5", "DNS name or URI", {"foreign_clients": [5]}),
     # The rest
     Bad("type", "addresses", "'240.0.0.1'", "write a list", {"addresses": "240.0.0.1"}),

@@ -225,7 +225,7 @@ def _check_lockdown(subject: str, cluster: desired.Cluster) -> Iterator[Finding]
         elif namespace in seen:
             what, fix = "is listed twice", "remove one of them"
         elif namespace in needed:
-            what = "is the namespace of the egress gateway or the control plane, which a lockdown would cut off"
+            what = "is the namespace of the egress gateway or the control plane, which a lock-down would cut off"
             fix = "remove it; lock down namespaces of workloads only"
         if what:
             yield Finding.of("lockdown", subject, name, show(namespace), what, fix)

@@ -151,9 +151,7 @@ def _check_name(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iter
         )
     elif name == "client" or name.endswith("-client"):
         fix = f"choose another name, e.g. {name}-link"
-        yield Finding.of(
-            "reserved-name", subject, "name", show(name), "is reserved for client credentials", fix
-        )
+        yield Finding.of("reserved-name", subject, "name", show(name), "is reserved for client credentials", fix)
 
 
 def _check_fqdn(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
@@ -293,7 +291,9 @@ def _check_workloads(subject: str, link: Mapping[str, Any], faulty: set[str]) ->
             namespace, *account = value.split("/") if isinstance(value, str) else [""]
             if len(account) != parts - 1 or not is_label(namespace, 63) or not all(map(_is_account, account)):
                 fix = f"write {form} as in Kubernetes; a namespace is a DNS label"
-                yield Finding.of("workloads", subject, f"workloads.{name}", show(value), f"is not of the form {form}", fix)
+                yield Finding.of(
+                    "workloads", subject, f"workloads.{name}", show(value), f"is not of the form {form}", fix
+                )
     if not named and not shape:
         fix = "add namespaces or service_accounts, or remove workloads to let every workload use the link"
         yield Finding.of("workloads", subject, "workloads", show(link["workloads"]), "allows no workload at all", fix)
@@ -352,7 +352,9 @@ def _check_foreign_clients(subject: str, link: Mapping[str, Any], faulty: set[st
         sound = isinstance(identity, str) and (_URI.fullmatch(identity) or is_dns_name(identity))
         if not sound:
             fix = "write a DNS name or URI exactly as in the SAN of the client's certificate, without wildcards"
-            yield Finding.of("foreign-client", subject, "foreign_clients", show(identity), "is neither a DNS name nor a URI", fix)
+            yield Finding.of(
+                "foreign-client", subject, "foreign_clients", show(identity), "is neither a DNS name nor a URI", fix
+            )
 
 
 def _check_servers(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
@@ -402,7 +404,9 @@ def _check_duplicates(links: Mapping[int, Mapping[str, Any]]) -> Iterator[Findin
             if len(indexes) > 1:
                 subject = subject_of(links[indexes[0]], indexes[0])
                 what = f"is used by {' and '.join(f'mesh_links[{index}]' for index in indexes)}"
-                yield Finding.of(f"duplicate-{name}", subject, name, show(value), what, f"give each link a unique {name}")
+                yield Finding.of(
+                    f"duplicate-{name}", subject, name, show(value), what, f"give each link a unique {name}"
+                )
 
 
 def _check_directories(links: Mapping[int, Mapping[str, Any]]) -> Iterator[Finding]:
