@@ -251,6 +251,11 @@ CODES: Mapping[str, Entry] = {
         "The Python that runs ansible-playbook lacks a package that the collection needs",
         "Install it there, and let the clusters use the same interpreter",
     ),
+    "unreadable-variable": Entry(
+        "A variable cannot be read",
+        "Its value uses an undefined variable, or cannot be decrypted; the message never holds the value",
+        "Define the variables that it uses, or give the vault password",
+    ),
     "clock-wrong": Entry(
         "The controller's clock is wrong",
         "It differs from the API server's by nearly two hours or more: a new certificate would not be valid yet, or "

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.parsing.vault import EncryptedString, VaultLib, VaultSecret, VaultSecretsContext
+from ansible.template import trust_as_template
 
 from ansible_collections.crossmesh.mtls.plugins.action import custom_ca, custom_ca_info
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import Wanted
@@ -206,6 +208,35 @@ def test_a_ca_whose_key_opens_is_usable_and_is_not_touched(call: Caller) -> None
         f"usable: {made['issuing']['subject']}, until {made['issuing']['not_after']}, phase "
     )
     assert files(call.path) == before
+
+
+@pytest.fixture
+def vaulted(monkeypatch: pytest.MonkeyPatch) -> EncryptedString:
+    """A passphrase from a vault whose password nobody gave."""
+    monkeypatch.setattr(VaultSecretsContext, "_current", VaultSecretsContext(secrets=[]))
+    ciphertext = VaultLib().encrypt(PASSPHRASE, secret=VaultSecret(b"the password of the vault"))
+    return EncryptedString(ciphertext=ciphertext.decode())
+
+
+def test_a_passphrase_that_cannot_be_decrypted_is_a_problem_of_the_ca(call: Caller, vaulted: EncryptedString) -> None:
+    result = call(state="usable", passphrase=vaulted)
+    assert [(found["code"], found["where"]) for found in result["problems"]] == [
+        ("unreadable-variable", "custom_ca_passphrase")
+    ]
+    assert "vault password" in result["problems"][0]["fix"]
+    assert not call.path.exists()
+
+
+@pytest.mark.parametrize("value", ["{{ not_defined ~ 'hunter2' }}", "{{ 'hunter2' ~ }}", "{{ 'hunter2' | int / 0 }}"])
+def test_a_passphrase_that_cannot_be_templated_is_a_problem_of_the_ca(call: Caller, value: str) -> None:
+    result = call(state="usable", passphrase=trust_as_template(value))
+    assert codes(result) == ["unreadable-variable"]
+    assert "hunter2" not in json.dumps(result)
+
+
+def test_a_passphrase_may_be_a_template(call: Caller) -> None:
+    """The control."""
+    assert call(state="usable", passphrase=trust_as_template("{{ 'hunter2' * 3 }}"))["problems"] == []
 
 
 def test_where_there_is_no_ca_it_is_seen_whether_one_could_be_made(call: Caller) -> None:
