@@ -527,6 +527,10 @@ WRONG: list[Wrong] = [
         LIFETIME,
         {"hosts": cluster(custom_ca_renew_before_days="120")},
     ),
+    # What one run is told
+    Wrong("type", "mesh_adopt: 2", "write true or false", {"shared": {"mesh_adopt": 2}}),
+    Wrong("type", "mesh_prune_all: 'perhaps'", "write true or false", {"shared": {"mesh_prune_all": "perhaps"}}),
+    Wrong("type", "mesh_adopt: '2'", "write true or false", {"hosts": cluster(mesh_adopt="2")}),
     # The list of links
     Wrong("links-undefined", "mesh_links: undefined", "mesh_prune_all=true", {"shared": {"mesh_links": None}}),
     Wrong("type", "mesh_links: {}", "write a list", {"links": {}}),
@@ -870,6 +874,17 @@ WRONG: list[Wrong] = [
         {"hosts": cluster(mesh_ingress_gateway={"selector": {"istio": 1}})},
     ),
 ]
+
+
+@pytest.mark.parametrize("value", [1, "1", 0, "0", True, "no"])
+def test_a_switch_may_be_a_one_or_a_zero(value: Any) -> None:
+    assert inventory_messages(shared={"mesh_adopt": value}, hosts=cluster(mesh_adopt=value)) == []
+
+
+def test_a_cluster_alone_refuses_what_is_no_switch() -> None:
+    assert resolve([link()], {**CLIENT, "mesh_adopt": True})["errors"] == []
+    (line,) = resolve([link()], {**CLIENT, "mesh_adopt": 2})["errors"]
+    assert line.startswith("mesh_adopt: 2: ")
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: f"{wrong.rule}-{wrong.start[:40]}")

@@ -19,6 +19,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as na
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired, schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import (
     LABEL,
+    LONGEST_LABEL,
+    LONGEST_NAME,
     Finding,
     check_port,
     check_shape,
@@ -27,13 +29,21 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings
     show,
 )
 
-__all__ = ["check_cluster", "check_declared", "check_prune", "check_settings", "check_trust_domain", "name_of"]
+__all__ = [
+    "check_cluster",
+    "check_declared",
+    "check_prune",
+    "check_run",
+    "check_settings",
+    "check_trust_domain",
+    "name_of",
+]
 
 # A certificate with 500 link identities is about 24 kB, sent in every handshake.
 MAX_LINKS_A_CLIENT = 500
 MAX_INSTANCE = 30
-# A DNS name has 253 characters; "<cluster>.cluster." and "<link>.link." come before the trust domain.
-MAX_TRUST_DOMAIN = 253 - 63 - len(".cluster.")
+# "<cluster>.cluster." and "<link>.link." come before the trust domain.
+MAX_TRUST_DOMAIN = LONGEST_NAME - LONGEST_LABEL - len(".cluster.")
 # What Istio itself gives to ServiceEntries without addresses (istio.io, DNS Proxying).
 ISTIOS_VIPS = (ipaddress.ip_network("240.240.0.0/16"), ipaddress.ip_network("2001:2::/48"))
 # With fewer, two names would soon fall on one address.
@@ -53,6 +63,16 @@ def check_settings(shared: Mapping[str, Any]) -> list[Finding]:
         if name not in faulty and shared.get(name) is not None:
             findings += check(shared, name, shared[name])
     return findings
+
+
+def check_run(given: Mapping[str, Any]) -> list[Finding]:
+    """Findings on the switches of one run: a value that is no switch would count as false."""
+    return [
+        finding
+        for item in schema.RUN
+        if given.get(item.name) is not None
+        for finding in _check_setting(item, given[item.name])
+    ]
 
 
 def _check_setting(item: schema.Field, value: Any) -> Iterator[Finding]:
@@ -79,7 +99,7 @@ def _check_wait(_shared: Mapping[str, Any], name: str, value: int) -> Iterator[F
 
 
 def _check_credential(shared: Mapping[str, Any], name: str, value: str) -> Iterator[Finding]:
-    if not is_label(value, 63):
+    if not is_label(value):
         fix = "write a DNS label, e.g. client-credential"
         yield Finding.of("prefix", name, name, show(value), "is not a DNS label", fix)
     elif value.endswith("-cacert"):
@@ -177,7 +197,7 @@ def check_cluster(variables: Mapping[str, Any], links: Sequence[Mapping[str, Any
 
 
 def _check_cluster_variables(subject: str, variables: Mapping[str, Any]) -> Iterator[Finding]:
-    if not is_label(variables.get("mesh_cluster_name"), 63):
+    if not is_label(variables.get("mesh_cluster_name")):
         yield Finding.of(
             "cluster-name",
             subject,
@@ -203,7 +223,7 @@ def _check_gateway(subject: str, path: str, gateway: Mapping[str, Any]) -> Itera
     faulty = {finding.field for finding in shape}
     for name in ("namespace", "service"):
         value = gateway.get(name)
-        if value is not None and path + name not in faulty and not is_label(value, 63):
+        if value is not None and path + name not in faulty and not is_label(value):
             fix = f"write the name of the gateway's {name}"
             yield Finding.of("gateway", subject, path + name, show(value), "is not a DNS label", fix)
     selector = gateway.get("selector")
@@ -220,7 +240,7 @@ def _check_lockdown(subject: str, cluster: desired.Cluster) -> Iterator[Finding]
     seen: set[str] = set()
     for namespace in cluster.egress_lockdown:
         what = fix = ""
-        if not is_label(namespace, 63):
+        if not is_label(namespace):
             what, fix = "is not a DNS label", "write the name of a namespace, e.g. shop"
         elif namespace in seen:
             what, fix = "is listed twice", "remove one of them"
