@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 Kind: TypeAlias = Literal["cluster", "link", "serial", "fingerprint"]
-KINDS: tuple[Kind, ...] = ("cluster", "link", "serial", "fingerprint")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 # A list past its nextUpdate refuses everybody, so it is to outlast months of missed runs, and somebody has to be told
 # while months are left. A list that lasts less than VALIDITY is taken for one that its root's end cut short.

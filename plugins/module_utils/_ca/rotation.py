@@ -49,7 +49,6 @@ _ONE_PHASE: Mapping[tuple[str, Phase], tuple[Step, ...]] = {
     ("abandon", "retiring"): ("drop", "finish"),
     ("abandon", "steady"): (),
 }
-_SIDES = ("server", "client")
 # At which steps of the same run a cluster is seen before a step of the CA store.
 _SEEN_AT: Mapping[str, tuple[Step, ...]] = {
     "abandon": ("look",),
@@ -168,7 +167,7 @@ def _whole(sights: Sequence[Sight]) -> set[str]:
         sides.setdefault(sight.cluster, set()).add(sight.side)
     # A server outside has one side only.
     outside = {sight.cluster for sight in sights if sight.method == "directory"}
-    return outside | {cluster for cluster, seen in sides.items() if len(seen) == len(_SIDES)}
+    return outside | {cluster for cluster, seen in sides.items() if len(seen) == len(names.SIDES)}
 
 
 def _unseen(cluster: str, named: bool) -> Message:

@@ -73,7 +73,7 @@ class Request:
     client_credential: str
     backends: Sequence[tuple[str, str]]
     lockdown: Sequence[str] = ()
-    sides: Collection[names.Side] = ("server", "client")
+    sides: Collection[names.Side] = names.SIDES
 
     @property
     def namespaces(self) -> list[str]:

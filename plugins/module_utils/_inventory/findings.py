@@ -20,6 +20,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 
 __all__ = [
     "LABEL",
+    "LONGEST_LABEL",
+    "LONGEST_NAME",
     "Finding",
     "another_port",
     "check_port",
@@ -69,7 +71,9 @@ def nearest(given: object, known: Iterable[str], otherwise: str = "") -> str:
     return f"write {words[close[0]]}" if close else otherwise or f"write one of {', '.join(words.values())}"
 
 
-LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+# RFC 1035, section 2.3.4.
+LONGEST_LABEL, LONGEST_NAME = 63, 253
+LABEL = re.compile(rf"[a-z0-9]([a-z0-9-]{{0,{LONGEST_LABEL - 2}}}[a-z0-9])?")
 # What is shown in the place of a private key.
 A_KEY = "a private key, not shown"
 # True and False are whole numbers as well, for Python.
@@ -178,8 +182,8 @@ def is_host(value: str, *, address: bool) -> bool:
 
 
 def is_dns_name(value: str) -> bool:
-    return not is_ip(value) and len(value) <= 253 and all(map(LABEL.fullmatch, value.split(".")))
+    return not is_ip(value) and len(value) <= LONGEST_NAME and all(map(LABEL.fullmatch, value.split(".")))
 
 
-def is_label(value: Any, longest: int) -> bool:
+def is_label(value: Any, longest: int = LONGEST_LABEL) -> bool:
     return isinstance(value, str) and len(value) <= longest and bool(LABEL.fullmatch(value))

@@ -140,7 +140,7 @@ def lacks_address(reading: Mapping[str, Any], side: Mapping[str, Any], owner: na
 def notices(reading: Mapping[str, Any], side: Mapping[str, Any], authority: Authority) -> list[Message]:
     """What is under way, or still to be done, as far as another playbook than the running one does it."""
     notices = []
-    if side["secrets"] and authority.phase not in ("absent", "steady"):
+    if side["secrets"] and authority.rotates:
         what = f"a root rotation is in progress: phase {authority.phase}"
         fix = "continue it with playbook rotate_ca"
         notices.append(Message.notice("rotation-under-way", where="", what=what, fix=fix))

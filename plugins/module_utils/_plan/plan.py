@@ -205,7 +205,7 @@ def unknown_kinds(group: str, kinds: Sequence[str]) -> Message:
         "unknown-kind",
         where=f"API group {group}",
         what=f"the cluster does not know {', '.join(kinds)}",
-        fix="install Istio 1.24 or later, with its CRDs",
+        fix=f"install {names.SUPPORTED_ISTIO}, with its CRDs",
     )
 
 

@@ -140,7 +140,7 @@ def _served(api: Api) -> dict[str, frozenset[str] | str]:
 
 def _istio(api: Api, request: Request, view: Mapping[str, Any], pods: Mapping[str, Sequence[Json]]) -> list[Row]:
     """The version of the gateways that links go through."""
-    used = [side for side in ("server", "client") if view[side]["links"]]
+    used = [side for side in names.SIDES if view[side]["links"]]
     asked = {pod["name"]: pod for side in used for pod in pods[side]}.values()
     if not used:
         return []

@@ -100,7 +100,7 @@ def held(reading: Json, owners: Iterable[names.Owner]) -> set[tuple[str, str]]:
 
 def wanted_kinds(view: Json) -> list[names.Kind]:
     """The kinds that the cluster has to know for the links of this view."""
-    wanted = {kind for side in ("server", "client") for kind, _namespace in _of_links(view[side])}
+    wanted = {kind for side in names.SIDES for kind, _namespace in _of_links(view[side])}
     return [kind for kind in names.KINDS if kind.kind in wanted]
 
 

@@ -38,7 +38,6 @@ __all__ = [
 Status = Literal["ok", "warning", "failed", "unknown"]
 # In place of a cluster or a link that a row is not about.
 NOBODY = "-"
-OLDEST_ISTIO = (1, 24)
 # What could not be read, beside the parts of a reading.
 CA_STORE, WHOLE_CLUSTER = "the CA store", "the cluster"
 
@@ -153,9 +152,9 @@ def istio_row(cluster: str, versions: Mapping[str, str], problem: str) -> Row:
     if not versions:
         return Row(cluster, NOBODY, "istio", "unknown", problem)
     seen = ", ".join(f"{version} in {_pods(versions, version)}" for version in sorted(set(versions.values())))
-    old = [version for version in versions.values() if (read := _number(version)) and read < OLDEST_ISTIO]
+    old = [version for version in versions.values() if (read := _number(version)) and read < names.OLDEST_ISTIO]
     if old:
-        fix = "update Istio to 1.24 or later; older versions are not tested"
+        fix = f"update to {names.SUPPORTED_ISTIO}; older versions are not tested"
         return Row.of(cluster, NOBODY, "istio", Message.warning("old-istio", where="", what=seen, fix=fix))
     if any(_number(version) is None for version in versions.values()):
         return Row(cluster, NOBODY, "istio", "unknown", f"{seen}: not a version of Istio")

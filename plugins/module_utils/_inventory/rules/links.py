@@ -19,6 +19,7 @@ from typing import Any
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import (
     LABEL,
+    LONGEST_NAME,
     Finding,
     another_port,
     check_port,
@@ -49,7 +50,6 @@ NOT_ASKED_OF_EXTERNAL = frozenset({("missing", "tls_port"), ("missing", "backend
 MAX_CONNECTION_HOURS = 8760
 # A ServiceAccount's name is a DNS subdomain, whose labels may be as long as the whole.
 _ACCOUNT = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
-MAX_ACCOUNT = 253
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([smh])", re.ASCII)
 _UNITS_AN_HOUR = {"s": 3600, "m": 60, "h": 1}
 _REQUEST_DURATION = re.compile(r"([1-9][0-9]{0,7})(ms|s|m|h)", re.ASCII)
@@ -289,7 +289,7 @@ def _check_workloads(subject: str, link: Mapping[str, Any], faulty: set[str]) ->
         named += len(values)
         for value in values:
             namespace, *account = value.split("/") if isinstance(value, str) else [""]
-            if len(account) != parts - 1 or not is_label(namespace, 63) or not all(map(_is_account, account)):
+            if len(account) != parts - 1 or not is_label(namespace) or not all(map(_is_account, account)):
                 fix = f"write {form} as in Kubernetes; a namespace is a DNS label"
                 yield Finding.of(
                     "workloads", subject, f"workloads.{name}", show(value), f"is not of the form {form}", fix
@@ -300,7 +300,7 @@ def _check_workloads(subject: str, link: Mapping[str, Any], faulty: set[str]) ->
 
 
 def _is_account(name: str) -> bool:
-    return len(name) <= MAX_ACCOUNT and bool(_ACCOUNT.fullmatch(name))
+    return len(name) <= LONGEST_NAME and bool(_ACCOUNT.fullmatch(name))
 
 
 def _check_requests(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
