@@ -28,7 +28,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Revoked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, parse_certificates
 
-__all__ = ["Move", "move"]
+__all__ = ["STEPS", "Move", "move"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def move(store: FileStore, work: Move, *, now: datetime, check_mode: bool) -> Ou
         public, changes = public_of(store, before), work.step != "publish" or _lists_due(store, before, work, now)
         message = f"would {work.step}" if changes else "the CRLs are up to date"
         return Outcome(changes, message, public, before=public, after=public)
-    after = _STEPS[work.step](store, work, now)
+    after = _WORK[work.step](store, work, now)
     changed = before is None or (after.state, after.lists) != (before.state, before.lists)
     return Outcome(
         changed, _message(work.step, after), public_of(store, after), public_of(store, before), public_of(store, after)
@@ -146,15 +146,16 @@ def _lists_due(store: FileStore, authority: Authority | None, work: Move, now: d
     return authority is not None and bool(revocation.why_due(_lists(store, authority, work, now), store.lists(), now))
 
 
-_STEPS: dict[str, Callable[[FileStore, Move, datetime], Authority]] = {
+_WORK: dict[str, Callable[[FileStore, Move, datetime], Authority]] = {
     "prepare": _prepare,
     "switch": lambda store, work, _now: store.switch(work.passphrase, seen=work.seen),
     "retire": lambda store, work, _now: store.retire(seen=work.seen),
-    "abandon": lambda store, work, _now: store.abandon(seen=work.seen),
     "finish": lambda store, work, _now: store.finish(seen=work.seen, keep_keys=work.keep_keys),
+    "abandon": lambda store, work, _now: store.abandon(seen=work.seen),
     "recover": _recover,
     "publish": _publish,
 }
+STEPS = tuple(_WORK)
 
 
 def _message(step: str, after: Authority) -> str:

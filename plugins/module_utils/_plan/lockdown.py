@@ -26,7 +26,7 @@ def errors(reading: Json, side: Json) -> list[Message]:
         Message.error(
             "foreign-sidecar",
             where=f"Sidecar {item['namespace']}/{item['name']}",
-            what="it is in a namespace of mesh_egress_lockdown, and would replace our Sidecar for some or all pods",
+            what="it is in a namespace of mesh_egress_lockdown, and could replace our Sidecar for some or all pods",
             fix="delete it, or remove the namespace from mesh_egress_lockdown",
         )
         for item in reading["sidecars"]
