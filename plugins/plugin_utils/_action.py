@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
@@ -47,7 +47,7 @@ from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import c
 
 __all__ = ["SIDES", "STAGES", "Action", "ClusterAction", "Variables", "gateway_of", "lacks", "request_of"]
 
-STAGES: tuple[Stage, ...] = ("all", "trust", "leaves", "bundle")
+STAGES: tuple[Stage, ...] = get_args(Stage)
 
 # Ansible forks for each task, and a process that meets a filter of a collection compiles all of them, and what they
 # import. What is imported here is there before it forks.
@@ -103,8 +103,8 @@ class Variables:
                 Message.error(
                     "root-import",
                     where="custom_ca_import_certificate, custom_ca_import_key",
-                    what="only one of the two is given",
-                    fix="give both, or neither",
+                    what="only one of the two is set",
+                    fix="set both, or neither",
                 )
             )
         passphrase = self.text("custom_ca_import_passphrase")

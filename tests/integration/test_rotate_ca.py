@@ -121,7 +121,7 @@ def test_a_phase_can_be_repeated_and_one_that_comes_too_early_is_refused(prepare
     assert passed(phase(prepared_rotation, "switch")).changed == 0
     late = phase(prepared_rotation, "abandon")
     assert late.code != 0
-    assert late.reports("phase-impossible", "phase abandon", "continue with the phase retire"), late.output
+    assert late.reports("phase-impossible", "phase abandon", "continue with phase retire"), late.output
     passed(phase(prepared_rotation, "retire"))
     assert passed(phase(prepared_rotation, "retire")).changed == 0
 
@@ -253,7 +253,7 @@ def test_check_mode_says_the_steps_and_changes_nothing(shared_mesh: Mesh) -> Non
     before = credential_secrets.serials(shared_mesh)
     run = shared_mesh.play("rotate_ca", "--check")
     assert run.ok, run.output
-    assert run.says("phase steady; to do: make the next root; trust both roots everywhere; let the new root issue"), (
+    assert run.says("phase steady; to do: create the next root; trust both roots everywhere; let the new root issue"), (
         run.output
     )
     assert run.changed == 0
@@ -294,4 +294,4 @@ def test_a_lost_ca_is_replaced_under_load(shared_mesh: Mesh, tmp_path: Path) -> 
     assert [credential_secrets.trusted_roots(shared_mesh, secret) & lost for secret in BOTH] == [set(), set()]
     assert shared_mesh.site().changed == 0
     again = shared_mesh.play("rotate_ca", "-e", "custom_ca_lost=true", "--check")
-    assert again.says("to do: make the next root"), "a store that is there is not lost"
+    assert again.says("to do: create the next root"), "a store that is there is not lost"

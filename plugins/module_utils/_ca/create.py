@@ -113,7 +113,7 @@ def ensure_usable(
     authority = store.public()
     if authority is None or authority.issuing is None:
         made = ensure_present(store, wanted, passphrase=passphrase, expected=expected, now=now, check_mode=True)
-        return Outcome(False, "there is none yet, and one can be made", made.authority, before={}, after={})
+        return Outcome(False, "there is no CA yet, and one can be created", made.authority, before={}, after={})
     refuse_unknown_roots(store, authority.known, expected)
     require_passphrase(passphrase)
     store.signer(passphrase)
@@ -140,13 +140,13 @@ def ensure_absent(store: CaStore, *, expected: Sequence[str], check_mode: bool) 
                 "ca-in-service",
                 where=store.where,
                 what=f"the CA is not removed: clusters trust its root {listed(map(short, expected))}",
-                fix="take the links out of the clusters first (playbook teardown)",
+                fix="remove the links from the clusters first (playbook teardown)",
             )
         )
     nothing = public_of(store, None)
     before = _readable(store)
     if not (store.occupied() if check_mode else store.destroy()):
-        return Outcome(False, "there is none", nothing, before={}, after={})
+        return Outcome(False, "there is no CA", nothing, before={}, after={})
     return Outcome(True, "would be removed" if check_mode else "removed", nothing, before=before, after={})
 
 
@@ -159,7 +159,7 @@ def refuse_unknown_roots(store: CaStore, held: Collection[str], expected: Sequen
         Message.error(
             "wrong-store",
             where=f"CA store {store.where}",
-            what=f"the clusters trust root {listed(map(short, unknown))}, and the store holds "
+            what=f"the clusters trust root {listed(map(short, unknown))}, but the store holds "
             f"{listed(map(short, held), 'no root')}",
             fix="point custom_ca_dir at the store that holds the root in service, or restore it from a backup; if the "
             "clusters hold another installation, tear that one down first",
@@ -173,7 +173,7 @@ def no_ca(path: str) -> Message:
         "no-ca",
         where=path,
         what="there is no CA: the store does not exist",
-        fix="run playbook crossmesh.mtls.site, or role crossmesh.mtls.custom_ca, which make it once",
+        fix="run playbook crossmesh.mtls.site, or role crossmesh.mtls.custom_ca, which create it",
     )
 
 
@@ -195,7 +195,7 @@ def make_root(wanted: Wanted, now: datetime) -> tuple[PrivateKey, str]:
                 "root-import",
                 where=str(certificate),
                 what=f"this root cannot be imported: {'; '.join(faults)}",
-                fix="import a self-signed CA certificate with its own key, or let one be made",
+                fix="import a self-signed CA certificate with its key, or let the run create one",
             )
         )
     return loaded, found.pem
@@ -215,7 +215,7 @@ def _refuse_unfit(wanted: Wanted) -> None:
                 Message.error(
                     "root-out-of-range",
                     where=where,
-                    what=f"a root certificate cannot have {value} {unit}; 1 to {longest} are possible",
+                    what=f"{value} {unit} are out of range for a root certificate: 1 to {longest}",
                     fix="choose another value",
                 )
             )

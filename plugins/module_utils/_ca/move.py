@@ -28,7 +28,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Revoked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, parse_certificates
 
-__all__ = ["Move", "move"]
+__all__ = ["STEPS", "Move", "move"]
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,9 @@ def move(store: CaStore, work: Move, *, now: datetime, check_mode: bool) -> Outc
         _refuse_blocked(store, before, work, now)
     if check_mode:
         public, changes = public_of(store, before), work.step != "publish" or _lists_due(store, before, work, now)
-        message = f"would {work.step}" if changes else "the revocation lists are as they should be"
+        message = f"would {work.step}" if changes else "the CRLs are up to date"
         return Outcome(changes, message, public, before=public, after=public)
-    after = _STEPS[work.step](store, work, now)
+    after = _WORK[work.step](store, work, now)
     changed = before is None or (after.state, after.lists) != (before.state, before.lists)
     return Outcome(
         changed, _message(work.step, after), public_of(store, after), public_of(store, before), public_of(store, after)
@@ -88,7 +88,7 @@ def _refuse_blocked(store: CaStore, authority: Authority, work: Move, now: datet
             "rotation-blocked",
             where=store.where,
             what=f"the root rotation stays in phase {authority.phase}: step {work.step} is blocked",
-            fix="fix the errors below, then run again over all clusters; until then everything works as it is",
+            fix="fix the errors below, then run again over all clusters; until then links keep working",
         )
         raise CrossmeshError(head, *blocked)
 
@@ -111,9 +111,9 @@ def _refuse_known(
         Message.error(
             "root-in-service",
             where=work.wanted.source.certificate if work.wanted.source else store.where,
-            what="this root is in service already; a rotation needs another one, with a name of its own",
-            fix="point custom_ca_import_certificate and _key at the next root, or leave them out so that one is made. "
-            "If this one's store was lost, run playbook crossmesh.mtls.site: it takes the root into service again",
+            what="this root is already in service; a rotation needs a root with another key and another name",
+            fix="set custom_ca_import_certificate and custom_ca_import_key to the next root, or remove them to create "
+            "one. If the store of this root was lost, run playbook crossmesh.mtls.site, which uses the root again",
         )
     )
 
@@ -126,7 +126,7 @@ def _recover(store: CaStore, work: Move, now: datetime) -> Authority:
                 "no-ca-lost",
                 where=store.where,
                 what="no CA was lost: no cluster holds a credential of this collection",
-                fix="run playbook crossmesh.mtls.site, which makes a CA once",
+                fix="run playbook crossmesh.mtls.site, which creates a CA",
             )
         )
     key, certificate = make_root(work.wanted, now)
@@ -146,15 +146,16 @@ def _lists_due(store: CaStore, authority: Authority | None, work: Move, now: dat
     return authority is not None and bool(revocation.why_due(_lists(store, authority, work, now), store.lists(), now))
 
 
-_STEPS: dict[str, Callable[[CaStore, Move, datetime], Authority]] = {
+_WORK: dict[str, Callable[[CaStore, Move, datetime], Authority]] = {
     "prepare": _prepare,
     "switch": lambda store, work, _now: store.switch(work.passphrase, seen=work.seen),
     "retire": lambda store, work, _now: store.retire(seen=work.seen),
-    "abandon": lambda store, work, _now: store.abandon(seen=work.seen),
     "finish": lambda store, work, _now: store.finish(seen=work.seen, keep_keys=work.keep_keys),
+    "abandon": lambda store, work, _now: store.abandon(seen=work.seen),
     "recover": _recover,
     "publish": _publish,
 }
+STEPS = tuple(_WORK)
 
 
 def _message(step: str, after: Authority) -> str:

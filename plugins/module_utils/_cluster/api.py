@@ -145,7 +145,7 @@ class Api:
                 Message.error(
                     "no-api-server",
                     where=f"{self.where}, {self._configuration.host}",
-                    what="this is no API server: its answer is not JSON",
+                    what="this is not an API server: its answer is not JSON",
                     fix="correct the server's address in the kubeconfig, or the proxy in front of it",
                 )
             ) from error
@@ -231,9 +231,9 @@ def _fix(status: int) -> str:
         401: "renew the credentials of this context",
         403: "grant the permission to the user of this context (docs/permissions.md lists what is needed)",
         404: "check that the namespace exists and that Istio's CRDs are installed",
-        409: "somebody else owns the field; look at the object's managedFields",
+        409: "another field manager owns the field; see the object's managedFields",
     }
-    return fixes.get(status, "look at the API server's log")
+    return fixes.get(status, "check the API server's log")
 
 
 def _reason_of(error: Exception) -> str:

@@ -112,8 +112,8 @@ def _not_served(gateway: Gateway, behind: Mapping[str, str], timeout: float) -> 
         "not-served",
         where=f"gateway {gateway.namespace}/{gateway.service}",
         what=f"the gateway does not serve what was issued: {_places(behind)}; after {timeout:.0f} s",
-        fix="look at that pod's istio-proxy log and at istiod, check that no other run writes at the same time, then "
-        "run again; mesh_gate_timeout is the wait",
+        fix="check that pod's istio-proxy log and istiod, and that no other run is active, then run again; "
+        "mesh_gate_timeout sets how long to wait",
     )
 
 
@@ -161,7 +161,7 @@ def _distrust(trusted: Mapping[str, Any], wanted: Trusted) -> str:
     if roots != wanted.roots:
         return f"trusts {listed(map(short, roots))} for {wanted.secret}, not {listed(map(short, wanted.roots))}"
     if lists != wanted.lists:
-        return f"has revocation lists {listed(lists)} for {wanted.secret}, not {listed(wanted.lists)}"
+        return f"has CRLs {listed(lists)} for {wanted.secret}, not {listed(wanted.lists)}"
     return ""
 
 

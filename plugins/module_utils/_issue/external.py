@@ -108,12 +108,12 @@ class Kept:
     def warnings(self) -> list[Message]:
         """What the server's owner has to do, as far as it can be seen."""
         decision, directory = self.credential.decision, self.server.directory
-        load = f"let the server load the files of {directory}"
+        load = f"make the server load the files of {directory}"
         if decision.action == "keep":
             return [_not_loaded(self.server, self.problem)] if self.problem else []
         state, fix = ("has new files", load)
         if self.looked:
-            state, fix = ("is not as it should be", f"run playbook site, then {load}")
+            state, fix = ("is out of date", f"run playbook site, then {load}")
         what = f"{directory} {state}: {decision.message}"
         return [Message.warning("external-to-load", where=_place(self.server), what=what, fix=fix)]
 
@@ -279,8 +279,8 @@ def _refuse(live: Mapping[str, Any] | None, server: Server, authority: Authority
             Message.error(
                 "foreign-directory",
                 where=f"directory {server.directory}",
-                what=f"it contains {', '.join(live['keys'])} without a ca.crt of this CA",
-                fix="name an empty directory in external.ca, or empty this one if its content is not needed",
+                what=f"it contains {', '.join(live['keys'])}, but no ca.crt of this CA",
+                fix="set external.ca to an empty directory, or empty this one if its files are not needed",
             )
         )
 
@@ -305,11 +305,11 @@ def _problem(server: Server, before: CertificateView | None, shown: str | None) 
     wanted = serial(before.serial) if before else ""
     if not wanted or not shown or shown == wanted:
         return ""
-    return f"{server.address}:{server.port} serves certificate {shown}, and {server.directory} contains {wanted}"
+    return f"{server.address}:{server.port} serves certificate {shown}, but {server.directory} contains {wanted}"
 
 
 def _not_loaded(server: Server, problem: str) -> Message:
-    fix = f"let the server load the files of {server.directory}"
+    fix = f"make the server load the files of {server.directory}"
     return Message.warning("external-behind", where=f"link {server.link}", what=problem, fix=fix)
 
 

@@ -196,7 +196,7 @@ def _with_lists_to_come(item: Credential) -> Credential:
     """In check mode the lists that the run would have published are not there to compare with."""
     if item.secret is None or item.decision.action != "keep" or item.wanted["trust"]:
         return item
-    return replace(item, decision=Decision("write", "lists-changed", "revocation lists would be made anew"))
+    return replace(item, decision=Decision("write", "lists-changed", "the CRLs would be renewed"))
 
 
 def _write_all(api: Api, work: Work, issued: Sequence[Credential], written: dict[str, Credential]) -> None:
@@ -258,8 +258,8 @@ def _foreign_secret(where: str) -> Message:
     return Message.error(
         "not-ours",
         where=where,
-        what="it exists, and does not have the labels of this instance, cluster and side",
-        fix="look at it, then run with -e mesh_adopt=true to take it over, or rename the link",
+        what="it exists without the labels of this instance, cluster and side",
+        fix="check it, then run with -e mesh_adopt=true to take it over, or rename the link",
     )
 
 
@@ -331,8 +331,7 @@ def _moved_on(store: CaStore) -> _OvertakenError:
         Message.error(
             "another-run",
             where=store.where,
-            what="another run has changed the CA: it issues from other roots, or trusts others, than when this run "
-            "decided what to write",
+            what="another run has changed the CA: its issuing or trusted roots are not the ones this run decided with",
             fix="wait for the other run, then run again",
         )
     )

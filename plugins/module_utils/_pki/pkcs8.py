@@ -99,7 +99,7 @@ def load_private_key(pem: str, passphrase: str, *, where: str) -> PrivateKey:
                 "wrong-passphrase",
                 where=where,
                 what="the private key cannot be decrypted: the passphrase is wrong or the file is damaged",
-                fix="give the passphrase that the key was made with, or restore the file from a backup",
+                fix="set the passphrase that the key was encrypted with, or restore the file from a backup",
             )
         ) from error
     if not isinstance(key, (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey)):
@@ -117,7 +117,7 @@ def require_passphrase(passphrase: str) -> None:
             "ca-passphrase",
             where="custom_ca_passphrase",
             what=f"the passphrase of the CA key {length}; at least {SHORTEST_PASSPHRASE} characters are required",
-            fix="set custom_ca_passphrase, from Ansible Vault or another secret store",
+            fix="set custom_ca_passphrase, e.g. from Ansible Vault",
         )
     )
 
@@ -131,7 +131,7 @@ def _refuse_count(iterations: int, fewest: int, where: str) -> None:
             where=where,
             what=f"the private key is encrypted with {iterations:,} rounds; {fewest:,} to "
             f"{MOST_ITERATIONS:,} are accepted",
-            fix=f"encrypt it again: openssl pkcs8 -topk8 -v2 aes-256-cbc -v2prf hmacWithSHA256 -iter {fewest}",
+            fix=f"encrypt the key again: openssl pkcs8 -topk8 -v2 aes-256-cbc -v2prf hmacWithSHA256 -iter {fewest}",
         )
     )
 

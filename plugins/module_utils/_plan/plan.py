@@ -205,7 +205,7 @@ def unknown_kinds(group: str, kinds: Sequence[str]) -> Message:
         "unknown-kind",
         where=f"API group {group}",
         what=f"the cluster does not know {', '.join(kinds)}",
-        fix="install Istio 1.24 or later, with its CRDs",
+        fix=f"install {names.SUPPORTED_ISTIO}, with its CRDs",
     )
 
 
@@ -218,7 +218,7 @@ def missing_gateway(reading: Mapping[str, Any], side: Mapping[str, Any]) -> list
             "no-gateway",
             where=f"Service {side['namespace']}/{side['service']}",
             what="the gateway's Service does not exist",
-            fix=f"install the gateway, or set {variable} to the one that is there",
+            fix=f"install the gateway, or set {variable} to the existing one",
         )
     ]
 
@@ -263,7 +263,7 @@ def _stranger(secret: Mapping[str, Any], wanted: Collection[str], owner: names.O
     if secret["name"] not in wanted:
         if secret["name"].removesuffix("-cacert") not in wanted:
             return None
-        return Message.error("cacert-secret", where=title, what="Istio uses its CA in place of ours", fix="delete it")
+        return Message.error("cacert-secret", where=title, what="Istio uses its CA instead of ours", fix="delete it")
     if is_ours(secret, owner):
         return None
     if lost := difference.lost_labels(labels, owner):
@@ -292,7 +292,7 @@ def trust_errors(reading: Mapping[str, Any], authority: Authority, owner: names.
     if shared:
         what = f"its root {short(shared[0])} is the mesh's own CA (istio-ca-root-cert)"
         where = f"CA store {authority.path}"
-        errors.append(Message.error("mesh-ca", where=where, what=what, fix="use a CA that no mesh has"))
+        errors.append(Message.error("mesh-ca", where=where, what=what, fix="use a root that is not the CA of any mesh"))
     return errors
 
 
@@ -305,7 +305,7 @@ def wrong_store(authority: Authority, fingerprint: str, holder: str) -> Message:
     return Message.error(
         "wrong-store",
         where=f"CA store {authority.path}",
-        what=f"the store holds {holds}, and {holder} is in service with root {short(fingerprint)}",
+        what=f"the store holds {holds}, but {holder} uses root {short(fingerprint)}",
         fix="point custom_ca_dir at the store that made it, or restore that store from a backup; if it is lost for "
         "good, run playbook rotate_ca with -e custom_ca_lost=true",
     )
@@ -400,9 +400,7 @@ def _trust(item: Mapping[str, Any], secret: Mapping[str, Any], authority: Author
     had, want = _identities(lists_of(secret)), _identities(wanted_lists(item, authority, wanted))
     if had == want:
         return decision
-    return Decision(
-        "write", "lists-changed", f"revocation lists changed: had {listed(had, 'none')}, want {listed(want, 'none')}"
-    )
+    return Decision("write", "lists-changed", f"CRLs changed: had {listed(had, 'none')}, want {listed(want, 'none')}")
 
 
 def surplus_keys(secret: Mapping[str, Any], *, lists: bool) -> list[str]:

@@ -105,11 +105,11 @@ def look(
 
 def _version(api: Api) -> str:
     try:
-        return str(api.get("/version").get("gitVersion", "(of no version)"))
+        return str(api.get("/version").get("gitVersion", "(unknown version)"))
     except ApiError as error:
         if error.status != 403:
             raise
-        return "(its version may not be asked)"
+        return "(version not permitted to read)"
 
 
 def _permissions(api: Api, request: Request, view: Mapping[str, Any], reading: Json) -> list[Row]:
@@ -140,7 +140,7 @@ def _served(api: Api) -> dict[str, frozenset[str] | str]:
 
 def _istio(api: Api, request: Request, view: Mapping[str, Any], pods: Mapping[str, Sequence[Json]]) -> list[Row]:
     """The version of the gateways that links go through."""
-    used = [side for side in ("server", "client") if view[side]["links"]]
+    used = [side for side in names.SIDES if view[side]["links"]]
     asked = {pod["name"]: pod for side in used for pod in pods[side]}.values()
     if not used:
         return []
@@ -172,7 +172,7 @@ def _ask_each(api: Api, pods: Iterable[Json], path: str, read: Callable[[str], F
 def _silence(pods: Iterable[Json], what: str) -> str:
     """Why pods tell nothing."""
     problems = sorted({pod["problem"] for pod in pods if pod["problem"]})
-    return "; ".join(problems) or f"there is no ready {what} pod that tells"
+    return "; ".join(problems) or f"no ready {what} pod answered"
 
 
 def _sight(api: Api, request: Request, view: Mapping[str, Any], reading: Json) -> Json:

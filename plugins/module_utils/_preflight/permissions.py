@@ -100,7 +100,7 @@ def held(reading: Json, owners: Iterable[names.Owner]) -> set[tuple[str, str]]:
 
 def wanted_kinds(view: Json) -> list[names.Kind]:
     """The kinds that the cluster has to know for the links of this view."""
-    wanted = {kind for side in ("server", "client") for kind, _namespace in _of_links(view[side])}
+    wanted = {kind for side in names.SIDES for kind, _namespace in _of_links(view[side])}
     return [kind for kind in names.KINDS if kind.kind in wanted]
 
 
@@ -176,6 +176,6 @@ def describe(group: Iterable[Need]) -> Message:
     what = f"may not {verbs} {resource}{f' ({named})' if named else ''} in {where}"
     fix = f"bind ClusterRole {first.role} of docs/permissions.md to the user of this context, {bound}"
     if all(need.optional for need in members):
-        what = f"{what}: not every step of a run can be proven"
+        what = f"{what}, so not every step of a run can be proven"
         return Message.warning("not-permitted", where="", what=what, fix=fix)
     return Message.error("not-permitted", where="", what=what, fix=fix)

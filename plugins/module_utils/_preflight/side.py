@@ -113,7 +113,7 @@ def _gateway(scene: Scene) -> Iterator[Row]:
 
 
 def _silent(pod: Mapping[str, Any]) -> Message:
-    what, fix = f"cannot be asked: {pod['problem']}", "look at that pod's istio-proxy"
+    what, fix = f"does not answer: {pod['problem']}", "check the istio-proxy container of that pod"
     return Message.error("proxy-silent", where=f"pod {pod['name']}", what=what, fix=fix)
 
 
@@ -125,7 +125,7 @@ def _port(scene: Scene, link: Mapping[str, Any]) -> Iterator[Row]:
         return
     service = reading["services"][scene.owner.side]
     if service is None:
-        yield Row(scene.cluster, link["name"], "port", "unknown", f"{number}: there is no gateway to have it")
+        yield Row(scene.cluster, link["name"], "port", "unknown", f"{number}: the gateway does not exist")
         return
     occupied = plan.occupied_ports(reading, side, scene.owner)
     errors = [*occupied.errors, *plan.port_difference(reading, side, scene.owner).errors]
@@ -138,7 +138,7 @@ def _port(scene: Scene, link: Mapping[str, Any]) -> Iterator[Row]:
     elif any(manager.startswith("crossmesh-") for manager in managers):
         seen = f"{number} is open already"
     else:
-        seen = f"{number} was opened by others ({', '.join(managers) or 'unknown'}), and is used as it is"
+        seen = f"{number} was opened by others ({', '.join(managers) or 'unknown'}) and is used as it is"
     yield Row(scene.cluster, link["name"], "port", "ok", seen)
 
 
@@ -192,7 +192,9 @@ def _backends(scene: Scene) -> Iterator[Row]:
         elif fault := faults.get(link["name"]):
             yield Row.of(scene.cluster, link["name"], "backend", fault)
         elif not pods:
-            fault = Message.warning("backend-empty", where=backend["host"], what="has no pods yet", fix="start it")
+            fault = Message.warning(
+                "backend-empty", where=backend["host"], what="has no pods yet", fix="start the backend"
+            )
             yield Row.of(scene.cluster, link["name"], "backend", fault)
         else:
             yield Row(
@@ -219,7 +221,7 @@ def _run(scene: Scene, rows: Sequence[Row], now: datetime) -> Iterator[Row]:
     title = f"{scene.owner.side}'s side"
     if scene.incomplete:
         why = "; ".join(dict.fromkeys(scene.incomplete.values()))
-        yield Row(scene.cluster, NOBODY, "run", "unknown", f"{title}: not all could be read: {why}")
+        yield Row(scene.cluster, NOBODY, "run", "unknown", f"{title}: not everything could be read: {why}")
         return
     authority = authority_from_json(scene.reading["authority"])
     made = plan.make_plan(scene.reading, scene.side, scene.manifests, authority, scene.policy, now)

@@ -272,7 +272,7 @@ def test_it_waits_until_the_right_revocation_list_has_arrived() -> None:
     cluster = Cluster([pod("a")], {"a": {0: certs(NEW)}}, trust)
     assert proven(cluster, trusting(root.view, lists=[second])).method == "exec"
     assert 4 <= cluster.now < 5
-    with pytest.raises(CrossmeshError, match=r"has revocation lists .* number 2 \w+ for mysql-credential, not nothing"):
+    with pytest.raises(CrossmeshError, match=r"has CRLs .* number 2 \w+ for mysql-credential, not nothing"):
         proven(cluster, trusting(root.view), timeout=1)
 
 

@@ -152,7 +152,7 @@ def test_a_second_call_changes_nothing_and_says_so(store: CaStore, server: Serve
 def test_check_mode_and_a_look_write_nothing_not_even_the_directory(store: CaStore, server: Server) -> None:
     found = report_of(store, server, "look", look=True)
     assert (found["changed"], found["endpoints"][0]["action"]) == (False, "issue")
-    assert "is not as it should be" in found["warnings"][0]
+    assert "is out of date" in found["warnings"][0]
     assert report_of(store, server, look=True)["changed"] is True
     assert not server.directory.exists()
 
@@ -206,7 +206,7 @@ def test_a_directory_of_another_ca_is_refused(store: CaStore, server: Server) ->
     with refused("wrong-store") as failure:
         kept(store, server)
     # It is a directory, and is called so.
-    assert f"directory {server.directory} is in service" in failure.value.message.what
+    assert f"directory {server.directory} uses root" in failure.value.message.what
     assert "Secret" not in str(failure.value)
 
 
@@ -220,7 +220,7 @@ def test_one_wrong_directory_is_one_row_of_the_preflight_and_is_called_what_it_i
     result = json.loads(json.dumps({**failure(*found.errors), **report(found, "look")}))
     (row,) = outside_rows(result)
     assert (row.status, row.code) == ("failed", "wrong-store")
-    assert f"directory {server.directory} is in service with root" in row.seen
+    assert f"directory {server.directory} uses root" in row.seen
     assert "Secret" not in row.seen
     assert "restore that store from a backup; if it is lost for good" in row.fix
 

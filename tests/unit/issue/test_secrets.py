@@ -461,7 +461,7 @@ def test_a_new_list_is_written_without_a_new_certificate(store: CaStore) -> None
     revoke(store, "a1")
     (credential,) = done(api, store, work(passphrase=""))
     assert summary(api.calls) == [("apply", TRUST, ["ca.crl", "ca.crt"])]
-    assert "revocation lists changed: had none, want CN=Test Root CA" in credential.decision.message
+    assert "CRLs changed: had none, want CN=Test Root CA" in credential.decision.message
     api.calls.clear()
     done(api, store, work(passphrase=""))
     assert api.calls == []
