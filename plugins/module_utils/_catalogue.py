@@ -338,6 +338,11 @@ CODES: Mapping[str, Entry] = {
         "Its load balancer has none yet, so no client can reach the gateway",
         "Find out why, then point the DNS names of the links at the address",
     ),
+    "not-written": Entry(
+        "Objects could not be written",
+        "C(kubernetes.core.k8s) failed for one of them; those before it, and other calls of a long list, are written",
+        "Correct what the API server refuses, then run again: the run goes on from where it stopped",
+    ),
     "not-served": Entry(
         "A gateway does not serve what was issued",
         "After C(mesh_gate_timeout) a ready pod still has another certificate, root or CRL",

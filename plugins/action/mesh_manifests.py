@@ -1,0 +1,102 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action mesh_manifests; documented in plugins/modules/mesh_manifests.py."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, one_line
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import ClusterAction, Variables
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._parallel import at_once, shares
+
+Json = dict[str, Any]
+
+NOTES = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "uid")
+WRITER = "kubernetes.core.k8s"
+# In this order: a field that others added can be in the way of a write, and what goes may be in use until then.
+VERBS = ("strip", "force", "write", "delete")
+
+
+class ActionModule(ClusterAction):
+    ARGUMENTS: ClassVar[dict[str, Any]] = {"plan": {"type": "dict", "required": True}}
+
+    def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
+        plan, results = params["plan"], list[Json]()
+        wanted = {verb: [item for text in plan[verb] for item in json.loads(text)] for verb in VERBS}
+        objects = sum(map(len, wanted.values()))
+        for verb, items in wanted.items():
+            parts = [self._call(variables, plan, verb, share) for share in shares(items)]
+            for result in at_once(parts):
+                if result.get("failed"):
+                    raise CrossmeshError(_not_written(variables.cluster, verb, result))
+                results += _each(result)
+                if len(parts) > 1:
+                    self._display.display(f"{variables.cluster}: {len(results)} of {objects} objects written")
+        changed = any(result.get("changed") for result in results)
+        return {"changed": changed, "objects": objects, "diff": [_diff(item) for item in results if item.get("diff")]}
+
+    def _call(self, variables: Variables, plan: Mapping[str, Any], verb: str, items: Sequence[Json]) -> Any:
+        """One call of kubernetes.core.k8s as a task would make it, to be made later."""
+        connection = {key: variables.given.get(f"mesh_{key}") for key in ("kubeconfig", "context")}
+        task = self._task.copy()
+        task.action = WRITER
+        task.args = {
+            **{key: value for key, value in connection.items() if value},
+            **_how(verb, plan["manager"]),
+            "definition": list(items),
+        }
+        action = self._shared_loader_obj.action_loader.get(
+            WRITER,
+            task=task,
+            connection=self._connection,
+            play_context=self._play_context,
+            loader=self._loader,
+            templar=self._templar,
+            shared_loader_obj=self._shared_loader_obj,
+        )
+        return lambda: action.run(task_vars=dict(variables.task_vars))
+
+
+def _how(verb: str, manager: str) -> Json:
+    if verb == "strip":
+        return {"state": "patched", "merge_type": ["merge"]}
+    if verb == "delete":
+        return {"state": "absent"}
+    # The gateway's Service, which belongs to somebody else, is among what is never forced.
+    forced = {"force_conflicts": True} if verb == "force" else {}
+    return {"apply": True, "server_side_apply": {"field_manager": manager, **forced}}
+
+
+def _each(result: Json) -> list[Json]:
+    """What it did to each object; the module has another form for a single one."""
+    several = (result.get("result") or {}).get("results")
+    return several if isinstance(several, list) else [result]
+
+
+def _diff(result: Json) -> Json:
+    """What was written of an object, under its name, without what an API server notes of every object."""
+    item = result.get("result") or {}
+    metadata = item.get("metadata") or {}
+    title = f"{item.get('kind')} {metadata.get('namespace')}/{metadata.get('name')}"
+    parts = {part: _without_notes(result["diff"].get(part) or {}) for part in ("before", "after")}
+    return {**parts, "before_header": title, "after_header": title}
+
+
+def _without_notes(part: Json) -> Json:
+    metadata = {key: value for key, value in part.get("metadata", {}).items() if key not in NOTES}
+    kept = {key: value for key, value in part.items() if key not in ("metadata", "status")}
+    return {**kept, "metadata": metadata} if metadata else kept
+
+
+def _not_written(cluster: str, verb: str, result: Json) -> Message:
+    return Message.error(
+        "not-written",
+        where=f"cluster {cluster}",
+        what=f"{WRITER} failed ({verb}): {one_line(result.get('msg', ''))}",
+        fix="correct what the API server refuses, then run again: the run goes on from where it stopped",
+    )

@@ -1,0 +1,54 @@
+#!/usr/bin/python
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mesh_manifests
+short_description: Write what a look has found to differ on one side of a cluster
+version_added: 0.1.0
+author:
+  - Crossmesh maintainers (@crossmesh)
+description:
+  - Hands the objects of a plan to M(kubernetes.core.k8s), which removes, restores, writes and deletes them, in this order.
+  - Short lists are one call each and keep the order of the templates. A long list is cut into up to four calls that are made at
+    once, each in a process of its own; a line tells how many objects are written.
+  - Fails at the first call that fails. What was written until then stays, and the next run goes on from there.
+extends_documentation_fragment:
+  - crossmesh.mtls.variables
+  - crossmesh.mtls.variables.cluster
+options:
+  plan:
+    description: One of RV(crossmesh.mtls.mesh_cluster_info#module:sides).
+    type: dict
+    required: true
+attributes:
+  check_mode:
+    description: Asks the API server for a dry run.
+    support: full
+  diff_mode:
+    description: Shows what each object was and is.
+    support: full
+  idempotent:
+    description: A second look finds nothing to write.
+    support: full
+seealso:
+  - module: crossmesh.mtls.mesh_cluster_info
+  - module: kubernetes.core.k8s
+"""
+
+EXAMPLES = r"""
+- name: Write the manifests of the server's side
+  crossmesh.mtls.mesh_manifests:
+    plan: "{{ look.sides.server }}"
+"""
+
+RETURN = r"""
+objects:
+  description: How many objects were handed over.
+  returned: success
+  type: int
+  sample: 7
+"""

@@ -1,0 +1,77 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Several calls at once, each in a process of its own.
+
+PRIVATE to the collection. Not threads: what Ansible keeps for a task is not made for them. Not C(async): such calls would
+go on after a run that was killed.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from typing import Any, TypeVar
+
+__all__ = ["at_once", "shares"]
+
+# More would wait for the API server, and for a processor.
+MOST = 4
+# Fewer are not worth the start of a process.
+FEWEST = 40
+
+Item = TypeVar("Item")
+Result = dict[str, Any]
+Call = Callable[[], Result]
+
+
+def shares(items: Sequence[Item]) -> list[Sequence[Item]]:
+    """Cut a list into parts of about the same length, in its order; one part where it is short."""
+    parts = min(MOST, max(1, len(items) // FEWEST))
+    size = -(-len(items) // parts)
+    return [items[start : start + size] for start in range(0, len(items), size or 1)]
+
+
+def at_once(calls: Sequence[Call]) -> Iterator[Result]:
+    """What the calls return, as they end; a call that raises returns a failure."""
+    if len(calls) < 2:
+        yield from (_answer(call) for call in calls)
+        return
+    # A closure reaches a child by fork alone, and Ansible's own workers are made so.
+    context = multiprocessing.get_context("fork")
+    running: dict[Connection, Any] = {}
+    try:
+        for call in calls:
+            receiver, sender = context.Pipe(duplex=False)
+            process = context.Process(target=_send, args=(sender, call))
+            process.start()
+            sender.close()
+            running[receiver] = process
+        while running:
+            for receiver in wait(list(running)):
+                yield _received(receiver)
+                running.pop(receiver).join()
+    finally:
+        for process in running.values():
+            process.terminate()
+            process.join()
+
+
+def _received(receiver: Any) -> Result:
+    try:
+        result: Result = receiver.recv()
+    except EOFError:
+        return {"failed": True, "msg": "the process that made the call has died"}
+    return result
+
+
+def _send(sender: Connection, call: Call) -> None:
+    sender.send(_answer(call))
+
+
+def _answer(call: Call) -> Result:
+    try:
+        return call()
+    except Exception as error:
+        return {"failed": True, "msg": f"{type(error).__name__}: {error}"}
