@@ -13,12 +13,14 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proof import Expected, Proof, Trusted, prove
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import LinkSideJson
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
     SIDES,
     ClusterAction,
     Variables,
     gateway_of,
 )
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import ClusterLook, Options, SideLook
 
 Json = dict[str, Any]
 
@@ -33,16 +35,17 @@ class ActionModule(ClusterAction):
     }
 
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
-        api, look = variables.api(), params["look"]
+        api = variables.api()
+        look: ClusterLook = params["look"]
         issued = params["issued"].get("sides") or {}
         warnings: list[Message] = []
         sights: dict[str, Json] = {}
         methods: dict[str, str] = {}
         pods: dict[str, list[str]] = {}
-        links: dict[str, list[Json]] = dict(params["earlier"].get("links") or {})
+        links: dict[str, list[LinkSideJson]] = dict(params["earlier"].get("links") or {})
         for side in (side for side in SIDES if side in params["sides"] and side in look["sides"]):
             plan = look["sides"][side]
-            shown = {**plan, **issued.get(side, {})}
+            shown: Json = {**plan, **issued.get(side, {})}
             proof = self._prove(api, variables, plan, shown) if _is_to_prove(plan, look["options"]) else Proof("none")
             warnings += proof.warnings
             methods[side], pods[side] = proof.method, proof.pods
@@ -58,7 +61,7 @@ class ActionModule(ClusterAction):
             "links": links,
         }
 
-    def _prove(self, api: Api, variables: Variables, plan: Json, shown: Mapping[str, Any]) -> Proof:
+    def _prove(self, api: Api, variables: Variables, plan: SideLook, shown: Mapping[str, Any]) -> Proof:
         timeout, wait = variables.filled["mesh_gate_timeout"], variables.filled["mesh_gate_wait"]
         expected = Expected(
             serials=frozenset(shown.get("serials", shown["expected"])),
@@ -73,27 +76,27 @@ class ActionModule(ClusterAction):
         return proof
 
 
-def _is_to_prove(plan: Json, options: Mapping[str, Any]) -> bool:
+def _is_to_prove(plan: SideLook, options: Options) -> bool:
     """In a stage: where it has credentials to work on; else where the side has any."""
     return bool(plan["credentials"]) if options["existing"] else bool(plan["secrets"])
 
 
-def _status(plan: Json, shown: Mapping[str, Any], proof: Proof) -> list[Json]:
+def _status(plan: SideLook, shown: Mapping[str, Any], proof: Proof) -> list[LinkSideJson]:
     """How each link of the side stands now: what was seen before, but for what was issued and proven since."""
     issued = {item["name"]: item["certificate"] for item in shown.get("credentials", ()) if "certificate" in item}
     root = next(iter(shown.get("issuers") or ()), "")
     links = []
     for link in plan["status"]:
-        now, certificate = dict(link), issued.get(link["secret"])
+        now, certificate = link.copy(), issued.get(link["secret"])
         if certificate:
-            now |= {"until": certificate["not_after"], "root": root}
+            now["until"], now["root"] = certificate["not_after"], root
         if proof.method in ("exec", "handshake"):
-            now |= {"serving": len(proof.pods), "ready": len(proof.pods)}
+            now["serving"] = now["ready"] = len(proof.pods)
         links.append(now)
     return links
 
 
-def _sight(look: Json, plan: Json, shown: Mapping[str, Any], proof: Proof, step: str) -> Json:
+def _sight(look: ClusterLook, plan: SideLook, shown: Mapping[str, Any], proof: Proof, step: str) -> Json:
     """What a step of a root rotation asks for."""
     looked = bool(plan["credentials"])
     return {

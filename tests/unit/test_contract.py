@@ -22,7 +22,6 @@ import yaml
 from ansible_collections.crossmesh.mtls.plugins.action import mesh_cluster_info
 from ansible_collections.crossmesh.mtls.plugins.doc_fragments.variables import ModuleDocFragment
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import authority_to_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.external import Outcome
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.external import report as endpoints_report
@@ -403,8 +402,7 @@ def test_every_part_of_a_look_at_a_side_is_documented() -> None:
 
 
 def test_every_part_of_what_a_cluster_tells_of_the_ca_is_documented() -> None:
-    reading = {**settled_reading(), "authority": authority_to_json(AUTHORITY)}
-    found = ca_in_cluster(reading, {"instance": "default", "cluster": "cluster-b"})
+    found = ca_in_cluster(settled_reading(), "default", "cluster-b")
     assert set(returned("mesh_cluster_info")["ca"]["contains"]) == set(found)
 
 
