@@ -10,12 +10,13 @@ from typing import Any, ClassVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import Outcome, ensure_absent, ensure_present
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.schema import STATES
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
 
 
 class ActionModule(Action):
     ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "state": {"type": "str", "choices": list(STATES), "default": "present"},
         "expected": {"type": "list", "elements": "str", "default": []},
     }
 

@@ -18,12 +18,12 @@ class ActionModule(Action):
     ARGUMENTS: ClassVar[dict[str, Any]] = {"expected": {"type": "list", "elements": "str", "default": []}}
 
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
-        problems: list[Message] = [*variables.ca_findings()]
+        problems: list[Message] = []
         found: dict[str, Any] = {"authority": {}, "msg": ""}
         try:
-            # What the settings are wrong in is no ground for a second opinion.
-            if problems:
-                raise CrossmeshError(*problems)
+            # With settings that are wrong there is nothing more to find out.
+            if findings := variables.ca_findings():
+                raise CrossmeshError(*findings)
             outcome = ensure_usable(
                 variables.store(),
                 variables.wanted_root(),

@@ -8,11 +8,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.move import Move, move
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.move import STEPS, Move, move
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.rotation import sight_from_json
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import SIDES, Action, Variables
 
-STEPS = ("prepare", "switch", "retire", "finish", "abandon", "recover", "publish")
 SIGHT = {
     "cluster": {"type": "str", "required": True},
     "side": {"type": "str", "choices": list(SIDES), "required": True},

@@ -54,7 +54,7 @@ class ActionModule(ClusterAction):
         store, entries = variables.store(), variables.revoked()
         authority = authority_of(store)
         # Beyond serials only where trust is on the move, or something is revoked: each pod is one more question.
-        moving = bool(authority.lists) or authority.phase not in ("absent", "steady")
+        moving = bool(authority.lists) or authority.rotates
         found = read_cluster(variables.api(), request_of(request), trust=moving)
         reading: Reading = {**found, **ca_reading(store, authority, entries, now)}
         policy = variables.policy(params["stage"], existing=params["existing"], force=params["force"])

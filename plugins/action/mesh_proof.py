@@ -12,7 +12,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.address im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proof import Expected, Proof, Trusted, prove
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import LinkSideJson
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
     SIDES,
@@ -35,31 +36,41 @@ class ActionModule(ClusterAction):
     }
 
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
-        api = variables.api()
         look: ClusterLook = params["look"]
-        issued = params["issued"].get("sides") or {}
-        warnings: list[Message] = []
-        sights: dict[str, Json] = {}
-        methods: dict[str, str] = {}
-        pods: dict[str, list[str]] = {}
-        links: dict[str, list[LinkSideJson]] = dict(params["earlier"].get("links") or {})
-        for side in (side for side in SIDES if side in params["sides"] and side in look["sides"]):
-            plan = look["sides"][side]
-            shown: Json = {**plan, **issued.get(side, {})}
-            proof = self._prove(api, variables, plan, shown) if _is_to_prove(plan, look["options"]) else Proof("none")
-            warnings += proof.warnings
-            methods[side], pods[side] = proof.method, proof.pods
-            links[side] = _status(plan, shown, proof)
-            if params["step"]:
-                sights[side] = _sight(look, plan, shown, proof, params["step"])
-        return {
+        issued, earlier = params["issued"].get("sides") or {}, params["earlier"]
+        methods: dict[Side, str] = dict(earlier.get("methods") or {})
+        pods: dict[Side, list[str]] = dict(earlier.get("pods") or {})
+        links: dict[Side, list[LinkSideJson]] = dict(earlier.get("links") or {})
+        warnings: list[str] = []
+        sights: list[Json] = []
+        result = {
             "changed": False,
             "methods": methods,
             "pods": pods,
-            "warnings": [str(warning) for warning in warnings],
-            "sights": list(sights.values()),
+            "warnings": warnings,
+            "sights": sights,
             "links": links,
         }
+        if self._task.check_mode:
+            return result
+        api = variables.api()
+        for side in (side for side in SIDES if side in params["sides"] and side in look["sides"]):
+            plan = look["sides"][side]
+            shown: Json = {**plan, **issued.get(side, {})}
+            proof = Proof("none")
+            try:
+                if _is_to_prove(plan, look["options"]):
+                    proof = self._prove(api, variables, plan, shown)
+            except CrossmeshError as error:
+                links[side] = _status(plan, shown, 0)
+                return {**result, **self.refused(error, variables)}
+            warnings += map(str, proof.warnings)
+            methods[side], pods[side] = proof.method, proof.pods
+            seen = proof.method in ("exec", "handshake")
+            links[side] = _status(plan, shown, len(proof.pods) if seen else None)
+            if params["step"]:
+                sights.append(_sight(look, plan, shown, proof, params["step"]))
+        return result
 
     def _prove(self, api: Api, variables: Variables, plan: SideLook, shown: Mapping[str, Any]) -> Proof:
         timeout, wait = variables.filled["mesh_gate_timeout"], variables.filled["mesh_gate_wait"]
@@ -70,9 +81,10 @@ class ActionModule(ClusterAction):
             ),
             endpoints=tuple(Endpoint(item["address"], item["port"], item["fqdn"]) for item in plan["endpoints"]),
         )
-        proof = prove(api, gateway_of(plan), expected, timeout, wait=wait)
+        say = self._display.display
+        proof = prove(api, gateway_of(plan), expected, timeout, wait=wait, say=say)
         if plan["await_address"]:
-            proof.warnings.extend(await_address(api, gateway_of(plan), timeout, say=self._display.display))
+            proof.warnings.extend(await_address(api, gateway_of(plan), timeout, say=say))
         return proof
 
 
@@ -81,8 +93,11 @@ def _is_to_prove(plan: SideLook, options: Options) -> bool:
     return bool(plan["credentials"]) if options["existing"] else bool(plan["secrets"])
 
 
-def _status(plan: SideLook, shown: Mapping[str, Any], proof: Proof) -> list[LinkSideJson]:
-    """How each link of the side stands now: what was seen before, but for what was issued and proven since."""
+def _status(plan: SideLook, shown: Mapping[str, Any], serving: int | None) -> list[LinkSideJson]:
+    """How each link of the side stands now: what was seen before, but for what was issued and seen since.
+
+    :param serving: the pods that serve it all; none where it could not be seen.
+    """
     issued = {item["name"]: item["certificate"] for item in shown.get("credentials", ()) if "certificate" in item}
     root = next(iter(shown.get("issuers") or ()), "")
     links = []
@@ -90,8 +105,8 @@ def _status(plan: SideLook, shown: Mapping[str, Any], proof: Proof) -> list[Link
         now, certificate = link.copy(), issued.get(link["secret"])
         if certificate:
             now["until"], now["root"] = certificate["not_after"], root
-        if proof.method in ("exec", "handshake"):
-            now["serving"] = now["ready"] = len(proof.pods)
+        if serving is not None:
+            now["serving"], now["ready"] = serving, serving or link["ready"] or 1
         links.append(now)
     return links
 

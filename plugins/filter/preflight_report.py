@@ -53,11 +53,11 @@ def _of_host(name: str, look: Mapping[str, Any], limited: bool) -> Iterator[Row]
     if look.get("looked"):
         return
     if "looked" in look:
-        yield _unseen(name, "not looked at, for the faults of the inventory")
+        yield _unseen(name, "not checked, because the inventory has errors")
     elif limited and not look:
-        yield _unseen(name, "not looked at in this run (--limit)")
+        yield _unseen(name, "not checked in this run (--limit)")
     else:
-        what, fix = "the look at this cluster did not finish", "see the error of its task, above this table"
+        what, fix = "reading this cluster did not finish", "see the error of its task, above this table"
         yield Row.of(name, NOBODY, "run", Message.error("look-unfinished", where="", what=what, fix=fix))
 
 

@@ -15,15 +15,15 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
 _WORDS: Mapping[str, str] = {
-    "recover": "make another CA, and trust it beside the lost one",
-    "look": "look what every pod serves and trusts",
-    "abandon": "take the prepared root back",
-    "prepare": "make the next root",
+    "recover": "create another CA, and trust it beside the lost one",
+    "look": "read what every pod serves and trusts",
+    "abandon": "remove the prepared root",
+    "prepare": "create the next root",
     "trust": "trust both roots everywhere",
     "switch": "let the new root issue",
     "leaves": "serve its certificates everywhere",
-    "retire": "trust the old root no more",
-    "drop": "take the root that leaves out of every credential",
+    "retire": "stop trusting the old root",
+    "drop": "remove the retiring root from every credential",
     "finish": "destroy its key",
 }
 
@@ -32,7 +32,7 @@ def rotation_steps(phase: Phase, asked: str = "", lost: bool = False, mesh_links
     outside = desired.beyond_sight(link_rules.sound_links_with(mesh_links, "external", "foreign_clients"))
     if lost and phase == "absent" and asked:
         lost_in_phases = Message.error(
-            "lost-ca-phase", where="", what="a lost CA is replaced in one run", fix="leave mesh_rotate_phase out"
+            "lost-ca-phase", where="", what="a lost CA is replaced in one run", fix="remove mesh_rotate_phase"
         )
         return _told(lost_in_phases, [])
     if lost and phase == "absent":
@@ -43,7 +43,11 @@ def rotation_steps(phase: Phase, asked: str = "", lost: bool = False, mesh_links
 
 def _told(refusal: Message | None, steps: Sequence[str]) -> dict[str, Any]:
     words = "; ".join(_WORDS[step] for step in steps)
-    return {"refusal": str(refusal or ""), "steps": list(steps), "words": words or "nothing, no rotation is under way"}
+    return {
+        "refusal": str(refusal or ""),
+        "steps": list(steps),
+        "words": words or "nothing, no rotation is in progress",
+    }
 
 
 class FilterModule:

@@ -43,191 +43,203 @@ class Entry:
 RULES: Mapping[str, Rule] = {
     # What is written at all
     "links-undefined": Rule(
-        "C(mesh_links) is defined; an empty list takes every link away",
-        "a wrong inventory would else look like one without links, and everything would go",
+        "C(mesh_links) is defined; an empty list removes every link",
+        "otherwise a run with the wrong inventory would remove every link",
     ),
     "prunes-everything": Rule(
-        "An empty C(mesh_links) comes with C(mesh_prune_all=true)",
-        "taking all links away is seldom what was meant",
+        "A run that would remove every link has C(mesh_prune_all=true)",
+        "removing all links is rarely intended",
     ),
-    "missing": Rule("A required key has a value", "there is nothing that could be taken in its place"),
-    "unknown-key": Rule("Every key is known", "a misspelt key would have no effect, and nobody would be told"),
-    "type": Rule("A value has its key's type", "a port in quotes is no number; YAML reads C(yes) as a truth value"),
-    "choice": Rule("A value is one of those that there are", "another one would have no effect"),
+    "missing": Rule("A required key has a value", "there is no default for it"),
+    "unknown-key": Rule("Every key is known", "a misspelt key would have no effect"),
+    "type": Rule("A value has the type of its key", "a port in quotes is a string; YAML reads C(yes) as true"),
+    "choice": Rule("A value is one of the allowed choices", "any other value would have no effect"),
     # A link
     "link-name": Rule(
         "A link's name is a DNS label of at most 40 characters",
-        "names of objects and SANs in certificates are made of it (RFC 1035, section 2.3.1)",
+        "it is part of object names and of SANs in certificates (RFC 1035, section 2.3.1)",
     ),
-    "reserved-name": Rule("A link is not called C(client) or C(*-client)", "clients' own credentials are called so"),
-    "duplicate-name": Rule("Each link has a name of its own", "two links would write the same objects"),
+    "reserved-name": Rule("A link is not named C(client) or C(*-client)", "client credentials have these names"),
+    "duplicate-name": Rule("Each link has a unique name", "two links with one name would write the same objects"),
     "fqdn": Rule(
-        "A link's FQDN is one DNS name in lower case, of more than one label, outside of C(cluster.local); its last "
-        "label is no number",
-        "it is the SNI, which is compared as it is written (RFC 6066, section 3), and the server certificate's SAN; "
-        "Istio refuses an all-numeric last label",
+        "A link's FQDN is one DNS name in lower case, with more than one label, outside of C(cluster.local); its last "
+        "label is not a number",
+        "it is the SNI, which is compared literally (RFC 6066, section 3), and the SAN of the server certificate; "
+        "Istio rejects an all-numeric last label",
     ),
-    "duplicate-fqdn": Rule("Each link has an FQDN of its own", "gateways tell links apart by it"),
-    "port": Rule("A port is a number from 1 to 65535", "there are no others"),
+    "duplicate-fqdn": Rule("Each link has a unique FQDN", "gateways select the link by it"),
+    "port": Rule("A port is a number from 1 to 65535", "TCP has no other ports"),
     "proxy-port": Rule(
-        "A gateway is not asked to listen on a port of the proxy itself",
-        "Envoy or istio-agent listens there already (Istio, Application Requirements)",
+        "A gateway does not listen on a port of the Istio proxy itself",
+        "Envoy or istio-agent already listens there (Istio, Application Requirements)",
     ),
-    "same-port": Rule("C(tls_port) is not C(port)", "a ServiceEntry holds no number twice"),
+    "same-port": Rule("C(tls_port) is not C(port)", "a ServiceEntry cannot list one port twice"),
     "backend-port-exposed": Rule(
-        "C(tls_port) is not the backend's own port, unless C(allow_backend_port) says so",
-        "what scans for databases looks at their ports",
+        "C(tls_port) is not the backend's own port, unless C(allow_backend_port) is true",
+        "port scanners look for databases on their well-known ports",
     ),
-    "backend-host": Rule("A backend is the full name of a Service", "Istio takes short names for others, by namespace"),
+    "backend-host": Rule(
+        "A backend is the full DNS name of a Service",
+        "Istio resolves a short name in the namespace of the VirtualService",
+    ),
     "address": Rule(
-        "An address of a link is the IP address of one host, neither loopback nor link-local nor of 240.240.0.0/16 "
-        "or 2001:2::/48, and stands once",
-        "a ServiceEntry takes nothing else; whoever dials another one reaches itself, nobody, or what Istio put there",
+        "An address of a link is the IP address of a host, neither loopback nor link-local nor in 240.240.0.0/16 or "
+        "2001:2::/48, and is listed once",
+        "a ServiceEntry accepts nothing else; connections to loopback or link-local addresses never leave the "
+        "workload's host, and Istio gives the addresses of the two networks to other services",
     ),
     "duration": Rule(
-        "A duration is a whole number of C(s), C(m) or C(h), up to a year; of a request also of C(ms), and up to a day",
-        "Istio refuses other forms; longer than a certificate lives it would bound nothing",
+        "A duration is a whole number of C(s), C(m) or C(h), up to a year; for requests also of C(ms), and up to a day",
+        "Istio rejects other forms; a longer duration would limit nothing",
     ),
     "workloads": Rule(
-        "C(workloads) names namespaces, which are DNS labels, or service accounts as C(NAMESPACE/NAME), and at least "
-        "one of them",
-        "the egress gateway would refuse everybody, or whoever was meant",
+        "C(workloads) lists at least one namespace (a DNS label) or service account (C(NAMESPACE/NAME))",
+        "otherwise the egress gateway would refuse every workload, or the intended ones",
     ),
     "requests-only": Rule(
-        "C(timeout) and C(retries) stand in links that carry requests",
-        "a TCP link passes bytes on and knows of no requests",
+        "C(timeout) and C(retries) are set only for C(http), C(http2) and C(grpc) links",
+        "they apply to requests, and a C(tcp) link forwards bytes",
     ),
     "retries": Rule(
-        "C(retries) has 0 to 10 attempts and, with commas, Envoy's names of what is tried again or HTTP status codes",
-        "more attempts would make a slow server slower; Istio refuses other names",
+        "C(retries) has 0 to 10 attempts and, separated by commas, Envoy retry policies or HTTP status codes",
+        "more attempts would overload a slow server; Istio rejects unknown policies",
     ),
     "external-only": Rule(
         "A link with C(external) has none of C(tls_port), C(backend), C(servers), C(foreign_clients), "
         "C(strict_backend) and C(allow_backend_port)",
-        "they are said of a server in a cluster, and there is none",
+        "they configure servers in clusters, and an external server is in none",
     ),
     "external-address": Rule(
-        "An endpoint outside has an IP address or a DNS name, and a DNS name as C(sni); the last label of a name is no "
-        "number",
-        "an SNI is never an address (RFC 6066, section 3); Istio refuses an all-numeric last label",
+        "An external server has an IP address or a DNS name, and a DNS name as C(sni); the last label of a name is not "
+        "a number",
+        "an SNI is never an IP address (RFC 6066, section 3); Istio rejects an all-numeric last label",
     ),
     "external-trust": Rule(
-        "An endpoint outside has either C(ca), an absolute path, or C(trust), the PEM of its owner's roots",
-        "who made its certificate decides what the egress gateway trusts",
+        "An external server has either C(ca), an absolute path, or C(trust), the PEM root certificates of another CA",
+        "the egress gateway trusts the CA that issued the server's certificate",
     ),
     "foreign-client": Rule(
         "C(foreign_clients) holds DNS names and URIs without wildcards",
-        "the ingress gateway compares them with the SANs of certificates, whole",
+        "the ingress gateway compares them literally with the SANs of client certificates",
     ),
     "server-address": Rule(
-        "A server's address is an IP address or a DNS name, whose last label is no number, and is one cluster's, no "
-        "group's",
-        "egress gateways connect to it; Istio refuses an all-numeric last label",
+        "A server's address is an IP address, or a DNS name whose last label is not a number, and belongs to one "
+        "cluster, not to a group of several",
+        "egress gateways connect to it; Istio rejects an all-numeric last label",
     ),
     "locality": Rule(
-        "A server's locality is C(REGION[/ZONE[/SUBZONE]])", "the nearest server is found by these, part by part"
+        "A server's locality is C(REGION[/ZONE[/SUBZONE]])", "Istio compares these parts to find the nearest server"
     ),
     # Links and clusters
-    "reference": Rule("C(servers) and C(clients) hold names", "something else names no cluster"),
-    "unknown-cluster": Rule("Each name is a cluster or a group of the inventory", "the link would not be built there"),
-    "wrong-group": Rule(
-        "A cluster that is named as server is in C(mesh_servers), one that is named as client in C(mesh_clients)",
-        "it would be left out, or its objects taken away, without a word",
+    "reference": Rule("C(servers) and C(clients) are lists of names", "nothing else identifies a cluster"),
+    "unknown-cluster": Rule(
+        "Each name is a cluster or a group of the inventory", "the link would not be created there"
     ),
-    "both-sides": Rule("No cluster is server and client of one link", "it would dial itself through both gateways"),
+    "wrong-group": Rule(
+        "A cluster in C(servers) is in group C(mesh_servers), a cluster in C(clients) in group C(mesh_clients)",
+        "otherwise it would be skipped, or its objects removed, without a message",
+    ),
+    "both-sides": Rule(
+        "No cluster is both server and client of a link", "it would connect to itself through both gateways"
+    ),
     "no-server": Rule(
-        "There is a group C(mesh_servers), unless all links are C(external); C(servers) is not empty",
-        "clients would dial nobody",
+        "The inventory has a group C(mesh_servers), unless all links are C(external); C(servers) is not empty",
+        "clients would have no server to connect to",
     ),
     "two-values": Rule(
-        "What all clusters share has one value, and nothing stands twice with different ones",
-        "two clusters would build two different links",
+        "A variable that all clusters share has one value, and no entry is listed twice with different settings",
+        "two clusters would create two different links",
     ),
     "too-many-links": Rule(
         "A cluster is client of at most 500 links",
-        "each is a SAN of its certificate, which is sent in every handshake",
+        "each link is a SAN of the client certificate, which is sent in every handshake",
     ),
     "shared-port": Rule(
-        "Where a client dials another link on the same port, a C(tcp) link has a virtual address that workloads learn",
+        "If a client uses several links on one port, each C(tcp) link has a virtual address that workloads resolve",
         "a TCP port without an address takes all traffic to that port (istio#6695)",
     ),
-    "shared-address": Rule("Links on one port have different addresses", "nothing else tells them apart there"),
+    "shared-address": Rule("Links on one port have different addresses", "sidecars tell them apart by nothing else"),
     "virtual-endpoint": Rule(
-        "Where the cluster's DNS answers with virtual addresses, each server of a link has an C(address), and none is "
-        "the FQDN of a link that the cluster dials",
-        "the egress gateway, which asks the same DNS, would connect to itself, or to nobody",
+        "If the cluster's DNS answers with virtual addresses (C(mesh_dns: virtual)), each server of a link has an "
+        "C(address) that is not the FQDN of a link of this client",
+        "the egress gateway uses the same DNS, so it would connect to itself, or to nothing",
     ),
     # Clusters
-    "cluster-name": Rule("A cluster's name is a DNS label", "labels and SANs are made of it"),
+    "cluster-name": Rule("A cluster's name is a DNS label", "it is part of labels and SANs"),
     "duplicate-cluster": Rule(
-        "Each cluster has a name of its own", "two would take each other's objects for their own"
+        "Each cluster has a unique name", "two clusters with one name would treat each other's objects as their own"
     ),
     "same-cluster": Rule(
-        "Hosts that share a link, or are both clients, lead to different clusters, or name gateways of their own in "
-        "one. Those with one kubeconfig all name their context",
-        "a context that is not given is the current one: client and server would be one cluster, which dials itself",
+        "Hosts that share a link, or are both clients, connect to different clusters, or to different gateways in one "
+        "cluster. Hosts with one kubeconfig all set C(mesh_context)",
+        "without C(mesh_context) the current context is used: client and server would be the same cluster",
     ),
     "gateway": Rule(
-        "A gateway is named by DNS labels, and its selector holds labels",
-        "an empty selector would take every pod of the namespace for a gateway",
+        "A gateway's namespace and Service are DNS labels, and its selector has labels",
+        "an empty selector would select every pod of the namespace",
     ),
     "lockdown": Rule(
-        "C(mesh_egress_lockdown) names namespaces, once each, without the egress gateway's own and C(istio-system)",
-        "a gateway that is locked in carries no link any more, and a control plane no mesh",
+        "C(mesh_egress_lockdown) lists namespaces of a client, each once, without C(istio-system) and the namespace of "
+        "the egress gateway",
+        "a lock-down there would break every link, or the mesh",
     ),
     "cluster-cidrs": Rule(
-        "C(mesh_cluster_cidrs) holds networks in CIDR notation, less than all addresses, and at least one where "
-        "C(mesh_egress_lockdown) is not empty",
-        "sidecars would else be cut off from their control plane, or nothing would be closed",
+        "C(mesh_cluster_cidrs) lists networks in CIDR notation, none of them all addresses, and at least one if "
+        "C(mesh_egress_lockdown) is set",
+        "otherwise sidecars could not reach their control plane, or nothing would be locked down",
     ),
     # What all clusters share
     "instance": Rule(
-        "C(mesh_instance) is a DNS label of at most 30 characters", "labels and field managers are made of it"
+        "C(mesh_instance) is a DNS label of at most 30 characters", "it is part of labels and field managers"
     ),
-    "timeout": Rule("C(mesh_gate_timeout) is at least 1", "a gate that does not wait opens for nobody"),
-    "wait": Rule("C(mesh_gate_wait) is not negative", "there is no waiting backwards"),
+    "timeout": Rule("C(mesh_gate_timeout) is at least 1", "a gate that does not wait always fails"),
+    "wait": Rule("C(mesh_gate_wait) is at least 0", "it is a time to wait"),
     "prefix": Rule(
-        "C(mesh_client_credential_prefix) is a DNS label, does not end in C(-cacert), and is no link's server Secret",
-        "Istio takes a Secret C(NAME-cacert) for the CA of C(NAME)",
+        "C(mesh_client_credential_prefix) is a DNS label, does not end in C(-cacert), and is not the server Secret of "
+        "a link",
+        "Istio reads the CA of Secret C(NAME) from Secret C(NAME-cacert), if it exists",
     ),
     "vip-range": Rule(
         "C(mesh_vip_range) is a network of at least 256 addresses outside of 240.240.0.0/16 and 2001:2::/48",
-        "Istio gives addresses of these to others (Istio, DNS Proxying)",
+        "Istio assigns addresses of these networks itself (Istio, DNS Proxying)",
     ),
-    "unknown-link": Rule("C(mesh_only_links) names links", "the run would do nothing"),
+    "unknown-link": Rule("C(mesh_only_links) lists names of links", "otherwise the run would do nothing"),
     # The CA
     "ca-trust-domain": Rule(
-        "C(custom_ca_trust_domain) is a DNS name in lower case that leaves room for names of clusters",
-        "it ends the names in client certificates; a DNS name has 253 characters (RFC 1035, section 2.3.4)",
+        "C(custom_ca_trust_domain) is a DNS name in lower case, short enough to be a suffix of cluster names",
+        "it is the suffix of names in client certificates; a DNS name has at most 253 characters (RFC 1035, section "
+        "2.3.4)",
     ),
-    "ca-key-type": Rule("C(custom_ca_key_type) is one of those that there are", "verifiers know no others"),
-    "ca-validity": Rule("C(custom_ca_validity_days) is from 1 to 36500", "X.509 ends with the year 9999"),
+    "ca-key-type": Rule("C(custom_ca_key_type) is a supported key type", "the collection and Istio support no others"),
+    "ca-validity": Rule(
+        "C(custom_ca_validity_days) is from 1 to 36500", "an X.509 certificate cannot be valid after the year 9999"
+    ),
     "ca-leaf-validity": Rule(
-        "A certificate lasts less long than its root", "no verifier accepts it after its root's end"
+        "A certificate is valid for less time than its root", "verifiers reject a certificate whose root has expired"
     ),
     "ca-renew-before": Rule(
-        "C(custom_ca_renew_before_days) is less than a certificate lasts",
-        "else each run would renew, or none",
+        "C(custom_ca_renew_before_days) is at least 1 and less than C(custom_ca_leaf_validity_days)",
+        "otherwise every run would renew certificates, or no run",
     ),
-    "ca-passphrase": Rule("C(custom_ca_passphrase) has at least 12 characters", "shorter ones are guessed"),
+    "ca-passphrase": Rule("C(custom_ca_passphrase) has at least 12 characters", "shorter passphrases can be guessed"),
     # Revocation
     "revoked-what": Rule(
-        "An entry names one thing: cluster, link, serial or fingerprint", "else nobody knows what it means"
+        "An entry has exactly one of C(cluster), C(link), C(serial) and C(fingerprint)", "otherwise it is ambiguous"
     ),
-    "revoked-cluster": Rule("A cluster that is revoked has a name", "an empty one names nobody"),
-    "revoked-link": Rule("A link that is revoked has a name", "an empty one names nobody"),
+    "revoked-cluster": Rule("The C(cluster) of an entry is not empty", "an empty name revokes nothing"),
+    "revoked-link": Rule("The C(link) of an entry is not empty", "an empty name revokes nothing"),
     "revoked-serial": Rule(
         "A serial is a positive hexadecimal number of at most 20 octets, in quotes",
-        "there are no others (RFC 5280, section 4.1.2.2); YAML reads bare digits as another number",
+        "RFC 5280, section 4.1.2.2 allows no others; YAML reads digits without quotes as a different number",
     ),
     "revoked-fingerprint": Rule(
         "A fingerprint is SHA-256, 64 hexadecimal digits",
-        "it is compared with those in the CA's record",
+        "it is compared with the records of the CA",
     ),
-    "revoked-reason": Rule("A reason is one of RFC 5280, section 5.3.1", "a list can hold no other"),
+    "revoked-reason": Rule("A reason is one of RFC 5280, section 5.3.1", "a CRL can contain no other"),
     "revoked-date": Rule(
         "An entry has a date that is not in the future",
-        "it tells what was issued before from what is issued anew; with one to come, every run would renew",
+        "certificates issued up to this date are revoked; with a future date, every run would renew",
     ),
 }
 
@@ -239,9 +251,15 @@ CODES: Mapping[str, Entry] = {
         "The Python that runs ansible-playbook lacks a package that the collection needs",
         "Install it there, and let the clusters use the same interpreter",
     ),
+    "unreadable-variable": Entry(
+        "A variable cannot be read",
+        "Its value uses an undefined variable, or cannot be decrypted; the message never holds the value",
+        "Define the variables that it uses, or give the vault password",
+    ),
     "clock-wrong": Entry(
         "The controller's clock is wrong",
-        "It differs from the API server's by nearly two hours: a new certificate would not be valid yet, or too short",
+        "It differs from the API server's by nearly two hours or more: a new certificate would not be valid yet, or "
+        "expire too early",
         "Set the clock (NTP)",
     ),
     "clock-apart": Entry(
@@ -262,8 +280,8 @@ CODES: Mapping[str, Entry] = {
     ),
     "report-not-written": Entry(
         "The preflight report cannot be written",
-        "C(mesh_preflight_report) names a place that cannot be written",
-        "Name a file in a folder that exists and can be written",
+        "C(mesh_preflight_report) is not a writable file",
+        "Set it to a file in a folder that exists and is writable",
     ),
     # The API server
     "kubeconfig": Entry(
@@ -277,8 +295,8 @@ CODES: Mapping[str, Entry] = {
         "Check the address, the network and the server",
     ),
     "no-api-server": Entry(
-        "Something else answers",
-        "What answers at the address of the context does not speak JSON, e.g. a login page of a proxy",
+        "The address is not an API server",
+        "The answer is not JSON, e.g. the login page of a proxy",
         "Correct the address in the kubeconfig, or the proxy in front of it",
     ),
     "api-refused": Entry(
@@ -288,16 +306,16 @@ CODES: Mapping[str, Entry] = {
     ),
     "not-permitted": Entry(
         "A permission is missing",
-        "The user of the context may not do what a run does",
+        "The user of the context lacks a permission that a run needs",
         "Bind the ClusterRole that the message names (docs/permissions.md)",
     ),
     "unknown-kind": Entry(
         "The cluster lacks Istio's CRDs",
-        "A kind that the links need is not known there",
+        "The API server does not serve a kind that the links need",
         "Install Istio 1.24 or later, with its CRDs",
     ),
     "old-istio": Entry(
-        "The gateways run an old Istio", "Versions before 1.24 were never tested", "Update Istio to 1.24 or later"
+        "The gateways run an old Istio", "Versions before 1.24 are not tested", "Update Istio to 1.24 or later"
     ),
     # Gateways
     "no-gateway": Entry(
@@ -311,19 +329,19 @@ CODES: Mapping[str, Entry] = {
         "Start the gateway, or correct the selector",
     ),
     "proxy-silent": Entry(
-        "A gateway pod cannot be asked",
+        "A gateway pod does not answer",
         "C(pilot-agent request) in the pod failed, or exec is forbidden there",
         "Allow exec in the pod, or look at its istio-proxy",
     ),
     "no-address": Entry(
         "The ingress gateway has no address",
-        "Its load balancer has not given one yet, so no client can reach it",
-        "Find out why it does not come, then point the links' names at it",
+        "Its load balancer has none yet, so no client can reach the gateway",
+        "Find out why, then point the DNS names of the links at the address",
     ),
     "not-served": Entry(
         "A gateway does not serve what was issued",
         "After C(mesh_gate_timeout) a ready pod still has another certificate, root or CRL",
-        "Look at that pod's istio-proxy and at istiod, then run again",
+        "Check that pod's istio-proxy log and istiod, then run again",
     ),
     "proof-by-handshake": Entry(
         "Proven by handshakes only",
@@ -337,13 +355,13 @@ CODES: Mapping[str, Entry] = {
     ),
     "port-not-tcp": Entry(
         "The port is not TCP",
-        "Others have the port on the gateway's Service, with another protocol",
+        "The gateway's Service already has the port with another protocol",
         "Choose another port for the link",
     ),
     "port-changed": Entry(
-        "Our port was changed",
-        "Others changed the name or target of a port that the collection opened on a Service of theirs",
-        "Put back what the message names",
+        "A port that we opened was changed",
+        "The name or target port differs, and the Service belongs to others, so the run does not force it",
+        "Restore the values in the message",
     ),
     "plain-port": Entry(
         "Another Gateway has plain text on the port",
@@ -361,35 +379,35 @@ CODES: Mapping[str, Entry] = {
         "Remove the host from that Gateway",
     ),
     "destination-rule": Entry(
-        "A DestinationRule of others changes a link",
+        "A foreign DestinationRule changes a link",
         "It covers the egress gateway's host, and hides or changes the subsets of links",
         "Follow the message, or delete that rule",
     ),
     "foreign-sidecar": Entry(
-        "A Sidecar of others is in a locked namespace",
-        "Istio uses one Sidecar for all pods of a namespace",
-        "Delete it, or take the namespace out of C(mesh_egress_lockdown)",
+        "A foreign Sidecar is in a namespace of the lock-down",
+        "Istio uses one Sidecar without a selector per namespace, so it could replace ours",
+        "Delete it, or remove the namespace from C(mesh_egress_lockdown)",
     ),
     "wider-policy": Entry(
-        "A NetworkPolicy of others allows more than the lock-down",
-        "Policies of one pod add up",
-        "Narrow it, or delete it",
+        "A foreign NetworkPolicy allows more than the lock-down",
+        "The NetworkPolicies of a pod are additive",
+        "Restrict it, or delete it",
     ),
     # Names
     "not-ours": Entry(
-        "An object of others has our name",
-        "It has none of the labels of this collection",
-        "Look at it, then run with C(mesh_adopt=true), or rename the link",
+        "A foreign object has our name",
+        "It does not have the labels of this collection",
+        "Check it, then run with C(mesh_adopt=true) to take it over, or rename the link",
     ),
     "label-lost": Entry(
         "An object has lost one of our labels",
-        "Only what has all of them is changed or deleted",
-        "Put the label back, or run with C(mesh_adopt=true)",
+        "Only objects with all our labels are changed or deleted",
+        "Restore the label, or run with C(mesh_adopt=true)",
     ),
     "of-another-instance": Entry(
         "An object belongs to another instance or cluster",
         "Two instances, clusters or sides use one name",
-        "Give one of them another name",
+        "Rename one of them",
     ),
     "cacert-secret": Entry(
         "A -cacert Secret overrides ours", "Istio uses its CA in place of the one in our Secret", "Delete it"
@@ -397,12 +415,12 @@ CODES: Mapping[str, Entry] = {
     "fqdn-unresolved": Entry(
         "A link's name does not resolve",
         "The egress gateway gets no address for it",
-        "Let it resolve there, to the servers' ingress gateway",
+        "Make it resolve there to the servers' ingress gateway",
     ),
     "fqdn-elsewhere": Entry(
-        "A link's name leads elsewhere",
+        "A link's name resolves elsewhere",
         "It resolves to an address that no ingress gateway of its servers has",
-        "Correct the name, unless something in front of the gateway has that address",
+        "Correct the DNS record, unless the address is a proxy in front of the gateway",
     ),
     # Backends
     "backend-missing": Entry(
@@ -410,7 +428,7 @@ CODES: Mapping[str, Entry] = {
     ),
     "backend-port": Entry(
         "The backend has no such port",
-        "Its Service has other TCP ports, so the link reaches nothing",
+        "Its Service has other TCP ports, so connections over the link fail",
         "Open the port there, or correct the link's C(backend)",
     ),
     "backend-without-sidecar": Entry(
@@ -418,7 +436,7 @@ CODES: Mapping[str, Entry] = {
         "The hop from the ingress gateway to these pods is plain text",
         "Let Istio inject the sidecar, and restart the pods",
     ),
-    "backend-empty": Entry("The backend has no pods", "The Service selects none yet", "Start it"),
+    "backend-empty": Entry("The backend has no pods", "Its Service selects none yet", "Start the backend"),
     # The CA store
     "no-ca": Entry(
         "There is no CA",
@@ -427,26 +445,26 @@ CODES: Mapping[str, Entry] = {
     ),
     "wrong-store": Entry(
         "This is not the CA that the clusters trust",
-        "A Secret or directory is in service with a root that the store does not know",
+        "A Secret or directory uses a root that the store does not have",
         "Point C(custom_ca_dir) at the right store, or restore it from a backup",
     ),
     "mesh-ca": Entry(
         "The root is a mesh's own CA",
-        "Whatever that mesh issues would be accepted by the links",
-        "Use a CA that no mesh has",
+        "The links would accept every certificate that mesh issues",
+        "Use a root that is not the CA of any mesh",
     ),
-    "ca-exists": Entry("No CA was lost", "The store holds one, so it is not replaced", "Run without C(custom_ca_lost)"),
+    "ca-exists": Entry("No CA was lost", "The store has a CA, so it is not replaced", "Run without C(custom_ca_lost)"),
     "no-ca-lost": Entry("No CA was lost", "No cluster holds a credential of this collection", "Run playbook C(site)"),
     "ca-in-service": Entry(
         "The CA is still in service", "Clusters trust it, so it is not removed", "Run playbook C(teardown) first"
     ),
     "key-lost": Entry(
         "The issuing root's key was lost",
-        "Only its certificate was found in the clusters; nothing can be issued or revoked",
+        "Only its certificate was found in the clusters; nothing can be issued or revoked with it",
         "Finish the rotation (playbook C(rotate_ca))",
     ),
     "store-damaged": Entry(
-        "The CA store is damaged", "A file is missing, or does not hold what it should", "Restore it from a backup"
+        "The CA store is damaged", "A file is missing, or its content is not valid", "Restore it from a backup"
     ),
     "store-version": Entry(
         "The CA store has another version", "A newer collection wrote it", "Use that version, or a newer one"
@@ -457,37 +475,45 @@ CODES: Mapping[str, Entry] = {
         "Restore it, or remove it if its certificate is not in use",
     ),
     "unreadable-certificate": Entry(
-        "A certificate cannot be read", "It is damaged or no PEM", "Restore it, or remove it so that it is issued"
+        "A certificate cannot be read",
+        "It is damaged or not PEM",
+        "Restore it, or remove it so that a new one is issued",
     ),
     "unreadable-crl": Entry(
-        "A CRL cannot be read", "It is damaged or no PEM", "Restore it, or remove it so that it is made"
+        "A CRL cannot be read", "It is damaged or not PEM", "Restore it, or remove it so that a new one is made"
     ),
-    "unreadable-key": Entry("A private key cannot be read", "It is damaged or of another form", "Restore it"),
+    "unreadable-key": Entry("A private key cannot be read", "It is damaged or in another format", "Restore it"),
     "wrong-passphrase": Entry(
         "The passphrase is wrong",
         "The private key cannot be decrypted with it, or its file is damaged",
-        "Give the passphrase that the key was made with",
+        "Set the passphrase that the key was encrypted with",
     ),
     "key-rounds": Entry(
-        "A key is badly protected", "Its encryption has too few rounds, or absurdly many", "Encrypt it again"
+        "The encryption of a key is too weak", "It has too few rounds, or far too many", "Encrypt the key again"
     ),
     "root-import": Entry(
         "This root cannot be imported",
-        "It is no self-signed CA certificate, has expired, or its key is another one",
-        "Import another, or let one be made",
+        "It is not a self-signed CA certificate, has expired, or its key does not match",
+        "Import another root, or let the run create one",
     ),
     "root-out-of-range": Entry(
-        "No such root can be made", "Its name or lifetime is out of range", "Choose another value"
+        "A root cannot have this name or lifetime", "It is out of range", "Choose another value"
     ),
     "root-in-service": Entry(
-        "This root is in service already", "A rotation needs another root, with a name of its own", "Import another"
+        "This root is in service already",
+        "A rotation needs a root with another key and another name",
+        "Import another root",
     ),
     "root-not-valid": Entry(
-        "The root is not valid now", "It cannot sign before or after its time", "Set the clock, or rotate the root"
+        "The root is not valid now",
+        "A root cannot sign before or after its validity period",
+        "Set the clock, or rotate the root",
     ),
-    "root-expired": Entry("The root has expired", "No certificate of it is accepted", "Run playbook C(rotate_ca)"),
+    "root-expired": Entry(
+        "The root has expired", "No certificate that it signed is accepted", "Run playbook C(rotate_ca)"
+    ),
     "root-expires": Entry(
-        "The root expires soon", "Certificates end with it, and cannot be renewed", "Run playbook C(rotate_ca)"
+        "The root expires soon", "Certificates expire with it, and cannot be renewed", "Run playbook C(rotate_ca)"
     ),
     "no-dns-name": Entry(
         "A certificate would have no DNS name", "No verifier would accept it", "Give at least one DNS name"
@@ -498,10 +524,12 @@ CODES: Mapping[str, Entry] = {
     "dns-name-not-ascii": Entry(
         "A DNS name is not ASCII", "A certificate holds ASCII only", "Write it in its xn-- form"
     ),
-    "unknown-key-type": Entry("Unknown key type", "No certificate is made with it", "Choose one that is listed"),
+    "unknown-key-type": Entry(
+        "Unknown key type", "The collection does not support it", "Choose one that the message lists"
+    ),
     "another-run": Entry(
         "Another run has changed the CA",
-        "What this run decided is not true any more; it stopped before writing",
+        "The decisions of this run are out of date; it stopped before writing",
         "Wait for the other run, then run again",
     ),
     "secrets-contested": Entry(
@@ -513,125 +541,135 @@ CODES: Mapping[str, Entry] = {
     "certificate-overdue": Entry(
         "A certificate was not renewed in time",
         "The scheduled rotation does not run, or fails",
-        "Find out why; playbook C(rotate_certificates) renews now",
+        "Run playbook C(rotate_certificates) to renew now, and find out why the schedule does not",
     ),
     "crl-due": Entry(
-        "A CRL is due", "C(custom_ca_revoked) has changed, or the CRL is old", "Run playbook C(site) over all clusters"
+        "A CRL is due for renewal",
+        "The revoked certificates have changed, or the CRL expires soon",
+        "Run playbook C(site) over all clusters",
     ),
     "crl-expires": Entry(
         "A CRL expires soon",
         "From then on gateways refuse every certificate of its root",
-        "Run playbook C(site), and find out why no run has renewed it",
+        "Run playbook C(site), and find out why no run renewed it",
     ),
     "crl-large": Entry(
-        "The CRLs are large", "They come near to what a Secret can hold", "Rotate the root: its CRL starts empty"
+        "The CRLs are large",
+        "They are close to the maximum size of a Secret",
+        "Rotate the root: a new root has an empty CRL",
     ),
     "crl-too-large": Entry(
-        "The CRLs do not fit into a Secret", "Kubernetes allows 1 MiB", "Rotate the root: its CRL starts empty"
+        "The CRLs do not fit into a Secret", "Kubernetes allows 1 MiB", "Rotate the root: a new root has an empty CRL"
     ),
     "unrecorded-serial": Entry(
         "A revoked serial is not recorded",
-        "The CA has no record of it; the CRL lists it all the same",
-        "Check that it is written right",
+        "The CA has no record of it; the CRL lists it anyway",
+        "Check the serial for typing errors",
     ),
     "revokes-nothing": Entry(
         "An entry revokes nothing",
-        "No certificate that it names was issued up to its date",
+        "No matching certificate was issued up to its date",
         "Correct the entry, or remove it once its certificates have expired",
     ),
     "valid-again": Entry(
         "A revoked certificate becomes valid again",
         "Its entry was removed before it expired",
-        "Put the entry back, unless the certificate is to be accepted",
+        "Restore the entry, unless gateways should accept the certificate",
     ),
     # External servers
     "foreign-directory": Entry(
-        "The directory holds something else",
-        "It has files, but no C(ca.crt) of this CA: a key of others would be lost",
-        "Name an empty directory in C(external.ca)",
+        "The directory contains other files",
+        "It has no C(ca.crt) of this CA, so a run could overwrite a foreign key",
+        "Set C(external.ca) to an empty directory",
     ),
     "external-to-load": Entry(
         "An external server has files to load",
         "Its directory has a new certificate, root or CRL",
-        "Let the server load the files",
+        "Make the server load the files",
     ),
     "external-behind": Entry(
         "An external server has another certificate",
-        "A handshake showed another one than its directory has",
-        "Let the server load the files",
+        "It does not serve the certificate in its directory",
+        "Make the server load the files",
     ),
     # The rotation of the root
     "rotation-under-way": Entry(
-        "A rotation of the root is under way", "Both roots are trusted; links work", "Continue it: C(rotate_ca)"
+        "A root rotation is in progress", "Links keep working", "Continue it with playbook C(rotate_ca)"
     ),
     "rotation-blocked": Entry(
-        "The rotation is blocked",
-        "A step waits for what the messages after this one name; until then everything works as it is",
+        "The root rotation is blocked",
+        "The messages after this one are the reasons; links keep working",
         "Fix those, then run again over all clusters",
     ),
-    "unknown-phase": Entry("Unknown phase", "C(mesh_rotate_phase) names none", "Write one that is listed"),
+    "unknown-phase": Entry(
+        "Unknown phase", "The value of C(mesh_rotate_phase) is not a phase", "Choose one that the message lists"
+    ),
     "phase-impossible": Entry(
         "The phase is not possible now", "Another phase comes first", "Run the phase that the message names"
     ),
     "wrong-phase": Entry(
-        "A step does not fit the phase", "The store is in another phase", "Run C(rotate_ca), which keeps the order"
+        "A step does not fit the phase",
+        "The store is in another phase",
+        "Run playbook C(rotate_ca), which runs the steps in order",
     ),
-    "lost-ca-phase": Entry("A lost CA is replaced in one run", "It has no phases", "Leave C(mesh_rotate_phase) out"),
+    "lost-ca-phase": Entry("A lost CA is replaced in one run", "There are no phases", "Remove C(mesh_rotate_phase)"),
     "abandon-impossible": Entry(
-        "The prepared root cannot be taken back",
+        "The prepared root cannot be removed",
         "The key of the root that it replaces was lost",
         "Finish the rotation",
     ),
     "external-needs-phases": Entry(
-        "External parties need a rotation by phases",
+        "External servers and foreign clients need a rotation by phases",
         "No run can see what they trust",
-        "Run phase by phase, and let them load or trust what is new in between",
+        "Run phase by phase; between phases, make them load the new files or trust the new root",
     ),
     "cluster-unseen": Entry(
-        "A cluster was not seen",
-        "It was unreachable, limited away, in another slice, or its gate failed",
+        "A cluster was not read",
+        "It was unreachable, excluded by C(--limit), in another slice, or its gate failed",
         "Make it reachable, and run over all clusters",
     ),
     "left-inventory": Entry(
         "A cluster has left the inventory",
         "One of its certificates has not expired",
-        "Take it back, or list it in C(custom_ca_revoked)",
+        "Add it to the inventory again, or revoke it in C(custom_ca_revoked)",
     ),
     "external-unseen": Entry(
-        "An external server was not looked at",
+        "The directory of an external server was not read",
         "Its certificate has not expired",
-        "Take its link back, or list it in C(custom_ca_revoked)",
+        "Restore its link, or revoke it in C(custom_ca_revoked)",
     ),
     "other-instance": Entry(
         "Another instance uses this CA",
-        "This run cannot see its certificates in use",
+        "This run cannot see whether its certificates are in use",
         "Give each C(mesh_instance) a CA of its own",
     ),
     "not-asked": Entry(
-        "The pods were not asked what they trust",
-        "Only the pods' own answer opens a gate",
-        "Make a pod ready, and allow exec there",
+        "What the gateway pods trust is not known",
+        "The rotation is blocked until the pods answer",
+        "Make a pod ready, and allow exec in it",
     ),
     "surplus-secret": Entry(
-        "A Secret that no link needs is left", "No rotation renews it, and it may be in use", "Run playbook C(site)"
+        "A Secret that no link needs still exists",
+        "No rotation renews it, and it may be in use",
+        "Run playbook C(site)",
     ),
     "root-not-trusted": Entry(
-        "A cluster does not trust the new root yet", "Its trust bundle lacks it", "Repeat the phase C(prepare)"
+        "A cluster does not trust the new root yet", "The root is not in its trust bundle", "Repeat phase C(prepare)"
     ),
     "serves-old-root": Entry(
-        "A cluster serves certificates of the old root", "It was not reissued", "Repeat the phase C(switch)"
+        "A cluster serves certificates of the old root", "They were not reissued", "Repeat phase C(switch)"
     ),
     "root-still-trusted": Entry(
-        "A cluster still trusts the old root", "Its trust bundle holds it", "Repeat the phase C(retire)"
+        "A cluster still trusts the old root", "The root is in its trust bundle", "Repeat phase C(retire)"
     ),
     "serves-prepared-root": Entry(
         "A cluster serves certificates of the prepared root",
         "The store is older than the clusters, e.g. from a backup",
-        "Continue with the phase C(switch)",
+        "Continue with phase C(switch)",
     ),
     # The preflight
     "blocked": Entry("A run would stop here", "Other rows of the table say why", "Fix those first"),
     "look-unfinished": Entry(
-        "A cluster was not looked at to the end", "Its task failed", "See the error of the task, above the table"
+        "Reading a cluster did not finish", "Its task failed", "See the error of the task, above the table"
     ),
 }

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypedDict
 
-__all__ = ["Level", "Message", "MessageJson", "listed", "short"]
+__all__ = ["Level", "Message", "MessageJson", "listed", "one_line", "short"]
 
 Level = Literal["error", "warning", "notice", "alarm"]
 
@@ -96,3 +96,8 @@ def short(fingerprint: str) -> str:
 def listed(values: Iterable[str], nothing: str = "nothing") -> str:
     """Values in order, with commas."""
     return ", ".join(sorted(values)) or nothing
+
+
+def one_line(error: object) -> str:
+    """What an error of a library says, cut to what a person reads."""
+    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__

@@ -9,7 +9,7 @@ PRIVATE to the collection. The objects are named as in the reference tutorial, w
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 __all__ = [
     "CLIENT_LINK",
@@ -21,8 +21,10 @@ __all__ = [
     "LABEL_SIDE",
     "LOCKDOWN_KINDS",
     "MANAGED_BY",
+    "OLDEST_ISTIO",
     "ROOT_NAMESPACE",
     "SIDES",
+    "SUPPORTED_ISTIO",
     "Kind",
     "Owner",
     "Side",
@@ -39,7 +41,7 @@ __all__ = [
 ]
 
 Side = Literal["server", "client"]
-SIDES: tuple[Side, ...] = ("server", "client")
+SIDES: tuple[Side, ...] = get_args(Side)
 
 MANAGED_BY = "crossmesh"
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
@@ -53,6 +55,10 @@ CLIENT_LINK = "client"
 
 # Istio's own, where its control plane is unless somebody moved it.
 ROOT_NAMESPACE = "istio-system"
+
+# Before it nothing was tested.
+OLDEST_ISTIO = (1, 24)
+SUPPORTED_ISTIO = "Istio {}.{} or later".format(*OLDEST_ISTIO)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ description:
     It never leaves the folder, and neither results nor diffs show it.
   - The public part is read without the passphrase, which is needed only where a root is made.
 extends_documentation_fragment:
+  - crossmesh.mtls.attributes.changes
   - crossmesh.mtls.variables
   - crossmesh.mtls.variables.store
   - crossmesh.mtls.variables.passphrase
@@ -39,16 +40,6 @@ options:
     type: list
     elements: str
     default: []
-attributes:
-  check_mode:
-    description: Runs the same code and writes nothing.
-    support: full
-  diff_mode:
-    description: Shows the public part of the authority.
-    support: full
-  idempotent:
-    description: A second call changes nothing.
-    support: full
 seealso:
   - module: crossmesh.mtls.custom_ca_info
   - module: crossmesh.mtls.custom_ca_rotation

@@ -20,6 +20,7 @@ description:
   - Whoever runs a server takes the files from there and lets it load them. Where the controller reaches the server, a
     handshake shows which certificate it has; another one than in the directory is a warning.
 extends_documentation_fragment:
+  - crossmesh.mtls.attributes.changes
   - crossmesh.mtls.variables
   - crossmesh.mtls.variables.store
   - crossmesh.mtls.variables.passphrase
@@ -35,16 +36,6 @@ options:
     description: The step of a root rotation at which this is seen; V(look) writes nothing.
     type: str
     default: ''
-attributes:
-  check_mode:
-    description: Runs the same code and writes nothing.
-    support: full
-  diff_mode:
-    description: Shows certificates and fingerprints, never a key.
-    support: full
-  idempotent:
-    description: A second call changes nothing.
-    support: full
 seealso:
   - module: crossmesh.mtls.mesh_credentials
 """

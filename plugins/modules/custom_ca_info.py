@@ -15,6 +15,7 @@ description:
   - Opens the private key of the CA; where there is no CA yet, looks whether one could be made.
   - Changes nothing. A CA that cannot issue is an answer, not a failure of the task.
 extends_documentation_fragment:
+  - crossmesh.mtls.attributes.reads
   - crossmesh.mtls.variables
   - crossmesh.mtls.variables.store
   - crossmesh.mtls.variables.passphrase
@@ -28,16 +29,6 @@ options:
     type: list
     elements: str
     default: []
-attributes:
-  check_mode:
-    description: Reads only.
-    support: full
-  diff_mode:
-    description: There is nothing to show.
-    support: none
-  idempotent:
-    description: Changes nothing.
-    support: full
 seealso:
   - module: crossmesh.mtls.custom_ca
 """

@@ -16,6 +16,7 @@ description:
   - Playbook C(crossmesh.mtls.rotate_ca) takes the steps in order, and does the work in the clusters between them.
   - Only the store is changed. What a step waits for is handed over in O(sights); all that is missing is told at once.
 extends_documentation_fragment:
+  - crossmesh.mtls.attributes.changes
   - crossmesh.mtls.variables
   - crossmesh.mtls.variables.store
   - crossmesh.mtls.variables.passphrase
@@ -103,12 +104,6 @@ options:
     type: int
     default: 0
 attributes:
-  check_mode:
-    description: Looks at the gate and writes nothing.
-    support: full
-  diff_mode:
-    description: Shows the public part of the authority.
-    support: full
   idempotent:
     description: A step is done once; V(publish) changes nothing while its CRLs are right.
     support: partial

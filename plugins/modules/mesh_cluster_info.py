@@ -20,6 +20,7 @@ description:
   - Fails where something is wrong with the variables, or where the cluster cannot be read. What is wrong in the cluster
     is part of the result, as RV(sides.server.errors).
 extends_documentation_fragment:
+  - crossmesh.mtls.attributes.reads
   - crossmesh.mtls.variables
   - crossmesh.mtls.variables.cluster
   - crossmesh.mtls.variables.desired
@@ -52,16 +53,6 @@ options:
     description: Issue every certificate anew.
     type: bool
     default: false
-attributes:
-  check_mode:
-    description: Reads only.
-    support: full
-  diff_mode:
-    description: There is nothing to show.
-    support: none
-  idempotent:
-    description: Changes nothing.
-    support: full
 seealso:
   - module: crossmesh.mtls.mesh_credentials
   - module: crossmesh.mtls.mesh_proof

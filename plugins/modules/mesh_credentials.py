@@ -19,6 +19,7 @@ description:
   - A new certificate always has a new key. It is recorded in the CA store before it is used.
   - Certificate and trust of a Secret have a field manager each, so that either is written without the other.
 extends_documentation_fragment:
+  - crossmesh.mtls.attributes.changes
   - crossmesh.mtls.variables
   - crossmesh.mtls.variables.cluster
   - crossmesh.mtls.variables.store
@@ -37,16 +38,6 @@ options:
     elements: str
     choices: [server, client]
     default: [server, client]
-attributes:
-  check_mode:
-    description: Runs the same decisions and writes nothing.
-    support: full
-  diff_mode:
-    description: Shows subject, SANs, serial, validity, fingerprint and trusted roots, never a key or a Secret's data.
-    support: full
-  idempotent:
-    description: A certificate that need not be issued anew is kept.
-    support: full
 seealso:
   - module: crossmesh.mtls.mesh_cluster_info
   - module: community.crypto.x509_certificate

@@ -17,6 +17,7 @@ description:
     failure of the task.
   - Changes nothing. It needs no permission that a run does not need.
 extends_documentation_fragment:
+  - crossmesh.mtls.attributes.reads
   - crossmesh.mtls.variables
   - crossmesh.mtls.variables.cluster
   - crossmesh.mtls.variables.desired
@@ -25,16 +26,6 @@ notes:
   - Reads C(custom_ca_key_type) and C(custom_ca_renew_before_days), which decide about certificates; C(mesh_adopt),
     whether to take over what others made; and C(mesh_prune_all), whether to accept an empty C(mesh_links).
 options: {}
-attributes:
-  check_mode:
-    description: Looks only.
-    support: full
-  diff_mode:
-    description: There is nothing to show.
-    support: none
-  idempotent:
-    description: Changes nothing.
-    support: full
 seealso:
   - module: crossmesh.mtls.mesh_cluster_info
   - plugin: crossmesh.mtls.preflight_report

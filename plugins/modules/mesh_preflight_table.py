@@ -13,6 +13,8 @@ author:
   - Crossmesh maintainers (@crossmesh)
 description:
   - Prints the table as it is, whatever callback shows the rest of the run.
+extends_documentation_fragment:
+  - crossmesh.mtls.attributes.reads
 options:
   report:
     description: The result of P(crossmesh.mtls.preflight_report#filter).
@@ -24,16 +26,6 @@ options:
         and no change of anything.
       - A relative path begins where the command was started.
     type: path
-attributes:
-  check_mode:
-    description: Prints, and writes the report if that is asked for.
-    support: full
-  diff_mode:
-    description: There is nothing to show.
-    support: none
-  idempotent:
-    description: Changes nothing.
-    support: full
 seealso:
   - plugin: crossmesh.mtls.preflight_report
     plugin_type: filter

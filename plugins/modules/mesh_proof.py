@@ -20,6 +20,7 @@ description:
   - Where a gateway was given something to serve for the first time, it waits for the address of a Service of type
     C(LoadBalancer) as well. One that has none by then is told in a warning and fails nothing.
 extends_documentation_fragment:
+  - crossmesh.mtls.attributes.reads
   - crossmesh.mtls.variables
   - crossmesh.mtls.variables.cluster
 notes:
@@ -34,7 +35,9 @@ options:
     type: dict
     default: {}
   earlier:
-    description: The result of the proof before this one in the same run; RV(links) of sides not proven now come of it.
+    description: >-
+      The result of the proof before this one in the same run; what it tells of sides that are not proven now stands in
+      this one's result as well.
     type: dict
     default: {}
   sides:
@@ -47,16 +50,6 @@ options:
     description: The step of a root rotation at which this is seen; then there are RV(sights).
     type: str
     default: ''
-attributes:
-  check_mode:
-    description: Looks only.
-    support: full
-  diff_mode:
-    description: There is nothing to show.
-    support: none
-  idempotent:
-    description: Changes nothing.
-    support: full
 seealso:
   - module: crossmesh.mtls.mesh_cluster_info
   - module: crossmesh.mtls.mesh_credentials

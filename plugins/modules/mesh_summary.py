@@ -18,6 +18,7 @@ description:
   - Prints the table as it is, whatever callback shows the rest of the run.
   - Says which clusters were not looked at, and when the first certificate is due to be renewed.
 extends_documentation_fragment:
+  - crossmesh.mtls.attributes.reads
   - crossmesh.mtls.variables
 notes:
   - Reads C(custom_ca_renew_before_days).
@@ -32,16 +33,6 @@ options:
     type: list
     elements: dict
     default: []
-attributes:
-  check_mode:
-    description: Prints.
-    support: full
-  diff_mode:
-    description: There is nothing to show.
-    support: none
-  idempotent:
-    description: Changes nothing.
-    support: full
 seealso:
   - module: crossmesh.mtls.mesh_cluster_info
   - module: crossmesh.mtls.mesh_proof

@@ -16,6 +16,7 @@ description:
     of docs/validation.md, and tells all faults at once. No cluster is touched.
   - A cluster is looked at by its variables alone, so one that is in no other task of the run counts as well.
 extends_documentation_fragment:
+  - crossmesh.mtls.attributes.reads
   - crossmesh.mtls.variables
 notes:
   - Reads all variables that docs/links.md lists, for every cluster and as the host of the task (usually localhost) has
@@ -30,16 +31,6 @@ options:
     description: Fail where something is wrong.
     type: bool
     default: true
-attributes:
-  check_mode:
-    description: Looks only.
-    support: full
-  diff_mode:
-    description: There is nothing to show.
-    support: none
-  idempotent:
-    description: Changes nothing.
-    support: full
 seealso:
   - module: crossmesh.mtls.mesh_preflight_info
 """

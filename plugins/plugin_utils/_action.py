@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
@@ -26,8 +26,9 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.crossmesh.mtls.plugins import filter as filters
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import ROOT_NAME, Import, Wanted
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import Entry
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import KUBERNETES_IMPORT_ERROR, Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway, Request
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError, failure
@@ -47,7 +48,7 @@ from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import c
 
 __all__ = ["SIDES", "STAGES", "Action", "ClusterAction", "Variables", "gateway_of", "lacks", "request_of"]
 
-STAGES: tuple[Stage, ...] = ("all", "trust", "leaves", "bundle")
+STAGES: tuple[Stage, ...] = get_args(Stage)
 
 # Ansible forks for each task, and a process that meets a filter of a collection compiles all of them, and what they
 # import. What is imported here is there before it forks.
@@ -92,8 +93,8 @@ class Variables:
             _path(kubeconfig) if isinstance(kubeconfig, str) else kubeconfig, self.given.get("mesh_context") or None
         )
 
-    def store(self) -> FileStore:
-        return FileStore(store_folder(self.task_vars, str(self.filled["custom_ca_dir"])))
+    def store(self) -> CaStore:
+        return CaStore(FileStorage(store_folder(self.task_vars, str(self.filled["custom_ca_dir"]))))
 
     def wanted_root(self) -> Wanted:
         """The root that is made where there is none, or brought in."""
@@ -103,8 +104,8 @@ class Variables:
                 Message.error(
                     "root-import",
                     where="custom_ca_import_certificate, custom_ca_import_key",
-                    what="only one of the two is given",
-                    fix="give both, or neither",
+                    what="only one of the two is set",
+                    fix="set both, or neither",
                 )
             )
         passphrase = self.text("custom_ca_import_passphrase")

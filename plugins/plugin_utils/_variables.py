@@ -13,8 +13,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible.errors import AnsibleError, AnsibleUndefinedVariable
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ca import store_path
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
 __all__ = ["NAMES", "contract", "plain", "store_folder", "text"]
 
@@ -39,9 +43,26 @@ def contract(variables: Mapping[str, Any], templar: Any = None, names: Iterable[
 
 
 def text(variables: Mapping[str, Any], templar: Any, name: str) -> str:
-    """A variable beside the contract's, as a passphrase; empty where it is not given."""
-    value = templar.template(variables[name]) if name in variables else None
-    return "" if value is None else str(value)
+    """A variable beside the contract's, as a passphrase; empty where it is not given.
+
+    :raises CrossmeshError: it cannot be templated or decrypted.
+    """
+    try:
+        value = templar.template(variables[name]) if name in variables else None
+        # A vaulted value is decrypted once somebody looks at it.
+        return "" if value is None else str(value)
+    except AnsibleError as error:
+        raise CrossmeshError(_unreadable(name, error)) from None
+
+
+def _unreadable(name: str, error: AnsibleError) -> Message:
+    """Without Ansible's own words, which can hold a part of the value."""
+    if isinstance(error, AnsibleUndefinedVariable):
+        what, fix = "its value uses an undefined variable", f"define the variables in the value of {name}"
+    else:
+        what = "its value cannot be templated or decrypted"
+        fix = "give the vault password (--ask-vault-pass or --vault-password-file), or correct the value"
+    return Message.error("unreadable-variable", where=name, what=what, fix=fix)
 
 
 def store_folder(variables: Mapping[str, Any], given: str) -> str:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,10 +11,14 @@ from tests.integration.support.handmade_tutorial import CLIENT, OBJECTS, SECRETS
 from tests.integration.support.lab_mesh import Mesh
 from tests.integration.support.live_traffic import live_traffic
 from tests.integration.support.state_snapshots import versions_everywhere
+from tests.integration.support.stepped_runs import stepped_run
 from tests.lab.wait import eventually
 
 ADOPT = ("-e", "mesh_adopt=true")
 RATE = 25.0
+# At the second of these boundaries both roots are trusted, and the new one has not issued.
+TRUSTED = ("Wait until every ready gateway pod is at this stage", "Look at the credentials")
+# At the second of these boundaries both roots are trusted, and the new one has not issued.
 
 
 @pytest.fixture
@@ -60,12 +61,14 @@ def test_a_link_made_by_hand_is_adopted_without_a_lost_connection(mesh: Mesh, tu
     assert mesh.carries()
 
 
-@pytest.mark.parametrize("reached", ["Adopt, second stage", pytest.param("Join the meshes", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("reached", [TRUSTED, pytest.param(("Join the meshes",), marks=pytest.mark.slow)])
 def test_an_adoption_that_was_killed_between_its_stages_is_continued(
-    mesh: Mesh, tutorial_link: Tutorial, reached: str
+    mesh: Mesh, tutorial_link: Tutorial, reached: tuple[str, ...]
 ) -> None:
     with live_traffic(mesh.lab, RATE) as traffic:
-        killed_at(mesh.begin("site", *ADOPT), reached)
+        with stepped_run(mesh, "site", *ADOPT) as steps:
+            for boundary in reached:
+                steps.reach(boundary)
         assert mesh.carries()
         run = mesh.site(*ADOPT)
     assert run.ok, run.output
@@ -73,18 +76,3 @@ def test_an_adoption_that_was_killed_between_its_stages_is_continued(
     again = mesh.site()
     assert again.ok, again.output
     assert again.changed == 0
-
-
-def killed_at(run: subprocess.Popen[str], play: str) -> None:
-    """Kill a run, its workers too, as soon as it says that this play begins."""
-    assert run.stdout
-    seen = []
-    try:
-        for line in run.stdout:
-            seen.append(line)
-            if line.startswith(f"PLAY [{play}"):
-                return
-        pytest.fail(f"play {play} did not begin:\n{''.join(seen)}")
-    finally:
-        os.killpg(run.pid, signal.SIGKILL)
-        run.communicate()

@@ -75,7 +75,11 @@ def test_no_proxy_holds_the_old_name(renamed_link: tuple[Mesh, Run], cluster: st
 
 
 def _in_force(dump: Any) -> Any:
-    """Without listeners that drain: for 45 s they end what they have, and take no new connection."""
+    """Without listeners that drain: they take no new connection.
+
+    Where istiod pushes between the writing of a Gateway and that of its VirtualService, the new name has no route yet:
+    Envoy gives the listener up, and ends for 45 s (--drain-time-s) what it has.
+    """
     if isinstance(dump, dict):
         return {key: _in_force(value) for key, value in dump.items() if key != "draining_state"}
     return [_in_force(item) for item in dump] if isinstance(dump, list) else dump

@@ -88,7 +88,7 @@ def test_the_plan_can_be_read_before_a_teardown(shared_mesh: Mesh) -> None:
     before = state_snapshots.versions_everywhere(shared_mesh)
     run = shared_mesh.play("teardown", "--check")
     assert run.ok, run.output
-    assert run.says("delete Secret istio-system/mysql-credential", "take back port 13306", "take back port 15443")
+    assert run.says("delete Secret istio-system/mysql-credential", "remove port 13306", "remove port 15443")
     assert run.changed > 0
     assert state_snapshots.versions_everywhere(shared_mesh) == before
 

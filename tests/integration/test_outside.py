@@ -118,6 +118,22 @@ def test_a_server_of_another_ca_or_with_another_name_is_refused(mesh: Mesh, outs
     eventually(lambda: not reaches(mesh, f"sql.{HOST}"))
 
 
+def test_a_directory_that_is_refused_stops_no_cluster(mesh: Mesh) -> None:
+    """The run fails for it, at its end; without what somebody else keeps there it does not."""
+    kept = mesh.folder / "outside"
+    owners(kept, [HOST])
+    mesh.links = [MYSQL, outside_link("sql", 3310, "tcp", DATABASE_PORT, ca=str(kept), sni=HOST)]
+    for playbook in ("site", "verify"):
+        run = mesh.play(playbook)
+        assert run.code != 0
+        assert run.reports("foreign-directory", str(kept)), run.output
+        assert {host: counts["failed"] for host, counts in run.recap.items() if counts["failed"]} == {"localhost": 1}
+    assert mesh.carries()
+    for name in ("tls.crt", "tls.key"):
+        (kept / name).unlink()
+    assert mesh.site().ok
+
+
 PARTNER, SHOP = "shop.partner.example", "shop.server.example.com"
 
 

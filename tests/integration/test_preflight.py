@@ -30,7 +30,7 @@ def test_it_passes_before_the_first_run_and_leaves_no_trace_and_then_the_run_suc
     assert after.passed
     assert after.rows("warning", "failed", "unknown") == {}
     address = mesh.get("cluster-b", "-n", "istio-system", "service/istio-ingressgateway")["status"]
-    assert after.says(FQDN, "ok", f"leads to {address['loadBalancer']['ingress'][0]['ip']}, the ingress gateway of")
+    assert after.says(FQDN, "ok", f"resolves to {address['loadBalancer']['ingress'][0]['ip']}, the ingress gateway of")
     assert versions_everywhere(mesh) == before
     assert folder_contents(mesh.store) == store
 

@@ -50,7 +50,7 @@ def test_an_api_server_that_is_down(restored_mesh: Mesh) -> None:
     assert found.reports(("cluster-b", "-", "api"), "api-unreachable", "context cluster-b")
     assert found.says(("cluster-b", "mysql", "run"), "unknown", "the API server could not be asked")
     assert found.says(("cluster-a", "mysql", "port"), "ok", "15443 is open already")
-    assert found.says(("cluster-a", "mysql", "fqdn"), "unknown", "not known here")
+    assert found.says(("cluster-a", "mysql", "fqdn"), "unknown", "not known whether")
 
 
 @pytest.mark.slow
@@ -156,14 +156,14 @@ def test_another_ca_than_the_clusters_know(restored_mesh: Mesh) -> None:
     )
     assert not (restored_mesh.folder / "empty").exists()
     assert found.reports(("-", "-", "ca"), "wrong-store")
-    assert found.reports(("cluster-b", "-", "ca"), "wrong-store", "is in service with root")
+    assert found.reports(("cluster-b", "-", "ca"), "wrong-store", "uses root")
 
 
 def test_faults_of_the_inventory(restored_mesh: Mesh) -> None:
     found = looked_and_refused(with_work(restored_mesh, links=[MYSQL, {**EXTRA, "tls_port": 3307}]))
     assert set(found.rows("failed")) == {("-", "-", "topology")}
     assert found.reports(("-", "-", "topology"), "same-port", "extra: tls_port: 3307")
-    assert found.says(("cluster-b", "-", "run"), "unknown", "for the faults of the inventory")
+    assert found.says(("cluster-b", "-", "run"), "unknown", "because the inventory has errors")
     assert found.says(("-", "-", "ca"), "ok", "usable")
 
 
@@ -190,11 +190,11 @@ def test_many_faults_at_once_are_told_at_once(restored_mesh: Mesh) -> None:
 def test_a_run_over_one_cluster_says_what_it_did_not_look_at(restored_mesh: Mesh) -> None:
     run = restored_mesh.play("preflight", "--limit", "cluster-b")
     assert run.ok, run.output
-    assert run.says("unknown - - topology not looked at: localhost has no part in this run")
+    assert run.says("unknown - - topology not checked: localhost is not in this run")
     assert "cluster-a" not in run.output
     found = run_preflight(restored_mesh, "--limit", "cluster-b,localhost")
     assert found.passed
-    assert found.says(("cluster-a", "-", "run"), "unknown", "not looked at in this run (--limit)")
+    assert found.says(("cluster-a", "-", "run"), "unknown", "not checked in this run (--limit)")
 
 
 def test_without_localhost_too_a_fault_ends_it_with_an_error(restored_mesh: Mesh) -> None:

@@ -59,7 +59,7 @@ def test_a_link_that_is_not_wanted_goes_and_the_other_stays(two_links: Mesh, lin
     mesh = two_links.with_changes(links=links)
     run = mesh.site()
     assert run.ok, run.output
-    assert run.says("delete ServiceEntry istio-system/reports-external", "link reports is not wanted here any more")
+    assert run.says("delete ServiceEntry istio-system/reports-external", "link reports is no longer wanted here")
     assert _reports(mesh) == set()
     assert _ports(mesh, "cluster-b", "istio-ingressgateway") == {15021, 80, 443, 13306}
     for cluster, items in kept.items():

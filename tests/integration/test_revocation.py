@@ -95,7 +95,7 @@ def test_a_rotation_of_certificates_publishes_too(restored_mesh: Mesh, stolen_le
 def test_verify_says_that_a_list_is_due(restored_mesh: Mesh, stolen_leaf: Leaf) -> None:
     run = revoking(restored_mesh, cluster=GONE).play("verify")
     assert run.code != 0
-    assert run.reports("crl-due", "has no revocation list yet"), run.output
+    assert run.reports("crl-due", "has no CRL yet"), run.output
 
 
 @pytest.mark.slow
@@ -194,7 +194,7 @@ def test_as_long_as_a_gateway_has_not_got_its_list_every_run_says_so(restored_me
         runs = [mesh.site(*SOON), mesh.site(*SOON), mesh.play("verify")]
         assert GREETING in gateway_answer(restored_mesh, context), "who is revoked is let in still"
     assert [run.ok for run in runs] == [False, False, False]
-    assert runs[1].reports("not-served", "has revocation lists nothing for mysql-credential"), runs[1].output
+    assert runs[1].reports("not-served", "has CRLs nothing for mysql-credential"), runs[1].output
     passed(mesh.site())
     assert gateway_answer(restored_mesh, context) == b""
     passed(mesh.play("verify"))

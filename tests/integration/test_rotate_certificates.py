@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.integration.support.foreign_certificates import custom_ca_issuer, put
 from tests.integration.support.lab_mesh import MYSQL, Mesh, Run
 from tests.integration.support.live_traffic import live_traffic
 from tests.integration.support.service_accounts import documented_account
+from tests.integration.support.stepped_runs import stepped_run
 
 FORCED = ("-e", "mesh_rotate_force=true")
 SOON = ("-e", '{"mesh_gate_timeout": 3}')
@@ -102,10 +104,26 @@ def test_a_cluster_that_cannot_be_reached_is_left_out_and_named(shared_mesh: Mes
     assert shared_mesh.carries()
 
 
-def test_a_gateway_that_is_behind_stops_the_run_before_the_next_cluster(shared_mesh: Mesh) -> None:
+def test_a_cluster_that_is_lost_on_the_way_is_left_out_and_named(shared_mesh: Mesh) -> None:
+    """It was there when the run looked, and is gone when its turn comes: nothing of it was written."""
+    before = credential_secrets.serials(shared_mesh)
+    with stepped_run(shared_mesh, "rotate_certificates", *FORCED) as steps:
+        steps.reach("Rotate the servers' certificates")
+        with stopped_api_server(shared_mesh, "cluster-b"):
+            run = steps.finish()
+    assert run.code != 0
+    assert run.says("cluster-b was left out, nothing was written"), run.output
+    after = credential_secrets.serials(shared_mesh)
+    assert [old != new for old, new in zip(before, after, strict=True)] == [True, False]
+    assert shared_mesh.carries()
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_gateway_that_is_behind_stops_the_run_before_the_next_batch(shared_mesh: Mesh, batch: int) -> None:
+    """With a batch of two, the client's cluster had nothing to do in the batch that failed."""
     old = credential_secrets.serial(shared_mesh, CLIENT)
     with live_traffic(shared_mesh.lab, 20) as traffic, frozen_agent(shared_mesh, INGRESS):
-        run = rotate(shared_mesh, *FORCED, *SOON)
+        run = rotate(shared_mesh, *FORCED, *SOON, "-e", json.dumps({"mesh_rotate_serial": batch}))
     assert run.code != 0
     assert run.says("istio-ingressgateway-0", "were not seen in use", "run the same again"), run.output
     assert credential_secrets.serial(shared_mesh, CLIENT) == old, "its turn had not come"

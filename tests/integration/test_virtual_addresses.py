@@ -73,5 +73,5 @@ def test_the_clusters_dns_tells_them_apart_and_gateways_go_by_the_servers_addres
 def test_where_nobody_tells_workloads_of_them_the_run_says_what_could_be_done(mesh: Mesh) -> None:
     run = two_servers(mesh).site()
     assert not run.ok
-    assert run.reports("shared-port", "mysql: port: 3306", "set mesh_dns: capture", "ingress gateway into servers")
+    assert run.reports("shared-port", "mysql: port: 3306", "set mesh_dns: capture", "address in servers")
     assert mesh.names("cluster-a") == set()

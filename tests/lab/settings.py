@@ -11,7 +11,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 # Names of network interfaces hold 15 characters: the lab's name, two numbers and two dashes must fit.
 _LAB_NAME = re.compile(r"[a-z][a-z0-9]{0,7}")
 # A folder of build/ each; the first is the one that is meant where nothing is said.
-VERSIONS = ("older", "newest")
+VERSIONS = ("newest", "older")
 
 
 @dataclass(frozen=True)

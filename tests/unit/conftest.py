@@ -3,27 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from hypothesis import settings
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._pki import pkcs8
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf
 from tests.unit.pki.support import Root, make_leaf, make_root
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("unit", deadline=None)
 settings.load_profile("unit")
-
-
-@pytest.fixture(scope="module")
-def quick_keys() -> Iterator[None]:
-    """Few rounds of key derivation: for tests that open a store often and are not about its encryption."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pkcs8, "FEWEST_ITERATIONS", 1000)
-        patch.setattr(pkcs8.encrypt_private_key, "__defaults__", (1000,))
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,8 @@ import pytest
 import yaml
 
 from ansible_collections.crossmesh.mtls.plugins.action import mesh_cluster_info
-from ansible_collections.crossmesh.mtls.plugins.doc_fragments.variables import ModuleDocFragment
+from ansible_collections.crossmesh.mtls.plugins.doc_fragments import attributes as attribute_fragments
+from ansible_collections.crossmesh.mtls.plugins.doc_fragments import variables as variable_fragments
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.external import Outcome
@@ -205,7 +206,6 @@ def test_every_action_is_called_by_a_playbook_or_a_role() -> None:
 
 MODULES = sorted(path.stem for path in CHECKOUT.glob("plugins/modules/*.py"))
 ACTIONS = sorted(path.stem for path in CHECKOUT.glob("plugins/action/*.py"))
-FRAGMENT = "crossmesh.mtls.variables"
 
 
 def action_of(name: str) -> Any:
@@ -227,11 +227,12 @@ def returned(module: str) -> Json:
     return found
 
 
-def fragments_of(module: str) -> list[str]:
-    """The fragments that a module's documentation extends, by the names of their attributes."""
+def fragments_of(module: str, file: str = "variables") -> list[str]:
+    """The fragments of a file that a module's documentation extends, by the names of their attributes."""
     used: list[str] = documentation(module).get("extends_documentation_fragment", [])
-    assert [name for name in used if not f"{name}.".startswith(f"{FRAGMENT}.")] == []
-    return [name.removeprefix(FRAGMENT).lstrip(".").upper() or "DOCUMENTATION" for name in used]
+    assert [name for name in used if name.split(".")[:2] != COLLECTION.split(".")[1:3]] == []
+    parts = [name.split(".")[2:] for name in used]
+    return [(names or ["documentation"])[0].upper() for found, *names in parts if found == file]
 
 
 def as_argument_spec(options: Json) -> Json:
@@ -313,7 +314,9 @@ def read_by(source: str) -> set[str]:
 def documented_reads(module: str) -> set[str]:
     """The variables that a module's documentation names; a reference to a table stands for all that are in it."""
     used = fragments_of(module)
-    text = module_text(module, "DOCUMENTATION") + "".join(getattr(ModuleDocFragment, name) for name in used)
+    text = module_text(module, "DOCUMENTATION") + "".join(
+        getattr(variable_fragments.ModuleDocFragment, name) for name in used
+    )
     table = {field.name for field in (*schema.CLUSTER, *schema.SHARED)} if "DESIRED" in used else set()
     return named_in(text) | table
 
@@ -338,7 +341,7 @@ def test_reads_are_found_in_what_an_action_asks_for() -> None:
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_names_no_variable_that_there_is_not(module: str) -> None:
     text = "".join(module_text(module, part) for part in ("DOCUMENTATION", "EXAMPLES", "RETURN"))
-    text += "".join(getattr(ModuleDocFragment, name) for name in fragments_of(module))
+    text += "".join(getattr(variable_fragments.ModuleDocFragment, name) for name in fragments_of(module))
     of_roles = {name for role in ROLES for name in options_of(role)}
     known = {*FIELDS, *SECRETS, *of_roles, "mesh_servers", "mesh_clients"}
     assert set(re.findall(r"\bC\(((?:mesh|custom_ca)_\w+)\)", text)) - known == set()
@@ -352,9 +355,16 @@ def test_a_module_says_what_its_action_needs(action: str) -> None:
 
 
 def test_every_fragment_is_used() -> None:
-    assert {path.stem for path in CHECKOUT.glob("plugins/doc_fragments/*.py")} == {"variables"}
-    used = {name for module in MODULES for name in fragments_of(module)}
-    assert used == {name for name in vars(ModuleDocFragment) if name.isupper()}
+    files = {"variables": variable_fragments, "attributes": attribute_fragments}
+    assert {path.stem for path in CHECKOUT.glob("plugins/doc_fragments/*.py")} == set(files)
+    for name, file in files.items():
+        used = {fragment for module in MODULES for fragment in fragments_of(module, name)}
+        assert used == {attribute for attribute in vars(file.ModuleDocFragment) if attribute.isupper()}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_says_what_check_mode_does_in_the_words_of_one_fragment(module: str) -> None:
+    assert len(fragments_of(module, "attributes")) == 1
 
 
 # -- what actions return -------------------------------------------------------------------------------------------

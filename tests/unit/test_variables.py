@@ -65,10 +65,22 @@ def test_after_an_action_was_loaded_a_filter_has_nothing_more_to_import(name: st
         ("mesh_adopt", "true", True),
         ("mesh_adopt", "No", False),
         ("mesh_adopt", "perhaps", "perhaps"),
+        ("mesh_adopt", 1, True),
+        ("mesh_adopt", "1", True),
+        ("mesh_prune_all", 1, True),
+        ("mesh_prune_all", 0, False),
+        ("mesh_prune_all", "0", False),
+        ("mesh_prune_all", False, False),
+        # The controls: no switch, and no number.
+        ("mesh_adopt", 2, 2),
+        ("mesh_adopt", "2", "2"),
+        ("mesh_adopt", 1.5, 1.5),
+        ("mesh_gate_timeout", "--5", "--5"),
+        ("mesh_gate_timeout", "-5", -5),
         ("mesh_instance", "7", "7"),
     ],
 )
-def test_numbers_and_switches_may_come_as_texts(name: str, given: Any, expected: Any) -> None:
+def test_numbers_and_switches_come_in_the_forms_that_ansible_takes(name: str, given: Any, expected: Any) -> None:
     """As -e and survey fields give them; what is no number stays, and the rules tell of it."""
     assert contract({"inventory_hostname": "cluster-a", name: given})[name] == expected
 

@@ -54,6 +54,11 @@ class Authority:
         return "retiring" if self.retiring else "steady"
 
     @property
+    def rotates(self) -> bool:
+        """Whether a root rotation is in progress."""
+        return self.phase not in ("absent", "steady")
+
+    @property
     def state(self) -> str:
         """Tells one state of the roots from another: a run that has seen one does not act on the next."""
         roots = [self.phase, *(root.fingerprint for root in self.trusted), *self.retiring]

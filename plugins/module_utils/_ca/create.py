@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.files import refuse_unwritable, reported
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.files import reported
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed, short
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.pkcs8 import load_private_key, require_passphrase
@@ -79,7 +79,7 @@ class Outcome:
 
 
 def ensure_present(
-    store: FileStore, wanted: Wanted, *, passphrase: str, expected: Sequence[str], now: datetime, check_mode: bool
+    store: CaStore, wanted: Wanted, *, passphrase: str, expected: Sequence[str], now: datetime, check_mode: bool
 ) -> Outcome:
     """Keep the authority of the store, or make one."""
     authority = store.public()
@@ -103,18 +103,17 @@ def ensure_present(
 
 
 def ensure_usable(
-    store: FileStore, wanted: Wanted, *, passphrase: str, expected: Sequence[str], now: datetime
+    store: CaStore, wanted: Wanted, *, passphrase: str, expected: Sequence[str], now: datetime
 ) -> Outcome:
     """Whether a run could issue: the key of the authority opens, or one can be made. Writes nothing.
 
     :raises CrossmeshError: it could not.
     """
-    with reported(store.path, "read"):
-        refuse_unwritable(store.path)
+    store.refuse_unwritable()
     authority = store.public()
     if authority is None or authority.issuing is None:
         made = ensure_present(store, wanted, passphrase=passphrase, expected=expected, now=now, check_mode=True)
-        return Outcome(False, "there is none yet, and one can be made", made.authority, before={}, after={})
+        return Outcome(False, "there is no CA yet, and one can be created", made.authority, before={}, after={})
     refuse_unknown_roots(store, authority.known, expected)
     require_passphrase(passphrase)
     store.signer(passphrase)
@@ -123,7 +122,7 @@ def ensure_usable(
         raise CrossmeshError(
             Message.error(
                 "root-expired",
-                where=str(store.path),
+                where=store.where,
                 what=f"the root {_subject(authority)} expired at {until}",
                 fix="replace it (playbook rotate_ca)",
             )
@@ -133,25 +132,25 @@ def ensure_usable(
     return Outcome(False, message, public, before=public, after=public)
 
 
-def ensure_absent(store: FileStore, *, expected: Sequence[str], check_mode: bool) -> Outcome:
+def ensure_absent(store: CaStore, *, expected: Sequence[str], check_mode: bool) -> Outcome:
     """Remove the store, damaged or whole, unless somebody still relies on it."""
     if expected:
         raise CrossmeshError(
             Message.error(
                 "ca-in-service",
-                where=str(store.path),
+                where=store.where,
                 what=f"the CA is not removed: clusters trust its root {listed(map(short, expected))}",
-                fix="take the links out of the clusters first (playbook teardown)",
+                fix="remove the links from the clusters first (playbook teardown)",
             )
         )
     nothing = public_of(store, None)
     before = _readable(store)
     if not (store.occupied() if check_mode else store.destroy()):
-        return Outcome(False, "there is none", nothing, before={}, after={})
+        return Outcome(False, "there is no CA", nothing, before={}, after={})
     return Outcome(True, "would be removed" if check_mode else "removed", nothing, before=before, after={})
 
 
-def refuse_unknown_roots(store: FileStore, held: Collection[str], expected: Sequence[str]) -> None:
+def refuse_unknown_roots(store: CaStore, held: Collection[str], expected: Sequence[str]) -> None:
     """Stop before a second root comes up beside the one that the clusters already trust."""
     unknown = [fingerprint for fingerprint in expected if fingerprint not in held]
     if not unknown:
@@ -159,8 +158,8 @@ def refuse_unknown_roots(store: FileStore, held: Collection[str], expected: Sequ
     raise CrossmeshError(
         Message.error(
             "wrong-store",
-            where=f"CA store {store.path}",
-            what=f"the clusters trust root {listed(map(short, unknown))}, and the store holds "
+            where=f"CA store {store.where}",
+            what=f"the clusters trust root {listed(map(short, unknown))}, but the store holds "
             f"{listed(map(short, held), 'no root')}",
             fix="point custom_ca_dir at the store that holds the root in service, or restore it from a backup; if the "
             "clusters hold another installation, tear that one down first",
@@ -174,7 +173,7 @@ def no_ca(path: str) -> Message:
         "no-ca",
         where=path,
         what="there is no CA: the store does not exist",
-        fix="run playbook crossmesh.mtls.site, or role crossmesh.mtls.custom_ca, which make it once",
+        fix="run playbook crossmesh.mtls.site, or role crossmesh.mtls.custom_ca, which create it",
     )
 
 
@@ -196,7 +195,7 @@ def make_root(wanted: Wanted, now: datetime) -> tuple[PrivateKey, str]:
                 "root-import",
                 where=str(certificate),
                 what=f"this root cannot be imported: {'; '.join(faults)}",
-                fix="import a self-signed CA certificate with its own key, or let one be made",
+                fix="import a self-signed CA certificate with its key, or let the run create one",
             )
         )
     return loaded, found.pem
@@ -216,13 +215,13 @@ def _refuse_unfit(wanted: Wanted) -> None:
                 Message.error(
                     "root-out-of-range",
                     where=where,
-                    what=f"a root certificate cannot have {value} {unit}; 1 to {longest} are possible",
+                    what=f"{value} {unit} are out of range for a root certificate: 1 to {longest}",
                     fix="choose another value",
                 )
             )
 
 
-def _readable(store: FileStore) -> dict[str, Any]:
+def _readable(store: CaStore) -> dict[str, Any]:
     try:
         authority = store.public()
     except CrossmeshError:
@@ -230,16 +229,16 @@ def _readable(store: FileStore) -> dict[str, Any]:
     return public_of(store, authority)
 
 
-def public_of(store: FileStore, authority: Authority | None) -> dict[str, Any]:
+def public_of(store: CaStore, authority: Authority | None) -> dict[str, Any]:
     """What results and diffs show of a store."""
     return {
-        "path": str(store.path),
+        "path": store.where,
         "issuing": authority.issuing.public() if authority and authority.issuing else None,
         "trusted": [root.public() for root in authority.trusted] if authority else [],
     }
 
 
-def _prediction(store: FileStore, wanted: Wanted, root: CertificateView) -> dict[str, Any]:
+def _prediction(store: CaStore, wanted: Wanted, root: CertificateView) -> dict[str, Any]:
     """Of a root that is made in the run itself all but its settings will be another."""
     made = {"common_name": wanted.common_name, "key_type": wanted.key_type, "validity_days": wanted.validity_days}
-    return {"path": str(store.path), "issuing": root.public() if wanted.source else made}
+    return {"path": store.where, "issuing": root.public() if wanted.source else made}

@@ -21,14 +21,14 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import (
     no_ca,
     public_of,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import refuse_clock
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Revoked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, parse_certificates
 
-__all__ = ["Move", "move"]
+__all__ = ["STEPS", "Move", "move"]
 
 
 @dataclass(frozen=True)
@@ -57,43 +57,43 @@ class Move:
     clock_ahead: int = 0
 
 
-def move(store: FileStore, work: Move, *, now: datetime, check_mode: bool) -> Outcome:
+def move(store: CaStore, work: Move, *, now: datetime, check_mode: bool) -> Outcome:
     """Do the step, or say everything that it waits for.
 
     :raises CrossmeshError: before anything is changed.
     """
     before = store.public()
     if before is None and work.step != "recover":
-        raise CrossmeshError(no_ca(str(store.path)))
+        raise CrossmeshError(no_ca(store.where))
     refuse_clock(work.clock_ahead)
     if before is not None:
         _refuse_blocked(store, before, work, now)
     if check_mode:
         public, changes = public_of(store, before), work.step != "publish" or _lists_due(store, before, work, now)
-        message = f"would {work.step}" if changes else "the revocation lists are as they should be"
+        message = f"would {work.step}" if changes else "the CRLs are up to date"
         return Outcome(changes, message, public, before=public, after=public)
-    after = _STEPS[work.step](store, work, now)
+    after = _WORK[work.step](store, work, now)
     changed = before is None or (after.state, after.lists) != (before.state, before.lists)
     return Outcome(
         changed, _message(work.step, after), public_of(store, after), public_of(store, before), public_of(store, after)
     )
 
 
-def _refuse_blocked(store: FileStore, authority: Authority, work: Move, now: datetime) -> None:
+def _refuse_blocked(store: CaStore, authority: Authority, work: Move, now: datetime) -> None:
     records = store.records(now)
     revoked = revocation.revoked_serials(work.revoked, records)
     blocked = rotation.blockers(work.step, authority, work.sights, work.clusters, records, revoked, work.instance)
     if blocked:
         head = Message.error(
             "rotation-blocked",
-            where=str(store.path),
+            where=store.where,
             what=f"the root rotation stays in phase {authority.phase}: step {work.step} is blocked",
-            fix="fix the errors below, then run again over all clusters; until then everything works as it is",
+            fix="fix the errors below, then run again over all clusters; until then links keep working",
         )
         raise CrossmeshError(head, *blocked)
 
 
-def _prepare(store: FileStore, work: Move, now: datetime) -> Authority:
+def _prepare(store: CaStore, work: Move, now: datetime) -> Authority:
     key, certificate = make_root(work.wanted, now)
     authority, root = store.public(), parse_certificates(certificate)[0]
     if authority:
@@ -102,7 +102,7 @@ def _prepare(store: FileStore, work: Move, now: datetime) -> Authority:
 
 
 def _refuse_known(
-    store: FileStore, work: Move, root: CertificateView, known: Collection[str], trusted: Iterable[CertificateView]
+    store: CaStore, work: Move, root: CertificateView, known: Collection[str], trusted: Iterable[CertificateView]
 ) -> None:
     """Verifiers find an issuer and its list by name: two roots of one name are not told apart."""
     if root.fingerprint not in known and root.subject not in {item.subject for item in trusted}:
@@ -110,23 +110,23 @@ def _refuse_known(
     raise CrossmeshError(
         Message.error(
             "root-in-service",
-            where=work.wanted.source.certificate if work.wanted.source else str(store.path),
-            what="this root is in service already; a rotation needs another one, with a name of its own",
-            fix="point custom_ca_import_certificate and _key at the next root, or leave them out so that one is made. "
-            "If this one's store was lost, run playbook crossmesh.mtls.site: it takes the root into service again",
+            where=work.wanted.source.certificate if work.wanted.source else store.where,
+            what="this root is already in service; a rotation needs a root with another key and another name",
+            fix="set custom_ca_import_certificate and custom_ca_import_key to the next root, or remove them to create "
+            "one. If the store of this root was lost, run playbook crossmesh.mtls.site, which uses the root again",
         )
     )
 
 
-def _recover(store: FileStore, work: Move, now: datetime) -> Authority:
+def _recover(store: CaStore, work: Move, now: datetime) -> Authority:
     lost = {view.fingerprint: view for pem in work.lost for view in parse_certificates(pem, where="the clusters")}
     if not lost:
         raise CrossmeshError(
             Message.error(
                 "no-ca-lost",
-                where=str(store.path),
+                where=store.where,
                 what="no CA was lost: no cluster holds a credential of this collection",
-                fix="run playbook crossmesh.mtls.site, which makes a CA once",
+                fix="run playbook crossmesh.mtls.site, which creates a CA",
             )
         )
     key, certificate = make_root(work.wanted, now)
@@ -134,27 +134,28 @@ def _recover(store: FileStore, work: Move, now: datetime) -> Authority:
     return store.recover(work.passphrase, key, certificate, list(lost.values()))
 
 
-def _publish(store: FileStore, work: Move, now: datetime) -> Authority:
+def _publish(store: CaStore, work: Move, now: datetime) -> Authority:
     return store.publish(work.passphrase, lambda authority: _lists(store, authority, work, now), now=now)
 
 
-def _lists(store: FileStore, authority: Authority, work: Move, now: datetime) -> dict[str, tuple[Revoked, ...]]:
+def _lists(store: CaStore, authority: Authority, work: Move, now: datetime) -> dict[str, tuple[Revoked, ...]]:
     return revocation.wanted_lists(work.revoked, store.records(now), authority.listed(now))
 
 
-def _lists_due(store: FileStore, authority: Authority | None, work: Move, now: datetime) -> bool:
+def _lists_due(store: CaStore, authority: Authority | None, work: Move, now: datetime) -> bool:
     return authority is not None and bool(revocation.why_due(_lists(store, authority, work, now), store.lists(), now))
 
 
-_STEPS: dict[str, Callable[[FileStore, Move, datetime], Authority]] = {
+_WORK: dict[str, Callable[[CaStore, Move, datetime], Authority]] = {
     "prepare": _prepare,
     "switch": lambda store, work, _now: store.switch(work.passphrase, seen=work.seen),
     "retire": lambda store, work, _now: store.retire(seen=work.seen),
-    "abandon": lambda store, work, _now: store.abandon(seen=work.seen),
     "finish": lambda store, work, _now: store.finish(seen=work.seen, keep_keys=work.keep_keys),
+    "abandon": lambda store, work, _now: store.abandon(seen=work.seen),
     "recover": _recover,
     "publish": _publish,
 }
+STEPS = tuple(_WORK)
 
 
 def _message(step: str, after: Authority) -> str:

@@ -87,7 +87,7 @@ def record_from_json(data: object, *, where: str) -> Record:
             Message.error(
                 "unreadable-record",
                 where=where,
-                what=f"the record of an issued certificate does not hold the keys {listed(names)}",
+                what=f"the record of an issued certificate does not have the keys {listed(names)}",
                 fix="restore the file from a backup, or remove it if its certificate is not in use",
             )
         )

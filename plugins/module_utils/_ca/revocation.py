@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 Kind: TypeAlias = Literal["cluster", "link", "serial", "fingerprint"]
-KINDS: tuple[Kind, ...] = ("cluster", "link", "serial", "fingerprint")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 # A list past its nextUpdate refuses everybody, so it is to outlast months of missed runs, and somebody has to be told
 # while months are left. A list that lasts less than VALIDITY is taken for one that its root's end cut short.
@@ -48,7 +48,9 @@ ALARM = timedelta(days=120)
 LARGEST = 900_000
 LARGE = 500_000
 
-_RENEW_NOW = "run playbook site, and find out why no run has renewed it; if its root expires then, run rotate_ca"
+_RENEW_NOW = (
+    "run playbook site, and find out why no run renewed it; if its root expires at the same time, run rotate_ca"
+)
 
 _NAME = "custom_ca_revoked"
 
@@ -131,13 +133,13 @@ def _doubt(entry: Entry, records: Sequence[Record]) -> Message | None:
         return Message.warning(
             "unrecorded-serial",
             where=where,
-            what="no certificate with this serial is recorded; the CRL lists it all the same",
-            fix="check that the serial is written right",
+            what="no certificate with this serial is recorded; the CRL lists it anyway",
+            fix="check the serial for typing errors",
         )
     if any(entry.revokes(record) for record in records):
         return None
     later = sorted(record.issued_at for record in records if entry.names(record))
-    why = f"the first that is recorded was issued at {later[0]}" if later else "no such certificate is recorded"
+    why = f"the first matching certificate was issued at {later[0]}" if later else "no matching certificate is recorded"
     return Message.warning(
         "revokes-nothing",
         where=where,
@@ -163,7 +165,7 @@ def why_due(wanted: Mapping[str, tuple[Revoked, ...]], current: Mapping[str, Crl
         return "nothing is revoked any more" if current else ""
     for root, revoked in wanted.items():
         if root not in current:
-            return f"root {short(root)} has no revocation list yet"
+            return f"root {short(root)} has no CRL yet"
         reason = _why_anew(revoked, current[root], now)
         if reason:
             return f"{reason} ({current[root].issuer})"
@@ -195,7 +197,7 @@ def let_in_again(
             "valid-again",
             where=f"certificate {record.serial} (cluster {record.cluster}, {record.side}, until {record.not_after})",
             what=f"no entry of {_NAME} revokes it any more; gateways accept it again once the next CRL is published",
-            fix="put the entry back, unless the certificate is to be accepted",
+            fix="restore the entry, unless gateways should accept the certificate",
         )
         for record in records
         if record.serial in held - asked
@@ -206,11 +208,11 @@ def _why_anew(revoked: Iterable[Revoked], crl: Crl, now: datetime) -> str:
     wanted = {(item.serial, item.reason) for item in revoked}
     held = {(item.serial, item.reason) for item in crl.revoked}
     if wanted != held:
-        return f"what is revoked has changed: had {len(held)} certificates, want {len(wanted)}"
+        return f"the revoked certificates have changed: had {len(held)}, want {len(wanted)}"
     # Where the root's end has cut the list short, a new one would end no later: each run would make one.
     cut_short = crl.next_update - crl.this_update < VALIDITY
     if now > crl.next_update - RENEW and not cut_short:
-        return f"the revocation list expires at {timestamp(crl.next_update)}"
+        return f"the CRL expires at {timestamp(crl.next_update)}"
     return ""
 
 
@@ -238,13 +240,15 @@ def check_size(bundle: str, *, where: str) -> Message | None:
     :raises CrossmeshError: they would not fit.
     """
     size = len(bundle.encode())
-    fix = "rotate the root (playbook rotate_ca): its CRL starts empty, and the old one goes with the old root"
+    fix = "rotate the root (playbook rotate_ca): a new root has an empty CRL, and the old CRL goes with the old root"
     if size > LARGEST:
         what = (
-            f"the CRLs have {size} bytes and do not fit into a Secret; {LARGEST} leave room for certificates below the "
-            "1 MiB that Kubernetes allows"
+            f"the CRLs have {size} bytes and do not fit into a Secret: at most {LARGEST} leave room for certificates "
+            "(Kubernetes allows 1 MiB)"
         )
         raise CrossmeshError(Message.error("crl-too-large", where=where, what=what, fix=fix))
     if size > LARGE:
-        return Message.warning("crl-large", where=where, what=f"the CRLs have {size} of {LARGEST} bytes", fix=fix)
+        return Message.warning(
+            "crl-large", where=where, what=f"the CRLs have {size} bytes; the maximum is {LARGEST}", fix=fix
+        )
     return None

@@ -49,7 +49,6 @@ _ONE_PHASE: Mapping[tuple[str, Phase], tuple[Step, ...]] = {
     ("abandon", "retiring"): ("drop", "finish"),
     ("abandon", "steady"): (),
 }
-_SIDES = ("server", "client")
 # At which steps of the same run a cluster is seen before a step of the CA store.
 _SEEN_AT: Mapping[str, tuple[Step, ...]] = {
     "abandon": ("look",),
@@ -59,12 +58,15 @@ _SEEN_AT: Mapping[str, tuple[Step, ...]] = {
 }
 # Of each: why the phase is not possible now, and what to do.
 _REFUSED: Mapping[tuple[str, Phase], tuple[str, str]] = {
-    ("prepare", "switched"): ("the new root issues already, and the old one is still trusted", "retire first"),
-    ("prepare", "retiring"): ("an earlier root may still be trusted somewhere", "repeat the phase retire first"),
-    ("switch", "steady"): ("no root is prepared", "prepare first"),
-    ("switch", "retiring"): ("no root is prepared, and one is being retired", "repeat the phase retire"),
-    ("retire", "prepared"): ("the old root still issues", "switch first, or abandon"),
-    ("abandon", "switched"): ("certificates of the new root are in service", "continue with the phase retire"),
+    ("prepare", "switched"): (
+        "the new root already issues, and the old one is still trusted",
+        "run phase retire first",
+    ),
+    ("prepare", "retiring"): ("an earlier root may still be trusted somewhere", "repeat phase retire first"),
+    ("switch", "steady"): ("no root is prepared", "run phase prepare first"),
+    ("switch", "retiring"): ("no root is prepared, and one is being retired", "repeat phase retire"),
+    ("retire", "prepared"): ("the old root still issues", "run phase switch first, or abandon"),
+    ("abandon", "switched"): ("certificates of the new root are in service", "continue with phase retire"),
 }
 
 
@@ -104,7 +106,7 @@ def refusal(phase: Phase, asked: str, outside: Collection[str] = ()) -> Message 
     :param outside: links at whose other end somebody outside of the clusters relies on the custom CA's roots.
     """
     if asked not in ASKED:
-        fix = f"write one of {', '.join(ASKED[1:])}, or leave it out"
+        fix = f"set it to one of {', '.join(ASKED[1:])}, or remove it"
         return Message.error("unknown-phase", where="mesh_rotate_phase", what=f"unknown phase {asked}", fix=fix)
     if phase == "absent":
         return Message.error(
@@ -118,7 +120,7 @@ def refusal(phase: Phase, asked: str, outside: Collection[str] = ()) -> Message 
         return Message.error(
             "external-needs-phases",
             where="",
-            what=f"the other end of {', '.join(outside)} is outside of the clusters, and no run can see what it trusts",
+            what=f"{', '.join(outside)}: no run can see what external servers and foreign clients trust",
             fix="run phase by phase (-e mesh_rotate_phase=prepare, then switch, then retire). Before the next phase, "
             "let each of them load what is new in its directory, or trust the roots that ca.crt of our Secrets then "
             "contains",
@@ -165,7 +167,7 @@ def _whole(sights: Sequence[Sight]) -> set[str]:
         sides.setdefault(sight.cluster, set()).add(sight.side)
     # A server outside has one side only.
     outside = {sight.cluster for sight in sights if sight.method == "directory"}
-    return outside | {cluster for cluster, seen in sides.items() if len(seen) == len(_SIDES)}
+    return outside | {cluster for cluster, seen in sides.items() if len(seen) == len(names.SIDES)}
 
 
 def _unseen(cluster: str, named: bool) -> Message:
@@ -173,23 +175,23 @@ def _unseen(cluster: str, named: bool) -> Message:
         return Message.error(
             "external-unseen",
             where=_place(cluster),
-            what="its certificate has not expired, and this run did not look at its directory",
-            fix=f"take link {link} back into mesh_links with its external.ca, or list cluster {cluster} in "
+            what="its certificate has not expired, and this run did not read its directory",
+            fix=f"restore link {link} in mesh_links with its external.ca, or revoke cluster {cluster} in "
             "custom_ca_revoked",
         )
     if named:
         return Message.error(
             "cluster-unseen",
             where=_place(cluster),
-            what="it was not seen at the previous phase in this run (unreachable, limited away, in another slice, or "
-            "its gate failed)",
+            what="this run did not read it in the previous phase (unreachable, excluded by --limit, in another slice, "
+            "or its gate failed)",
             fix="make it reachable, and run over all clusters",
         )
     return Message.error(
         "left-inventory",
         where=_place(cluster),
         what="it has left the inventory, and one of its certificates has not expired",
-        fix="take it back into the inventory, or list it in custom_ca_revoked",
+        fix="add it to the inventory again, or revoke it in custom_ca_revoked",
     )
 
 
@@ -217,17 +219,17 @@ def _behind(step: str, authority: Authority, sight: Sight) -> Message | None:
     """What blocks a step on a side that was seen; None where nothing does."""
     if step == "abandon":
         strange = sight.issuers & {authority.prepared.fingerprint if authority.prepared else ""}
-        what, fix = "it serves certificates of the prepared root", "continue with the phase switch"
+        what, fix = "it serves certificates of the prepared root", "continue with phase switch"
         return _blocking("serves-prepared-root", sight, what, fix) if strange else None
     if sight.surplus:
         what = f"no link needs Secret {listed(sight.surplus)} any more, and no rotation renews it"
         return _blocking("surplus-secret", sight, what, "run playbook site, which removes it")
     if sight.problem:
-        return _blocking("external-behind", sight, sight.problem, "let the server load the files of its directory")
+        return _blocking("external-behind", sight, sight.problem, "make the server load the files of its directory")
     if not sight.trust and not sight.issuers:
         return None
     if sight.method not in ("exec", "directory"):
-        what = "its gateway's pods were not asked what they trust"
+        what = "the trust of its gateway pods is not known"
         return _blocking("not-asked", sight, what, "make a pod ready, and allow exec there (docs/permissions.md)")
     return _out_of_step(step, authority, sight)
 
@@ -237,14 +239,14 @@ def _out_of_step(step: str, authority: Authority, sight: Sight) -> Message | Non
         wanted = {root.fingerprint for root in authority.trusted}
         missing = set().union(*(wanted - trusted for trusted in sight.trust))
         what = f"it does not trust root {listed(map(short, missing))} yet"
-        return _blocking("root-not-trusted", sight, what, "repeat the phase prepare") if missing else None
+        return _blocking("root-not-trusted", sight, what, "repeat phase prepare") if missing else None
     if step == "retire":
         strange = sight.issuers - {authority.issuing.fingerprint if authority.issuing else ""}
         what = "it serves certificates of another root"
-        return _blocking("serves-old-root", sight, what, "repeat the phase switch") if strange else None
+        return _blocking("serves-old-root", sight, what, "repeat phase switch") if strange else None
     left = frozenset().union(*sight.trust) & set(authority.retiring)
     what = f"it still trusts root {listed(map(short, left))}"
-    return _blocking("root-still-trusted", sight, what, "repeat the phase retire") if left else None
+    return _blocking("root-still-trusted", sight, what, "repeat phase retire") if left else None
 
 
 def _blocking(code: str, sight: Sight, what: str, fix: str) -> Message:

@@ -14,21 +14,19 @@ from datetime import datetime
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority, authority_to_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import CaReading, Revocation
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 
 __all__ = ["NO_REVOCATION", "ca_reading"]
 
 NO_REVOCATION: Revocation = {"revoked": [], "unmatched": [], "lists_due": "", "lists_wrong": False}
 
 
-def ca_reading(store: FileStore, authority: Authority, entries: Sequence[revocation.Entry], now: datetime) -> CaReading:
+def ca_reading(store: CaStore, authority: Authority, entries: Sequence[revocation.Entry], now: datetime) -> CaReading:
     """Read what belongs to the authority that was read from the same store."""
     return {"authority": authority_to_json(authority), **_revocation(store, authority, entries, now)}
 
 
-def _revocation(
-    store: FileStore, authority: Authority, entries: Sequence[revocation.Entry], now: datetime
-) -> Revocation:
+def _revocation(store: CaStore, authority: Authority, entries: Sequence[revocation.Entry], now: datetime) -> Revocation:
     if not entries and not authority.lists:
         return NO_REVOCATION
     records = store.records(now)

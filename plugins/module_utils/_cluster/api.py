@@ -10,7 +10,6 @@ is told by status, reason and field, never by the server's message: that can hol
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -18,19 +17,16 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.kubeconfig import configuration, title
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, one_line
 
 try:
-    from kubernetes.client import Configuration
     from kubernetes.client.rest import RESTClientObject
-    from kubernetes.config import ConfigException, load_kube_config
-    from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION
     from kubernetes.stream.ws_client import ERROR_CHANNEL, STDOUT_CHANNEL, WSClient, get_websocket_url
     from urllib3 import Timeout
     from urllib3.exceptions import HTTPError
     from websocket import WebSocketBadStatusException, WebSocketException, setdefaulttimeout
-    from yaml import YAMLError
 
     KUBERNETES_IMPORT_ERROR: ImportError | None = None
 except ImportError as error:
@@ -85,21 +81,8 @@ class Api:
     """
 
     def __init__(self, kubeconfig: str | None, context: str | None) -> None:
-        self._configuration = Configuration()
-        chosen = f"context {context}" if context else "the current context"
-        self.where = f"{chosen} of {kubeconfig or 'the default kubeconfig'}"
-        try:
-            load_kube_config(config_file=kubeconfig, context=context, client_configuration=self._configuration)
-        except (ConfigException, YAMLError, OSError, ValueError, TypeError) as error:
-            why = _one_line(error) if _is_there(kubeconfig) else "there is no such file"
-            raise CrossmeshError(
-                Message.error(
-                    "kubeconfig",
-                    where=self.where,
-                    what=f"the kubeconfig cannot be used: {why}",
-                    fix="set mesh_kubeconfig and mesh_context to a file and a context in it",
-                )
-            ) from error
+        self.where = title(kubeconfig, context)
+        self._configuration = configuration(kubeconfig, context)
         self._configuration.retries = False
         self.clock_ahead = 0.0
         self._pool = RESTClientObject(self._configuration).pool_manager
@@ -162,7 +145,7 @@ class Api:
                 Message.error(
                     "no-api-server",
                     where=f"{self.where}, {self._configuration.host}",
-                    what="this is no API server: its answer is not JSON",
+                    what="this is not an API server: its answer is not JSON",
                     fix="correct the server's address in the kubeconfig, or the proxy in front of it",
                 )
             ) from error
@@ -208,7 +191,7 @@ class Api:
             why = "exec is forbidden (403)" if forbidden else f"exec was refused ({error.status_code})"
             raise _refused(namespace, pod, why, forbidden=forbidden) from error
         except (WebSocketException, OSError, ValueError) as error:
-            raise _refused(namespace, pod, _one_line(error)) from error
+            raise _refused(namespace, pod, one_line(error)) from error
         if not finished:
             raise _refused(namespace, pod, f"no answer within {timeout:.0f} s")
         if '"Success"' not in outcome:
@@ -248,24 +231,11 @@ def _fix(status: int) -> str:
         401: "renew the credentials of this context",
         403: "grant the permission to the user of this context (docs/permissions.md lists what is needed)",
         404: "check that the namespace exists and that Istio's CRDs are installed",
-        409: "somebody else owns the field; look at the object's managedFields",
+        409: "another field manager owns the field; see the object's managedFields",
     }
-    return fixes.get(status, "look at the API server's log")
-
-
-def _is_there(kubeconfig: str | None) -> bool:
-    """It can be several files, as KUBECONFIG can."""
-    files = (kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION).split(os.pathsep)
-    return any(os.path.exists(os.path.expanduser(file)) for file in files)
+    return fixes.get(status, "check the API server's log")
 
 
 def _reason_of(error: Exception) -> str:
-    reason = getattr(error, "reason", None) or error
-    return _one_line(reason)
-
-
-def _one_line(error: object) -> str:
-    text = " ".join(str(error).split())
     # urllib3 begins with the connection, whose address stands elsewhere in the line.
-    text = re.sub(r"^<?[\w.]*Connection\b.*?[)>]: ", "", text)
-    return text[:200].rstrip(".") or type(error).__name__
+    return re.sub(r"^<?[\w.]*Connection\b.*?[)>]: ", "", one_line(getattr(error, "reason", None) or error))

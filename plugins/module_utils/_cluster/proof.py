@@ -22,8 +22,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 
 __all__ = ["Expected", "Proof", "Trusted", "lag", "no_ready_pod", "prove"]
 
-# Seconds between two looks.
+# Seconds between two looks, and between two lines about what is waited for.
 INTERVAL = 0.2
+PROGRESS = 10.0
 _ALLOW_EXEC = "allow exec in the gateway's pods (docs/permissions.md)"
 
 
@@ -69,6 +70,7 @@ def prove(
     timeout: float,
     *,
     wait: float = 0.0,
+    say: Callable[[str], object] = lambda line: None,
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
     shake: Callable[[Endpoint], str | None] | None = None,
@@ -77,10 +79,11 @@ def prove(
 
     :param timeout: seconds.
     :param wait: seconds to let pass where nothing can be seen.
+    :param say: told every few seconds what is waited for.
     :param shake: the serial that an endpoint presents, empty for none, None where there is no way to it.
     :raises CrossmeshError: when what can be seen is still behind then.
     """
-    deadline = clock() + timeout
+    begun = told = clock()
     while True:
         pods = [pod for pod in gateway_pods(api, gateway, trust=bool(expected.trust)) if pod["ready"]]
         method, behind = _look(pods, expected, shake or presented)
@@ -88,19 +91,27 @@ def prove(
             if pods and method == "none":
                 pause(wait)
             return _conclude(gateway, pods, method, wait)
-        if clock() >= deadline:
+        now = clock()
+        if now >= begun + timeout:
             raise CrossmeshError(_not_served(gateway, behind, timeout))
+        if now >= told + PROGRESS:
+            title = f"{api.where}: gateway {gateway.namespace}/{gateway.service}"
+            say(f"{title} is waited for, {now - begun:.0f} s of {timeout:.0f}: {_places(behind)}")
+            told = now
         pause(INTERVAL)
 
 
+def _places(behind: Mapping[str, str]) -> str:
+    return "; ".join(f"{place}: {reason}" for place, reason in sorted(behind.items()))
+
+
 def _not_served(gateway: Gateway, behind: Mapping[str, str], timeout: float) -> Message:
-    seen = "; ".join(f"{place}: {reason}" for place, reason in sorted(behind.items()))
     return Message.error(
         "not-served",
         where=f"gateway {gateway.namespace}/{gateway.service}",
-        what=f"the gateway does not serve what was issued: {seen}; after {timeout:.0f} s",
-        fix="look at that pod's istio-proxy log and at istiod, check that no other run writes at the same time, then "
-        "run again; mesh_gate_timeout is the wait",
+        what=f"the gateway does not serve what was issued: {_places(behind)}; after {timeout:.0f} s",
+        fix="check that pod's istio-proxy log and istiod, and that no other run is active, then run again; "
+        "mesh_gate_timeout sets how long to wait",
     )
 
 
@@ -149,7 +160,7 @@ def _distrust(trusted: Mapping[str, SecretTrust], wanted: Trusted) -> str:
     if roots != wanted.roots:
         return f"trusts {listed(map(short, roots))} for {wanted.secret}, not {listed(map(short, wanted.roots))}"
     if lists != wanted.lists:
-        return f"has revocation lists {listed(lists)} for {wanted.secret}, not {listed(wanted.lists)}"
+        return f"has CRLs {listed(lists)} for {wanted.secret}, not {listed(wanted.lists)}"
     return ""
 
 

@@ -100,7 +100,7 @@ class Request:
     client_credential: str
     backends: Sequence[tuple[str, str]]
     lockdown: Sequence[str] = ()
-    sides: Collection[names.Side] = ("server", "client")
+    sides: Collection[names.Side] = names.SIDES
 
     @property
     def namespaces(self) -> list[str]:
@@ -137,7 +137,7 @@ def read_cluster(api: Api, request: Request, *, trust: bool = False) -> ClusterR
             Message.error(
                 "not-permitted",
                 where=api.where,
-                what=f"not permitted to read what a run must know: 403 for: {'; '.join(sorted(parts.denied))}",
+                what=f"not permitted to read what a run needs: 403 for: {'; '.join(sorted(parts.denied))}",
                 fix="grant these permissions to the user of this context",
             )
         )

@@ -42,7 +42,7 @@ def missing_address(namespace: str, service: str, waited: str = "") -> Message:
     return Message.warning(
         "no-address",
         where=f"Service {namespace}/{service}",
-        what=f"has no address yet, and no client can reach the ingress gateway by it{waited}",
-        fix=f"find out why its load balancer does not come (kubectl describe service -n {namespace} {service}), then "
-        "point the links' names at it; nothing else is missing",
+        what=f"has no address yet, so no client can reach the ingress gateway{waited}",
+        fix=f"find out why it has no load balancer (kubectl describe service -n {namespace} {service}), then point the "
+        "DNS names of the links at its address; nothing else is missing",
     )

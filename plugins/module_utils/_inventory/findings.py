@@ -19,6 +19,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 
 __all__ = [
     "LABEL",
+    "LONGEST_LABEL",
+    "LONGEST_NAME",
     "Finding",
     "another_port",
     "check_port",
@@ -68,7 +70,9 @@ def nearest(given: object, known: Iterable[str], otherwise: str = "") -> str:
     return f"write {words[close[0]]}" if close else otherwise or f"write one of {', '.join(words.values())}"
 
 
-LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+# RFC 1035, section 2.3.4.
+LONGEST_LABEL, LONGEST_NAME = 63, 253
+LABEL = re.compile(rf"[a-z0-9]([a-z0-9-]{{0,{LONGEST_LABEL - 2}}}[a-z0-9])?")
 # What is shown in the place of a private key.
 A_KEY = "a private key, not shown"
 # True and False are whole numbers as well, for Python.
@@ -85,7 +89,7 @@ def check_shape(
     known = {item.name: item for item in fields}
     for key in value:
         if key not in known:
-            fix = nearest(key, known, f"remove it; known are {', '.join(known)}")
+            fix = nearest(key, known, f"remove it; known keys: {', '.join(known)}")
             yield Finding.of("unknown-key", subject, f"{path}{key}", kind_of(value[key]), "unknown key", fix)
     for item in fields:
         if value.get(item.name) is None:
@@ -152,7 +156,7 @@ def check_port(subject: str, path: str, value: int) -> Iterator[Finding]:
         yield not_a_port(subject, path, value)
     elif value in PROXY_PORTS:
         yield Finding.of(
-            "proxy-port", subject, path, show(value), "is a port of the proxy itself", "write another port"
+            "proxy-port", subject, path, show(value), "is used by the Istio proxy itself", "choose another port"
         )
 
 
@@ -177,8 +181,8 @@ def is_host(value: str, *, address: bool) -> bool:
 
 
 def is_dns_name(value: str) -> bool:
-    return not is_ip(value) and len(value) <= 253 and all(map(LABEL.fullmatch, value.split(".")))
+    return not is_ip(value) and len(value) <= LONGEST_NAME and all(map(LABEL.fullmatch, value.split(".")))
 
 
-def is_label(value: object, longest: int) -> bool:
+def is_label(value: object, longest: int = LONGEST_LABEL) -> bool:
     return isinstance(value, str) and len(value) <= longest and bool(LABEL.fullmatch(value))

@@ -59,6 +59,7 @@ def resolve(variables: Mapping[str, Any], now: datetime, *, prune_all: bool = Fa
     found = [
         *link_rules.check_links(links),
         *cluster_rules.check_settings({**variables, "mesh_links": links}),
+        *cluster_rules.check_run(variables),
         *check_revoked(variables.get("custom_ca_revoked") or [], now),
         *([] if variables.get("mesh_cluster_state") == "absent" else ca_rules.check_policy(variables)),
         *cluster_rules.check_prune(links, allowed=prune_all),
@@ -88,4 +89,5 @@ def check_inventory(
     own = {**ca_rules.POLICY, **{name: value for name, value in shared.items() if name in ca_rules.POLICY}}
     policy = dict.fromkeys(finding for given in (own, *staying) for finding in ca_rules.check_policy(given))
     revoked = check_revoked(known.get("custom_ca_revoked") or [], now)
-    return [*check_world(world, prune_all=prune_all), *revoked, *policy]
+    run = dict.fromkeys(finding for given in (shared, *clusters.values()) for finding in cluster_rules.check_run(given))
+    return [*check_world(world, prune_all=prune_all), *run, *revoked, *policy]

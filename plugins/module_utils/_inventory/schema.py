@@ -8,8 +8,11 @@ PRIVATE to the collection. The filters judge by it and docs/links.md is made of 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import KEY_TYPES
 
 __all__ = [
     "BACKEND",
@@ -22,10 +25,14 @@ __all__ = [
     "RUN",
     "SERVER",
     "SHARED",
+    "STATES",
     "Field",
     "coerced",
     "defaults",
 ]
+
+
+STATES = ("present", "absent")
 
 
 @dataclass(frozen=True)
@@ -163,7 +170,7 @@ LINK: tuple[Field, ...] = (
         "str",
         "C(absent) takes the link's objects away.",
         default="present",
-        choices=("present", "absent"),
+        choices=STATES,
         example="present",
     ),
 )
@@ -317,7 +324,7 @@ CLUSTER: tuple[Field, ...] = (
         "str",
         "C(absent) takes everything of this instance away from the cluster.",
         default="present",
-        choices=("present", "absent"),
+        choices=STATES,
         example="absent",
     ),
 )
@@ -396,7 +403,7 @@ CA: tuple[Field, ...] = (
         "str",
         "The key of a new root and of new certificates.",
         default="P-256",
-        choices=("P-256", "P-384", "RSA-2048", "RSA-3072", "RSA-4096"),
+        choices=KEY_TYPES,
         example="P-384",
     ),
     Field("custom_ca_validity_days", "int", "How long a new root is valid.", default=3650, example="1825"),
@@ -428,19 +435,24 @@ CA: tuple[Field, ...] = (
 # Every variable of the contract that is no secret.
 CONTRACT: tuple[Field, ...] = (*CLUSTER, *SHARED, *RUN, *CA)
 
+_WHOLE_NUMBER = re.compile(r"-?\d+")
 _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
 
 
 def coerced(field: Field, value: Any) -> Any:
-    """A number or a switch that came as a text, as C(-e) and survey fields give it; else the value as it is."""
-    if not isinstance(value, str):
-        return value
-    text = value.strip()
-    if field.type == "int" and text.lstrip("-").isdecimal():
-        return int(text)
-    if field.type == "bool" and text.lower() in _TRUE | _FALSE:
-        return text.lower() in _TRUE
+    """A number that came as a text, as C(-e) and survey fields give it, or any form of a switch that Ansible's C(bool)
+    takes; else the value as it is.
+    """
+    if field.type == "bool" and isinstance(value, (str, int)):
+        return _switch(value)
+    if field.type == "int" and isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value.strip()):
+        return int(value)
     return value
+
+
+def _switch(value: str | int) -> Any:
+    text = str(value).strip().lower()
+    return text in _TRUE if text in _TRUE | _FALSE else value
 
 
 def defaults(fields: tuple[Field, ...]) -> dict[str, Any]:

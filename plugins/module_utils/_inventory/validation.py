@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """All that can be wrong with an inventory as the controller sees it, found at once. Pure.
 
-PRIVATE to the collection. The rules of links and clusters stand in link_rules, external_rules and cluster_rules.
+PRIVATE to the collection. The rules for links, external servers and clusters are in M(rules).
 """
 
 from __future__ import annotations
@@ -110,8 +110,8 @@ def _check_something_left(world: World) -> Iterator[Finding]:
         "mesh_links",
         "mesh_links",
         f"{len(links)} links",
-        "no cluster serves or dials any of them, so everything would be taken away",
-        "look at the groups mesh_servers and mesh_clients, or run with -e mesh_prune_all=true",
+        "no cluster is server or client of any link, so every object would be removed",
+        "check the groups mesh_servers and mesh_clients, or run with -e mesh_prune_all=true",
     )
 
 
@@ -144,8 +144,8 @@ def _check_both_sides(world: World) -> Iterator[Finding]:
             if cluster and desired.server_links([link], cluster):
                 what = "is both server and client of the link"
                 fix = (
-                    "take it out of one of the two lists (without servers, all of mesh_servers serve it); a group as "
-                    "client leaves out whoever serves the link"
+                    "remove it from one of the two lists (without servers, every cluster of mesh_servers is a server); "
+                    "a group in clients leaves out the link's own servers"
                 )
                 yield Finding.of("both-sides", link["name"], "clients", show(client), what, fix)
 
@@ -156,11 +156,11 @@ def _check_served(world: World) -> Iterator[Finding]:
     served = [link for link in world.wanted_links if not link.get("external")]
     for link in served:
         if link.get("servers") == []:
-            fix = f"name one, or leave servers out: all of {group} serve it then"
-            yield Finding.of("no-server", link["name"], "servers", show([]), "names nobody who serves it", fix)
+            fix = f"add a cluster, or remove servers, so that every cluster of {group} serves the link"
+            yield Finding.of("no-server", link["name"], "servers", show([]), "the link has no server", fix)
     if served and group not in world.groups | world.declared_groups:
-        what = f"there is no group {group}, so that nobody serves them"
-        fix = f"put who serves into a group {group}; clusters in another part of the inventory into mesh_clusters"
+        what = f"have no server: the inventory has no group {group}"
+        fix = f"add the servers to a group {group}; list clusters of another inventory slice in mesh_clusters"
         yield Finding.of("no-server", "mesh_links", "mesh_links", f"{len(served)} links", what, fix)
 
 
@@ -173,8 +173,8 @@ def _check_server_groups(world: World) -> Iterator[Finding]:
                 continue
             members = sorted(member for member, cluster in world.clusters.items() if name in cluster.groups)
             if len(members) > 1:
-                what = f"is a group of {', '.join(members)}, and one address cannot stand for them"
-                fix = "name each cluster with its address"
+                what = f"is a group of several clusters ({', '.join(members)}) with one address"
+                fix = "list each cluster with its own address"
                 yield Finding.of("server-address", link["name"], "servers.name", show(name), what, fix)
 
 
@@ -186,7 +186,7 @@ def _check_groups(world: World) -> Iterator[Finding]:
             continue
         if cluster.state == "absent" or group in cluster.groups:
             continue
-        fix = f"put it in that group as well, or take it out of {side}"
+        fix = f"add it to {group}, or remove it from {side}"
         yield Finding.of("wrong-group", subject, side, show(name), f"is not in {group}", fix)
 
 
@@ -201,7 +201,7 @@ def _check_cluster_names(world: World) -> Iterator[Finding]:
                 name,
                 "mesh_cluster_name",
                 show(name),
-                f"is the name of several clusters: {', '.join(sorted(sharing))}",
+                f"is the name of several hosts: {', '.join(sorted(sharing))}",
                 "give each cluster a name of its own",
             )
 
@@ -216,12 +216,12 @@ def _check_places(world: World) -> Iterator[Finding]:
         shared = {what: names for what, names in met.items() if not unset or set(unset) & set(names)}
         if shared:
             names = list(dict.fromkeys(name for found in shared.values() for name in found))
-            where = "have one kubeconfig, and not all a context in it" if unset else "lead to one cluster"
+            where = "use one kubeconfig, and not all set mesh_context" if unset else "connect to the same cluster"
             more = ", ..." if len(shared) > 3 else ""
             what = f"{', '.join(names)} {where}; they share {', '.join([*shared][:3])}{more}"
             fix = (
-                "give each a mesh_context, or a mesh_kubeconfig, of its own; two meshes in one cluster need a "
-                "mesh_context and gateways of their own"
+                "set a different mesh_context or mesh_kubeconfig for each; two meshes in one cluster need mesh_context "
+                "and different gateways"
             )
             value = "not set" if unset else show(there[0]["mesh_context"])
             yield Finding.of("same-cluster", (unset or names)[0], "mesh_context", value, what, fix)
@@ -268,7 +268,7 @@ def _check_one_value(world: World) -> Iterator[Finding]:
     for host, variables in world.variables.items():
         for name, shared in world.shared.items():
             if name in variables and variables[name] != shared:
-                what = f"differs from the value that the other clusters have ({_apart(variables[name], shared)})"
+                what = f"differs from the value of the other clusters ({_apart(variables[name], shared)})"
                 fix = "set it once, in group_vars/all"
                 yield Finding.of("two-values", host, name, show(variables[name]), what, fix)
 
@@ -287,14 +287,14 @@ def _check_declared_groups(world: World) -> Iterator[Finding]:
     sides = {desired.CLIENTS_GROUP, desired.SERVERS_GROUP}
     for variables in world.variables.values():
         name = name_of(variables)
-        fix = "make mesh_clusters and the inventory say the same"
+        fix = "make mesh_clusters match the groups in the inventory"
         if name not in world.mesh_clusters:
             what = "the cluster is in the inventory but not in mesh_clusters"
             yield Finding.of("two-values", name, "mesh_clusters", show(sorted(world.mesh_clusters)), what, fix)
             continue
         actual, declared = sides & set(variables.get("groups", ())), sides & set(world.mesh_clusters[name])
         if actual != declared:
-            what = f"the inventory has it in {show(sorted(actual))}"
+            what = f"differs from the cluster's groups in the inventory, {show(sorted(actual))}"
             yield Finding.of("two-values", name, "mesh_clusters", show(sorted(declared)), what, fix)
 
 

@@ -26,7 +26,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.files import (
     reported,
     write_whole,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import serial
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint, presented
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import LiveSecret
@@ -111,12 +111,12 @@ class Kept:
     def warnings(self) -> list[Message]:
         """What the server's owner has to do, as far as it can be seen."""
         decision, directory = self.credential.decision, self.server.directory
-        load = f"let the server load the files of {directory}"
+        load = f"make the server load the files of {directory}"
         if decision.action == "keep":
             return [_not_loaded(self.server, self.problem)] if self.problem else []
         state, fix = ("has new files", load)
         if self.looked:
-            state, fix = ("is not as it should be", f"run playbook site, then {load}")
+            state, fix = ("is out of date", f"run playbook site, then {load}")
         what = f"{directory} {state}: {decision.message}"
         return [Message.warning("external-to-load", where=_place(self.server), what=what, fix=fix)]
 
@@ -136,7 +136,7 @@ class Outcome:
 
 
 def keep(
-    store: FileStore,
+    store: CaStore,
     request: Request,
     now: datetime,
     *,
@@ -181,7 +181,7 @@ def _waits(kept: Kept | None, recorded: bool, revoked: frozenset[str]) -> bool:
 
 
 def _keep(
-    store: FileStore,
+    store: CaStore,
     request: Request,
     server: Server,
     revoked: frozenset[str],
@@ -191,7 +191,7 @@ def _keep(
 ) -> Kept:
     work = _work(request, server, look)
     if not look and authority_of(store).issuing is None:
-        raise CrossmeshError(no_ca(str(store.path)))
+        raise CrossmeshError(no_ca(store.where))
     with reported(server.directory, "used", WHAT), _locked(server.directory, look):
         live = _live(server, work.owner)
         authority = authority_of(store)
@@ -283,8 +283,8 @@ def _refuse(live: LiveSecret | None, server: Server, authority: Authority) -> No
             Message.error(
                 "foreign-directory",
                 where=f"directory {server.directory}",
-                what=f"it contains {', '.join(live['keys'])} without a ca.crt of this CA",
-                fix="name an empty directory in external.ca, or empty this one if its content is not needed",
+                what=f"it contains {', '.join(live['keys'])}, but no ca.crt of this CA",
+                fix="set external.ca to an empty directory, or empty this one if its files are not needed",
             )
         )
 
@@ -309,11 +309,11 @@ def _problem(server: Server, before: CertificateView | None, shown: str | None) 
     wanted = serial(before.serial) if before else ""
     if not wanted or not shown or shown == wanted:
         return ""
-    return f"{server.address}:{server.port} serves certificate {shown}, and {server.directory} contains {wanted}"
+    return f"{server.address}:{server.port} serves certificate {shown}, but {server.directory} contains {wanted}"
 
 
 def _not_loaded(server: Server, problem: str) -> Message:
-    fix = f"let the server load the files of {server.directory}"
+    fix = f"make the server load the files of {server.directory}"
     return Message.warning("external-behind", where=f"link {server.link}", what=problem, fix=fix)
 
 

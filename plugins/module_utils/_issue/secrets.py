@@ -24,7 +24,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocati
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import no_ca
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record, record_of
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import refuse_clock
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api, ApiError, object_path
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import serial
@@ -126,16 +126,16 @@ class Credential:
         return self.before
 
 
-def authority_of(store: FileStore) -> Authority:
+def authority_of(store: CaStore) -> Authority:
     """The store's public part; without a root where there is none yet."""
-    return store.public() or Authority(path=str(store.path), issuing=None, trusted=())
+    return store.public() or Authority(path=store.where, issuing=None, trusted=())
 
 
 class _OvertakenError(CrossmeshError):
     """Somebody else has changed what a decision was made on."""
 
 
-def ensure(api: Api, store: FileStore, work: Work, now: datetime) -> list[Credential]:
+def ensure(api: Api, store: CaStore, work: Work, now: datetime) -> list[Credential]:
     """Decide on every wanted Secret, issue and write what is due.
 
     Runs may overlap. A Secret is written only as it was read, and the CA is read after the Secrets: what another run
@@ -171,7 +171,7 @@ def _as_written(item: Credential, written: Mapping[str, Credential]) -> Credenti
     return earlier if earlier and item.decision.action == "keep" else item
 
 
-def _ensure(api: Api, store: FileStore, work: Work, now: datetime, written: dict[str, Credential]) -> list[Credential]:
+def _ensure(api: Api, store: CaStore, work: Work, now: datetime, written: dict[str, Credential]) -> list[Credential]:
     secrets = _live(api, work)
     authority = authority_of(store)
     _refuse(secrets, authority, work)
@@ -198,7 +198,7 @@ def _with_lists_to_come(item: Credential) -> Credential:
     """In check mode the lists that the run would have published are not there to compare with."""
     if item.secret is None or item.decision.action != "keep" or item.wanted["trust"]:
         return item
-    return replace(item, decision=Decision("write", "lists-changed", "revocation lists would be made anew"))
+    return replace(item, decision=Decision("write", "lists-changed", "the CRLs would be renewed"))
 
 
 def _write_all(api: Api, work: Work, issued: Sequence[Credential], written: dict[str, Credential]) -> None:
@@ -260,8 +260,8 @@ def _foreign_secret(where: str) -> Message:
     return Message.error(
         "not-ours",
         where=where,
-        what="it exists, and does not have the labels of this instance, cluster and side",
-        fix="look at it, then run with -e mesh_adopt=true to take it over, or rename the link",
+        what="it exists without the labels of this instance, cluster and side",
+        fix="check it, then run with -e mesh_adopt=true to take it over, or rename the link",
     )
 
 
@@ -287,7 +287,7 @@ def decide_credential(
 
 
 def issue(
-    decided: Sequence[Credential], store: FileStore, authority: Authority, work: Work, now: datetime
+    decided: Sequence[Credential], store: CaStore, authority: Authority, work: Work, now: datetime
 ) -> list[Credential]:
     """Issue what is due; recorded before it is used.
 
@@ -302,7 +302,7 @@ def issue(
 
 
 def _issued(
-    decided: Sequence[Credential], store: FileStore, root: CertificateView, work: Work, now: datetime
+    decided: Sequence[Credential], store: CaStore, root: CertificateView, work: Work, now: datetime
 ) -> list[Credential]:
     key = store.signer(work.passphrase)
     # The store gives the next root's where another run has taken this one's away meanwhile.
@@ -328,13 +328,12 @@ def _issued(
     return issued
 
 
-def _moved_on(store: FileStore) -> _OvertakenError:
+def _moved_on(store: CaStore) -> _OvertakenError:
     return _OvertakenError(
         Message.error(
             "another-run",
-            where=str(store.path),
-            what="another run has changed the CA: it issues from other roots, or trusts others, than when this run "
-            "decided what to write",
+            where=store.where,
+            what="another run has changed the CA: its issuing or trusted roots are not the ones this run decided with",
             fix="wait for the other run, then run again",
         )
     )

@@ -131,7 +131,7 @@ def parse_crls(pem: str | bytes, *, where: str) -> tuple[Crl, ...]:
     except x509.ExtensionNotFound as error:
         raise _damaged(where, "it has no number (RFC 5280 section 5.2.3)") from error
     if not lists or len(lists) != data.count(_BEGIN):
-        raise _damaged(where, "a list in it is cut off" if _BEGIN in data else "it holds no list in PEM form")
+        raise _damaged(where, "a CRL in it is cut off" if _BEGIN in data else "it holds no CRL in PEM form")
     return lists
 
 
@@ -160,7 +160,7 @@ def _entry(item: Revoked) -> x509.RevokedCertificate:
 
 def _read(crl: x509.CertificateRevocationList) -> Crl:
     if crl.next_update_utc is None:
-        raise ValueError("it does not say when the next one follows (RFC 5280 section 5.1.2.5)")
+        raise ValueError("it has no nextUpdate (RFC 5280 section 5.1.2.5)")
     return Crl(
         pem=crl.public_bytes(serialization.Encoding.PEM).decode(),
         issuer=crl.issuer.rfc4514_string(),
@@ -193,7 +193,7 @@ def _damaged(where: str, why: str) -> CrossmeshError:
         Message.error(
             "unreadable-crl",
             where=where,
-            what=f"the revocation list (CRL) cannot be read: {why or 'not a PEM revocation list'}",
+            what=f"the CRL cannot be read: {why or 'not a PEM CRL'}",
             fix="restore it from a backup, or remove it so that a new one is made",
         )
     )

@@ -52,10 +52,15 @@ _HMAC_SHA256 = bytes.fromhex("2a864886f70d0209")
 _AES_256_CBC = bytes.fromhex("60864801650304012a")
 
 
-def encrypt_private_key(key: PrivateKey, passphrase: str, iterations: int = FEWEST_ITERATIONS) -> str:
-    """Return the key as PEM, encrypted with AES-256-CBC under PBKDF2-HMAC-SHA256."""
+def encrypt_private_key(
+    key: PrivateKey, passphrase: str, iterations: int = FEWEST_ITERATIONS, *, fewest: int = FEWEST_ITERATIONS
+) -> str:
+    """Return the key as PEM, encrypted with AES-256-CBC under PBKDF2-HMAC-SHA256.
+
+    :param fewest: iterations that are accepted; less than the default is for tests.
+    """
     require_passphrase(passphrase)
-    _refuse_count(iterations, "new key")
+    _refuse_count(iterations, fewest, "new key")
     salt, vector = secrets.token_bytes(16), secrets.token_bytes(16)
     plain = key.private_bytes(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -76,9 +81,11 @@ def encrypt_private_key(key: PrivateKey, passphrase: str, iterations: int = FEWE
     return _armour(envelope)
 
 
-def decrypt_private_key(pem: str, passphrase: str, *, where: str = "private key") -> PrivateKey:
-    """Load a key. ``where`` names its origin in the error."""
-    _refuse_count(_iterations(pem, where), where)
+def decrypt_private_key(
+    pem: str, passphrase: str, *, where: str = "private key", fewest: int = FEWEST_ITERATIONS
+) -> PrivateKey:
+    """Load a key. ``where`` names its origin in the error; C(fewest) is as in C(encrypt_private_key)."""
+    _refuse_count(_iterations(pem, where), fewest, where)
     return load_private_key(pem, passphrase, where=where)
 
 
@@ -92,7 +99,7 @@ def load_private_key(pem: str, passphrase: str, *, where: str) -> PrivateKey:
                 "wrong-passphrase",
                 where=where,
                 what="the private key cannot be decrypted: the passphrase is wrong or the file is damaged",
-                fix="give the passphrase that the key was made with, or restore the file from a backup",
+                fix="set the passphrase that the key was encrypted with, or restore the file from a backup",
             )
         ) from error
     if not isinstance(key, (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey)):
@@ -110,22 +117,21 @@ def require_passphrase(passphrase: str) -> None:
             "ca-passphrase",
             where="custom_ca_passphrase",
             what=f"the passphrase of the CA key {length}; at least {SHORTEST_PASSPHRASE} characters are required",
-            fix="set custom_ca_passphrase, from Ansible Vault or another secret store",
+            fix="set custom_ca_passphrase, e.g. from Ansible Vault",
         )
     )
 
 
-def _refuse_count(iterations: int, where: str) -> None:
-    if FEWEST_ITERATIONS <= iterations <= MOST_ITERATIONS:
+def _refuse_count(iterations: int, fewest: int, where: str) -> None:
+    if fewest <= iterations <= MOST_ITERATIONS:
         return
     raise CrossmeshError(
         Message.error(
             "key-rounds",
             where=where,
-            what=f"the private key is encrypted with {iterations:,} rounds; {FEWEST_ITERATIONS:,} to "
+            what=f"the private key is encrypted with {iterations:,} rounds; {fewest:,} to "
             f"{MOST_ITERATIONS:,} are accepted",
-            fix="encrypt it again: openssl pkcs8 -topk8 -v2 aes-256-cbc -v2prf hmacWithSHA256 -iter "
-            f"{FEWEST_ITERATIONS}",
+            fix=f"encrypt the key again: openssl pkcs8 -topk8 -v2 aes-256-cbc -v2prf hmacWithSHA256 -iter {fewest}",
         )
     )
 

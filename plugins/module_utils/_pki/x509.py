@@ -13,11 +13,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import BACKDATING
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
 
 try:
     from cryptography import x509
@@ -60,7 +61,7 @@ __all__ = [
 ]
 
 PrivateKey: TypeAlias = "ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey"
-Role: TypeAlias = Literal["server", "client"]
+Role: TypeAlias = Side
 
 KEY_TYPES = ("P-256", "P-384", "RSA-2048", "RSA-3072", "RSA-4096")
 
@@ -182,11 +183,11 @@ def check_root(certificate: CertificateView, key: PrivateKey, now: datetime) -> 
     return [
         fault
         for wrong, fault in (
-            (not certificate.is_ca, "it is no CA (basicConstraints)"),
+            (not certificate.is_ca, "it is not a CA (basicConstraints)"),
             (not verify_issued_by(replace(certificate, aki=certificate.ski), certificate), "it is not self-signed"),
             (certificate.ski is None, "it has no subject key identifier"),
             (not (usage and usage.key_cert_sign and usage.crl_sign), "its key usage lacks keyCertSign or cRLSign"),
-            (not key_signs_for(certificate, key), "the key is not its key"),
+            (not key_signs_for(certificate, key), "the key does not match"),
             (certificate.key_type not in KEY_TYPES, f"its key is of type {certificate.key_type}"),
             (
                 not certificate.not_before <= now < certificate.not_after,
@@ -223,8 +224,8 @@ def issue_leaf(
             Message.error(
                 "no-dns-name",
                 where=common_name,
-                what="the certificate would have no DNS name, and no verifier would accept it",
-                fix="give at least one DNS name",
+                what="the certificate would have no DNS name, so no verifier would accept it",
+                fix="set at least one DNS name",
             )
         )
     wanted_end = _seconds(now) + validity
@@ -312,9 +313,9 @@ def root_not_valid(root: CertificateView, now: datetime) -> Message:
     return Message.error(
         "root-not-valid",
         where=root.subject,
-        what=f"the root is valid from {timestamp(root.not_before)} to {timestamp(root.not_after)}, and the clock of "
-        f"this machine says {timestamp(now)}",
-        fix="set the clock of this machine if it is wrong, else replace the root (playbook rotate_ca)",
+        what=f"the root is valid from {timestamp(root.not_before)} to {timestamp(root.not_after)}, but the clock of "
+        f"this machine is at {timestamp(now)}",
+        fix="if the clock of this machine is wrong, set it; otherwise replace the root (playbook rotate_ca)",
     )
 
 
@@ -334,8 +335,7 @@ def _name(common_name: str) -> x509.Name:
             Message.error(
                 "common-name-length",
                 where=common_name,
-                what=f"a common name of {len(common_name)} characters does not fit a certificate; 1 to "
-                f"{LONGEST_COMMON_NAME} are possible",
+                what=f"the common name has {len(common_name)} characters; 1 to {LONGEST_COMMON_NAME} are allowed",
                 fix="choose a shorter name",
             )
         )
@@ -350,7 +350,7 @@ def _alternative_names(sans: Sequence[str]) -> x509.SubjectAlternativeName:
             Message.error(
                 "dns-name-not-ascii",
                 where=", ".join(sans),
-                what="a DNS name with characters beyond ASCII cannot stand in a certificate",
+                what="a DNS name in a certificate cannot have characters beyond ASCII",
                 fix="write it in its xn-- form",
             )
         ) from error
@@ -362,7 +362,7 @@ def _generate_key(key_type: str) -> PrivateKey:
             Message.error(
                 "unknown-key-type",
                 where=key_type,
-                what="no certificate is made with this key type",
+                what="this key type is not supported",
                 fix=f"choose one of {', '.join(KEY_TYPES)}",
             )
         )

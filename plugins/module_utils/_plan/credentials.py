@@ -147,9 +147,7 @@ def _trust(item: WantedSecret, secret: LiveSecret, authority: Authority, policy:
     had, want = _identities(lists_of(secret)), _identities(wanted_lists(item, authority, wanted))
     if had == want:
         return decision
-    return Decision(
-        "write", "lists-changed", f"revocation lists changed: had {listed(had, 'none')}, want {listed(want, 'none')}"
-    )
+    return Decision("write", "lists-changed", f"CRLs changed: had {listed(had, 'none')}, want {listed(want, 'none')}")
 
 
 def surplus_keys(secret: LiveSecret, *, lists: bool) -> list[str]:

@@ -55,14 +55,14 @@ def _beside_ours(rule: ForeignRule, side: ClientSide) -> tuple[str, str]:
         seen = set(rule["exports"]) - {OWN_NAMESPACE, side["namespace"]}
         lost = [link["name"] for link in side["links"] if _is_used_in(link, seen)]
         harm = (
-            f"ours have no exportTo, so Istio does not merge it with them; where it is exported to, and if it was made "
-            f"last, no workload reaches {', '.join(lost)}"
+            f"it has an exportTo and ours have none, so Istio does not merge them; if it is the newest, workloads "
+            f"that it is exported to cannot reach {', '.join(lost)}"
         )
         return (harm, "remove its exportTo") if lost else ("", "")
     if rule["policy"] and side["links"]:
-        return "its trafficPolicy holds for the first hop of every link as well", "give it to subsets of its own"
+        return "its trafficPolicy also applies to the first hop of every link", "move it into the subsets of that rule"
     if taken := sorted({link["name"] for link in side["links"]} & set(rule["subsets"])):
-        return f"it has a subset {', '.join(taken)}, as ours do; Istio takes the first of the two", "rename the subset"
+        return f"it has a subset {', '.join(taken)}, as ours do; Istio uses the first of the two", "rename the subset"
     return "", ""
 
 
@@ -80,9 +80,9 @@ def _before_ours(rule: ForeignRule, links: Sequence[ClientLink]) -> tuple[str, s
     if namespace == names.ROOT_NAMESPACE or not _is_local(rule) or not used:
         return "", ""
     broken = [name for name in used if name not in rule["subsets"]]
-    harm = f"they do not reach {', '.join(broken)}" if broken else f"{', '.join(used)} use its subsets"
+    harm = f"they cannot reach {', '.join(broken)}" if broken else f"{', '.join(used)} use its subsets"
     fix = "give it a host that does not cover the egress gateway, or delete it"
-    return f"workloads of namespace {namespace} use it in place of ours: {harm}", fix
+    return f"workloads of namespace {namespace} use it instead of ours: {harm}", fix
 
 
 def _is_local(rule: ForeignRule) -> bool:

@@ -89,7 +89,7 @@ def compare_objects(
         if key not in keys and _is_ours(item, owner) and (not only or link in only):
             result.delete.append(_identity(item))
             what = "the namespace's lock-down" if link == names.CLIENT_LINK else f"link {link}"
-            result.lines.append(f"delete {_title(item)}: {what} is not wanted here any more")
+            result.lines.append(f"delete {_title(item)}: {what} is no longer wanted here")
     return result
 
 
@@ -149,8 +149,8 @@ def _refusal(live: LiveObject, owner: names.Owner, adopt: bool) -> Message | Non
 
 def label_lost(title: str, lost: Sequence[str]) -> Message:
     """The error where something under our name has not all of our labels any more."""
-    what = f"it has lost our label {', '.join(lost)}; only what has all of them is changed or deleted"
-    return Message.error("label-lost", where=title, what=what, fix="put it back, or run with -e mesh_adopt=true")
+    what = f"it has lost our label {', '.join(lost)}; only objects with all our labels are changed or deleted"
+    return Message.error("label-lost", where=title, what=what, fix="restore the label, or run with -e mesh_adopt=true")
 
 
 def of_another(title: str, labels: Mapping[str, str], fix: str) -> Message:
@@ -164,7 +164,7 @@ def of_another(title: str, labels: Mapping[str, str], fix: str) -> Message:
 
 def not_ours(title: str, makers: str) -> Message:
     """The error where others have made something under our name."""
-    fix = "look at it, then run with -e mesh_adopt=true to take it over, or rename the link"
+    fix = "check it, then run with -e mesh_adopt=true to take it over, or rename the link"
     return Message.error("not-ours", where=title, what=f"it exists and was made by {makers}", fix=fix)
 
 
@@ -274,8 +274,8 @@ def _port_fault(
         "port-changed",
         where=where,
         what=f"{', '.join(differing)} of our port was changed (the port's managers: "
-        f"{listed(set(managers) - {owner.manager}, 'unknown')}), and the Service is not ours to force",
-        fix=f"give the port {', '.join(f'{key} {expected[key]}' for key in differing)} again",
+        f"{listed(set(managers) - {owner.manager}, 'unknown')}), and the Service belongs to others",
+        fix=f"restore {', '.join(f'{key} {expected[key]}' for key in differing)} of the port",
     )
 
 
@@ -286,7 +286,7 @@ def _explain_ports(mine: Sequence[int], held: Collection[str], service: Service,
             result.lines.append(f"open port {number} on {title}")
     for key in sorted(held):
         if key not in {f"{number}/TCP" for number in mine}:
-            result.lines.append(f"take back port {key.partition('/')[0]} of {title}")
+            result.lines.append(f"remove port {key.partition('/')[0]} from {title}")
 
 
 def _port(number: int) -> ServicePort:

@@ -118,7 +118,7 @@ class _Rivalry:
         if self.refused:
             # It would not take what another link adds, either.
             there = all(claim.age is not None for claim in beside)
-            return "Envoy keeps what it has of ours until it restarts" if there else ""
+            return "Envoy keeps serving ours until it restarts" if there else ""
         older = all(claim.age is not None and claim.age < theirs for claim in self.claims)
         return "Our Gateway is older and keeps working" if older else ""
 
@@ -129,16 +129,16 @@ def _rivalries(beside: Sequence[Claim], server: GatewayServer) -> Iterator[_Riva
             what = f"the port is {server['protocol']}, not TLS"
             yield _Rivalry(beside, "plain-port", what, "choose another port for the link")
         return
-    fix = "remove it from that Gateway"
+    fix = "remove the host from that Gateway"
     for_all = {host.removeprefix("*/") for host in server["hosts"]}
     same = [claim for claim in beside if claim.host in for_all]
     if same:
-        yield _Rivalry(same, "host-taken", f"it has our host {_hosts(same)}", fix)
+        yield _Rivalry(same, "host-taken", f"it also claims host {_hosts(same)}", fix)
     for_one = {host.partition("/")[2] for host in for_all if "/" in host}
     same = [claim for claim in beside if claim.host in for_one]
     if same:
-        refuses = "another one to Istio, so that Envoy refuses every change of the port where both have a route"
-        what = f"it has our host {_hosts(same)} for one namespace, {refuses}"
+        harm = "Istio treats that as another host, and Envoy rejects every change of the port"
+        what = f"it claims host {_hosts(same)} for one namespace; {harm}"
         yield _Rivalry(same, "host-taken-in-namespace", what, fix, refused=True)
 
 

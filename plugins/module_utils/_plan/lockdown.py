@@ -29,9 +29,8 @@ def errors(reading: Reading, side: DesiredSide) -> list[Message]:
         Message.error(
             "foreign-sidecar",
             where=f"Sidecar {item['namespace']}/{item['name']}",
-            what="a Sidecar of others is in a namespace that is to be locked down; Istio takes one for all pods of a "
-            "namespace, and before it one that selects some",
-            fix="delete it, or take the namespace out of mesh_egress_lockdown",
+            what="it is in a namespace of mesh_egress_lockdown, and could replace our Sidecar for some or all pods",
+            fix="delete it, or remove the namespace from mesh_egress_lockdown",
         )
         for item in reading["sidecars"]
         if item["namespace"] in locked
@@ -45,8 +44,8 @@ def warnings(reading: Reading, side: DesiredSide) -> list[Message]:
         Message.warning(
             "wider-policy",
             where=f"NetworkPolicy {policy['namespace']}/{policy['name']}",
-            what=f"beside the lock-down it lets pods reach {ways}",
-            fix="narrow it, or delete it",
+            what=f"it allows egress that the lock-down does not: {ways}",
+            fix="restrict it, or delete it",
         )
         for policy in reading["network_policies"]
         if policy["namespace"] in cidrs and (ways := ", ".join(_ways_out(policy["egress"], cidrs[policy["namespace"]])))

@@ -119,11 +119,14 @@ def backend_faults(reading: Reading, side: ServerSide) -> dict[str, Message]:
 def _backend_fault(link: ServerLink, backend: Backend) -> Message | None:
     where, host, port = f"link {link['name']}", link["backend"]["host"], link["backend"]["port"]
     if not backend["found"]:
-        what, fix = f"Service {host} does not exist here yet", "install the backend, or correct the link's backend"
+        what, fix = (
+            f"Service {host} does not exist in this cluster",
+            "install the backend, or correct the link's backend",
+        )
         return Message.warning("backend-missing", where=where, what=what, fix=fix)
     if backend["ports"] is not None and port not in backend["ports"]:
         has = ", ".join(map(str, backend["ports"])) or "none"
-        what = f"Service {host} has no port {port}, so the link reaches nothing; its TCP ports: {has}"
+        what = f"Service {host} has no port {port}, so connections over the link fail; its TCP ports: {has}"
         fix = "open the port on that Service, or correct the link's backend"
         return Message.warning("backend-port", where=where, what=what, fix=fix)
     if backend["sidecars"] < backend["pods"]:
@@ -144,21 +147,21 @@ def lacks_address(reading: Reading, side: DesiredSide, owner: names.Owner) -> bo
 def notices(reading: Reading, side: DesiredSide, authority: Authority) -> list[Message]:
     """What is under way, or still to be done, as far as another playbook than the running one does it."""
     notices = []
-    if side["secrets"] and authority.phase not in ("absent", "steady"):
-        what = f"a rotation of the root is under way: phase {authority.phase}"
+    if side["secrets"] and authority.rotates:
+        what = f"a root rotation is in progress: phase {authority.phase}"
         fix = "continue it with playbook rotate_ca"
         notices.append(Message.notice("rotation-under-way", where="", what=what, fix=fix))
     if side["secrets"] and reading["lists_due"]:
-        what = f"revocation lists are due: {reading['lists_due']}"
+        what = f"the CRLs are due for renewal: {reading['lists_due']}"
         fix = "run playbook site or rotate_certificates over all clusters"
         notices.append(Message.notice("crl-due", where="", what=what, fix=fix))
     return notices
 
 
 def list_report(authority: Authority) -> list[str]:
-    """One line a revocation list: how many it holds, and until when."""
+    """One line a CRL: how many it holds, and until when."""
     return [
-        f"revocation list of {item.issuer}: {len(item.revoked)} certificates, until {timestamp(item.next_update)}"
+        f"CRL of {item.issuer}: {len(item.revoked)} certificates, until {timestamp(item.next_update)}"
         for item in authority.lists
     ]
 
@@ -188,6 +191,6 @@ def overdue(title: str, leaf: CertificateView, renew_before: timedelta, now: dat
             "certificate-overdue",
             where=title,
             what=f"expires at {timestamp(leaf.not_after)}, due since {timestamp(leaf.not_after - renew_before)}",
-            fix="find out why the scheduled rotation does not run; playbook rotate_certificates renews now",
+            fix="run playbook rotate_certificates to renew now, and find out why the scheduled rotation does not run",
         )
     ]

@@ -52,7 +52,7 @@ def unknown_kinds(group: str, kinds: Sequence[str]) -> Message:
         "unknown-kind",
         where=f"API group {group}",
         what=f"the cluster does not know {', '.join(kinds)}",
-        fix="install Istio 1.24 or later, with its CRDs",
+        fix=f"install {names.SUPPORTED_ISTIO}, with its CRDs",
     )
 
 
@@ -66,7 +66,7 @@ def missing_gateway(reading: Reading, side: DesiredSide) -> list[Message]:
             "no-gateway",
             where=f"Service {side['namespace']}/{side['service']}",
             what="the gateway's Service does not exist",
-            fix=f"install the gateway, or set {variable} to the one that is there",
+            fix=f"install the gateway, or set {variable} to the existing one",
         )
     ]
 
@@ -112,7 +112,7 @@ def _foreign_secret(secret: LiveSecret, wanted: Collection[str], owner: names.Ow
     if secret["name"] not in wanted:
         if secret["name"].removesuffix("-cacert") not in wanted:
             return None
-        return Message.error("cacert-secret", where=title, what="Istio uses its CA in place of ours", fix="delete it")
+        return Message.error("cacert-secret", where=title, what="Istio uses its CA instead of ours", fix="delete it")
     if is_ours(secret, owner):
         return None
     if lost := difference.lost_labels(labels, owner):
@@ -142,7 +142,7 @@ def trust_errors(reading: Reading, authority: Authority, owner: names.Owner, pol
     if shared:
         what = f"its root {short(shared[0])} is the mesh's own CA (istio-ca-root-cert)"
         where = f"CA store {authority.path}"
-        errors.append(Message.error("mesh-ca", where=where, what=what, fix="use a CA that no mesh has"))
+        errors.append(Message.error("mesh-ca", where=where, what=what, fix="use a root that is not the CA of any mesh"))
     return errors
 
 
@@ -155,7 +155,7 @@ def wrong_store(authority: Authority, fingerprint: str, holder: str) -> Message:
     return Message.error(
         "wrong-store",
         where=f"CA store {authority.path}",
-        what=f"the store holds {holds}, and {holder} is in service with root {short(fingerprint)}",
+        what=f"the store holds {holds}, but {holder} uses root {short(fingerprint)}",
         fix="point custom_ca_dir at the store that made it, or restore that store from a backup; if it is lost for "
         "good, run playbook rotate_ca with -e custom_ca_lost=true",
     )

@@ -18,7 +18,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as na
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import NO_REVOCATION, ca_reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import envoy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api, ApiError
@@ -77,7 +77,7 @@ def look(
     api: Api,
     request: Request,
     view: Desired,
-    store: FileStore,
+    store: CaStore,
     entries: Sequence[revocation.Entry],
     now: datetime,
 ) -> Look:
@@ -93,7 +93,7 @@ def look(
         held = ca_reading(store, authority_of(store), entries, now)
     except CrossmeshError as error:
         incomplete[CA_STORE] = error.message.seen
-        held = {**ca_reading(store, Authority(str(store.path), None, ()), (), now), **NO_REVOCATION}
+        held = {**ca_reading(store, Authority(store.where, None, ()), (), now), **NO_REVOCATION}
     reading: Reading = {**parts.reading, **held}
     pods = _ready(reading)
     rows = [
@@ -108,11 +108,11 @@ def look(
 
 def _version(api: Api) -> str:
     try:
-        return str(api.get("/version").get("gitVersion", "(of no version)"))
+        return str(api.get("/version").get("gitVersion", "(unknown version)"))
     except ApiError as error:
         if error.status != 403:
             raise
-        return "(its version may not be asked)"
+        return "(version not permitted to read)"
 
 
 def _permissions(api: Api, request: Request, view: Desired, reading: Reading) -> list[Row]:
@@ -175,7 +175,7 @@ def _ask_each(api: Api, pods: Iterable[Pod], path: str, read: Callable[[str], Fo
 def _silence(pods: Iterable[Pod], what: str) -> str:
     """Why pods tell nothing."""
     problems = sorted({pod["problem"] for pod in pods if pod["problem"]})
-    return "; ".join(problems) or f"there is no ready {what} pod that tells"
+    return "; ".join(problems) or f"no ready {what} pod answered"
 
 
 def _sight(api: Api, request: Request, view: Desired, reading: Reading) -> Sight:

@@ -181,6 +181,6 @@ def describe(group: Iterable[Need]) -> Message:
     what = f"may not {verbs} {resource}{f' ({named})' if named else ''} in {where}"
     fix = f"bind ClusterRole {first.role} of docs/permissions.md to the user of this context, {bound}"
     if all(need.optional for need in members):
-        what = f"{what}: not every step of a run can be proven"
+        what = f"{what}, so not every step of a run can be proven"
         return Message.warning("not-permitted", where="", what=what, fix=fix)
     return Message.error("not-permitted", where="", what=what, fix=fix)

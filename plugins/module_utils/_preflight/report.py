@@ -42,7 +42,7 @@ WIDTH = 118
 def inventory_rows(findings: Sequence[Message] | None) -> list[Row]:
     """What the rules say; None where nobody asked them."""
     if findings is None:
-        seen = "not looked at: localhost has no part in this run (--limit)"
+        seen = "not checked: localhost is not in this run (--limit)"
         return [Row(NOBODY, NOBODY, "topology", "unknown", seen)]
     if not findings:
         return [Row(NOBODY, NOBODY, "topology", "ok", "the inventory is sound")]
@@ -52,7 +52,7 @@ def inventory_rows(findings: Sequence[Message] | None) -> list[Row]:
 def ca_rows(problems: Sequence[Message] | None, state: str) -> list[Row]:
     """Whether the CA could issue; None where nobody asked."""
     if problems is None:
-        seen = "its key was not tried: localhost has no part in this run (--limit)"
+        seen = "not checked: localhost is not in this run (--limit)"
         return [Row(NOBODY, NOBODY, "ca", "unknown", seen)]
     if not problems:
         return [Row(NOBODY, NOBODY, "ca", "ok", state)]
@@ -111,21 +111,21 @@ def _fqdn_row(cluster: str, dialled: Destination, servers: _Servers) -> Row:
     if any(addresses is None for addresses in dialled["pods"].values()):
         return row("unknown", "not known before the first run: the egress gateway does not know the link yet")
     found = sorted({_plain(address) for addresses in dialled["pods"].values() for address in addresses or ()})
-    leads = f"leads to {', '.join(found)}"
+    leads = f"resolves to {', '.join(found)}"
     if dialled["outside"]:
-        return row("ok", f"{leads}, outside of the clusters")
+        return row("ok", f"{leads}, an external server")
     if servers.known.issuperset(found):
         return row("ok", f"{leads}, the ingress gateway of {', '.join(sorted(servers.addresses))}")
     if not servers.all_seen:
-        return row("unknown", f"{leads}; not known here whether that is the servers' ingress gateway")
+        return row("unknown", f"{leads}; not known whether that is an ingress gateway: not every server was read")
     if servers.without_address:
         others = ", ".join(servers.without_address)
         return row("unknown", f"{leads}; the ingress gateway of {others} has no IP address to compare")
     elsewhere = Message.warning(
         "fqdn-elsewhere",
         where=dialled["fqdn"],
-        what=f"{leads}, and the ingress gateways have {', '.join(sorted(servers.known))}",
-        fix="correct the name, unless something in front of the gateway has that address",
+        what=f"{leads}, but the ingress gateways have {', '.join(sorted(servers.known))}",
+        fix="correct the DNS record, unless the address is a proxy in front of the gateway",
     )
     return Row.of(cluster, dialled["link"], "fqdn", elsewhere)
 
@@ -133,7 +133,7 @@ def _fqdn_row(cluster: str, dialled: Destination, servers: _Servers) -> Row:
 def _unresolved(fqdn: str, pods: Sequence[str]) -> Message:
     what, fix = (
         f"does not resolve in {', '.join(pods)}",
-        "let it resolve in this cluster, to the servers' ingress gateway",
+        "make it resolve in this cluster to the servers' ingress gateway",
     )
     return Message.error("fqdn-unresolved", where=fqdn, what=what, fix=fix)
 
@@ -162,7 +162,7 @@ def outside_rows(found: Mapping[str, Any] | None) -> Iterator[Row]:
         yield from (Row.of(NOBODY, item["link"], "outside", message) for message in messages)
         if not any(message.level == "warning" for message in messages):
             due = f"{item['action']}: {item['message']}"
-            seen = "its certificate is as it should be" if item["action"] == "keep" else due
+            seen = "its certificate is up to date" if item["action"] == "keep" else due
             yield Row(NOBODY, item["link"], "outside", "ok", seen)
 
 

@@ -39,7 +39,6 @@ __all__ = [
 Status = Literal["ok", "warning", "failed", "unknown"]
 # In place of a cluster or a link that a row is not about.
 NOBODY = "-"
-OLDEST_ISTIO = (1, 24)
 # What could not be read, beside the parts of a reading.
 CA_STORE, WHOLE_CLUSTER = "the CA store", "the cluster"
 
@@ -128,10 +127,10 @@ def permission_rows(cluster: str, answers: Mapping[Need, bool], problem: str) ->
     :param problem: why the API server could not be asked.
     """
     if problem:
-        return [Row(cluster, NOBODY, "permission", "unknown", f"could not be asked: {problem}")]
+        return [Row(cluster, NOBODY, "permission", "unknown", f"could not be checked: {problem}")]
     denied = [need for need, allowed in answers.items() if not allowed]
     if not denied:
-        return [Row(cluster, NOBODY, "permission", "ok", f"all {len(answers)} that a run needs")]
+        return [Row(cluster, NOBODY, "permission", "ok", f"all {len(answers)} permissions that a run needs")]
     faults = map(permissions.describe, permissions.of_group(denied))
     return [Row.of(cluster, NOBODY, "permission", fault) for fault in faults]
 
@@ -146,7 +145,7 @@ def crd_rows(cluster: str, wanted: Sequence[names.Kind], served: Mapping[str, fr
         kinds = [kind for kind in wanted if kind.group == group]
         found = served[group]
         if isinstance(found, str):
-            rows.append(Row(cluster, NOBODY, "crds", "unknown", f"{group} could not be looked at: {found}"))
+            rows.append(Row(cluster, NOBODY, "crds", "unknown", f"{group} could not be checked: {found}"))
             continue
         missing = [kind.kind for kind in kinds if kind.plural not in found]
         if missing:
@@ -165,9 +164,9 @@ def istio_row(cluster: str, versions: Mapping[str, str], problem: str) -> Row:
     if not versions:
         return Row(cluster, NOBODY, "istio", "unknown", problem)
     seen = ", ".join(f"{version} in {_pods(versions, version)}" for version in sorted(set(versions.values())))
-    old = [version for version in versions.values() if (read := _number(version)) and read < OLDEST_ISTIO]
+    old = [version for version in versions.values() if (read := _number(version)) and read < names.OLDEST_ISTIO]
     if old:
-        fix = "update Istio to 1.24 or later; older ones were never tried"
+        fix = f"update to {names.SUPPORTED_ISTIO}; older versions are not tested"
         return Row.of(cluster, NOBODY, "istio", Message.warning("old-istio", where="", what=seen, fix=fix))
     if any(_number(version) is None for version in versions.values()):
         return Row(cluster, NOBODY, "istio", "unknown", f"{seen}: not a version of Istio")

@@ -124,7 +124,7 @@ def _gateway(scene: Scene) -> Iterator[Row]:
 
 
 def _silent(pod: Pod) -> Message:
-    what, fix = f"cannot be asked: {pod['problem']}", "look at that pod's istio-proxy"
+    what, fix = f"does not answer: {pod['problem']}", "check the istio-proxy container of that pod"
     return Message.error("proxy-silent", where=f"pod {pod['name']}", what=what, fix=fix)
 
 
@@ -136,7 +136,7 @@ def _port(scene: Scene, link: DesiredLink) -> Iterator[Row]:
         return
     service = reading["services"][scene.owner.side]
     if service is None:
-        yield Row(scene.cluster, link["name"], "port", "unknown", f"{number}: there is no gateway to have it")
+        yield Row(scene.cluster, link["name"], "port", "unknown", f"{number}: the gateway does not exist")
         return
     occupied = refusals.occupied_ports(reading, side, scene.owner)
     errors = [*occupied.errors, *plan.port_difference(reading, side, scene.owner).errors]
@@ -149,7 +149,7 @@ def _port(scene: Scene, link: DesiredLink) -> Iterator[Row]:
     elif any(manager.startswith("crossmesh-") for manager in managers):
         seen = f"{number} is open already"
     else:
-        seen = f"{number} was opened by others ({', '.join(managers) or 'unknown'}), and is used as it is"
+        seen = f"{number} was opened by others ({', '.join(managers) or 'unknown'}) and is used as it is"
     yield Row(scene.cluster, link["name"], "port", "ok", seen)
 
 
@@ -205,7 +205,9 @@ def _backends(scene: Scene, side: ServerSide) -> Iterator[Row]:
         elif fault := faults.get(link["name"]):
             yield Row.of(scene.cluster, link["name"], "backend", fault)
         elif not pods:
-            fault = Message.warning("backend-empty", where=backend["host"], what="has no pods yet", fix="start it")
+            fault = Message.warning(
+                "backend-empty", where=backend["host"], what="has no pods yet", fix="start the backend"
+            )
             yield Row.of(scene.cluster, link["name"], "backend", fault)
         else:
             yield Row(
@@ -232,7 +234,7 @@ def _run(scene: Scene, rows: Sequence[Row], now: datetime) -> Iterator[Row]:
     title = f"{scene.owner.side}'s side"
     if scene.incomplete:
         why = "; ".join(dict.fromkeys(scene.incomplete.values()))
-        yield Row(scene.cluster, NOBODY, "run", "unknown", f"{title}: not all could be read: {why}")
+        yield Row(scene.cluster, NOBODY, "run", "unknown", f"{title}: not everything could be read: {why}")
         return
     authority = authority_from_json(scene.reading["authority"])
     made = plan.make_plan(scene.reading, scene.side, scene.manifests, authority, scene.policy, now)

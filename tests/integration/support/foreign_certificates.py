@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import record_of
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
     CertificateView,
     Leaf,
@@ -58,7 +59,7 @@ def untrusted_issuer() -> Issuer:
 
 def custom_ca_issuer(store: Path, passphrase: str) -> Issuer:
     """The custom CA itself, as the owner of its store has it."""
-    found = FileStore(store)
+    found = CaStore(FileStorage(store))
     authority = found.public()
     assert authority
     assert authority.issuing
@@ -68,7 +69,7 @@ def custom_ca_issuer(store: Path, passphrase: str) -> Issuer:
 def stolen_certificate(mesh: Mesh) -> Leaf:
     """A client's certificate that the CA has issued to a cluster that is gone, with its key in the wrong hands."""
     leaf = custom_ca_issuer(mesh.store, mesh.passphrase).leaf("client", [LINK])
-    store, now = FileStore(mesh.store), datetime.now(UTC)
+    store, now = CaStore(FileStorage(mesh.store)), datetime.now(UTC)
     authority = store.public()
     assert authority
     assert authority.issuing

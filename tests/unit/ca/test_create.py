@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.parsing.vault import EncryptedString, VaultLib, VaultSecret, VaultSecretsContext
+from ansible.template import trust_as_template
 
 from ansible_collections.crossmesh.mtls.plugins.action import custom_ca, custom_ca_info
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import Wanted
@@ -84,7 +86,7 @@ def test_a_root_in_service_that_the_store_lacks_stops_the_run(call: Caller, chec
     assert result["failed"]
     assert codes(result) == ["wrong-store"]
     assert str(call.path) in result["msg"]
-    assert f"the clusters trust root {UNKNOWN[:8]}, and the store holds no root" in result["msg"]
+    assert f"the clusters trust root {UNKNOWN[:8]}, but the store holds no root" in result["msg"]
     assert not call.path.exists()
 
 
@@ -93,7 +95,7 @@ def test_another_store_than_the_one_in_service_is_named_with_both_fingerprints(c
     result = call(expected=[own, UNKNOWN])
     assert result["failed"]
     assert codes(result) == ["wrong-store"]
-    assert f"the clusters trust root {UNKNOWN[:8]}, and the store holds {own[:8]}" in result["msg"]
+    assert f"the clusters trust root {UNKNOWN[:8]}, but the store holds {own[:8]}" in result["msg"]
 
 
 def test_a_root_of_the_users_own_comes_back_though_its_store_was_lost(call: Caller, tmp_path: Path) -> None:
@@ -208,9 +210,38 @@ def test_a_ca_whose_key_opens_is_usable_and_is_not_touched(call: Caller) -> None
     assert files(call.path) == before
 
 
+@pytest.fixture
+def vaulted(monkeypatch: pytest.MonkeyPatch) -> EncryptedString:
+    """A passphrase from a vault whose password nobody gave."""
+    monkeypatch.setattr(VaultSecretsContext, "_current", VaultSecretsContext(secrets=[]))
+    ciphertext = VaultLib().encrypt(PASSPHRASE, secret=VaultSecret(b"the password of the vault"))
+    return EncryptedString(ciphertext=ciphertext.decode())
+
+
+def test_a_passphrase_that_cannot_be_decrypted_is_a_problem_of_the_ca(call: Caller, vaulted: EncryptedString) -> None:
+    result = call(state="usable", passphrase=vaulted)
+    assert [(found["code"], found["where"]) for found in result["problems"]] == [
+        ("unreadable-variable", "custom_ca_passphrase")
+    ]
+    assert "vault password" in result["problems"][0]["fix"]
+    assert not call.path.exists()
+
+
+@pytest.mark.parametrize("value", ["{{ not_defined ~ 'hunter2' }}", "{{ 'hunter2' ~ }}", "{{ 'hunter2' | int / 0 }}"])
+def test_a_passphrase_that_cannot_be_templated_is_a_problem_of_the_ca(call: Caller, value: str) -> None:
+    result = call(state="usable", passphrase=trust_as_template(value))
+    assert codes(result) == ["unreadable-variable"]
+    assert "hunter2" not in json.dumps(result)
+
+
+def test_a_passphrase_may_be_a_template(call: Caller) -> None:
+    """The control."""
+    assert call(state="usable", passphrase=trust_as_template("{{ 'hunter2' * 3 }}"))["problems"] == []
+
+
 def test_where_there_is_no_ca_it_is_seen_whether_one_could_be_made(call: Caller) -> None:
     result = call(state="usable", passphrase=PASSPHRASE)
-    assert (result["changed"], result["msg"]) == (False, "there is none yet, and one can be made")
+    assert (result["changed"], result["msg"]) == (False, "there is no CA yet, and one can be created")
     assert not call.path.exists()
 
 

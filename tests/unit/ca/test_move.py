@@ -18,28 +18,28 @@ import pytest
 from ansible_collections.crossmesh.mtls.plugins.action import custom_ca_rotation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import Import, Outcome, Wanted
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.move import Move, move
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import record_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import Entry
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import CLOCK_LIMIT
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import signed_by
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.pkcs8 import encrypt_private_key
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, key_signs_for
+from tests.unit.ca.support import file_store, folder
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE, Root, make_leaf, make_root
 from tests.unit.support import refused, run_action
-
-pytestmark = pytest.mark.usefixtures("quick_keys")
 
 WANTED = Wanted("Test Root CA", "P-256", 3650)
 ENTRY = Entry("cluster", "cluster-a", "keyCompromise", NOW)
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory, quick_keys: None) -> Path:
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path, root = tmp_path_factory.mktemp("template") / "ca", make_root()
-    FileStore(path).create(PASSPHRASE, root.key, root.view.pem)
+    file_store(path).create(PASSPHRASE, root.key, root.view.pem)
     leaf = make_leaf(root).view
     held = record_of(
         leaf,
@@ -51,28 +51,28 @@ def template(tmp_path_factory: pytest.TempPathFactory, quick_keys: None) -> Path
         secret="istio-system/client-credential",
         now=NOW,
     )
-    FileStore(path).record([held], NOW)
+    file_store(path).record([held], NOW)
     return path
 
 
 @pytest.fixture
-def store(tmp_path: Path, template: Path) -> FileStore:
-    return FileStore(shutil.copytree(template, tmp_path / "ca"))
+def store(tmp_path: Path, template: Path) -> CaStore:
+    return file_store(shutil.copytree(template, tmp_path / "ca"))
 
 
-def public(store: FileStore) -> Authority:
+def public(store: CaStore) -> Authority:
     found = store.public()
     assert found is not None
     return found
 
 
-def issuing(store: FileStore) -> CertificateView:
+def issuing(store: CaStore) -> CertificateView:
     found = public(store).issuing
     assert found is not None
     return found
 
 
-def taken(store: FileStore, step: str, *, check: bool = False, now: timedelta = timedelta(), **changes: Any) -> Outcome:
+def taken(store: CaStore, step: str, *, check: bool = False, now: timedelta = timedelta(), **changes: Any) -> Outcome:
     """One step, with every gate open: who holds a certificate is revoked, and nobody else is named."""
     before = store.public()
     seen = before.state if before else ""
@@ -80,22 +80,22 @@ def taken(store: FileStore, step: str, *, check: bool = False, now: timedelta = 
     return move(store, replace(work, **changes), now=NOW + now, check_mode=check)
 
 
-def at(store: FileStore, *steps: str) -> FileStore:
+def at(store: CaStore, *steps: str) -> CaStore:
     for step in steps:
         taken(store, step)
     return store
 
 
-def snapshot(store: FileStore) -> dict[str, bytes]:
-    files = (path for path in store.path.glob("**/*") if path.is_file() and path.name != "lock")
-    return {str(path.relative_to(store.path)): path.read_bytes() for path in files}
+def snapshot(store: CaStore) -> dict[str, bytes]:
+    files = (path for path in folder(store).glob("**/*") if path.is_file() and path.name != "lock")
+    return {str(path.relative_to(folder(store))): path.read_bytes() for path in files}
 
 
-def names(store: FileStore, pattern: str) -> set[str]:
-    return {path.name for path in store.path.glob(pattern)}
+def names(store: CaStore, pattern: str) -> set[str]:
+    return {path.name for path in folder(store).glob(pattern)}
 
 
-def test_a_whole_rotation_leaves_the_new_root_alone_and_no_key_of_the_old_one(store: FileStore) -> None:
+def test_a_whole_rotation_leaves_the_new_root_alone_and_no_key_of_the_old_one(store: CaStore) -> None:
     old = issuing(store)
     phases = []
     for step in ("prepare", "switch", "retire", "finish"):
@@ -111,14 +111,14 @@ def test_a_whole_rotation_leaves_the_new_root_alone_and_no_key_of_the_old_one(st
     assert f"{old.fingerprint}.crt" in names(store, "roots/*.crt")
 
 
-def test_an_old_key_is_kept_where_that_is_asked_for(store: FileStore) -> None:
+def test_an_old_key_is_kept_where_that_is_asked_for(store: CaStore) -> None:
     old = issuing(store)
     at(store, "prepare", "switch", "retire")
     taken(store, "finish", keep_keys=True)
     assert f"{old.fingerprint}.key" in names(store, "roots/*.key")
 
 
-def test_what_was_prepared_can_be_taken_back(store: FileStore) -> None:
+def test_what_was_prepared_can_be_taken_back(store: CaStore) -> None:
     old = issuing(store)
     at(store, "prepare")
     (prepared,) = {root.fingerprint for root in public(store).trusted} - {old.fingerprint}
@@ -139,7 +139,7 @@ BELONGS = {"prepare": "steady", "switch": "prepared", "abandon": "prepared", "re
 
 
 @pytest.mark.parametrize("phase", PATHS)
-def test_a_step_out_of_its_order_is_refused_and_changes_nothing(store: FileStore, phase: str) -> None:
+def test_a_step_out_of_its_order_is_refused_and_changes_nothing(store: CaStore, phase: str) -> None:
     at(store, *PATHS[phase])
     before = snapshot(store)
     for step, own in BELONGS.items():
@@ -151,7 +151,7 @@ def test_a_step_out_of_its_order_is_refused_and_changes_nothing(store: FileStore
 
 
 @pytest.mark.parametrize("step", BELONGS)
-def test_a_step_from_a_state_that_is_no_more_is_refused(store: FileStore, step: str) -> None:
+def test_a_step_from_a_state_that_is_no_more_is_refused(store: CaStore, step: str) -> None:
     at(store, *PATHS[BELONGS[step]])
     before = public(store)
     with refused("another-run"):
@@ -160,7 +160,7 @@ def test_a_step_from_a_state_that_is_no_more_is_refused(store: FileStore, step: 
 
 
 @pytest.mark.parametrize("step", BELONGS)
-def test_check_mode_says_so_and_writes_nothing(store: FileStore, step: str) -> None:
+def test_check_mode_says_so_and_writes_nothing(store: CaStore, step: str) -> None:
     at(store, *PATHS[BELONGS[step]])
     before = snapshot(store)
     outcome = taken(store, step, check=True)
@@ -170,7 +170,7 @@ def test_check_mode_says_so_and_writes_nothing(store: FileStore, step: str) -> N
 
 @pytest.mark.parametrize("check", [False, True])
 @pytest.mark.parametrize("step", ["switch", "retire", "finish"])
-def test_a_gate_that_is_closed_names_all_that_it_waits_for(store: FileStore, step: str, check: bool) -> None:
+def test_a_gate_that_is_closed_names_all_that_it_waits_for(store: CaStore, step: str, check: bool) -> None:
     at(store, *PATHS[BELONGS[step]])
     before = snapshot(store)
     # A holder that nobody names any more counts as well.
@@ -183,7 +183,7 @@ def test_a_gate_that_is_closed_names_all_that_it_waits_for(store: FileStore, ste
 
 
 @pytest.mark.parametrize("step", ["prepare", "publish", "switch"])
-def test_a_wrong_passphrase_changes_nothing(store: FileStore, step: str) -> None:
+def test_a_wrong_passphrase_changes_nothing(store: CaStore, step: str) -> None:
     at(store, *PATHS[BELONGS.get(step, "steady")])
     before = snapshot(store)
     with refused("wrong-passphrase"):
@@ -191,12 +191,12 @@ def test_a_wrong_passphrase_changes_nothing(store: FileStore, step: str) -> None
     assert snapshot(store) == before
 
 
-def test_a_prepared_root_that_could_not_issue_does_not_take_over(store: FileStore) -> None:
+def test_a_prepared_root_that_could_not_issue_does_not_take_over(store: CaStore) -> None:
     """There would be no way back from it."""
     at(store, "prepare")
     prepared = public(store).prepared
     assert prepared is not None
-    key = store.path / "roots" / f"{prepared.fingerprint}.key"
+    key = folder(store) / "roots" / f"{prepared.fingerprint}.key"
     key.write_text("damaged", encoding="ascii")
     with pytest.raises(CrossmeshError):
         taken(store, "switch")
@@ -205,7 +205,7 @@ def test_a_prepared_root_that_could_not_issue_does_not_take_over(store: FileStor
 
 @pytest.mark.parametrize("step", ["prepare", "publish"])
 @pytest.mark.parametrize("direction", [1, -1])
-def test_with_a_clock_that_is_far_off_nothing_is_made(store: FileStore, step: str, direction: int) -> None:
+def test_with_a_clock_that_is_far_off_nothing_is_made(store: CaStore, step: str, direction: int) -> None:
     limit = int(CLOCK_LIMIT.total_seconds())
     before = snapshot(store)
     with refused("clock-wrong"):
@@ -218,7 +218,7 @@ def test_with_a_clock_that_is_far_off_nothing_is_made(store: FileStore, step: st
 def test_without_a_store_only_a_recovery_is_possible(tmp_path: Path) -> None:
     for step in (*BELONGS, "publish"):
         with refused("no-ca"):
-            taken(FileStore(tmp_path / "none"), step)
+            taken(file_store(tmp_path / "none"), step)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -232,7 +232,7 @@ def brought(folder: Path, root: Root) -> Wanted:
     return replace(WANTED, source=Import(str(certificate), str(key), "their own passphrase"))
 
 
-def test_the_next_root_can_be_brought_in(store: FileStore, tmp_path: Path) -> None:
+def test_the_next_root_can_be_brought_in(store: CaStore, tmp_path: Path) -> None:
     theirs = make_root()
     taken(store, "prepare", wanted=brought(tmp_path, theirs))
     at(store, "switch")
@@ -241,9 +241,7 @@ def test_the_next_root_can_be_brought_in(store: FileStore, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("steps", [(), ("switch",), ("switch", "retire")])
-def test_a_root_that_is_in_service_is_not_the_next_one(
-    store: FileStore, tmp_path: Path, steps: tuple[str, ...]
-) -> None:
+def test_a_root_that_is_in_service_is_not_the_next_one(store: CaStore, tmp_path: Path, steps: tuple[str, ...]) -> None:
     theirs = brought(tmp_path, make_root())
     taken(store, "prepare", wanted=theirs)
     at(store, *steps)
@@ -256,7 +254,7 @@ def test_a_root_that_is_in_service_is_not_the_next_one(
 # -- revocation ----------------------------------------------------------------------------------------------------
 
 
-def test_lists_come_for_all_roots_at_once_and_their_numbers_grow(store: FileStore) -> None:
+def test_lists_come_for_all_roots_at_once_and_their_numbers_grow(store: CaStore) -> None:
     at(store, "prepare")
     assert taken(store, "publish").message == "1 certificates are revoked"
     first = store.lists()
@@ -272,7 +270,7 @@ def test_lists_come_for_all_roots_at_once_and_their_numbers_grow(store: FileStor
     assert len(names(store, "lists/*.crl")) == 2
 
 
-def test_numbers_grow_though_lists_were_taken_away_meanwhile_and_the_clock_went_back(store: FileStore) -> None:
+def test_numbers_grow_though_lists_were_taken_away_meanwhile_and_the_clock_went_back(store: CaStore) -> None:
     at(store, "publish")
     ((_, first),) = store.lists().items()
     taken(store, "publish", revoked=[])
@@ -281,7 +279,7 @@ def test_numbers_grow_though_lists_were_taken_away_meanwhile_and_the_clock_went_
     assert second.number > first.number
 
 
-def test_right_lists_are_left_alone_and_the_passphrase_is_not_needed(store: FileStore) -> None:
+def test_right_lists_are_left_alone_and_the_passphrase_is_not_needed(store: CaStore) -> None:
     at(store, "publish")
     before = snapshot(store)
     assert not taken(store, "publish", passphrase="").changed
@@ -291,14 +289,14 @@ def test_right_lists_are_left_alone_and_the_passphrase_is_not_needed(store: File
     assert taken(store, "publish", revoked=[], check=True).changed
 
 
-def test_where_nothing_is_revoked_any_more_all_lists_go(store: FileStore) -> None:
+def test_where_nothing_is_revoked_any_more_all_lists_go(store: CaStore) -> None:
     at(store, "publish")
     outcome = taken(store, "publish", revoked=[], passphrase="")
     assert (outcome.changed, outcome.message) == (True, "nothing is revoked")
     assert (public(store).lists, names(store, "lists/*.crl")) == ((), set())
 
 
-def test_a_rotation_takes_the_lists_along(store: FileStore) -> None:
+def test_a_rotation_takes_the_lists_along(store: CaStore) -> None:
     """A verifier with a list for one root refuses every certificate of a root that has none."""
     at(store, "publish")
     old = issuing(store)
@@ -310,7 +308,7 @@ def test_a_rotation_takes_the_lists_along(store: FileStore) -> None:
     assert (store.lists(), names(store, "lists/*.crl")) == ({}, set())
 
 
-def test_a_rotation_that_is_abandoned_takes_its_list_back(store: FileStore) -> None:
+def test_a_rotation_that_is_abandoned_takes_its_list_back(store: CaStore) -> None:
     at(store, "publish", "prepare", "abandon")
     assert set(store.lists()) == {issuing(store).fingerprint}
     assert len(names(store, "lists/*.crl")) == 1
@@ -319,8 +317,8 @@ def test_a_rotation_that_is_abandoned_takes_its_list_back(store: FileStore) -> N
 # -- a store that was lost -----------------------------------------------------------------------------------------
 
 
-def recovered(tmp_path: Path, *lost: Root) -> FileStore:
-    store = FileStore(tmp_path / "new" / "ca")
+def recovered(tmp_path: Path, *lost: Root) -> CaStore:
+    store = file_store(tmp_path / "new" / "ca")
     taken(store, "recover", lost=[root.view.pem for root in lost])
     return store
 
@@ -346,7 +344,7 @@ def test_a_recovery_trusts_what_the_clusters_hold_and_prepares_another_root(tmp_
     ids=["issuing", "revoking", "abandoning"],
 )
 def test_before_the_new_root_issues_a_recovery_says_what_cannot_be(
-    tmp_path: Path, work: Callable[[FileStore], object], code: str
+    tmp_path: Path, work: Callable[[CaStore], object], code: str
 ) -> None:
     store = recovered(tmp_path, make_root())
     before = public(store)
@@ -359,19 +357,19 @@ def test_the_root_that_was_lost_is_not_the_next_one(tmp_path: Path) -> None:
     """Brought in as the next root, it would replace itself, and nothing could ever be issued."""
     lost = make_root()
     with refused("root-in-service"):
-        taken(FileStore(tmp_path / "new" / "ca"), "recover", lost=[lost.view.pem], wanted=brought(tmp_path, lost))
+        taken(file_store(tmp_path / "new" / "ca"), "recover", lost=[lost.view.pem], wanted=brought(tmp_path, lost))
     assert not (tmp_path / "new").exists()
 
 
 def test_lists_can_be_published_beside_a_root_that_has_expired(tmp_path: Path) -> None:
-    store, short = FileStore(tmp_path / "ca"), make_root(validity=DAY)
+    store, short = file_store(tmp_path / "ca"), make_root(validity=DAY)
     store.create(PASSPHRASE, short.key, short.view.pem)
     at(store, "prepare")
     taken(store, "publish", revoked=[Entry("serial", "abc", "superseded", NOW)], now=2 * DAY)
     assert set(store.lists()) == {root.fingerprint for root in public(store).trusted} - {short.view.fingerprint}
 
 
-def test_nothing_is_recovered_where_nothing_was_lost(store: FileStore, tmp_path: Path) -> None:
+def test_nothing_is_recovered_where_nothing_was_lost(store: CaStore, tmp_path: Path) -> None:
     with refused("no-ca-lost"):
         recovered(tmp_path)
     assert not (tmp_path / "new").exists()
@@ -384,8 +382,10 @@ def test_nothing_is_recovered_where_nothing_was_lost(store: FileStore, tmp_path:
 # -- the module ----------------------------------------------------------------------------------------------------
 
 
-def test_the_action_tells_phase_and_state_and_never_a_key(store: FileStore) -> None:
-    variables = {"custom_ca_dir": str(store.path), "custom_ca_passphrase": PASSPHRASE}
+def test_the_action_tells_phase_and_state_and_never_a_key(tmp_path: Path) -> None:
+    store, root = CaStore(FileStorage(tmp_path / "ca")), make_root()
+    store.create(PASSPHRASE, root.key, root.view.pem)
+    variables = {"custom_ca_dir": store.where, "custom_ca_passphrase": PASSPHRASE}
     result = run_action(custom_ca_rotation, {"step": "prepare", "seen": public(store).state}, variables)
     assert (result["changed"], result["phase"], result["state"]) == (True, "prepared", public(store).state)
     assert len(result["authority"]["trusted"]) == 2

@@ -103,8 +103,8 @@ FAULTS: list[tuple[Any, str, str, str, str]] = [
     ("cluster-a", "entry", "type", "is not a mapping", "{cluster: NAME"),
     (entry(clsuter="x"), "clsuter", "unknown-key", "unknown key", "write cluster"),
     (entry(zzz="x"), "zzz", "unknown-key", "unknown key", "write one of cluster, link"),
-    (entry(cluster=None), "entry", "revoked-what", "does not say what it revokes", "serial or fingerprint"),
-    (entry(link="mysql"), "cluster, link", "revoked-what", "more than one thing", "an entry for each"),
+    (entry(cluster=None), "entry", "revoked-what", "nothing", "serial or fingerprint"),
+    (entry(link="mysql"), "cluster, link", "revoked-what", "more than one thing", "separate entries"),
     (entry(cluster=""), "cluster", "revoked-cluster", "is empty", "remove the entry"),
     (entry(cluster=None, link=" "), "link", "revoked-link", "is empty", "remove the entry"),
     (entry(cluster=None, serial=1234), "serial", "type", "is not text", "put it in quotes"),
@@ -117,15 +117,15 @@ FAULTS: list[tuple[Any, str, str, str, str]] = [
     (entry(reason="keycompromise"), "reason", "revoked-reason", "is not a reason", "write keyCompromise"),
     (entry(reason="certificateHold"), "reason", "revoked-reason", "RFC 5280", "one of unspecified, key"),
     (entry(reason=["superseded"]), "reason", "revoked-reason", "is not a reason", "write"),
-    (entry(date=None), "date", "revoked-date", "required", f"the present moment, {PRESENT}"),
+    (entry(date=None), "date", "revoked-date", "required", PRESENT),
     (entry(date="yesterday"), "date", "revoked-date", "ISO 8601", f"e.g. {PRESENT}"),
     (entry(date="2026-02-30"), "date", "revoked-date", "ISO 8601", f"e.g. {PRESENT}"),
     (entry(date=20260520), "date", "revoked-date", "ISO 8601", f"e.g. {PRESENT}"),
     (entry(date="0001-01-01T00:00:00+14:00"), "date", "revoked-date", "ISO 8601", f"e.g. {PRESENT}"),
-    (entry(date="1949-12-31"), "date", "revoked-date", "before any date", f"the present moment, {PRESENT}"),
-    (entry(date="2026-06-01T12:00:01Z"), "date", "revoked-date", "in the future", f"moment, {PRESENT}: what"),
-    (entry(date="2026-06-01"), "date", "revoked-date", "the end of that day", f"moment, {PRESENT}: what"),
-    (entry(date=date(2026, 6, 1)), "date", "revoked-date", "2026-06-01T23:59:59Z, which is", f"moment, {PRESENT}"),
+    (entry(date="1949-12-31"), "date", "revoked-date", "earlier", PRESENT),
+    (entry(date="2026-06-01T12:00:01Z"), "date", "revoked-date", "in the future", PRESENT),
+    (entry(date="2026-06-01"), "date", "revoked-date", "end of that day", PRESENT),
+    (entry(date=date(2026, 6, 1)), "date", "revoked-date", "2026-06-01T23:59:59Z, which is", PRESENT),
 ]
 
 
@@ -167,7 +167,7 @@ def test_a_list_that_nobody_has_checked_is_read_or_refused() -> None:
 
 def test_the_fix_for_a_future_date_is_a_date_that_is_taken() -> None:
     (found,) = check_revoked([entry(date="2026-06-01")], NOW)
-    written = found.fix.removeprefix("write the present moment, ").partition(": ")[0]
+    written = found.fix.removeprefix("write the current time, ").partition("; ")[0]
     assert check_revoked([entry(date=written)], NOW) == []
 
 
@@ -304,7 +304,7 @@ def test_an_entry_that_revokes_nothing_is_told_with_the_cause() -> None:
         ("revokes-nothing", "custom_ca_revoked: cluster cluster-x up to 2026-05-20T00:00:00Z"),
         ("revokes-nothing", "custom_ca_revoked: serial a3 up to 2026-05-20T00:00:00Z"),
     ]
-    assert "no such certificate is recorded" in found[0].what
+    assert "no matching certificate is recorded" in found[0].what
     assert "issued at 2026-05-20T00:00:01Z" in found[1].what
 
 
@@ -407,10 +407,10 @@ def test_a_date_that_was_written_otherwise_makes_no_new_list(root: Root) -> None
 @pytest.mark.parametrize(
     ("wanted", "held", "why"),
     [
-        ((A1,), (), "had 0 certificates, want 1"),
-        ((), (A1,), "had 1 certificates, want 0"),
-        ((A1,), (replace(A1, serial="a2"),), "what is revoked has changed"),
-        ((A1,), (replace(A1, reason="superseded"),), "what is revoked has changed"),
+        ((A1,), (), "had 0, want 1"),
+        ((), (A1,), "had 1, want 0"),
+        ((A1,), (replace(A1, serial="a2"),), "the revoked certificates have changed"),
+        ((A1,), (replace(A1, reason="superseded"),), "the revoked certificates have changed"),
     ],
 )
 def test_other_content_makes_lists_due(
@@ -420,10 +420,7 @@ def test_other_content_makes_lists_due(
 
 
 def test_a_root_without_a_list_makes_lists_due(root: Root) -> None:
-    assert (
-        why_due({OLD: (A1,), NEW: ()}, {OLD: published(root, [A1])}, NOW)
-        == f"root {NEW[:8]} has no revocation list yet"
-    )
+    assert why_due({OLD: (A1,), NEW: ()}, {OLD: published(root, [A1])}, NOW) == f"root {NEW[:8]} has no CRL yet"
 
 
 def test_lists_go_when_nothing_is_revoked(root: Root) -> None:
@@ -434,7 +431,7 @@ def test_a_list_is_due_when_its_end_comes_near(root: Root) -> None:
     current = {OLD: published(root, [A1])}
     near = NOW + VALIDITY - RENEW
     assert why_due({OLD: (A1,)}, current, near) == ""
-    assert "the revocation list expires at 2027-06-01T12:00:00Z" in why_due({OLD: (A1,)}, current, near + SECOND)
+    assert "the CRL expires at 2027-06-01T12:00:00Z" in why_due({OLD: (A1,)}, current, near + SECOND)
 
 
 @pytest.mark.parametrize("left", [VALIDITY - SECOND, VALIDITY - BACKDATING, RENEW, 10 * DAY, DAY])

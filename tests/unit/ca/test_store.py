@@ -17,24 +17,24 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.layout import Layout
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record, record_of
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import StoredKey
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Revoked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
     CertificateView,
     Leaf,
-    PrivateKey,
     key_signs_for,
 )
+from tests.unit.ca.support import file_store, folder
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE, Root, make_leaf, make_root
 from tests.unit.support import refused
 
-# The encryption of keys is looked at in test_pkcs8.
-pytestmark = pytest.mark.usefixtures("quick_keys")
 
-
-def create(store: FileStore, passphrase: str = PASSPHRASE) -> Authority:
+def create(store: CaStore, passphrase: str = PASSPHRASE) -> Authority:
     root = make_root()
     return store.create(passphrase, root.key, root.view.pem)
 
@@ -50,56 +50,56 @@ def snapshot(path: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> FileStore:
-    return FileStore(tmp_path / "beside the inventory" / "ca")
+def store(tmp_path: Path) -> CaStore:
+    return file_store(tmp_path / "beside the inventory" / "ca")
 
 
 @pytest.fixture
-def made(store: FileStore) -> FileStore:
+def made(store: CaStore) -> CaStore:
     create(store)
     return store
 
 
 class TestCreating:
-    def test_reading_where_there_is_nothing_creates_nothing(self, store: FileStore) -> None:
+    def test_reading_where_there_is_nothing_creates_nothing(self, store: CaStore) -> None:
         assert store.public() is None
         assert store.records(NOW) == []
         assert not store.occupied()
-        assert not store.path.parent.exists()
+        assert not folder(store).parent.exists()
 
     def test_an_empty_folder_holds_no_authority(self, tmp_path: Path) -> None:
         folder = tmp_path / "ca"
         folder.mkdir(mode=0o700)
-        assert FileStore(folder).public() is None
-        create(FileStore(folder))
-        assert FileStore(folder).public() is not None
+        assert file_store(folder).public() is None
+        create(file_store(folder))
+        assert file_store(folder).public() is not None
 
-    def test_the_new_root_issues_and_is_trusted(self, store: FileStore) -> None:
+    def test_the_new_root_issues_and_is_trusted(self, store: CaStore) -> None:
         authority = create(store)
         assert authority.trusted == (issuing(authority),)
         assert store.public() == authority
 
-    def test_a_second_call_returns_the_first_root(self, made: FileStore) -> None:
-        before = snapshot(made.path)
+    def test_a_second_call_returns_the_first_root(self, made: CaStore) -> None:
+        before = snapshot(folder(made))
         assert create(made) == made.public()
-        assert snapshot(made.path) == before
+        assert snapshot(folder(made)) == before
 
-    def test_nobody_else_can_read_it(self, made: FileStore) -> None:
-        modes = {path.stat().st_mode & 0o777 for path in made.path.glob("**/*") if path.is_file()}
+    def test_nobody_else_can_read_it(self, made: CaStore) -> None:
+        modes = {path.stat().st_mode & 0o777 for path in folder(made).glob("**/*") if path.is_file()}
         assert modes == {0o600}
-        assert made.path.stat().st_mode & 0o777 == 0o700
+        assert folder(made).stat().st_mode & 0o777 == 0o700
 
-    def test_the_key_is_encrypted(self, made: FileStore) -> None:
-        (key,) = made.path.glob("roots/*.key")
+    def test_the_key_is_encrypted(self, made: CaStore) -> None:
+        (key,) = folder(made).glob("roots/*.key")
         assert "BEGIN ENCRYPTED " in key.read_text(encoding="ascii").splitlines()[0]
 
-    def test_a_refused_passphrase_leaves_no_trace(self, store: FileStore) -> None:
+    def test_a_refused_passphrase_leaves_no_trace(self, store: CaStore) -> None:
         with refused("ca-passphrase"):
             create(store, "short")
-        assert not store.path.parent.exists()
+        assert not folder(store).parent.exists()
 
     def test_a_full_disk_is_one_clear_error_and_leaves_no_half_file(
-        self, store: FileStore, monkeypatch: pytest.MonkeyPatch
+        self, store: CaStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def refuse(_descriptor: int) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -110,25 +110,25 @@ class TestCreating:
                 create(store)
         assert "No space left on device" in failure.value.message.what
         assert store.public() is None
-        assert set(snapshot(store.path)) == {"lock"}
+        assert set(snapshot(folder(store))) == {"lock"}
         create(store)
         assert store.public() is not None
 
     def test_a_path_through_a_file_is_one_clear_error(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("x", encoding="ascii")
         with refused("file-error") as failure:
-            create(FileStore(tmp_path / "file" / "ca"))
+            create(file_store(tmp_path / "file" / "ca"))
         assert failure.value.message.where.endswith("/file")
         assert "File exists" in failure.value.message.what
 
-    def test_many_at_once_make_one_root(self, store: FileStore) -> None:
+    def test_many_at_once_make_one_root(self, store: CaStore) -> None:
         children = [in_child(lambda: create(store)) for _ in range(4)]
         assert [finish(child) for child in children] == [0, 0, 0, 0]
-        assert len(list(store.path.glob("roots/*.crt"))) == 1
-        assert len(list(store.path.glob("roots/*.key"))) == 1
+        assert len(list(folder(store).glob("roots/*.crt"))) == 1
+        assert len(list(folder(store).glob("roots/*.key"))) == 1
         store.signer(PASSPHRASE)
 
-    def test_makers_and_removers_at_once_leave_a_whole_store(self, store: FileStore) -> None:
+    def test_makers_and_removers_at_once_leave_a_whole_store(self, store: CaStore) -> None:
         def turns() -> None:
             for _ in range(4):
                 create(store)
@@ -140,7 +140,7 @@ class TestCreating:
         assert set(statuses) <= {0, REFUSED}
         create(store)
         store.signer(PASSPHRASE)
-        assert len(list(store.path.glob("roots/*.crt"))) == 1
+        assert len(list(folder(store).glob("roots/*.crt"))) == 1
 
 
 REFUSED = 3
@@ -198,22 +198,22 @@ class TestInterruptions:
     def test_a_creation_killed_anywhere_is_started_again_and_leaves_one_root(self, tmp_path: Path) -> None:
         step = 1
         while True:
-            store = FileStore(tmp_path / str(step) / "ca")
+            store = file_store(tmp_path / str(step) / "ca")
             if not killed_at(step, partial(create, store)):
                 break
             survivor = store.public()
             authority = create(store)
             assert survivor in (None, authority)
             store.signer(PASSPHRASE)
-            assert not (store.path / "unfinished").exists()
-            assert {path.stem for path in (store.path / "roots").iterdir()} == {issuing(authority).fingerprint}
+            assert not (folder(store) / "unfinished").exists()
+            assert {path.stem for path in (folder(store) / "roots").iterdir()} == {issuing(authority).fingerprint}
             step += 1
         assert step > 7
 
     def test_a_removal_killed_anywhere_can_be_repeated(self, tmp_path: Path, leaf: Leaf) -> None:
         step = 1
         while True:
-            store = FileStore(tmp_path / str(step) / "ca")
+            store = file_store(tmp_path / str(step) / "ca")
             create(store)
             store.record([described(leaf)], NOW)
             if not killed_at(step, store.destroy):
@@ -225,27 +225,27 @@ class TestInterruptions:
         assert step > 7
 
     def test_a_reader_that_meets_the_end_of_a_creation_sees_the_authority(
-        self, made: FileStore, monkeypatch: pytest.MonkeyPatch
+        self, made: CaStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        index, aside = made.path / "authority.json", made.path / "aside"
+        index, aside = folder(made) / "authority.json", folder(made) / "aside"
         index.rename(aside)
-        look_for_roots = made._root_files
+        look_for_roots = Layout.root_files
 
-        def while_the_creation_ends() -> Iterator[Path]:
+        def while_the_creation_ends(layout: Layout) -> Iterator[Path]:
             aside.rename(index)
-            return look_for_roots()
+            return look_for_roots(layout)
 
-        monkeypatch.setattr(made, "_root_files", while_the_creation_ends)
+        monkeypatch.setattr(Layout, "root_files", while_the_creation_ends)
         assert made.public() is not None
 
-    def test_a_mark_that_outlived_its_creation_is_cleared(self, made: FileStore) -> None:
-        (made.path / "unfinished").touch(mode=0o600)
+    def test_a_mark_that_outlived_its_creation_is_cleared(self, made: CaStore) -> None:
+        (folder(made) / "unfinished").touch(mode=0o600)
         authority = made.public()
         assert create(made) == authority
-        assert not (made.path / "unfinished").exists()
+        assert not (folder(made) / "unfinished").exists()
 
 
-def publish(store: FileStore, *serials: str, now: datetime = NOW) -> Authority:
+def publish(store: CaStore, *serials: str, now: datetime = NOW) -> Authority:
     """A list for every root."""
     revoked = tuple(Revoked(serial, NOW, "superseded") for serial in serials or ("a",))
     return store.publish(
@@ -253,7 +253,7 @@ def publish(store: FileStore, *serials: str, now: datetime = NOW) -> Authority:
     )
 
 
-def rotate(store: FileStore) -> None:
+def rotate(store: CaStore) -> None:
     """A whole rotation of the root."""
 
     def state() -> str:
@@ -269,11 +269,11 @@ def rotate(store: FileStore) -> None:
 
 
 class TestWriters:
-    def test_readers_beside_a_writer_never_see_a_damaged_store(self, made: FileStore) -> None:
+    def test_readers_beside_a_writer_never_see_a_damaged_store(self, made: CaStore) -> None:
         publish(made)
 
         def read_on() -> None:
-            while not (made.path / "enough").exists():
+            while not (folder(made) / "enough").exists():
                 authority = made.public()
                 assert authority is not None
                 assert len(authority.lists) in (0, len(authority.trusted))
@@ -284,12 +284,10 @@ class TestWriters:
         for number in range(8):
             rotate(made)
             publish(made, f"{number + 11:x}")
-        (made.path / "enough").touch()
+        (folder(made) / "enough").touch()
         assert [finish(child) for child in readers] == [0, 0]
 
-    def test_what_vanishes_while_it_is_read_is_read_anew(
-        self, made: FileStore, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_what_vanishes_while_it_is_read_is_read_anew(self, made: CaStore, monkeypatch: pytest.MonkeyPatch) -> None:
         publish(made)
         whole = Path.read_bytes
         turns = iter([True])
@@ -304,31 +302,31 @@ class TestWriters:
         assert [item.serial for item in found.revoked] == ["b"]
 
     def test_a_key_that_goes_while_it_is_asked_for_is_the_next_ones(
-        self, made: FileStore, monkeypatch: pytest.MonkeyPatch
+        self, made: CaStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        load = made._load_key
+        read = FileStorage.key
         turns = iter([True])
 
-        def rotated_meanwhile(fingerprint: str, passphrase: str) -> PrivateKey:
+        def rotated_meanwhile(storage: FileStorage, fingerprint: str) -> StoredKey:
             if next(turns, False):
-                rotate(FileStore(made.path))
-            return load(fingerprint, passphrase)
+                rotate(made)
+            return read(storage, fingerprint)
 
-        monkeypatch.setattr(made, "_load_key", rotated_meanwhile)
+        monkeypatch.setattr(FileStorage, "key", rotated_meanwhile)
         key = made.signer(PASSPHRASE)
         authority = made.public()
         assert authority is not None
         assert key_signs_for(issuing(authority), key)
 
-    def test_a_list_that_was_replaced_goes(self, made: FileStore) -> None:
+    def test_a_list_that_was_replaced_goes(self, made: CaStore) -> None:
         publish(made, "a")
         publish(made, "b")
-        assert len(list(made.path.glob("lists/*.crl"))) == 1
+        assert len(list(folder(made).glob("lists/*.crl"))) == 1
 
-    def test_what_an_interrupted_step_left_goes_with_the_next_one(self, made: FileStore) -> None:
-        left = made.path / "roots" / f"{'0' * 64}.key"
+    def test_what_an_interrupted_step_left_goes_with_the_next_one(self, made: CaStore) -> None:
+        left = folder(made) / "roots" / f"{'0' * 64}.key"
         left.write_text("x", encoding="ascii")
-        notes = made.path / "roots" / "notes.txt"
+        notes = folder(made) / "roots" / "notes.txt"
         notes.write_text("ours", encoding="ascii")
         before = made.public()
         publish(made)
@@ -337,13 +335,19 @@ class TestWriters:
         assert (before is not None, after is not None) == (True, True)
         made.signer(PASSPHRASE)
 
-    def test_a_rotation_killed_anywhere_leaves_a_whole_store_that_goes_on(
-        self, made: FileStore, tmp_path: Path
-    ) -> None:
+    def test_what_a_killed_writer_left_goes_and_what_a_keeper_of_records_writes_stays(self, made: CaStore) -> None:
+        name = ".crossmesh-0123456789abcdef.tmp"
+        (folder(made) / "issued").mkdir(mode=0o700)
+        for place in ("roots", "issued"):
+            (folder(made) / place / name).write_text("x", encoding="ascii")
+        publish(made)
+        assert [path.parent.name for path in folder(made).rglob(name)] == ["issued"]
+
+    def test_a_rotation_killed_anywhere_leaves_a_whole_store_that_goes_on(self, made: CaStore, tmp_path: Path) -> None:
         publish(made)
         step = 1
         while True:
-            store = FileStore(shutil.copytree(made.path, tmp_path / str(step)))
+            store = file_store(shutil.copytree(folder(made), tmp_path / str(step)))
             if not killed_at(step, partial(rotate, store)):
                 break
             authority = store.public()
@@ -409,19 +413,19 @@ DAMAGES: list[tuple[Callable[[Path], object], str]] = [
 class TestDamage:
     @pytest.mark.parametrize(("damage", "message"), DAMAGES)
     def test_each_is_one_error_with_the_path_and_nothing_is_changed(
-        self, made: FileStore, damage: Callable[[Path], object], message: str
+        self, made: CaStore, damage: Callable[[Path], object], message: str
     ) -> None:
-        damage(made.path)
-        before = snapshot(made.path)
+        damage(folder(made))
+        before = snapshot(folder(made))
         for call in (made.public, lambda: create(made), lambda: made.signer(PASSPHRASE)):
             with pytest.raises(CrossmeshError) as caught:
                 call()
             assert message in str(caught.value)
-            assert str(made.path) in str(caught.value)
-        assert snapshot(made.path) == before
+            assert str(folder(made)) in str(caught.value)
+        assert snapshot(folder(made)) == before
 
-    def test_a_store_of_a_newer_collection_is_no_damage(self, made: FileStore) -> None:
-        change_index(version=2)(made.path)
+    def test_a_store_of_a_newer_collection_is_no_damage(self, made: CaStore) -> None:
+        change_index(version=2)(folder(made))
         with refused("store-version"):
             made.public()
 
@@ -434,51 +438,51 @@ class TestDamage:
         ],
     )
     def test_a_revocation_list_that_is_damaged_is_one_error(
-        self, made: FileStore, damage: Callable[[Path], object], code: str
+        self, made: CaStore, damage: Callable[[Path], object], code: str
     ) -> None:
         publish(made)
-        (path,) = made.path.glob("lists/*.crl")
+        (path,) = folder(made).glob("lists/*.crl")
         damage(path)
         for call in (made.public, made.lists, lambda: publish(made)):
             with refused(code) as caught:
                 call()
-            assert str(made.path) in str(caught.value)
+            assert str(folder(made)) in str(caught.value)
 
-    def test_an_index_that_issues_from_an_untrusted_root(self, made: FileStore) -> None:
-        index = json.loads((made.path / "authority.json").read_text(encoding="utf-8"))
-        spoil_index(json.dumps({**index, "issuing": "0" * 64}))(made.path)
+    def test_an_index_that_issues_from_an_untrusted_root(self, made: CaStore) -> None:
+        index = json.loads((folder(made) / "authority.json").read_text(encoding="utf-8"))
+        spoil_index(json.dumps({**index, "issuing": "0" * 64}))(folder(made))
         with refused("store-damaged"):
             made.public()
 
-    def test_a_damaged_store_can_be_removed(self, made: FileStore) -> None:
-        spoil_index("")(made.path)
+    def test_a_damaged_store_can_be_removed(self, made: CaStore) -> None:
+        spoil_index("")(folder(made))
         assert made.destroy()
-        assert not made.path.exists()
+        assert not folder(made).exists()
 
 
 class TestSigner:
-    def test_is_the_key_of_the_issuing_root(self, made: FileStore) -> None:
+    def test_is_the_key_of_the_issuing_root(self, made: CaStore) -> None:
         assert key_signs_for(issuing(made.public()), made.signer(PASSPHRASE))
 
-    def test_the_public_part_needs_no_key_at_all(self, made: FileStore) -> None:
-        (key,) = made.path.glob("roots/*.key")
+    def test_the_public_part_needs_no_key_at_all(self, made: CaStore) -> None:
+        (key,) = folder(made).glob("roots/*.key")
         key.write_text("", encoding="ascii")
         assert made.public() is not None
 
-    def test_a_wrong_passphrase_is_one_error_that_names_the_file(self, made: FileStore) -> None:
+    def test_a_wrong_passphrase_is_one_error_that_names_the_file(self, made: CaStore) -> None:
         with refused("wrong-passphrase") as failure:
             made.signer("not the passphrase")
         assert re.fullmatch(r".*/roots/[0-9a-f]{64}\.key", failure.value.message.where)
 
-    def test_a_key_of_another_root_is_refused(self, made: FileStore, tmp_path: Path) -> None:
-        other = FileStore(tmp_path / "other")
+    def test_a_key_of_another_root_is_refused(self, made: CaStore, tmp_path: Path) -> None:
+        other = file_store(tmp_path / "other")
         create(other)
-        (key,), (foreign,) = made.path.glob("roots/*.key"), other.path.glob("roots/*.key")
+        (key,), (foreign,) = folder(made).glob("roots/*.key"), folder(other).glob("roots/*.key")
         key.write_bytes(foreign.read_bytes())
         with refused("store-damaged"):
             made.signer(PASSPHRASE)
 
-    def test_without_an_authority_there_is_none(self, store: FileStore) -> None:
+    def test_without_an_authority_there_is_none(self, store: CaStore) -> None:
         with refused("store-damaged"):
             store.signer(PASSPHRASE)
 
@@ -502,42 +506,42 @@ def described(leaf: Leaf) -> Record:
 
 
 class TestRecords:
-    def test_come_back_as_they_were(self, made: FileStore, leaf: Leaf) -> None:
+    def test_come_back_as_they_were(self, made: CaStore, leaf: Leaf) -> None:
         made.record([described(leaf)], NOW)
         assert made.records(NOW) == [described(leaf)]
 
-    def test_hold_no_key_and_no_certificate(self, made: FileStore, leaf: Leaf) -> None:
+    def test_hold_no_key_and_no_certificate(self, made: CaStore, leaf: Leaf) -> None:
         made.record([described(leaf)], NOW)
-        content = (made.path / "issued" / f"{leaf.view.serial}.json").read_text(encoding="utf-8")
+        content = (folder(made) / "issued" / f"{leaf.view.serial}.json").read_text(encoding="utf-8")
         assert "BEGIN" not in content
         assert json.loads(content)["secret"] == "istio-system/mysql-credential"
 
-    def test_expired_ones_are_not_listed_and_dropped_by_the_next_writer(self, made: FileStore, issuer: Root) -> None:
+    def test_expired_ones_are_not_listed_and_dropped_by_the_next_writer(self, made: CaStore, issuer: Root) -> None:
         old, new = make_leaf(issuer, validity=DAY), make_leaf(issuer)
         made.record([described(old), described(new)], NOW)
         later = NOW + DAY
         assert made.records(later) == [described(new)]
-        assert len(list(made.path.glob("issued/*.json"))) == 2
+        assert len(list(folder(made).glob("issued/*.json"))) == 2
         made.record([], later)
-        assert len(list(made.path.glob("issued/*.json"))) == 1
+        assert len(list(folder(made).glob("issued/*.json"))) == 1
 
-    def test_are_listed_oldest_first(self, made: FileStore, leaf: Leaf) -> None:
+    def test_are_listed_oldest_first(self, made: CaStore, leaf: Leaf) -> None:
         first = replace(described(leaf), serial="2", issued_at="2026-06-01T00:00:00Z")
         last = replace(described(leaf), serial="1", issued_at="2026-06-02T00:00:00Z")
         made.record([last, first], NOW)
         assert made.records(NOW) == [first, last]
 
     @pytest.mark.parametrize("content", ["", "[]", '{"serial": "1"}'])
-    def test_a_damaged_one_is_named(self, made: FileStore, leaf: Leaf, content: str) -> None:
+    def test_a_damaged_one_is_named(self, made: CaStore, leaf: Leaf, content: str) -> None:
         made.record([described(leaf)], NOW)
-        path = made.path / "issued" / f"{leaf.view.serial}.json"
+        path = folder(made) / "issued" / f"{leaf.view.serial}.json"
         path.write_text(content, encoding="utf-8")
         with pytest.raises(CrossmeshError) as failure:
             made.records(NOW)
         assert failure.value.message.code in ("unreadable-record", "store-damaged")
         assert leaf.view.serial in str(failure.value)
 
-    def test_writers_at_once_lose_nothing(self, made: FileStore, issuer: Root) -> None:
+    def test_writers_at_once_lose_nothing(self, made: CaStore, issuer: Root) -> None:
         batches = [[described(make_leaf(issuer)) for _ in range(20)] for _ in range(3)]
         children = [in_child(partial(made.record, batch, NOW)) for batch in batches]
         assert [finish(child) for child in children] == [0, 0, 0]
@@ -545,24 +549,24 @@ class TestRecords:
 
 
 class TestRemoving:
-    def test_takes_everything_and_says_so_once(self, made: FileStore, leaf: Leaf) -> None:
+    def test_takes_everything_and_says_so_once(self, made: CaStore, leaf: Leaf) -> None:
         made.record([described(leaf)], NOW)
         assert made.destroy()
-        assert not made.path.exists()
+        assert not folder(made).exists()
         assert not made.destroy()
 
-    def test_leaves_what_it_does_not_know(self, made: FileStore) -> None:
-        notes = made.path / "roots" / "notes.txt"
+    def test_leaves_what_it_does_not_know(self, made: CaStore) -> None:
+        notes = folder(made) / "roots" / "notes.txt"
         notes.write_text("ours", encoding="ascii")
         assert made.destroy()
-        assert snapshot(made.path) == {"roots/notes.txt": b"ours"}
+        assert snapshot(folder(made)) == {"roots/notes.txt": b"ours"}
 
-    def test_takes_the_temporary_files_of_a_killed_run(self, made: FileStore) -> None:
-        (made.path / "roots" / ".crossmesh-0123456789abcdef.tmp").write_text("x", encoding="ascii")
+    def test_takes_the_temporary_files_of_a_killed_run(self, made: CaStore) -> None:
+        (folder(made) / "roots" / ".crossmesh-0123456789abcdef.tmp").write_text("x", encoding="ascii")
         made.destroy()
-        assert not made.path.exists()
+        assert not folder(made).exists()
 
     def test_does_not_enter_a_folder_that_only_has_a_lock(self, tmp_path: Path) -> None:
         (tmp_path / "lock").write_text("somebody's", encoding="ascii")
-        assert not FileStore(tmp_path).destroy()
+        assert not file_store(tmp_path).destroy()
         assert snapshot(tmp_path) == {"lock": b"somebody's"}

@@ -92,6 +92,7 @@ class Cluster:
     answers: Mapping[str, Mapping[float, Answer]]
     trust: Mapping[float, str] = field(default_factory=dict)
     now: float = 0.0
+    where: str = "context cluster-a"
     looks: int = 0
     selectors: list[str] = field(default_factory=list)
 
@@ -120,6 +121,7 @@ def proven(
     shake: Callable[[Endpoint], str | None] | None = None,
     timeout: float = 60,
     wait: float = 0.5,
+    said: list[str] | None = None,
 ) -> Proof:
     return prove(
         cast(Api, cluster),
@@ -127,6 +129,7 @@ def proven(
         expected or Expected(frozenset({NEW})),
         timeout,
         wait=wait,
+        say=([] if said is None else said).append,
         clock=lambda: cluster.now,
         pause=cluster.pause,
         shake=shake or (lambda _endpoint: pytest.fail("no handshake was needed")),
@@ -144,6 +147,23 @@ def test_it_waits_for_the_last_pod() -> None:
     cluster = Cluster([pod("a"), pod("b")], {"a": {0: certs(NEW)}, "b": {0: certs(OLD), 7: certs(NEW)}})
     assert proven(cluster).pods == ["a", "b"]
     assert 7 <= cluster.now < 8
+
+
+def test_it_says_every_ten_seconds_what_it_waits_for() -> None:
+    cluster, said = (
+        Cluster([pod("a"), pod("b")], {"a": {0: certs(NEW)}, "b": {0: certs(OLD), 25: certs(NEW)}}),
+        list[str](),
+    )
+    proven(cluster, said=said)
+    assert len(said) == 2
+    assert all("pod b: serves" in line and "pod a" not in line for line in said)
+    assert "10 s of 60" in said[0]
+
+
+def test_it_says_nothing_where_it_need_not_wait_long() -> None:
+    cluster, said = Cluster([pod("a")], {"a": {0: certs(OLD), 7: certs(NEW)}}), list[str]()
+    proven(cluster, said=said)
+    assert said == []
 
 
 def test_it_ends_at_the_timeout_with_the_pods_that_are_behind_and_what_they_serve() -> None:
@@ -252,7 +272,7 @@ def test_it_waits_until_the_right_revocation_list_has_arrived() -> None:
     cluster = Cluster([pod("a")], {"a": {0: certs(NEW)}}, trust)
     assert proven(cluster, trusting(root.view, lists=[second])).method == "exec"
     assert 4 <= cluster.now < 5
-    with pytest.raises(CrossmeshError, match=r"has revocation lists .* number 2 \w+ for mysql-credential, not nothing"):
+    with pytest.raises(CrossmeshError, match=r"has CRLs .* number 2 \w+ for mysql-credential, not nothing"):
         proven(cluster, trusting(root.view), timeout=1)
 
 

@@ -19,7 +19,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority impor
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import Entry
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.rotation import blockers, sight_from_json
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import failure
@@ -43,25 +43,24 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.report import outside_rows
+from tests.unit.ca.support import file_store, folder
 from tests.unit.cluster.fake_api import FakeApi
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE, make_root
 from tests.unit.support import SERVER, codes_of, link, refused, view
-
-pytestmark = pytest.mark.usefixtures("quick_keys")
 
 FQDN = "db.example.net"
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory, quick_keys: None) -> Path:
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path, root = tmp_path_factory.mktemp("template") / "ca", make_root()
-    FileStore(path).create(PASSPHRASE, root.key, root.view.pem)
+    file_store(path).create(PASSPHRASE, root.key, root.view.pem)
     return path
 
 
 @pytest.fixture
-def store(tmp_path: Path, template: Path) -> FileStore:
-    return FileStore(shutil.copytree(template, tmp_path / "ca"))
+def store(tmp_path: Path, template: Path) -> CaStore:
+    return file_store(shutil.copytree(template, tmp_path / "ca"))
 
 
 @pytest.fixture
@@ -74,7 +73,7 @@ def nobody(_endpoint: Endpoint) -> str | None:
 
 
 def outcome(
-    store: FileStore,
+    store: CaStore,
     *servers: Server,
     look: bool = False,
     shake: Callable[[Endpoint], str | None] = nobody,
@@ -97,20 +96,20 @@ def serving(shown: str) -> Callable[[Endpoint], str | None]:
     return lambda _endpoint: shown
 
 
-def kept(store: FileStore, server: Server, **options: Any) -> Kept:
+def kept(store: CaStore, server: Server, **options: Any) -> Kept:
     found = outcome(store, server, **options)
     if found.errors:
         raise found.errors[0]
     return found.kept[0]
 
 
-def report_of(store: FileStore, server: Server, step: str = "", **options: Any) -> dict[str, Any]:
+def report_of(store: CaStore, server: Server, step: str = "", **options: Any) -> dict[str, Any]:
     found = outcome(store, server, **options)
     assert found.errors == []
     return report(found, step)
 
 
-def public_of(store: FileStore) -> Authority:
+def public_of(store: CaStore) -> Authority:
     found = store.public()
     assert found is not None
     return found
@@ -124,7 +123,7 @@ def roots_in(server: Server) -> set[str]:
     return {view.fingerprint for view in parse_certificates((server.directory / "ca.crt").read_text(), where="ca.crt")}
 
 
-def test_a_new_directory_holds_a_certificate_of_the_ca_its_key_and_the_roots(store: FileStore, server: Server) -> None:
+def test_a_new_directory_holds_a_certificate_of_the_ca_its_key_and_the_roots(store: CaStore, server: Server) -> None:
     found = kept(store, server)
     authority = public_of(store)
     assert found.credential.decision.reason == "missing"
@@ -136,13 +135,13 @@ def test_a_new_directory_holds_a_certificate_of_the_ca_its_key_and_the_roots(sto
     assert not (server.directory / "ca.crl").exists()
 
 
-def test_nobody_else_can_read_it(store: FileStore, server: Server) -> None:
+def test_nobody_else_can_read_it(store: CaStore, server: Server) -> None:
     kept(store, server)
     assert server.directory.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in server.directory.iterdir()} == {0o600}
 
 
-def test_a_second_call_changes_nothing_and_says_so(store: FileStore, server: Server) -> None:
+def test_a_second_call_changes_nothing_and_says_so(store: CaStore, server: Server) -> None:
     kept(store, server)
     before = {path.name: path.read_bytes() for path in server.directory.iterdir()}
     again = report_of(store, server)
@@ -150,15 +149,15 @@ def test_a_second_call_changes_nothing_and_says_so(store: FileStore, server: Ser
     assert again["changed"] is False
 
 
-def test_check_mode_and_a_look_write_nothing_not_even_the_directory(store: FileStore, server: Server) -> None:
+def test_check_mode_and_a_look_write_nothing_not_even_the_directory(store: CaStore, server: Server) -> None:
     found = report_of(store, server, "look", look=True)
     assert (found["changed"], found["endpoints"][0]["action"]) == (False, "issue")
-    assert "is not as it should be" in found["warnings"][0]
+    assert "is out of date" in found["warnings"][0]
     assert report_of(store, server, look=True)["changed"] is True
     assert not server.directory.exists()
 
 
-def test_a_name_that_changed_is_a_new_certificate_with_a_new_key(store: FileStore, server: Server) -> None:
+def test_a_name_that_changed_is_a_new_certificate_with_a_new_key(store: CaStore, server: Server) -> None:
     kept(store, server)
     key = (server.directory / "tls.key").read_text()
     renamed = Server("mysql", server.directory, "sql.example.net", server.address, server.port)
@@ -167,12 +166,12 @@ def test_a_name_that_changed_is_a_new_certificate_with_a_new_key(store: FileStor
     assert (server.directory / "tls.key").read_text() != key
 
 
-def test_force_renews_what_is_still_good(store: FileStore, server: Server) -> None:
+def test_force_renews_what_is_still_good(store: CaStore, server: Server) -> None:
     kept(store, server)
     assert kept(store, server, force=True).credential.decision.reason == "forced"
 
 
-def test_the_certificate_is_recorded_with_its_link(store: FileStore, server: Server) -> None:
+def test_the_certificate_is_recorded_with_its_link(store: CaStore, server: Server) -> None:
     kept(store, server)
     (record,) = store.records(NOW)
     assert (record.cluster, record.side, record.links) == ("outside:mysql", "server", ("mysql",))
@@ -180,13 +179,13 @@ def test_the_certificate_is_recorded_with_its_link(store: FileStore, server: Ser
     assert record.serial == leaf_in(server).serial
 
 
-def test_no_key_is_in_the_result(store: FileStore, server: Server) -> None:
+def test_no_key_is_in_the_result(store: CaStore, server: Server) -> None:
     text = json.dumps(report_of(store, server))
     assert "PRIVATE KEY" not in text
     assert FQDN in text
 
 
-def test_a_key_that_others_can_read_is_refused(store: FileStore, server: Server) -> None:
+def test_a_key_that_others_can_read_is_refused(store: CaStore, server: Server) -> None:
     kept(store, server)
     (server.directory / "tls.key").chmod(0o644)
     with refused("open-to-others"):
@@ -194,25 +193,25 @@ def test_a_key_that_others_can_read_is_refused(store: FileStore, server: Server)
 
 
 def test_without_a_ca_nothing_is_made_and_a_look_tells_what_would_be(tmp_path: Path, server: Server) -> None:
-    missing = FileStore(tmp_path / "nothing")
+    missing = file_store(tmp_path / "nothing")
     with refused("no-ca"):
         kept(missing, server)
     assert not server.directory.exists()
     assert kept(missing, server, look=True).credential.decision.reason == "missing"
 
 
-def test_a_directory_of_another_ca_is_refused(store: FileStore, server: Server) -> None:
+def test_a_directory_of_another_ca_is_refused(store: CaStore, server: Server) -> None:
     kept(store, server)
     (server.directory / "ca.crt").write_text(make_root().view.pem)
     with refused("wrong-store") as failure:
         kept(store, server)
     # It is a directory, and is called so.
-    assert f"directory {server.directory} is in service" in failure.value.message.what
+    assert f"directory {server.directory} uses root" in failure.value.message.what
     assert "Secret" not in str(failure.value)
 
 
 def test_one_wrong_directory_is_one_row_of_the_preflight_and_is_called_what_it_is(
-    store: FileStore, server: Server
+    store: CaStore, server: Server
 ) -> None:
     kept(store, server)
     (server.directory / "ca.crt").write_text(make_root().view.pem)
@@ -221,13 +220,13 @@ def test_one_wrong_directory_is_one_row_of_the_preflight_and_is_called_what_it_i
     result = json.loads(json.dumps({**failure(*found.errors), **report(found, "look")}))
     (row,) = outside_rows(result)
     assert (row.status, row.code) == ("failed", "wrong-store")
-    assert f"directory {server.directory} is in service with root" in row.seen
+    assert f"directory {server.directory} uses root" in row.seen
     assert "Secret" not in row.seen
     assert "restore that store from a backup; if it is lost for good" in row.fix
 
 
 @pytest.mark.parametrize("left", ["tls.key", "tls.crt", "ca.crl"])
-def test_what_somebody_else_put_there_is_not_overwritten(store: FileStore, server: Server, left: str) -> None:
+def test_what_somebody_else_put_there_is_not_overwritten(store: CaStore, server: Server, left: str) -> None:
     server.directory.mkdir(parents=True, mode=0o700)
     (server.directory / left).touch(mode=0o600)
     (server.directory / left).write_text("theirs")
@@ -236,7 +235,7 @@ def test_what_somebody_else_put_there_is_not_overwritten(store: FileStore, serve
     assert (server.directory / left).read_text() == "theirs"
 
 
-def test_a_run_that_was_killed_is_finished_by_the_next_and_leaves_no_key(store: FileStore, server: Server) -> None:
+def test_a_run_that_was_killed_is_finished_by_the_next_and_leaves_no_key(store: CaStore, server: Server) -> None:
     kept(store, server)
     (server.directory / "tls.crt").unlink()
     left = server.directory / ".crossmesh-0123456789abcdef.tmp"
@@ -246,7 +245,7 @@ def test_a_run_that_was_killed_is_finished_by_the_next_and_leaves_no_key(store: 
     assert key_matches(leaf_in(server).pem, (server.directory / "tls.key").read_text())
 
 
-def test_one_server_that_fails_stops_no_other(store: FileStore, server: Server, tmp_path: Path) -> None:
+def test_one_server_that_fails_stops_no_other(store: CaStore, server: Server, tmp_path: Path) -> None:
     blocked = Server("first", tmp_path / "file" / "below", FQDN, "203.0.113.8", 13306)
     (tmp_path / "file").write_text("no directory")
     found = outcome(store, blocked, server)
@@ -254,14 +253,14 @@ def test_one_server_that_fails_stops_no_other(store: FileStore, server: Server, 
     assert len(found.errors) == 1
 
 
-def test_check_mode_tries_the_passphrase_as_the_run_would(store: FileStore, server: Server) -> None:
+def test_check_mode_tries_the_passphrase_as_the_run_would(store: CaStore, server: Server) -> None:
     request = Request([server], "default", Policy("P-256", 30 * DAY), 90, "not the passphrase", [], try_key=True)
     found = keep(store, request, NOW, look=True, shake=nobody)
     assert found.kept == []
     assert codes_of(found.errors[0].messages) == ["wrong-passphrase"]
 
 
-def test_a_certificate_that_ends_unrenewed_is_an_alarm(store: FileStore, server: Server) -> None:
+def test_a_certificate_that_ends_unrenewed_is_an_alarm(store: CaStore, server: Server) -> None:
     kept(store, server)
     for days, alarmed in ((50, False), (65, False), (75, True), (120, True)):
         found = report_of(store, server, "look", look=True, now=NOW + days * DAY)
@@ -269,7 +268,7 @@ def test_a_certificate_that_ends_unrenewed_is_an_alarm(store: FileStore, server:
         assert [item["code"] for item in found["endpoints"][0]["messages"]] == ["certificate-overdue"] * alarmed, days
 
 
-def test_a_place_that_cannot_be_written_is_one_clear_error(store: FileStore, server: Server) -> None:
+def test_a_place_that_cannot_be_written_is_one_clear_error(store: CaStore, server: Server) -> None:
     server.directory.parent.parent.joinpath("outside").write_text("a file")
     with refused("file-error"):
         kept(store, server)
@@ -285,7 +284,7 @@ SEEN: list[tuple[str, Callable[[Server], str | None], str]] = [
 
 @pytest.mark.parametrize(("seen", "said"), [row[1:] for row in SEEN], ids=[row[0] for row in SEEN])
 def test_a_server_that_has_not_loaded_its_certificate_is_told_of(
-    store: FileStore, server: Server, seen: Callable[[Server], str | None], said: str
+    store: CaStore, server: Server, seen: Callable[[Server], str | None], said: str
 ) -> None:
     kept(store, server)
     found = report_of(
@@ -296,7 +295,7 @@ def test_a_server_that_has_not_loaded_its_certificate_is_told_of(
     assert said in warning
 
 
-def test_what_was_written_has_to_be_loaded(store: FileStore, server: Server) -> None:
+def test_what_was_written_has_to_be_loaded(store: CaStore, server: Server) -> None:
     (warning,) = report_of(store, server)["warnings"]
     assert warning.endswith("[external-to-load]")
 
@@ -325,7 +324,7 @@ REPLACED: list[tuple[str, Callable[[Server], object], dict[str, Any], str]] = [
     ("change", "renamed", "reason"), [row[1:] for row in REPLACED], ids=[row[0] for row in REPLACED]
 )
 def test_a_list_waits_for_a_server_whose_certificate_was_replaced_just_now(
-    store: FileStore, server: Server, change: Callable[[Server], object], renamed: dict[str, Any], reason: str
+    store: CaStore, server: Server, change: Callable[[Server], object], renamed: dict[str, Any], reason: str
 ) -> None:
     kept(store, server)
     change(server)
@@ -335,7 +334,7 @@ def test_a_list_waits_for_a_server_whose_certificate_was_replaced_just_now(
     assert report_of(store, server, **LATER)["waiting"] == [], "it was to be loaded before the next run"
 
 
-def test_a_list_waits_for_a_server_whose_directory_fails(store: FileStore, server: Server, tmp_path: Path) -> None:
+def test_a_list_waits_for_a_server_whose_directory_fails(store: CaStore, server: Server, tmp_path: Path) -> None:
     other = Server("other", tmp_path / "outside" / "other", FQDN, "203.0.113.8", 13306)
     outcome(store, server, other)
     for found in (server, other):
@@ -349,7 +348,7 @@ def test_a_list_waits_for_a_server_whose_directory_fails(store: FileStore, serve
     "policy", [{}, {"force": True}], ids=["its directory is kept", "its directory is renewed again"]
 )
 def test_a_list_waits_until_a_server_was_seen_with_another_certificate(
-    store: FileStore, server: Server, policy: dict[str, Any]
+    store: CaStore, server: Server, policy: dict[str, Any]
 ) -> None:
     kept(store, server)
     old = leaf_in(server).serial
@@ -359,22 +358,22 @@ def test_a_list_waits_until_a_server_was_seen_with_another_certificate(
         assert report_of(store, server, shake=serving(shown), **LATER, **policy)["waiting"] == waiting, shown
 
 
-def test_a_certificate_that_no_record_names_is_waited_for_as_well(store: FileStore, server: Server) -> None:
+def test_a_certificate_that_no_record_names_is_waited_for_as_well(store: CaStore, server: Server) -> None:
     kept(store, server)
-    for path in (store.path / "issued").iterdir():
+    for path in (folder(store) / "issued").iterdir():
         path.unlink()
     entry = Entry("serial", leaf_in(server).serial, "keyCompromise", NOW)
     assert report_of(store, server, revoked=[entry])["waiting"] == WAITS
 
 
-def test_a_list_waits_for_no_server_of_which_nothing_is_revoked(store: FileStore, server: Server) -> None:
+def test_a_list_waits_for_no_server_of_which_nothing_is_revoked(store: CaStore, server: Server) -> None:
     kept(store, server)
     other = [Entry("cluster", "cluster-a", "keyCompromise", NOW)]
     for revoked in ([], other):
         assert report_of(store, server, shake=serving("ab12"), revoked=revoked)["waiting"] == []
 
 
-def test_another_instance_s_server_of_that_name_is_not_waited_for(store: FileStore, server: Server) -> None:
+def test_another_instance_s_server_of_that_name_is_not_waited_for(store: CaStore, server: Server) -> None:
     kept(store, server)
     (server.directory / "tls.key").chmod(0o644)
     request = Request([server], "second", Policy("P-256", 30 * DAY), 90, PASSPHRASE, REVOKED)
@@ -386,14 +385,14 @@ def test_another_instance_s_server_of_that_name_is_not_waited_for(store: FileSto
 # -- another run that rotates the root meanwhile -------------------------------------------------------------------
 
 
-def rotate(store: FileStore) -> None:
+def rotate(store: CaStore) -> None:
     prepared(store)
     store.switch(PASSPHRASE, seen=public_of(store).state)
     store.retire(seen=public_of(store).state)
     store.finish(seen=public_of(store).state, keep_keys=False)
 
 
-class RotatedBefore(FileStore):
+class RotatedBefore(CaStore):
     """Another run has put the next root in the place of the one that was read, when its key is asked for."""
 
     turns = 1
@@ -401,11 +400,11 @@ class RotatedBefore(FileStore):
     def signer(self, passphrase: str) -> PrivateKey:
         if self.turns:
             self.turns -= 1
-            rotate(FileStore(self.path))
+            rotate(file_store(self.where))
         return super().signer(passphrase)
 
 
-class RotatedAfter(FileStore):
+class RotatedAfter(CaStore):
     """The same once the certificate is issued and recorded."""
 
     turns = 1
@@ -414,15 +413,15 @@ class RotatedAfter(FileStore):
         super().record(records, now)
         if self.turns:
             self.turns -= 1
-            rotate(FileStore(self.path))
+            rotate(file_store(self.where))
 
 
 @pytest.mark.parametrize(("overtaken", "recorded"), [(RotatedBefore, 0), (RotatedAfter, 1)])
 def test_a_run_that_was_overtaken_by_a_rotation_writes_nothing_and_says_so(
-    store: FileStore, server: Server, overtaken: type[FileStore], recorded: int
+    store: CaStore, server: Server, overtaken: type[CaStore], recorded: int
 ) -> None:
     with refused("another-run"):
-        kept(overtaken(store.path), server)
+        kept(file_store(store.where, overtaken), server)
     assert [path.name for path in server.directory.iterdir()] == [".lock"]
     assert len(store.records(NOW)) == recorded
     kept(store, server)
@@ -431,7 +430,7 @@ def test_a_run_that_was_overtaken_by_a_rotation_writes_nothing_and_says_so(
     assert roots_in(server) == {root.fingerprint}
 
 
-def test_a_secret_is_decided_on_again_where_a_rotation_has_taken_the_key_away(store: FileStore) -> None:
+def test_a_secret_is_decided_on_again_where_a_rotation_has_taken_the_key_away(store: CaStore) -> None:
     api = FakeApi()
     side = view([link()], SERVER)["server"]
     work = Work(
@@ -444,7 +443,7 @@ def test_a_secret_is_decided_on_again_where_a_rotation_has_taken_the_key_away(st
         passphrase=PASSPHRASE,
         check=False,
     )
-    (credential,) = ensure(cast(Api, api), RotatedBefore(store.path), work, NOW)
+    (credential,) = ensure(cast(Api, api), file_store(store.where, RotatedBefore), work, NOW)
     assert credential.leaf
     (root,) = public_of(store).trusted
     assert verify_issued_by(credential.leaf.view, root)
@@ -455,17 +454,17 @@ def test_a_secret_is_decided_on_again_where_a_rotation_has_taken_the_key_away(st
 # -- a root rotation -----------------------------------------------------------------------------------------------
 
 
-def waits(store: FileStore, step: str, found: Kept, at: str) -> list[Message]:
+def waits(store: CaStore, step: str, found: Kept, at: str) -> list[Message]:
     sights = [sight_from_json(item) for item in report(Outcome([found], [], []), at)["sights"]]
     return blockers(step, public_of(store), sights, [], store.records(NOW), [], "default")
 
 
-def prepared(store: FileStore) -> None:
+def prepared(store: CaStore) -> None:
     root = make_root()
     store.prepare(PASSPHRASE, root.key, root.view.pem, seen=public_of(store).state, now=NOW)
 
 
-def test_a_root_is_replaced_step_by_step_in_the_directory_too(store: FileStore, server: Server) -> None:
+def test_a_root_is_replaced_step_by_step_in_the_directory_too(store: CaStore, server: Server) -> None:
     kept(store, server)
     prepared(store)
     assert waits(store, "switch", kept(store, server, look=True), "look"), "the directory has the old root alone"
@@ -481,7 +480,7 @@ def test_a_root_is_replaced_step_by_step_in_the_directory_too(store: FileStore, 
     assert len(roots_in(server)) == 1
 
 
-def test_a_server_that_serves_the_old_certificate_stops_the_rotation(store: FileStore, server: Server) -> None:
+def test_a_server_that_serves_the_old_certificate_stops_the_rotation(store: CaStore, server: Server) -> None:
     kept(store, server)
     prepared(store)
     kept(store, server)
@@ -493,7 +492,7 @@ def test_a_server_that_serves_the_old_certificate_stops_the_rotation(store: File
     assert f"serves certificate {old}" in error.what
 
 
-def test_a_server_that_was_not_looked_at_stops_the_rotation(store: FileStore, server: Server) -> None:
+def test_a_server_that_was_not_looked_at_stops_the_rotation(store: CaStore, server: Server) -> None:
     kept(store, server)
     prepared(store)
     (error,) = blockers("switch", public_of(store), [], [], store.records(NOW), [], "default")

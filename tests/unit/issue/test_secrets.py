@@ -19,7 +19,7 @@ import pytest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import Entry
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import BACKDATING
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError
@@ -34,6 +34,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
     verify_issued_by,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
+from tests.unit.ca.support import file_store
 from tests.unit.cluster.fake_api import Call, FakeApi, api_error
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE, Root, make_leaf, make_root
 from tests.unit.support import SERVER, Json, link, numbered, refused, view
@@ -44,14 +45,14 @@ IDENTITY, TRUST = OWNER.identity_manager, OWNER.trust_manager
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory, quick_keys: None) -> Path:
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("template") / "ca"
     root = make_root()
-    FileStore(path).create(PASSPHRASE, root.key, root.view.pem)
+    file_store(path).create(PASSPHRASE, root.key, root.view.pem)
     return path
 
 
-def issuing(store: FileStore) -> CertificateView:
+def issuing(store: CaStore) -> CertificateView:
     authority = store.public()
     assert authority is not None
     assert authority.issuing is not None
@@ -59,8 +60,8 @@ def issuing(store: FileStore) -> CertificateView:
 
 
 @pytest.fixture
-def store(tmp_path: Path, template: Path) -> FileStore:
-    return FileStore(shutil.copytree(template, tmp_path / "ca"))
+def store(tmp_path: Path, template: Path) -> CaStore:
+    return file_store(shutil.copytree(template, tmp_path / "ca"))
 
 
 def work(
@@ -79,9 +80,7 @@ def work(
     )
 
 
-def done(
-    api: FakeApi, store: FileStore, task: Work | None = None, *, later: timedelta = timedelta()
-) -> list[Credential]:
+def done(api: FakeApi, store: CaStore, task: Work | None = None, *, later: timedelta = timedelta()) -> list[Credential]:
     return ensure(cast(Api, api), store, task or work(), NOW + later)
 
 
@@ -94,7 +93,7 @@ def as_object(*calls: Call, **changes: Any) -> Json:
     return {"kind": "Secret", "metadata": metadata, "type": "kubernetes.io/tls", "data": data, **changes}
 
 
-def made(store: FileStore) -> Json:
+def made(store: CaStore) -> Json:
     """The Secret after a first run."""
     api = FakeApi()
     done(api, store)
@@ -118,7 +117,7 @@ def decoded(call: Call, key: str) -> bytes:
     return base64.b64decode(call.body["data"][key])
 
 
-def test_a_new_secret_is_written_whole_in_one_request(store: FileStore) -> None:
+def test_a_new_secret_is_written_whole_in_one_request(store: CaStore) -> None:
     api = FakeApi()
     done(api, store)
     (call,) = api.calls
@@ -132,7 +131,7 @@ def test_a_new_secret_is_written_whole_in_one_request(store: FileStore) -> None:
     assert decoded(call, "ca.crt").decode() == issuing(store).pem
 
 
-def test_what_is_right_is_kept_and_the_passphrase_is_not_needed(store: FileStore) -> None:
+def test_what_is_right_is_kept_and_the_passphrase_is_not_needed(store: CaStore) -> None:
     api = FakeApi([made(store)])
     result = report(done(api, store, work(passphrase="")))
     assert api.calls == []
@@ -141,7 +140,7 @@ def test_what_is_right_is_kept_and_the_passphrase_is_not_needed(store: FileStore
     assert len(result["serials"]) == 1
 
 
-def test_a_renewal_gives_trust_its_owner_first_and_makes_a_new_key(store: FileStore) -> None:
+def test_a_renewal_gives_trust_its_owner_first_and_makes_a_new_key(store: CaStore) -> None:
     before = made(store)
     api = FakeApi([before])
     done(api, store, later=61 * DAY)
@@ -149,13 +148,13 @@ def test_a_renewal_gives_trust_its_owner_first_and_makes_a_new_key(store: FileSt
     assert api.calls[1].body["data"]["tls.key"] != before["data"]["tls.key"]
 
 
-def test_a_type_is_kept_because_it_cannot_change(store: FileStore) -> None:
+def test_a_type_is_kept_because_it_cannot_change(store: CaStore) -> None:
     api = FakeApi([made(store) | {"type": "Opaque"}])
     done(api, store, work(force=True))
     assert api.calls[-1].body["type"] == "Opaque"
 
 
-def test_changed_trust_is_written_without_the_key(store: FileStore) -> None:
+def test_changed_trust_is_written_without_the_key(store: CaStore) -> None:
     found = made(store)
     found["data"]["ca.crt"] = ""
     api = FakeApi([found])
@@ -163,7 +162,7 @@ def test_changed_trust_is_written_without_the_key(store: FileStore) -> None:
     assert summary(api.calls) == [("apply", TRUST, ["ca.crt"])]
 
 
-def test_what_others_added_is_taken_out_and_labels_are_put_back(store: FileStore) -> None:
+def test_what_others_added_is_taken_out_and_labels_are_put_back(store: CaStore) -> None:
     found = made(store)
     found["data"]["extra"] = "eA=="
     found["metadata"]["labels"]["crossmesh/link"] = "redis"
@@ -174,7 +173,7 @@ def test_what_others_added_is_taken_out_and_labels_are_put_back(store: FileStore
     assert merge.body["metadata"]["labels"] == {"crossmesh/link": "mysql"}
 
 
-def test_a_certificate_is_recorded_before_it_is_used(store: FileStore) -> None:
+def test_a_certificate_is_recorded_before_it_is_used(store: CaStore) -> None:
     class Watching(FakeApi):
         def _write(self, verb: str, path: str, body: Any, manager: str) -> Json:
             recorded.append([record.secret for record in store.records(NOW)])
@@ -187,7 +186,7 @@ def test_a_certificate_is_recorded_before_it_is_used(store: FileStore) -> None:
     assert (record.cluster, record.side, record.links) == ("cluster-b", "server", ("mysql",))
 
 
-def test_check_mode_decides_the_same_and_writes_nothing(store: FileStore) -> None:
+def test_check_mode_decides_the_same_and_writes_nothing(store: CaStore) -> None:
     api = FakeApi()
     result = report(done(api, store, work(check=True, passphrase="")))
     assert api.calls == []
@@ -199,11 +198,11 @@ def test_check_mode_decides_the_same_and_writes_nothing(store: FileStore) -> Non
 
 
 def test_check_mode_without_a_ca_predicts_that_all_is_issued(tmp_path: Path) -> None:
-    result = report(done(FakeApi(), FileStore(tmp_path / "none"), work([link(), numbered(1)], check=True)))
+    result = report(done(FakeApi(), file_store(tmp_path / "none"), work([link(), numbered(1)], check=True)))
     assert [item["action"] for item in result["credentials"]] == ["issue", "issue"]
 
 
-def test_results_hold_no_key(store: FileStore) -> None:
+def test_results_hold_no_key(store: CaStore) -> None:
     api = FakeApi()
     issued = done(api, store, work([link(), numbered(1)]))
     told = json.dumps(report(issued)) + repr(issued)
@@ -216,7 +215,7 @@ def test_results_hold_no_key(store: FileStore) -> None:
     assert "PRIVATE KEY" not in told
 
 
-def test_a_diff_shows_before_after_and_the_reason(store: FileStore) -> None:
+def test_a_diff_shows_before_after_and_the_reason(store: CaStore) -> None:
     before = parse_certificates(base64.b64decode((found := made(store))["data"]["tls.crt"]))[0]
     (diff,) = report(done(FakeApi([found]), store, work([link(fqdn="new.example.com")])))["diff"]
     assert diff["before"]["certificate"]["serial"] == before.serial
@@ -227,7 +226,7 @@ def test_a_diff_shows_before_after_and_the_reason(store: FileStore) -> None:
 # -- what forbids it -----------------------------------------------------------------------------------------------
 
 
-def test_a_secret_of_others_is_refused_before_anything_is_written(store: FileStore) -> None:
+def test_a_secret_of_others_is_refused_before_anything_is_written(store: CaStore) -> None:
     api = FakeApi([by_hand(make_root())])
     with refused("not-ours") as failure:
         done(api, store, work([numbered(1), link()]))
@@ -236,7 +235,7 @@ def test_a_secret_of_others_is_refused_before_anything_is_written(store: FileSto
     assert store.records(NOW) == []
 
 
-def test_a_store_that_does_not_know_what_is_in_service_is_refused(store: FileStore) -> None:
+def test_a_store_that_does_not_know_what_is_in_service_is_refused(store: CaStore) -> None:
     found = by_hand(make_root())
     found["metadata"]["labels"] = OWNER.labels("mysql")
     api = FakeApi([found])
@@ -247,10 +246,10 @@ def test_a_store_that_does_not_know_what_is_in_service_is_refused(store: FileSto
 
 def test_without_a_ca_nothing_is_issued(tmp_path: Path) -> None:
     with refused("no-ca"):
-        done(FakeApi(), FileStore(tmp_path / "none"))
+        done(FakeApi(), file_store(tmp_path / "none"))
 
 
-def test_an_adoption_adds_trust_then_issues_then_takes_the_old_trust_away(store: FileStore) -> None:
+def test_an_adoption_adds_trust_then_issues_then_takes_the_old_trust_away(store: CaStore) -> None:
     theirs = make_root()
     ours = issuing(store)
 
@@ -277,21 +276,21 @@ def roots(call: Call) -> set[str]:
     return {root.fingerprint for root in parse_certificates(decoded(call, "ca.crt"))}
 
 
-def test_an_error_of_one_write_is_the_error_of_all(store: FileStore) -> None:
+def test_an_error_of_one_write_is_the_error_of_all(store: CaStore) -> None:
     api = FakeApi(forbidden_writes={PATH.replace("mysql", "link-1")})
     with refused("api-refused", kind=UnfinishedError) as failure:
         done(api, store, work([link(), numbered(1)]))
     assert "link-1-credential" in str(failure.value)
 
 
-def test_an_error_before_the_first_write_leaves_nothing_unfinished(store: FileStore) -> None:
+def test_an_error_before_the_first_write_leaves_nothing_unfinished(store: CaStore) -> None:
     with pytest.raises(CrossmeshError) as failure:
         done(FakeApi([by_hand(make_root())]), store)
     assert not isinstance(failure.value, UnfinishedError)
 
 
 @pytest.mark.parametrize(("direction", "word"), [(1, "ahead"), (-1, "behind")])
-def test_with_a_clock_that_is_far_off_nothing_is_issued(store: FileStore, direction: int, word: str) -> None:
+def test_with_a_clock_that_is_far_off_nothing_is_issued(store: CaStore, direction: int, word: str) -> None:
     api = FakeApi(clock_ahead=direction * (BACKDATING - timedelta(minutes=9)).total_seconds())
     with refused("clock-wrong") as failure:
         done(api, store)
@@ -322,14 +321,14 @@ class Meddled(FakeApi):
         return [call for call in self.calls if call.manager.startswith("crossmesh-")]
 
 
-def test_a_secret_is_written_as_it_was_read_step_by_step(store: FileStore) -> None:
+def test_a_secret_is_written_as_it_was_read_step_by_step(store: CaStore) -> None:
     api = FakeApi([made(store)])
     api.objects[0]["metadata"]["resourceVersion"] = "41"
     done(api, store, work(force=True))
     assert [call.body["metadata"].get("resourceVersion") for call in api.calls] == ["41", "1"]
 
 
-def test_what_somebody_else_wrote_meanwhile_is_read_again_before_it_is_overwritten(store: FileStore) -> None:
+def test_what_somebody_else_wrote_meanwhile_is_read_again_before_it_is_overwritten(store: CaStore) -> None:
     api = Meddled([made(store)], meddling=1)
     (credential,) = done(api, store, work(force=True))
     assert credential.secret is not None
@@ -339,7 +338,7 @@ def test_what_somebody_else_wrote_meanwhile_is_read_again_before_it_is_overwritt
     assert summary(api.ours)[-1] == ("apply", IDENTITY, ["tls.crt", "tls.key"])
 
 
-def test_a_conflict_without_an_end_is_told_as_unfinished(store: FileStore) -> None:
+def test_a_conflict_without_an_end_is_told_as_unfinished(store: CaStore) -> None:
     api = Meddled([made(store)], meddling=1000)
     with refused("secrets-contested", kind=UnfinishedError):
         done(api, store, work(force=True))
@@ -365,18 +364,18 @@ class OneIsContested(FakeApi):
         return super().get(path, query, accept)
 
 
-def test_what_a_call_wrote_before_it_started_over_is_told_as_changed(store: FileStore) -> None:
+def test_what_a_call_wrote_before_it_started_over_is_told_as_changed(store: CaStore) -> None:
     result = report(done(OneIsContested(), store, work([link(), numbered(1)])))
     assert [item["action"] for item in result["credentials"]] == ["issue", "issue"]
     assert result["changed"]
 
 
-def test_a_call_that_cannot_start_over_says_that_it_has_written(store: FileStore) -> None:
+def test_a_call_that_cannot_start_over_says_that_it_has_written(store: CaStore) -> None:
     with refused("api-unreachable", kind=UnfinishedError):
         done(OneIsContested(gone=True), store, work([link(), numbered(1)]))
 
 
-class SwitchedMeanwhile(FileStore):
+class SwitchedMeanwhile(CaStore):
     """Another run prepares a root and lets it issue, between our decision and our writing."""
 
     switched = False
@@ -389,23 +388,23 @@ class SwitchedMeanwhile(FileStore):
             self.switch(PASSPHRASE, seen=state(self))
 
 
-def state(store: FileStore) -> str:
+def state(store: CaStore) -> str:
     authority = store.public()
     assert authority is not None
     return authority.state
 
 
-def prepare(store: FileStore) -> None:
+def prepare(store: CaStore) -> None:
     root = make_root()
     store.prepare(PASSPHRASE, root.key, root.view.pem, seen=state(store), now=NOW)
 
 
 def test_a_ca_that_has_moved_on_meanwhile_is_decided_on_again_and_nothing_of_before_is_written(
-    store: FileStore,
+    store: CaStore,
 ) -> None:
     before = issuing(store)
     api = FakeApi()
-    (credential,) = done(api, SwitchedMeanwhile(store.path), work())
+    (credential,) = done(api, file_store(store.where, SwitchedMeanwhile), work())
     after = issuing(store)
     assert after != before
     assert credential.leaf is not None
@@ -417,7 +416,7 @@ def test_a_ca_that_has_moved_on_meanwhile_is_decided_on_again_and_nothing_of_bef
 # -- revocation lists ----------------------------------------------------------------------------------------------
 
 
-def revoke(store: FileStore, *serials: str) -> tuple[Crl, ...]:
+def revoke(store: CaStore, *serials: str) -> tuple[Crl, ...]:
     """Publish a list for every trusted root."""
     revoked = tuple(Revoked(serial, NOW, "keyCompromise") for serial in serials)
 
@@ -427,7 +426,7 @@ def revoke(store: FileStore, *serials: str) -> tuple[Crl, ...]:
     return store.publish(PASSPHRASE, wanted, now=NOW).lists
 
 
-def test_lists_come_with_the_bundle_in_one_write_and_go_with_it(store: FileStore) -> None:
+def test_lists_come_with_the_bundle_in_one_write_and_go_with_it(store: CaStore) -> None:
     prepare(store)
     lists = revoke(store, "a1")
     api = FakeApi()
@@ -445,7 +444,7 @@ def test_lists_come_with_the_bundle_in_one_write_and_go_with_it(store: FileStore
 
 
 @pytest.mark.parametrize("stage", ["bundle", "trust", "leaves", "all"])
-def test_a_list_that_counts_no_more_goes_at_every_stage_whoever_owns_it(store: FileStore, stage: Any) -> None:
+def test_a_list_that_counts_no_more_goes_at_every_stage_whoever_owns_it(store: CaStore, stage: Any) -> None:
     """A list for one root refuses every certificate of a root that has none."""
     revoke(store, "a1")
     api = FakeApi()
@@ -457,18 +456,18 @@ def test_a_list_that_counts_no_more_goes_at_every_stage_whoever_owns_it(store: F
     assert sorted(api.objects[0]["data"]) == ["ca.crt", "tls.crt", "tls.key"]
 
 
-def test_a_new_list_is_written_without_a_new_certificate(store: FileStore) -> None:
+def test_a_new_list_is_written_without_a_new_certificate(store: CaStore) -> None:
     api = FakeApi([made(store)])
     revoke(store, "a1")
     (credential,) = done(api, store, work(passphrase=""))
     assert summary(api.calls) == [("apply", TRUST, ["ca.crl", "ca.crt"])]
-    assert "revocation lists changed: had none, want CN=Test Root CA" in credential.decision.message
+    assert "CRLs changed: had none, want CN=Test Root CA" in credential.decision.message
     api.calls.clear()
     done(api, store, work(passphrase=""))
     assert api.calls == []
 
 
-def test_beside_a_strangers_root_there_are_no_lists(store: FileStore) -> None:
+def test_beside_a_strangers_root_there_are_no_lists(store: CaStore) -> None:
     revoke(store, "a1")
     api = FakeApi([by_hand(make_root())])
     done(api, store, work(adopt=True, stage="trust"))
@@ -478,7 +477,7 @@ def test_beside_a_strangers_root_there_are_no_lists(store: FileStore) -> None:
     assert "ca.crl" in api.objects[0]["data"]
 
 
-def test_who_is_revoked_and_still_wanted_gets_another_certificate(store: FileStore) -> None:
+def test_who_is_revoked_and_still_wanted_gets_another_certificate(store: CaStore) -> None:
     api = FakeApi()
     (first,) = done(api, store)
     entry = Entry("cluster", "cluster-b", "keyCompromise", NOW)
@@ -494,7 +493,7 @@ def test_who_is_revoked_and_still_wanted_gets_another_certificate(store: FileSto
 # -- what a rotation asks ------------------------------------------------------------------------------------------
 
 
-def test_in_stage_bundle_trust_is_made_exactly_ours_and_no_leaf_is_written(store: FileStore) -> None:
+def test_in_stage_bundle_trust_is_made_exactly_ours_and_no_leaf_is_written(store: CaStore) -> None:
     api = FakeApi([made(store)])
     leaf = api.objects[0]["data"]["tls.crt"]
     old = issuing(store)
@@ -510,13 +509,13 @@ def test_in_stage_bundle_trust_is_made_exactly_ours_and_no_leaf_is_written(store
     assert api.objects[0]["data"]["tls.crt"] == leaf
 
 
-def test_in_stage_bundle_what_is_missing_waits(store: FileStore) -> None:
+def test_in_stage_bundle_what_is_missing_waits(store: CaStore) -> None:
     api = FakeApi()
     (credential,) = done(api, store, work(stage="bundle"))
     assert (credential.decision.action, api.calls) == ("keep", [])
 
 
-def test_between_the_phases_a_run_issues_from_the_root_in_service_and_trusts_both(store: FileStore) -> None:
+def test_between_the_phases_a_run_issues_from_the_root_in_service_and_trusts_both(store: CaStore) -> None:
     old = issuing(store)
     prepare(store)
     api = FakeApi()
@@ -532,7 +531,7 @@ def test_between_the_phases_a_run_issues_from_the_root_in_service_and_trusts_bot
     assert result["issuers"] == [issuing(store).fingerprint] != [old.fingerprint]
 
 
-def test_policies_reach_the_decision(store: FileStore) -> None:
+def test_policies_reach_the_decision(store: CaStore) -> None:
     api = FakeApi([made(store)])
     task = work()
     task = replace(task, policy=replace(task.policy, key_type="P-384"))

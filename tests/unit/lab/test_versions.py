@@ -38,14 +38,14 @@ def test_every_set_has_programs_of_its_own(ask_for: AskFor) -> None:
 
 
 def test_who_names_no_set_gets_the_first(ask_for: AskFor, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = ask_for("older")
+    first = ask_for("newest")
     assert ask_for("") == first
     monkeypatch.delenv("CROSSMESH_LAB_VERSIONS")
     assert load_settings() == first
 
 
 def test_a_set_that_is_not_there_is_refused(ask_for: AskFor) -> None:
-    with pytest.raises(LabError, match="CROSSMESH_LAB_VERSIONS='newer': give one of older, newest"):
+    with pytest.raises(LabError, match="CROSSMESH_LAB_VERSIONS='newer': give one of newest, older"):
         ask_for("newer")
 
 

@@ -135,13 +135,13 @@ def spoiled(pem: str) -> str:
 @pytest.mark.parametrize(
     ("damage", "why"),
     [
-        (lambda _pem: "", "holds no list"),
-        (lambda _pem: "not a list", "holds no list"),
+        (lambda _pem: "", "holds no CRL"),
+        (lambda _pem: "not a list", "holds no CRL"),
         (lambda pem: pem[: len(pem) // 2], "cut off"),
         (lambda pem: pem + pem[: len(pem) // 2], "cut off"),
         (lambda pem: pem[: len(pem) // 2] + pem, ""),
         (spoiled, ""),
-        (lambda pem: pem.replace("X509 CRL", "CERTIFICATE"), "holds no list"),
+        (lambda pem: pem.replace("X509 CRL", "CERTIFICATE"), "holds no CRL"),
     ],
     ids=["empty", "prose", "cut off", "second cut off", "first cut off", "spoiled", "certificate"],
 )

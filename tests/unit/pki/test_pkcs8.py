@@ -70,6 +70,13 @@ def test_an_unfit_number_of_rounds_is_refused(root: Root, iterations: int) -> No
         encrypt_private_key(root.key, PASSPHRASE, iterations)
 
 
+def test_a_key_with_fewer_rounds_opens_only_where_they_are_asked_for(root: Root) -> None:
+    quick = encrypt_private_key(root.key, PASSPHRASE, 1000, fewest=1000)
+    assert key_signs_for(root.view, decrypt_private_key(quick, PASSPHRASE, fewest=1000))
+    with refused("key-rounds"):
+        decrypt_private_key(quick, PASSPHRASE)
+
+
 def test_a_key_with_the_librarys_2048_rounds_is_refused(root: Root) -> None:
     weak = root.key.private_bytes(
         serialization.Encoding.PEM,

@@ -220,7 +220,7 @@ def test_ours_that_nobody_wants_is_deleted_and_others_stay() -> None:
     ]
     result = compared([live(), ours, *theirs])
     assert [item["metadata"]["name"] for item in result.delete] == ["gateway-redis"]
-    assert result.lines == ["delete Gateway istio-system/gateway-redis: link redis is not wanted here any more"]
+    assert result.lines == ["delete Gateway istio-system/gateway-redis: link redis is no longer wanted here"]
     assert (result.write, result.force, result.errors) == ([], [], [])
 
 

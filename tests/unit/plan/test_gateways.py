@@ -128,7 +128,7 @@ def test_what_envoy_refuses_is_no_matter_of_age(day: int) -> None:
     assert found.errors == []
     (warning,) = found.warnings
     assert (warning.code, warning.level) == ("host-taken-in-namespace", "warning")
-    assert "Envoy keeps what it has of ours until it restarts" in warning.what
+    assert "Envoy keeps serving ours until it restarts" in warning.what
     assert len(conflicts(other).errors) == 1
 
 

@@ -188,7 +188,7 @@ WIDER: dict[str, tuple[list[PolicyRule], str]] = {
 def test_a_policy_of_others_that_allows_more_is_reported(egress: list[PolicyRule], ways: str) -> None:
     (warning,) = said_of(egress)
     assert (warning.code, warning.where) == ("wider-policy", "NetworkPolicy shop/theirs")
-    assert f"lets pods reach {ways}" in warning.what
+    assert f": {ways}" in warning.what
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_what_was_locked_down_is_opened_by_name_and_not_by_a_run_for_some_links(
     found = reading(objects=[item for item in live if item["kind"] in kinds])
     opened = plan_of(found, side="client", variables=CLIENT)
     assert {item["kind"] for item in opened.work.delete} == kinds
-    assert f"delete {SIDECAR}: the namespace's lock-down is not wanted here any more" in opened.work.lines
+    assert f"delete {SIDECAR}: the namespace's lock-down is no longer wanted here" in opened.work.lines
     limited = plan_of(found, side="client", variables=CLIENT, policy=replace(POLICY, only=frozenset({"mysql"})))
     assert limited.work.delete == []
 
@@ -272,22 +272,22 @@ def said_of_rule(**changes: Any) -> list[Message]:
 RIVALS: dict[str, tuple[Json, list[str]]] = {
     "another exportTo": (
         {"exports": [".", "shop"]},
-        ["does not merge it", "reaches mysql.", "remove its exportTo"],
+        ["does not merge", "reach mysql.", "remove its exportTo"],
     ),
     # Istio compares what is written.
     "exported to everybody in so many words": (
         {"exports": ["*"]},
-        ["does not merge it", "reaches mysql, link-1."],
+        ["does not merge", "reach mysql, link-1."],
     ),
-    "a policy for all": ({"policy": True}, ["first hop of every link", "subsets of its own"]),
+    "a policy for all": ({"policy": True}, ["first hop of every link", "trafficPolicy"]),
     "our subset": ({"subsets": ["mysql"]}, ["a subset mysql, as ours do", "rename"]),
     "a wildcard where the workloads are": (
         {"namespace": "shop", "host": "*.local"},
-        ["shop/theirs (host *.local)", "workloads of namespace shop", "do not reach mysql.", "delete it"],
+        ["shop/theirs (host *.local)", "workloads of namespace shop", "reach mysql.", "delete it"],
     ),
-    "for the other link's account": ({"namespace": "web"}, ["do not reach link-1."]),
-    "for some workloads": ({"namespace": "shop", "selective": True, "exports": ["x"]}, ["do not reach mysql."]),
-    "for its own namespace": ({"namespace": "shop", "exports": ["."]}, ["do not reach mysql."]),
+    "for the other link's account": ({"namespace": "web"}, ["reach link-1."]),
+    "for some workloads": ({"namespace": "shop", "selective": True, "exports": ["x"]}, ["reach mysql."]),
+    "for its own namespace": ({"namespace": "shop", "exports": ["."]}, ["reach mysql."]),
     "with a subset of the same name": ({"namespace": "shop", "subsets": ["mysql"]}, ["mysql use its subsets"]),
 }
 

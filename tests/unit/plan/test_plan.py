@@ -191,21 +191,21 @@ FORBIDDEN: list[tuple[str, Reading, dict[str, Any], str, list[str]]] = [
         settled_reading(gateways=[FOREIGN]),
         {},
         "host-taken",
-        ["Gateway shop/gw, port 13306", "our host"],
+        ["Gateway shop/gw, port 13306", "claims host"],
     ),
     (
         "a Gateway of others with our host, while no pod runs",
         settled_reading(gateways=[FOREIGN], pods={"server": [], "client": []}),
         {},
         "host-taken",
-        ["Gateway shop/gw, port 13306", "our host"],
+        ["Gateway shop/gw, port 13306", "claims host"],
     ),
     (
         "a Gateway of others with our host, older only than what others have under our name",
         settled_reading(gateways=[FOREIGN], objects=[STRANGERS]),
         {},
         "host-taken",
-        ["Gateway shop/gw, port 13306", "our host"],
+        ["Gateway shop/gw, port 13306", "claims host"],
     ),
     (
         "a port that is UDP",
@@ -242,7 +242,7 @@ FORBIDDEN: list[tuple[str, Reading, dict[str, Any], str, list[str]]] = [
         "wrong-store",
         [
             f"the store holds root {ROOT.view.fingerprint[:8]}",
-            f"Secret istio-system/mysql-credential is in service with root {OTHER_ROOT.view.fingerprint[:8]}",
+            f"Secret istio-system/mysql-credential uses root {OTHER_ROOT.view.fingerprint[:8]}",
             "custom_ca_dir",
         ],
     ),
@@ -501,15 +501,15 @@ WARNINGS: list[tuple[str, Callable[[], Reading], str, str]] = [
         "another port",
         backend(ports=[33060, 80]),
         "backend-port",
-        "link mysql: Service mysql.default.svc.cluster.local has no port 3306, so the link reaches nothing; its TCP "
-        "ports: 33060, 80",
+        "link mysql: Service mysql.default.svc.cluster.local has no port 3306, so connections over the link fail; "
+        "its TCP ports: 33060, 80",
     ),
     (
         "no port",
         backend(ports=[]),
         "backend-port",
-        "link mysql: Service mysql.default.svc.cluster.local has no port 3306, so the link reaches nothing; its TCP "
-        "ports: none",
+        "link mysql: Service mysql.default.svc.cluster.local has no port 3306, so connections over the link fail; "
+        "its TCP ports: none",
     ),
     (
         "an alias without a sidecar",
@@ -528,7 +528,7 @@ WARNINGS: list[tuple[str, Callable[[], Reading], str, str]] = [
         "a younger Gateway of others with our host",
         lambda: settled_reading(gateways=[FOREIGN], objects=[MANIFEST]),
         "host-taken",
-        "Gateway shop/gw, port 13306: it has our host mysql.server.example.com. Our Gateway is older",
+        "Gateway shop/gw, port 13306: it also claims host mysql.server.example.com. Our Gateway is older",
     ),
     (
         "no ready pod",
@@ -723,14 +723,14 @@ WITH_LIST: Json = {"lists": LIST.pem, "keys": ["ca.crl", "ca.crt", "tls.crt", "t
 @pytest.mark.parametrize(
     ("authority", "live", "line"),
     [
-        (LISTED, secret(), f"write {HELD}: revocation lists changed: had none, want CN=Test Root CA"),
-        (LISTED, secret(lists="nonsense"), f"write {HELD}: revocation lists changed: had none, want"),
+        (LISTED, secret(), f"write {HELD}: CRLs changed: had none, want CN=Test Root CA"),
+        (LISTED, secret(lists="nonsense"), f"write {HELD}: CRLs changed: had none, want"),
         (
             replace(LISTED, lists=(list_of(ROOT, "a1", number=8),)),
             secret(**WITH_LIST),
-            f"write {HELD}: revocation lists changed: had",
+            f"write {HELD}: CRLs changed: had",
         ),
-        (AUTHORITY, secret(**WITH_LIST), f"write {HELD}: revocation lists changed: had CN=Test Root CA"),
+        (AUTHORITY, secret(**WITH_LIST), f"write {HELD}: CRLs changed: had CN=Test Root CA"),
         (AUTHORITY, secret(keys=WITH_LIST["keys"]), f"write {HELD}: others added ca.crl"),
         (LISTED, secret(**WITH_LIST), ""),
     ],
@@ -783,11 +783,11 @@ def test_lists_that_are_wrong_are_a_drift_and_old_ones_are_not(wrong: bool) -> N
 
 def test_the_report_says_how_many_are_revoked_and_until_when_the_list_lasts() -> None:
     report = plan_of(settled_reading(secrets=[secret(**WITH_LIST)]), authority=LISTED).standing.report
-    (line,) = [line for line in report if "list of" in line]
-    assert line == f"revocation list of {ROOT.view.subject}: {len(LISTED.lists[0].revoked)} certificates, until " + (
+    (line,) = [line for line in report if "CRL of" in line]
+    assert line == f"CRL of {ROOT.view.subject}: {len(LISTED.lists[0].revoked)} certificates, until " + (
         LISTED.lists[0].next_update.strftime("%Y-%m-%dT%H:%M:%SZ")
     )
-    assert [line for line in plan_of(settled_reading()).standing.report if "list of" in line] == []
+    assert [line for line in plan_of(settled_reading()).standing.report if "CRL of" in line] == []
 
 
 def test_a_certificate_that_has_come_of_age_is_a_change_and_no_drift() -> None:

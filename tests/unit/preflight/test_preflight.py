@@ -13,7 +13,8 @@ from typing import Any, cast
 
 import pytest
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import FileStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Manifest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
@@ -75,7 +76,7 @@ def api(objects: list[Json] | None = None, **changes: Any) -> FakeApi:
 
 def looked(found: FakeApi, store: Path, *, variables: Json | None = None, links: list[Json] | None = None) -> Look:
     wanted = view([link()] if links is None else links, variables or SERVER)
-    return look(cast(Api, found), request_of(wanted["request"]), wanted, FileStore(store), (), NOW)
+    return look(cast(Api, found), request_of(wanted["request"]), wanted, CaStore(FileStorage(store)), (), NOW)
 
 
 def of(rows: list[Row], check: str) -> list[tuple[str, str]]:
@@ -181,7 +182,7 @@ def test_the_version_of_istio(version: str, status: str) -> None:
 
 def test_a_version_that_no_pod_tells_is_unknown_with_the_reason(store: Path) -> None:
     found = looked(api([*gateway("ingress", ready=False), *BACKEND]), store)
-    assert of(found.rows, "istio") == [("unknown", "there is no ready gateway pod that tells")]
+    assert of(found.rows, "istio") == [("unknown", "no ready gateway pod answered")]
 
 
 def test_an_answer_that_is_no_json_is_no_answer(store: Path) -> None:
@@ -301,7 +302,7 @@ def test_a_gateway_that_is_not_there_fails_with_its_fix(store: Path) -> None:
     assert statuses(rows)["gateway", "-"] == "failed"
     assert statuses(rows)["port", "mysql"] == "unknown"
     assert [row.fix for row in rows if row.check == "gateway"] == [
-        "install the gateway, or set mesh_ingress_gateway to the one that is there"
+        "install the gateway, or set mesh_ingress_gateway to the existing one"
     ]
 
 
@@ -321,7 +322,7 @@ def test_a_pod_that_answers_nothing_fails(store: Path) -> None:
     ("ports", "status", "seen"),
     [
         ([], "ok", "13306 is free"),
-        ([{"port": 13306, "name": "theirs"}], "ok", "13306 was opened by others (unknown), and is used as it is"),
+        ([{"port": 13306, "name": "theirs"}], "ok", "13306 was opened by others (unknown) and is used as it is"),
         ([{"port": 13306, "protocol": "UDP"}], "failed", "port 13306: is not TCP (13306/UDP)"),
     ],
 )
@@ -344,7 +345,7 @@ def test_a_gateway_of_others_that_has_our_host_is_told_at_the_port(store: Path) 
     theirs = item("Gateway", "theirs", spec={"selector": {"istio": "ingressgateway"}, "servers": servers})
     rows = judged(api([*HEALTHY, theirs]), store)
     (row,) = [row for row in rows if row.check == "port"]
-    assert (row.status, row.fix) == ("failed", "remove it from that Gateway")
+    assert (row.status, row.fix) == ("failed", "remove the host from that Gateway")
 
 
 def test_strangers_under_our_names_are_told_at_their_link(store: Path) -> None:
@@ -420,13 +421,13 @@ def test_no_kind_that_cannot_be_read_makes_anything_fail(store: Path, kind: Any)
     ("backend", "status", "code", "seen"),
     [
         (BACKEND, "ok", "", "1 of 1 pods in the mesh"),
-        ([], "warning", "backend-missing", "does not exist here yet"),
+        ([], "warning", "backend-missing", "does not exist in this cluster"),
         (BACKEND[:1], "warning", "backend-empty", "has no pods yet"),
         (
             [item("Service", "mysql", "default", spec={"ports": [{"port": 80}]}), BACKEND[1]],
             "warning",
             "backend-port",
-            "has no port 3306, so the link reaches nothing; its TCP ports: 80",
+            "has no port 3306, so connections over the link fail; its TCP ports: 80",
         ),
         (
             [BACKEND[0], item("Pod", "x", "default", labels={"app": "mysql"}, spec={"containers": [{"name": "a"}]})],

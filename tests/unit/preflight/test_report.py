@@ -39,22 +39,22 @@ LEADS = client({"pod-0": ["203.0.113.7"]})
 @pytest.mark.parametrize(
     ("sights", "all_seen", "status", "seen"),
     [
-        ([LEADS, server("203.0.113.7")], True, "ok", "leads to 203.0.113.7, the ingress gateway of cluster-b"),
+        ([LEADS, server("203.0.113.7")], True, "ok", "resolves to 203.0.113.7, the ingress gateway of cluster-b"),
         ([LEADS, server("203.0.113.7")], False, "ok", "the ingress gateway of cluster-b"),
-        ([client({"pod-0": ["203.0.113.9"]}, outside=True)], True, "ok", "leads to 203.0.113.9, outside"),
+        ([client({"pod-0": ["203.0.113.9"]}, outside=True)], True, "ok", "resolves to 203.0.113.9, an external server"),
         ([client({"pod-0": []}, outside=True)], True, "failed", "does not resolve in pod-0"),
         (
             [LEADS, server("203.0.113.9")],
             True,
             "warning",
-            "leads to 203.0.113.7, and the ingress gateways have 203.0.113.9",
+            "resolves to 203.0.113.7, but the ingress gateways have 203.0.113.9",
         ),
-        ([LEADS, server("203.0.113.9")], False, "unknown", "not known here"),
-        ([LEADS], False, "unknown", "not known here"),
+        ([LEADS, server("203.0.113.9")], False, "unknown", "not known whether"),
+        ([LEADS], False, "unknown", "not known whether"),
         ([LEADS, server("lb.example.com")], True, "unknown", "the ingress gateway of cluster-b has no IP address"),
         ([LEADS, server()], True, "unknown", "the ingress gateway of cluster-b has no IP address"),
         # Another link's server says nothing of this one.
-        ([LEADS, server("203.0.113.7", serves="other")], False, "unknown", "not known here"),
+        ([LEADS, server("203.0.113.7", serves="other")], False, "unknown", "not known whether"),
         (
             [
                 client({"pod-0": ["203.0.113.7", "203.0.113.8"]}),
@@ -63,9 +63,9 @@ LEADS = client({"pod-0": ["203.0.113.7"]})
             ],
             True,
             "ok",
-            "leads to 203.0.113.7, 203.0.113.8, the ingress gateway of c, cluster-b",
+            "resolves to 203.0.113.7, 203.0.113.8, the ingress gateway of c, cluster-b",
         ),
-        ([client({"pod-0": ["2001:DB8::7"]}), server("2001:db8:0::7")], True, "ok", "leads to 2001:db8::7"),
+        ([client({"pod-0": ["2001:DB8::7"]}), server("2001:db8:0::7")], True, "ok", "resolves to 2001:db8::7"),
         ([client({"pod-0": []}), server("203.0.113.7")], True, "failed", "does not resolve in pod-0"),
         ([client({"pod-0": ["203.0.113.7"], "pod-1": []}), server("203.0.113.7")], True, "failed", "in pod-1"),
         ([client({"pod-0": None}), server("203.0.113.7")], True, "unknown", "not known before the first run"),

@@ -86,7 +86,7 @@ def _check_key_type(key_type: object) -> Iterator[Finding]:
         "ca-key-type",
         "custom_ca_key_type",
         key_type,
-        "is not a key type",
+        "is not a supported key type",
         f"choose one of {', '.join(KEY_TYPES)}",
     )
 
@@ -98,14 +98,14 @@ def _check_days(validity: int, leaf: int, renew_before: int) -> Iterator[Finding
             "custom_ca_validity_days",
             validity,
             f"is not between 1 and {MOST_DAYS}",
-            "3650 days are usual for a private root",
+            "choose a number in this range; 3650 days are usual for a private root",
         )
     if not 1 <= leaf < validity:
         yield _finding(
             "ca-leaf-validity",
             "custom_ca_leaf_validity_days",
             leaf,
-            f"is not between 1 and the root's {validity} days; a certificate never outlives its issuer",
+            f"is less than 1, or not less than the {validity} days of a root; a certificate expires before its root",
             "make it shorter than custom_ca_validity_days",
         )
     if not 1 <= renew_before < leaf:
@@ -113,7 +113,7 @@ def _check_days(validity: int, leaf: int, renew_before: int) -> Iterator[Finding
             "ca-renew-before",
             "custom_ca_renew_before_days",
             renew_before,
-            f"is not between 1 and the leaf's {leaf} days; each run would renew, or none",
+            f"is less than 1, or not less than the {leaf} days of a certificate",
             "make it shorter than custom_ca_leaf_validity_days; a third of it is usual",
         )
 

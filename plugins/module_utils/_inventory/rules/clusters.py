@@ -19,6 +19,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as na
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired, schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import (
     LABEL,
+    LONGEST_LABEL,
+    LONGEST_NAME,
     Finding,
     check_port,
     check_shape,
@@ -28,13 +30,21 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import GivenLink, WantedLink
 
-__all__ = ["check_cluster", "check_declared", "check_prune", "check_settings", "check_trust_domain", "name_of"]
+__all__ = [
+    "check_cluster",
+    "check_declared",
+    "check_prune",
+    "check_run",
+    "check_settings",
+    "check_trust_domain",
+    "name_of",
+]
 
 # A certificate with 500 link identities is about 24 kB, sent in every handshake.
 MAX_LINKS_A_CLIENT = 500
 MAX_INSTANCE = 30
-# A DNS name has 253 characters; "<cluster>.cluster." and "<link>.link." come before the trust domain.
-MAX_TRUST_DOMAIN = 253 - 63 - len(".cluster.")
+# "<cluster>.cluster." and "<link>.link." come before the trust domain.
+MAX_TRUST_DOMAIN = LONGEST_NAME - LONGEST_LABEL - len(".cluster.")
 # What Istio itself gives to ServiceEntries without addresses (istio.io, DNS Proxying).
 ISTIOS_VIPS = (ipaddress.ip_network("240.240.0.0/16"), ipaddress.ip_network("2001:2::/48"))
 # With fewer, two names would soon fall on one address.
@@ -56,6 +66,16 @@ def check_settings(shared: Mapping[str, object]) -> list[Finding]:
     return findings
 
 
+def check_run(given: Mapping[str, object]) -> list[Finding]:
+    """Findings on the switches of one run: a value that is no switch would count as false."""
+    return [
+        finding
+        for item in schema.RUN
+        if given.get(item.name) is not None
+        for finding in _check_setting(item, given[item.name])
+    ]
+
+
 def _check_setting(item: schema.Field, value: object) -> Iterator[Finding]:
     for finding in check_value(item.name, item.name, value, item):
         # What -e NAME=VALUE gives is always a string.
@@ -71,21 +91,21 @@ def _check_instance(_shared: Mapping[str, object], name: str, value: str) -> Ite
 
 def _check_timeout(_shared: Mapping[str, object], name: str, value: int) -> Iterator[Finding]:
     if value < 1:
-        yield Finding.of("timeout", name, name, show(value), "is no time to wait", "write seconds, e.g. 60")
+        yield Finding.of("timeout", name, name, show(value), "is less than 1", "write seconds, e.g. 60")
 
 
 def _check_wait(_shared: Mapping[str, object], name: str, value: int) -> Iterator[Finding]:
     if value < 0:
-        yield Finding.of("wait", name, name, show(value), "is no time to wait", "write seconds, e.g. 10")
+        yield Finding.of("wait", name, name, show(value), "is less than 0", "write seconds, e.g. 10")
 
 
 def _check_credential(shared: Mapping[str, object], name: str, value: str) -> Iterator[Finding]:
-    if not is_label(value, 63):
+    if not is_label(value):
         fix = "write a DNS label, e.g. client-credential"
         yield Finding.of("prefix", name, name, show(value), "is not a DNS label", fix)
     elif value.endswith("-cacert"):
         fix = "write another name, e.g. client-credential"
-        yield Finding.of("prefix", name, name, show(value), "ends in -cacert, by which Istio knows a CA's Secret", fix)
+        yield Finding.of("prefix", name, name, show(value), "ends in -cacert, which Istio reserves for CA Secrets", fix)
     elif _clashing_secrets(names_of_links(shared), value):
         fix = "write another name, e.g. client-credential"
         yield Finding.of("prefix", name, name, show(value), "is the name of a link's server Secret", fix)
@@ -110,17 +130,17 @@ def check_trust_domain(subject: str, value: str) -> Iterator[Finding]:
             "custom_ca_trust_domain",
             show(value),
             f"is not a DNS name in lower case of at most {MAX_TRUST_DOMAIN} characters",
-            "write one that nobody else uses, e.g. crossmesh.internal",
+            "use a domain that is used for nothing else, e.g. crossmesh.internal",
         )
 
 
 def _check_vip_range(_shared: Mapping[str, object], name: str, value: object) -> Iterator[Finding]:
-    fix = "write a network that nobody routes, e.g. 240.0.0.0/9"
+    fix = "use a network that is not routed, e.g. 240.0.0.0/9"
     try:
         network = ipaddress.ip_network(value if isinstance(value, str) else "")
     except ValueError:
         yield Finding.of(
-            "vip-range", name, name, show(value), "is not a network (ADDRESS/BITS, no bit set after them)", fix
+            "vip-range", name, name, show(value), "is not a network in CIDR notation without host bits", fix
         )
         return
     if network.num_addresses < MIN_VIPS:
@@ -128,15 +148,15 @@ def _check_vip_range(_shared: Mapping[str, object], name: str, value: object) ->
         return
     for theirs in ISTIOS_VIPS:
         if network.version == theirs.version and network.overlaps(theirs):
-            yield Finding.of("vip-range", name, name, show(value), f"overlaps {theirs}, Istio's own", fix)
+            yield Finding.of("vip-range", name, name, show(value), f"overlaps {theirs}, which Istio reserves", fix)
 
 
 def _check_only_links(shared: Mapping[str, object], name: str, value: Sequence[object]) -> Iterator[Finding]:
     known = names_of_links(shared)
     for link in value:
         if link not in known:
-            fix = f"write names of links: {', '.join(known)}"
-            yield Finding.of("unknown-link", name, name, show(link), "is no link", fix)
+            fix = f"write names of links in mesh_links: {', '.join(known)}"
+            yield Finding.of("unknown-link", name, name, show(link), "is not a link", fix)
 
 
 def names_of_links(shared: Mapping[str, object]) -> list[str]:
@@ -148,7 +168,7 @@ def names_of_links(shared: Mapping[str, object]) -> list[str]:
 def check_declared(_shared: Mapping[str, object], name: str, value: Mapping[object, object]) -> Iterator[Finding]:
     for cluster, groups in value.items():
         if not isinstance(cluster, str) or not isinstance(groups, list) or not all(isinstance(g, str) for g in groups):
-            fix = "write the groups of each cluster, e.g. {cluster-a: [mesh_clients]}"
+            fix = "list the groups of each cluster, e.g. {cluster-a: [mesh_clients]}"
             yield Finding.of("type", name, f"{name}.{cluster}", show(groups), "is not a list of groups", fix)
 
 
@@ -178,7 +198,7 @@ def check_cluster(variables: Mapping[str, Any], links: Sequence[GivenLink]) -> l
 
 
 def _check_cluster_variables(subject: str, variables: Mapping[str, Any]) -> Iterator[Finding]:
-    if not is_label(variables.get("mesh_cluster_name"), 63):
+    if not is_label(variables.get("mesh_cluster_name")):
         yield Finding.of(
             "cluster-name",
             subject,
@@ -204,7 +224,7 @@ def _check_gateway(subject: str, path: str, gateway: Mapping[str, object]) -> It
     faulty = {finding.field for finding in shape}
     for name in ("namespace", "service"):
         value = gateway.get(name)
-        if value is not None and path + name not in faulty and not is_label(value, 63):
+        if value is not None and path + name not in faulty and not is_label(value):
             fix = f"write the name of the gateway's {name}"
             yield Finding.of("gateway", subject, path + name, show(value), "is not a DNS label", fix)
     selector = gateway.get("selector")
@@ -213,7 +233,7 @@ def _check_gateway(subject: str, path: str, gateway: Mapping[str, object]) -> It
         # Without a label it would select every pod of the namespace.
         if not texts or not all(isinstance(text, str) for text in texts):
             fix = "write the labels of the gateway's pods, e.g. {istio: ingressgateway}"
-            yield Finding.of("gateway", subject, path + "selector", show(selector), "does not hold labels", fix)
+            yield Finding.of("gateway", subject, path + "selector", show(selector), "is not a set of labels", fix)
 
 
 def _check_lockdown(subject: str, cluster: desired.Cluster) -> Iterator[Finding]:
@@ -221,24 +241,24 @@ def _check_lockdown(subject: str, cluster: desired.Cluster) -> Iterator[Finding]
     seen: set[str] = set()
     for namespace in cluster.egress_lockdown:
         what = fix = ""
-        if not is_label(namespace, 63):
+        if not is_label(namespace):
             what, fix = "is not a DNS label", "write the name of a namespace, e.g. shop"
         elif namespace in seen:
-            what, fix = "stands twice", "write it once"
+            what, fix = "is listed twice", "remove one of them"
         elif namespace in needed:
-            what = "holds the egress gateway or the control plane, which have to reach other clusters and all pods"
-            fix = "leave it out; only namespaces of workloads are locked down"
+            what = "is the namespace of the egress gateway or the control plane, which a lock-down would cut off"
+            fix = "remove it; lock down namespaces of workloads only"
         if what:
             yield Finding.of("lockdown", subject, name, show(namespace), what, fix)
         else:
             seen.add(namespace)
     if cluster.egress_lockdown and desired.CLIENTS_GROUP not in cluster.groups:
-        what = "has no effect: the cluster is not in mesh_clients, and only a client's egress is locked down"
-        fix = "take the cluster into mesh_clients, or remove it"
+        what = "has no effect: only clients are locked down, and the cluster is not in mesh_clients"
+        fix = "add the cluster to mesh_clients, or remove mesh_egress_lockdown"
         yield Finding.of("lockdown", subject, "mesh_egress_lockdown", show(cluster.egress_lockdown), what, fix)
     if cluster.egress_lockdown and not cluster.cluster_cidrs:
-        what = "is empty, and the workloads' sidecars would be cut off from their control plane"
-        fix = "name the networks of the cluster's pods, Services, control plane and API server"
+        what = "is empty, but mesh_egress_lockdown is set: sidecars could not reach their control plane"
+        fix = "list the networks of the cluster's pods, Services, control plane and API server"
         yield Finding.of("cluster-cidrs", subject, "mesh_cluster_cidrs", "[]", what, fix)
     for cidr in cluster.cluster_cidrs:
         what, fix = _fault_of_cidr(cidr)
@@ -254,9 +274,9 @@ def _fault_of_cidr(cidr: object) -> tuple[str, str]:
     except ValueError:
         return "is not a network in CIDR notation", "write one, e.g. 10.0.0.0/16"
     if network.prefixlen == 0:
-        return "is every address there is, and would close nothing", "name the cluster's own networks"
+        return "covers all addresses, so nothing would be locked down", "list the cluster's own networks"
     if ipaddress.ip_interface(text).ip != network.network_address:
-        return "does not begin with its network's address", f"write {network}"
+        return "has host bits set", f"write {network}"
     return "", ""
 
 
@@ -271,9 +291,9 @@ def _check_client_ports(
             subject,
             "mesh_links",
             str(len(dialled)),
-            f"are more than {MAX_LINKS_A_CLIENT} links of one client cluster: each is a SAN of its certificate, "
-            "which is sent in every handshake",
-            "split them between two instances (mesh_instance)",
+            f"exceeds the maximum of {MAX_LINKS_A_CLIENT} links of one client: each is a SAN of its certificate, which "
+            "is sent in every handshake",
+            "split the links between two instances (mesh_instance)",
         )
     addresses = desired.addresses_of(dialled, cluster, vip_range)
     by_port: dict[int, list[WantedLink]] = defaultdict(list)
@@ -295,8 +315,8 @@ def _resolved_in_a_circle(link: WantedLink, cluster: desired.Cluster) -> Finding
             link["name"],
             "external.address",
             show(external["address"]),
-            f"is a link's FQDN, which the DNS of {cluster.name} answers with a virtual address (mesh_dns: virtual)",
-            "write the server's IP address, or another name of it",
+            f"is the FQDN of a link, which the DNS of {cluster.name} resolves to a virtual address (mesh_dns: virtual)",
+            "write the server's IP address, or a DNS name that is not the FQDN of a link",
         )
     servers = link.get("servers")
     given = [server.get("address") if isinstance(server, Mapping) else server for server in servers or ()]
@@ -305,9 +325,9 @@ def _resolved_in_a_circle(link: WantedLink, cluster: desired.Cluster) -> Finding
         link["name"],
         "servers",
         show(given if servers else servers),
-        f"do not all have an address of their own, and the DNS of {cluster.name} answers the FQDNs of links with "
-        "virtual ones (mesh_dns: virtual), to the egress gateway as well",
-        "write servers: [{name: CLUSTER, address: THE INGRESS GATEWAY'S}]",
+        f"not every server has an address of its own, and the DNS of {cluster.name} resolves the FQDNs of links to "
+        "virtual addresses (mesh_dns: virtual), for the egress gateway too",
+        "write servers: [{name: CLUSTER, address: ADDRESS-OF-ITS-INGRESS-GATEWAY}]",
     )
 
 
@@ -326,23 +346,24 @@ def _check_shared_port(
                 link["name"],
                 "port",
                 str(port),
-                f"is dialled in {cluster.name} by several links ({others}), and without an address of its own a TCP "
-                "link takes the whole port",
-                "give them different ports; or, if all are to be dialled on this one: where the sidecars of "
-                f"{cluster.name} answer DNS (Istio's DNS proxying), set mesh_dns: capture there; else give each "
-                "addresses, e.g. addresses: [240.0.0.10], let its DNS answer the FQDN so, and write the address of the "
-                + _servers_of(link),
+                f"is shared by several links in {cluster.name} ({others}); a tcp link without a virtual address takes "
+                "all traffic to the port",
+                "use different ports. To keep one port: if sidecars answer DNS (Istio DNS proxying), set mesh_dns: "
+                f"capture for {cluster.name}; else give each link addresses, e.g. addresses: [240.0.0.10], make the "
+                f"cluster's DNS resolve the FQDN to them, and {_own_address(link)}",
             )
         for address in map(_normal, addresses[link["name"]]):
             if taken.setdefault(address, link["name"]) != link["name"]:
-                what = f"is also an address of {taken[address]} on the same port"
-                fix = "give each of them addresses of its own, e.g. addresses: [240.0.0.10]"
+                what = f"is also an address of link {taken[address]} on the same port"
+                fix = "give each link addresses of its own, e.g. addresses: [240.0.0.10]"
                 yield Finding.of("shared-address", link["name"], "addresses", address, what, fix)
 
 
-def _servers_of(link: WantedLink) -> str:
-    """Where the egress gateway is told them, as the FQDN no longer leads there."""
-    return "server into external.address" if link.get("external") else "ingress gateway into servers"
+def _own_address(link: WantedLink) -> str:
+    """How the egress gateway still finds the server, as the FQDN no longer leads there."""
+    if link.get("external"):
+        return "set external.address to the server's own address"
+    return "set the ingress gateway's address in servers"
 
 
 def _normal(address: str) -> str:
@@ -360,7 +381,7 @@ def check_prune(links: object, *, allowed: bool) -> list[Finding]:
             "mesh_links",
             "mesh_links",
             "[]",
-            "would take every link away",
+            "would remove every link",
             "define links, or run with -e mesh_prune_all=true",
         )
     ]

@@ -36,9 +36,9 @@ OF_SERVERS_IN_CLUSTERS = frozenset(
 ADDRESSES = {
     "address": (
         "is neither an IP address nor a DNS name",
-        "write an IP address or a DNS name, whose last label is no number",
+        "write an IP address, or a DNS name whose last label is not a number",
     ),
-    "sni": ("is no DNS name", "write a DNS name, whose last label is no number"),
+    "sni": ("is not a DNS name", "write a DNS name whose last label is not a number"),
 }
 
 
@@ -48,7 +48,7 @@ def check_external(subject: str, link: GivenLink, faulty: set[str]) -> Iterator[
         return
     for name in sorted(OF_SERVERS_IN_CLUSTERS):
         if (value := link.get(name)) not in (None, False, []):
-            what, fix = "has no meaning where the server is outside of the clusters", "remove it, or external"
+            what, fix = "cannot be combined with external", "remove it, or remove external"
             yield Finding.of("external-only", subject, name, show(value), what, fix)
     shape = list(check_shape(subject, "external.", external, schema.EXTERNAL))
     yield from shape
@@ -66,8 +66,8 @@ def _check_external_port(subject: str, link: GivenLink, port: int, faulty: set[s
     if not is_port(port):
         yield not_a_port(subject, "external.port", port)
     elif "port" not in faulty and link["port"] == port:
-        what = "is also port; a ServiceEntry cannot hold one number twice"
-        fix = f"let workloads dial another port, e.g. {another_port(port)}"
+        what = "is the same as port; a ServiceEntry needs two different ports"
+        fix = f"change port, which workloads dial, e.g. to {another_port(port)}"
         yield Finding.of("same-port", subject, "external.port", show(port), what, fix)
 
 
@@ -75,13 +75,13 @@ def _check_external_trust(subject: str, external: GivenExternal, wrong: set[str]
     directory, roots = external.get("ca"), external.get("trust")
     if (directory is None) == (roots is None):
         shown = "missing" if roots is None else "ca and trust"
-        fix = "write ca: DIRECTORY for a certificate of the custom CA, or trust: the PEM of its owner's roots"
-        yield Finding.of("external-trust", subject, "external", shown, "has to have one of ca and trust", fix)
+        fix = "set ca: DIRECTORY to use a certificate of the custom CA, or trust: the root certificates of another CA"
+        yield Finding.of("external-trust", subject, "external", shown, "needs exactly one of ca and trust", fix)
     elif directory is not None and "external.ca" not in wrong and not _is_directory(directory):
-        what, fix = "is no absolute path of a directory", "write the whole path of a directory on the controller"
+        what, fix = "is not an absolute path of a directory", "write the absolute path of a directory on the controller"
         yield Finding.of("external-trust", subject, "external.ca", show(directory), what, fix)
     elif roots is not None and "external.trust" not in wrong and (why := _fault_of_roots(roots)):
-        fix = "write the certificates of its owner's CA, in PEM, e.g. with lookup('ansible.builtin.file', ...)"
+        fix = "write the root certificates of the server's CA in PEM, e.g. with lookup('ansible.builtin.file', ...)"
         yield Finding.of("external-trust", subject, "external.trust", show(roots), why, fix)
 
 
@@ -92,9 +92,9 @@ def _is_directory(path: str) -> bool:
 
 def _fault_of_roots(pem: str) -> str:
     if holds_private_key(pem):
-        return "holds a private key, which is nobody's business here"
+        return "contains a private key; only certificates belong here"
     try:
         views = parse_certificates(pem, where="trust")
     except CrossmeshError as error:
         return error.message.what
-    return "" if all(view.is_ca for view in views) else "holds a certificate that is no CA's"
+    return "" if all(view.is_ca for view in views) else "contains a certificate that is not a CA"

@@ -19,6 +19,7 @@ from typing import cast
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import (
     LABEL,
+    LONGEST_NAME,
     Finding,
     another_port,
     check_port,
@@ -50,7 +51,6 @@ NOT_ASKED_OF_EXTERNAL = frozenset({("missing", "tls_port"), ("missing", "backend
 MAX_CONNECTION_HOURS = 8760
 # A ServiceAccount's name is a DNS subdomain, whose labels may be as long as the whole.
 _ACCOUNT = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
-MAX_ACCOUNT = 253
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([smh])", re.ASCII)
 _UNITS_AN_HOUR = {"s": 3600, "m": 60, "h": 1}
 _REQUEST_DURATION = re.compile(r"([1-9][0-9]{0,7})(ms|s|m|h)", re.ASCII)
@@ -92,8 +92,8 @@ def check_links(links: object) -> list[Finding]:
                 "mesh_links",
                 "mesh_links",
                 "undefined",
-                "no links are defined, which could mean a wrong inventory",
-                "define mesh_links in group_vars/all; [] takes every link away and needs mesh_prune_all=true",
+                "the variable is required, so that a wrong inventory does not remove every link",
+                "define mesh_links in group_vars/all; [] removes every link and needs mesh_prune_all=true",
             )
         ]
     if not isinstance(links, list):
@@ -150,13 +150,11 @@ def _check_name(subject: str, link: GivenLink, faulty: set[str]) -> Iterator[Fin
             "name",
             show(name),
             f"is not a DNS label of at most {MAX_LINK_NAME} characters",
-            "use lower-case letters, digits and hyphens, a letter or digit at both ends",
+            "use lower-case letters, digits and hyphens; begin and end with a letter or digit",
         )
     elif name == "client" or name.endswith("-client"):
         fix = f"choose another name, e.g. {name}-link"
-        yield Finding.of(
-            "reserved-name", subject, "name", show(name), "is reserved for the clients' own credentials", fix
-        )
+        yield Finding.of("reserved-name", subject, "name", show(name), "is reserved for client credentials", fix)
 
 
 def _check_fqdn(subject: str, link: GivenLink, faulty: set[str]) -> Iterator[Finding]:
@@ -172,21 +170,21 @@ def _fault_of_fqdn(fqdn: str) -> tuple[str, str]:
     plain = fqdn.lower().rstrip(".")
     labels = plain.split(".")
     if "*" in fqdn:
-        return "is a wildcard; a link is one name", "write the name that workloads dial"
+        return "is a wildcard; a link has exactly one name", "write the name that workloads dial"
     if is_ip(fqdn):
         return "is an IP address, which cannot be an SNI (RFC 6066, section 3)", "write a DNS name that resolves to it"
     if labels[-1].isdigit():
-        return "ends in an all-numeric label, which Istio refuses", "write a DNS name, whose last label is no number"
+        return "ends in an all-numeric label, which Istio refuses", "write a DNS name whose last label is not a number"
     if not is_host(plain, address=False):
         return "is not a DNS name (RFC 1035, section 2.3.1)", "write labels of letters, digits and hyphens, with dots"
     if fqdn != fqdn.lower():
         return "is not in lower case; SNI is compared as it is written", f"write {plain}"
     if fqdn.endswith("."):
-        return "ends in a dot, which neither SNI nor a certificate holds", f"write {plain}"
+        return "ends in a dot; names in SNI and certificates do not", f"write {plain}"
     if len(labels) == 1:
-        return "is a single label, not a full name", "write a full host name, e.g. mysql.server.example.com"
+        return "is a single label, not a fully qualified name", "write all labels, e.g. mysql.server.example.com"
     if f".{fqdn}".endswith(".cluster.local"):
-        return "is a name of the cluster's own Services", "write a name outside of cluster.local"
+        return "is a Service name that exists inside a cluster only", "write a name outside of cluster.local"
     return "", ""
 
 
@@ -201,7 +199,7 @@ def _check_ports(subject: str, link: GivenLink, faulty: set[str]) -> Iterator[Fi
             subject,
             "tls_port",
             show(link["tls_port"]),
-            "is also port; a ServiceEntry cannot hold one number twice",
+            "is the same as port; a ServiceEntry needs two different ports",
             f"write another tls_port, e.g. {another_port(link['port'])}",
         )
 
@@ -222,7 +220,7 @@ def _check_backend(subject: str, link: GivenLink, faulty: set[str]) -> Iterator[
                 subject,
                 "tls_port",
                 show(link["tls_port"]),
-                "is the backend's own port, which would then be open to the outside",
+                "is the backend's own port, which would be exposed outside the cluster",
                 f"write another tls_port, e.g. {another_port(backend['port'])}, or set allow_backend_port: true",
             )
     if "backend.host" not in wrong and not _is_service_host(backend["host"]):
@@ -231,7 +229,7 @@ def _check_backend(subject: str, link: GivenLink, faulty: set[str]) -> Iterator[
             subject,
             "backend.host",
             show(backend["host"]),
-            "is not the full name of a Service",
+            "is not the full DNS name of a Service",
             "write SERVICE.NAMESPACE.svc.cluster.local",
         )
 
@@ -249,9 +247,9 @@ def _check_addresses(subject: str, link: GivenLink, faulty: set[str]) -> Iterato
         if not isinstance(address, str) or not is_ip(address):
             what, fix = "is not an IP address", "write IP addresses, e.g. 240.0.0.10"
         elif what := _fault_of_address(address):
-            fix = "write one that nobody routes, e.g. 240.0.0.10, or the ingress gateway's own"
+            fix = "use an address that is not routed, e.g. 240.0.0.10, or the ingress gateway's"
         elif str(ipaddress.ip_address(address)) in seen:
-            what, fix = "stands twice", "write it once"
+            what, fix = "is listed twice", "remove one of them"
         else:
             seen.add(str(ipaddress.ip_address(address)))
             continue
@@ -264,10 +262,10 @@ def _fault_of_address(text: str) -> str:
     if isinstance(address, ipaddress.IPv6Address):
         address = address.ipv4_mapped or address
     if address.is_unspecified or address.is_multicast:
-        return "is no address of one host"
+        return "is not the address of a host"
     if address.is_loopback or address.is_link_local:
-        return "never leaves the workload's own host or network"
-    return next((f"lies in {theirs}, Istio's own" for theirs in ISTIOS_VIPS if address in theirs), "")
+        return "is a loopback or link-local address, which other hosts cannot reach"
+    return next((f"is in {theirs}, which Istio reserves" for theirs in ISTIOS_VIPS if address in theirs), "")
 
 
 def _check_max_connection_duration(subject: str, link: GivenLink, faulty: set[str]) -> Iterator[Finding]:
@@ -298,16 +296,18 @@ def _check_workloads(subject: str, link: GivenLink, faulty: set[str]) -> Iterato
         named += len(values)
         for value in values:
             namespace, *account = value.split("/") if isinstance(value, str) else [""]
-            if len(account) != parts - 1 or not is_label(namespace, 63) or not all(map(_is_account, account)):
-                fix = f"write {form} as Kubernetes has it; a namespace is a DNS label"
-                yield Finding.of("workloads", subject, f"workloads.{name}", show(value), f"is not {form}", fix)
+            if len(account) != parts - 1 or not is_label(namespace) or not all(map(_is_account, account)):
+                fix = f"write {form} as in Kubernetes; a namespace is a DNS label"
+                yield Finding.of(
+                    "workloads", subject, f"workloads.{name}", show(value), f"is not of the form {form}", fix
+                )
     if not named and not shape:
-        fix = "name namespaces or service_accounts, or remove workloads so that all of the mesh may use the link"
-        yield Finding.of("workloads", subject, "workloads", show(workloads), "would refuse everybody", fix)
+        fix = "add namespaces or service_accounts, or remove workloads to let every workload use the link"
+        yield Finding.of("workloads", subject, "workloads", show(workloads), "allows no workload at all", fix)
 
 
 def _is_account(name: str) -> bool:
-    return len(name) <= MAX_ACCOUNT and bool(_ACCOUNT.fullmatch(name))
+    return len(name) <= LONGEST_NAME and bool(_ACCOUNT.fullmatch(name))
 
 
 def _check_requests(subject: str, link: GivenLink, faulty: set[str]) -> Iterator[Finding]:
@@ -317,8 +317,8 @@ def _check_requests(subject: str, link: GivenLink, faulty: set[str]) -> Iterator
     if "protocol" not in faulty and (link.get("protocol") or "tcp") == "tcp":
         for name, value in (("timeout", timeout), ("retries", retries)):
             if value is not None:
-                fix = "remove it, or say with protocol what the link carries: http, http2 or grpc"
-                yield Finding.of("requests-only", subject, name, show(value), "a tcp link knows no requests", fix)
+                fix = "remove it, or set protocol to http, http2 or grpc"
+                yield Finding.of("requests-only", subject, name, show(value), "has no effect on a tcp link", fix)
         return
     if timeout is not None:
         yield from _check_request_duration(subject, "timeout", timeout)
@@ -330,7 +330,7 @@ def _check_requests(subject: str, link: GivenLink, faulty: set[str]) -> Iterator
 
 def _check_retries(subject: str, retries: GivenRetries, faulty: set[str]) -> Iterator[Finding]:
     if "retries.attempts" not in faulty and not 0 <= retries["attempts"] <= MAX_ATTEMPTS:
-        what, fix = f"is not between 0 and {MAX_ATTEMPTS}", "write a smaller number; 2 is usual"
+        what, fix = f"is not between 0 and {MAX_ATTEMPTS}", "choose a number in this range; 2 is usual"
         yield Finding.of("retries", subject, "retries.attempts", show(retries["attempts"]), what, fix)
     timeout, policies = retries.get("per_try_timeout"), retries.get("retry_on")
     if "retries.per_try_timeout" not in faulty and timeout is not None:
@@ -343,8 +343,8 @@ def _check_retry_on(subject: str, policies: str) -> Iterator[Finding]:
     for policy in policies.split(","):
         if policy not in RETRY_POLICIES and policy not in _STATUS_CODES:
             known = f"HTTP status codes or any of {', '.join(RETRY_POLICIES)}"
-            fix = nearest(policy, RETRY_POLICIES, f"write {known}, with commas alone between them")
-            what = "is neither a retry policy of Envoy's nor an HTTP status code"
+            fix = nearest(policy, RETRY_POLICIES, f"write {known}, separated by commas without spaces")
+            what = "is neither an Envoy retry policy nor an HTTP status code"
             yield Finding.of("retries", subject, "retries.retry_on", show(policy), what, fix)
 
 
@@ -361,8 +361,10 @@ def _check_foreign_clients(subject: str, link: GivenLink, faulty: set[str]) -> I
     for identity in link.get("foreign_clients") or []:
         sound = isinstance(identity, str) and (_URI.fullmatch(identity) or is_dns_name(identity))
         if not sound:
-            fix = "write a DNS name or a URI as it stands in the SAN of their certificates, without wildcards"
-            yield Finding.of("foreign-client", subject, "foreign_clients", show(identity), "is no identity", fix)
+            fix = "write a DNS name or URI exactly as in the SAN of the client's certificate, without wildcards"
+            yield Finding.of(
+                "foreign-client", subject, "foreign_clients", show(identity), "is neither a DNS name nor a URI", fix
+            )
 
 
 def _check_servers(subject: str, link: GivenLink, faulty: set[str]) -> Iterator[Finding]:
@@ -373,13 +375,13 @@ def _check_servers(subject: str, link: GivenLink, faulty: set[str]) -> Iterator[
         if isinstance(server, Mapping):
             yield from _check_server(subject, server)
         elif not isinstance(server, str):
-            fix = "write a name, a group or {name, address, locality}"
-            yield Finding.of("reference", subject, "servers", show(server), "is not the name of a cluster", fix)
+            fix = "write a cluster, a group or {name, address, locality}"
+            yield Finding.of("reference", subject, "servers", show(server), "is not a cluster or group", fix)
             continue
         name = server.get("name") if isinstance(server, Mapping) else server
         if isinstance(name, str) and seen.setdefault(name, server) != server:
-            what = "stands twice with different values"
-            yield Finding.of("two-values", subject, "servers", show(name), what, "keep one of them")
+            what = "is listed twice with different settings"
+            yield Finding.of("two-values", subject, "servers", show(name), what, "keep one of the two entries")
 
 
 def _check_server(subject: str, server: Mapping[str, object]) -> Iterator[Finding]:
@@ -399,7 +401,7 @@ def _check_clients(subject: str, link: GivenLink, faulty: set[str]) -> Iterator[
     for client in link.get("clients") or []:
         if not isinstance(client, str):
             fix = "write the name of a cluster or of a group"
-            yield Finding.of("reference", subject, "clients", show(client), "is not the name of a cluster", fix)
+            yield Finding.of("reference", subject, "clients", show(client), "is not a cluster or group", fix)
 
 
 def _check_duplicates(links: Mapping[int, Mapping[str, object]]) -> Iterator[Finding]:
@@ -412,8 +414,10 @@ def _check_duplicates(links: Mapping[int, Mapping[str, object]]) -> Iterator[Fin
         for value, indexes in holders.items():
             if len(indexes) > 1:
                 subject = subject_of(links[indexes[0]], indexes[0])
-                what = f"stands in {' and '.join(f'mesh_links[{index}]' for index in indexes)}"
-                yield Finding.of(f"duplicate-{name}", subject, name, show(value), what, "make each unique")
+                what = f"is used by {' and '.join(f'mesh_links[{index}]' for index in indexes)}"
+                yield Finding.of(
+                    f"duplicate-{name}", subject, name, show(value), what, f"give each link a unique {name}"
+                )
 
 
 def _check_directories(links: Mapping[int, Mapping[str, object]]) -> Iterator[Finding]:
@@ -427,8 +431,8 @@ def _check_directories(links: Mapping[int, Mapping[str, object]]) -> Iterator[Fi
         name, subject = external.get("sni") or link.get("fqdn"), subject_of(link, index)
         first, holder = wanted.setdefault(posixpath.normpath(directory).lstrip("/"), (name, subject))
         if first != name:
-            what = f"holds the certificate of {holder}, for {show(first)}; this link wants {show(name)}"
-            fix = "write another directory, or the same sni in both"
+            what = f"is already used by {holder} for {show(first)}; this link needs a certificate for {show(name)}"
+            fix = "use another directory, or set the same sni in both links"
             yield Finding.of("two-values", subject, "external.ca", show(directory), what, fix)
 
 

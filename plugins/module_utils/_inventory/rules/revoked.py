@@ -85,11 +85,11 @@ def _check_kind(subject: str, entry: Mapping[str, object]) -> Iterator[Finding]:
     given = [kind for kind in KINDS if entry.get(kind) is not None]
     choice = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
     if not given:
-        what = "the entry does not say what it revokes"
-        yield Finding.of("revoked-what", subject, "entry", show(dict(entry)), what, f"write one of {choice}")
+        what = "the entry names nothing to revoke"
+        yield Finding.of("revoked-what", subject, "entry", show(dict(entry)), what, f"add one of {choice}")
     elif len(given) > 1:
         what = "the entry names more than one thing to revoke"
-        fix = f"write an entry for each: of {choice} it takes one"
+        fix = f"write separate entries, each with one of {choice}"
         yield Finding.of("revoked-what", subject, ", ".join(given), show(dict(entry)), what, fix)
     for kind in given:
         value = entry[kind]
@@ -97,7 +97,7 @@ def _check_kind(subject: str, entry: Mapping[str, object]) -> Iterator[Finding]:
             # YAML takes bare digits, with colons too, for a number in whatever base.
             yield Finding.of("type", subject, kind, show(value), "is not text", "put it in quotes")
         elif not value.strip():
-            yield Finding.of(f"revoked-{kind}", subject, kind, show(value), "is empty", "write it, or remove the entry")
+            yield Finding.of(f"revoked-{kind}", subject, kind, show(value), "is empty", "set it, or remove the entry")
         elif kind == "serial":
             yield from _check_serial(subject, value)
         elif kind == "fingerprint":
@@ -112,7 +112,7 @@ def _check_serial(subject: str, value: str) -> Iterator[Finding]:
         yield Finding.of("revoked-serial", subject, "serial", show(value), what, fix)
     elif len(digits) > _MOST_SERIAL_DIGITS:
         what = "is longer than any serial (RFC 5280 section 4.1.2.2: 20 octets)"
-        fix = "write it as fingerprint, if it is one"
+        fix = "if it is a fingerprint, write it as fingerprint"
         yield Finding.of("revoked-serial", subject, "serial", show(value), what, fix)
 
 
@@ -120,7 +120,7 @@ def _check_fingerprint(subject: str, value: str) -> Iterator[Finding]:
     digits = _hexadecimal(value)
     if not _HEX.fullmatch(digits) or len(digits) != _FINGERPRINT_DIGITS:
         what = f"is not a SHA-256 fingerprint of {_FINGERPRINT_DIGITS} hexadecimal digits"
-        fix = "write it as `openssl x509 -noout -fingerprint -sha256` shows it, without what precedes the ="
+        fix = "write it as `openssl x509 -noout -fingerprint -sha256` shows it, without the part before the ="
         yield Finding.of("revoked-fingerprint", subject, "fingerprint", show(value), what, fix)
 
 
@@ -133,25 +133,25 @@ def _check_reason(subject: str, entry: Mapping[str, object]) -> Iterator[Finding
 
 def _check_date(subject: str, entry: Mapping[str, object], now: datetime) -> Iterator[Finding]:
     value = entry.get("date")
-    present = f"write the present moment, {timestamp(now)}"
+    present = f"write the current time, {timestamp(now)}"
     if value is None:
-        what = "this key is required: it tells what was issued before from what is issued anew"
+        what = "this key is required: what was issued up to then is revoked"
         yield Finding.of("revoked-date", subject, "date", "missing", what, present)
         return
     try:
         until = _until(value)
     except (ValueError, OverflowError):
-        what = "is not a date of ISO 8601"
+        what = "is not an ISO 8601 date"
         yield Finding.of("revoked-date", subject, "date", show(value), what, f"write e.g. {timestamp(now)}")
         return
     if until > now:
-        what = "lies in the future"
+        what = "is in the future"
         if _day(value):
-            what = f"means the end of that day, {timestamp(until)}, which is still to come"
-        fix = f"{present}: what is issued from then on stays valid"
+            what = f"means the end of that day, {timestamp(until)}, which is in the future"
+        fix = f"{present}; certificates issued later stay valid"
         yield Finding.of("revoked-date", subject, "date", show(value), what, fix)
     elif until < _FIRST_DATE:
-        what = "lies before any date that a revocation list can hold"
+        what = "is earlier than any date that a CRL can contain"
         yield Finding.of("revoked-date", subject, "date", show(value), what, present)
 
 

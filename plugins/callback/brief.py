@@ -1,0 +1,140 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: brief
+type: stdout
+short_description: Print what changed and what failed, each once
+version_added: 0.1.0
+author:
+  - Crossmesh maintainers (@crossmesh)
+description:
+  - One line for each task that changed something on a host, what a task has to say, and each error once, as its own
+    lines, without the source of the task. Plays, and tasks that changed nothing, are not printed.
+  - At the end one line for all hosts, and one for each that failed or could not be reached.
+  - For runs that a person reads. Ansible's own output tells more, and is what to look at when a playbook is written.
+requirements:
+  - set as stdout in configuration
+options:
+  result_format:
+    description: Taken from Ansible's default callback, for what C(--diff) shows.
+    type: str
+    default: yaml
+    choices: [json, yaml]
+    env:
+      - name: ANSIBLE_CALLBACK_RESULT_FORMAT
+    ini:
+      - section: defaults
+        key: callback_result_format
+  pretty_results:
+    description: The same.
+    type: bool
+    env:
+      - name: ANSIBLE_CALLBACK_FORMAT_PRETTY
+    ini:
+      - section: defaults
+        key: callback_format_pretty
+seealso:
+  - plugin: ansible.builtin.default
+    plugin_type: callback
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible import constants
+from ansible.plugins.callback import CallbackBase
+
+
+class CallbackModule(CallbackBase):
+    """A callback of ansible-playbook; what it prints is documented above."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "stdout"
+    CALLBACK_NAME = "crossmesh.mtls.brief"
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        self._handle_warnings(_values(result))
+        if "results" not in _values(result):
+            self._tell(result)
+
+    def v2_runner_item_on_ok(self, result: Any) -> None:
+        self._tell(result)
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        self._handle_warnings(_values(result))
+        if "results" not in _values(result):
+            self._fail("ignored" if ignore_errors else "failed", result)
+
+    def v2_runner_item_on_failed(self, result: Any) -> None:
+        self._fail("failed", result)
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        self._fail("unreachable", result)
+
+    def v2_playbook_on_no_hosts_matched(self) -> None:
+        self._display.display("no host of the inventory matches this play", color=_color("COLOR_SKIP"))
+
+    def v2_on_file_diff(self, result: Any) -> None:
+        for part in [
+            item for item in _several(_values(result).get("results")) or [_values(result)] if item.get("diff")
+        ]:
+            # ansible-core does not annotate it.
+            if text := self._get_diff(part["diff"]):  # type: ignore[no-untyped-call]
+                self._display.display(text)
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        counts = {host: stats.summarize(host) for host in sorted(stats.processed)}
+        bad = {host: found for host, found in counts.items() if found["failures"] or found["unreachable"]}
+        for host in bad:
+            self._display.display(f"failed: {host}", color=_color("COLOR_ERROR"))
+        changed = [host for host, found in counts.items() if found["changed"]]
+        of_them = f"changed: {', '.join(changed)}" if changed else "nothing changed"
+        self._display.display(f"{len(counts) - len(bad)} of {len(counts)} hosts ok, {of_them}")
+
+    def _tell(self, result: Any) -> None:
+        values = _values(result)
+        if values.get("changed"):
+            self._display.display(f"changed: {_title(result)}", color=_color("COLOR_CHANGED"))
+        # What debug, or an assert, has to say to people.
+        if values.get("_ansible_verbose_always") and not values.get("_ansible_verbose_override"):
+            for line in _several(values.get("msg")):
+                self._display.display(f"{_host(result)}: {line}")
+
+    def _fail(self, word: str, result: Any) -> None:
+        values = _values(result)
+        lines = [str(line) for text in _several(values.get("msg") or values.get("censored")) for line in _lines(text)]
+        self._display.display("\n  ".join([f"{word}: {_title(result)}", *lines]), color=_color("COLOR_ERROR"))
+
+
+def _color(name: str) -> str:
+    return str(constants.config.get_config_value(name))
+
+
+def _values(result: Any) -> dict[str, Any]:
+    """What the task returned; ansible-core before 2.19 has it under another name, as it has the two below."""
+    found: dict[str, Any] = result.result if hasattr(result, "result") else result._result
+    return found
+
+
+def _host(result: Any) -> str:
+    return str((result.host if hasattr(result, "host") else result._host).get_name())
+
+
+def _title(result: Any) -> str:
+    task = result.task if hasattr(result, "task") else result._task
+    return f"[{_host(result)}] {task.get_name()}"
+
+
+def _several(value: Any) -> list[Any]:
+    """A text as a list of one, and nothing as an empty one."""
+    if value is None or value == "":
+        return []
+    return list(value) if isinstance(value, Iterable) and not isinstance(value, (str, Mapping)) else [value]
+
+
+def _lines(text: Any) -> list[str]:
+    return str(text).splitlines()

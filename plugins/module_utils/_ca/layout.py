@@ -1,0 +1,90 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What lies where in the folder of a CA store.
+
+::
+
+    authority.json        which root issues, which are trusted, which lists count; written last: what it
+                          names is whole
+    roots/<fingerprint>.crt and .key (encrypted)
+    lists/<fingerprint>.<number>.crl
+    issued/<serial>.json  one public record for every certificate that has not expired
+    lock                  held for one call by whoever writes the authority
+    unfinished            the authority is being made or removed: no root that the index does not name was ever used
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.files import TEMPORARY, refuse_open
+
+__all__ = ["INDEX", "Layout"]
+
+INDEX = "authority.json"
+_LOCK, _UNFINISHED = "lock", "unfinished"
+_ROOTS, _ISSUED, _LISTS = "roots", "issued", "lists"
+# What may be removed: the store's own names, and temporary files that an interrupted write left.
+_OWN_FILES = re.compile(
+    rf"({re.escape(INDEX)}|{_LOCK}|{_UNFINISHED}|{_ROOTS}/[0-9a-f]{{64}}\.(crt|key)|{_ISSUED}/[0-9a-f]+\.json"
+    rf"|{_LISTS}/[0-9a-f]{{64}}\.[0-9]+\.crl)"
+)
+_TEMPORARY = re.compile(r"(.*/)?\.crossmesh-[0-9a-f]{16}\.tmp")
+
+
+class Layout:
+    """Names below one path."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.index = path / INDEX
+        self.lock = path / _LOCK
+        self.unfinished = path / _UNFINISHED
+        self.roots = path / _ROOTS
+        self.issued = path / _ISSUED
+        self.lists = path / _LISTS
+
+    def certificate(self, fingerprint: str) -> Path:
+        return self.roots / f"{fingerprint}.crt"
+
+    def key(self, fingerprint: str) -> Path:
+        return self.roots / f"{fingerprint}.key"
+
+    def crl(self, fingerprint: str, number: int) -> Path:
+        return self.lists / f"{fingerprint}.{number}.crl"
+
+    def record(self, serial: str) -> Path:
+        return self.issued / f"{serial}.json"
+
+    def root_files(self) -> Iterator[Path]:
+        """Certificates and keys, whether the index names them or not."""
+        return (path for path in self.roots.glob("*") if path.suffix in (".crt", ".key"))
+
+    def temporary_files(self) -> Iterator[Path]:
+        """What a killed writer of the authority left; records are written beside it."""
+        return (path for folder in (self.roots, self.lists) for path in folder.glob(TEMPORARY))
+
+    def own_files(self) -> Iterator[Path]:
+        """All files that are the store's, whole or damaged."""
+        for path in self.path.glob("**/*"):
+            name = path.relative_to(self.path).as_posix()
+            if _OWN_FILES.fullmatch(name) or _TEMPORARY.fullmatch(name):
+                yield path
+
+    def to_remove(self) -> list[Path]:
+        """The same: first what names the roots, last what says that the removal is under way."""
+        first_to_last = {self.index: 0, self.lock: 2, self.unfinished: 3}
+        return sorted(self.own_files(), key=lambda path: (first_to_last.get(path, 1), str(path)))
+
+    def make(self, folder: Path) -> None:
+        """Make one of the folders, and the store's own where it is missing."""
+        if not self.path.exists():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(mode=0o700, exist_ok=True)
+        refuse_open(self.path)
+        folder.mkdir(mode=0o700, exist_ok=True)

@@ -1,0 +1,218 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The steps of a CA store, each from what was read to what is to be changed. Pure.
+
+Which step belongs to which phase, what it refuses, and which lists go with which roots. When a step is due, and what it
+waits for, is in C(rotation) and C(revocation).
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Phase
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Index
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import Change, Snapshot
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Revoked, issue_crl
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, PrivateKey
+
+__all__ = [
+    "NewRoot",
+    "abandon",
+    "create",
+    "finish",
+    "overtaken",
+    "prepare",
+    "publish",
+    "recover",
+    "refuse_keyless",
+    "refuse_occupied",
+    "retire",
+    "switch",
+]
+
+
+@dataclass(frozen=True)
+class NewRoot:
+    """A root that comes into the store.
+
+    :param encrypted: its key as it is kept; C(key) is the same one, which signs the root's first list.
+    """
+
+    view: CertificateView
+    key: PrivateKey
+    encrypted: str = field(repr=False)
+
+    @property
+    def fingerprint(self) -> str:
+        return self.view.fingerprint
+
+
+def create(root: NewRoot) -> Change:
+    """Make this root the authority."""
+    return _adding(Index(issuing=root.fingerprint, trusted=(root.fingerprint,)), root)
+
+
+def recover(root: NewRoot, lost: Sequence[CertificateView]) -> Change:
+    """Begin anew where the store was lost: trust the roots that the clusters hold, and prepare another one.
+
+    Of the lost roots there is no key: nothing can be issued before the prepared one has taken over.
+    """
+    gone = tuple(view.fingerprint for view in lost)
+    index = Index(gone[0], trusted=(*gone, root.fingerprint), prepared=root.fingerprint, keyless=gone)
+    return _adding(index, root, *lost)
+
+
+def prepare(snapshot: Snapshot, root: NewRoot, *, seen: str, now: datetime) -> Change:
+    """Trust a root that is to issue next."""
+    index = _from_phase(snapshot, "steady", seen)
+    added = replace(index, trusted=(*index.trusted, root.fingerprint), prepared=root.fingerprint)
+    change = _adding(added, root)
+    return _with_lists(snapshot, change, {root.fingerprint: (root.view, root.key, ())}, now) if index.lists else change
+
+
+def switch(snapshot: Snapshot, *, seen: str) -> Change:
+    """Let the prepared root issue."""
+    index = _from_phase(snapshot, "prepared", seen)
+    return Change(replace(index, issuing=index.prepared, prepared=""))
+
+
+def retire(snapshot: Snapshot, *, seen: str) -> Change:
+    """Trust the issuing root only; a list in which nothing is left goes with the old one."""
+    index = _from_phase(snapshot, "switched", seen)
+    dropped = _dropped(index, [item for item in index.trusted if item != index.issuing])
+    revoked = any(snapshot.lists[root].revoked for root in dropped.lists)
+    return Change(dropped if revoked else replace(dropped, lists={}))
+
+
+def abandon(snapshot: Snapshot, *, seen: str) -> Change:
+    """Trust the prepared root no more; nothing was ever issued from it."""
+    index = _from_phase(snapshot, "prepared", seen)
+    if index.keyless:
+        raise _error(
+            snapshot.where,
+            "abandon-impossible",
+            "the prepared root cannot be taken back: the key of the root that it replaces was lost, and nothing could "
+            "ever be issued again",
+            "finish the rotation (playbook rotate_ca without a phase)",
+        )
+    return Change(replace(_dropped(index, [index.prepared]), prepared=""))
+
+
+def finish(snapshot: Snapshot, *, seen: str, keep_keys: bool) -> Change:
+    """Forget the roots that no cluster trusts any more, and destroy their keys."""
+    index = _from_phase(snapshot, "retiring", seen)
+    forgotten = replace(index, retiring=(), retired=(*index.retired, *index.retiring), keyless=())
+    return Change(forgotten, destroyed=() if keep_keys else index.retiring)
+
+
+def publish(
+    snapshot: Snapshot, wanted: Mapping[str, tuple[Revoked, ...]], keys: Mapping[str, PrivateKey], *, now: datetime
+) -> Change:
+    """Make the lists of all trusted roots anew; where nothing is revoked, take all away.
+
+    :param wanted: what is to be revoked, by fingerprint of the root.
+    :param keys: of the same roots.
+    """
+    if not wanted:
+        return Change(replace(snapshot.index, lists={}))
+    lists = {root: (snapshot.roots[root], keys[root], revoked) for root, revoked in wanted.items()}
+    return _with_lists(snapshot, Change(snapshot.index), lists, now)
+
+
+# -- what refuses a step -------------------------------------------------------------------------------------------
+
+
+def overtaken(where: str, phase: Phase) -> CrossmeshError:
+    """The error where the store is not as the caller has seen it."""
+    return _error(
+        where,
+        "another-run",
+        f"another run has changed the CA; its phase is now {phase}",
+        "wait for the other run, then run again: it continues from there",
+    )
+
+
+def refuse_occupied(snapshot: Snapshot | None) -> None:
+    """Stop a recovery where there is nothing to recover."""
+    if snapshot is not None:
+        raise _error(
+            snapshot.where,
+            "ca-exists",
+            "the store holds a CA, so none was lost",
+            "run without custom_ca_lost, or point custom_ca_dir at an empty folder",
+        )
+
+
+def refuse_keyless(snapshot: Snapshot, fingerprint: str) -> None:
+    """Stop what needs a key that was lost."""
+    if fingerprint in snapshot.index.keyless:
+        raise _error(
+            snapshot.where,
+            "key-lost",
+            "the key of the issuing root was lost: only its certificate was found in the clusters, and nothing can be "
+            "issued or revoked with it",
+            "finish the rotation that replaces it (playbook rotate_ca)",
+        )
+
+
+def _from_phase(snapshot: Snapshot, phase: Phase, seen: str) -> Index:
+    authority = snapshot.authority
+    if authority.state != seen:
+        raise overtaken(snapshot.where, authority.phase)
+    if authority.phase != phase:
+        raise _error(
+            snapshot.where,
+            "wrong-phase",
+            f"this step of a rotation belongs to phase {phase}, and the phase is {authority.phase}",
+            "run playbook rotate_ca, which takes the steps in their order",
+        )
+    return snapshot.index
+
+
+def _error(where: str, code: str, what: str, fix: str) -> CrossmeshError:
+    return CrossmeshError(Message.error(code, where=where, what=what, fix=fix))
+
+
+# -- what a step leaves --------------------------------------------------------------------------------------------
+
+
+def _adding(index: Index, root: NewRoot, *without_key: CertificateView) -> Change:
+    return Change(index, roots=(root.view, *without_key), keys={root.fingerprint: root.encrypted})
+
+
+def _dropped(index: Index, roots: Sequence[str]) -> Index:
+    return replace(
+        index,
+        trusted=tuple(item for item in index.trusted if item not in roots),
+        retiring=(*index.retiring, *roots),
+        lists={root: number for root, number in index.lists.items() if root not in roots},
+    )
+
+
+def _with_lists(
+    snapshot: Snapshot,
+    change: Change,
+    wanted: Mapping[str, tuple[CertificateView, PrivateKey, tuple[Revoked, ...]]],
+    now: datetime,
+) -> Change:
+    # The clock keeps numbers growing even where the store came back from an old backup.
+    number = max(snapshot.index.last_number + 1, int(now.timestamp()))
+    made = {
+        fingerprint: issue_crl(
+            root=root, key=key, revoked=revoked, number=number, validity=revocation.VALIDITY, now=now
+        )
+        for fingerprint, (root, key, revoked) in wanted.items()
+    }
+    whole = {**snapshot.lists, **made}
+    revocation.check_size("".join(item.pem for item in whole.values()), where=snapshot.where)
+    lists = {**change.index.lists, **dict.fromkeys(made, number)}
+    return replace(change, index=replace(change.index, lists=lists, last_number=number), lists=made)

@@ -1,0 +1,91 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The smallest storage that holds to the contract: all that a CA store needs is in the interface, and no file is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import index_from_json, index_to_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import (
+    Change,
+    OvertakenError,
+    Snapshot,
+    Storage,
+    StoredKey,
+    list_from_pem,
+    root_from_pem,
+)
+
+
+class MemoryStorage(Storage):
+    where = "memory"
+    restore = "make it anew"
+
+    def __init__(self) -> None:
+        self._commits = 0
+        self._index = ""
+        self._roots: dict[str, str] = {}
+        self._keys: dict[str, str] = {}
+        self._lists: dict[str, str] = {}
+        self._records: dict[str, Record] = {}
+
+    def snapshot(self) -> Snapshot | None:
+        if not self._index:
+            return None
+        index = index_from_json(json.loads(self._index), name="index", where=self.where, damaged=self.damaged)
+        if not index.needed_keys <= set(self._keys):
+            raise self.damaged("a key is missing")
+        roots = {
+            root: root_from_pem(self._roots[root], root, where=self.where, damaged=self.damaged)
+            for root in index.trusted
+        }
+        lists = {
+            root: list_from_pem(self._lists[root], roots[root], where=self.where, damaged=self.damaged)
+            for root in index.lists
+        }
+        return Snapshot(self.where, str(self._commits), index, roots, lists)
+
+    def commit(self, change: Change, seen: str | None) -> Snapshot:
+        current = self.snapshot()
+        if (current.version if current else None) != seen:
+            raise OvertakenError
+        self._roots |= {root.fingerprint: root.pem for root in change.roots}
+        self._keys |= change.keys
+        self._lists |= {root: crl.pem for root, crl in change.lists.items()}
+        for fingerprint in change.destroyed:
+            self._keys.pop(fingerprint, None)
+        self._index = json.dumps(index_to_json(change.index), sort_keys=True)
+        self._commits += 1
+        found = self.snapshot()
+        assert found is not None
+        return found
+
+    def key(self, fingerprint: str) -> StoredKey:
+        if fingerprint not in self._keys:
+            raise self.damaged(f"key {fingerprint} is missing")
+        return StoredKey(self._keys[fingerprint], fingerprint, f"key {fingerprint} in {self.where}")
+
+    def keep(self, records: Iterable[Record]) -> None:
+        self._records |= {record.serial: record for record in records}
+
+    def forget(self, unwanted: Callable[[Record], bool]) -> None:
+        self._records = {serial: record for serial, record in self._records.items() if not unwanted(record)}
+
+    def records(self) -> list[Record]:
+        return list(self._records.values())
+
+    def occupied(self) -> bool:
+        return bool(self._index or self._records)
+
+    def destroy(self) -> bool:
+        occupied, self._index = self.occupied(), ""
+        for kept in (self._roots, self._keys, self._lists, self._records):
+            kept.clear()
+        return occupied
+
+    def refuse_unwritable(self) -> None:
+        """Memory can always be written."""

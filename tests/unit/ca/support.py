@@ -1,0 +1,26 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""CA stores for tests that open one often and are not about its encryption."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import Storage
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
+
+
+def quick(storage: Storage, kind: type[CaStore] = CaStore) -> CaStore:
+    """A store whose keys take few rounds of derivation."""
+    return kind(storage, iterations=1000)
+
+
+def file_store(path: str | Path, kind: type[CaStore] = CaStore) -> CaStore:
+    return quick(FileStorage(path), kind)
+
+
+def folder(store: CaStore) -> Path:
+    """Where a file store has its files."""
+    return Path(store.where)

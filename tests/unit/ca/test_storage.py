@@ -1,0 +1,364 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every storage of a CA store holds to. A new one is added to STORAGES."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Index
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record, record_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import (
+    Change,
+    OvertakenError,
+    Snapshot,
+    Storage,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Revoked, issue_crl
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf, key_signs_for
+from tests.unit.ca.memory_storage import MemoryStorage
+from tests.unit.ca.support import quick
+from tests.unit.pki.support import DAY, NOW, PASSPHRASE, Root, make_leaf, make_root
+from tests.unit.support import CHECKOUT, refused
+
+STORAGES: dict[str, Callable[[Path], Storage]] = {
+    "file": lambda path: FileStorage(path / "beside the inventory" / "ca"),
+    "memory": lambda _path: MemoryStorage(),
+}
+
+
+@pytest.fixture(params=STORAGES)
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    return STORAGES[request.param](tmp_path)
+
+
+@pytest.fixture(scope="module")
+def other() -> Root:
+    return make_root()
+
+
+def first(root: Root) -> Change:
+    fingerprint = root.view.fingerprint
+    return Change(Index(fingerprint, (fingerprint,)), roots=(root.view,), keys={fingerprint: "the first key"})
+
+
+def second(root: Root, before: Snapshot, index: Index | None = None, destroyed: tuple[str, ...] = ()) -> Change:
+    """Another root is added; without an index of its own it is prepared."""
+    fingerprint = root.view.fingerprint
+    prepared = replace(before.index, trusted=(*before.index.trusted, fingerprint), prepared=fingerprint)
+    return Change(index or prepared, roots=(root.view,), keys={fingerprint: "the second key"}, destroyed=destroyed)
+
+
+def record(leaf: Leaf) -> Record:
+    return record_of(
+        leaf.view,
+        issuer=leaf.view,
+        instance="default",
+        cluster="cluster-b",
+        side="server",
+        links=["mysql"],
+        secret="istio-system/mysql-credential",
+        now=NOW,
+    )
+
+
+def test_nothing_but_the_opener_names_a_storage() -> None:
+    naming = {
+        path.relative_to(CHECKOUT / "plugins").as_posix()
+        for path in (CHECKOUT / "plugins").rglob("*.py")
+        if "_ca.file_storage import" in path.read_text(encoding="utf-8")
+    }
+    assert naming == {"plugin_utils/_action.py"}
+
+
+class TestCommitting:
+    def test_an_empty_storage_holds_nothing(self, storage: Storage, root: Root) -> None:
+        assert storage.snapshot() is None
+        assert storage.records() == []
+        assert not storage.occupied()
+        storage.refuse_unwritable()
+        with pytest.raises(CrossmeshError):
+            storage.key(root.view.fingerprint)
+
+    def test_what_was_committed_is_what_is_read(self, storage: Storage, root: Root, other: Root) -> None:
+        made = storage.commit(first(root), None)
+        assert storage.snapshot() == made
+        assert (made.where, made.index) == (storage.where, first(root).index)
+        assert made.roots == {root.view.fingerprint: root.view}
+        then = storage.commit(second(other, made), made.version)
+        assert storage.snapshot() == then
+        assert list(then.roots.values()) == [root.view, other.view]
+        assert then.version != made.version
+
+    def test_a_key_comes_back_as_it_was_given_and_is_in_no_repr(self, storage: Storage, root: Root) -> None:
+        change = first(root)
+        storage.commit(change, None)
+        found = storage.key(root.view.fingerprint)
+        assert found.pem == "the first key"
+        assert storage.where in found.where
+        assert "the first key" not in f"{change!r} {found!r} {storage.snapshot()!r}"
+
+    def test_one_commit_follows_on_a_version(self, storage: Storage, root: Root, other: Root) -> None:
+        made = storage.commit(first(root), None)
+        for seen in (None, "of another store"):
+            with pytest.raises(OvertakenError):
+                storage.commit(first(other), seen)
+        assert storage.snapshot() == made
+        with pytest.raises(CrossmeshError):
+            storage.key(other.view.fingerprint)
+        then = storage.commit(second(other, made), made.version)
+        with pytest.raises(OvertakenError):
+            storage.commit(second(make_root(), made), made.version)
+        assert storage.snapshot() == then
+
+    def test_a_destroyed_key_is_gone_and_the_others_stay(self, storage: Storage, root: Root, other: Root) -> None:
+        made = storage.commit(first(root), None)
+        old, new = root.view.fingerprint, other.view.fingerprint
+        retired = Index(new, (new,), retired=(old,))
+        storage.commit(second(other, made, retired, destroyed=(old,)), made.version)
+        with pytest.raises(CrossmeshError):
+            storage.key(old)
+        assert storage.key(new).pem == "the second key"
+
+    def test_the_key_of_a_retired_root_is_kept_unless_it_is_destroyed(
+        self, storage: Storage, root: Root, other: Root
+    ) -> None:
+        made = storage.commit(first(root), None)
+        old, new = root.view.fingerprint, other.view.fingerprint
+        storage.commit(second(other, made, Index(new, (new,), retired=(old,))), made.version)
+        assert storage.key(old).pem == "the first key"
+
+    def test_a_key_that_is_needed_and_missing_is_damage(self, storage: Storage, root: Root) -> None:
+        with refused("store-damaged"):
+            storage.commit(replace(first(root), keys={}), None)
+        with refused("store-damaged") as failure:
+            storage.snapshot()
+        assert (failure.value.message.where, failure.value.message.fix) == (storage.where, storage.restore)
+
+    def test_a_root_whose_key_was_lost_needs_none(self, storage: Storage, root: Root, other: Root) -> None:
+        old, new = root.view.fingerprint, other.view.fingerprint
+        index = Index(old, (old, new), prepared=new, keyless=(old,))
+        found = storage.commit(Change(index, roots=(root.view, other.view), keys={new: "the second key"}), None)
+        assert set(found.roots) == {old, new}
+
+    def test_lists_come_and_are_replaced_and_go(self, storage: Storage, root: Root) -> None:
+        seen = storage.commit(first(root), None)
+        for number in (7, 8):
+            crl = issue_crl(root=root.view, key=root.key, revoked=(), number=number, validity=DAY, now=NOW)
+            lists = {root.view.fingerprint: number}
+            change = Change(replace(seen.index, lists=lists), lists={root.view.fingerprint: crl})
+            seen = storage.commit(change, seen.version)
+            assert seen.lists == {root.view.fingerprint: crl}
+        assert storage.commit(Change(replace(seen.index, lists={})), seen.version).lists == {}
+
+
+class TestRecords:
+    def test_come_back_as_they_were_once_each(self, storage: Storage, root: Root) -> None:
+        kept = [record(make_leaf(root)) for _ in range(3)]
+        storage.keep(kept)
+        storage.keep(kept[:1])
+        assert sorted(storage.records(), key=lambda item: item.serial) == sorted(kept, key=lambda item: item.serial)
+
+    def test_need_no_ca_and_leave_it_alone(self, storage: Storage, root: Root, leaf: Leaf) -> None:
+        storage.keep([record(leaf)])
+        assert storage.snapshot() is None
+        made = storage.commit(first(root), None)
+        storage.keep([record(make_leaf(root))])
+        assert storage.snapshot() == made
+        assert len(storage.records()) == 2
+
+    def test_only_those_that_are_not_wanted_go(self, storage: Storage, root: Root) -> None:
+        gone, kept = record(make_leaf(root)), record(make_leaf(root))
+        storage.keep([gone, kept])
+        storage.forget(lambda item: item.serial == gone.serial)
+        assert storage.records() == [kept]
+
+
+class TestRemoving:
+    def test_takes_everything_and_says_so_once(self, storage: Storage, root: Root, leaf: Leaf) -> None:
+        made = storage.commit(first(root), None)
+        storage.keep([record(leaf)])
+        assert storage.occupied()
+        assert storage.destroy()
+        assert (storage.occupied(), storage.destroy()) == (False, False)
+        assert (storage.snapshot(), storage.records()) == (None, [])
+        with pytest.raises(CrossmeshError):
+            storage.key(root.view.fingerprint)
+        with pytest.raises(OvertakenError):
+            storage.commit(Change(made.index), made.version)
+
+    def test_a_new_ca_can_be_made_then(self, storage: Storage, root: Root, other: Root) -> None:
+        storage.commit(first(root), None)
+        storage.destroy()
+        assert storage.commit(first(other), None).authority.issuing == other.view
+
+
+# -- the store on each of them -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def store(storage: Storage, root: Root) -> CaStore:
+    made = quick(storage)
+    made.create(PASSPHRASE, root.key, root.view.pem)
+    return made
+
+
+def public(store: CaStore) -> Authority:
+    found = store.public()
+    assert found is not None
+    return found
+
+
+def prepare(store: CaStore, root: Root) -> Authority:
+    return store.prepare(PASSPHRASE, root.key, root.view.pem, seen=public(store).state, now=NOW)
+
+
+def publish(store: CaStore, *serials: str) -> Authority:
+    """Revoke certificates of the root that issues."""
+    revoked = tuple(Revoked(serial, NOW, "superseded") for serial in serials)
+
+    def wanted(authority: Authority) -> dict[str, tuple[Revoked, ...]]:
+        return {root.fingerprint: revoked if root == authority.issuing else () for root in authority.trusted}
+
+    return store.publish(PASSPHRASE, wanted, now=NOW)
+
+
+def overtake(storage: Storage, monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> None:
+    """Let somebody else do this between the next reading and its commit."""
+    commit, turns = storage.commit, iter([work])
+
+    def late(change: Change, seen: str | None) -> Snapshot:
+        for turn in turns:
+            turn()
+        return commit(change, seen)
+
+    monkeypatch.setattr(storage, "commit", late)
+
+
+class TestStore:
+    def test_a_root_is_replaced_and_its_lists_go_along(
+        self, store: CaStore, storage: Storage, root: Root, other: Root
+    ) -> None:
+        publish(store, "a")
+        phases = [public(store).phase, prepare(store, other).phase]
+        assert [len(item.revoked) for item in store.lists().values()].count(0) == 1
+        phases.append(store.switch(PASSPHRASE, seen=public(store).state).phase)
+        phases.append(store.retire(seen=public(store).state).phase)
+        phases.append(store.finish(seen=public(store).state, keep_keys=False).phase)
+        assert phases == ["steady", "prepared", "switched", "retiring", "steady"]
+        assert (public(store).trusted, public(store).lists) == ((other.view,), ())
+        assert key_signs_for(other.view, store.signer(PASSPHRASE))
+        with pytest.raises(CrossmeshError):
+            storage.key(root.view.fingerprint)
+
+    def test_what_was_prepared_can_be_taken_back(self, store: CaStore, root: Root, other: Root) -> None:
+        prepare(store, other)
+        assert store.abandon(seen=public(store).state).retiring == (other.view.fingerprint,)
+        store.finish(seen=public(store).state, keep_keys=False)
+        assert (public(store).phase, public(store).trusted) == ("steady", (root.view,))
+
+    def test_a_lost_ca_begins_in_prepared(self, storage: Storage, root: Root, other: Root) -> None:
+        store = quick(storage)
+        found = store.recover(PASSPHRASE, other.key, other.view.pem, [root.view])
+        assert (found.phase, found.issuing, found.prepared) == ("prepared", root.view, other.view)
+        with refused("key-lost"):
+            store.signer(PASSPHRASE)
+        with refused("ca-exists"):
+            store.recover(PASSPHRASE, other.key, other.view.pem, [root.view])
+        store.switch(PASSPHRASE, seen=found.state)
+        assert key_signs_for(other.view, store.signer(PASSPHRASE))
+
+    def test_a_wrong_passphrase_changes_nothing(self, store: CaStore, storage: Storage, other: Root) -> None:
+        before = storage.snapshot()
+        for step in (
+            lambda: store.signer("another passphrase"),
+            lambda: store.prepare("another passphrase", other.key, other.view.pem, seen=public(store).state, now=NOW),
+        ):
+            with refused("wrong-passphrase") as failure:
+                step()
+            assert storage.where in failure.value.message.where
+        assert storage.snapshot() == before
+
+    def test_who_is_overtaken_in_making_a_ca_gets_the_first(
+        self, storage: Storage, monkeypatch: pytest.MonkeyPatch, root: Root, other: Root
+    ) -> None:
+        store = quick(storage)
+        overtake(storage, monkeypatch, lambda: store.create(PASSPHRASE, root.key, root.view.pem))
+        assert store.create(PASSPHRASE, other.key, other.view.pem).issuing == root.view
+
+    def test_a_recovery_that_is_overtaken_recovers_nothing(
+        self, storage: Storage, monkeypatch: pytest.MonkeyPatch, root: Root, other: Root
+    ) -> None:
+        store = quick(storage)
+        overtake(storage, monkeypatch, lambda: store.create(PASSPHRASE, root.key, root.view.pem))
+        with refused("ca-exists"):
+            store.recover(PASSPHRASE, other.key, other.view.pem, [make_root().view])
+        assert public(store).trusted == (root.view,)
+
+    def test_a_step_that_is_overtaken_by_another_one_is_refused(
+        self, store: CaStore, storage: Storage, monkeypatch: pytest.MonkeyPatch, other: Root
+    ) -> None:
+        overtake(storage, monkeypatch, lambda: prepare(store, other))
+        with refused("another-run") as failure:
+            prepare(store, make_root())
+        assert "its phase is now prepared" in failure.value.message.what
+        assert public(store).prepared == other.view
+
+    def test_a_step_that_is_overtaken_by_a_removal_is_refused(
+        self, store: CaStore, storage: Storage, monkeypatch: pytest.MonkeyPatch, other: Root
+    ) -> None:
+        overtake(storage, monkeypatch, storage.destroy)
+        with refused("another-run") as failure:
+            prepare(store, other)
+        assert "its phase is now absent" in failure.value.message.what
+        assert store.public() is None
+
+    def test_a_step_that_is_overtaken_by_new_lists_takes_them_along(
+        self, store: CaStore, storage: Storage, monkeypatch: pytest.MonkeyPatch, other: Root
+    ) -> None:
+        overtake(storage, monkeypatch, lambda: publish(store, "a"))
+        prepare(store, other)
+        assert set(store.lists()) == {item.fingerprint for item in public(store).trusted}
+
+    def test_lists_that_are_overtaken_are_made_for_the_roots_that_are_there_then(
+        self, store: CaStore, storage: Storage, monkeypatch: pytest.MonkeyPatch, other: Root
+    ) -> None:
+        overtake(storage, monkeypatch, lambda: prepare(store, other))
+        publish(store, "a")
+        assert set(store.lists()) == {item.fingerprint for item in public(store).trusted}
+        assert len(store.lists()) == 2
+
+    def test_a_key_that_is_destroyed_while_it_is_asked_for_is_the_next_ones(
+        self, store: CaStore, storage: Storage, monkeypatch: pytest.MonkeyPatch, other: Root
+    ) -> None:
+        read, turns = storage.snapshot, iter([True])
+
+        def rotated_meanwhile() -> Snapshot | None:
+            found = read()
+            if next(turns, False):
+                prepare(store, other)
+                store.switch(PASSPHRASE, seen=public(store).state)
+                store.retire(seen=public(store).state)
+                store.finish(seen=public(store).state, keep_keys=False)
+            return found
+
+        monkeypatch.setattr(storage, "snapshot", rotated_meanwhile)
+        key = store.signer(PASSPHRASE)
+        assert key_signs_for(other.view, key)
+
+    def test_records_of_expired_certificates_go_with_the_next_writer(self, store: CaStore, root: Root) -> None:
+        old, new = record(make_leaf(root, validity=DAY)), record(make_leaf(root))
+        store.record([old, new], NOW)
+        assert store.records(NOW + DAY) == [new]
+        assert len(store.records(NOW)) == 2
+        store.record([], NOW + DAY)
+        assert store.records(NOW) == [new]
