@@ -50,7 +50,13 @@ def _servers(variables: Variables) -> list[Server]:
     only = variables.filled["mesh_only_links"]
     found = outside_servers(sound_links_with(variables.given.get("mesh_links"), "external"))
     return [
-        Server(**{**item, "directory": Path(item["directory"]).expanduser()})
+        Server(
+            link=item["link"],
+            directory=Path(item["directory"]).expanduser(),
+            sni=item["sni"],
+            address=item["address"],
+            port=item["port"],
+        )
         for item in found
         if not only or item["link"] in only
     ]

@@ -11,14 +11,18 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import ca_reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import clock_warning
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Manifest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import read_cluster
-from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import authority_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import status
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Policy, make_plan
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Plan, make_plan
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ca_in_cluster
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
     SIDES,
@@ -27,12 +31,11 @@ from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
     Variables,
     request_of,
 )
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import PlanJson, SideLook
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import render
 
 # kubernetes.core asks for one object after the other: longer lists go in several calls at once.
 BATCH = 100
-
-Json = dict[str, Any]
 
 
 class ActionModule(ClusterAction):
@@ -45,23 +48,17 @@ class ActionModule(ClusterAction):
 
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
         states: dict[Side, str] = {side: variables.side_state(side) for side in SIDES if side in params["sides"]}
-        resolutions = {state: variables.resolution(state) for state in sorted(set(states.values()), reverse=True)}
-        for resolution in resolutions.values():
-            if resolution.findings:
-                raise CrossmeshError(*resolution.findings)
+        views = {state: variables.resolution(state).wanted() for state in sorted(set(states.values()), reverse=True)}
         # What is wanted here names more than what is to be taken away, which is known by its labels.
-        request, now = next(iter(resolutions.values())).request, datetime.now(UTC)
+        request, now = next(iter(views.values()))["request"], datetime.now(UTC)
         store, entries = variables.store(), variables.revoked()
         authority = authority_of(store)
         # Beyond serials only where trust is on the move, or something is revoked: each pod is one more question.
         moving = bool(authority.lists) or authority.rotates
-        reading = read_cluster(variables.api(), request_of(request), trust=moving)
-        reading.update(ca_reading(store, authority, entries, now))
+        found = read_cluster(variables.api(), request_of(request), trust=moving)
+        reading: Reading = {**found, **ca_reading(store, authority, entries, now)}
         policy = variables.policy(params["stage"], existing=params["existing"], force=params["force"])
-        sides = {
-            side: _side(reading, resolutions[state].sides[side], authority, policy, now)
-            for side, state in states.items()
-        }
+        sides = {side: _side(reading, views[state][side], authority, policy, now) for side, state in states.items()}
         return {
             "changed": False,
             "warnings": [f"{variables.cluster}: {line}" for line in _warnings(reading, sides, policy)],
@@ -72,7 +69,7 @@ class ActionModule(ClusterAction):
             "lists_due": reading["lists_due"],
             "lists_wrong": reading["lists_wrong"],
             "clock_ahead": int(reading["clock_ahead"]),
-            "ca": ca_in_cluster(reading, request),
+            "ca": ca_in_cluster(reading, request["instance"], request["cluster"]),
             "options": {key: params[key] for key in ("stage", "existing", "force")},
             "sides": sides,
             "settled": all(side["settled"] for side in sides.values()),
@@ -80,24 +77,20 @@ class ActionModule(ClusterAction):
 
 
 def _side(
-    reading: Json,
-    desired: Mapping[str, Any],
+    reading: Reading,
+    desired: DesiredSide,
     authority: Authority,
     policy: Policy,
     now: datetime,
-) -> Json:
+) -> SideLook:
     """The plan of one side, and what the tasks that carry it out must know of the side."""
-    side: Side = desired["owner"]["side"]
+    side = desired["owner"]["side"]
     plan = make_plan(reading, desired, render(side, desired), authority, policy, now)
-    work = ("strip", "force", "write", "delete")
     return {
-        **{key: value for key, value in plan.items() if key not in work},
-        **{key: [str(message) for message in plan[key]] for key in ("errors", "warnings", "notices", "alarms")},
-        # As texts: Ansible would otherwise look into each of their values whenever it hands the plan on.
-        **{key: _batches(plan[key]) for key in work},
+        **_json(plan),
         "status": [link.to_json() for link in status.of_side(reading, desired, authority)],
         "side": side,
-        "settled": plan["proven"] and not plan["errors"],
+        "settled": plan.proven and not plan.errors,
         "manager": desired["manager"],
         "namespace": desired["namespace"],
         "service": desired["service"],
@@ -107,14 +100,48 @@ def _side(
     }
 
 
-def _batches(items: Sequence[Json]) -> list[str]:
+def _json(plan: Plan) -> PlanJson:
+    work, standing = plan.work, plan.standing
+    return {
+        "errors": _texts(plan.errors),
+        "warnings": _texts(standing.warnings),
+        "notices": _texts(standing.notices),
+        "alarms": _texts(standing.alarms),
+        "report": standing.report,
+        "renewals": work.renewals,
+        "lines": work.lines,
+        "changed": work.changed,
+        "drifted": work.drifted,
+        "credentials": work.credentials,
+        "trust": standing.trust,
+        "issuers": standing.issuers,
+        "surplus": work.surplus,
+        # As texts: Ansible would otherwise look into each of their values whenever it hands the plan on.
+        "strip": _batches(work.strip),
+        "force": _batches(work.force),
+        "write": _batches(work.write),
+        "delete": _batches(work.delete),
+        "expected": standing.expected,
+        "endpoints": [{"address": item.address, "port": item.port, "fqdn": item.fqdn} for item in standing.endpoints],
+        "await_address": work.await_address,
+        "served": standing.served,
+        "proven": plan.proven,
+    }
+
+
+def _texts(messages: Sequence[Message]) -> list[str]:
+    return [str(message) for message in messages]
+
+
+def _batches(items: Sequence[Manifest]) -> list[str]:
     return [json.dumps(items[start : start + BATCH]) for start in range(0, len(items), BATCH)]
 
 
-def _warnings(reading: Json, sides: Mapping[Side, Json], policy: Policy) -> list[str]:
+def _warnings(reading: Reading, sides: Mapping[Side, SideLook], policy: Policy) -> list[str]:
     """Shown whether or not there is something to do; a line that both sides have comes once."""
     # A rotation need not be told that it is under way.
-    kinds = ("warnings",) if policy.existing else ("warnings", "notices")
-    of_sides = [line for side in sides.values() for kind in kinds for line in side[kind]]
+    of_sides = [
+        line for side in sides.values() for line in (*side["warnings"], *(() if policy.existing else side["notices"]))
+    ]
     clock = clock_warning(reading["clock_ahead"])
     return list(dict.fromkeys([*([str(clock)] if clock else []), *of_sides]))

@@ -13,6 +13,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import Credential, Work, ensure, report
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import SIDES, ClusterAction, Variables
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import ClusterLook, SideLook
 
 Json = dict[str, Any]
 
@@ -24,12 +25,13 @@ class ActionModule(ClusterAction):
     }
 
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
-        api, look = variables.api(), params["look"]
-        sides = [side for side in SIDES if side in params["sides"] and look["sides"].get(side, {}).get("credentials")]
+        api = variables.api()
+        look: ClusterLook = params["look"]
+        plans = {side: plan for side, plan in look["sides"].items() if side in params["sides"] and plan["credentials"]}
         done: dict[str, Json] = {}
-        for side in sides:
+        for side in (side for side in SIDES if side in plans):
             try:
-                done[side] = report(self._ensure(api, variables, look, look["sides"][side]))
+                done[side] = report(self._ensure(api, variables, look, plans[side]))
             except CrossmeshError as error:
                 if any(result["changed"] for result in done.values()):
                     raise UnfinishedError(*error.messages) from error
@@ -37,7 +39,7 @@ class ActionModule(ClusterAction):
         diffs = [item for result in done.values() for item in result.pop("diff")]
         return {"changed": any(result["changed"] for result in done.values()), "sides": done, "diff": diffs}
 
-    def _ensure(self, api: Api, variables: Variables, look: Json, plan: Json) -> list[Credential]:
+    def _ensure(self, api: Api, variables: Variables, look: ClusterLook, plan: SideLook) -> list[Credential]:
         work = Work(
             owner=names.Owner(look["instance"], look["cluster"], plan["side"]),
             namespace=plan["namespace"],

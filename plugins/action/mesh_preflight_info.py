@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.resolution import Resolution
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import Desired
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ca_in_cluster
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.look import Look, look, unreachable
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.report import inventory_rows
@@ -32,37 +33,36 @@ class ActionModule(ClusterAction):
         if resolution.findings:
             rows = inventory_rows(resolution.findings)
             return {"changed": False, "looked": False, "rows": [row.to_json() for row in rows]}
-        return _result(_found(variables, resolution), variables, resolution)
+        view = resolution.wanted()
+        return _result(_found(variables, view), variables, view)
 
 
-def _found(variables: Variables, resolution: Resolution) -> Look:
-    view: Json = {"request": resolution.request, **{str(side): wanted for side, wanted in resolution.sides.items()}}
+def _found(variables: Variables, view: Desired) -> Look:
     try:
-        api = variables.api()
-        return look(
-            api, request_of(resolution.request), view, variables.store(), variables.revoked(), datetime.now(UTC)
-        )
+        api, request = variables.api(), request_of(view["request"])
+        return look(api, request, view, variables.store(), variables.revoked(), datetime.now(UTC))
     except CrossmeshError as error:
         return unreachable(variables.cluster, error)
 
 
-def _result(found: Look, variables: Variables, resolution: Resolution) -> Json:
-    rows = [*found.rows, *(row for side in SIDES for row in _side_rows(found, variables, resolution, side))]
+def _result(found: Look, variables: Variables, view: Desired) -> Json:
+    rows = [*found.rows, *(row for side in SIDES for row in _side_rows(found, variables, view, side))]
     result: Json = {
         "changed": False,
         "looked": True,
         "cluster": variables.cluster,
         "rows": [row.to_json() for row in rows],
-        "sight": found.sight,
+        "sight": found.sight or {},
     }
-    if found.reading:
-        result["ca"] = ca_in_cluster(found.reading, resolution.request)
+    if found.reading is not None:
+        request = view["request"]
+        result["ca"] = ca_in_cluster(found.reading, request["instance"], request["cluster"])
     return result
 
 
-def _side_rows(found: Look, variables: Variables, resolution: Resolution, side: Any) -> list[Row]:
-    desired = resolution.sides[side]
-    if not found.reading:
+def _side_rows(found: Look, variables: Variables, view: Desired, side: Side) -> list[Row]:
+    desired = view[side]
+    if found.reading is None:
         return unseen_rows(variables.cluster, desired, found.incomplete[WHOLE_CLUSTER])
     scene = Scene(
         reading=found.reading,

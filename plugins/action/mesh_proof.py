@@ -13,12 +13,15 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proof import Expected, Proof, Trusted, prove
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import LinkSideJson
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
     SIDES,
     ClusterAction,
     Variables,
     gateway_of,
 )
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import ClusterLook, Options, SideLook
 
 Json = dict[str, Any]
 
@@ -33,30 +36,43 @@ class ActionModule(ClusterAction):
     }
 
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
-        look, issued = params["look"], params["issued"].get("sides") or {}
-        result: Json = {"changed": False, "warnings": [], "sights": []}
-        result |= {key: dict(params["earlier"].get(key) or {}) for key in ("methods", "pods", "links")}
+        look: ClusterLook = params["look"]
+        issued, earlier = params["issued"].get("sides") or {}, params["earlier"]
+        methods: dict[Side, str] = dict(earlier.get("methods") or {})
+        pods: dict[Side, list[str]] = dict(earlier.get("pods") or {})
+        links: dict[Side, list[LinkSideJson]] = dict(earlier.get("links") or {})
+        warnings: list[str] = []
+        sights: list[Json] = []
+        result = {
+            "changed": False,
+            "methods": methods,
+            "pods": pods,
+            "warnings": warnings,
+            "sights": sights,
+            "links": links,
+        }
         if self._task.check_mode:
             return result
         api = variables.api()
         for side in (side for side in SIDES if side in params["sides"] and side in look["sides"]):
             plan = look["sides"][side]
-            shown, proof = {**plan, **issued.get(side, {})}, Proof("none")
+            shown: Json = {**plan, **issued.get(side, {})}
+            proof = Proof("none")
             try:
                 if _is_to_prove(plan, look["options"]):
                     proof = self._prove(api, variables, plan, shown)
             except CrossmeshError as error:
-                result["links"][side] = _status(plan, shown, 0)
+                links[side] = _status(plan, shown, 0)
                 return {**result, **self.refused(error, variables)}
-            result["warnings"] += map(str, proof.warnings)
-            result["methods"][side], result["pods"][side] = proof.method, proof.pods
+            warnings += map(str, proof.warnings)
+            methods[side], pods[side] = proof.method, proof.pods
             seen = proof.method in ("exec", "handshake")
-            result["links"][side] = _status(plan, shown, len(proof.pods) if seen else None)
+            links[side] = _status(plan, shown, len(proof.pods) if seen else None)
             if params["step"]:
-                result["sights"].append(_sight(look, plan, shown, proof, params["step"]))
+                sights.append(_sight(look, plan, shown, proof, params["step"]))
         return result
 
-    def _prove(self, api: Api, variables: Variables, plan: Json, shown: Mapping[str, Any]) -> Proof:
+    def _prove(self, api: Api, variables: Variables, plan: SideLook, shown: Mapping[str, Any]) -> Proof:
         timeout, wait = variables.filled["mesh_gate_timeout"], variables.filled["mesh_gate_wait"]
         expected = Expected(
             serials=frozenset(shown.get("serials", shown["expected"])),
@@ -72,12 +88,12 @@ class ActionModule(ClusterAction):
         return proof
 
 
-def _is_to_prove(plan: Json, options: Mapping[str, Any]) -> bool:
+def _is_to_prove(plan: SideLook, options: Options) -> bool:
     """In a stage: where it has credentials to work on; else where the side has any."""
     return bool(plan["credentials"]) if options["existing"] else bool(plan["secrets"])
 
 
-def _status(plan: Json, shown: Mapping[str, Any], serving: int | None) -> list[Json]:
+def _status(plan: SideLook, shown: Mapping[str, Any], serving: int | None) -> list[LinkSideJson]:
     """How each link of the side stands now: what was seen before, but for what was issued and seen since.
 
     :param serving: the pods that serve it all; none where it could not be seen.
@@ -86,16 +102,16 @@ def _status(plan: Json, shown: Mapping[str, Any], serving: int | None) -> list[J
     root = next(iter(shown.get("issuers") or ()), "")
     links = []
     for link in plan["status"]:
-        now, certificate = dict(link), issued.get(link["secret"])
+        now, certificate = link.copy(), issued.get(link["secret"])
         if certificate:
-            now |= {"until": certificate["not_after"], "root": root}
+            now["until"], now["root"] = certificate["not_after"], root
         if serving is not None:
-            now |= {"serving": serving, "ready": serving or link["ready"] or 1}
+            now["serving"], now["ready"] = serving, serving or link["ready"] or 1
         links.append(now)
     return links
 
 
-def _sight(look: Json, plan: Json, shown: Mapping[str, Any], proof: Proof, step: str) -> Json:
+def _sight(look: ClusterLook, plan: SideLook, shown: Mapping[str, Any], proof: Proof, step: str) -> Json:
     """What a step of a root rotation asks for."""
     looked = bool(plan["credentials"])
     return {

@@ -10,10 +10,9 @@ from typing import Any, ClassVar
 
 from ansible.utils.display import Display
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import next_due, table
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import LinkSideJson, next_due, table
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
-
-Json = dict[str, Any]
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import ClusterLook, ProofJson
 
 
 class ActionModule(Action):
@@ -23,10 +22,10 @@ class ActionModule(Action):
     }
 
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
-        looks: dict[str, Json] = params["looks"]
-        seen = {host: look for host, look in looks.items() if "sides" in look}
+        looks: dict[str, Any] = params["looks"]
+        seen: dict[str, ClusterLook] = {host: look for host, look in looks.items() if "sides" in look}
         unseen = sorted(set(looks) - set(seen))
-        proven = dict(zip(looks, params["proofs"], strict=False))
+        proven: dict[str, ProofJson] = dict(zip(looks, params["proofs"], strict=False))
         links = [link for host, look in seen.items() for link in _links(look, proven.get(host) or {})]
         changed = {look["cluster"]: _lines(look, proven.get(host) or {}) for host, look in seen.items()}
         due = next_due(links, timedelta(days=variables.days("custom_ca_renew_before_days")))
@@ -38,12 +37,12 @@ class ActionModule(Action):
         return {"changed": False, "next_due": due, "not_looked_at": unseen}
 
 
-def _links(look: Json, proof: Json) -> list[Json]:
+def _links(look: ClusterLook, proof: ProofJson) -> list[LinkSideJson]:
     """Each side's links as they were seen last."""
     last = {side: plan["status"] for side, plan in look["sides"].items()} | (proof.get("links") or {})
     return [link for links in last.values() for link in links]
 
 
-def _lines(look: Json, proof: Json) -> list[str]:
+def _lines(look: ClusterLook, proof: ProofJson) -> list[str]:
     """What was written: of sides that were proven after it."""
     return [line for side, plan in look["sides"].items() if side in (proof.get("pods") or {}) for line in plan["lines"]]

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 
 def authority_state(
-    looks: Mapping[str, Mapping[str, Any]], mesh_clusters: Mapping[str, Any], limited: bool, adopt: bool
+    looks: Mapping[str, Mapping[str, Any]], mesh_clusters: Collection[str], limited: bool, adopt: bool
 ) -> dict[str, Any]:
     seen = {host: look for host, look in looks.items() if "ca" in look}
     roots = {fingerprint: pem for look in seen.values() for fingerprint, pem in look["ca"]["roots"].items()}

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, MessageJson
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.report import (
+    Report,
     ca_rows,
     fqdn_rows,
     inventory_rows,
@@ -23,9 +24,9 @@ def preflight_report(
     looks: Mapping[str, Mapping[str, Any]],
     names: Mapping[str, str],
     everywhere: Mapping[str, Any],
-    mesh_clusters: Mapping[str, Any],
+    mesh_clusters: Collection[str],
     limited: bool,
-) -> dict[str, Any]:
+) -> Report:
     names = {host: name or host for host, name in names.items()}
     sights = [look["sight"] for look in looks.values() if look.get("sight")]
     elsewhere = sorted(set(mesh_clusters) - set(names.values()))
@@ -43,7 +44,7 @@ def preflight_report(
     return report(rows)
 
 
-def _messages(found: Sequence[Mapping[str, Any]] | None) -> list[Message] | None:
+def _messages(found: Sequence[MessageJson] | None) -> list[Message] | None:
     return None if found is None else [Message.from_json(message) for message in found]
 
 

@@ -28,7 +28,7 @@ _WORDS: Mapping[str, str] = {
 }
 
 
-def rotation_steps(phase: Phase, asked: str = "", lost: bool = False, mesh_links: Any = ()) -> dict[str, Any]:
+def rotation_steps(phase: Phase, asked: str = "", lost: bool = False, mesh_links: object = ()) -> dict[str, Any]:
     outside = desired.beyond_sight(link_rules.sound_links_with(mesh_links, "external", "foreign_clients"))
     if lost and phase == "absent" and asked:
         lost_in_phases = Message.error(

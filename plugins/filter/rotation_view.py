@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names
@@ -19,8 +19,8 @@ def rotation_view(
     proofs: Iterable[Mapping[str, Any]],
     reasons: Iterable[str],
     external: Mapping[str, Any],
-    mesh_links: Any,
-    mesh_clusters: Mapping[str, Any],
+    mesh_links: object,
+    mesh_clusters: Collection[str],
     hosts_of_run: Sequence[str],
     still_there: Sequence[str],
 ) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def rotation_view(
     return {"clusters": sorted(every), "left_out": left_out, "sights": sights}
 
 
-def _servers_left_out(looked: Mapping[str, Any], mesh_links: Any) -> list[str]:
+def _servers_left_out(looked: Mapping[str, Any], mesh_links: object) -> list[str]:
     """External servers that may still have a certificate which is revoked: all of them where localhost did not look."""
     if "waiting" in looked:
         return list(looked["waiting"])

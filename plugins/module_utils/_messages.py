@@ -9,15 +9,25 @@ tasks as a plain dict. Its code stands in M(_catalogue) and ends its text, so th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
-__all__ = ["Level", "Message", "listed", "one_line", "short"]
+__all__ = ["Level", "Message", "MessageJson", "listed", "one_line", "short"]
 
 Level = Literal["error", "warning", "notice", "alarm"]
 
 _FEW_DIGITS = 8
+
+
+class MessageJson(TypedDict):
+    """A message in plain values, to pass through Ansible."""
+
+    code: str
+    level: Level
+    where: str
+    what: str
+    fix: str
 
 
 @dataclass(frozen=True)
@@ -65,14 +75,13 @@ class Message:
         fix = [_sentence(f"Fix: {self.fix}")] if self.fix else []
         return " ".join([_sentence(self.seen), *fix, f"[{self.code}]"])
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, to pass through Ansible."""
+    def to_json(self) -> MessageJson:
         return {"code": self.code, "level": self.level, "where": self.where, "what": self.what, "fix": self.fix}
 
     @staticmethod
-    def from_json(found: Mapping[str, Any]) -> Message:
+    def from_json(found: MessageJson) -> Message:
         """The same read back."""
-        return Message(**{name: found[name] for name in ("code", "level", "where", "what", "fix")})
+        return Message(found["code"], found["level"], found["where"], found["what"], found["fix"])
 
 
 def _sentence(text: str) -> str:

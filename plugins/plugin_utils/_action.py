@@ -34,6 +34,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError, failure
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import Finding
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import GatewayPlace, ReadingRequest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.resolution import Resolution, resolve
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ca import check_passphrase, check_policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.clusters import check_trust_domain
@@ -41,7 +42,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.re
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import SIDES
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import HAS_CRYPTOGRAPHY
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Policy, Stage
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy, Stage
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import ROLES
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contract, plain, store_folder, text
 
@@ -156,11 +157,11 @@ def _path(text: str) -> str:
     return os.path.expanduser(os.path.expandvars(text))
 
 
-def gateway_of(value: Mapping[str, Any]) -> Gateway:
+def gateway_of(value: GatewayPlace) -> Gateway:
     return Gateway(value["namespace"], value["service"], value["selector"])
 
 
-def request_of(wanted: Mapping[str, Any]) -> Request:
+def request_of(wanted: ReadingRequest) -> Request:
     """What to look for, in the words of the desired state's request."""
     return Request(
         instance=wanted["instance"],

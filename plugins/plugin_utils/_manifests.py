@@ -12,11 +12,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Manifest
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
 
 __all__ = ["ROLES", "render"]
@@ -26,12 +27,12 @@ ROLES: Mapping[Side, str] = {"server": "mesh_ingress_server", "client": "mesh_eg
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def render(side: Side, desired: Mapping[str, Any]) -> list[dict[str, Any]]:
+def render(side: Side, desired: DesiredSide) -> list[Manifest]:
     """The manifests of a side; without a link there are none."""
     if not (desired["links"] or desired["lockdowns"]):
         return []
     text = _TEMPLATES[side].render(desired)
-    manifests: list[dict[str, Any]] = yaml.load(text, Loader=_LOADER)
+    manifests: list[Manifest] = yaml.load(text, Loader=_LOADER)
     return manifests
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
@@ -18,6 +18,7 @@ from ansible.template import Templar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired, resolution
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import Desired, DesiredSide, GivenLink
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -53,9 +54,9 @@ def numbered(number: int, **changes: Any) -> Json:
     )
 
 
-def view(links: Sequence[Mapping[str, Any]], variables: Mapping[str, Any]) -> Json:
+def view(links: Sequence[Json], variables: Mapping[str, Any]) -> Desired:
     """The view of one cluster."""
-    return desired.resolve(links, desired.cluster_of(variables), desired.settings_of(variables))
+    return desired.resolve(cast(list[GivenLink], links), desired.cluster_of(variables), desired.settings_of(variables))
 
 
 def resolve(links: Any, variables: Mapping[str, Any], *, prune_all: bool = False) -> Json:
@@ -63,10 +64,10 @@ def resolve(links: Any, variables: Mapping[str, Any], *, prune_all: bool = False
     found = resolution.resolve({**variables, "mesh_links": links}, datetime.now(UTC), prune_all=prune_all)
     if found.findings:
         return {"errors": [str(finding) for finding in found.findings]}
-    return {"errors": [], "request": found.request, **{str(side): wanted for side, wanted in found.sides.items()}}
+    return {"errors": [], **found.wanted()}
 
 
-def names_of(side: Mapping[str, Any]) -> list[str]:
+def names_of(side: DesiredSide | Mapping[str, Any]) -> list[str]:
     return [item["name"] for item in side["links"]]
 
 

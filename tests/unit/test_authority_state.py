@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from ansible_collections.crossmesh.mtls.plugins.filter.authority_state import authority_state
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority, authority_to_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ca_in_cluster
 from tests.unit.pki.support import Root, make_root
@@ -31,7 +32,7 @@ def cluster(
     trusted = (store.view,) if store else ()
     authority = Authority("/srv/ca", store.view if store else None, trusted, retiring=retiring)
     reading = {"secrets": secrets, "authority": authority_to_json(authority)}
-    return {"cluster": name, "ca": ca_in_cluster(reading, {"instance": "default", "cluster": name})}
+    return {"cluster": name, "ca": ca_in_cluster(cast(Reading, reading), "default", name)}
 
 
 def state(*clusters: Json, **changes: Any) -> Json:

@@ -23,7 +23,6 @@ from ansible_collections.crossmesh.mtls.plugins.action import mesh_cluster_info
 from ansible_collections.crossmesh.mtls.plugins.doc_fragments import attributes as attribute_fragments
 from ansible_collections.crossmesh.mtls.plugins.doc_fragments import variables as variable_fragments
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import authority_to_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.external import Outcome
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.external import report as endpoints_report
@@ -413,8 +412,7 @@ def test_every_part_of_a_look_at_a_side_is_documented() -> None:
 
 
 def test_every_part_of_what_a_cluster_tells_of_the_ca_is_documented() -> None:
-    reading = {**settled_reading(), "authority": authority_to_json(AUTHORITY)}
-    found = ca_in_cluster(reading, {"instance": "default", "cluster": "cluster-b"})
+    found = ca_in_cluster(settled_reading(), "default", "cluster-b")
     assert set(returned("mesh_cluster_info")["ca"]["contains"]) == set(found)
 
 

@@ -16,9 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
 from tests.unit.support import CHECKOUT, CLIENT, SERVER, Json, link, numbered, view
 
-ROLES = {"server": "mesh_ingress_server", "client": "mesh_egress_client"}
+ROLES: dict[Side, str] = {"server": "mesh_ingress_server", "client": "mesh_egress_client"}
 FQDN = "mysql.server.example.com"
 EGRESS = "istio-egressgateway.istio-system.svc.cluster.local"
 
@@ -37,12 +39,12 @@ def environment(role: str) -> jinja2.Environment:
 ENVIRONMENTS = {side: environment(role) for side, role in ROLES.items()}
 
 
-def rendered(side: str, wanted: Json) -> Iterator[Json]:
+def rendered(side: Side, wanted: DesiredSide) -> Iterator[Json]:
     """Every manifest of one side of the view."""
     yield from yaml.safe_load(ENVIRONMENTS[side].get_template("manifests.yaml.j2").render(wanted)) or []
 
 
-def manifests(side: str, links: list[Json], **variables: Any) -> dict[str, Json]:
+def manifests(side: Side, links: list[Json], **variables: Any) -> dict[str, Json]:
     cluster = {**(SERVER if side == "server" else CLIENT), **variables}
     found = list(rendered(side, view(links, cluster)[side]))
     by_title = {f"{item['kind']} {item['metadata']['namespace']}/{item['metadata']['name']}": item for item in found}
@@ -161,12 +163,12 @@ REFERENCE: dict[str, dict[str, Json]] = {
 
 
 @pytest.mark.parametrize("side", ROLES)
-def test_the_references_link(side: str) -> None:
+def test_the_references_link(side: Side) -> None:
     assert {title: item["spec"] for title, item in manifests(side, [link()]).items()} == REFERENCE[side]
 
 
 @pytest.mark.parametrize("side", ROLES)
-def test_every_object_is_labelled_and_of_a_version_that_istio_1_24_has(side: str) -> None:
+def test_every_object_is_labelled_and_of_a_version_that_istio_1_24_has(side: Side) -> None:
     known = {kind.kind: kind.api_version for kind in names.KINDS}
     cluster = "cluster-b" if side == "server" else "cluster-a"
     for item in manifests(side, [link(strict_backend=True)]).values():
@@ -307,7 +309,7 @@ def test_a_gateway_in_a_namespace_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("side", ROLES)
-def test_ten_links_do_not_share_an_object(side: str) -> None:
+def test_ten_links_do_not_share_an_object(side: Side) -> None:
     assert len(manifests(side, [numbered(number) for number in range(10)])) == 10 * len(REFERENCE[side])
 
 
@@ -320,7 +322,7 @@ def test_rules_of_the_shared_egress_host_hold_nothing_but_their_own_subset() -> 
 
 
 @pytest.mark.parametrize("side", ROLES)
-def test_without_a_link_nothing_is_rendered(side: str) -> None:
+def test_without_a_link_nothing_is_rendered(side: Side) -> None:
     assert list(rendered(side, view([], SERVER if side == "server" else CLIENT)[side])) == []
 
 
@@ -385,7 +387,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], max_codepoint=0xFFFF), 
 @pytest.mark.parametrize("side", ROLES)
 @settings(max_examples=50)
 @given(poison=st.sampled_from(HOSTILE) | TEXTS)
-def test_every_value_arrives_as_it_was_given(side: str, poison: str) -> None:
+def test_every_value_arrives_as_it_was_given(side: Side, poison: str) -> None:
     """Nothing that a value holds can become structure, another type or another value."""
     asked = {
         "workloads": {"namespaces": ["shop"], "service_accounts": ["a/b"]},

@@ -9,17 +9,16 @@ PRIVATE to the collection.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl, parse_crls
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, parse_certificates
 
-__all__ = ["Authority", "Phase", "authority_from_json", "authority_to_json"]
+__all__ = ["Authority", "AuthorityJson", "Phase", "authority_from_json", "authority_to_json"]
 
-Json = dict[str, Any]
 Phase = Literal["absent", "steady", "prepared", "switched", "retiring"]
 
 
@@ -84,7 +83,19 @@ class Authority:
         return self.lists if ours.issuperset(root.fingerprint for root in trust) else ()
 
 
-def authority_to_json(authority: Authority) -> Json:
+class AuthorityJson(TypedDict):
+    """The same in plain values: a root is its PEM, empty where there is none."""
+
+    path: str
+    issuing: str
+    trusted: list[str]
+    prepared: str
+    retiring: list[str]
+    retired: list[str]
+    lists: str
+
+
+def authority_to_json(authority: Authority) -> AuthorityJson:
     """Plain values for a reading."""
     return {
         "path": authority.path,
@@ -97,7 +108,7 @@ def authority_to_json(authority: Authority) -> Json:
     }
 
 
-def authority_from_json(found: Mapping[str, Any]) -> Authority:
+def authority_from_json(found: AuthorityJson) -> Authority:
     """The same read back."""
     path = found["path"]
     return Authority(

@@ -10,27 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority, authority_to_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import CaReading, Revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 
 __all__ = ["NO_REVOCATION", "ca_reading"]
 
-NO_REVOCATION: dict[str, Any] = {"revoked": [], "unmatched": [], "lists_due": "", "lists_wrong": False}
+NO_REVOCATION: Revocation = {"revoked": [], "unmatched": [], "lists_due": "", "lists_wrong": False}
 
 
-def ca_reading(
-    store: CaStore, authority: Authority, entries: Sequence[revocation.Entry], now: datetime
-) -> dict[str, Any]:
+def ca_reading(store: CaStore, authority: Authority, entries: Sequence[revocation.Entry], now: datetime) -> CaReading:
     """Read what belongs to the authority that was read from the same store."""
     return {"authority": authority_to_json(authority), **_revocation(store, authority, entries, now)}
 
 
-def _revocation(
-    store: CaStore, authority: Authority, entries: Sequence[revocation.Entry], now: datetime
-) -> dict[str, Any]:
+def _revocation(store: CaStore, authority: Authority, entries: Sequence[revocation.Entry], now: datetime) -> Revocation:
     if not entries and not authority.lists:
         return NO_REVOCATION
     records = store.records(now)

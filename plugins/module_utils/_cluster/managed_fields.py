@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import ManagedFields, Spec
 
 __all__ = ["field_owners", "owners_of", "port_owners"]
 
-Entries = Sequence[Mapping[str, Any]]
+Entries = Sequence[ManagedFields]
 
 
 def port_owners(managed_fields: Entries) -> dict[str, list[str]]:
@@ -38,7 +39,7 @@ def field_owners(managed_fields: Entries, root: str) -> dict[str, list[str]]:
     return owners
 
 
-def _leaves(fields: Mapping[str, Any], path: str) -> Iterator[str]:
+def _leaves(fields: Spec, path: str) -> Iterator[str]:
     children = {key[2:]: value for key, value in fields.items() if key.startswith("f:")}
     if not children:
         yield path

@@ -12,10 +12,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint, presented
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Pod, SecretTrust
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway, gateway_pods
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed, short
@@ -26,8 +26,6 @@ __all__ = ["Expected", "Proof", "Trusted", "lag", "no_ready_pod", "prove"]
 INTERVAL = 0.2
 PROGRESS = 10.0
 _ALLOW_EXEC = "allow exec in the gateway's pods (docs/permissions.md)"
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ def _not_served(gateway: Gateway, behind: Mapping[str, str], timeout: float) -> 
 
 
 def _look(
-    pods: Sequence[Json], expected: Expected, shake: Callable[[Endpoint], str | None]
+    pods: Sequence[Pod], expected: Expected, shake: Callable[[Endpoint], str | None]
 ) -> tuple[str, dict[str, str]]:
     """How it was seen, and who is behind; handshakes only where they are needed and tell something."""
     asked = [pod for pod in pods if not pod["forbidden"]]
@@ -142,20 +140,21 @@ def _by_handshakes(expected: Expected, shake: Callable[[Endpoint], str | None]) 
     return "handshake", behind
 
 
-def lag(pod: Mapping[str, Any], expected: Expected) -> str:
+def lag(pod: Pod, expected: Expected) -> str:
     """Why a pod is behind; empty if it is not."""
     if pod["problem"]:
-        return str(pod["problem"])
-    missing = expected.serials - set(pod["serials"])
+        return pod["problem"]
+    serials, trust = pod["serials"] or (), pod["trust"] or {}
+    missing = expected.serials - set(serials)
     if missing:
-        return f"serves {listed(pod['serials'])}, not {listed(missing)}"
+        return f"serves {listed(serials)}, not {listed(missing)}"
     for wanted in expected.trust:
-        if reason := _distrust(pod["trust"], wanted):
+        if reason := _distrust(trust, wanted):
             return reason
     return ""
 
 
-def _distrust(trusted: Mapping[str, Any], wanted: Trusted) -> str:
+def _distrust(trusted: Mapping[str, SecretTrust], wanted: Trusted) -> str:
     found = trusted.get(wanted.secret, {"roots": (), "lists": ()})
     roots, lists = set(found["roots"]), set(found["lists"])
     if roots != wanted.roots:
@@ -165,7 +164,7 @@ def _distrust(trusted: Mapping[str, Any], wanted: Trusted) -> str:
     return ""
 
 
-def _conclude(gateway: Gateway, pods: Sequence[Json], method: str, wait: float) -> Proof:
+def _conclude(gateway: Gateway, pods: Sequence[Pod], method: str, wait: float) -> Proof:
     title = f"gateway {gateway.namespace}/{gateway.service}"
     names = ", ".join(pod["name"] for pod in pods if pod["forbidden"])
     asked = [pod["name"] for pod in pods if not pod["forbidden"]]

@@ -13,7 +13,8 @@ import base64
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import envoy, managed_fields
@@ -24,6 +25,20 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import
     RefusedError,
     object_path,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import (
+    Backend,
+    ClusterReading,
+    ForeignGateway,
+    ForeignPolicy,
+    ForeignRule,
+    GatewayServer,
+    LiveObject,
+    LiveSecret,
+    Place,
+    Pod,
+    SecretTrust,
+    Service,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.services import covers, tcp_ports
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
@@ -31,7 +46,17 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.credential imp
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import parse_crls
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import parse_certificates
 
-__all__ = ["Gateway", "Parts", "Request", "gateway_pods", "read_cluster", "read_parts", "read_service", "secret_view"]
+__all__ = [
+    "Gateway",
+    "Item",
+    "Parts",
+    "Request",
+    "gateway_pods",
+    "read_cluster",
+    "read_parts",
+    "read_service",
+    "secret_view",
+]
 
 PARALLEL = 8
 # Seconds for one question to one gateway pod.
@@ -39,7 +64,9 @@ EXEC_TIMEOUT = 15.0
 MESH_ROOT = "istio-ca-root-cert"
 _PLAIN_HTTP = frozenset({"HTTP", "HTTP2", "HTTP_PROXY", "GRPC", "GRPC-WEB"})
 
-Json = dict[str, Any]
+# An object as an API server gives it.
+Item = dict[str, Any]
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -91,12 +118,12 @@ class Parts:
     :param failed: what went wrong otherwise, by what was to be done.
     """
 
-    reading: Json
+    reading: ClusterReading
     denied: set[str] = field(default_factory=set)
     failed: dict[str, CrossmeshError] = field(default_factory=dict)
 
 
-def read_cluster(api: Api, request: Request, *, trust: bool = False) -> Json:
+def read_cluster(api: Api, request: Request, *, trust: bool = False) -> ClusterReading:
     """Read one cluster.
 
     :param trust: ask the gateways' pods for what they trust as well.
@@ -120,23 +147,25 @@ def read_cluster(api: Api, request: Request, *, trust: bool = False) -> Json:
 def read_parts(api: Api, request: Request, *, trust: bool = False) -> Parts:
     """The same as far as it can be read."""
     reader = _Reader(api, request)
+    gateways: dict[names.Side, Gateway] = {"server": request.ingress, "client": request.egress}
     with ThreadPoolExecutor(PARALLEL) as pool:
         kinds = {
-            kind.kind: pool.submit(reader.permitted, f"list {kind.plural}", reader.kind, kind) for kind in names.KINDS
+            kind.kind: pool.submit(reader.permitted, f"list {kind.plural}", partial(reader.kind, kind), [])
+            for kind in names.KINDS
         }
-        secrets = pool.submit(reader.permitted, "get, list secrets", reader.secrets)
+        secrets = pool.submit(reader.permitted, "get, list secrets", reader.secrets, [])
         services = {
-            side: pool.submit(reader.permitted, "get services", read_service, api, gateway)
-            for side, gateway in (("server", request.ingress), ("client", request.egress))
+            side: pool.submit(reader.permitted, "get services", partial(read_service, api, gateway), None)
+            for side, gateway in gateways.items()
         }
         pods = {
-            side: pool.submit(reader.permitted, "list pods", reader.pods, side, gateway, trust)
-            for side, gateway in (("server", request.ingress), ("client", request.egress))
+            side: pool.submit(reader.permitted, "list pods", partial(reader.pods, side, gateway, trust), [])
+            for side, gateway in gateways.items()
         }
-        roots = pool.submit(reader.permitted, "get configmaps", reader.mesh_roots)
+        roots = pool.submit(reader.permitted, "get configmaps", reader.mesh_roots, [])
         backends = pool.submit(reader.backends)
     lists = {kind: future.result() for kind, future in kinds.items()}
-    reading = {
+    reading: ClusterReading = {
         "cluster": request.cluster,
         "objects": [item for found in lists.values() for item in reader.relevant(found or [])],
         "missing_kinds": [kind for kind, found in lists.items() if found is None],
@@ -175,18 +204,18 @@ class _Reader:
         }
         self._namespaces = {*request.namespaces, *(namespace for _service, namespace in request.backends)}
 
-    def permitted(self, needed: str, read: Callable[..., Any], *arguments: Any) -> Any:
+    def permitted(self, needed: str, read: Callable[[], Found], nothing: Found) -> Found:
         """The result of C(read); an error is remembered, so that all of them can be told at once."""
         try:
-            return read(*arguments)
+            return read()
         except CrossmeshError as error:
             if isinstance(error, ApiError) and error.status == 403:
                 self.denied.add(needed)
             else:
                 self.failed.setdefault(needed, error)
-            return []
+            return nothing
 
-    def kind(self, kind: names.Kind) -> list[Json] | None:
+    def kind(self, kind: names.Kind) -> list[Item] | None:
         """All objects of a kind; None where the cluster does not know it."""
         try:
             answer = self.api.get(object_path(kind.group, kind.version, kind.plural))
@@ -198,7 +227,7 @@ class _Reader:
             raise
         return [{**item, "kind": kind.kind, "apiVersion": kind.api_version} for item in answer["items"]]
 
-    def concerns(self, item: Mapping[str, Any]) -> bool:
+    def concerns(self, item: Item) -> bool:
         """Whether an object is ours, or stands under a name that a wanted link has."""
         metadata = item["metadata"]
         labels = metadata.get("labels") or {}
@@ -212,26 +241,26 @@ class _Reader:
             return True
         return (kind, name) in self._names and namespace in self._namespaces
 
-    def relevant(self, items: Iterable[Json]) -> list[Json]:
+    def relevant(self, items: Iterable[Item]) -> list[LiveObject]:
         own = {self.request.owner("server").manager, self.request.owner("client").manager}
         return [_slim(item, own) for item in items if self.concerns(item)]
 
-    def of_others(self, items: Iterable[Json] | None) -> list[Json]:
+    def of_others(self, items: Iterable[Item] | None) -> list[Item]:
         return [item for item in items or [] if not self.concerns(item)]
 
-    def locked_in(self, items: Iterable[Json] | None) -> list[Json]:
+    def locked_in(self, items: Iterable[Item] | None) -> list[Item]:
         """What others have in the namespaces that are to be locked down."""
         return [item for item in self.of_others(items) if item["metadata"]["namespace"] in self.request.lockdown]
 
-    def covers_egress(self, rule: Json) -> bool:
+    def covers_egress(self, rule: Item) -> bool:
         gateway = self.request.egress
         host = names.service_host(gateway.service, gateway.namespace)
         return covers(rule.get("spec", {}).get("host", ""), rule["metadata"]["namespace"], host)
 
-    def pods(self, side: names.Side, gateway: Gateway, trust: bool) -> list[Json]:
+    def pods(self, side: names.Side, gateway: Gateway, trust: bool) -> list[Pod]:
         return gateway_pods(self.api, gateway, ask=side in self.request.sides, trust=trust)
 
-    def secrets(self) -> list[Json]:
+    def secrets(self) -> list[LiveSecret]:
         """Our Secrets, and what others have under the names that we want."""
         wanted = {names.server_secret(link) for link in self.request.links} | {self.request.client_credential}
         wanted |= {names.client_secret_of_link(link, self.request.client_credential) for link in self.request.links}
@@ -264,7 +293,7 @@ class _Reader:
         bundle = (item.get("data") or {}).get("root-cert.pem", "")
         return [view.fingerprint for view in parse_certificates(bundle, where=MESH_ROOT)] if bundle else []
 
-    def backends(self) -> list[Json]:
+    def backends(self) -> list[Backend]:
         """Of every backend: whether its Service is there, its TCP ports, and how many of its pods have a sidecar."""
         namespaces = sorted({namespace for _service, namespace in self.request.backends})
         services = {namespace: self._by_name("services", namespace) for namespace in namespaces}
@@ -274,13 +303,13 @@ class _Reader:
             for service, namespace in sorted(set(self.request.backends))
         ]
 
-    def _by_name(self, plural: str, namespace: str) -> dict[str, Json]:
+    def _by_name(self, plural: str, namespace: str) -> dict[str, Item]:
         path = object_path("", "v1", plural, namespace)
-        answer = self.permitted(f"list {plural} in {namespace}", self.api.get, path) or {"items": []}
+        answer: Item = self.permitted(f"list {plural} in {namespace}", partial(self.api.get, path), {"items": []})
         return {item["metadata"]["name"]: item for item in answer["items"]}
 
 
-def read_service(api: Api, gateway: Gateway) -> Json | None:
+def read_service(api: Api, gateway: Gateway) -> Service | None:
     """The gateway's Service; None where there is none."""
     try:
         item = api.get(object_path("", "v1", "services", gateway.namespace, gateway.service))
@@ -300,7 +329,7 @@ def read_service(api: Api, gateway: Gateway) -> Json | None:
     }
 
 
-def _slim(item: Json, own_managers: Collection[str]) -> Json:
+def _slim(item: Item, own_managers: Collection[str]) -> LiveObject:
     """The object as far as it matters; entries of our own managers say nothing that the inventory does not."""
     metadata = item["metadata"]
     fields = metadata.get("managedFields") or []
@@ -322,7 +351,7 @@ def _slim(item: Json, own_managers: Collection[str]) -> Json:
     }
 
 
-def _gateway_of_others(item: Json) -> Json:
+def _gateway_of_others(item: Item) -> ForeignGateway:
     spec = item.get("spec", {})
     return {
         "namespace": item["metadata"]["namespace"],
@@ -333,7 +362,7 @@ def _gateway_of_others(item: Json) -> Json:
     }
 
 
-def _server(server: Mapping[str, Any]) -> Json:
+def _server(server: Item) -> GatewayServer:
     port = server.get("port", {})
     protocol = str(port.get("protocol", "")).upper()
     return {
@@ -346,11 +375,11 @@ def _server(server: Mapping[str, Any]) -> Json:
     }
 
 
-def _title(item: Json) -> Json:
+def _title(item: Item) -> Place:
     return {"namespace": item["metadata"]["namespace"], "name": item["metadata"]["name"]}
 
 
-def _rule_of_others(item: Json) -> Json:
+def _rule_of_others(item: Item) -> ForeignRule:
     spec = item["spec"]
     return {
         **_title(item),
@@ -362,13 +391,13 @@ def _rule_of_others(item: Json) -> Json:
     }
 
 
-def _policy_of_others(item: Json) -> Json:
+def _policy_of_others(item: Item) -> ForeignPolicy:
     spec = item.get("spec", {})
     limits_egress = "Egress" in spec.get("policyTypes", [])
     return {**_title(item), "egress": spec.get("egress", []) if limits_egress else []}
 
 
-def _backend(service: str, namespace: str, found: Json | None, pods: Iterable[Json]) -> Json:
+def _backend(service: str, namespace: str, found: Item | None, pods: Iterable[Item]) -> Backend:
     spec = (found or {}).get("spec", {})
     ports = list(tcp_ports(spec.get("ports") or ()))
     selector = spec.get("selector") or {}
@@ -384,18 +413,18 @@ def _backend(service: str, namespace: str, found: Json | None, pods: Iterable[Js
     }
 
 
-def _has_labels(pod: Json, selector: Mapping[str, str]) -> bool:
+def _has_labels(pod: Item, selector: Mapping[str, str]) -> bool:
     labels = pod["metadata"].get("labels") or {}
     return all(labels.get(key) == value for key, value in selector.items())
 
 
-def _has_sidecar(pod: Json) -> bool:
+def _has_sidecar(pod: Item) -> bool:
     spec = pod["spec"]
     containers = [*spec.get("containers", []), *spec.get("initContainers", [])]
     return any(container["name"] == "istio-proxy" for container in containers)
 
 
-def secret_view(item: Json) -> Json:
+def secret_view(item: Item) -> LiveSecret:
     """A Secret without its key."""
     data = {key: base64.b64decode(value) for key, value in (item.get("data") or {}).items()}
     metadata = item["metadata"]
@@ -417,7 +446,7 @@ def secret_view(item: Json) -> Json:
     }
 
 
-def gateway_pods(api: Api, gateway: Gateway, *, ask: bool = True, trust: bool = False) -> list[Json]:
+def gateway_pods(api: Api, gateway: Gateway, *, ask: bool = True, trust: bool = False) -> list[Pod]:
     """The gateway's running pods and what each of them serves.
 
     :param ask: ask those that are ready; with a hundred links a proxy's answer has a megabyte.
@@ -430,10 +459,10 @@ def gateway_pods(api: Api, gateway: Gateway, *, ask: bool = True, trust: bool = 
         return list(pool.map(lambda item: _pod(api, item, ask, trust), running))
 
 
-def _pod(api: Api, item: Json, ask: bool, trust: bool) -> Json:
+def _pod(api: Api, item: Item, ask: bool, trust: bool) -> Pod:
     metadata = item["metadata"]
     conditions = item.get("status", {}).get("conditions") or []
-    pod: Json = {
+    pod: Pod = {
         "namespace": metadata["namespace"],
         "name": metadata["name"],
         "uid": metadata["uid"],
@@ -455,25 +484,25 @@ def _pod(api: Api, item: Json, ask: bool, trust: bool) -> Json:
     return pod
 
 
-def _trust_by_secret(config_dump: str) -> Json:
+def _trust_by_secret(config_dump: str) -> dict[str, SecretTrust]:
     """What a pod trusts for each Secret: fingerprints of roots, and which revocation lists.
 
     istiod names the validation context of a Secret C(kubernetes://NAME-cacert), or so with a namespace.
     """
-    found: Json = {}
+    found: dict[str, tuple[set[str], set[str]]] = {}
     for name, context in envoy.trust(config_dump).items():
         secret, marked, _rest = name.rpartition("/")[2].rpartition("-cacert")
         if not marked:
             continue
-        kept = found.setdefault(secret, {"roots": set(), "lists": set()})
+        roots, lists = found.setdefault(secret, (set(), set()))
         try:
-            kept["roots"] |= {view.fingerprint for view in parse_certificates(context.roots, where=name)}
+            roots.update(view.fingerprint for view in parse_certificates(context.roots, where=name))
             if context.lists:
-                kept["lists"] |= {item.identity for item in parse_crls(context.lists, where=name)}
+                lists.update(item.identity for item in parse_crls(context.lists, where=name))
         except CrossmeshError as error:
             raise ValueError(str(error)) from error
-    return {secret: {key: sorted(values) for key, values in kept.items()} for secret, kept in found.items()}
+    return {secret: {"roots": sorted(roots), "lists": sorted(lists)} for secret, (roots, lists) in found.items()}
 
 
-def _ask(api: Api, pod: Json, path: str) -> str:
+def _ask(api: Api, pod: Pod, path: str) -> str:
     return api.proxy_request(pod["namespace"], pod["name"], path, EXEC_TIMEOUT)

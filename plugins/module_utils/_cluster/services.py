@@ -8,16 +8,16 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Service, ServicePort
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
 __all__ = ["covers", "has_no_address", "missing_address", "tcp_ports"]
 
 
-def tcp_ports(ports: Iterable[Mapping[str, Any]]) -> dict[int, Mapping[str, Any]]:
+def tcp_ports(ports: Iterable[ServicePort]) -> dict[int, ServicePort]:
     """Those of a Service's ports that are of TCP, which is meant where no protocol is given, by their number."""
     return {port["port"]: port for port in ports if port.get("protocol", "TCP") == "TCP"}
 
@@ -29,7 +29,7 @@ def covers(host: str, namespace: str, wanted: str) -> bool:
     return wanted == (host if "." in host else names.service_host(host, namespace))
 
 
-def has_no_address(service: Mapping[str, Any] | None) -> bool:
+def has_no_address(service: Service | None) -> bool:
     """Whether a Service is to have an address of its own and has none; other types are reached by other means."""
     return service is not None and service["type"] == "LoadBalancer" and not service["addresses"]
 

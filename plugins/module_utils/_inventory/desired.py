@@ -13,11 +13,31 @@ import hashlib
 import ipaddress
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
+    ClientLink,
+    ClientSide,
+    Desired,
+    Endpoint,
+    ExternalServer,
+    GatewayPlace,
+    GivenLink,
+    GivenServer,
+    IstioRetries,
+    Lockdown,
+    Protocol,
+    ReadingRequest,
+    ServerLink,
+    ServerSide,
+    SideFrame,
+    WantedLink,
+    WantedSecret,
+    WorkloadPolicy,
+)
 
 __all__ = [
     "Cluster",
@@ -49,15 +69,15 @@ class Cluster:
 
     name: str
     groups: frozenset[str]
-    ingress_gateway: Mapping[str, Any]
-    egress_gateway: Mapping[str, Any]
+    ingress_gateway: GatewayPlace
+    egress_gateway: GatewayPlace
     egress_port: int
     dns: str
     egress_lockdown: Sequence[str]
     cluster_cidrs: Sequence[str]
     state: str
 
-    def is_meant_by(self, references: Iterable[Any]) -> bool:
+    def is_meant_by(self, references: Iterable[str | GivenServer]) -> bool:
         """Whether one of the references (a name, a group or a mapping with a name) means this cluster."""
         return self.name in _names(references) or not self.groups.isdisjoint(_names(references))
 
@@ -100,60 +120,60 @@ def settings_of(variables: Mapping[str, Any]) -> Settings:
     )
 
 
-def _gateway(name: str, value: Mapping[str, Any]) -> dict[str, Any]:
-    return _filled(value[name], schema.defaults(schema.CLUSTER)[name])
+def _gateway(name: str, value: Mapping[str, Any]) -> GatewayPlace:
+    return cast(GatewayPlace, _filled(value[name], schema.defaults(schema.CLUSTER)[name]))
 
 
-def _filled(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+def _filled(given: Mapping[str, object], defaults: Mapping[str, object]) -> dict[str, Any]:
     """Defaults where nothing is given; a key without a value (YAML's null) gives nothing."""
     return {**defaults, **{key: value for key, value in given.items() if value is not None}}
 
 
-def present(links: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def present(links: Iterable[GivenLink]) -> list[WantedLink]:
     """The links that are wanted, every key defaulted; the port of an endpoint outside takes C(tls_port)'s place."""
-    full = (_filled(link, schema.defaults(schema.LINK)) for link in links)
+    full = (cast(WantedLink, _filled(link, schema.defaults(schema.LINK))) for link in links)
     return [
-        {**link, "tls_port": link["external"]["port"]} if link.get("external") else link
+        {**link, "tls_port": external["port"]} if (external := link.get("external")) else link
         for link in full
         if link["state"] == "present"
     ]
 
 
-def beyond_sight(links: Iterable[Mapping[str, Any]]) -> list[str]:
+def beyond_sight(links: Iterable[GivenLink]) -> list[str]:
     """The links at whose other end somebody outside of the clusters relies on the custom CA's roots."""
     return [link["name"] for link in present(links) if link.get("external") or link["foreign_clients"]]
 
 
-def outside_servers(links: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def outside_servers(links: Iterable[GivenLink]) -> list[ExternalServer]:
     """The servers outside of the clusters that have certificates of the custom CA, and where these are kept."""
     return [
         {
             "link": link["name"],
-            "directory": link["external"]["ca"],
-            "sni": link["external"].get("sni") or link["fqdn"],
-            "address": link["external"]["address"],
-            "port": link["external"]["port"],
+            "directory": directory,
+            "sni": external.get("sni") or link["fqdn"],
+            "address": external["address"],
+            "port": external["port"],
         }
         for link in present(links)
-        if (link.get("external") or {}).get("ca")
+        if (external := link.get("external")) and (directory := external.get("ca"))
     ]
 
 
-def server_links(links: Sequence[Mapping[str, Any]], cluster: Cluster) -> list[Mapping[str, Any]]:
+def server_links(links: Sequence[WantedLink], cluster: Cluster) -> list[WantedLink]:
     """The links that this cluster serves: it is in the servers' group and the link means it."""
     if cluster.state == "absent" or SERVERS_GROUP not in cluster.groups:
         return []
     return [link for link in links if _serves(link, cluster)]
 
 
-def client_links(links: Sequence[Mapping[str, Any]], cluster: Cluster) -> list[Mapping[str, Any]]:
+def client_links(links: Sequence[WantedLink], cluster: Cluster) -> list[WantedLink]:
     """The links that this cluster's workloads dial."""
     if cluster.state == "absent" or CLIENTS_GROUP not in cluster.groups:
         return []
     return [link for link in links if _dials(link, cluster)]
 
 
-def _serves(link: Mapping[str, Any], cluster: Cluster) -> bool:
+def _serves(link: WantedLink, cluster: Cluster) -> bool:
     if link.get("external"):
         return False
     references = link.get("servers")
@@ -162,7 +182,7 @@ def _serves(link: Mapping[str, Any], cluster: Cluster) -> bool:
     return cluster.is_meant_by(references)
 
 
-def _dials(link: Mapping[str, Any], cluster: Cluster) -> bool:
+def _dials(link: WantedLink, cluster: Cluster) -> bool:
     references = link.get("clients")
     if references is not None and cluster.name in _names(references):
         return True
@@ -170,7 +190,7 @@ def _dials(link: Mapping[str, Any], cluster: Cluster) -> bool:
     return (references is None or cluster.is_meant_by(references)) and not _serves(link, cluster)
 
 
-def addresses_of(links: Sequence[Mapping[str, Any]], cluster: Cluster, vip_range: str) -> dict[str, list[str]]:
+def addresses_of(links: Sequence[WantedLink], cluster: Cluster, vip_range: str) -> dict[str, list[str]]:
     """Of each link that a client dials: what its FQDN resolves to for workloads, where a proxy has to know it.
 
     Where somebody tells workloads of virtual addresses, every link has one from its first day: the next link on the
@@ -186,12 +206,12 @@ def addresses_of(links: Sequence[Mapping[str, Any]], cluster: Cluster, vip_range
     return found
 
 
-def has_own_endpoints(link: Mapping[str, Any], virtual: Collection[str]) -> bool:
+def has_own_endpoints(link: WantedLink, virtual: Collection[str]) -> bool:
     """Whether egress gateways reach the servers without resolving names that may be virtual addresses for them."""
-    if link.get("external"):
-        return link["external"]["address"] not in virtual
+    if external := link.get("external"):
+        return external["address"] not in virtual
     servers = link.get("servers") or []
-    given = [server.get("address") for server in servers if isinstance(server, Mapping)]
+    given = [server.get("address") for server in servers if not isinstance(server, str)]
     return bool(servers) and len(given) == len(servers) and all(given) and not any(name in virtual for name in given)
 
 
@@ -202,11 +222,11 @@ def _virtual_address(name: str, network: ipaddress.IPv4Network | ipaddress.IPv6N
     return str(network[1 + digest % (network.num_addresses - 2)])
 
 
-def _names(references: Iterable[Any]) -> set[Any]:
-    return {reference["name"] if isinstance(reference, Mapping) else reference for reference in references}
+def _names(references: Iterable[str | GivenServer]) -> set[str]:
+    return {reference if isinstance(reference, str) else reference["name"] for reference in references}
 
 
-def resolve(links: Sequence[Mapping[str, Any]], cluster: Cluster, settings: Settings) -> dict[str, Any]:
+def resolve(links: Sequence[GivenLink], cluster: Cluster, settings: Settings) -> Desired:
     """The whole view of one cluster: both sides, each with its owner, gateway and links.
 
     The result is made of plain dicts, lists, strings and numbers: tasks register it, templates loop over it.
@@ -220,17 +240,15 @@ def resolve(links: Sequence[Mapping[str, Any]], cluster: Cluster, settings: Sett
     return {"request": _request(server, client, cluster, settings), "server": server, "client": client}
 
 
-def _request(
-    server: Mapping[str, Any], client: Mapping[str, Any], cluster: Cluster, settings: Settings
-) -> dict[str, Any]:
+def _request(server: ServerSide, client: ClientSide, cluster: Cluster, settings: Settings) -> ReadingRequest:
     """Arguments of the module that reads a cluster."""
     backends = {(link["backend"]["service"], link["backend"]["namespace"]) for link in server["links"]}
     return {
         "instance": settings.instance,
         "cluster": cluster.name,
-        "ingress_gateway": dict(cluster.ingress_gateway),
-        "egress_gateway": dict(cluster.egress_gateway),
-        "links": sorted({link["name"] for link in (*server["links"], *client["links"])}),
+        "ingress_gateway": cluster.ingress_gateway,
+        "egress_gateway": cluster.egress_gateway,
+        "links": sorted({*(link["name"] for link in server["links"]), *(link["name"] for link in client["links"])}),
         "client_credential": settings.client_credential,
         "backends": [{"service": service, "namespace": namespace} for service, namespace in sorted(backends)],
         "lockdown": [item["namespace"] for item in client["lockdowns"]],
@@ -254,7 +272,7 @@ class _Speech:
     h2: bool = False
 
 
-_SPEECH: Mapping[str, _Speech] = {
+_SPEECH: Mapping[Protocol, _Speech] = {
     "tcp": _Speech("tcp", "tcp", "TLS"),
     "http": _Speech("http", "http", "HTTPS"),
     "http2": _Speech("http", "http2", "HTTPS", h2=True),
@@ -262,11 +280,11 @@ _SPEECH: Mapping[str, _Speech] = {
 }
 
 
-def _server_side(links: Sequence[Mapping[str, Any]], cluster: Cluster, settings: Settings) -> dict[str, Any]:
+def _server_side(links: Sequence[WantedLink], cluster: Cluster, settings: Settings) -> ServerSide:
     owner = names.Owner(settings.instance, cluster.name, "server")
     gateway = cluster.ingress_gateway
     return {
-        **_side(owner, gateway),
+        **_frame(owner, gateway),
         "ports": sorted({link["tls_port"] for link in links}),
         "secrets": [
             {
@@ -284,9 +302,7 @@ def _server_side(links: Sequence[Mapping[str, Any]], cluster: Cluster, settings:
     }
 
 
-def _server_link(
-    link: Mapping[str, Any], owner: names.Owner, gateway: Mapping[str, Any], settings: Settings
-) -> dict[str, Any]:
+def _server_link(link: WantedLink, owner: names.Owner, gateway: GatewayPlace, settings: Settings) -> ServerLink:
     objects = names.server_objects(link["name"])
     service, namespace = link["backend"]["host"].split(".")[:2]
     return {
@@ -308,27 +324,27 @@ def _server_link(
     }
 
 
-def _client_side(links: Sequence[Mapping[str, Any]], cluster: Cluster, settings: Settings) -> dict[str, Any]:
+def _client_side(links: Sequence[WantedLink], cluster: Cluster, settings: Settings) -> ClientSide:
     owner = names.Owner(settings.instance, cluster.name, "client")
     gateway = cluster.egress_gateway
     addresses = addresses_of(links, cluster, settings.vip_range)
     return {
-        **_side(owner, gateway),
+        **_frame(owner, gateway),
         "ports": [cluster.egress_port] if links else [],
         "secrets": _client_secrets(links, owner, settings),
         "links": [_client_link(link, addresses[link["name"]], owner, cluster, settings) for link in links],
     }
 
 
-def _client_secrets(links: Sequence[Mapping[str, Any]], owner: names.Owner, settings: Settings) -> list[dict[str, Any]]:
+def _client_secrets(links: Sequence[WantedLink], owner: names.Owner, settings: Settings) -> list[WantedSecret]:
     """One identity for all servers of the custom CA, and one for each server of another CA: a Secret has one trust."""
     cluster = names.cluster_identity(owner.cluster, settings.trust_domain)
     identities = {link["name"]: names.link_identity(link["name"], settings.trust_domain) for link in links}
-    others = {link["name"]: link["external"]["trust"] for link in links if has_owners_ca(link)}
-    common = {"role": "client", "common_name": owner.cluster}
-    secrets = [
+    others = {link["name"]: roots for link in links if (roots := _owners_roots(link))}
+    secrets: list[WantedSecret] = [
         {
-            **common,
+            "role": "client",
+            "common_name": owner.cluster,
             "name": names.client_secret_of_link(link, settings.client_credential),
             "link": link,
             "labels": owner.labels(link),
@@ -340,8 +356,9 @@ def _client_secrets(links: Sequence[Mapping[str, Any]], owner: names.Owner, sett
     own = sorted(identity for link, identity in identities.items() if link not in others)
     if not own:
         return secrets
-    shared = {
-        **common,
+    shared: WantedSecret = {
+        "role": "client",
+        "common_name": owner.cluster,
         "name": settings.client_credential,
         "link": names.CLIENT_LINK,
         "labels": owner.labels(names.CLIENT_LINK),
@@ -351,15 +368,20 @@ def _client_secrets(links: Sequence[Mapping[str, Any]], owner: names.Owner, sett
     return [shared, *secrets]
 
 
-def has_owners_ca(link: Mapping[str, Any]) -> bool:
+def has_owners_ca(link: WantedLink) -> bool:
     """Whether the link's server has a certificate of its owner's CA, for which its clients have a Secret of its own."""
-    return bool((link.get("external") or {}).get("trust"))
+    return bool(_owners_roots(link))
+
+
+def _owners_roots(link: WantedLink) -> str:
+    external = link.get("external")
+    return (external.get("trust") if external else None) or ""
 
 
 def _client_link(
-    link: Mapping[str, Any], addresses: Sequence[str], owner: names.Owner, cluster: Cluster, settings: Settings
-) -> dict[str, Any]:
-    gateway = cluster.egress_gateway
+    link: WantedLink, addresses: Sequence[str], owner: names.Owner, cluster: Cluster, settings: Settings
+) -> ClientLink:
+    gateway, external = cluster.egress_gateway, link.get("external")
     objects = names.client_objects(link["name"])
     speech = _SPEECH[link["protocol"]]
     return {
@@ -369,7 +391,7 @@ def _client_link(
         "port_name": speech.port,
         "port_protocol": speech.port.upper(),
         "tls_port": link["tls_port"],
-        "outside": bool(link.get("external")),
+        "outside": bool(external),
         "tls_protocol": speech.tls,
         "layer": speech.layer,
         "h2_upgrade": "UPGRADE" if speech.h2 else None,
@@ -387,7 +409,7 @@ def _client_link(
         "selector": gateway["selector"],
         "egress_host": names.service_host(gateway["service"], gateway["namespace"]),
         "egress_port": cluster.egress_port,
-        "sni": (link.get("external") or {}).get("sni") or link["fqdn"],
+        "sni": (external.get("sni") if external else None) or link["fqdn"],
         "credential": names.client_secret_of_link(link["name"], settings.client_credential)
         if has_owners_ca(link)
         else settings.client_credential,
@@ -400,7 +422,7 @@ def _client_link(
     }
 
 
-def _workload_policy(link: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+def _workload_policy(link: WantedLink, name: str) -> WorkloadPolicy | None:
     """Who is refused: whoever is in none of the namespaces and none of the service accounts.
 
     A rule that denies leaves other links alone; one that allows would deny everything else on a gateway that is shared.
@@ -409,29 +431,31 @@ def _workload_policy(link: Mapping[str, Any], name: str) -> dict[str, Any] | Non
     if not allowed:
         return None
     source = {}
-    if allowed.get("namespaces"):
-        source["notNamespaces"] = list(allowed["namespaces"])
-    if allowed.get("service_accounts"):
-        pairs = (account.split("/") for account in allowed["service_accounts"])
+    if namespaces := allowed.get("namespaces"):
+        source["notNamespaces"] = list(namespaces)
+    if accounts := allowed.get("service_accounts"):
+        pairs = (account.split("/") for account in accounts)
         # Whatever the mesh's trust domain is: nobody else's certificate comes this far.
         source["notPrincipals"] = [f"*/ns/{namespace}/sa/{account}" for namespace, account in pairs]
     return {"name": name, "source": source}
 
 
-def _client_namespaces(link: Mapping[str, Any]) -> list[str]:
+def _client_namespaces(link: WantedLink) -> list[str]:
     """Namespaces of the workloads that may use the link; none where all may."""
-    allowed = link.get("workloads") or {}
+    allowed = link.get("workloads")
+    if not allowed:
+        return []
     accounts = allowed.get("service_accounts") or []
     return sorted({*(allowed.get("namespaces") or []), *(account.split("/")[0] for account in accounts)})
 
 
-def _export_to(link: Mapping[str, Any], cluster: Cluster) -> list[str] | None:
+def _export_to(link: WantedLink, cluster: Cluster) -> list[str] | None:
     """Who sees the link at all, the egress gateway among them; Istio's default, everybody, where nothing is locked."""
     namespaces = _client_namespaces(link) if cluster.egress_lockdown else []
     return sorted({*namespaces, cluster.egress_gateway["namespace"]}) if namespaces else None
 
 
-def _lockdowns(cluster: Cluster, settings: Settings) -> list[dict[str, Any]]:
+def _lockdowns(cluster: Cluster, settings: Settings) -> list[Lockdown]:
     owner = names.Owner(settings.instance, cluster.name, "client")
     gateway, objects = cluster.egress_gateway, names.lockdown_objects()
     return [
@@ -448,23 +472,28 @@ def _lockdowns(cluster: Cluster, settings: Settings) -> list[dict[str, Any]]:
     ]
 
 
-def _retries(link: Mapping[str, Any]) -> dict[str, Any] | None:
+def _retries(link: WantedLink) -> IstioRetries | None:
     """What the workload's own proxy does, in Istio's words; nothing where Istio's default is to hold."""
-    if not link.get("retries"):
+    given = link.get("retries")
+    if not given:
         return None
+    told: IstioRetries = {"attempts": given["attempts"]}
     # Istio refuses to be told how to try again what is not tried again.
-    if link["retries"].get("attempts") == 0:
-        return {"attempts": 0}
-    words = {"attempts": "attempts", "per_try_timeout": "perTryTimeout", "retry_on": "retryOn"}
-    return {words[key]: value for key, value in link["retries"].items() if value is not None}
+    if not given["attempts"]:
+        return told
+    if (timeout := given.get("per_try_timeout")) is not None:
+        told["perTryTimeout"] = timeout
+    if (policies := given.get("retry_on")) is not None:
+        told["retryOn"] = policies
+    return told
 
 
-def _retries_of_a_gateway(link: Mapping[str, Any]) -> dict[str, Any] | None:
+def _retries_of_a_gateway(link: WantedLink) -> IstioRetries | None:
     """Attempts of three proxies would multiply: where they are counted, the first one alone makes them."""
     return {"attempts": 0} if link.get("retries") else None
 
 
-def _retries_elsewhere(link: Mapping[str, Any]) -> dict[str, Any] | None:
+def _retries_elsewhere(link: WantedLink) -> IstioRetries | None:
     """What the egress gateway does where a request can go to another server; nothing where it cannot.
 
     Left to itself Envoy tries the nearest again, for up to a second after it was seen to be away: it gathers changes of
@@ -473,11 +502,11 @@ def _retries_elsewhere(link: Mapping[str, Any]) -> dict[str, Any] | None:
     """
     if _SPEECH[link["protocol"]].layer == "tcp" or not _has_several_addresses(link):
         return None
-    elsewhere = {"attempts": 2, "retryRemoteLocalities": True}
+    elsewhere: IstioRetries = {"attempts": 2, "retryRemoteLocalities": True}
     return {**elsewhere, "retryOn": "connect-failure,refused-stream"} if link.get("retries") else elsewhere
 
 
-def _connect_timeout(link: Mapping[str, Any]) -> str:
+def _connect_timeout(link: WantedLink) -> str:
     """How long the egress gateway waits for a connection: short where another address is known, else as Istio does.
 
     The handshake counts. The only server may be slow, and would be given up for nobody.
@@ -485,32 +514,33 @@ def _connect_timeout(link: Mapping[str, Any]) -> str:
     return "3s" if _has_several_addresses(link) else "10s"
 
 
-def _has_several_addresses(link: Mapping[str, Any]) -> bool:
+def _has_several_addresses(link: WantedLink) -> bool:
     """One FQDN is one, whatever it resolves to."""
     return len({endpoint["address"] for endpoint in _endpoints(link)}) > 1
 
 
-def _endpoints(link: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _endpoints(link: WantedLink) -> list[Endpoint]:
     """One endpoint a server that has an address of its own; the FQDN (resolved by DNS) for all others."""
-    if link.get("external"):
-        return [{"address": link["external"]["address"], "ports": {"tls": link["tls_port"]}}]
-    endpoints = []
+    if external := link.get("external"):
+        return [{"address": external["address"], "ports": {"tls": link["tls_port"]}}]
+    endpoints: list[Endpoint] = []
     for server in link.get("servers") or [link["fqdn"]]:
-        given = server if isinstance(server, Mapping) else {}
-        endpoint = {"address": given.get("address") or link["fqdn"], "ports": {"tls": link["tls_port"]}}
-        if given.get("locality"):
-            endpoint["locality"] = given["locality"]
+        endpoint: Endpoint = {"address": link["fqdn"], "ports": {"tls": link["tls_port"]}}
+        if not isinstance(server, str):
+            endpoint["address"] = server.get("address") or link["fqdn"]
+            if locality := server.get("locality"):
+                endpoint["locality"] = locality
         if endpoint not in endpoints:
             endpoints.append(endpoint)
     return endpoints
 
 
-def _side(owner: names.Owner, gateway: Mapping[str, Any]) -> dict[str, Any]:
+def _frame(owner: names.Owner, gateway: GatewayPlace) -> SideFrame:
     return {
-        "owner": asdict(owner),
+        "owner": {"instance": owner.instance, "cluster": owner.cluster, "side": owner.side},
         "manager": owner.manager,
         "namespace": gateway["namespace"],
         "service": gateway["service"],
-        "selector": dict(gateway["selector"]),
+        "selector": gateway["selector"],
         "lockdowns": [],
     }

@@ -13,7 +13,6 @@ import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
@@ -84,7 +83,7 @@ PROXY_PORTS = frozenset({15000, 15001, 15004, 15006, 15008, 15020, 15021, 15053,
 
 
 def check_shape(
-    subject: str, path: str, value: Mapping[str, Any], fields: tuple[schema.Field, ...]
+    subject: str, path: str, value: Mapping[str, object], fields: tuple[schema.Field, ...]
 ) -> Iterator[Finding]:
     """Unknown, missing and mistyped keys of one mapping."""
     known = {item.name: item for item in fields}
@@ -101,7 +100,7 @@ def check_shape(
         yield from check_value(subject, path + item.name, value[item.name], item)
 
 
-def check_value(subject: str, path: str, value: Any, item: schema.Field) -> Iterator[Finding]:
+def check_value(subject: str, path: str, value: object, item: schema.Field) -> Iterator[Finding]:
     expected = _TYPES[item.type]
     if not isinstance(value, expected) or (isinstance(value, bool) and item.type != "bool"):
         yield wrong_type(subject, path, value, item.type, item.example)
@@ -110,14 +109,14 @@ def check_value(subject: str, path: str, value: Any, item: schema.Field) -> Iter
         yield Finding.of("choice", subject, path, show(value), f"unknown {item.name}", fix)
 
 
-def wrong_type(subject: str, path: str, value: Any, kind: str, example: str = "") -> Finding:
+def wrong_type(subject: str, path: str, value: object, kind: str, example: str = "") -> Finding:
     fix = f"write {_NAMES[kind]}" + (f", e.g. {example}" if example else "")
     if kind == "int" and isinstance(value, str):
         fix += "; without quotes"
     return Finding.of("type", subject, path, show(value), f"is not {_NAMES[kind]}", fix)
 
 
-def show(value: Any) -> str:
+def show(value: object) -> str:
     """A value in short, without secrets: no private key, and nothing of what stands in a mapping but its keys."""
     text = _text(value)
     if holds_private_key(text):
@@ -125,7 +124,7 @@ def show(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key!r}: ..." for key in value) + "}"
     if isinstance(value, (list, tuple)):
@@ -133,7 +132,7 @@ def _text(value: Any) -> str:
     return repr(value)
 
 
-def kind_of(value: Any) -> str:
+def kind_of(value: object) -> str:
     """What is said of a value that nobody asked for: it may be a passphrase."""
     return next((words for kind, words in _NAMES.items() if isinstance(value, _TYPES[kind])), "a value")
 
@@ -170,7 +169,7 @@ def is_port(value: int) -> bool:
     return 1 <= value <= 65535
 
 
-def not_a_port(subject: str, path: str, value: Any) -> Finding:
+def not_a_port(subject: str, path: str, value: object) -> Finding:
     return Finding.of("port", subject, path, show(value), "is not a port", "write a number from 1 to 65535")
 
 
@@ -185,5 +184,5 @@ def is_dns_name(value: str) -> bool:
     return not is_ip(value) and len(value) <= LONGEST_NAME and all(map(LABEL.fullmatch, value.split(".")))
 
 
-def is_label(value: Any, longest: int = LONGEST_LABEL) -> bool:
+def is_label(value: object, longest: int = LONGEST_LABEL) -> bool:
     return isinstance(value, str) and len(value) <= longest and bool(LABEL.fullmatch(value))

@@ -9,13 +9,14 @@ PRIVATE to the collection.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired, schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import Finding
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import Desired
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules import ca as ca_rules
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules import clusters as cluster_rules
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules import links as link_rules
@@ -31,14 +32,21 @@ Json = dict[str, Any]
 class Resolution:
     """What one cluster is to be, or why that cannot be told.
 
-    :param findings: everything that is wrong with the variables; then the rest is empty.
-    :param request: what has to be read of the cluster.
-    :param sides: the desired state of each side.
+    :param findings: everything that is wrong with the variables.
+    :param desired: None where something is.
     """
 
-    findings: list[Finding] = field(default_factory=list)
-    request: Json = field(default_factory=dict)
-    sides: dict[names.Side, Json] = field(default_factory=dict)
+    findings: list[Finding]
+    desired: Desired | None
+
+    def wanted(self) -> Desired:
+        """What the cluster is to be.
+
+        :raises CrossmeshError: with all findings, where there are any.
+        """
+        if self.desired is None:
+            raise CrossmeshError(*self.findings)
+        return self.desired
 
 
 def resolve(variables: Mapping[str, Any], now: datetime, *, prune_all: bool = False) -> Resolution:
@@ -58,9 +66,9 @@ def resolve(variables: Mapping[str, Any], now: datetime, *, prune_all: bool = Fa
         *cluster_rules.check_cluster(variables, link_rules.sound_links(links)),
     ]
     if found:
-        return Resolution(findings=found)
+        return Resolution(found, None)
     view = desired.resolve(links or [], desired.cluster_of(variables), desired.settings_of(variables))
-    return Resolution(request=view["request"], sides={"server": view["server"], "client": view["client"]})
+    return Resolution([], view)
 
 
 def check_inventory(

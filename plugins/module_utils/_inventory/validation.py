@@ -16,6 +16,7 @@ from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import Finding, nearest, show
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import GivenLink, WantedLink
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.clusters import (
     check_cluster,
     check_declared,
@@ -61,12 +62,12 @@ class World:
         return frozenset(group for groups in self.mesh_clusters.values() for group in groups)
 
     @cached_property
-    def sound_links(self) -> list[Mapping[str, Any]]:
+    def sound_links(self) -> list[GivenLink]:
         """The links with which, each alone, nothing is wrong."""
         return sound_links(self.shared.get("mesh_links"))
 
     @cached_property
-    def wanted_links(self) -> list[dict[str, Any]]:
+    def wanted_links(self) -> list[WantedLink]:
         """Those of them that are to be there, every key defaulted."""
         return desired.present(self.sound_links)
 
@@ -272,7 +273,7 @@ def _check_one_value(world: World) -> Iterator[Finding]:
                 yield Finding.of("two-values", host, name, show(variables[name]), what, fix)
 
 
-def _apart(value: Any, shared: Any) -> str:
+def _apart(value: object, shared: object) -> str:
     """The other value; of two mappings, which are shown by their keys alone, those that are not the same."""
     if not isinstance(value, Mapping) or not isinstance(shared, Mapping):
         return show(shared)

@@ -9,7 +9,7 @@ has loaded shows in a handshake, where the controller can reach it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,7 +29,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.files import (
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import serial
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint, presented
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import LiveSecret
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import WantedSecret
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import (
     Credential,
     Work,
@@ -45,7 +47,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.credential import read_live
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, bundle
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.notices import overdue
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Policy, wrong_store
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.refusals import wrong_store
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import trust_of, trust_shown
 
 __all__ = ["Kept", "Outcome", "Request", "Server", "keep", "report"]
@@ -209,7 +212,7 @@ def _keep(
 
 def _work(request: Request, server: Server, look: bool) -> Work:
     owner = Owner(request.instance, outside(server.link), "server")
-    wanted = {
+    wanted: WantedSecret = {
         "name": server.directory.name,
         "link": server.link,
         "labels": owner.labels(server.link),
@@ -242,7 +245,7 @@ def _locked(directory: Path, look: bool) -> Iterator[None]:
         yield
 
 
-def _live(server: Server, owner: Owner) -> Json | None:
+def _live(server: Server, owner: Owner) -> LiveSecret | None:
     """The directory as a reading tells of a Secret, without its key; None where nothing is there."""
     files = {name: server.directory / name for name in FILES}
     found = {name: path.read_text(encoding="utf-8") for name, path in files.items() if path.exists()}
@@ -262,11 +265,12 @@ def _live(server: Server, owner: Owner) -> Json | None:
         "lists": found.get("ca.crl", ""),
         "key_matches": live.key_matches,
         "type": "",
+        "managers": [],
         "version": "",
     }
 
 
-def _refuse(live: Mapping[str, Any] | None, server: Server, authority: Authority) -> None:
+def _refuse(live: LiveSecret | None, server: Server, authority: Authority) -> None:
     """What is there has to be of this CA: a key that somebody else put there would be gone for good."""
     if live is None or authority.issuing is None:
         return

@@ -28,8 +28,10 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import Ca
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import refuse_clock
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api, ApiError, object_path
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import serial
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import PARALLEL, secret_view
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import LiveSecret
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import PARALLEL, Item, secret_view
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import WantedSecret
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
@@ -40,18 +42,18 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
     key_signs_for,
     subject_of,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import (
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.credentials import (
     LISTS_KEY,
-    Policy,
     decide_secret,
     surplus_keys,
-    unknown_roots,
     wanted_lists,
     wanted_trust,
-    wrong_store,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.refusals import unknown_roots, wrong_store
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.renewal import Decision
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import (
+    ShownTrust,
     is_ours,
     issuer_of,
     lists_of,
@@ -89,7 +91,7 @@ class Work:
 
     owner: names.Owner
     namespace: str
-    wanted: Sequence[Mapping[str, Any]]
+    wanted: Sequence[WantedSecret]
     links: Sequence[str]
     policy: Policy
     validity: timedelta
@@ -102,8 +104,8 @@ class Work:
 class Credential:
     """What was decided about one Secret, and what it holds before and after."""
 
-    wanted: Mapping[str, Any]
-    secret: Mapping[str, Any] | None
+    wanted: WantedSecret
+    secret: LiveSecret | None
     decision: Decision
     trust: tuple[CertificateView, ...]
     lists: tuple[Crl, ...]
@@ -213,7 +215,7 @@ def _write_all(api: Api, work: Work, issued: Sequence[Credential], written: dict
         raise failure
 
 
-def _live(api: Api, work: Work) -> dict[str, Json]:
+def _live(api: Api, work: Work) -> dict[str, LiveSecret]:
     path = object_path("", "v1", "secrets", work.namespace)
     own = api.get(path, {"labelSelector": work.owner.selector})["items"]
     views = {view["name"]: view for view in map(secret_view, own)}
@@ -225,9 +227,9 @@ def _live(api: Api, work: Work) -> dict[str, Json]:
     return views
 
 
-def _get(api: Api, path: str) -> Json | None:
+def _get(api: Api, path: str) -> Item | None:
     try:
-        found: Json = api.get(path)
+        found: Item = api.get(path)
     except ApiError as error:
         if error.status == 404:
             return None
@@ -235,7 +237,7 @@ def _get(api: Api, path: str) -> Json | None:
     return found
 
 
-def _refuse(secrets: Mapping[str, Json], authority: Authority, work: Work) -> None:
+def _refuse(secrets: Mapping[str, LiveSecret], authority: Authority, work: Work) -> None:
     """What must not be touched; looked at again here, because a plan may be older than what is live."""
     if not work.policy.adopt:
         unknown = unknown_roots(list(secrets.values()), work.owner, authority)
@@ -264,8 +266,8 @@ def _foreign_secret(where: str) -> Message:
 
 
 def decide_credential(
-    wanted: Mapping[str, Any],
-    secret: Json | None,
+    wanted: WantedSecret,
+    secret: LiveSecret | None,
     authority: Authority,
     work: Work,
     now: datetime,
@@ -412,8 +414,10 @@ def _labels_to_put_back(item: Credential) -> dict[str, str]:
     return {key: value for key, value in item.wanted["labels"].items() if held.get(key) != value}
 
 
-def _secret(work: Work, item: Credential, data: Mapping[str, Any], labels: Mapping[str, str], version: str) -> Json:
-    metadata: Json = {"name": item.wanted["name"], "namespace": work.namespace}
+def _secret(
+    work: Work, item: Credential, data: Mapping[str, str | None], labels: Mapping[str, str], version: str
+) -> Item:
+    metadata: Item = {"name": item.wanted["name"], "namespace": work.namespace}
     if labels:
         metadata["labels"] = dict(labels)
     if version:
@@ -442,7 +446,7 @@ def report(credentials: Sequence[Credential]) -> Json:
     }
 
 
-def trust_after(item: Credential) -> Json:
+def trust_after(item: Credential) -> ShownTrust:
     """What a gateway is told to trust."""
     return {
         "secret": item.wanted["name"],

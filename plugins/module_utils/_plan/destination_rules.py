@@ -11,26 +11,32 @@ Rules of one host and namespace are merged while their exportTo is the same; els
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import ForeignRule
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
+    ClientLink,
+    ClientSide,
+    DesiredSide,
+    is_client,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
 __all__ = ["warnings"]
 
-Json = Mapping[str, Any]
 EVERYBODY = "*"
 OWN_NAMESPACE = "."
 
 
-def warnings(reading: Json, side: Json) -> list[Message]:
-    if side["owner"]["side"] != "client":
+def warnings(reading: Reading, side: DesiredSide) -> list[Message]:
+    if not is_client(side):
         return []
     return [warning for rule in reading["destination_rules"] for warning in _of(rule, side)]
 
 
-def _of(rule: Json, side: Json) -> Iterator[Message]:
+def _of(rule: ForeignRule, side: ClientSide) -> Iterator[Message]:
     title = f"DestinationRule {rule['namespace']}/{rule['name']} (host {rule['host']})"
     if rule["namespace"] == side["namespace"]:
         harm, fix = _beside_ours(rule, side)
@@ -40,7 +46,7 @@ def _of(rule: Json, side: Json) -> Iterator[Message]:
         yield Message.warning("destination-rule", where=title, what=harm, fix=fix)
 
 
-def _beside_ours(rule: Json, side: Json) -> tuple[str, str]:
+def _beside_ours(rule: ForeignRule, side: ClientSide) -> tuple[str, str]:
     """A rule in the gateway's own namespace: one of a wider host does nothing there, as ours is more specific."""
     # One that selects workloads is for those of its own namespace.
     if rule["selective"] or rule["host"].startswith("*"):
@@ -60,13 +66,13 @@ def _beside_ours(rule: Json, side: Json) -> tuple[str, str]:
     return "", ""
 
 
-def _is_used_in(link: Json, namespaces: Collection[str]) -> bool:
+def _is_used_in(link: ClientLink, namespaces: Collection[str]) -> bool:
     """Whether workloads of one of these namespaces may use a link."""
     everywhere = EVERYBODY in namespaces or not link["client_namespaces"]
     return bool(namespaces) and (everywhere or not set(link["client_namespaces"]).isdisjoint(namespaces))
 
 
-def _before_ours(rule: Json, links: Sequence[Json]) -> tuple[str, str]:
+def _before_ours(rule: ForeignRule, links: Sequence[ClientLink]) -> tuple[str, str]:
     """A rule in a namespace of workloads: their proxies look no further, even where it selects others of them."""
     namespace = rule["namespace"]
     used = [link["name"] for link in links if _is_used_in(link, [namespace])]
@@ -79,7 +85,7 @@ def _before_ours(rule: Json, links: Sequence[Json]) -> tuple[str, str]:
     return f"workloads of namespace {namespace} use it instead of ours: {harm}", fix
 
 
-def _is_local(rule: Json) -> bool:
+def _is_local(rule: ForeignRule) -> bool:
     """Whether proxies of the rule's own namespace see it."""
     if rule["selective"] or not rule["exports"]:
         return True

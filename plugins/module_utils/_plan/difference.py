@@ -11,10 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Literal
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import managed_fields
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import (
+    LiveObject,
+    Manifest,
+    Service,
+    ServicePort,
+    Spec,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
 
 __all__ = [
@@ -28,7 +35,8 @@ __all__ = [
     "of_another",
 ]
 
-Manifest = dict[str, Any]
+# Beside its number and protocol, by which it is known.
+OUR_PORT_FIELDS: tuple[Literal["name", "targetPort"], ...] = ("name", "targetPort")
 
 
 @dataclass
@@ -59,7 +67,7 @@ class Difference:
 
 def compare_objects(
     wanted: Sequence[Manifest],
-    live: Sequence[Mapping[str, Any]],
+    live: Sequence[LiveObject],
     owner: names.Owner,
     *,
     adopt: bool,
@@ -86,7 +94,7 @@ def compare_objects(
 
 
 def _compare_one(
-    manifest: Manifest, live: Mapping[str, Any] | None, owner: names.Owner, adopt: bool, result: Difference
+    manifest: Manifest, live: LiveObject | None, owner: names.Owner, adopt: bool, result: Difference
 ) -> None:
     title = _title(manifest)
     if live is None:
@@ -123,11 +131,11 @@ def lost_labels(labels: Mapping[str, str], owner: names.Owner) -> list[str]:
     return lost if rest and len(lost) < len(own) - 1 else []
 
 
-def _is_ours(item: Mapping[str, Any], owner: names.Owner) -> bool:
+def _is_ours(item: LiveObject, owner: names.Owner) -> bool:
     return has_labels_of(item["metadata"].get("labels") or {}, owner)
 
 
-def _refusal(live: Mapping[str, Any], owner: names.Owner, adopt: bool) -> Message | None:
+def _refusal(live: LiveObject, owner: names.Owner, adopt: bool) -> Message | None:
     """Why an object under our name that is not ours must not be touched; None if it may be adopted."""
     labels, title = live["metadata"].get("labels") or {}, _title(live)
     lost = lost_labels(labels, owner)
@@ -160,11 +168,11 @@ def not_ours(title: str, makers: str) -> Message:
     return Message.error("not-ours", where=title, what=f"it exists and was made by {makers}", fix=fix)
 
 
-def _makers(live: Mapping[str, Any]) -> str:
+def _makers(live: LiveObject) -> str:
     return listed({entry["manager"] for entry in live["metadata"].get("managedFields") or []}, "an unknown manager")
 
 
-def _deviations(manifest: Manifest, live: Mapping[str, Any], owner: names.Owner) -> Iterator[str]:
+def _deviations(manifest: Manifest, live: LiveObject, owner: names.Owner) -> Iterator[str]:
     owners = managed_fields.field_owners(live["metadata"].get("managedFields") or [], "spec")
     for path in _differing(manifest["spec"], live.get("spec", {}), "spec"):
         others = managed_fields.owners_of(owners, path, owner.manager)
@@ -175,7 +183,7 @@ def _deviations(manifest: Manifest, live: Mapping[str, Any], owner: names.Owner)
             yield f"label {key} is {labels.get(key)}"
 
 
-def _differing(wanted: Any, live: Any, path: str) -> Iterator[str]:
+def _differing(wanted: object, live: object, path: str) -> Iterator[str]:
     """Paths at which two values differ; lists are compared whole, as Istio's CRDs declare them atomic."""
     if isinstance(wanted, Mapping) and isinstance(live, Mapping):
         for key in [*wanted, *(key for key in live if key not in wanted)]:
@@ -187,24 +195,24 @@ def _differing(wanted: Any, live: Any, path: str) -> Iterator[str]:
         yield path
 
 
-def _surplus(live: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+def _surplus(live: Spec, wanted: Spec) -> Spec:
     """The merge patch that removes the keys of C(live) that C(wanted) does not have."""
-    patch: dict[str, Any] = {}
+    patch: Spec = {}
     for key, value in live.items():
         if key not in wanted:
             patch[key] = None
-        elif isinstance(value, Mapping) and isinstance(wanted[key], Mapping):
+        elif isinstance(value, dict) and isinstance(wanted[key], dict):
             inner = _surplus(value, wanted[key])
             if inner:
                 patch[key] = inner
     return patch
 
 
-def _key(item: Mapping[str, Any]) -> tuple[str, str, str]:
+def _key(item: LiveObject | Manifest) -> tuple[str, str, str]:
     return item["kind"], item["metadata"]["namespace"], item["metadata"]["name"]
 
 
-def _identity(item: Mapping[str, Any]) -> Manifest:
+def _identity(item: LiveObject | Manifest) -> Manifest:
     metadata = item["metadata"]
     return {
         "apiVersion": item["apiVersion"],
@@ -213,14 +221,14 @@ def _identity(item: Mapping[str, Any]) -> Manifest:
     }
 
 
-def _title(item: Mapping[str, Any]) -> str:
+def _title(item: LiveObject | Manifest) -> str:
     return "{} {}/{}".format(*_key(item))
 
 
 # -- ports of the gateway's Service --------------------------------------------------------------------------------
 
 
-def compare_ports(wanted: Sequence[int], service: Mapping[str, Any], owner: names.Owner) -> Difference:
+def compare_ports(wanted: Sequence[int], service: Service, owner: names.Owner) -> Difference:
     """The ports that this side needs on a Service which belongs to somebody else.
 
     A port that others opened is used as it is; one that only other sides or instances of the collection hold is owned
@@ -228,7 +236,7 @@ def compare_ports(wanted: Sequence[int], service: Mapping[str, Any], owner: name
     """
     result = Difference()
     live = {f"{port['port']}/{port.get('protocol', 'TCP')}": port for port in service["ports"]}
-    owners: Mapping[str, Sequence[str]] = service["owners"]
+    owners = service["owners"]
     held = {key for key, managers in owners.items() if owner.manager in managers}
     mine = []
     for number in wanted:
@@ -248,7 +256,7 @@ def compare_ports(wanted: Sequence[int], service: Mapping[str, Any], owner: name
 
 
 def _port_fault(
-    title: str, number: int, live: Mapping[str, Mapping[str, Any]], managers: Sequence[str], owner: names.Owner
+    title: str, number: int, live: Mapping[str, ServicePort], managers: Sequence[str], owner: names.Owner
 ) -> Message | None:
     where = f"{title}, port {number}"
     others = [key for key in live if key.startswith(f"{number}/") and key != f"{number}/TCP"]
@@ -259,7 +267,7 @@ def _port_fault(
     if port is None or owner.manager not in managers:
         return None
     expected = _port(number)
-    differing = [key for key in ("name", "targetPort") if port.get(key) != expected[key]]
+    differing = [key for key in OUR_PORT_FIELDS if port.get(key) != expected[key]]
     if not differing:
         return None
     return Message.error(
@@ -271,7 +279,7 @@ def _port_fault(
     )
 
 
-def _explain_ports(mine: Sequence[int], held: Collection[str], service: Mapping[str, Any], result: Difference) -> None:
+def _explain_ports(mine: Sequence[int], held: Collection[str], service: Service, result: Difference) -> None:
     title = f"Service {service['namespace']}/{service['name']}"
     for number in mine:
         if f"{number}/TCP" not in held:
@@ -281,12 +289,12 @@ def _explain_ports(mine: Sequence[int], held: Collection[str], service: Mapping[
             result.lines.append(f"remove port {key.partition('/')[0]} from {title}")
 
 
-def _port(number: int) -> dict[str, Any]:
+def _port(number: int) -> ServicePort:
     name = names.service_port_name(number)
     return {"name": name, "port": number, "protocol": "TCP", "targetPort": number}
 
 
-def _service_manifest(service: Mapping[str, Any], ports: Sequence[int]) -> Manifest:
+def _service_manifest(service: Service, ports: Sequence[int]) -> Manifest:
     manifest: Manifest = {
         "apiVersion": "v1",
         "kind": "Service",

@@ -12,10 +12,14 @@ those of the Service; two of them with the same C(targetPort) are one listener.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import (
+    ForeignGateway,
+    GatewayServer,
+    ServicePort,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.services import tcp_ports
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
@@ -50,18 +54,18 @@ class Conflicts:
 
 def find_conflicts(
     claims: Sequence[Claim],
-    gateways: Sequence[Mapping[str, Any]],
-    pods: Sequence[Mapping[str, Any]],
-    ports: Sequence[Mapping[str, Any]],
+    gateways: Sequence[ForeignGateway],
+    labels: Collection[Mapping[str, str]],
+    ports: Sequence[ServicePort],
 ) -> Conflicts:
     """Our claims held against the Gateways of others.
 
-    :param pods: of our gateway.
+    :param labels: of each pod of our gateway.
     :param ports: of our gateway's Service.
     """
     found = Conflicts()
     for gateway in gateways:
-        if any(_selects(gateway["selector"], pod["labels"]) for pod in pods):
+        if any(_selects(gateway["selector"], of_pod) for of_pod in labels):
             for server in gateway["servers"]:
                 _compare(claims, gateway, server, ports, found)
     return found
@@ -69,9 +73,9 @@ def find_conflicts(
 
 def _compare(
     claims: Sequence[Claim],
-    gateway: Mapping[str, Any],
-    server: Mapping[str, Any],
-    ports: Sequence[Mapping[str, Any]],
+    gateway: ForeignGateway,
+    server: GatewayServer,
+    ports: Sequence[ServicePort],
     found: Conflicts,
 ) -> None:
     # A server with an address of its own has a listener of its own.
@@ -119,7 +123,7 @@ class _Rivalry:
         return "Our Gateway is older and keeps working" if older else ""
 
 
-def _rivalries(beside: Sequence[Claim], server: Mapping[str, Any]) -> Iterator[_Rivalry]:
+def _rivalries(beside: Sequence[Claim], server: GatewayServer) -> Iterator[_Rivalry]:
     if server["plain"]:
         if beside:
             what = f"the port is {server['protocol']}, not TLS"
@@ -142,10 +146,10 @@ def _hosts(claims: Sequence[Claim]) -> str:
     return ", ".join(sorted({claim.host for claim in claims}))
 
 
-def _listener(number: int, ports: Sequence[Mapping[str, Any]]) -> int | str:
+def _listener(number: int | None, ports: Sequence[ServicePort]) -> int | str | None:
     """The pods' port behind a port of the Service; a port that no Service has is taken as it is."""
-    target: int | str = tcp_ports(ports).get(number, {}).get("targetPort", number)
-    return target
+    port = tcp_ports(ports).get(number) if number else None
+    return port.get("targetPort", number) if port else number
 
 
 def _selects(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:

@@ -9,17 +9,20 @@ PRIVATE to the collection.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import NetworkPeer, NetworkPort, PolicyRule
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
 __all__ = ["errors", "warnings"]
 
-Json = Mapping[str, Any]
+EVERY_ADDRESS = "every address"
+ANY_PEER: list[NetworkPeer] = [{"ipBlock": {"cidr": EVERY_ADDRESS}}]
 
 
-def errors(reading: Json, side: Json) -> list[Message]:
+def errors(reading: Reading, side: DesiredSide) -> list[Message]:
     """A Sidecar of others: beside one for the same pods Istio's behaviour is undefined, one for some pods wins."""
     locked = {item["namespace"] for item in side["lockdowns"]}
     return [
@@ -34,7 +37,7 @@ def errors(reading: Json, side: Json) -> list[Message]:
     ]
 
 
-def warnings(reading: Json, side: Json) -> list[Message]:
+def warnings(reading: Reading, side: DesiredSide) -> list[Message]:
     """NetworkPolicies of others that allow egress beyond the lock-down's: policies of one pod add up."""
     cidrs = {item["namespace"]: item["cidrs"] for item in side["lockdowns"]}
     return [
@@ -49,16 +52,16 @@ def warnings(reading: Json, side: Json) -> list[Message]:
     ]
 
 
-def _ways_out(rules: Sequence[Json], cidrs: Sequence[str]) -> Iterator[str]:
+def _ways_out(rules: Sequence[PolicyRule], cidrs: Sequence[str]) -> Iterator[str]:
     for rule in rules:
         ports = ", ".join(map(_port, rule.get("ports") or [])) or "every port"
-        for peer in rule.get("to") or [{"ipBlock": {"cidr": "every address"}}]:
+        for peer in rule.get("to") or ANY_PEER:
             # Without an ipBlock a peer is a pod of this cluster.
             if "ipBlock" in peer and not _is_within(peer["ipBlock"]["cidr"], cidrs):
                 yield f"{peer['ipBlock']['cidr']} ({ports})"
 
 
-def _port(port: Json) -> str:
+def _port(port: NetworkPort) -> str:
     number = port.get("port")
     text = "every port" if number is None else f"port {number}"
     if port.get("endPort"):
@@ -67,7 +70,7 @@ def _port(port: Json) -> str:
 
 
 def _is_within(cidr: str, cidrs: Sequence[str]) -> bool:
-    if cidr == "every address":
+    if cidr == EVERY_ADDRESS:
         return False
     try:
         network = ipaddress.ip_network(cidr, strict=False)

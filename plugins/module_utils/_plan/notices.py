@@ -10,17 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import serial
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Backend, SecretTrust
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proof import no_ready_pod
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.services import has_no_address, missing_address
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
+    DesiredSide,
+    ServerLink,
+    ServerSide,
+    is_server,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, timestamp
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import (
+    ShownTrust,
     expected_serials,
     live_credential,
     live_secrets,
@@ -41,9 +49,10 @@ __all__ = [
 
 # A certificate is due once renew_before is left; when less than this part of it is left, no scheduled run has come.
 OVERDUE = 2 / 3
+NO_TRUST: SecretTrust = {"roots": [], "lists": []}
 
 
-def report(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> list[str]:
+def report(reading: Reading, side: DesiredSide, owner: names.Owner) -> list[str]:
     """One line a Secret: what it holds, and how many of the ready pods serve it."""
     ready = [pod for pod in reading["pods"][owner.side] if pod["ready"]]
     wanted = {item["name"] for item in side["secrets"]}
@@ -63,7 +72,7 @@ def report(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Own
     return lines
 
 
-def unproven(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> list[str]:
+def unproven(reading: Reading, side: DesiredSide, owner: names.Owner) -> list[str]:
     """Ready pods that do not serve, or were not seen to serve, what the Secrets hold; trust where it was read."""
     expected, trust = set(expected_serials(reading, side)), trust_shown(live_secrets(reading, side))
     return [
@@ -73,18 +82,16 @@ def unproven(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.O
     ]
 
 
-def _trusts(found: Mapping[str, Any] | None, wanted: Sequence[Mapping[str, Any]]) -> bool:
+def _trusts(found: Mapping[str, SecretTrust] | None, wanted: Sequence[ShownTrust]) -> bool:
     """Whether a pod trusts for every Secret what this holds; one that was not asked passes."""
-    return found is None or all(
-        set(found.get(item["secret"], {}).get(key, ())) == set(item[key])
-        for item in wanted
-        for key in ("roots", "lists")
-    )
+    return found is None or all(_is_same(found.get(item["secret"], NO_TRUST), item) for item in wanted)
 
 
-def warnings(
-    reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner, authority: Authority
-) -> list[Message]:
+def _is_same(found: SecretTrust, wanted: SecretTrust) -> bool:
+    return set(found["roots"]) == set(wanted["roots"]) and set(found["lists"]) == set(wanted["lists"])
+
+
+def warnings(reading: Reading, side: DesiredSide, owner: names.Owner, authority: Authority) -> list[Message]:
     if not side["secrets"]:
         return []
     warnings = [Message.from_json(found) for found in reading["unmatched"]]
@@ -94,12 +101,12 @@ def warnings(
         warnings.append(no_ready_pod(f"gateway {side['namespace']}/{side['service']}"))
     if lacks_address(reading, side, owner):
         warnings.append(missing_address(side["namespace"], side["service"]))
-    if owner.side == "server":
+    if is_server(side):
         warnings += backend_faults(reading, side).values()
     return warnings
 
 
-def backend_faults(reading: Mapping[str, Any], side: Mapping[str, Any]) -> dict[str, Message]:
+def backend_faults(reading: Reading, side: ServerSide) -> dict[str, Message]:
     """A warning, by link, where a backend does not exist, has another port, or is not wholly in the mesh."""
     backends = {(item["service"], item["namespace"]): item for item in reading["backends"]}
     faults = {
@@ -109,7 +116,7 @@ def backend_faults(reading: Mapping[str, Any], side: Mapping[str, Any]) -> dict[
     return {link: fault for link, fault in faults.items() if fault}
 
 
-def _backend_fault(link: Mapping[str, Any], backend: Mapping[str, Any]) -> Message | None:
+def _backend_fault(link: ServerLink, backend: Backend) -> Message | None:
     where, host, port = f"link {link['name']}", link["backend"]["host"], link["backend"]["port"]
     if not backend["found"]:
         what, fix = (
@@ -132,12 +139,12 @@ def _backend_fault(link: Mapping[str, Any], backend: Mapping[str, Any]) -> Messa
     return None
 
 
-def lacks_address(reading: Mapping[str, Any], side: Mapping[str, Any], owner: names.Owner) -> bool:
+def lacks_address(reading: Reading, side: DesiredSide, owner: names.Owner) -> bool:
     """Whether clients are to reach this gateway by an address that it does not have yet."""
     return owner.side == "server" and bool(side["links"]) and has_no_address(reading["services"][owner.side])
 
 
-def notices(reading: Mapping[str, Any], side: Mapping[str, Any], authority: Authority) -> list[Message]:
+def notices(reading: Reading, side: DesiredSide, authority: Authority) -> list[Message]:
     """What is under way, or still to be done, as far as another playbook than the running one does it."""
     notices = []
     if side["secrets"] and authority.rotates:
@@ -160,7 +167,7 @@ def list_report(authority: Authority) -> list[str]:
 
 
 def alarms(
-    reading: Mapping[str, Any], side: Mapping[str, Any], authority: Authority, renew_before: timedelta, now: datetime
+    reading: Reading, side: DesiredSide, authority: Authority, renew_before: timedelta, now: datetime
 ) -> list[Message]:
     """What shows that scheduled runs do not happen, or fail, while there is still time."""
     alarms = []

@@ -9,24 +9,30 @@ Service and a client's one certificate serve many links, so they are narrowed he
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from typing import TypeVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import LiveObject
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
+    ClientSide,
+    ServerSide,
+    gateway_port,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import difference
 
 __all__ = ["narrowed"]
 
-Json = dict[str, Any]
+Side = TypeVar("Side", ServerSide, ClientSide)
 
 
 def narrowed(
-    side: Mapping[str, Any],
-    objects: Sequence[Mapping[str, Any]],
+    side: Side,
+    objects: Sequence[LiveObject],
     live_sans: Sequence[str],
     owner: names.Owner,
     only: Collection[str],
-) -> Mapping[str, Any]:
+) -> Side:
     """The side as this run is to leave it: its own links as they are wanted, all others as they are now.
 
     :param live_sans: of the client's certificate that is there.
@@ -34,28 +40,21 @@ def narrowed(
     """
     if not only:
         return side
-    ports = {link["tls_port" if owner.side == "server" else "egress_port"] for link in _named(side["links"], only)}
+    ports = {gateway_port(link) for link in side["links"] if link["name"] in only}
+    # The shared Secret is left to others until a link of this run needs it.
+    used = {link["credential"] for link in side["links"] if link["name"] in only}
     return {
         **side,
         "ports": sorted(ports | set(_ports_of_others(objects, owner, only))),
         "secrets": [
             {**item, "sans": _sans(item["sans"], live_sans, only)} if item["link"] == names.CLIENT_LINK else item
             for item in side["secrets"]
-            if item["link"] != names.CLIENT_LINK or live_sans or _is_used(item["name"], side["links"], only)
+            if item["link"] != names.CLIENT_LINK or live_sans or item["name"] in used
         ],
     }
 
 
-def _is_used(secret: str, links: Iterable[Mapping[str, Any]], only: Collection[str]) -> bool:
-    """Whether a link of this run needs the shared Secret, which is not there yet."""
-    return any(link["credential"] == secret for link in _named(links, only))
-
-
-def _named(links: Iterable[Mapping[str, Any]], only: Collection[str]) -> list[Mapping[str, Any]]:
-    return [link for link in links if link["name"] in only]
-
-
-def _ports_of_others(objects: Sequence[Mapping[str, Any]], owner: names.Owner, only: Collection[str]) -> Iterable[int]:
+def _ports_of_others(objects: Sequence[LiveObject], owner: names.Owner, only: Collection[str]) -> Iterable[int]:
     """Ports on which Gateways of our other links listen now."""
     for item in objects:
         labels = item["metadata"]["labels"]

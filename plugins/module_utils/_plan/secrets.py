@@ -9,12 +9,18 @@ PRIVATE to the collection.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority, authority_from_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import serial
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import LiveMetadata, LiveSecret, SecretTrust
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
+    DesiredSide,
+    WantedSecret,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.credential import LiveCredential
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl, parse_crls
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
@@ -25,6 +31,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import difference
 
 __all__ = [
+    "CaInCluster",
+    "ShownTrust",
     "ca_in_cluster",
     "expected_serials",
     "has_own_trust",
@@ -37,15 +45,31 @@ __all__ = [
     "trust_shown",
 ]
 
-Json = dict[str, Any]
+
+class ShownTrust(SecretTrust):
+    """What one Secret tells a gateway to trust, and whether that is the custom CA."""
+
+    secret: str
+    own: bool
 
 
-def is_ours(labelled: Mapping[str, Any], owner: names.Owner) -> bool:
+class CaInCluster(TypedDict):
+    """:param missing: whether the store has no CA.
+    :param roots: PEM, by fingerprint.
+    :param unknown: fingerprints of those that the store does not know.
+    """
+
+    missing: bool
+    roots: dict[str, str]
+    unknown: list[str]
+
+
+def is_ours(labelled: LiveMetadata | LiveSecret, owner: names.Owner) -> bool:
     """Whether something with labels has all of ours; which link it is for does not matter."""
-    return difference.has_labels_of(labelled.get("labels") or {}, owner)
+    return difference.has_labels_of(labelled["labels"], owner)
 
 
-def live_secrets(reading: Mapping[str, Any], side: Mapping[str, Any]) -> dict[str, Json]:
+def live_secrets(reading: Reading, side: DesiredSide) -> dict[str, LiveSecret]:
     """The wanted Secrets that are there, whoever made them."""
     wanted = {item["name"] for item in side["secrets"]}
     return {
@@ -55,7 +79,7 @@ def live_secrets(reading: Mapping[str, Any], side: Mapping[str, Any]) -> dict[st
     }
 
 
-def live_credential(secret: Mapping[str, Any] | None) -> LiveCredential | None:
+def live_credential(secret: LiveSecret | None) -> LiveCredential | None:
     """What a reading tells of a Secret, for the decision."""
     if secret is None or not secret["certificate"]:
         return None
@@ -66,7 +90,7 @@ def live_credential(secret: Mapping[str, Any] | None) -> LiveCredential | None:
     return LiveCredential(leaf=leaf, chain=tuple(chain), key_matches=secret["key_matches"])
 
 
-def expected_serials(reading: Mapping[str, Any], side: Mapping[str, Any]) -> list[str]:
+def expected_serials(reading: Reading, side: DesiredSide) -> list[str]:
     """Serials of the certificates that are in the Secrets now."""
     wanted = {item["name"] for item in side["secrets"]}
     serials = []
@@ -79,11 +103,11 @@ def expected_serials(reading: Mapping[str, Any], side: Mapping[str, Any]) -> lis
 
 
 def issuer_of(leaf: CertificateView, authority: Authority) -> str:
-    """Fingerprint of the trusted root that issued a certificate; empty for a stranger's."""
+    """Fingerprint of the trusted root that issued a certificate; empty for a foreign one."""
     return next((root.fingerprint for root in authority.trusted if verify_issued_by(leaf, root)), "")
 
 
-def trust_shown(secrets: Mapping[str, Mapping[str, Any]]) -> list[Json]:
+def trust_shown(secrets: Mapping[str, LiveSecret]) -> list[ShownTrust]:
     """What each Secret tells a gateway to trust: fingerprints of roots, which revocation lists, if both are ours."""
     return [
         {
@@ -96,13 +120,13 @@ def trust_shown(secrets: Mapping[str, Mapping[str, Any]]) -> list[Json]:
     ]
 
 
-def has_own_trust(secret: Mapping[str, Any]) -> bool:
+def has_own_trust(secret: LiveSecret | WantedSecret) -> bool:
     """Whether a Secret of ours trusts the custom CA: a client's that is of one link alone has another CA's roots."""
-    labels = secret.get("labels") or {}
+    labels = secret["labels"]
     return labels.get(names.LABEL_SIDE) != "client" or labels.get(names.LABEL_LINK) in (None, names.CLIENT_LINK)
 
 
-def trust_of(secret: Mapping[str, Any]) -> tuple[CertificateView, ...]:
+def trust_of(secret: LiveSecret) -> tuple[CertificateView, ...]:
     """The roots that a Secret holds; none where they cannot be read."""
     return _parse(secret["trust"], secret["name"])
 
@@ -116,7 +140,7 @@ def _parse(bundle: str, where: str) -> tuple[CertificateView, ...]:
         return ()
 
 
-def lists_of(secret: Mapping[str, Any]) -> tuple[Crl, ...]:
+def lists_of(secret: LiveSecret) -> tuple[Crl, ...]:
     """The revocation lists that a Secret holds; none where they cannot be read."""
     if not secret["lists"].strip():
         return ()
@@ -126,13 +150,13 @@ def lists_of(secret: Mapping[str, Any]) -> tuple[Crl, ...]:
         return ()
 
 
-def ca_in_cluster(reading: Mapping[str, Any], request: Mapping[str, Any]) -> Json:
+def ca_in_cluster(reading: Reading, instance: str, cluster: str) -> CaInCluster:
     """What a cluster tells of the CA: whether the store has one, and the roots that our own Secrets there hold.
 
     Another instance may have another CA, so that only this one's Secrets count.
     """
     authority = authority_from_json(reading["authority"])
-    owners = [names.Owner(request["instance"], request["cluster"], side) for side in names.SIDES]
+    owners = [names.Owner(instance, cluster, side) for side in names.SIDES]
     roots = {
         view.fingerprint: view.pem
         for secret in reading["secrets"]

@@ -12,23 +12,36 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TypedDict, cast
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import serial
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import short
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import timestamp
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import issuer_of, live_credential
 
-__all__ = ["LinkSide", "next_due", "of_side", "table"]
+__all__ = ["LinkSide", "LinkSideJson", "next_due", "of_side", "table"]
 
 # Links of which nothing is to be told but that they are up: more of them than this are one line.
 MOST_ROWS = 12
 NOTHING = "-"
 HEADS = ("LINK", "FROM", "TO", "CERTIFICATES UNTIL", "ROOT", "SERVED", "STATE")
 
-Json = dict[str, Any]
+
+class LinkSideJson(TypedDict):
+    """The fields of a LinkSide."""
+
+    link: str
+    cluster: str
+    side: str
+    secret: str
+    until: str
+    root: str
+    serving: int
+    ready: int
 
 
 @dataclass(frozen=True)
@@ -49,11 +62,11 @@ class LinkSide:
     serving: int
     ready: int
 
-    def to_json(self) -> Json:
-        return asdict(self)
+    def to_json(self) -> LinkSideJson:
+        return cast(LinkSideJson, asdict(self))
 
 
-def of_side(reading: Mapping[str, Any], side: Mapping[str, Any], authority: Authority) -> list[LinkSide]:
+def of_side(reading: Reading, side: DesiredSide, authority: Authority) -> list[LinkSide]:
     """Each link of a side, by the Secret that its gateway presents."""
     owner = names.Owner(**side["owner"])
     ready = [pod for pod in reading["pods"][owner.side] if pod["ready"]]
@@ -75,13 +88,13 @@ def of_side(reading: Mapping[str, Any], side: Mapping[str, Any], authority: Auth
     return found
 
 
-def table(sides: Iterable[Mapping[str, Any]], changed: Mapping[str, Sequence[str]], now: datetime) -> list[str]:
+def table(sides: Iterable[LinkSideJson], changed: Mapping[str, Sequence[str]], now: datetime) -> list[str]:
     """One line a link, or one for all of which nothing is to be told.
 
     :param sides: of C(LinkSide.to_json), of all clusters.
     :param changed: by cluster, what the run has written there.
     """
-    by_link: dict[str, list[Mapping[str, Any]]] = {}
+    by_link: dict[str, list[LinkSideJson]] = {}
     for side in sides:
         by_link.setdefault(side["link"], []).append(side)
     rows = [_row(link, found, changed, now) for link, found in sorted(by_link.items())]
@@ -90,14 +103,14 @@ def table(sides: Iterable[Mapping[str, Any]], changed: Mapping[str, Sequence[str
     return [*(_aligned([HEADS, *shown]) if shown else []), *([f"{rest} links are up, nothing changed"] if rest else [])]
 
 
-def next_due(sides: Iterable[Mapping[str, Any]], renew_before: timedelta) -> str:
+def next_due(sides: Iterable[LinkSideJson], renew_before: timedelta) -> str:
     """When the first certificate is due to be renewed."""
     ends = sorted(side["until"] for side in sides if side["until"])
     return timestamp(datetime.fromisoformat(ends[0]) - renew_before) if ends else ""
 
 
 def _row(
-    link: str, sides: Sequence[Mapping[str, Any]], changed: Mapping[str, Sequence[str]], now: datetime
+    link: str, sides: Sequence[LinkSideJson], changed: Mapping[str, Sequence[str]], now: datetime
 ) -> tuple[str, ...]:
     servers = [side for side in sides if side["side"] == "server"]
     clients = [side for side in sides if side["side"] == "client"]
@@ -114,12 +127,12 @@ def _row(
     )
 
 
-def _clusters(sides: Sequence[Mapping[str, Any]]) -> str:
+def _clusters(sides: Sequence[LinkSideJson]) -> str:
     found = sorted({side["cluster"] for side in sides})
     return ", ".join(found) if len(found) <= 3 else f"{len(found)} clusters"
 
 
-def _state(sides: Sequence[Mapping[str, Any]], changed: Mapping[str, Sequence[str]]) -> str:
+def _state(sides: Sequence[LinkSideJson], changed: Mapping[str, Sequence[str]]) -> str:
     if not all(side["until"] for side in sides):
         return "no certificate"
     if any(side["serving"] < side["ready"] for side in sides):

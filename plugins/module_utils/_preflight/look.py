@@ -12,15 +12,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import NO_REVOCATION, ca_reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import envoy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api, ApiError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Pod
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import (
     EXEC_TIMEOUT,
     PARALLEL,
@@ -28,8 +30,10 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading im
     read_parts,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import ClientLink, Desired
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import authority_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight import permissions
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.model import Destination, Sight
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import (
     CA_STORE,
     NOBODY,
@@ -44,7 +48,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows imp
 
 __all__ = ["Look", "look", "unreachable"]
 
-Json = dict[str, Any]
+Asked = TypeVar("Asked")
 Found = TypeVar("Found")
 
 
@@ -52,16 +56,15 @@ Found = TypeVar("Found")
 class Look:
     """What was found.
 
-    :param reading: as M(reading) has it, empty in place of what could not be read; without the cluster, empty itself.
+    :param reading: as M(reading) has it, empty in place of what could not be read.
+        None without the cluster; so the sight.
     :param incomplete: why, by what was to be read.
-    :param sight: what other clusters' rows are held against: addresses of the ingress gateway, links served, and where
-        the names of the dialled links lead to.
     """
 
     rows: list[Row]
-    reading: Json = field(default_factory=dict)
+    reading: Reading | None = None
     incomplete: dict[str, str] = field(default_factory=dict)
-    sight: Json = field(default_factory=dict)
+    sight: Sight | None = None
 
 
 def unreachable(cluster: str, error: CrossmeshError) -> Look:
@@ -73,7 +76,7 @@ def unreachable(cluster: str, error: CrossmeshError) -> Look:
 def look(
     api: Api,
     request: Request,
-    view: Mapping[str, Any],
+    view: Desired,
     store: CaStore,
     entries: Sequence[revocation.Entry],
     now: datetime,
@@ -91,7 +94,7 @@ def look(
     except CrossmeshError as error:
         incomplete[CA_STORE] = error.message.seen
         held = {**ca_reading(store, Authority(store.where, None, ()), (), now), **NO_REVOCATION}
-    reading = {**parts.reading, **held}
+    reading: Reading = {**parts.reading, **held}
     pods = _ready(reading)
     rows = [
         api_row(request.cluster, api.where, version),
@@ -112,7 +115,7 @@ def _version(api: Api) -> str:
         return "(version not permitted to read)"
 
 
-def _permissions(api: Api, request: Request, view: Mapping[str, Any], reading: Json) -> list[Row]:
+def _permissions(api: Api, request: Request, view: Desired, reading: Reading) -> list[Row]:
     owners = [request.owner("server"), request.owner("client")]
     needed = permissions.needs(view, permissions.held(reading, owners))
     try:
@@ -138,7 +141,7 @@ def _served(api: Api) -> dict[str, frozenset[str] | str]:
     return dict(zip(groups, _together(serves, groups), strict=True))
 
 
-def _istio(api: Api, request: Request, view: Mapping[str, Any], pods: Mapping[str, Sequence[Json]]) -> list[Row]:
+def _istio(api: Api, request: Request, view: Desired, pods: Mapping[names.Side, Sequence[Pod]]) -> list[Row]:
     """The version of the gateways that links go through."""
     used = [side for side in names.SIDES if view[side]["links"]]
     asked = {pod["name"]: pod for side in used for pod in pods[side]}.values()
@@ -148,15 +151,15 @@ def _istio(api: Api, request: Request, view: Mapping[str, Any], pods: Mapping[st
     return [istio_row(request.cluster, versions, _silence(asked, "gateway"))]
 
 
-def _ready(reading: Json) -> dict[str, list[Json]]:
+def _ready(reading: Reading) -> dict[names.Side, list[Pod]]:
     """The gateways' ready pods, by side."""
     return {side: [pod for pod in pods if pod["ready"]] for side, pods in reading["pods"].items()}
 
 
-def _ask_each(api: Api, pods: Iterable[Json], path: str, read: Callable[[str], Found]) -> dict[str, Found]:
+def _ask_each(api: Api, pods: Iterable[Pod], path: str, read: Callable[[str], Found]) -> dict[str, Found]:
     """What is read in the answer of each pod; nothing of one that could not be asked before, or cannot now."""
 
-    def ask(pod: Json) -> Found | None:
+    def ask(pod: Pod) -> Found | None:
         if pod["problem"]:
             return None
         try:
@@ -169,23 +172,23 @@ def _ask_each(api: Api, pods: Iterable[Json], path: str, read: Callable[[str], F
     return {pod["name"]: answer for pod, answer in answers if answer is not None}
 
 
-def _silence(pods: Iterable[Json], what: str) -> str:
+def _silence(pods: Iterable[Pod], what: str) -> str:
     """Why pods tell nothing."""
     problems = sorted({pod["problem"] for pod in pods if pod["problem"]})
     return "; ".join(problems) or f"no ready {what} pod answered"
 
 
-def _sight(api: Api, request: Request, view: Mapping[str, Any], reading: Json) -> Json:
-    service = reading["services"]["server"] or {}
+def _sight(api: Api, request: Request, view: Desired, reading: Reading) -> Sight:
+    service = reading["services"]["server"]
     return {
         "cluster": request.cluster,
-        "ingress": service.get("addresses", []),
+        "ingress": service["addresses"] if service else [],
         "serves": [link["name"] for link in view["server"]["links"]],
         "dials": _destinations(api, view["client"]["links"], _ready(reading)["client"]),
     }
 
 
-def _destinations(api: Api, links: Sequence[Mapping[str, Any]], pods: Sequence[Json]) -> list[Json]:
+def _destinations(api: Api, links: Sequence[ClientLink], pods: Sequence[Pod]) -> list[Destination]:
     """Where the name of every dialled link leads to, in the words of each egress gateway pod."""
     if not links:
         return []
@@ -203,6 +206,6 @@ def _destinations(api: Api, links: Sequence[Mapping[str, Any]], pods: Sequence[J
     ]
 
 
-def _together(ask: Callable[[Any], Found], of: Iterable[Any]) -> list[Found]:
+def _together(ask: Callable[[Asked], Found], of: Iterable[Asked]) -> list[Found]:
     with ThreadPoolExecutor(PARALLEL) as pool:
         return list(pool.map(ask, of))

@@ -10,11 +10,17 @@ the other.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
+    Desired,
+    DesiredSide,
+    ReadingRequest,
+    is_server,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import difference
 
@@ -38,7 +44,6 @@ KINDS = {kind.kind: kind for kind in names.KINDS}
 # Links have them only if they ask for more than a way.
 OPTIONAL_KINDS = frozenset({"PeerAuthentication", "AuthorizationPolicy"})
 
-Json = Mapping[str, Any]
 # (kind, namespace)
 Held = Collection[tuple[str, str]]
 
@@ -77,7 +82,7 @@ class Need:
         return {key: value for key, value in given.items() if value}
 
 
-def needs(view: Json, holding: Held = ()) -> list[Need]:
+def needs(view: Desired, holding: Held = ()) -> list[Need]:
     """Everything that a run over this view does in the cluster.
 
     :param holding: kinds of what is ours there, and where: it is changed or taken away, whatever links say now.
@@ -86,25 +91,26 @@ def needs(view: Json, holding: Held = ()) -> list[Need]:
     return list(dict.fromkeys(found))
 
 
-def held(reading: Json, owners: Iterable[names.Owner]) -> set[tuple[str, str]]:
+def held(reading: Reading, owners: Iterable[names.Owner]) -> set[tuple[str, str]]:
     """The kinds of what is ours in a cluster, and where."""
-    objects = [(item["kind"], item["metadata"]["namespace"], item["metadata"]) for item in reading["objects"]]
-    objects += [("Secret", item["namespace"], item) for item in reading["secrets"]]
+    metadata = [(item["kind"], item["metadata"]) for item in reading["objects"]]
+    found = [(kind, item["namespace"], item["labels"]) for kind, item in metadata]
+    found += [("Secret", item["namespace"], item["labels"]) for item in reading["secrets"]]
     every = list(owners)
     return {
         (kind, namespace)
-        for kind, namespace, labelled in objects
-        if any(difference.has_labels_of(labelled.get("labels") or {}, owner) for owner in every)
+        for kind, namespace, labels in found
+        if any(difference.has_labels_of(labels, owner) for owner in every)
     }
 
 
-def wanted_kinds(view: Json) -> list[names.Kind]:
+def wanted_kinds(view: Desired) -> list[names.Kind]:
     """The kinds that the cluster has to know for the links of this view."""
     wanted = {kind for side in names.SIDES for kind, _namespace in _of_links(view[side])}
     return [kind for kind in names.KINDS if kind.kind in wanted]
 
 
-def _reading(request: Json, holding: Held) -> Iterator[Need]:
+def _reading(request: ReadingRequest, holding: Held) -> Iterator[Need]:
     locked_down = request["lockdown"] or any(kind in names.LOCKDOWN_KINDS for kind, _namespace in holding)
     for kind in names.KINDS:
         if kind.kind not in names.LOCKDOWN_KINDS:
@@ -125,7 +131,7 @@ def _reading(request: Json, holding: Held) -> Iterator[Need]:
             yield Need(BACKEND, "list", "", resource, backend["namespace"])
 
 
-def _writing(view: Json, holding: Held) -> Iterator[Need]:
+def _writing(view: Desired, holding: Held) -> Iterator[Need]:
     written = set(holding)
     for side in (view["server"], view["client"]):
         written |= _of_links(side)
@@ -142,17 +148,16 @@ def _writing(view: Json, holding: Held) -> Iterator[Need]:
             yield Need(role, verb, KINDS[kind].group, KINDS[kind].plural, namespace)
 
 
-def _of_links(side: Json) -> set[tuple[str, str]]:
+def _of_links(side: DesiredSide) -> set[tuple[str, str]]:
     """Kinds and namespaces of the objects that the links of a side have."""
-    objects = names.server_objects if side["owner"]["side"] == "server" else names.client_objects
-    found = {
-        (kind, side["namespace"])
-        for link in side["links"]
-        for kind in objects(link["name"])
-        if kind not in OPTIONAL_KINDS or (kind == "AuthorizationPolicy" and link["workload_policy"])
-    }
-    strict = (link for link in side["links"] if link.get("peer_authentication"))
-    found |= {("PeerAuthentication", link["backend"]["namespace"]) for link in strict}
+    objects = names.server_objects if is_server(side) else names.client_objects
+    kinds = {kind for link in side["links"] for kind in objects(link["name"])} - OPTIONAL_KINDS
+    found = {(kind, side["namespace"]) for kind in kinds}
+    if is_server(side):
+        strict = (link for link in side["links"] if link["peer_authentication"])
+        found |= {("PeerAuthentication", link["backend"]["namespace"]) for link in strict}
+    elif any(link["workload_policy"] for link in side["links"]):
+        found.add(("AuthorizationPolicy", side["namespace"]))
     return found | {(kind, item["namespace"]) for item in side["lockdowns"] for kind in names.LOCKDOWN_KINDS}
 
 

@@ -14,14 +14,25 @@ import textwrap
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import Any, TypedDict, get_args
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
-from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import CHECKS, NOBODY, Row, Status
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.model import Destination, Sight
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import CHECKS, NOBODY, Row, RowJson, Status
 
 __all__ = ["ca_rows", "fqdn_rows", "inventory_rows", "outside_rows", "report", "table"]
 
-Json = dict[str, Any]
+
+class Report(TypedDict):
+    """:param counts: of rows, by status.
+    :param table: its lines.
+    """
+
+    passed: bool
+    counts: dict[Status, int]
+    rows: list[RowJson]
+    table: list[str]
+
 
 # More links than this of which a check says nothing but ok are one line of the table.
 FEW = 3
@@ -68,7 +79,7 @@ class _Servers:
         return sorted(cluster for cluster, found in self.addresses.items() if not any(map(_is_ip, found)))
 
 
-def fqdn_rows(sights: Sequence[Mapping[str, Any]], *, all_seen: bool) -> list[Row]:
+def fqdn_rows(sights: Sequence[Sight], *, all_seen: bool) -> list[Row]:
     """Of every link that a cluster dials: where its egress gateway says that the name leads.
 
     :param all_seen: no cluster of the inventory is missing among the sights.
@@ -82,11 +93,11 @@ def fqdn_rows(sights: Sequence[Mapping[str, Any]], *, all_seen: bool) -> list[Ro
             ),
         )
         for sight in sights
-        for dialled in sight.get("dials", ())
+        for dialled in sight["dials"]
     ]
 
 
-def _fqdn_row(cluster: str, dialled: Mapping[str, Any], servers: _Servers) -> Row:
+def _fqdn_row(cluster: str, dialled: Destination, servers: _Servers) -> Row:
     def row(status: Status, seen: str) -> Row:
         # What is not known of many names alike is to be one line of the table.
         named = seen if status == "unknown" else f"{dialled['fqdn']}: {seen}"
@@ -99,7 +110,7 @@ def _fqdn_row(cluster: str, dialled: Mapping[str, Any], servers: _Servers) -> Ro
         return Row.of(cluster, dialled["link"], "fqdn", _unresolved(dialled["fqdn"], unresolved))
     if any(addresses is None for addresses in dialled["pods"].values()):
         return row("unknown", "not known before the first run: the egress gateway does not know the link yet")
-    found = sorted({_plain(address) for addresses in dialled["pods"].values() for address in addresses})
+    found = sorted({_plain(address) for addresses in dialled["pods"].values() for address in addresses or ()})
     leads = f"resolves to {', '.join(found)}"
     if dialled["outside"]:
         return row("ok", f"{leads}, an external server")
@@ -158,7 +169,7 @@ def outside_rows(found: Mapping[str, Any] | None) -> Iterator[Row]:
 # -- the table -----------------------------------------------------------------------------------------------------
 
 
-def report(rows: Iterable[Row]) -> Json:
+def report(rows: Iterable[Row]) -> Report:
     """Everything for people and for machines; passed where no row failed."""
     ordered = _ordered(rows)
     counts = Counter(row.status for row in ordered)

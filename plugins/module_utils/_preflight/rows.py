@@ -11,12 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal, TypedDict, cast
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import clock_error, clock_warning
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import unknown_kinds
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.refusals import unknown_kinds
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight import permissions
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.permissions import Need
 
@@ -26,6 +26,7 @@ __all__ = [
     "NOBODY",
     "WHOLE_CLUSTER",
     "Row",
+    "RowJson",
     "Status",
     "api_row",
     "clock_row",
@@ -59,7 +60,18 @@ CHECKS: Mapping[str, str] = {
     "run": "what the run would do, and whatever else would stop it",
 }
 
-Json = dict[str, Any]
+
+class RowJson(TypedDict):
+    """The fields of a Row."""
+
+    cluster: str
+    link: str
+    check: str
+    status: Status
+    seen: str
+    fix: str
+    code: str
+    where: str
 
 
 @dataclass(frozen=True)
@@ -90,11 +102,11 @@ class Row:
         """Whether the row is about the same: the words may name other links of it."""
         return (self.code, self.where) == (message.code, message.where)
 
-    def to_json(self) -> Json:
-        return asdict(self)
+    def to_json(self) -> RowJson:
+        return cast(RowJson, asdict(self))
 
 
-def row_of(found: Mapping[str, Any]) -> Row:
+def row_of(found: RowJson) -> Row:
     """The same read back."""
     return Row(**found)
 

@@ -12,20 +12,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import cast
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import authority_from_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Manifest, Pod
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proof import no_ready_pod
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.services import tcp_ports
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
+    DesiredLink,
+    DesiredSide,
+    ServerSide,
+    gateway_port,
+    is_server,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import difference, notices, plan
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Policy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import difference, notices, plan, refusals
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import CA_STORE, NOBODY, Row
 
 __all__ = ["Scene", "side_rows", "unseen_rows"]
-
-Json = dict[str, Any]
 
 READ_SERVICES, READ_PODS, READ_SECRETS, READ_ROOTS = "get services", "list pods", "get, list secrets", "get configmaps"
 UNKNOWN_KIND = "unknown-kind"
@@ -39,10 +46,10 @@ class Scene:
     :param known: the rows that there are of this cluster already.
     """
 
-    reading: Json
+    reading: Reading
     incomplete: Mapping[str, str]
-    side: Mapping[str, Any]
-    manifests: Sequence[Json]
+    side: DesiredSide
+    manifests: Sequence[Manifest]
     policy: Policy
     known: Sequence[Row] = ()
 
@@ -55,22 +62,26 @@ class Scene:
         return self.owner.cluster
 
     @property
-    def links(self) -> list[Mapping[str, Any]]:
+    def links(self) -> list[DesiredLink]:
         """The links that this run works on."""
-        return [link for link in self.side["links"] if not self.policy.only or link["name"] in self.policy.only]
+        return [link for link in self.side["links"] if self.has(link)]
+
+    def has(self, link: DesiredLink) -> bool:
+        """Whether this run works on the link."""
+        return self.policy.works_on(link["name"])
 
     def lacking(self, *parts: str) -> str:
         """Why something cannot be told: parts of it could not be read."""
         return "; ".join(dict.fromkeys(why for part, why in self.incomplete.items() if part in parts))
 
-    def of_link(self, link: Mapping[str, Any]) -> dict[str, Any]:
+    def of_link(self, link: DesiredLink) -> DesiredSide:
         """The side as if it had this link only; the client's one Secret is for all of them."""
-        port = link["tls_port" if self.owner.side == "server" else "egress_port"]
         secrets = [item for item in self.side["secrets"] if item["link"] == link["name"]]
-        return {**self.side, "links": [link], "ports": [port], "secrets": secrets}
+        alone = {**self.side, "links": [link], "ports": [gateway_port(link)], "secrets": secrets}
+        return cast(DesiredSide, alone)
 
 
-def unseen_rows(cluster: str, side: Mapping[str, Any], why: str) -> list[Row]:
+def unseen_rows(cluster: str, side: DesiredSide, why: str) -> list[Row]:
     """One row a link where nothing of the cluster could be seen."""
     return [Row(cluster, link["name"], "run", "unknown", why) for link in side["links"]]
 
@@ -81,7 +92,7 @@ def side_rows(scene: Scene, now: datetime) -> list[Row]:
         *_gateway(scene),
         *(row for link in scene.links for row in (*_port(scene, link), *_names(scene, link))),
         *_client_credential(scene),
-        *(_backends(scene) if scene.owner.side == "server" else ()),
+        *(_backends(scene, scene.side) if is_server(scene.side) else ()),
         *_trust(scene),
     ]
     return [*rows, *_run(scene, rows, now)]
@@ -94,7 +105,7 @@ def _gateway(scene: Scene) -> Iterator[Row]:
     if why := scene.lacking(READ_SERVICES):
         yield Row(scene.cluster, NOBODY, "gateway", "unknown", f"{title}: {why}")
     else:
-        yield from _rows(scene, NOBODY, "gateway", plan.missing_gateway(scene.reading, scene.side))
+        yield from _rows(scene, NOBODY, "gateway", refusals.missing_gateway(scene.reading, scene.side))
     if why := scene.lacking(READ_PODS):
         yield Row(scene.cluster, NOBODY, "gateway", "unknown", f"pods of {title}: {why}")
         return
@@ -112,12 +123,12 @@ def _gateway(scene: Scene) -> Iterator[Row]:
         yield Row(scene.cluster, NOBODY, "gateway", "ok", f"{title}: {len(ready)} of {len(pods)} pods ready")
 
 
-def _silent(pod: Mapping[str, Any]) -> Message:
+def _silent(pod: Pod) -> Message:
     what, fix = f"does not answer: {pod['problem']}", "check the istio-proxy container of that pod"
     return Message.error("proxy-silent", where=f"pod {pod['name']}", what=what, fix=fix)
 
 
-def _port(scene: Scene, link: Mapping[str, Any]) -> Iterator[Row]:
+def _port(scene: Scene, link: DesiredLink) -> Iterator[Row]:
     side, reading = scene.of_link(link), scene.reading
     (number,) = side["ports"]
     if why := scene.lacking(READ_SERVICES, READ_PODS, "list gateways"):
@@ -127,7 +138,7 @@ def _port(scene: Scene, link: Mapping[str, Any]) -> Iterator[Row]:
     if service is None:
         yield Row(scene.cluster, link["name"], "port", "unknown", f"{number}: the gateway does not exist")
         return
-    occupied = plan.occupied_ports(reading, side, scene.owner)
+    occupied = refusals.occupied_ports(reading, side, scene.owner)
     errors = [*occupied.errors, *plan.port_difference(reading, side, scene.owner).errors]
     if faults := errors or occupied.warnings:
         yield from _rows(scene, link["name"], "port", faults)
@@ -142,7 +153,7 @@ def _port(scene: Scene, link: Mapping[str, Any]) -> Iterator[Row]:
     yield Row(scene.cluster, link["name"], "port", "ok", seen)
 
 
-def _names(scene: Scene, link: Mapping[str, Any]) -> Iterator[Row]:
+def _names(scene: Scene, link: DesiredLink) -> Iterator[Row]:
     wanted = [item for item in scene.manifests if item["metadata"]["labels"][names.LABEL_LINK] == link["name"]]
     kinds = {item["kind"] for item in wanted}
     plurals = [f"list {kind.plural}" for kind in names.KINDS if kind.kind in kinds]
@@ -157,7 +168,7 @@ def _names(scene: Scene, link: Mapping[str, Any]) -> Iterator[Row]:
     ]
     found = difference.compare_objects(wanted, live, scene.owner, adopt=scene.policy.adopt, only=[link["name"]])
     side = scene.of_link(link)
-    errors = [*found.errors, *plan.strangers(scene.reading, side, scene.owner, scene.policy)]
+    errors = [*found.errors, *refusals.foreign_secrets(scene.reading, side, scene.owner, scene.policy)]
     yield from _rows(scene, link["name"], "names", errors)
     if not errors:
         count = len(wanted) + len(side["secrets"])
@@ -173,17 +184,19 @@ def _client_credential(scene: Scene) -> Iterator[Row]:
     if why := scene.lacking(READ_SECRETS):
         yield Row(scene.cluster, NOBODY, "names", "unknown", f"{name}: {why}")
         return
-    side = {**scene.side, "secrets": shared}
-    errors = plan.strangers(scene.reading, side, scene.owner, scene.policy)
+    side = cast(DesiredSide, {**scene.side, "secrets": shared})
+    errors = refusals.foreign_secrets(scene.reading, side, scene.owner, scene.policy)
     yield from _rows(scene, NOBODY, "names", errors)
     if not errors:
         yield Row(scene.cluster, NOBODY, "names", "ok", f"{name}: not made by others")
 
 
-def _backends(scene: Scene) -> Iterator[Row]:
-    faults = notices.backend_faults(scene.reading, scene.side)
+def _backends(scene: Scene, side: ServerSide) -> Iterator[Row]:
+    faults = notices.backend_faults(scene.reading, side)
     counts = {(item["service"], item["namespace"]): item["pods"] for item in scene.reading["backends"]}
-    for link in scene.links:
+    for link in side["links"]:
+        if not scene.has(link):
+            continue
         backend = link["backend"]
         why = scene.lacking(*(f"list {plural} in {backend['namespace']}" for plural in ("services", "pods")))
         pods = counts[(backend["service"], backend["namespace"])]
@@ -210,7 +223,7 @@ def _trust(scene: Scene) -> Iterator[Row]:
         yield Row(scene.cluster, NOBODY, "ca", "unknown", why)
         return
     authority = authority_from_json(scene.reading["authority"])
-    errors = plan.trust_errors(scene.reading, authority, scene.owner, scene.policy)
+    errors = refusals.trust_errors(scene.reading, authority, scene.owner, scene.policy)
     yield from _rows(scene, NOBODY, "ca", errors)
     if not errors:
         yield Row(scene.cluster, NOBODY, "ca", "ok", "no Secret of ours here holds a root of another CA")
@@ -225,13 +238,13 @@ def _run(scene: Scene, rows: Sequence[Row], now: datetime) -> Iterator[Row]:
         return
     authority = authority_from_json(scene.reading["authority"])
     made = plan.make_plan(scene.reading, scene.side, scene.manifests, authority, scene.policy, now)
-    others = [error for error in made["errors"] if not _is_reported(error, [*scene.known, *rows])]
-    blocked = made["errors"] and not others
-    messages = [*made["alarms"], *others, *([_blocked()] if blocked else [])]
+    others = [error for error in made.errors if not _is_reported(error, [*scene.known, *rows])]
+    blocked = made.errors and not others
+    messages = [*made.standing.alarms, *others, *([_blocked()] if blocked else [])]
     for message in messages:
         yield Row.of(scene.cluster, NOBODY, "run", _of_side(message, title))
-    if not made["errors"] and (scene.side["links"] or made["lines"]):
-        yield Row(scene.cluster, NOBODY, "run", "ok", f"{title}: {len(made['lines']) or 'nothing'} to do")
+    if not made.errors and (scene.side["links"] or made.work.lines):
+        yield Row(scene.cluster, NOBODY, "run", "ok", f"{title}: {len(made.work.lines) or 'nothing'} to do")
 
 
 def _blocked() -> Message:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import ClusterReading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway, Request, read_cluster
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
 from tests.unit.cluster.fake_api import FakeApi, collection_path
@@ -54,12 +56,12 @@ def reading(
     statuses: dict[str, int] | None = None,
     answers: dict[str, str] | None = None,
     request: Request = REQUEST,
-) -> Json:
+) -> ClusterReading:
     api = FakeApi(list(objects), statuses or {}, answers or {})
     return read_cluster(cast(Api, api), request)
 
 
-def names_in(found: list[Json]) -> list[str]:
+def names_in(found: Sequence[Any]) -> list[str]:
     return sorted(entry["metadata"]["name"] if "metadata" in entry else entry["name"] for entry in found)
 
 
@@ -294,6 +296,7 @@ def test_a_service_its_ports_and_addresses() -> None:
         {"manager": "helm", "fieldsV1": {"f:spec": {"f:ports": {'k:{"port":443,"protocol":"TCP"}': {}}}}}
     ]
     found = reading(service)["services"]
+    assert found["server"]
     assert found["server"]["owners"] == {"443/TCP": ["helm"]}
     assert found["server"]["addresses"] == ["203.0.113.7", "lb.example.com", "198.51.100.7"]
     assert found["server"]["type"] == "LoadBalancer"

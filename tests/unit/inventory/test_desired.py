@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import GivenLink, IstioRetries
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import has_own_trust
 from tests.unit.support import CLIENT, SERVER, Json, link, names_of, numbered, resolve, view
 
@@ -175,11 +176,10 @@ def test_a_server_of_another_ca_is_met_with_a_secret_of_its_own() -> None:
 
 
 def test_who_is_outside_relies_on_the_roots() -> None:
-    links = [link(**OUTSIDE, external=OWNERS_CA), numbered(1), numbered(2, foreign_clients=["a.example.com"])]
+    foreign, kept = numbered(2, foreign_clients=["a.example.com"]), numbered(3, **OUTSIDE, external=OWN_CA)
+    links = cast(list[GivenLink], [link(**OUTSIDE, external=OWNERS_CA), numbered(1), foreign])
     assert desired.beyond_sight(links) == ["mysql", "link-2"]
-    assert [item["link"] for item in desired.outside_servers([*links, numbered(3, **OUTSIDE, external=OWN_CA)])] == [
-        "link-3"
-    ]
+    assert [item["link"] for item in desired.outside_servers([*links, cast(GivenLink, kept)])] == ["link-3"]
 
 
 def test_a_secret_that_no_link_uses_is_not_made() -> None:
@@ -282,11 +282,10 @@ def test_a_peer_authentication_is_named_only_where_it_is_asked_for() -> None:
 
 
 def test_a_request_that_is_not_tried_again_says_nothing_of_how() -> None:
-    def rendered(attempts: int) -> Json:
+    def rendered(attempts: int) -> IstioRetries | None:
         asked = link(protocol="http", retries={"attempts": attempts, "retry_on": "503", "per_try_timeout": "1s"})
         (dialled,) = view([asked], CLIENT)["client"]["links"]
-        found: Json = dialled["retries"]
-        return found
+        return dialled["retries"]
 
     assert rendered(0) == {"attempts": 0}
     assert rendered(2) == {"attempts": 2, "retryOn": "503", "perTryTimeout": "1s"}

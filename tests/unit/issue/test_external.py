@@ -41,7 +41,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
     parse_certificates,
     verify_issued_by,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Policy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.report import outside_rows
 from tests.unit.ca.support import file_store, folder
 from tests.unit.cluster.fake_api import FakeApi

@@ -33,7 +33,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
     parse_certificates,
     verify_issued_by,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Policy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
 from tests.unit.ca.support import file_store
 from tests.unit.cluster.fake_api import Call, FakeApi, api_error
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE, Root, make_leaf, make_root

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import LiveObject, Manifest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.difference import Difference, compare_objects
 from tests.unit.support import Json
@@ -64,7 +65,8 @@ def unlabelled(item: Json) -> Json:
 def compared(
     found: list[Json], *, adopt: bool = False, only: Collection[str] = (), wanted: list[Json] | None = None
 ) -> Difference:
-    return compare_objects([gateway()] if wanted is None else wanted, found, OWNER, adopt=adopt, only=only)
+    manifests = cast(list[Manifest], [gateway()] if wanted is None else wanted)
+    return compare_objects(manifests, cast(list[LiveObject], found), OWNER, adopt=adopt, only=only)
 
 
 def test_what_is_missing_is_written() -> None:

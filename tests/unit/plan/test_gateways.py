@@ -5,41 +5,50 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import (
+    ForeignGateway,
+    GatewayServer,
+    ServicePort,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.gateways import Age, Claim, Conflicts, find_conflicts
-from tests.unit.support import Json
 
-POD = {"name": "istio-ingressgateway-0", "labels": {"istio": "ingressgateway", "app": "istio-ingressgateway"}}
+LABELS = {"istio": "ingressgateway", "app": "istio-ingressgateway"}
 HOST = "mysql.server.example.com"
-HTTPS = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": 8443}
+HTTPS: ServicePort = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": 8443}
 CREATED = "2026-01-02T00:00:00Z"
 
 
-def of_others(selector: Json | None = None, **server: Any) -> Json:
+def of_others(selector: dict[str, str] | None = None, **server: Any) -> ForeignGateway:
     """A Gateway that serves another host on our port."""
+    listens: GatewayServer = {
+        "port": 443,
+        "protocol": "HTTPS",
+        "plain": False,
+        "hosts": ["shop.example.com"],
+        "bind": "",
+    }
     return {
         "namespace": "shop",
         "name": "shop-gateway",
         "created": CREATED,
         "selector": {"istio": "ingressgateway"} if selector is None else selector,
-        "servers": [
-            {"port": 443, "protocol": "HTTPS", "plain": False, "hosts": ["shop.example.com"], "bind": "", **server}
-        ],
+        "servers": [cast(GatewayServer, {**listens, **server})],
     }
 
 
-def plain(protocol: str = "HTTP", **server: Any) -> Json:
+def plain(protocol: str = "HTTP", **server: Any) -> ForeignGateway:
     return of_others(protocol=protocol, plain=True, **server)
 
 
-def conflicts(other: Json, *ports: Json, age: Age | None = None) -> Conflicts:
-    return find_conflicts([Claim(443, HOST, age)], [other], [POD], ports or [HTTPS])
+def conflicts(other: ForeignGateway, *ports: ServicePort, age: Age | None = None) -> Conflicts:
+    return find_conflicts([Claim(443, HOST, age)], [other], [LABELS], ports or [HTTPS])
 
 
-GATEWAYS: list[tuple[str, Json, str]] = [
+GATEWAYS: list[tuple[str, ForeignGateway, str]] = [
     ("another host on our port", of_others(), ""),
     ("every host on our port", of_others(hosts=["*"]), ""),
     ("a wildcard that has ours in it", of_others(hosts=["*.server.example.com"]), ""),
@@ -63,7 +72,7 @@ GATEWAYS: list[tuple[str, Json, str]] = [
 
 
 @pytest.mark.parametrize(("other", "code"), [row[1:] for row in GATEWAYS], ids=[row[0] for row in GATEWAYS])
-def test_gateways_of_others(other: Json, code: str) -> None:
+def test_gateways_of_others(other: ForeignGateway, code: str) -> None:
     found = conflicts(other)
     assert found.warnings == []
     if not code:
@@ -82,13 +91,13 @@ def test_two_ports_that_are_one_listener(number: int) -> None:
 
 
 def test_ports_by_name_are_one_listener_if_the_name_is_the_same() -> None:
-    named = {**HTTPS, "targetPort": "https"}
+    named: ServicePort = {**HTTPS, "targetPort": "https"}
     assert conflicts(plain(port=9443), named, {**named, "port": 9443}).errors
     assert not conflicts(plain(port=9443), named, {**named, "port": 9443, "targetPort": "web"}).errors
 
 
 def test_a_number_under_udp_is_another_listener() -> None:
-    quic = {"name": "quic", "port": 443, "protocol": "UDP", "targetPort": 9000}
+    quic: ServicePort = {"name": "quic", "port": 443, "protocol": "UDP", "targetPort": 9000}
     assert not conflicts(plain(port=9000), quic, HTTPS).errors
     assert conflicts(plain(port=8443), quic, HTTPS).errors
 
@@ -105,7 +114,7 @@ def test_a_number_under_udp_is_another_listener() -> None:
     ids=["ours is older", "ours is younger", "as old, first by name", "as old, last by name", "ours is to be made"],
 )
 @pytest.mark.parametrize("other", [of_others(hosts=[HOST]), plain()], ids=["our host", "plain text"])
-def test_the_older_gateway_wins(other: Json, age: Age | None, older: bool) -> None:
+def test_the_older_gateway_wins(other: ForeignGateway, age: Age | None, older: bool) -> None:
     found = conflicts(other, age=age)
     assert (len(found.errors), len(found.warnings)) == ((0, 1) if older else (1, 0))
     if older:
@@ -126,5 +135,5 @@ def test_what_envoy_refuses_is_no_matter_of_age(day: int) -> None:
 def test_what_envoy_refuses_stops_another_link_on_the_port() -> None:
     there = ("2026-01-01T00:00:00Z", "gateway-mysql", "istio-system")
     claims = [Claim(443, HOST, there), Claim(443, "new.server.example.com")]
-    found = find_conflicts(claims, [of_others(hosts=[f"shop/{HOST}"])], [POD], [HTTPS])
+    found = find_conflicts(claims, [of_others(hosts=[f"shop/{HOST}"])], [LABELS], [HTTPS])
     assert (len(found.errors), found.warnings) == (1, [])

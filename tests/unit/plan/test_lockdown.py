@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import ForeignPolicy, PolicyRule
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.lockdown import warnings
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Plan
 from tests.unit.cluster.network import Connection, Pod, allows
 from tests.unit.plan.test_plan import POLICY, plan_of, reading
 from tests.unit.support import CLIENT, Json, codes_of, link, numbered, view
@@ -67,7 +69,7 @@ def test_the_last_link_of_a_cluster_opens_no_namespace() -> None:
 )
 def test_where_nothing_of_ours_is_wanted_it_goes_as_well(links: list[Json], changes: Json) -> None:
     found = view(links, {**CLIENT, **LOCKED, **changes})
-    assert found["client"]["lockdowns"] == found["request"]["lockdown"] == []
+    assert (found["client"]["lockdowns"], found["request"]["lockdown"]) == ([], [])
 
 
 # -- who sees a link -----------------------------------------------------------------------------------------------
@@ -161,16 +163,16 @@ def test_a_policy_of_others_adds_to_it_which_is_why_it_is_reported() -> None:
 # -- what of others is in its way ----------------------------------------------------------------------------------
 
 
-def policy_of_others(egress: list[Json], namespace: str = "shop") -> Json:
+def policy_of_others(egress: list[PolicyRule], namespace: str = "shop") -> ForeignPolicy:
     return {"namespace": namespace, "name": "theirs", "egress": egress}
 
 
-def said_of(egress: list[Json], namespace: str = "shop") -> list[Message]:
+def said_of(egress: list[PolicyRule], namespace: str = "shop") -> list[Message]:
     side = view([link()], {**CLIENT, **LOCKED})["client"]
     return warnings(reading(network_policies=[policy_of_others(egress, namespace)]), side)
 
 
-WIDER: dict[str, tuple[list[Json], str]] = {
+WIDER: dict[str, tuple[list[PolicyRule], str]] = {
     "everything": ([{}], "every address (every port)"),
     "a port": ([{"ports": [{"port": 443}]}], "every address (port 443/TCP)"),
     "every port of a protocol": ([{"ports": [{"protocol": "UDP"}]}], "every address (every port/UDP)"),
@@ -183,7 +185,7 @@ WIDER: dict[str, tuple[list[Json], str]] = {
 
 
 @pytest.mark.parametrize(("egress", "ways"), WIDER.values(), ids=WIDER)
-def test_a_policy_of_others_that_allows_more_is_reported(egress: list[Json], ways: str) -> None:
+def test_a_policy_of_others_that_allows_more_is_reported(egress: list[PolicyRule], ways: str) -> None:
     (warning,) = said_of(egress)
     assert (warning.code, warning.where) == ("wider-policy", "NetworkPolicy shop/theirs")
     assert f": {ways}" in warning.what
@@ -199,7 +201,7 @@ def test_a_policy_of_others_that_allows_more_is_reported(egress: list[Json], way
     ],
     ids=["nothing", "pods of the namespace", "pods of all", "the cluster's own networks"],
 )
-def test_a_policy_of_others_that_allows_no_more_is_left_alone(egress: list[Json]) -> None:
+def test_a_policy_of_others_that_allows_no_more_is_left_alone(egress: list[PolicyRule]) -> None:
     assert said_of(egress) == []
 
 
@@ -210,7 +212,7 @@ def test_a_policy_of_another_namespace_does_not_matter() -> None:
 THEIR_SIDECAR: Json = {"namespace": "shop", "name": "default"}
 
 
-def locked_plan(policy: Any = POLICY, **found: Any) -> Json:
+def locked_plan(policy: Any = POLICY, **found: Any) -> Plan:
     wanted = list(written().values())
     return plan_of(reading(**found), side="client", variables={**CLIENT, **LOCKED}, manifests=wanted, policy=policy)
 
@@ -221,8 +223,8 @@ def test_a_sidecar_of_others_forbids_the_run() -> None:
     assert sidecars_of_others(locked_plan()) == []
 
 
-def sidecars_of_others(plan: Json) -> list[str]:
-    return [error.where for error in plan["errors"] if error.code == "foreign-sidecar"]
+def sidecars_of_others(plan: Plan) -> list[str]:
+    return [error.where for error in plan.errors if error.code == "foreign-sidecar"]
 
 
 def test_it_does_not_forbid_a_rotation_or_a_run_for_some_links() -> None:
@@ -237,10 +239,10 @@ def test_what_was_locked_down_is_opened_by_name_and_not_by_a_run_for_some_links(
     kinds = {"Sidecar", "NetworkPolicy"}
     found = reading(objects=[item for item in live if item["kind"] in kinds])
     opened = plan_of(found, side="client", variables=CLIENT)
-    assert {item["kind"] for item in opened["delete"]} == kinds
-    assert f"delete {SIDECAR}: the namespace's lock-down is no longer wanted here" in opened["lines"]
+    assert {item["kind"] for item in opened.work.delete} == kinds
+    assert f"delete {SIDECAR}: the namespace's lock-down is no longer wanted here" in opened.work.lines
     limited = plan_of(found, side="client", variables=CLIENT, policy=replace(POLICY, only=frozenset({"mysql"})))
-    assert limited["delete"] == []
+    assert limited.work.delete == []
 
 
 # -- DestinationRules of others ------------------------------------------------------------------------------------
@@ -264,7 +266,7 @@ def rule(**changes: Any) -> Json:
 def said_of_rule(**changes: Any) -> list[Message]:
     links = [link(workloads={"namespaces": ["shop"]}), numbered(1, workloads={"service_accounts": ["web/front"]})]
     plan = plan_of(reading(destination_rules=[rule(**changes)]), links, side="client", variables=CLIENT)
-    return [warning for warning in plan["warnings"] if warning.code == "destination-rule"]
+    return [warning for warning in plan.standing.warnings if warning.code == "destination-rule"]
 
 
 RIVALS: dict[str, tuple[Json, list[str]]] = {
@@ -316,11 +318,11 @@ def test_a_rule_of_others_that_does_nothing_to_links_is_left_alone(changes: Json
 def test_every_namespace_is_one_of_clients_where_all_workloads_may_use_a_link() -> None:
     found = reading(destination_rules=[rule(namespace="legacy", host="*.local")])
     plan = plan_of(found, [link()], side="client", variables=CLIENT)
-    assert any("workloads of namespace legacy" in warning.what for warning in plan["warnings"])
+    assert any("workloads of namespace legacy" in warning.what for warning in plan.standing.warnings)
 
 
 def test_in_istios_own_namespace_a_rule_does_not_come_before_those_of_the_service() -> None:
     edge = {**CLIENT, "mesh_egress_gateway": {"namespace": "edge"}}
     found = reading(destination_rules=[rule(host="*.local")])
     plan = plan_of(found, [link()], side="client", variables=edge)
-    assert "destination-rule" not in codes_of(plan["warnings"])
+    assert "destination-rule" not in codes_of(plan.standing.warnings)

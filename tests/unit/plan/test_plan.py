@@ -6,25 +6,31 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority, authority_to_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import clock_warning
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import (
+    ForeignGateway,
+    LiveSecret,
+    Pod,
+    Service,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
-from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner, Side
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl, Revoked, issue_crl
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf, bundle
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import (
-    Policy,
-    make_plan,
-    wanted_trust,
-)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.credentials import wanted_trust
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Plan, make_plan
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
 from tests.unit.pki.support import DAY, NOW, Root, make_leaf, make_root
 from tests.unit.support import CLIENT, SERVER, Json, codes_of, link, numbered, view
 
@@ -40,10 +46,10 @@ def leaf_of(root: Root = ROOT, **changes: Any) -> Leaf:
     return make_leaf(root, **changes)
 
 
-def secret(leaf: Leaf | None = None, root: Root = ROOT, **changes: Any) -> Json:
+def secret(leaf: Leaf | None = None, root: Root = ROOT, **changes: Any) -> LiveSecret:
     """The reading of the server's Secret, in order unless changed."""
     leaf = leaf or leaf_of()
-    return {
+    whole: LiveSecret = {
         "namespace": "istio-system",
         "name": "mysql-credential",
         "labels": OWNER.labels("mysql"),
@@ -55,25 +61,27 @@ def secret(leaf: Leaf | None = None, root: Root = ROOT, **changes: Any) -> Json:
         "version": "1",
         "key_matches": True,
         "managers": [OWNER.identity_manager, OWNER.trust_manager],
-        **changes,
     }
+    return cast(LiveSecret, {**whole, **changes})
 
 
-def serving(*leaves: Leaf, name: str = "istio-ingressgateway-0", **changes: Any) -> Json:
+def serving(*leaves: Leaf, name: str = "istio-ingressgateway-0", **changes: Any) -> Pod:
     """A ready pod of the ingress gateway that serves some certificates."""
-    return {
+    whole: Pod = {
+        "namespace": "istio-system",
         "name": name,
+        "uid": name,
         "labels": {"istio": "ingressgateway"},
         "ready": True,
         "serials": [leaf.view.serial for leaf in leaves],
         "trust": None,
         "problem": "",
         "forbidden": False,
-        **changes,
     }
+    return cast(Pod, {**whole, **changes})
 
 
-SERVICE: Json = {
+SERVICE: Service = {
     "namespace": "istio-system",
     "name": "istio-ingressgateway",
     "ports": [{"name": "tls-13306", "port": 13306, "protocol": "TCP", "targetPort": 13306}],
@@ -83,9 +91,10 @@ SERVICE: Json = {
 }
 
 
-def reading(**changes: Any) -> Json:
+def reading(**changes: Any) -> Reading:
     """A cluster in which everything is as the inventory says; the objects are left to test_compare."""
-    return {
+    whole: Reading = {
+        "cluster": "cluster-b",
         "objects": [],
         "missing_kinds": [],
         "gateways": [],
@@ -104,40 +113,42 @@ def reading(**changes: Any) -> Json:
         "unmatched": [],
         "lists_due": "",
         "lists_wrong": False,
-        **changes,
+        "authority": authority_to_json(AUTHORITY),
     }
+    return cast(Reading, {**whole, **changes})
 
 
-def settled_reading(**changes: Any) -> Json:
+def settled_reading(**changes: Any) -> Reading:
     leaf = leaf_of()
     return reading(**{"secrets": [secret(leaf)], "pods": {"server": [serving(leaf)], "client": []}, **changes})
 
 
 def plan_of(
-    found: Mapping[str, Any],
+    found: Reading,
     links: list[Json] | None = None,
     *,
     policy: Policy = POLICY,
     authority: Authority = AUTHORITY,
     now: datetime = NOW,
     variables: Json | None = None,
-    side: str = "server",
-    manifests: list[Json] | None = None,
-) -> Json:
+    side: Side = "server",
+    manifests: list[Any] | None = None,
+) -> Plan:
     wanted = view([link()] if links is None else links, variables or SERVER)[side]
     return make_plan(found, wanted, manifests or [], authority, policy, now)
 
 
 def test_where_all_is_as_wanted_nothing_is_done_and_all_is_proven() -> None:
     plan = plan_of(settled_reading())
-    assert (plan["changed"], plan["drifted"], plan["served"], plan["proven"]) == (False, False, True, True)
-    assert (plan["errors"], plan["warnings"], plan["alarms"], plan["lines"]) == ([], [], [], [])
-    assert plan["credentials"] == plan["strip"] == plan["force"] == plan["write"] == plan["delete"] == []
+    assert (plan.work.changed, plan.work.drifted, plan.standing.served, plan.proven) == (False, False, True, True)
+    assert (plan.errors, plan.standing.warnings, plan.standing.alarms, plan.work.lines) == ([], [], [], [])
+    work = plan.work
+    assert (work.credentials, work.strip, work.force, work.write, work.delete) == ([], [], [], [], [])
 
 
 # -- what forbids it -----------------------------------------------------------------------------------------------
 
-FOREIGN: Json = {
+FOREIGN: ForeignGateway = {
     "namespace": "shop",
     "name": "gw",
     "created": "2026-01-02T00:00:00Z",
@@ -160,7 +171,7 @@ MANIFEST: Json = {
 }
 STRANGERS: Json = {**MANIFEST, "metadata": {**MANIFEST["metadata"], "labels": {}}}
 
-FORBIDDEN: list[tuple[str, Json, dict[str, Any], str, list[str]]] = [
+FORBIDDEN: list[tuple[str, Reading, dict[str, Any], str, list[str]]] = [
     (
         "CRDs that are missing",
         settled_reading(missing_kinds=["Gateway", "PeerAuthentication"]),
@@ -256,32 +267,32 @@ FORBIDDEN: list[tuple[str, Json, dict[str, Any], str, list[str]]] = [
     ("found", "arguments", "code", "told"), [row[1:] for row in FORBIDDEN], ids=[row[0] for row in FORBIDDEN]
 )
 def test_what_forbids_it_is_one_error_with_a_fix(
-    found: Json, arguments: dict[str, Any], code: str, told: list[str]
+    found: Reading, arguments: dict[str, Any], code: str, told: list[str]
 ) -> None:
     plan = plan_of(found, **arguments)
-    (error,) = plan["errors"]
+    (error,) = plan.errors
     assert (error.code, error.level) == (code, "error")
     assert error.fix
     assert [part for part in told if part not in str(error)] == []
-    assert plan["credentials"] == []
+    assert plan.work.credentials == []
 
 
 def test_everything_that_forbids_it_is_told_at_once() -> None:
     found = settled_reading(gateways=[FOREIGN], mesh_roots=[ROOT.view.fingerprint], secrets=[secret(labels={})])
-    assert len(plan_of(found)["errors"]) == 3
+    assert len(plan_of(found).errors) == 3
 
 
 def test_what_is_taken_away_is_not_forbidden_by_the_store() -> None:
     """A teardown needs no CA, and no gateway either."""
     found = settled_reading(services={"server": None, "client": None}, missing_kinds=["Gateway"])
     plan = plan_of(found, [link(state="absent")], authority=NO_AUTHORITY)
-    assert plan["errors"] == []
-    assert plan["lines"] == [f"delete {HELD}: no link needs it"]
+    assert plan.errors == []
+    assert plan.work.lines == [f"delete {HELD}: no link needs it"]
 
 
 # -- credentials ---------------------------------------------------------------------------------------------------
 
-DECISIONS: list[tuple[str, list[Json], dict[str, Any], str]] = [
+DECISIONS: list[tuple[str, list[LiveSecret], dict[str, Any], str]] = [
     ("missing", [], {}, "issue Secret istio-system/mysql-credential: there is no certificate yet"),
     ("missing, in another namespace", [secret(namespace="old")], {}, f"issue {HELD}: there is no certificate yet"),
     ("unreadable", [secret(certificate="nonsense")], {}, f"issue {HELD}: the certificate cannot be read"),
@@ -312,26 +323,26 @@ DECISIONS: list[tuple[str, list[Json], dict[str, Any], str]] = [
     ("secrets", "arguments", "line"), [row[1:] for row in DECISIONS], ids=[row[0] for row in DECISIONS]
 )
 def test_a_credential_that_is_not_right_is_issued_or_written_with_the_reason(
-    secrets: list[Json], arguments: dict[str, Any], line: str
+    secrets: list[LiveSecret], arguments: dict[str, Any], line: str
 ) -> None:
     plan = plan_of(settled_reading(secrets=secrets), **arguments)
-    assert plan["errors"] == []
-    assert plan["changed"]
-    assert not plan["proven"]
-    assert [item["name"] for item in plan["credentials"]] == ["mysql-credential"]
-    assert plan["lines"][0].startswith(line)
+    assert plan.errors == []
+    assert plan.work.changed
+    assert not plan.proven
+    assert [item["name"] for item in plan.work.credentials] == ["mysql-credential"]
+    assert plan.work.lines[0].startswith(line)
 
 
 def test_on_a_first_run_all_is_issued_though_there_is_no_root_yet() -> None:
     plan = plan_of(reading(), authority=NO_AUTHORITY)
-    assert plan["errors"] == []
-    assert [item["name"] for item in plan["credentials"]] == ["mysql-credential"]
+    assert plan.errors == []
+    assert [item["name"] for item in plan.work.credentials] == ["mysql-credential"]
 
 
 def test_one_due_credential_hands_over_all_so_that_all_are_proven() -> None:
     plan = plan_of(settled_reading(), [link(), numbered(1)])
-    assert [item["name"] for item in plan["credentials"]] == ["mysql-credential", "link-1-credential"]
-    assert [line for line in plan["lines"] if "mysql-credential" in line] == []
+    assert [item["name"] for item in plan.work.credentials] == ["mysql-credential", "link-1-credential"]
+    assert [line for line in plan.work.lines if "mysql-credential" in line] == []
 
 
 def test_secrets_that_no_link_needs_are_deleted_and_those_of_others_stay() -> None:
@@ -339,14 +350,14 @@ def test_secrets_that_no_link_needs_are_deleted_and_those_of_others_stay() -> No
     theirs = secret(name="theirs", labels=Owner("blue", "cluster-b", "server").labels("old"))
     other_side = secret(name="client-credential", labels=Owner("default", "cluster-b", "client").labels("client"))
     plan = plan_of(settled_reading(secrets=[secret(), old, theirs, other_side]))
-    assert [item["metadata"]["name"] for item in plan["delete"]] == ["old-credential"]
-    assert plan["lines"] == ["delete Secret istio-system/old-credential: no link needs it"]
+    assert [item["metadata"]["name"] for item in plan.work.delete] == ["old-credential"]
+    assert plan.work.lines == ["delete Secret istio-system/old-credential: no link needs it"]
 
 
 def test_the_other_sides_objects_are_not_looked_at() -> None:
     theirs = copy.deepcopy(MANIFEST)
     theirs["metadata"] |= {"name": "egressgateway-x", "labels": Owner("default", "cluster-b", "client").labels("x")}
-    assert plan_of(settled_reading(objects=[theirs]))["delete"] == []
+    assert plan_of(settled_reading(objects=[theirs])).work.delete == []
 
 
 def test_only_the_named_links_are_worked_on() -> None:
@@ -354,8 +365,8 @@ def test_only_the_named_links_are_worked_on() -> None:
     plan = plan_of(
         settled_reading(secrets=[old]), [link(), numbered(1)], policy=replace(POLICY, only=frozenset({"link-1"}))
     )
-    assert [item["name"] for item in plan["credentials"]] == ["link-1-credential"]
-    assert plan["delete"] == []
+    assert [item["name"] for item in plan.work.credentials] == ["link-1-credential"]
+    assert plan.work.delete == []
 
 
 def test_a_clients_one_credential_is_always_worked_on() -> None:
@@ -366,7 +377,7 @@ def test_a_clients_one_credential_is_always_worked_on() -> None:
         side="client",
         policy=replace(POLICY, only=frozenset({"mysql"})),
     )
-    assert [item["name"] for item in plan["credentials"]] == ["client-credential"]
+    assert [item["name"] for item in plan.work.credentials] == ["client-credential"]
 
 
 # -- the stages of an adoption -------------------------------------------------------------------------------------
@@ -380,32 +391,32 @@ def adopting(stage: Any) -> Policy:
 
 def test_in_stage_trust_our_root_is_added_and_nothing_is_issued() -> None:
     plan = plan_of(settled_reading(secrets=[MADE_BY_HAND]), policy=adopting("trust"))
-    assert plan["errors"] == []
-    (line,) = [line for line in plan["lines"] if "Secret" in line]
+    assert plan.errors == []
+    (line,) = [line for line in plan.work.lines if "Secret" in line]
     assert line.startswith(f"write {HELD}: trusted roots changed")
 
 
 def test_in_stage_trust_what_is_missing_waits() -> None:
     plan = plan_of(settled_reading(secrets=[]), policy=adopting("trust"))
-    assert (plan["changed"], plan["credentials"]) == (False, [])
+    assert (plan.work.changed, plan.work.credentials) == (False, [])
 
 
 def test_in_stage_leaves_a_certificate_is_issued_and_the_trust_of_before_stays() -> None:
     plan = plan_of(settled_reading(secrets=[MADE_BY_HAND]), policy=adopting("leaves"))
-    assert plan["lines"][0].startswith(f"issue {HELD}: issuer changed")
+    assert plan.work.lines[0].startswith(f"issue {HELD}: issuer changed")
     after = secret(trust=bundle([OTHER_ROOT.view.pem, ROOT.view.pem]))
-    assert plan_of(settled_reading(secrets=[after]), policy=adopting("leaves"))["credentials"] == []
+    assert plan_of(settled_reading(secrets=[after]), policy=adopting("leaves")).work.credentials == []
 
 
 def test_in_stage_all_only_our_root_stays() -> None:
     after = secret(trust=bundle([OTHER_ROOT.view.pem, ROOT.view.pem]))
     plan = plan_of(settled_reading(secrets=[after]), policy=adopting("all"))
-    assert plan["lines"][0].startswith(f"write {HELD}: trusted roots changed")
+    assert plan.work.lines[0].startswith(f"write {HELD}: trusted roots changed")
 
 
 def test_a_certificate_of_ours_under_others_labels_is_kept_and_labelled() -> None:
     plan = plan_of(settled_reading(secrets=[secret(labels={})]), policy=adopting("all"))
-    assert plan["lines"] == [f"write {HELD}: it was made by others"]
+    assert plan.work.lines == [f"write {HELD}: it was made by others"]
 
 
 @pytest.mark.parametrize(
@@ -419,13 +430,14 @@ def test_a_certificate_of_ours_under_others_labels_is_kept_and_labelled() -> Non
 )
 def test_roots_that_a_secret_holds_after_a_stage(stage: Any, held: Root | None, expected: set[str]) -> None:
     found = secret(trust=held.view.pem) if held else None
-    assert {root.fingerprint for root in wanted_trust({"trust": ""}, found, AUTHORITY, stage)} == expected
+    (wanted,) = view([link()], SERVER)["server"]["secrets"]
+    assert {root.fingerprint for root in wanted_trust(wanted, found, AUTHORITY, stage)} == expected
 
 
 # -- proof and warnings --------------------------------------------------------------------------------------------
 
 LEAF = leaf_of()
-PODS: list[tuple[str, list[Json], bool]] = [
+PODS: list[tuple[str, list[Pod], bool]] = [
     ("every ready pod serves it", [serving(LEAF), serving(LEAF, name="b")], True),
     ("one serves an older one", [serving(LEAF), serving(leaf_of(), name="b")], False),
     (
@@ -438,15 +450,15 @@ PODS: list[tuple[str, list[Json], bool]] = [
 
 
 @pytest.mark.parametrize(("pods", "proven"), [row[1:] for row in PODS], ids=[row[0] for row in PODS])
-def test_what_is_proven_without_waiting(pods: list[Json], proven: bool) -> None:
+def test_what_is_proven_without_waiting(pods: list[Pod], proven: bool) -> None:
     plan = plan_of(settled_reading(secrets=[secret(LEAF)], pods={"server": pods, "client": []}))
-    assert plan["proven"] is proven
-    assert plan["expected"] == [LEAF.view.serial]
+    assert plan.proven is proven
+    assert plan.standing.expected == [LEAF.view.serial]
 
 
 def test_the_report_says_who_serves_what_until_when() -> None:
     pods = [serving(LEAF), serving(name="b", serials=None, problem="exec is forbidden (403)")]
-    report = plan_of(settled_reading(secrets=[secret(LEAF)], pods={"server": pods, "client": []}))["report"]
+    report = plan_of(settled_reading(secrets=[secret(LEAF)], pods={"server": pods, "client": []})).standing.report
     assert report == [
         f"{HELD}: mysql.server.example.com; serial {LEAF.view.serial}; until 2026-08-30T12:00:00Z; "
         "served by 1 of 2 ready pods",
@@ -458,27 +470,25 @@ def test_a_pod_that_could_not_be_asked_is_reported_once() -> None:
     other = secret(LEAF, name="link-1-credential", labels=OWNER.labels("link-1"))
     pods = [serving(name="b", serials=None, problem="exec is forbidden (403)")]
     found = settled_reading(secrets=[secret(LEAF), other], pods={"server": pods, "client": []})
-    report = plan_of(found, [link(), numbered(1)])["report"]
+    report = plan_of(found, [link(), numbered(1)]).standing.report
     assert len([line for line in report if line.startswith("pod b could not be asked")]) == 1
 
 
 def test_handshakes_can_be_tried_at_the_ingress_only() -> None:
-    assert plan_of(settled_reading())["endpoints"] == [
-        {"address": "203.0.113.7", "port": 13306, "fqdn": "mysql.server.example.com"}
-    ]
-    assert plan_of(reading(), variables=CLIENT, side="client")["endpoints"] == []
+    assert plan_of(settled_reading()).standing.endpoints == [Endpoint("203.0.113.7", 13306, "mysql.server.example.com")]
+    assert plan_of(reading(), variables=CLIENT, side="client").standing.endpoints == []
 
 
-def of_type(kind: str, *addresses: str) -> Json:
+def of_type(kind: str, *addresses: str) -> Reading:
     return settled_reading(services={"server": {**SERVICE, "type": kind, "addresses": list(addresses)}, "client": None})
 
 
-def backend(**changes: Any) -> Callable[[], Json]:
+def backend(**changes: Any) -> Callable[[], Reading]:
     return lambda: settled_reading(backends=[{**reading()["backends"][0], **changes}])
 
 
 UNMATCHED = Message.warning("revokes-nothing", where="custom_ca_revoked: cluster cluster-x", what="revokes nothing")
-WARNINGS: list[tuple[str, Callable[[], Json], str, str]] = [
+WARNINGS: list[tuple[str, Callable[[], Reading], str, str]] = [
     ("no sidecar", backend(sidecars=0), "backend-without-sidecar", "link mysql: 2 of 2 pods of mysql"),
     ("a sidecar is missing", backend(sidecars=1), "backend-without-sidecar", "link mysql: 1 of 2 pods of mysql"),
     (
@@ -530,10 +540,10 @@ WARNINGS: list[tuple[str, Callable[[], Json], str, str]] = [
 
 
 @pytest.mark.parametrize(("found", "code", "told"), [row[1:] for row in WARNINGS], ids=[row[0] for row in WARNINGS])
-def test_warnings_do_not_forbid_the_run(found: Callable[[], Json], code: str, told: str) -> None:
+def test_warnings_do_not_forbid_the_run(found: Callable[[], Reading], code: str, told: str) -> None:
     plan = plan_of(found())
-    assert plan["errors"] == []
-    (warning,) = plan["warnings"]
+    assert plan.errors == []
+    (warning,) = plan.standing.warnings
     assert (warning.code, warning.level) == (code, "warning")
     assert warning.seen.startswith(told)
 
@@ -551,15 +561,15 @@ def test_warnings_do_not_forbid_the_run(found: Callable[[], Json], code: str, to
 def test_an_address_is_awaited_where_a_load_balancer_has_none_and_something_is_written(
     kind: str, addresses: list[str], manifests: list[Json], awaited: bool
 ) -> None:
-    assert plan_of(of_type(kind, *addresses), manifests=manifests)["await_address"] is awaited
+    assert plan_of(of_type(kind, *addresses), manifests=manifests).work.await_address is awaited
 
 
 def test_a_client_awaits_no_address() -> None:
     found = reading(services={"server": None, "client": {**SERVICE, "addresses": [], "owners": {}, "ports": []}})
     plan = plan_of(found, variables=CLIENT, side="client", manifests=[MANIFEST])
-    assert plan["write"]
-    assert plan["await_address"] is False
-    assert "no-address" not in codes_of(plan["warnings"])
+    assert plan.work.write
+    assert plan.work.await_address is False
+    assert "no-address" not in codes_of(plan.standing.warnings)
 
 
 @pytest.mark.parametrize(
@@ -578,7 +588,7 @@ def test_clocks_that_do_not_agree_are_told(ahead: float, told: str) -> None:
 
 def test_where_nothing_is_wanted_nothing_is_warned_of() -> None:
     found = settled_reading(secrets=[], lists_due="due", clock_ahead=7000, unmatched=[UNMATCHED.to_json()])
-    assert plan_of(found, [link(state="absent")])["warnings"] == []
+    assert plan_of(found, [link(state="absent")]).standing.warnings == []
 
 
 # -- while a root takes over ---------------------------------------------------------------------------------------
@@ -606,26 +616,28 @@ def test_a_run_between_the_phases_brings_what_lags_to_the_phase_and_keeps_the_re
     authority: Authority, live: Json, line: str
 ) -> None:
     plan = plan_of(settled_reading(secrets=[live]), authority=authority)
-    assert (plan["errors"], plan["alarms"]) == ([], [])
-    assert plan["changed"] == plan["drifted"] == bool(line)
-    assert [text for text in plan["lines"] if not text.startswith(line)] == []
-    assert len(plan["lines"]) == bool(line)
+    assert (plan.errors, plan.standing.alarms) == ([], [])
+    assert plan.work.changed == plan.work.drifted == bool(line)
+    assert [text for text in plan.work.lines if not text.startswith(line)] == []
+    assert len(plan.work.lines) == bool(line)
     # Said where another playbook goes on with it; no warning in the one that does.
-    (notice,) = plan["notices"]
+    (notice,) = plan.standing.notices
     assert (notice.code, notice.level) == ("rotation-under-way", "notice")
     assert f"phase {authority.phase}" in notice.what
-    assert plan["warnings"] == []
+    assert plan.standing.warnings == []
 
 
 def test_in_stage_bundle_trust_becomes_exactly_ours_and_nothing_is_issued() -> None:
     bundle_only = replace(POLICY, stage="bundle", force=True)
     plan = plan_of(settled_reading(secrets=[secret(FIRST, trust=BOTH)]), authority=RETIRING, policy=bundle_only)
-    (line,) = plan["lines"]
+    (line,) = plan.work.lines
     assert line.startswith(f"write {HELD}: trusted roots changed")
-    assert plan_of(settled_reading(secrets=[]), authority=RETIRING, policy=bundle_only)["credentials"] == []
+    assert plan_of(settled_reading(secrets=[]), authority=RETIRING, policy=bundle_only).work.credentials == []
     # The control: without the stage all of it would be issued.
-    assert plan_of(settled_reading(secrets=[secret(FIRST, trust=BOTH)]), authority=RETIRING)["lines"][0].startswith(
-        "issue"
+    assert (
+        plan_of(settled_reading(secrets=[secret(FIRST, trust=BOTH)]), authority=RETIRING)
+        .work.lines[0]
+        .startswith("issue")
     )
 
 
@@ -634,36 +646,38 @@ EXISTING = replace(POLICY, existing=True)
 
 def test_with_existing_what_is_there_is_handed_over_due_or_not_and_shown() -> None:
     plan = plan_of(settled_reading(), policy=EXISTING)
-    assert plan["changed"] is False
-    assert [item["name"] for item in plan["credentials"]] == ["mysql-credential"]
-    assert plan["trust"] == [{"secret": "mysql-credential", "roots": [ROOT.view.fingerprint], "lists": [], "own": True}]
-    assert plan["issuers"] == [ROOT.view.fingerprint]
+    assert plan.work.changed is False
+    assert [item["name"] for item in plan.work.credentials] == ["mysql-credential"]
+    assert plan.standing.trust == [
+        {"secret": "mysql-credential", "roots": [ROOT.view.fingerprint], "lists": [], "own": True}
+    ]
+    assert plan.standing.issuers == [ROOT.view.fingerprint]
     # The control: else nothing is handed over while nothing is due, and what is missing is issued.
-    assert plan_of(settled_reading())["credentials"] == []
-    assert "link-1-credential" in plan_of(settled_reading(), [link(), numbered(1)])["lines"][0]
+    assert plan_of(settled_reading()).work.credentials == []
+    assert "link-1-credential" in plan_of(settled_reading(), [link(), numbered(1)]).work.lines[0]
 
 
 def test_secrets_that_no_link_needs_are_named_for_the_gates() -> None:
     stray = secret(name="gone-credential", labels=OWNER.labels("gone"))
-    assert plan_of(settled_reading(secrets=[secret(), stray]), policy=EXISTING)["surplus"] == ["gone-credential"]
-    assert plan_of(settled_reading(), policy=EXISTING)["surplus"] == []
+    assert plan_of(settled_reading(secrets=[secret(), stray]), policy=EXISTING).work.surplus == ["gone-credential"]
+    assert plan_of(settled_reading(), policy=EXISTING).work.surplus == []
 
 
 def test_a_root_that_was_retired_long_ago_is_replaced_and_refuses_nobody() -> None:
     """A cluster comes back that was away for a whole rotation."""
     later = Authority("/srv/ca", OTHER_ROOT.view, (OTHER_ROOT.view,), retired=(ROOT.view.fingerprint,))
     plan = plan_of(settled_reading(secrets=[secret(LEAF)]), authority=later)
-    assert plan["errors"] == []
-    assert plan["lines"][0].startswith(f"issue {HELD}: issuer changed")
+    assert plan.errors == []
+    assert plan.work.lines[0].startswith(f"issue {HELD}: issuer changed")
     # The control: a root that the store has never had.
-    assert plan_of(settled_reading(secrets=[secret(LEAF)]), authority=replace(later, retired=()))["errors"] != []
+    assert plan_of(settled_reading(secrets=[secret(LEAF)]), authority=replace(later, retired=())).errors != []
 
 
 def test_with_existing_only_the_named_links_are_handed_over() -> None:
     other = secret(name="link-1-credential", labels=OWNER.labels("link-1"), certificate=leaf_of().certificate_pem)
     only = replace(EXISTING, only=frozenset({"mysql"}))
     plan = plan_of(settled_reading(secrets=[secret(), other]), [link(), numbered(1)], policy=only)
-    assert [item["name"] for item in plan["credentials"]] == ["mysql-credential"]
+    assert [item["name"] for item in plan.work.credentials] == ["mysql-credential"]
 
 
 @pytest.mark.parametrize(
@@ -678,7 +692,7 @@ def test_with_existing_only_the_named_links_are_handed_over() -> None:
 )
 def test_whose_certificates_are_in_service_is_shown(authority: Authority, live: Json, issuers: list[str]) -> None:
     plan = plan_of(settled_reading(secrets=[live]), authority=authority, policy=replace(EXISTING, stage="bundle"))
-    assert plan["issuers"] == issuers
+    assert plan.standing.issuers == issuers
 
 
 def test_what_is_served_and_what_is_right_are_two_things() -> None:
@@ -686,9 +700,9 @@ def test_what_is_served_and_what_is_right_are_two_things() -> None:
     due = plan_of(
         settled_reading(secrets=[secret(LEAF)], pods={"server": [serving(LEAF)], "client": []}), now=NOW + 61 * DAY
     )
-    assert (due["changed"], due["served"], due["proven"]) == (True, True, False)
+    assert (due.work.changed, due.standing.served, due.proven) == (True, True, False)
     behind = plan_of(settled_reading(secrets=[secret(LEAF)], pods={"server": [serving()], "client": []}))
-    assert (behind["changed"], behind["served"], behind["proven"]) == (False, False, False)
+    assert (behind.work.changed, behind.standing.served, behind.proven) == (False, False, False)
 
 
 # -- revocation lists ----------------------------------------------------------------------------------------------
@@ -726,16 +740,16 @@ def test_lists_that_are_not_right_are_written_without_a_certificate(
     authority: Authority, live: Json, line: str
 ) -> None:
     plan = plan_of(settled_reading(secrets=[live]), authority=authority)
-    assert plan["errors"] == []
-    assert plan["drifted"] == bool(line)
-    assert [text for text in plan["lines"] if not text.startswith(line)] == []
-    assert len(plan["lines"]) == bool(line)
+    assert plan.errors == []
+    assert plan.work.drifted == bool(line)
+    assert [text for text in plan.work.lines if not text.startswith(line)] == []
+    assert len(plan.work.lines) == bool(line)
 
 
 def test_a_revoked_certificate_that_is_still_wanted_is_issued_again() -> None:
     plan = plan_of(settled_reading(secrets=[secret(LEAF)], revoked=[LEAF.view.serial]))
-    assert plan["lines"] == [f"issue {HELD}: certificate {LEAF.view.serial} is revoked"]
-    assert plan["drifted"]
+    assert plan.work.lines == [f"issue {HELD}: certificate {LEAF.view.serial} is revoked"]
+    assert plan.work.drifted
 
 
 TRUSTS = {"roots": [ROOT.view.fingerprint], "lists": []}
@@ -755,44 +769,44 @@ TRUSTS = {"roots": [ROOT.view.fingerprint], "lists": []}
 def test_what_a_pod_trusts_counts_where_it_was_asked(trust: Json | None, served: bool) -> None:
     pods = {"server": [serving(LEAF, trust=trust)], "client": []}
     plan = plan_of(settled_reading(secrets=[secret(LEAF)], pods=pods))
-    assert (plan["served"], plan["proven"]) == (served, served)
+    assert (plan.standing.served, plan.proven) == (served, served)
 
 
 @pytest.mark.parametrize("wrong", [True, False])
 def test_lists_that_are_wrong_are_a_drift_and_old_ones_are_not(wrong: bool) -> None:
     plan = plan_of(settled_reading(lists_due="a reason", lists_wrong=wrong))
-    assert (plan["changed"], plan["drifted"]) == (False, wrong)
-    (notice,) = plan["notices"]
+    assert (plan.work.changed, plan.work.drifted) == (False, wrong)
+    (notice,) = plan.standing.notices
     assert (notice.code, notice.level) == ("crl-due", "notice")
     assert "a reason" in notice.what
 
 
 def test_the_report_says_how_many_are_revoked_and_until_when_the_list_lasts() -> None:
-    report = plan_of(settled_reading(secrets=[secret(**WITH_LIST)]), authority=LISTED)["report"]
+    report = plan_of(settled_reading(secrets=[secret(**WITH_LIST)]), authority=LISTED).standing.report
     (line,) = [line for line in report if "CRL of" in line]
     assert line == f"CRL of {ROOT.view.subject}: {len(LISTED.lists[0].revoked)} certificates, until " + (
         LISTED.lists[0].next_update.strftime("%Y-%m-%dT%H:%M:%SZ")
     )
-    assert [line for line in plan_of(settled_reading())["report"] if "CRL of" in line] == []
+    assert [line for line in plan_of(settled_reading()).standing.report if "CRL of" in line] == []
 
 
 def test_a_certificate_that_has_come_of_age_is_a_change_and_no_drift() -> None:
     plan = plan_of(settled_reading(), now=NOW + 61 * DAY)
-    assert (plan["changed"], plan["drifted"]) == (True, False)
+    assert (plan.work.changed, plan.work.drifted) == (True, False)
 
 
 # -- clocks and alarms ---------------------------------------------------------------------------------------------
 
 
 def test_with_a_clock_that_is_far_off_nothing_may_be_issued() -> None:
-    (ahead,) = plan_of(reading(clock_ahead=6600))["errors"]
+    (ahead,) = plan_of(reading(clock_ahead=6600)).errors
     assert (ahead.code, "110 min ahead" in ahead.what) == ("clock-wrong", True)
     # Nothing to issue, or a clock that the backdating makes up for: no reason to stop.
-    assert plan_of(settled_reading(clock_ahead=6600))["errors"] == []
-    assert plan_of(reading(clock_ahead=6599))["errors"] == []
-    (behind,) = plan_of(reading(clock_ahead=-6600))["errors"]
+    assert plan_of(settled_reading(clock_ahead=6600)).errors == []
+    assert plan_of(reading(clock_ahead=6599)).errors == []
+    (behind,) = plan_of(reading(clock_ahead=-6600)).errors
     assert (behind.code, "110 min behind" in behind.what) == ("clock-wrong", True)
-    assert plan_of(reading(clock_ahead=-6599))["errors"] == []
+    assert plan_of(reading(clock_ahead=-6599)).errors == []
 
 
 @pytest.mark.parametrize(
@@ -800,7 +814,7 @@ def test_with_a_clock_that_is_far_off_nothing_may_be_issued() -> None:
 )
 def test_a_certificate_that_no_scheduled_run_renewed_is_an_alarm_while_there_is_time(days: int, alarmed: bool) -> None:
     """Of 90 days it is due with 30 left, and an alarm with 20."""
-    alarms = plan_of(settled_reading(), now=NOW + days * DAY)["alarms"]
+    alarms = plan_of(settled_reading(), now=NOW + days * DAY).standing.alarms
     assert bool(alarms) is alarmed
     assert {(alarm.code, alarm.level) for alarm in alarms} <= {("certificate-overdue", "alarm")}
 
@@ -810,19 +824,21 @@ def test_a_root_that_nears_its_end_is_an_alarm() -> None:
     leaf = make_leaf(old, now=NOW + 85 * DAY)
     found = settled_reading(secrets=[secret(leaf, old)])
     authority = Authority("/srv/ca", old.view, (old.view,))
-    (alarm,) = plan_of(found, authority=authority, now=NOW + 91 * DAY, policy=replace(POLICY, force=True))["alarms"]
+    (alarm,) = plan_of(
+        found, authority=authority, now=NOW + 91 * DAY, policy=replace(POLICY, force=True)
+    ).standing.alarms
     assert (alarm.code, alarm.level) == ("root-expires", "alarm")
     assert alarm.where.startswith("CN=Test Root CA")
-    assert plan_of(found, authority=authority, now=NOW + 89 * DAY)["alarms"] == []
+    assert plan_of(found, authority=authority, now=NOW + 89 * DAY).standing.alarms == []
 
 
 def test_a_list_that_nears_its_end_is_an_alarm() -> None:
     leaf = leaf_of(validity=365 * DAY)
     found = settled_reading(secrets=[secret(leaf, **WITH_LIST)])
     late = LIST.next_update - revocation.ALARM
-    (alarm,) = plan_of(found, authority=LISTED, now=late + DAY)["alarms"]
+    (alarm,) = plan_of(found, authority=LISTED, now=late + DAY).standing.alarms
     assert (alarm.code, alarm.level) == ("crl-expires", "alarm")
-    assert plan_of(found, authority=LISTED, now=late - DAY)["alarms"] == []
+    assert plan_of(found, authority=LISTED, now=late - DAY).standing.alarms == []
 
 
 def test_inputs_are_not_changed() -> None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -15,6 +15,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.managed_fi
     owners_of,
     port_owners,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Service, ServicePort
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.difference import compare_ports
 from tests.unit.support import Json
@@ -26,9 +27,9 @@ OTHER_INSTANCE = Owner("blue", "cluster-b", "server").manager
 TITLE = "Service istio-system/istio-ingressgateway"
 
 
-def port(number: int, **changes: Any) -> Json:
+def port(number: int, **changes: Any) -> ServicePort:
     """As an API server gives a port that we opened."""
-    return {
+    given = {
         "name": f"tls-{number}",
         "port": number,
         "protocol": "TCP",
@@ -36,16 +37,19 @@ def port(number: int, **changes: Any) -> Json:
         "nodePort": 31000,
         **changes,
     }
+    return cast(ServicePort, given)
 
 
 HTTPS = port(443, name="https", targetPort=8443)
 
 
-def service(*ports: Json, **owners: list[str]) -> Json:
+def service(*ports: ServicePort, **owners: list[str]) -> Service:
     """The reading of a Service; the owners by port number, such as ``tcp_443``."""
     return {
         "namespace": "istio-system",
         "name": "istio-ingressgateway",
+        "type": "LoadBalancer",
+        "addresses": [],
         "ports": list(ports),
         "owners": {f"{key[4:]}/{key[:3].upper()}": managers for key, managers in owners.items()},
     }
@@ -59,7 +63,7 @@ def manifest(*numbers: int) -> Json:
 
 OPEN_443 = {"tcp_443": ["helm"]}
 
-CASES: list[tuple[str, list[int], Json, Json | None, list[str]]] = [
+CASES: list[tuple[str, list[int], Service, Json | None, list[str]]] = [
     (
         "a port that is not there is opened",
         [13306],
@@ -134,7 +138,7 @@ CASES: list[tuple[str, list[int], Json, Json | None, list[str]]] = [
 @pytest.mark.parametrize(
     ("wanted", "found", "written", "lines"), [row[1:] for row in CASES], ids=[row[0] for row in CASES]
 )
-def test_ports(wanted: list[int], found: Json, written: Json | None, lines: list[str]) -> None:
+def test_ports(wanted: list[int], found: Service, written: Json | None, lines: list[str]) -> None:
     result = compare_ports(wanted, found, OWNER)
     assert result.errors == []
     assert result.service == ([written] if written else [])
@@ -193,7 +197,7 @@ def entry(manager: str, *ports: tuple[int, str], **other: Any) -> Json:
     }
 
 
-MANAGED: list[Json] = [
+MANAGED: list[Any] = [
     entry("helm", (80, "TCP"), (443, "TCP"), (15021, "TCP")),
     entry(OURS, (13306, "TCP"), (443, "TCP")),
     entry("kubectl-patch", (53, "UDP"), operation="Update"),
@@ -223,7 +227,7 @@ def test_no_managed_fields_no_owners() -> None:
     assert field_owners([], "spec") == {}
 
 
-VIRTUAL_SERVICE: list[Json] = [
+VIRTUAL_SERVICE: list[Any] = [
     {"manager": OURS, "fieldsV1": {"f:metadata": {"f:labels": {"f:app": {}}}, "f:spec": {"f:hosts": {}, "f:tcp": {}}}},
     {"manager": "kubectl-edit", "fieldsV1": {"f:spec": {"f:tcp": {}, "f:exportTo": {}}}},
     {"manager": "helm", "fieldsV1": {"f:spec": {"f:tls": {"f:mode": {}, "f:sni": {}}}}},

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import LiveObject
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import scope
 from tests.unit.support import CLIENT, SERVER, Json, link, numbered, view
@@ -16,23 +17,28 @@ DIALS = Owner("default", "cluster-a", "client")
 CLUSTER = "cluster-a.cluster.crossmesh.internal"
 
 
-def gateway(name: str, port: int, **changes: Any) -> Json:
+def gateway(name: str, port: int, **changes: Any) -> LiveObject:
     """A Gateway as a reading has it."""
     return {
+        "apiVersion": "networking.istio.io/v1",
         "kind": "Gateway",
-        "metadata": {"name": f"gateway-{name}", "labels": {**SERVES.labels(name), **changes}},
+        "metadata": {
+            "name": f"gateway-{name}",
+            "namespace": "istio-system",
+            "labels": {**SERVES.labels(name), **changes},
+            "creationTimestamp": "",
+            "managedFields": [],
+        },
         "spec": {"servers": [{"port": {"number": port}}]},
     }
 
 
-def server_ports(links: list[Json], objects: list[Json], *only: str) -> list[int]:
-    ports: list[int] = scope.narrowed(view(links, SERVER)["server"], objects, (), SERVES, only)["ports"]
-    return ports
+def server_ports(links: list[Json], objects: list[LiveObject], *only: str) -> list[int]:
+    return scope.narrowed(view(links, SERVER)["server"], objects, (), SERVES, only)["ports"]
 
 
 def client_sans(links: list[Json], live: list[str], *only: str) -> list[str]:
-    sans: list[str] = scope.narrowed(view(links, CLIENT)["client"], [], live, DIALS, only)["secrets"][0]["sans"]
-    return sans
+    return scope.narrowed(view(links, CLIENT)["client"], [], live, DIALS, only)["secrets"][0]["sans"]
 
 
 def test_without_a_limit_nothing_is_narrowed() -> None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -19,14 +19,14 @@ from tests.unit.support import SERVER, Json, link, numbered, view
 UNTIL = timestamp(NOW + timedelta(days=90))
 
 
-def one_side(side: str = "server", name: str = "mysql", **changes: Any) -> Json:
+def one_side(side: str = "server", name: str = "mysql", **changes: Any) -> status.LinkSideJson:
     """One side of a link that is up."""
     cluster = "cluster-b" if side == "server" else "cluster-a"
     seen = status.LinkSide(name, cluster, side, "a-secret", UNTIL, "91e5ae1f" + "0" * 56, 1, 1)
-    return {**seen.to_json(), **changes}
+    return cast(status.LinkSideJson, {**seen.to_json(), **changes})
 
 
-def both_sides(**changes: Any) -> list[Json]:
+def both_sides(**changes: Any) -> list[status.LinkSideJson]:
     return [one_side("client"), one_side("server", **changes)]
 
 
@@ -65,7 +65,7 @@ def test_clusters_that_were_written_to_are_named() -> None:
 def test_many_links_that_are_up_are_one_line_and_any_other_has_its_own() -> None:
     many = [one_side(name=f"link-{number:02}") for number in range(40)]
     assert status.table(many, {}, NOW) == ["40 links are up, nothing changed"]
-    many[7] |= {"serving": 0}
+    many[7]["serving"] = 0
     _heads, row, rest = status.table(many, {}, NOW)
     assert (row.split()[0], rest) == ("link-07", "39 links are up, nothing changed")
 

@@ -91,7 +91,7 @@ def test_what_is_ours_already_has_to_be_taken_away() -> None:
 def test_what_is_ours_is_told_by_its_labels() -> None:
     owner = Owner("default", "cluster-b", "server")
     other = Owner("blue", "cluster-b", "server")
-    reading = {
+    reading: Any = {
         "objects": [
             {"kind": kind, "metadata": {"namespace": "istio-system", "labels": labels}}
             for kind, labels in (("Gateway", owner.labels("mysql")), ("VirtualService", other.labels("mysql")))
@@ -101,7 +101,10 @@ def test_what_is_ours_is_told_by_its_labels() -> None:
             {"namespace": "shop", "labels": {}},
         ],
     }
-    assert permissions.held(reading, [owner]) == {("Gateway", "istio-system"), ("Secret", "istio-system")}
+    assert permissions.held(reading, [owner]) == {
+        ("Gateway", "istio-system"),
+        ("Secret", "istio-system"),
+    }
 
 
 def test_only_the_proof_by_exec_may_be_missing() -> None:

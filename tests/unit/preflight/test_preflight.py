@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -15,12 +16,16 @@ import pytest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Manifest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import KINDS, LOCKDOWN_KINDS, Owner
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Policy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import plan
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight import rows
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.look import Look, look, unreachable
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.model import Sight
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import Row
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.side import Scene, side_rows, unseen_rows
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import request_of
@@ -113,7 +118,7 @@ def test_a_cluster_that_cannot_be_reached_is_one_row_with_its_fix() -> None:
 def test_an_api_server_that_does_not_know_the_user(store: Path) -> None:
     found = looked(api(statuses={"/version": 401}), store)
     assert of(found.rows, "api")[0][0] == "failed"
-    assert found.reading == {}
+    assert found.reading is None
 
 
 @pytest.mark.parametrize(
@@ -192,7 +197,9 @@ def test_what_is_forbidden_or_fails_is_left_out_and_all_the_rest_is_read(store: 
     statuses = {collection_path("Secret", "istio-system"): 403, collection_path("VirtualService"): 500}
     found = looked(api(statuses=statuses), store)
     assert set(found.incomplete) == {"get, list secrets", "list virtualservices"}
-    assert found.reading["services"]["server"]["name"] == "istio-ingressgateway"
+    service = found.reading["services"]["server"] if found.reading else None
+    assert service
+    assert service["name"] == "istio-ingressgateway"
 
 
 def test_a_ca_store_that_cannot_be_read_hides_nothing_of_the_cluster(store: Path) -> None:
@@ -214,6 +221,7 @@ def test_where_a_name_leads_to_is_asked_in_the_egress_gateway(
     store: Path, dialled: str, addresses: list[str] | None
 ) -> None:
     found = looked(api(answers=answers(dialled)), store, variables=CLIENT)
+    assert found.sight
     assert found.sight["dials"] == [
         {
             "link": "mysql",
@@ -226,17 +234,17 @@ def test_where_a_name_leads_to_is_asked_in_the_egress_gateway(
 
 
 def test_a_server_tells_its_address_and_its_links(store: Path) -> None:
-    sight = looked(api(), store).sight
-    assert sight == {"cluster": "cluster-b", "ingress": ["203.0.113.7"], "serves": ["mysql"], "dials": []}
+    wanted: Sight = {"cluster": "cluster-b", "ingress": ["203.0.113.7"], "serves": ["mysql"], "dials": []}
+    assert looked(api(), store).sight == wanted
 
 
 # -- one side, link by link ----------------------------------------------------------------------------------------
 
 
-def scene(found: Look, wanted: Json, **changes: Any) -> Scene:
+def scene(found: Look, wanted: DesiredSide, **changes: Any) -> Scene:
     owner = Owner(**wanted["owner"])
     kind = "Gateway" if owner.side == "server" else "ServiceEntry"
-    manifests = [
+    manifests: list[Manifest] = [
         {
             "apiVersion": "networking.istio.io/v1",
             "kind": kind,
@@ -250,6 +258,7 @@ def scene(found: Look, wanted: Json, **changes: Any) -> Scene:
         for name in names_of(wanted)
     ]
     given = {"incomplete": found.incomplete, "policy": POLICY, **changes}
+    assert found.reading
     return Scene(reading=found.reading, side=wanted, manifests=manifests, **given)
 
 
@@ -375,11 +384,13 @@ def test_what_the_look_says_of_the_cluster_is_not_said_again_of_the_run(store: P
 
 
 def test_what_no_other_row_says_is_said_of_the_run(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuses(*_arguments: object) -> Json:
-        moon = Message.error("crl-too-large", where="moon", what="it is full", fix="wait")
-        return {"errors": [moon], "alarms": [], "lines": []}
+    make_plan = plan.make_plan
 
-    monkeypatch.setattr("ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan.make_plan", refuses)
+    def refuses(*given: Any) -> plan.Plan:
+        moon = Message.error("crl-too-large", where="moon", what="it is full", fix="wait")
+        return replace(make_plan(*given), errors=[moon])
+
+    monkeypatch.setattr(plan, "make_plan", refuses)
     (row,) = [row for row in judged(api(), store) if row.check == "run"]
     assert (row.status, row.code, row.seen) == ("failed", "crl-too-large", "server's side: moon: it is full")
     assert row.fix == "wait"

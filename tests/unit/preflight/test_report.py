@@ -10,8 +10,14 @@ from typing import Any
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.filter.preflight_report import preflight_report
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
-from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.report import fqdn_rows, outside_rows, report
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, MessageJson
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.model import Destination, Sight
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.report import (
+    Report,
+    fqdn_rows,
+    outside_rows,
+    report,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import CHECKS, Row, Status
 from tests.unit.support import Json
 
@@ -72,7 +78,7 @@ LEADS = client({"pod-0": ["203.0.113.7"]})
         ([client({}, "exec is forbidden (403)"), server("203.0.113.7")], True, "unknown", "exec is forbidden (403)"),
     ],
 )
-def test_where_a_name_leads_to(sights: list[Json], all_seen: bool, status: str, seen: str) -> None:
+def test_where_a_name_leads_to(sights: list[Sight], all_seen: bool, status: str, seen: str) -> None:
     (row,) = fqdn_rows(sights, all_seen=all_seen)
     assert (row.cluster, row.link, row.check, row.status) == ("cluster-a", "mysql", "fqdn", status)
     assert seen in row.seen
@@ -81,8 +87,9 @@ def test_where_a_name_leads_to(sights: list[Json], all_seen: bool, status: str, 
 
 
 def test_names_that_are_not_known_yet_are_one_line_of_the_table() -> None:
-    dialled = [
-        {"link": f"link-{n}", "fqdn": f"{n}.example.com", "problem": "", "pods": {"pod-0": None}} for n in range(5)
+    dialled: list[Destination] = [
+        {"link": f"link-{n}", "fqdn": f"{n}.example.com", "outside": False, "problem": "", "pods": {"pod-0": None}}
+        for n in range(5)
     ]
     found = fqdn_rows([{"cluster": "cluster-a", "ingress": [], "serves": [], "dials": dialled}], all_seen=True)
     assert len(found) == 5
@@ -98,19 +105,19 @@ def looked_at(cluster: str = "cluster-b", **changes: Any) -> Json:
     return {"looked": True, "rows": [row], "sight": server("203.0.113.7", cluster=cluster), **changes}
 
 
-def said(code: str, where: str, what: str) -> Json:
+def said(code: str, where: str, what: str) -> MessageJson:
     return Message.error(code, where=where, what=what, fix="mend it").to_json()
 
 
 EVERYWHERE: Json = {"findings": [], "ca_problems": [], "ca_state": "usable"}
 
 
-def reported(looks: dict[str, Json], *, clusters: Json | None = None, limited: bool = False, **changes: Any) -> Json:
+def reported(looks: dict[str, Json], *, clusters: Json | None = None, limited: bool = False, **changes: Any) -> Report:
     everywhere = {**EVERYWHERE, **changes}
     return preflight_report(looks, {host: host for host in looks}, everywhere, clusters or {}, limited)
 
 
-def not_ok(found: Json) -> list[tuple[str, str, str]]:
+def not_ok(found: Report) -> list[tuple[str, str, str]]:
     return [(row["cluster"], row["check"], row["status"]) for row in found["rows"] if row["status"] != "ok"]
 
 

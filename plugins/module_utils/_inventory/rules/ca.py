@@ -67,7 +67,7 @@ def check_policy(variables: Mapping[str, Any]) -> list[Finding]:
     return [*faults, *_check_days(days["custom_ca_validity_days"], leaf, days["custom_ca_renew_before_days"])]
 
 
-def _days(value: Any) -> int | None:
+def _days(value: object) -> int | None:
     """None where it is no whole number."""
     if isinstance(value, bool) or not isinstance(value, (int, str, float)):
         return None
@@ -79,7 +79,7 @@ def _days(value: Any) -> int | None:
         return None
 
 
-def _check_key_type(key_type: Any) -> Iterator[Finding]:
+def _check_key_type(key_type: object) -> Iterator[Finding]:
     if isinstance(key_type, str) and key_type in KEY_TYPES:
         return
     yield _finding(

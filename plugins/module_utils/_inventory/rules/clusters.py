@@ -28,6 +28,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings
     is_label,
     show,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import GivenLink, WantedLink
 
 __all__ = [
     "check_cluster",
@@ -52,7 +53,7 @@ MIN_VIPS = 256
 _CIDR = re.compile(r"[0-9a-fA-F.:]+/(0|[1-9][0-9]{0,2})", re.ASCII)
 
 
-def check_settings(shared: Mapping[str, Any]) -> list[Finding]:
+def check_settings(shared: Mapping[str, object]) -> list[Finding]:
     """Findings on the variables that all clusters share (the links aside)."""
     findings: list[Finding] = []
     for item in schema.SHARED:
@@ -65,7 +66,7 @@ def check_settings(shared: Mapping[str, Any]) -> list[Finding]:
     return findings
 
 
-def check_run(given: Mapping[str, Any]) -> list[Finding]:
+def check_run(given: Mapping[str, object]) -> list[Finding]:
     """Findings on the switches of one run: a value that is no switch would count as false."""
     return [
         finding
@@ -75,30 +76,30 @@ def check_run(given: Mapping[str, Any]) -> list[Finding]:
     ]
 
 
-def _check_setting(item: schema.Field, value: Any) -> Iterator[Finding]:
+def _check_setting(item: schema.Field, value: object) -> Iterator[Finding]:
     for finding in check_value(item.name, item.name, value, item):
         # What -e NAME=VALUE gives is always a string.
         aside = f"""; on the command line -e '{{"{item.name}": ...}}'""" if isinstance(value, str) else ""
         yield replace(finding, fix=finding.fix + aside)
 
 
-def _check_instance(_shared: Mapping[str, Any], name: str, value: str) -> Iterator[Finding]:
+def _check_instance(_shared: Mapping[str, object], name: str, value: str) -> Iterator[Finding]:
     if not is_label(value, MAX_INSTANCE):
         what = f"is not a DNS label of at most {MAX_INSTANCE} characters"
         yield Finding.of("instance", name, name, show(value), what, "use lower-case letters, digits and hyphens")
 
 
-def _check_timeout(_shared: Mapping[str, Any], name: str, value: int) -> Iterator[Finding]:
+def _check_timeout(_shared: Mapping[str, object], name: str, value: int) -> Iterator[Finding]:
     if value < 1:
         yield Finding.of("timeout", name, name, show(value), "is less than 1", "write seconds, e.g. 60")
 
 
-def _check_wait(_shared: Mapping[str, Any], name: str, value: int) -> Iterator[Finding]:
+def _check_wait(_shared: Mapping[str, object], name: str, value: int) -> Iterator[Finding]:
     if value < 0:
         yield Finding.of("wait", name, name, show(value), "is less than 0", "write seconds, e.g. 10")
 
 
-def _check_credential(shared: Mapping[str, Any], name: str, value: str) -> Iterator[Finding]:
+def _check_credential(shared: Mapping[str, object], name: str, value: str) -> Iterator[Finding]:
     if not is_label(value):
         fix = "write a DNS label, e.g. client-credential"
         yield Finding.of("prefix", name, name, show(value), "is not a DNS label", fix)
@@ -116,7 +117,7 @@ def _clashing_secrets(links: Sequence[str], prefix: str) -> bool:
     return not clients.isdisjoint(map(names.server_secret, links))
 
 
-def _check_trust_domain(_shared: Mapping[str, Any], name: str, value: str) -> Iterator[Finding]:
+def _check_trust_domain(_shared: Mapping[str, object], name: str, value: str) -> Iterator[Finding]:
     yield from check_trust_domain(name, value)
 
 
@@ -133,7 +134,7 @@ def check_trust_domain(subject: str, value: str) -> Iterator[Finding]:
         )
 
 
-def _check_vip_range(_shared: Mapping[str, Any], name: str, value: Any) -> Iterator[Finding]:
+def _check_vip_range(_shared: Mapping[str, object], name: str, value: object) -> Iterator[Finding]:
     fix = "use a network that is not routed, e.g. 240.0.0.0/9"
     try:
         network = ipaddress.ip_network(value if isinstance(value, str) else "")
@@ -150,7 +151,7 @@ def _check_vip_range(_shared: Mapping[str, Any], name: str, value: Any) -> Itera
             yield Finding.of("vip-range", name, name, show(value), f"overlaps {theirs}, which Istio reserves", fix)
 
 
-def _check_only_links(shared: Mapping[str, Any], name: str, value: Sequence[Any]) -> Iterator[Finding]:
+def _check_only_links(shared: Mapping[str, object], name: str, value: Sequence[object]) -> Iterator[Finding]:
     known = names_of_links(shared)
     for link in value:
         if link not in known:
@@ -158,20 +159,20 @@ def _check_only_links(shared: Mapping[str, Any], name: str, value: Sequence[Any]
             yield Finding.of("unknown-link", name, name, show(link), "is not a link", fix)
 
 
-def names_of_links(shared: Mapping[str, Any]) -> list[str]:
+def names_of_links(shared: Mapping[str, object]) -> list[str]:
     links = shared.get("mesh_links")
     found = [link.get("name") for link in links if isinstance(link, Mapping)] if isinstance(links, list) else []
     return sorted({name for name in found if isinstance(name, str)})
 
 
-def check_declared(_shared: Mapping[str, Any], name: str, value: Mapping[Any, Any]) -> Iterator[Finding]:
+def check_declared(_shared: Mapping[str, object], name: str, value: Mapping[object, object]) -> Iterator[Finding]:
     for cluster, groups in value.items():
         if not isinstance(cluster, str) or not isinstance(groups, list) or not all(isinstance(g, str) for g in groups):
             fix = "list the groups of each cluster, e.g. {cluster-a: [mesh_clients]}"
             yield Finding.of("type", name, f"{name}.{cluster}", show(groups), "is not a list of groups", fix)
 
 
-CHECKS_OF_SETTINGS: dict[str, Callable[[Mapping[str, Any], str, Any], Iterator[Finding]]] = {
+CHECKS_OF_SETTINGS: dict[str, Callable[[Mapping[str, object], str, Any], Iterator[Finding]]] = {
     "mesh_instance": _check_instance,
     "mesh_gate_timeout": _check_timeout,
     "mesh_gate_wait": _check_wait,
@@ -183,7 +184,7 @@ CHECKS_OF_SETTINGS: dict[str, Callable[[Mapping[str, Any], str, Any], Iterator[F
 }
 
 
-def check_cluster(variables: Mapping[str, Any], links: Sequence[Mapping[str, Any]]) -> list[Finding]:
+def check_cluster(variables: Mapping[str, Any], links: Sequence[GivenLink]) -> list[Finding]:
     """Findings on one cluster's own variables, and on what its sound links mean for it."""
     subject = name_of(variables)
     findings = list(_check_cluster_variables(subject, variables))
@@ -217,7 +218,7 @@ def _check_cluster_variables(subject: str, variables: Mapping[str, Any]) -> Iter
         yield from check_port(subject, "mesh_egress_port", port)
 
 
-def _check_gateway(subject: str, path: str, gateway: Mapping[str, Any]) -> Iterator[Finding]:
+def _check_gateway(subject: str, path: str, gateway: Mapping[str, object]) -> Iterator[Finding]:
     shape = list(check_shape(subject, path, gateway, schema.GATEWAY))
     yield from shape
     faulty = {finding.field for finding in shape}
@@ -227,7 +228,7 @@ def _check_gateway(subject: str, path: str, gateway: Mapping[str, Any]) -> Itera
             fix = f"write the name of the gateway's {name}"
             yield Finding.of("gateway", subject, path + name, show(value), "is not a DNS label", fix)
     selector = gateway.get("selector")
-    if selector is not None and path + "selector" not in faulty:
+    if isinstance(selector, Mapping):
         texts = [text for pair in selector.items() for text in pair]
         # Without a label it would select every pod of the namespace.
         if not texts or not all(isinstance(text, str) for text in texts):
@@ -265,22 +266,22 @@ def _check_lockdown(subject: str, cluster: desired.Cluster) -> Iterator[Finding]
             yield Finding.of("cluster-cidrs", subject, "mesh_cluster_cidrs", show(cidr), what, fix)
 
 
-def _fault_of_cidr(cidr: Any) -> tuple[str, str]:
+def _fault_of_cidr(cidr: object) -> tuple[str, str]:
     # Kubernetes takes neither a bare address nor a netmask, which Python does.
-    found = _CIDR.fullmatch(cidr) if isinstance(cidr, str) else None
+    text = cidr if isinstance(cidr, str) and _CIDR.fullmatch(cidr) else ""
     try:
-        network = ipaddress.ip_network(cidr if found else "", strict=False)
+        network = ipaddress.ip_network(text, strict=False)
     except ValueError:
         return "is not a network in CIDR notation", "write one, e.g. 10.0.0.0/16"
     if network.prefixlen == 0:
         return "covers all addresses, so nothing would be locked down", "list the cluster's own networks"
-    if ipaddress.ip_interface(cidr).ip != network.network_address:
+    if ipaddress.ip_interface(text).ip != network.network_address:
         return "has host bits set", f"write {network}"
     return "", ""
 
 
 def _check_client_ports(
-    subject: str, cluster: desired.Cluster, links: Sequence[Mapping[str, Any]], vip_range: str
+    subject: str, cluster: desired.Cluster, links: Sequence[GivenLink], vip_range: str
 ) -> Iterator[Finding]:
     """What the links of one client cluster do to each other (istio#6695: a TCP port without address is a catch-all)."""
     dialled = desired.client_links(desired.present(links), cluster)
@@ -295,7 +296,7 @@ def _check_client_ports(
             "split the links between two instances (mesh_instance)",
         )
     addresses = desired.addresses_of(dialled, cluster, vip_range)
-    by_port: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    by_port: dict[int, list[WantedLink]] = defaultdict(list)
     virtual = {link["fqdn"] for link in dialled} if cluster.dns == "virtual" else set()
     for link in dialled:
         by_port[link["port"]].append(link)
@@ -307,13 +308,13 @@ def _check_client_ports(
             yield from _check_shared_port(port, sharing, addresses, cluster)
 
 
-def _resolved_in_a_circle(link: Mapping[str, Any], cluster: desired.Cluster) -> Finding:
-    if link.get("external"):
+def _resolved_in_a_circle(link: WantedLink, cluster: desired.Cluster) -> Finding:
+    if external := link.get("external"):
         return Finding.of(
             "virtual-endpoint",
             link["name"],
             "external.address",
-            show(link["external"]["address"]),
+            show(external["address"]),
             f"is the FQDN of a link, which the DNS of {cluster.name} resolves to a virtual address (mesh_dns: virtual)",
             "write the server's IP address, or a DNS name that is not the FQDN of a link",
         )
@@ -332,7 +333,7 @@ def _resolved_in_a_circle(link: Mapping[str, Any], cluster: desired.Cluster) -> 
 
 def _check_shared_port(
     port: int,
-    sharing: Sequence[Mapping[str, Any]],
+    sharing: Sequence[WantedLink],
     addresses: Mapping[str, Sequence[str]],
     cluster: desired.Cluster,
 ) -> Iterator[Finding]:
@@ -358,7 +359,7 @@ def _check_shared_port(
                 yield Finding.of("shared-address", link["name"], "addresses", address, what, fix)
 
 
-def _own_address(link: Mapping[str, Any]) -> str:
+def _own_address(link: WantedLink) -> str:
     """How the egress gateway still finds the server, as the FQDN no longer leads there."""
     if link.get("external"):
         return "set external.address to the server's own address"
@@ -370,7 +371,7 @@ def _normal(address: str) -> str:
     return str(ipaddress.ip_address(address))
 
 
-def check_prune(links: Any, *, allowed: bool) -> list[Finding]:
+def check_prune(links: object, *, allowed: bool) -> list[Finding]:
     """An empty list of links takes everything away: only when that is said in so many words."""
     if allowed or links != []:
         return []

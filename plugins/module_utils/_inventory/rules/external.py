@@ -9,8 +9,7 @@ PRIVATE to the collection.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
@@ -24,6 +23,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings
     not_a_port,
     show,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import GivenExternal, GivenLink
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import parse_certificates
 
 __all__ = ["ADDRESSES", "OF_SERVERS_IN_CLUSTERS", "check_external"]
@@ -42,19 +42,18 @@ ADDRESSES = {
 }
 
 
-def check_external(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
-    if "external" in faulty or link.get("external") is None:
+def check_external(subject: str, link: GivenLink, faulty: set[str]) -> Iterator[Finding]:
+    external = link.get("external")
+    if "external" in faulty or external is None:
         return
-    external = link["external"]
     for name in sorted(OF_SERVERS_IN_CLUSTERS):
-        if link.get(name) not in (None, False, []):
+        if (value := link.get(name)) not in (None, False, []):
             what, fix = "cannot be combined with external", "remove it, or remove external"
-            yield Finding.of("external-only", subject, name, show(link[name]), what, fix)
+            yield Finding.of("external-only", subject, name, show(value), what, fix)
     shape = list(check_shape(subject, "external.", external, schema.EXTERNAL))
     yield from shape
     wrong = {finding.field for finding in shape}
-    for name in ("address", "sni"):
-        value = external.get(name)
+    for name, value in (("address", external.get("address")), ("sni", external.get("sni"))):
         if value is not None and f"external.{name}" not in wrong and not is_host(value, address=name == "address"):
             what, fix = ADDRESSES[name]
             yield Finding.of("external-address", subject, f"external.{name}", show(value), what, fix)
@@ -63,7 +62,7 @@ def check_external(subject: str, link: Mapping[str, Any], faulty: set[str]) -> I
     yield from _check_external_trust(subject, external, wrong)
 
 
-def _check_external_port(subject: str, link: Mapping[str, Any], port: int, faulty: set[str]) -> Iterator[Finding]:
+def _check_external_port(subject: str, link: GivenLink, port: int, faulty: set[str]) -> Iterator[Finding]:
     if not is_port(port):
         yield not_a_port(subject, "external.port", port)
     elif "port" not in faulty and link["port"] == port:
@@ -72,18 +71,18 @@ def _check_external_port(subject: str, link: Mapping[str, Any], port: int, fault
         yield Finding.of("same-port", subject, "external.port", show(port), what, fix)
 
 
-def _check_external_trust(subject: str, external: Mapping[str, Any], wrong: set[str]) -> Iterator[Finding]:
-    given = [name for name in ("ca", "trust") if external.get(name) is not None]
-    if len(given) != 1:
-        shown = " and ".join(given) or "missing"
+def _check_external_trust(subject: str, external: GivenExternal, wrong: set[str]) -> Iterator[Finding]:
+    directory, roots = external.get("ca"), external.get("trust")
+    if (directory is None) == (roots is None):
+        shown = "missing" if roots is None else "ca and trust"
         fix = "set ca: DIRECTORY to use a certificate of the custom CA, or trust: the root certificates of another CA"
         yield Finding.of("external-trust", subject, "external", shown, "needs exactly one of ca and trust", fix)
-    elif given == ["ca"] and "external.ca" not in wrong and not _is_directory(external["ca"]):
+    elif directory is not None and "external.ca" not in wrong and not _is_directory(directory):
         what, fix = "is not an absolute path of a directory", "write the absolute path of a directory on the controller"
-        yield Finding.of("external-trust", subject, "external.ca", show(external["ca"]), what, fix)
-    elif given == ["trust"] and "external.trust" not in wrong and (why := _fault_of_roots(external["trust"])):
+        yield Finding.of("external-trust", subject, "external.ca", show(directory), what, fix)
+    elif roots is not None and "external.trust" not in wrong and (why := _fault_of_roots(roots)):
         fix = "write the root certificates of the server's CA in PEM, e.g. with lookup('ansible.builtin.file', ...)"
-        yield Finding.of("external-trust", subject, "external.trust", show(external["trust"]), why, fix)
+        yield Finding.of("external-trust", subject, "external.trust", show(roots), why, fix)
 
 
 def _is_directory(path: str) -> bool:

@@ -14,7 +14,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import cast
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import (
@@ -35,6 +35,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings
     show,
     wrong_type,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import GivenLink, GivenRetries
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.clusters import ISTIOS_VIPS
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.external import (
     ADDRESSES,
@@ -82,7 +83,7 @@ _STATUS_CODES = frozenset(str(status.value) for status in HTTPStatus)
 _LOCALITY = re.compile(r"[^/\s]+(/[^/\s]+){0,2}")
 
 
-def check_links(links: Any) -> list[Finding]:
+def check_links(links: object) -> list[Finding]:
     """Findings on C(mesh_links) that need no knowledge of clusters."""
     if links is None:
         return [
@@ -104,39 +105,41 @@ def check_links(links: Any) -> list[Finding]:
     return findings
 
 
-def sound_links(links: Any) -> list[Mapping[str, Any]]:
+def sound_links(links: object) -> list[GivenLink]:
     """The links with which, each alone, nothing is wrong: what they mean together can be looked at."""
     given = links if isinstance(links, list) else []
     return [link for index, link in enumerate(given) if not any(_check_link(index, link))]
 
 
-def sound_links_with(links: Any, *keys: str) -> list[Mapping[str, Any]]:
+def sound_links_with(links: object, *keys: str) -> list[GivenLink]:
     """Those of them that have one of these keys; the others, nearly all as a rule, are not judged."""
     given = links if isinstance(links, list) else []
     return sound_links([link for link in given if isinstance(link, Mapping) and any(link.get(key) for key in keys)])
 
 
-def _check_link(index: int, link: Any) -> Iterator[Finding]:
-    if not isinstance(link, Mapping):
-        yield wrong_type(f"mesh_links[{index}]", "link", link, "dict")
+def _check_link(index: int, given: object) -> Iterator[Finding]:
+    if not isinstance(given, Mapping):
+        yield wrong_type(f"mesh_links[{index}]", "link", given, "dict")
         return
-    shape = list(check_shape(subject_of(link, index), "", link, schema.LINK))
+    shape = list(check_shape(subject_of(given, index), "", given, schema.LINK))
     faulty = {finding.field for finding in shape}
-    if isinstance(link.get("external"), Mapping):
+    if isinstance(given.get("external"), Mapping):
         shape = [finding for finding in shape if (finding.code, finding.field) not in NOT_ASKED_OF_EXTERNAL]
         # What only servers in clusters have is told of as a whole, not looked at further.
         faulty |= OF_SERVERS_IN_CLUSTERS
     yield from shape
+    # Each check leaves out what is faulty.
+    link = cast(GivenLink, given)
     for check in CHECKS_OF_A_LINK:
         yield from check(subject_of(link, index), link, faulty)
 
 
-def subject_of(link: Mapping[str, Any], index: int) -> str:
+def subject_of(link: Mapping[str, object], index: int) -> str:
     name = link.get("name")
     return name if isinstance(name, str) and name and not holds_private_key(name) else f"mesh_links[{index}]"
 
 
-def _check_name(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+def _check_name(subject: str, link: GivenLink, faulty: set[str]) -> Iterator[Finding]:
     if "name" in faulty:
         return
     name = link["name"]
@@ -154,7 +157,7 @@ def _check_name(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iter
         yield Finding.of("reserved-name", subject, "name", show(name), "is reserved for client credentials", fix)
 
 
-def _check_fqdn(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+def _check_fqdn(subject: str, link: GivenLink, faulty: set[str]) -> Iterator[Finding]:
     if "fqdn" in faulty:
         return
     fqdn = link["fqdn"]
@@ -185,7 +188,7 @@ def _fault_of_fqdn(fqdn: str) -> tuple[str, str]:
     return "", ""
 
 
-def _check_ports(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+def _check_ports(subject: str, link: GivenLink, faulty: set[str]) -> Iterator[Finding]:
     if "port" not in faulty and not is_port(link["port"]):
         yield not_a_port(subject, "port", link["port"])
     if "tls_port" not in faulty:
@@ -201,7 +204,7 @@ def _check_ports(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Ite
         )
 
 
-def _check_backend(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+def _check_backend(subject: str, link: GivenLink, faulty: set[str]) -> Iterator[Finding]:
     if "backend" in faulty:
         return
     backend = link["backend"]
@@ -236,7 +239,7 @@ def _is_service_host(host: str) -> bool:
     return len(labels) == 5 and labels[2:] == ["svc", "cluster", "local"] and all(map(LABEL.fullmatch, labels[:2]))
 
 
-def _check_addresses(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+def _check_addresses(subject: str, link: GivenLink, faulty: set[str]) -> Iterator[Finding]:
     if "addresses" in faulty:
         return
     seen: set[str] = set()
@@ -265,25 +268,29 @@ def _fault_of_address(text: str) -> str:
     return next((f"is in {theirs}, which Istio reserves" for theirs in ISTIOS_VIPS if address in theirs), "")
 
 
-def _check_max_connection_duration(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
-    name = "max_connection_duration"
-    if name in faulty or link.get(name) is None:
+def _check_max_connection_duration(subject: str, link: GivenLink, faulty: set[str]) -> Iterator[Finding]:
+    name, value = "max_connection_duration", link.get("max_connection_duration")
+    if name in faulty or value is None:
         return
-    found = _DURATION.fullmatch(link[name])
+    found = _DURATION.fullmatch(value)
     if found is None or int(found[1]) > MAX_CONNECTION_HOURS * _UNITS_AN_HOUR[found[2]]:
         what = f"is not a duration from 1s to {MAX_CONNECTION_HOURS}h"
         fix = "write a whole number of s, m or h, e.g. 1h"
-        yield Finding.of("duration", subject, name, show(link[name]), what, fix)
+        yield Finding.of("duration", subject, name, show(value), what, fix)
 
 
-def _check_workloads(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
-    if "workloads" in faulty or link.get("workloads") is None:
+def _check_workloads(subject: str, link: GivenLink, faulty: set[str]) -> Iterator[Finding]:
+    workloads = link.get("workloads")
+    if "workloads" in faulty or workloads is None:
         return
-    shape = list(check_shape(subject, "workloads.", link["workloads"], schema.WORKLOADS))
+    shape = list(check_shape(subject, "workloads.", workloads, schema.WORKLOADS))
     yield from shape
     named = 0
-    for name, parts, form in (("namespaces", 1, "NAMESPACE"), ("service_accounts", 2, "NAMESPACE/NAME")):
-        values = link["workloads"].get(name) or []
+    for name, given, parts, form in (
+        ("namespaces", workloads.get("namespaces"), 1, "NAMESPACE"),
+        ("service_accounts", workloads.get("service_accounts"), 2, "NAMESPACE/NAME"),
+    ):
+        values = given or []
         if f"workloads.{name}" in {finding.field for finding in shape}:
             return
         named += len(values)
@@ -296,37 +303,40 @@ def _check_workloads(subject: str, link: Mapping[str, Any], faulty: set[str]) ->
                 )
     if not named and not shape:
         fix = "add namespaces or service_accounts, or remove workloads to let every workload use the link"
-        yield Finding.of("workloads", subject, "workloads", show(link["workloads"]), "allows no workload at all", fix)
+        yield Finding.of("workloads", subject, "workloads", show(workloads), "allows no workload at all", fix)
 
 
 def _is_account(name: str) -> bool:
     return len(name) <= LONGEST_NAME and bool(_ACCOUNT.fullmatch(name))
 
 
-def _check_requests(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+def _check_requests(subject: str, link: GivenLink, faulty: set[str]) -> Iterator[Finding]:
     """What is said of single requests."""
-    given = [name for name in ("timeout", "retries") if name not in faulty and link.get(name) is not None]
+    timeout = None if "timeout" in faulty else link.get("timeout")
+    retries = None if "retries" in faulty else link.get("retries")
     if "protocol" not in faulty and (link.get("protocol") or "tcp") == "tcp":
-        for name in given:
-            fix = "remove it, or set protocol to http, http2 or grpc"
-            yield Finding.of("requests-only", subject, name, show(link[name]), "has no effect on a tcp link", fix)
+        for name, value in (("timeout", timeout), ("retries", retries)):
+            if value is not None:
+                fix = "remove it, or set protocol to http, http2 or grpc"
+                yield Finding.of("requests-only", subject, name, show(value), "has no effect on a tcp link", fix)
         return
-    if "timeout" in given:
-        yield from _check_request_duration(subject, "timeout", link["timeout"])
-    if "retries" in given:
-        shape = list(check_shape(subject, "retries.", link["retries"], schema.RETRIES))
+    if timeout is not None:
+        yield from _check_request_duration(subject, "timeout", timeout)
+    if retries is not None:
+        shape = list(check_shape(subject, "retries.", retries, schema.RETRIES))
         yield from shape
-        yield from _check_retries(subject, link["retries"], {finding.field for finding in shape})
+        yield from _check_retries(subject, retries, {finding.field for finding in shape})
 
 
-def _check_retries(subject: str, retries: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+def _check_retries(subject: str, retries: GivenRetries, faulty: set[str]) -> Iterator[Finding]:
     if "retries.attempts" not in faulty and not 0 <= retries["attempts"] <= MAX_ATTEMPTS:
         what, fix = f"is not between 0 and {MAX_ATTEMPTS}", "choose a number in this range; 2 is usual"
         yield Finding.of("retries", subject, "retries.attempts", show(retries["attempts"]), what, fix)
-    if "retries.per_try_timeout" not in faulty and retries.get("per_try_timeout") is not None:
-        yield from _check_request_duration(subject, "retries.per_try_timeout", retries["per_try_timeout"])
-    if "retries.retry_on" not in faulty and retries.get("retry_on") is not None:
-        yield from _check_retry_on(subject, retries["retry_on"])
+    timeout, policies = retries.get("per_try_timeout"), retries.get("retry_on")
+    if "retries.per_try_timeout" not in faulty and timeout is not None:
+        yield from _check_request_duration(subject, "retries.per_try_timeout", timeout)
+    if "retries.retry_on" not in faulty and policies is not None:
+        yield from _check_retry_on(subject, policies)
 
 
 def _check_retry_on(subject: str, policies: str) -> Iterator[Finding]:
@@ -345,7 +355,7 @@ def _check_request_duration(subject: str, path: str, value: str) -> Iterator[Fin
         yield Finding.of("duration", subject, path, show(value), "is not a duration from 1ms to 24h", fix)
 
 
-def _check_foreign_clients(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+def _check_foreign_clients(subject: str, link: GivenLink, faulty: set[str]) -> Iterator[Finding]:
     if "foreign_clients" in faulty:
         return
     for identity in link.get("foreign_clients") or []:
@@ -357,11 +367,11 @@ def _check_foreign_clients(subject: str, link: Mapping[str, Any], faulty: set[st
             )
 
 
-def _check_servers(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
-    if "servers" in faulty or link.get("servers") is None:
+def _check_servers(subject: str, link: GivenLink, faulty: set[str]) -> Iterator[Finding]:
+    if "servers" in faulty:
         return
-    seen: dict[str, Any] = {}
-    for server in link["servers"]:
+    seen: dict[str, object] = {}
+    for server in link.get("servers") or []:
         if isinstance(server, Mapping):
             yield from _check_server(subject, server)
         elif not isinstance(server, str):
@@ -374,7 +384,7 @@ def _check_servers(subject: str, link: Mapping[str, Any], faulty: set[str]) -> I
             yield Finding.of("two-values", subject, "servers", show(name), what, "keep one of the two entries")
 
 
-def _check_server(subject: str, server: Mapping[str, Any]) -> Iterator[Finding]:
+def _check_server(subject: str, server: Mapping[str, object]) -> Iterator[Finding]:
     yield from check_shape(subject, "servers.", server, schema.SERVER)
     address, locality = server.get("address"), server.get("locality")
     if isinstance(address, str) and not is_host(address, address=True):
@@ -385,7 +395,7 @@ def _check_server(subject: str, server: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding.of("locality", subject, "servers.locality", show(locality), what, fix)
 
 
-def _check_clients(subject: str, link: Mapping[str, Any], faulty: set[str]) -> Iterator[Finding]:
+def _check_clients(subject: str, link: GivenLink, faulty: set[str]) -> Iterator[Finding]:
     if "clients" in faulty:
         return
     for client in link.get("clients") or []:
@@ -394,12 +404,13 @@ def _check_clients(subject: str, link: Mapping[str, Any], faulty: set[str]) -> I
             yield Finding.of("reference", subject, "clients", show(client), "is not a cluster or group", fix)
 
 
-def _check_duplicates(links: Mapping[int, Mapping[str, Any]]) -> Iterator[Finding]:
+def _check_duplicates(links: Mapping[int, Mapping[str, object]]) -> Iterator[Finding]:
     for name in ("name", "fqdn"):
         holders: dict[str, list[int]] = defaultdict(list)
         for index, link in links.items():
-            if isinstance(link.get(name), str):
-                holders[link[name]].append(index)
+            value = link.get(name)
+            if isinstance(value, str):
+                holders[value].append(index)
         for value, indexes in holders.items():
             if len(indexes) > 1:
                 subject = subject_of(links[indexes[0]], indexes[0])
@@ -409,9 +420,9 @@ def _check_duplicates(links: Mapping[int, Mapping[str, Any]]) -> Iterator[Findin
                 )
 
 
-def _check_directories(links: Mapping[int, Mapping[str, Any]]) -> Iterator[Finding]:
+def _check_directories(links: Mapping[int, Mapping[str, object]]) -> Iterator[Finding]:
     """Two links may share a server outside, but one directory holds a certificate for one name."""
-    wanted: dict[str, tuple[Any, str]] = {}
+    wanted: dict[str, tuple[object, str]] = {}
     for index, link in links.items():
         external = link.get("external")
         directory = external.get("ca") if isinstance(external, Mapping) else None
@@ -425,7 +436,7 @@ def _check_directories(links: Mapping[int, Mapping[str, Any]]) -> Iterator[Findi
             yield Finding.of("two-values", subject, "external.ca", show(directory), what, fix)
 
 
-CHECKS_OF_A_LINK: tuple[Callable[[str, Mapping[str, Any], set[str]], Iterator[Finding]], ...] = (
+CHECKS_OF_A_LINK: tuple[Callable[[str, GivenLink, set[str]], Iterator[Finding]], ...] = (
     _check_name,
     _check_fqdn,
     _check_ports,
@@ -439,7 +450,7 @@ CHECKS_OF_A_LINK: tuple[Callable[[str, Mapping[str, Any], set[str]], Iterator[Fi
     _check_clients,
     _check_foreign_clients,
 )
-CHECKS_OF_ALL_LINKS: tuple[Callable[[Mapping[int, Mapping[str, Any]]], Iterator[Finding]], ...] = (
+CHECKS_OF_ALL_LINKS: tuple[Callable[[Mapping[int, Mapping[str, object]]], Iterator[Finding]], ...] = (
     _check_duplicates,
     _check_directories,
 )

@@ -9,7 +9,7 @@ PRIVATE to the collection.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from typing import Any
 
@@ -29,14 +29,14 @@ _HEX = re.compile(r"[0-9a-f]+", re.ASCII)
 _FIRST_DATE = datetime(1950, 1, 1, tzinfo=UTC)
 
 
-def check_revoked(value: Any, now: datetime) -> list[Finding]:
+def check_revoked(value: object, now: datetime) -> list[Finding]:
     """Return everything that is wrong with the list."""
     if not isinstance(value, list):
         return [Finding.of("type", _NAME, _NAME, show(value), "is not a list", "write a list; [] revokes nothing")]
     return [finding for index, entry in enumerate(value) for finding in _check_entry(f"{_NAME}[{index}]", entry, now)]
 
 
-def entries_of(value: Any) -> tuple[Entry, ...]:
+def entries_of(value: Iterable[Mapping[str, Any]]) -> tuple[Entry, ...]:
     """Read a list in which C(check_revoked) finds nothing wrong."""
     return tuple(_entry_of(entry) for entry in value)
 
@@ -63,7 +63,7 @@ def _entry_of(entry: Mapping[str, Any]) -> Entry:
     )
 
 
-def _check_entry(subject: str, entry: Any, now: datetime) -> Iterator[Finding]:
+def _check_entry(subject: str, entry: object, now: datetime) -> Iterator[Finding]:
     if not isinstance(entry, Mapping):
         fix = "write a mapping, e.g. {cluster: NAME, date: " + timestamp(now) + "}"
         yield Finding.of("type", subject, "entry", show(entry), "is not a mapping", fix)
@@ -74,14 +74,14 @@ def _check_entry(subject: str, entry: Any, now: datetime) -> Iterator[Finding]:
     yield from _check_date(subject, entry, now)
 
 
-def _check_keys(subject: str, entry: Mapping[str, Any]) -> Iterator[Finding]:
+def _check_keys(subject: str, entry: Mapping[str, object]) -> Iterator[Finding]:
     known = (*KINDS, "reason", "date")
     for key in entry:
         if key not in known:
             yield Finding.of("unknown-key", subject, str(key), kind_of(entry[key]), "unknown key", nearest(key, known))
 
 
-def _check_kind(subject: str, entry: Mapping[str, Any]) -> Iterator[Finding]:
+def _check_kind(subject: str, entry: Mapping[str, object]) -> Iterator[Finding]:
     given = [kind for kind in KINDS if entry.get(kind) is not None]
     choice = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
     if not given:
@@ -124,14 +124,14 @@ def _check_fingerprint(subject: str, value: str) -> Iterator[Finding]:
         yield Finding.of("revoked-fingerprint", subject, "fingerprint", show(value), what, fix)
 
 
-def _check_reason(subject: str, entry: Mapping[str, Any]) -> Iterator[Finding]:
+def _check_reason(subject: str, entry: Mapping[str, object]) -> Iterator[Finding]:
     reason = entry.get("reason")
     if reason is not None and reason not in REASONS:
         what = "is not a reason to revoke (RFC 5280 section 5.3.1)"
         yield Finding.of("revoked-reason", subject, "reason", show(reason), what, nearest(reason, REASONS))
 
 
-def _check_date(subject: str, entry: Mapping[str, Any], now: datetime) -> Iterator[Finding]:
+def _check_date(subject: str, entry: Mapping[str, object], now: datetime) -> Iterator[Finding]:
     value = entry.get("date")
     present = f"write the current time, {timestamp(now)}"
     if value is None:
@@ -155,7 +155,7 @@ def _check_date(subject: str, entry: Mapping[str, Any], now: datetime) -> Iterat
         yield Finding.of("revoked-date", subject, "date", show(value), what, present)
 
 
-def _until(value: Any) -> datetime:
+def _until(value: object) -> datetime:
     """The last second that a date stands for.
 
     :raises ValueError: it is no date. OverflowError: it has no equivalent in UTC.
@@ -170,7 +170,7 @@ def _until(value: Any) -> datetime:
     return aware.astimezone(UTC).replace(microsecond=0)
 
 
-def _day(value: Any) -> date | None:
+def _day(value: object) -> date | None:
     """The day, where no time of it is given; YAML makes dates of bare ones."""
     if isinstance(value, str):
         try:

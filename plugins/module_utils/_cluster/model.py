@@ -1,0 +1,259 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shapes of what is read in a cluster, and of what is written there. Plain JSON, so that Ansible can hand it on.
+
+PRIVATE to the collection. What stands in an object's C(spec) is Kubernetes' and Istio's own, and opaque here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NotRequired, TypedDict
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
+
+__all__ = [
+    "Backend",
+    "ClusterReading",
+    "ForeignGateway",
+    "ForeignPolicy",
+    "ForeignRule",
+    "GatewayServer",
+    "IpBlock",
+    "LiveMetadata",
+    "LiveObject",
+    "LiveSecret",
+    "ManagedFields",
+    "Manifest",
+    "Metadata",
+    "NetworkPeer",
+    "NetworkPort",
+    "Place",
+    "Pod",
+    "PolicyRule",
+    "SecretTrust",
+    "Service",
+    "ServicePort",
+    "Spec",
+]
+
+# Opaque: only compared, and handed on.
+Spec = dict[str, Any]
+
+
+class Place(TypedDict):
+    namespace: str
+    name: str
+
+
+# -- objects -------------------------------------------------------------------------------------------------------
+
+
+class Metadata(Place):
+    labels: NotRequired[dict[str, str]]
+
+
+class Manifest(TypedDict):
+    """What is sent to an API server; to delete an object its name is enough, to leave it no spec."""
+
+    apiVersion: str
+    kind: str
+    metadata: Metadata
+    spec: NotRequired[Spec]
+
+
+class ManagedFields(TypedDict):
+    """One entry of C(metadata.managedFields): who holds which fields."""
+
+    manager: str
+    fieldsV1: NotRequired[Spec]
+
+
+class LiveMetadata(Place):
+    """:param managedFields: without those of our own managers."""
+
+    labels: dict[str, str]
+    creationTimestamp: str
+    managedFields: list[ManagedFields]
+
+
+class LiveObject(TypedDict):
+    """An object that is ours, or that stands under a name of ours."""
+
+    apiVersion: str
+    kind: str
+    metadata: LiveMetadata
+    spec: Spec
+
+
+class LiveSecret(Place):
+    """A Secret without its key.
+
+    :param keys: of its data.
+    :param certificate: PEM of the leaf and what follows it; trust and lists are PEM as well, each empty where it lacks.
+    :param version: C(metadata.resourceVersion); empty for a directory.
+    """
+
+    labels: dict[str, str]
+    type: str
+    keys: list[str]
+    certificate: str
+    trust: str
+    lists: str
+    key_matches: bool
+    managers: list[str]
+    version: str
+
+
+# -- what others have ----------------------------------------------------------------------------------------------
+
+
+class GatewayServer(TypedDict):
+    """One server of a Gateway.
+
+    :param port: its number; None where it names none.
+    :param plain: whether it takes plain text.
+    """
+
+    port: int | None
+    protocol: str
+    plain: bool
+    hosts: list[str]
+    bind: str
+
+
+class ForeignGateway(Place):
+    """:param created: RFC 3339; Istio serves the older of two."""
+
+    created: str
+    selector: dict[str, str]
+    servers: list[GatewayServer]
+
+
+class ForeignRule(Place):
+    """A DestinationRule whose host covers the egress gateway's.
+
+    :param policy: whether it has a trafficPolicy for all subsets.
+    :param selective: whether it is for some workloads only.
+    """
+
+    host: str
+    exports: list[str]
+    subsets: list[str]
+    policy: bool
+    selective: bool
+
+
+class NetworkPort(TypedDict):
+    port: NotRequired[int | str]
+    endPort: NotRequired[int]
+    protocol: NotRequired[str]
+
+
+class IpBlock(TypedDict):
+    cidr: str
+
+
+class NetworkPeer(TypedDict):
+    ipBlock: NotRequired[IpBlock]
+
+
+class PolicyRule(TypedDict):
+    """A rule of a NetworkPolicy, as Kubernetes has it, as far as it is looked at."""
+
+    ports: NotRequired[list[NetworkPort] | None]
+    to: NotRequired[list[NetworkPeer] | None]
+
+
+class ForeignPolicy(Place):
+    """:param egress: empty where the policy does not limit egress."""
+
+    egress: list[PolicyRule]
+
+
+# -- gateways and backends -----------------------------------------------------------------------------------------
+
+
+class ServicePort(TypedDict):
+    port: int
+    name: NotRequired[str]
+    protocol: NotRequired[str]
+    targetPort: NotRequired[int | str]
+
+
+class Service(Place):
+    """A gateway's Service.
+
+    :param owners: managers of each port, by C(NUMBER/PROTOCOL).
+    :param addresses: IP addresses and host names at which it is reached from outside.
+    """
+
+    type: str
+    ports: list[ServicePort]
+    owners: dict[str, list[str]]
+    addresses: list[str]
+
+
+class SecretTrust(TypedDict):
+    """What a pod trusts for one Secret: fingerprints of roots, identities of revocation lists."""
+
+    roots: list[str]
+    lists: list[str]
+
+
+class Pod(Place):
+    """A gateway's running pod.
+
+    :param serials: of the certificates that it serves; None where it was not asked, or did not answer.
+    :param trust: by Secret; None where it was not asked.
+    :param problem: why it did not answer.
+    :param forbidden: whether that was for want of permission.
+    """
+
+    uid: str
+    labels: dict[str, str]
+    ready: bool
+    serials: list[str] | None
+    trust: dict[str, SecretTrust] | None
+    problem: str
+    forbidden: bool
+
+
+class Backend(TypedDict):
+    """A Service that links lead to.
+
+    :param ports: of TCP; None for an alias, which has those of the host that it stands for.
+    :param sidecars: how many of C(pods) have one.
+    """
+
+    service: str
+    namespace: str
+    found: bool
+    ports: list[int] | None
+    pods: int
+    sidecars: int
+
+
+class ClusterReading(TypedDict):
+    """All that was read of one cluster.
+
+    :param missing_kinds: kinds that the API server does not know.
+    :param sidecars: of others, in namespaces that are to be locked down; so C(network_policies).
+    :param services: of the gateways; None where there is none.
+    :param mesh_roots: fingerprints of the roots of the mesh's own CA.
+    :param clock_ahead: seconds by which the controller is ahead of the API server.
+    """
+
+    cluster: str
+    objects: list[LiveObject]
+    missing_kinds: list[str]
+    gateways: list[ForeignGateway]
+    destination_rules: list[ForeignRule]
+    sidecars: list[Place]
+    network_policies: list[ForeignPolicy]
+    secrets: list[LiveSecret]
+    services: dict[Side, Service | None]
+    pods: dict[Side, list[Pod]]
+    mesh_roots: list[str]
+    backends: list[Backend]
+    clock_ahead: float

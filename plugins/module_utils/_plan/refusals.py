@@ -1,0 +1,161 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What forbids a run on one side of one cluster. Pure.
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import LiveSecret, Manifest
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
+    DesiredLink,
+    DesiredSide,
+    gateway_port,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed, short
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import difference, gateways
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import has_own_trust, is_ours, trust_of
+
+__all__ = [
+    "foreign_secrets",
+    "missing_gateway",
+    "missing_kinds",
+    "occupied_ports",
+    "trust_errors",
+    "unknown_kinds",
+    "unknown_roots",
+    "wrong_store",
+]
+
+
+def missing_kinds(reading: Reading, manifests: Iterable[Manifest]) -> list[Message]:
+    """Kinds of what is to be written that the cluster does not know."""
+    missing = {manifest["kind"] for manifest in manifests} & set(reading["missing_kinds"])
+    groups: dict[str, list[str]] = {}
+    for kind in names.KINDS:
+        if kind.kind in missing:
+            groups.setdefault(kind.group, []).append(kind.kind)
+    return [unknown_kinds(group, kinds) for group, kinds in groups.items()]
+
+
+def unknown_kinds(group: str, kinds: Sequence[str]) -> Message:
+    """The error where the cluster lacks kinds of an API group."""
+    return Message.error(
+        "unknown-kind",
+        where=f"API group {group}",
+        what=f"the cluster does not know {', '.join(kinds)}",
+        fix=f"install {names.SUPPORTED_ISTIO}, with its CRDs",
+    )
+
+
+def missing_gateway(reading: Reading, side: DesiredSide) -> list[Message]:
+    """The gateway's Service, where links need it and it is not there."""
+    if not side["ports"] or reading["services"][side["owner"]["side"]] is not None:
+        return []
+    variable = "mesh_ingress_gateway" if side["owner"]["side"] == "server" else "mesh_egress_gateway"
+    return [
+        Message.error(
+            "no-gateway",
+            where=f"Service {side['namespace']}/{side['service']}",
+            what="the gateway's Service does not exist",
+            fix=f"install the gateway, or set {variable} to the existing one",
+        )
+    ]
+
+
+def occupied_ports(reading: Reading, side: DesiredSide, owner: names.Owner) -> gateways.Conflicts:
+    """What Gateways of others on the same pods do to ours."""
+    ages = _ages_of_ours(reading, side, owner)
+    claims = [_claim(link, ages) for link in side["links"]]
+    # Without a running pod its labels are known as far as our own selector tells them.
+    labels = [pod["labels"] for pod in reading["pods"][owner.side]] or [side["selector"]]
+    service = reading["services"][owner.side]
+    return gateways.find_conflicts(claims, reading["gateways"], labels, service["ports"] if service else [])
+
+
+def _ages_of_ours(reading: Reading, side: DesiredSide, owner: names.Owner) -> dict[str, gateways.Age]:
+    return {
+        item["metadata"]["name"]: (
+            item["metadata"]["creationTimestamp"],
+            item["metadata"]["name"],
+            item["metadata"]["namespace"],
+        )
+        for item in reading["objects"]
+        # Under the name of one of ours there may be somebody else's.
+        if item["kind"] == "Gateway"
+        and item["metadata"]["namespace"] == side["namespace"]
+        and is_ours(item["metadata"], owner)
+    }
+
+
+def _claim(link: DesiredLink, ages: Mapping[str, gateways.Age]) -> gateways.Claim:
+    return gateways.Claim(gateway_port(link), link["fqdn"], ages.get(link["gateway"]))
+
+
+def foreign_secrets(reading: Reading, side: DesiredSide, owner: names.Owner, policy: Policy) -> list[Message]:
+    """Secrets that have our names, or override them, and are not ours."""
+    wanted = {item["name"] for item in side["secrets"]}
+    beside = [secret for secret in reading["secrets"] if secret["namespace"] == side["namespace"]]
+    return [error for secret in beside if (error := _foreign_secret(secret, wanted, owner, policy))]
+
+
+def _foreign_secret(secret: LiveSecret, wanted: Collection[str], owner: names.Owner, policy: Policy) -> Message | None:
+    title, labels = f"Secret {secret['namespace']}/{secret['name']}", secret["labels"]
+    if secret["name"] not in wanted:
+        if secret["name"].removesuffix("-cacert") not in wanted:
+            return None
+        return Message.error("cacert-secret", where=title, what="Istio uses its CA instead of ours", fix="delete it")
+    if is_ours(secret, owner):
+        return None
+    if lost := difference.lost_labels(labels, owner):
+        return None if policy.adopt else difference.label_lost(title, lost)
+    if labels.get(names.LABEL_MANAGED_BY) == names.MANAGED_BY:
+        return difference.of_another(title, labels, "set mesh_client_credential_prefix, or rename the link")
+    return None if policy.adopt else difference.not_ours(title, listed(secret["managers"], "an unknown manager"))
+
+
+def unknown_roots(secrets: Sequence[LiveSecret], owner: names.Owner, authority: Authority) -> dict[str, str]:
+    """Roots in our own Secrets that the store does not know: fingerprint -> name of a Secret that holds it."""
+    return {
+        view.fingerprint: f"{secret['namespace']}/{secret['name']}"
+        for secret in secrets
+        if is_ours(secret, owner) and has_own_trust(secret)
+        for view in trust_of(secret)
+        if view.fingerprint not in authority.known
+    }
+
+
+def trust_errors(reading: Reading, authority: Authority, owner: names.Owner, policy: Policy) -> list[Message]:
+    """A CA that is not the one this cluster knows, or that is a mesh's own."""
+    # An adoption that was interrupted leaves Secrets that are ours and still hold the roots of before.
+    unknown = {} if policy.adopt else unknown_roots(reading["secrets"], owner, authority)
+    errors = [wrong_store(authority, fingerprint, f"Secret {secret}") for fingerprint, secret in unknown.items()]
+    shared = sorted({view.fingerprint for view in authority.trusted} & set(reading["mesh_roots"]))
+    if shared:
+        what = f"its root {short(shared[0])} is the mesh's own CA (istio-ca-root-cert)"
+        where = f"CA store {authority.path}"
+        errors.append(Message.error("mesh-ca", where=where, what=what, fix="use a root that is not the CA of any mesh"))
+    return errors
+
+
+def wrong_store(authority: Authority, fingerprint: str, holder: str) -> Message:
+    """The error that tells a wrong or an empty store from a first run.
+
+    :param holder: what holds the root that the store does not know, e.g. C(Secret NAMESPACE/NAME).
+    """
+    holds = f"root {short(authority.issuing.fingerprint)}" if authority.issuing else "no root"
+    return Message.error(
+        "wrong-store",
+        where=f"CA store {authority.path}",
+        what=f"the store holds {holds}, but {holder} uses root {short(fingerprint)}",
+        fix="point custom_ca_dir at the store that made it, or restore that store from a backup; if it is lost for "
+        "good, run playbook rotate_ca with -e custom_ca_lost=true",
+    )

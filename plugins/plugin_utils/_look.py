@@ -1,0 +1,95 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shape in which a look at a cluster, and the proof after it, pass through Ansible to the tasks that follow.
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import GatewayPlace, WantedSecret
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Stage
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ShownTrust
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import LinkSideJson
+
+__all__ = ["ClusterLook", "EndpointJson", "Options", "PlanJson", "ProofJson", "SideLook"]
+
+
+class EndpointJson(TypedDict):
+    address: str
+    port: int
+    fqdn: str
+
+
+class PlanJson(TypedDict):
+    """A plan; its messages as text.
+
+    :param strip: lists of patches, each in JSON; so C(force), C(write) and C(delete), of manifests.
+    """
+
+    errors: list[str]
+    warnings: list[str]
+    notices: list[str]
+    alarms: list[str]
+    report: list[str]
+    renewals: list[str]
+    lines: list[str]
+    changed: bool
+    drifted: bool
+    credentials: list[WantedSecret]
+    trust: list[ShownTrust]
+    issuers: list[str]
+    surplus: list[str]
+    strip: list[str]
+    force: list[str]
+    write: list[str]
+    delete: list[str]
+    expected: list[str]
+    endpoints: list[EndpointJson]
+    await_address: bool
+    served: bool
+    proven: bool
+
+
+class SideLook(PlanJson, GatewayPlace):
+    """The plan of one side, and what the tasks that carry it out must know of the side.
+
+    :param settled: nothing is to be done, and nothing forbids it.
+    :param links: their names.
+    :param secrets: how many the side is to have.
+    """
+
+    status: list[LinkSideJson]
+    side: Side
+    settled: bool
+    manager: str
+    links: list[str]
+    secrets: int
+
+
+class Options(TypedDict):
+    """How far the policy of a look lets a run go."""
+
+    stage: Stage
+    existing: bool
+    force: bool
+
+
+class ClusterLook(TypedDict):
+    """The result of mesh_cluster_info, as far as other actions read it."""
+
+    cluster: str
+    instance: str
+    options: Options
+    sides: dict[Side, SideLook]
+
+
+class ProofJson(TypedDict):
+    """The result of mesh_proof, as far as other actions read it; empty where nothing was proven."""
+
+    pods: NotRequired[dict[Side, list[str]]]
+    links: NotRequired[dict[Side, list[LinkSideJson]]]
