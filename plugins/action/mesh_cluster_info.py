@@ -14,14 +14,13 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority impor
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import ca_reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import clock_warning
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Manifest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import read_cluster
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import authority_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import status
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Plan, make_plan
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Plan, Work, make_plan
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ca_in_cluster
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
@@ -33,9 +32,6 @@ from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
 )
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import PlanJson, SideLook
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import render
-
-# kubernetes.core asks for one object after the other: longer lists go in several calls at once.
-BATCH = 100
 
 
 class ActionModule(ClusterAction):
@@ -116,11 +112,7 @@ def _json(plan: Plan) -> PlanJson:
         "trust": standing.trust,
         "issuers": standing.issuers,
         "surplus": work.surplus,
-        # As texts: Ansible would otherwise look into each of their values whenever it hands the plan on.
-        "strip": _batches(work.strip),
-        "force": _batches(work.force),
-        "write": _batches(work.write),
-        "delete": _batches(work.delete),
+        "manifests": _manifests(work),
         "expected": standing.expected,
         "endpoints": [{"address": item.address, "port": item.port, "fqdn": item.fqdn} for item in standing.endpoints],
         "await_address": work.await_address,
@@ -133,8 +125,10 @@ def _texts(messages: Sequence[Message]) -> list[str]:
     return [str(message) for message in messages]
 
 
-def _batches(items: Sequence[Manifest]) -> list[str]:
-    return [json.dumps(items[start : start + BATCH]) for start in range(0, len(items), BATCH)]
+def _manifests(work: Work) -> str:
+    """In JSON: Ansible would otherwise look into each of their values whenever it hands the plan on."""
+    found = {"strip": work.strip, "force": work.force, "write": work.write, "delete": work.delete}
+    return json.dumps(found) if any(found.values()) else ""
 
 
 def _warnings(reading: Reading, sides: Mapping[Side, SideLook], policy: Policy) -> list[str]:

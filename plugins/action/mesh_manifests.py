@@ -6,31 +6,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Manifest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, one_line
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import ClusterAction, Variables
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._parallel import at_once, shares
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import SideLook
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._parallel import Call, at_once, shares
 
 Json = dict[str, Any]
+Verb = Literal["strip", "force", "write", "delete"]
 
 NOTES = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "uid")
 WRITER = "kubernetes.core.k8s"
 # In this order: a field that others added can be in the way of a write, and what goes may be in use until then.
-VERBS = ("strip", "force", "write", "delete")
+VERBS: tuple[Verb, ...] = ("strip", "force", "write", "delete")
 
 
 class ActionModule(ClusterAction):
     ARGUMENTS: ClassVar[dict[str, Any]] = {"plan": {"type": "dict", "required": True}}
 
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
-        plan, results = params["plan"], list[Json]()
-        wanted = {verb: [item for text in plan[verb] for item in json.loads(text)] for verb in VERBS}
-        objects = sum(map(len, wanted.values()))
-        for verb, items in wanted.items():
-            parts = [self._call(variables, plan, verb, share) for share in shares(items)]
+        plan: SideLook = params["plan"]
+        wanted: dict[Verb, list[Manifest]] = json.loads(plan["manifests"] or "{}")
+        objects, results = sum(map(len, wanted.values())), list[Json]()
+        for verb in (verb for verb in VERBS if wanted.get(verb)):
+            parts = [self._call(variables, plan["manager"], verb, share) for share in shares(wanted[verb])]
             for result in at_once(parts):
                 if result.get("failed"):
                     raise CrossmeshError(_not_written(variables.cluster, verb, result))
@@ -40,14 +43,14 @@ class ActionModule(ClusterAction):
         changed = any(result.get("changed") for result in results)
         return {"changed": changed, "objects": objects, "diff": [_diff(item) for item in results if item.get("diff")]}
 
-    def _call(self, variables: Variables, plan: Mapping[str, Any], verb: str, items: Sequence[Json]) -> Any:
+    def _call(self, variables: Variables, manager: str, verb: Verb, items: Sequence[Manifest]) -> Call:
         """One call of kubernetes.core.k8s as a task would make it, to be made later."""
         connection = {key: variables.given.get(f"mesh_{key}") for key in ("kubeconfig", "context")}
         task = self._task.copy()
         task.action = WRITER
         task.args = {
             **{key: value for key, value in connection.items() if value},
-            **_how(verb, plan["manager"]),
+            **_how(verb, manager),
             "definition": list(items),
         }
         action = self._shared_loader_obj.action_loader.get(
@@ -62,7 +65,7 @@ class ActionModule(ClusterAction):
         return lambda: action.run(task_vars=dict(variables.task_vars))
 
 
-def _how(verb: str, manager: str) -> Json:
+def _how(verb: Verb, manager: str) -> Json:
     if verb == "strip":
         return {"state": "patched", "merge_type": ["merge"]}
     if verb == "delete":
@@ -93,7 +96,7 @@ def _without_notes(part: Json) -> Json:
     return {**kept, "metadata": metadata} if metadata else kept
 
 
-def _not_written(cluster: str, verb: str, result: Json) -> Message:
+def _not_written(cluster: str, verb: Verb, result: Json) -> Message:
     return Message.error(
         "not-written",
         where=f"cluster {cluster}",

@@ -191,24 +191,12 @@ sides:
           description: Names of our Secrets that no link needs any more.
           type: list
           elements: str
-        strip:
+        manifests:
           description: >-
-            Patches that take fields out of our objects that others put there. Texts of JSON, each a list of at most 100
-            objects, as in the next three.
-          type: list
-          elements: str
-        force:
-          description: Manifests of our objects that others changed.
-          type: list
-          elements: str
-        write:
-          description: Manifests of all other objects to write, and our ports of the gateway's Service.
-          type: list
-          elements: str
-        delete:
-          description: Objects that are no longer wanted.
-          type: list
-          elements: str
+            What M(crossmesh.mtls.mesh_manifests) is to do, as a text of JSON; empty where nothing differs. In it C(strip)
+            takes out of our objects what others added, C(force) restores what they changed, C(write) is all else to be
+            written, our ports of the gateway's Service among it, C(delete) what is no longer wanted.
+          type: str
         expected:
           description: Serials of the certificates that every gateway pod has to serve.
           type: list

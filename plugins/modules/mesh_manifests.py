@@ -12,9 +12,10 @@ version_added: 0.1.0
 author:
   - Crossmesh maintainers (@crossmesh)
 description:
-  - Hands the objects of a plan to M(kubernetes.core.k8s), which removes, restores, writes and deletes them, in this order.
-  - Short lists are one call each and keep the order of the templates. A long list is cut into up to four calls that are made at
-    once, each in a process of its own; a line tells how many objects are written.
+  - Hands the objects of a plan to M(kubernetes.core.k8s), which removes fields, restores, writes and deletes, in this
+    order.
+  - A short list is one call and keeps the order of the templates. A long one is cut into up to four calls that are made
+    at once, each in a process of its own; a line tells how many objects are written.
   - Fails at the first call that fails. What was written until then stays, and the next run goes on from there.
 extends_documentation_fragment:
   - crossmesh.mtls.variables

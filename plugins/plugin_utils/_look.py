@@ -28,7 +28,7 @@ class EndpointJson(TypedDict):
 class PlanJson(TypedDict):
     """A plan; its messages as text.
 
-    :param strip: lists of patches, each in JSON; so C(force), C(write) and C(delete), of manifests.
+    :param manifests: what mesh_manifests is to do, in JSON; empty where there is nothing.
     """
 
     errors: list[str]
@@ -44,10 +44,7 @@ class PlanJson(TypedDict):
     trust: list[ShownTrust]
     issuers: list[str]
     surplus: list[str]
-    strip: list[str]
-    force: list[str]
-    write: list[str]
-    delete: list[str]
+    manifests: str
     expected: list[str]
     endpoints: list[EndpointJson]
     await_address: bool

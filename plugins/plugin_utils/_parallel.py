@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Several calls at once, each in a process of its own.
 
-PRIVATE to the collection. Not threads: what Ansible keeps for a task is not made for them. Not C(async): such calls would
-go on after a run that was killed.
+PRIVATE to the collection. Not threads: what Ansible keeps for a task is not made for them. Not C(async): such calls
+would go on after a run that was killed.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
-__all__ = ["at_once", "shares"]
+__all__ = ["Call", "at_once", "shares"]
 
 # More would wait for the API server, and for a processor.
 MOST = 4
-# Fewer are not worth the start of a process.
-FEWEST = 40
+# Fewer are written sooner than another call has started: that takes Python a second.
+FEWEST = 120
 
 Item = TypeVar("Item")
 Result = dict[str, Any]
@@ -27,10 +27,9 @@ Call = Callable[[], Result]
 
 
 def shares(items: Sequence[Item]) -> list[Sequence[Item]]:
-    """Cut a list into parts of about the same length, in its order; one part where it is short."""
-    parts = min(MOST, max(1, len(items) // FEWEST))
-    size = -(-len(items) // parts)
-    return [items[start : start + size] for start in range(0, len(items), size or 1)]
+    """Deal a list out, as cards are, so that all parts are at about the same place of it; one part where it is short."""
+    parts = min(MOST, -(-len(items) // FEWEST))
+    return [items[first::parts] for first in range(parts)]
 
 
 def at_once(calls: Sequence[Call]) -> Iterator[Result]:
@@ -49,7 +48,8 @@ def at_once(calls: Sequence[Call]) -> Iterator[Result]:
             sender.close()
             running[receiver] = process
         while running:
-            for receiver in wait(list(running)):
+            ended = wait(list(running))
+            for receiver in [item for item in running if item in ended]:
                 yield _received(receiver)
                 running.pop(receiver).join()
     finally:
