@@ -9,6 +9,8 @@ import json
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
+from ansible.plugins.loader import action_loader
+
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Manifest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, one_line
@@ -53,7 +55,7 @@ class ActionModule(ClusterAction):
             **_how(verb, manager),
             "definition": list(items),
         }
-        action = self._shared_loader_obj.action_loader.get(
+        action = action_loader.get(
             WRITER,
             task=task,
             connection=self._connection,

@@ -17,7 +17,7 @@ attributes:
     description: Runs the same code and writes nothing.
     support: full
   diff_mode:
-    description: Shows certificates and fingerprints, never a private key or the data of a Secret.
+    description: Shows what changes; never a private key or the data of a Secret.
     support: full
   idempotent:
     description: A second call changes nothing.

@@ -193,9 +193,9 @@ sides:
           elements: str
         manifests:
           description: >-
-            What M(crossmesh.mtls.mesh_manifests) is to do, as a text of JSON; empty where nothing differs. In it C(strip)
-            takes out of our objects what others added, C(force) restores what they changed, C(write) is all else to be
-            written, our ports of the gateway's Service among it, C(delete) what is no longer wanted.
+            What M(crossmesh.mtls.mesh_manifests) is to do, as a text of JSON; empty where nothing differs. In it
+            C(strip) takes out of our objects what others added, C(force) restores what they changed, C(write) is all
+            else to be written, our ports of the gateway's Service among it, C(delete) what is no longer wanted.
           type: str
         expected:
           description: Serials of the certificates that every gateway pod has to serve.

@@ -18,23 +18,16 @@ description:
     at once, each in a process of its own; a line tells how many objects are written.
   - Fails at the first call that fails. What was written until then stays, and the next run goes on from there.
 extends_documentation_fragment:
+  - crossmesh.mtls.attributes.changes
   - crossmesh.mtls.variables
   - crossmesh.mtls.variables.cluster
+notes:
+  - Reads C(mesh_cluster_name), for messages.
 options:
   plan:
     description: One of RV(crossmesh.mtls.mesh_cluster_info#module:sides).
     type: dict
     required: true
-attributes:
-  check_mode:
-    description: Asks the API server for a dry run.
-    support: full
-  diff_mode:
-    description: Shows what each object was and is.
-    support: full
-  idempotent:
-    description: A second look finds nothing to write.
-    support: full
 seealso:
   - module: crossmesh.mtls.mesh_cluster_info
   - module: kubernetes.core.k8s

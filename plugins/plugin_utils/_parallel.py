@@ -27,7 +27,7 @@ Call = Callable[[], Result]
 
 
 def shares(items: Sequence[Item]) -> list[Sequence[Item]]:
-    """Deal a list out, as cards are, so that all parts are at about the same place of it; one part where it is short."""
+    """Deal a list out as cards are: calls begun at once are at the same place of it. One part where it is short."""
     parts = min(MOST, -(-len(items) // FEWEST))
     return [items[first::parts] for first in range(parts)]
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -72,7 +73,11 @@ def names_of(side: DesiredSide | Mapping[str, Any]) -> list[str]:
 
 
 def run_action(
-    plugin: ModuleType, arguments: Mapping[str, Any], variables: Mapping[str, Any], *, check: bool = False
+    plugin: ModuleType,
+    arguments: Mapping[str, Any],
+    variables: Mapping[str, Any],
+    *,
+    check: bool = False,
 ) -> Json:
     """What an action returns to Ansible for a task of one host.
 
@@ -81,6 +86,7 @@ def run_action(
     loader = DataLoader()
     known = {"inventory_hostname": "localhost", "group_names": [], **variables}
     task = SimpleNamespace(args=dict(arguments), action=plugin.__name__, async_val=0, check_mode=check, diff=True)
+    task.copy = lambda: copy.copy(task)
     connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=""))
     action = plugin.ActionModule(task, connection, None, loader, Templar(loader, variables=known), None)
     result: Json = action.run(task_vars=known)

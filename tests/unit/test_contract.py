@@ -152,8 +152,7 @@ def test_both_sides_have_the_same_options() -> None:
 TASKS = sorted(
     path for part in ("playbooks", "roles") for path in CHECKOUT.glob(f"{part}/**/*.yml") if path.parent.name != "meta"
 )
-CONNECTION = {"kubeconfig": "mesh_kubeconfig", "context": "mesh_context"}
-OURS, KUBERNETES = "crossmesh.mtls.", "kubernetes.core."
+OURS = "crossmesh.mtls."
 
 
 def calls(content: Any, prefix: str) -> Iterator[tuple[str, Json]]:
@@ -182,10 +181,8 @@ def handed_on(content: Any) -> list[str]:
 def test_no_variable_is_handed_on_to_what_reads_it_by_itself(path: Path) -> None:
     content = loaded(path)
     assert handed_on(content) == []
-    for _module, arguments in calls(content, KUBERNETES):
-        assert {name: named for name, value in arguments.items() if (named := named_in(json.dumps(value)))} == {
-            name: {variable} for name, variable in CONNECTION.items()
-        }
+    # mesh_manifests hands it the connection, and nobody else does.
+    assert list(calls(content, "kubernetes.core.")) == []
     # Not in a condition or a text either.
     assert named_in(path.read_text()) & SECRETS == set()
 
@@ -199,7 +196,6 @@ def test_a_variable_that_is_handed_on_is_found() -> None:
 def test_every_action_is_called_by_a_playbook_or_a_role() -> None:
     called = {module for path in TASKS for module, _arguments in calls(loaded(path), OURS)}
     assert called == set(ACTIONS)
-    assert [path.name for path in TASKS if list(calls(loaded(path), KUBERNETES))] == ["write.yml"]
 
 
 # -- actions -------------------------------------------------------------------------------------------------------

@@ -62,6 +62,12 @@ PARALLEL = 8
 # Seconds for one question to one gateway pod.
 EXEC_TIMEOUT = 15.0
 MESH_ROOT = "istio-ca-root-cert"
+# Of these, what others made says whether ours works.
+_WHOLE = frozenset({"Gateway", "DestinationRule"})
+_OBJECTS: Mapping[names.Side, Callable[[str], Mapping[str, Sequence[str]]]] = {
+    "server": names.server_objects,
+    "client": names.client_objects,
+}
 _PLAIN_HTTP = frozenset({"HTTP", "HTTP2", "HTTP_PROXY", "GRPC", "GRPC-WEB"})
 
 # An object as an API server gives it.
@@ -191,14 +197,15 @@ class _Reader:
         self.request = request
         self.denied: set[str] = set()
         self.failed: dict[str, CrossmeshError] = {}
-        sides = ((names.server_objects, request.links), (names.client_objects, request.links))
-        self._names = {
-            (kind, name)
-            for objects, links in sides
-            for link in links
-            for kind, given in objects(link).items()
-            for name in given
-        }
+        self._wanted: dict[str, set[str]] = {kind.kind: set() for kind in names.KINDS}
+        for side in request.sides:
+            for link in request.links:
+                for kind, given in _OBJECTS[side](link).items():
+                    self._wanted[kind].update(given)
+        self._ours = (
+            f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY},{names.LABEL_INSTANCE}={request.instance},"
+            f"{names.LABEL_CLUSTER}={request.cluster}"
+        )
         self._lockdowns = {
             (kind, namespace, name) for kind, name in names.lockdown_objects().items() for namespace in request.lockdown
         }
@@ -216,16 +223,35 @@ class _Reader:
             return nothing
 
     def kind(self, kind: names.Kind) -> list[Item] | None:
-        """All objects of a kind; None where the cluster does not know it."""
+        """The objects of a kind that a run must know; None where the cluster does not know it."""
+        path = object_path(kind.group, kind.version, kind.plural)
+        locked = kind.kind in names.LOCKDOWN_KINDS
         try:
-            answer = self.api.get(object_path(kind.group, kind.version, kind.plural))
+            if kind.kind in _WHOLE or (locked and self.request.lockdown):
+                found = self.api.get(path)["items"]
+            else:
+                found = self.api.get(path, {"labelSelector": self._ours})["items"]
+                found = [*found, *self._under_wanted_names(kind, found)]
         except ApiError as error:
             if error.status == 404:
                 return None
-            if error.status == 403 and kind.kind in names.LOCKDOWN_KINDS and not self.request.lockdown:
+            if error.status == 403 and locked and not self.request.lockdown:
                 return []
             raise
-        return [{**item, "kind": kind.kind, "apiVersion": kind.api_version} for item in answer["items"]]
+        return [{**item, "kind": kind.kind, "apiVersion": kind.api_version} for item in found]
+
+    def _under_wanted_names(self, kind: names.Kind, ours: Iterable[Item]) -> list[Item]:
+        """What others have under a name that a side needs. A mesh can have thousands of a kind, so names come first."""
+        missing = self._wanted[kind.kind] - {item["metadata"]["name"] for item in ours}
+        if not missing:
+            return []
+        everything = self.api.get(object_path(kind.group, kind.version, kind.plural), accept=METADATA_ONLY)["items"]
+        places = [(item["metadata"]["namespace"], item["metadata"]["name"]) for item in everything or []]
+        return [
+            self.api.get(object_path(kind.group, kind.version, kind.plural, namespace, name))
+            for namespace, name in places
+            if name in missing and namespace in self._namespaces
+        ]
 
     def concerns(self, item: Item) -> bool:
         """Whether an object is ours, or stands under a name that a wanted link has."""
@@ -239,7 +265,7 @@ class _Reader:
         kind, namespace, name = item["kind"], metadata["namespace"], metadata["name"]
         if (kind, namespace, name) in self._lockdowns:
             return True
-        return (kind, name) in self._names and namespace in self._namespaces
+        return name in self._wanted[kind] and namespace in self._namespaces
 
     def relevant(self, items: Iterable[Item]) -> list[LiveObject]:
         own = {self.request.owner("server").manager, self.request.owner("client").manager}
@@ -265,14 +291,10 @@ class _Reader:
         wanted = {names.server_secret(link) for link in self.request.links} | {self.request.client_credential}
         wanted |= {names.client_secret_of_link(link, self.request.client_credential) for link in self.request.links}
         wanted |= {f"{name}-cacert" for name in wanted}
-        selector = (
-            f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY},{names.LABEL_INSTANCE}={self.request.instance},"
-            f"{names.LABEL_CLUSTER}={self.request.cluster}"
-        )
         found = []
         for namespace in self.request.namespaces:
             path = object_path("", "v1", "secrets", namespace)
-            ours = self.api.get(path, {"labelSelector": selector})["items"]
+            ours = self.api.get(path, {"labelSelector": self._ours})["items"]
             known = {item["metadata"]["name"] for item in ours}
             # Where there is no Secret at all, an API server gives null for this form of a list.
             everything = self.api.get(path, accept=METADATA_ONLY)["items"] or []

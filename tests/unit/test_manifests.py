@@ -1,0 +1,171 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a plan is handed to kubernetes.core.k8s: which calls, in which order, and what is told of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible.utils.display import Display
+
+from ansible_collections.crossmesh.mtls.plugins.action import mesh_manifests
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._parallel import FEWEST, MOST, at_once, shares
+from tests.unit.support import Json, run_action
+
+VARIABLES = {"mesh_kubeconfig": "/somewhere/config", "mesh_context": "b", "mesh_cluster_name": "cluster-b"}
+
+
+def manifest(number: int, kind: str = "Gateway") -> Json:
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": f"object-{number}", "namespace": "istio-system"}}
+
+
+def wrote(item: Json) -> Json:
+    noted = {**item, "metadata": {**item["metadata"], "uid": "1", "managedFields": ["long"]}, "status": {}}
+    return {"changed": True, "result": noted, "diff": {"before": {}, "after": noted}}
+
+
+def answer(arguments: Json) -> Json:
+    """As the module answers: another form for one object."""
+    results = [wrote(item) for item in arguments["definition"]]
+    return results[0] if len(results) == 1 else {"changed": True, "result": {"results": results}}
+
+
+@dataclass
+class Writer:
+    """Ansible's loader of actions, with one in it that remembers what it is asked to write."""
+
+    respond: Callable[[Json], Json] = answer
+    asked: list[Json] = field(default_factory=list)
+
+    def get(self, name: str, task: Any, **_others: Any) -> SimpleNamespace:
+        assert name == task.action == "kubernetes.core.k8s"
+
+        def run(task_vars: Json) -> Json:
+            self.asked.append(task.args)
+            return self.respond(task.args)
+
+        return SimpleNamespace(run=run)
+
+
+def written(writer: Writer, **lists: list[Json]) -> Json:
+    plan = {"manager": "crossmesh-default-cluster-b-server", "manifests": json.dumps(lists) if lists else ""}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mesh_manifests, "action_loader", writer)
+        return run_action(mesh_manifests, {"plan": plan}, VARIABLES)
+
+
+def test_each_kind_of_change_is_one_call_and_they_come_in_this_order() -> None:
+    writer = Writer()
+    result = written(writer, delete=[manifest(4)], write=[manifest(3)], force=[manifest(2)], strip=[manifest(1)])
+    assert (result["changed"], result["objects"]) == (True, 4)
+    connection = {"kubeconfig": "/somewhere/config", "context": "b"}
+    manager = {"field_manager": "crossmesh-default-cluster-b-server"}
+    assert writer.asked == [
+        {**connection, "state": "patched", "merge_type": ["merge"], "definition": [manifest(1)]},
+        {
+            **connection,
+            "apply": True,
+            "server_side_apply": {**manager, "force_conflicts": True},
+            "definition": [manifest(2)],
+        },
+        {**connection, "apply": True, "server_side_apply": manager, "definition": [manifest(3)]},
+        {**connection, "state": "absent", "definition": [manifest(4)]},
+    ]
+
+
+def test_nothing_is_called_where_nothing_differs() -> None:
+    writer = Writer()
+    result = written(writer)
+    assert (result["changed"], result["objects"], writer.asked) == (False, 0, [])
+
+
+def test_a_diff_names_each_object_and_leaves_out_what_a_server_notes_of_all() -> None:
+    result = written(Writer(), write=[manifest(1), manifest(2)])
+    assert [item["after_header"] for item in result["diff"]] == [
+        "Gateway istio-system/object-1",
+        "Gateway istio-system/object-2",
+    ]
+    assert result["diff"][0]["after"] == manifest(1)
+
+
+def test_what_the_module_says_becomes_one_message_and_nothing_more_is_called() -> None:
+    writer = Writer(lambda arguments: {"failed": True, "msg": "no such\nkind"})
+    result = written(writer, write=[manifest(1)], delete=[manifest(2)])
+    assert result["failed"]
+    (error,) = result["errors"]
+    assert (error["code"], error["where"]) == ("not-written", "cluster cluster-b")
+    assert error["what"].endswith("no such kind")
+    assert len(writer.asked) == 1
+
+
+def test_a_long_list_is_told_as_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(Display, "display", lambda _self, line, **_how: said.append(line))
+    items = [manifest(number) for number in range(2 * FEWEST)]
+    result = written(Writer(), write=items)
+    assert result["objects"] == len(items)
+    assert len(result["diff"]) == len(items)
+    assert said == [
+        f"cluster-b: {FEWEST} of {2 * FEWEST} objects written",
+        f"cluster-b: {2 * FEWEST} of {2 * FEWEST} objects written",
+    ]
+
+
+# -- several calls at once -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("length", "parts"), [(1, 1), (FEWEST, 1), (FEWEST + 1, 2), (100 * FEWEST, MOST)])
+def test_a_list_is_dealt_out_whole(length: int, parts: int) -> None:
+    dealt = shares(range(length))
+    assert len(dealt) == parts
+    assert sorted(item for part in dealt for item in part) == list(range(length))
+    assert max(map(len, dealt)) - min(map(len, dealt)) <= 1
+    assert all(list(part) == sorted(part) for part in dealt)
+
+
+def test_calls_run_in_processes_of_their_own_and_all_answer() -> None:
+    pids = [result["pid"] for result in at_once([lambda: {"pid": os.getpid()}] * 3)]
+    assert len({*pids, os.getpid()}) == 4
+
+
+def test_one_call_needs_no_process() -> None:
+    assert list(at_once([lambda: {"pid": os.getpid()}])) == [{"pid": os.getpid()}]
+
+
+def broken() -> Json:
+    raise ValueError("spoilt")
+
+
+@pytest.mark.parametrize("others", [0, 2])
+def test_a_call_that_raises_is_a_failure(others: int) -> None:
+    results = list(at_once([broken, *[lambda: {"fine": True}] * others]))
+    assert [result for result in results if "fine" not in result] == [{"failed": True, "msg": "ValueError: spoilt"}]
+    assert len(results) == others + 1
+
+
+def test_a_call_whose_process_dies_is_a_failure() -> None:
+    results = list(at_once([lambda: os._exit(3), lambda: {"fine": True}]))
+    assert [result["msg"] for result in results if result.get("failed")] == ["the process that made the call has died"]
+
+
+def test_no_process_is_left_where_the_caller_stops_early() -> None:
+    reading, writing = os.pipe()
+
+    def stays() -> Json:
+        os.close(reading)
+        while True:
+            os.write(writing, b"")
+
+    calls = at_once([lambda: {"failed": True}, stays])
+    assert next(calls) == {"failed": True}
+    calls.close()  # type: ignore[attr-defined]
+    os.close(writing)
+    # Closed at its other end too: the process is gone.
+    assert os.read(reading, 1) == b""
