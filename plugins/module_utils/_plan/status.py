@@ -27,6 +27,8 @@ __all__ = ["LinkSide", "LinkSideJson", "next_due", "of_side", "table"]
 
 # Links of which nothing is to be told but that they are up: more of them than this are one line.
 MOST_ROWS = 12
+# More clusters than this are a number.
+MOST_NAMES = 3
 NOTHING = "-"
 HEADS = ("LINK", "FROM", "TO", "CERTIFICATES UNTIL", "ROOT", "SERVED", "STATE")
 
@@ -122,25 +124,32 @@ def _row(
         _clusters(servers),
         f"{ends[0][:10]} ({(datetime.fromisoformat(ends[0]) - now).days} d)" if ends else "none",
         ", ".join(roots) or NOTHING,
-        " ".join(f"{side['serving']}/{side['ready']}" for side in (*clients, *servers)) or NOTHING,
+        " ".join(_served(found) for found in (clients, servers) if found) or NOTHING,
         _state(sides, changed),
     )
 
 
-def _clusters(sides: Sequence[LinkSideJson]) -> str:
+def _clusters(sides: Iterable[LinkSideJson]) -> str:
     found = sorted({side["cluster"] for side in sides})
-    return ", ".join(found) if len(found) <= 3 else f"{len(found)} clusters"
+    return ", ".join(found) if len(found) <= MOST_NAMES else f"{len(found)} clusters"
+
+
+def _served(sides: Sequence[LinkSideJson]) -> str:
+    """Of the gateway pods of all these clusters, how many serve the link."""
+    return f"{sum(side['serving'] for side in sides)}/{sum(side['ready'] for side in sides)}"
 
 
 def _state(sides: Sequence[LinkSideJson], changed: Mapping[str, Sequence[str]]) -> str:
-    if not all(side["until"] for side in sides):
-        return "no certificate"
-    if any(side["serving"] < side["ready"] for side in sides):
-        return "not served"
-    if not all(side["ready"] for side in sides):
-        return "no ready gateway pod"
-    touched = sorted({side["cluster"] for side in sides if changed.get(side["cluster"])})
-    return f"up, changed in {', '.join(touched)}" if touched else "up"
+    """The worst that there is, and where."""
+    for word, found in (
+        ("no certificate", [side for side in sides if not side["until"]]),
+        ("not served", [side for side in sides if side["serving"] < side["ready"]]),
+        ("no ready gateway pod", [side for side in sides if not side["ready"]]),
+        ("up, changed", [side for side in sides if changed.get(side["cluster"])]),
+    ):
+        if found:
+            return f"{word} in {_clusters(found)}"
+    return "up"
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -40,10 +40,10 @@ def test_a_link_tells_who_dials_who_serves_until_when_and_by_which_root() -> Non
     ("changes", "state"),
     [
         ({}, "up"),
-        ({"until": "", "root": "", "serving": 0}, "no certificate"),
-        ({"serving": 0}, "not served"),
-        ({"serving": 1, "ready": 2}, "not served"),
-        ({"serving": 0, "ready": 0}, "no ready gateway pod"),
+        ({"until": "", "root": "", "serving": 0}, "no certificate in cluster-b"),
+        ({"serving": 0}, "not served in cluster-b"),
+        ({"serving": 1, "ready": 2}, "not served in cluster-b"),
+        ({"serving": 0, "ready": 0}, "no ready gateway pod in cluster-b"),
     ],
 )
 def test_the_state_is_that_of_the_worse_side(changes: Json, state: str) -> None:
@@ -60,6 +60,14 @@ def test_the_earlier_end_of_the_two_sides_counts() -> None:
 def test_clusters_that_were_written_to_are_named() -> None:
     changed = {"cluster-a": ["issue Secret x"], "cluster-b": []}
     assert status.table(both_sides(), changed, NOW)[-1].endswith("up, changed in cluster-a")
+
+
+def test_many_clusters_are_counted_and_their_pods_summed() -> None:
+    many = [one_side("server", cluster=f"cluster-{number}") for number in range(20)]
+    many[7]["serving"] = 0
+    row = status.table([one_side("client"), *many], {}, NOW)[-1].split()
+    assert row[1:4] == ["cluster-a", "20", "clusters"]
+    assert row[8:] == ["1/1", "19/20", "not", "served", "in", "cluster-7"]
 
 
 def test_many_links_that_are_up_are_one_line_and_any_other_has_its_own() -> None:
