@@ -443,6 +443,36 @@ CODES: Mapping[str, Entry] = {
     ),
     "backend-empty": Entry("The backend has no pods", "Its Service selects none yet", "Start the backend"),
     # The CA store
+    "rotate-side": Entry(
+        "C(mesh_rotate_side) is no side",
+        "It limits a rotation of certificates to servers or to clients",
+        "Write C(server) or C(client), or remove it",
+    ),
+    "rotation-of-links": Entry(
+        "A root is rotated for all links at once",
+        "C(mesh_only_links) is set; a Secret of another link would go on trusting, or showing, the root that goes",
+        "Remove C(mesh_only_links)",
+    ),
+    "rotation-stopped": Entry(
+        "A rotation of certificates stopped at a cluster",
+        "New certificates are in its Secrets, and a gateway pod does not serve them; later clusters were not begun",
+        "Repair the gateway that the message names, then run the same again",
+    ),
+    "left-out": Entry(
+        "A cluster was left out of a rotation",
+        "It failed before anything was written there; the others went on",
+        "Follow the message, then run again",
+    ),
+    "crl-withheld": Entry(
+        "CRLs are due and were not published",
+        "This run leaves out somebody who may still have a revoked certificate and is entitled to another one",
+        "Run over all clusters, sides, links and localhost, once those that the message names can be reached",
+    ),
+    "lost-ca-unseen": Entry(
+        "Not every cluster was looked at, and a lost CA is replaced in all of them",
+        "A cluster that this run does not see would go on with a root that is gone",
+        "Run without C(--limit) and without job slicing",
+    ),
     "no-ca": Entry(
         "There is no CA",
         "The store does not exist",
