@@ -12,9 +12,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.report import (
     Report,
     ca_rows,
+    external_rows,
     fqdn_rows,
     inventory_rows,
-    outside_rows,
     report,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import NOBODY, Row, row_of
@@ -36,7 +36,7 @@ def preflight_report(
     rows = [
         *inventory_rows(findings),
         *ca_rows(problems, everywhere.get("ca_state", "")),
-        *outside_rows(everywhere.get("outside")),
+        *external_rows(everywhere.get("external")),
         *(told for host, look in looks.items() for told in _of_host(names[host], look, limited)),
         *(_unseen(name, "in another part of the inventory: mesh_clusters names it") for name in elsewhere),
         *fqdn_rows(sights, all_seen=not elsewhere and len(sights) == len(looks)),

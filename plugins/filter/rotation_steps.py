@@ -29,16 +29,16 @@ _WORDS: Mapping[str, str] = {
 
 
 def rotation_steps(phase: Phase, asked: str = "", lost: bool = False, mesh_links: object = ()) -> dict[str, Any]:
-    outside = desired.beyond_sight(link_rules.sound_links_with(mesh_links, "external", "foreign_clients"))
+    beyond_sight = desired.beyond_sight(link_rules.sound_links_with(mesh_links, "external", "foreign_clients"))
     if lost and phase == "absent" and asked:
         lost_in_phases = Message.error(
             "lost-ca-phase", where="", what="a lost CA is replaced in one run", fix="remove mesh_rotate_phase"
         )
         return _told(lost_in_phases, [])
     if lost and phase == "absent":
-        # Who is outside has to trust the new root first, and nobody can see whether that is so.
-        return _told(None, ["recover", "trust"] if outside else ["recover", *rotation.steps("prepared", "")])
-    return _told(rotation.refusal(phase, asked, outside), rotation.steps(phase, asked))
+        # External servers and foreign clients have to trust the new root first, and nobody can see whether they do.
+        return _told(None, ["recover", "trust"] if beyond_sight else ["recover", *rotation.steps("prepared", "")])
+    return _told(rotation.refusal(phase, asked, beyond_sight), rotation.steps(phase, asked))
 
 
 def _told(refusal: Message | None, steps: Sequence[str]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def _servers_left_out(looked: Mapping[str, Any], mesh_links: object) -> list[str
     if "waiting" in looked:
         return list(looked["waiting"])
     external = link_rules.sound_links_with(mesh_links, "external")
-    return [_names.outside(server["link"]) for server in desired.outside_servers(external)]
+    return [_names.external(server.link) for server in desired.external_servers(external)]
 
 
 class FilterModule:

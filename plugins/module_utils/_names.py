@@ -31,9 +31,9 @@ __all__ = [
     "client_objects",
     "client_secret_of_link",
     "cluster_identity",
+    "external",
     "link_identity",
     "lockdown_objects",
-    "outside",
     "server_objects",
     "server_secret",
     "service_host",
@@ -157,9 +157,9 @@ def server_secret(link: str) -> str:
     return f"{link}-credential"
 
 
-def outside(link: str) -> str:
-    """Who holds the certificate of a server outside, in the CA's records: no cluster has such a name."""
-    return f"outside:{link}"
+def external(link: str) -> str:
+    """Who holds the certificate of an external server, in the CA's records: no cluster has such a name."""
+    return f"external:{link}"
 
 
 def client_secret_of_link(link: str, prefix: str) -> str:

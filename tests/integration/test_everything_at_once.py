@@ -1,4 +1,4 @@
-"""Three clusters and a machine outside, links of every kind between them, all at once."""
+"""Three clusters and an external machine, links of every kind between them, all at once."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
+from tests.integration.support.external_machine import DATABASE_PORT, WEB_PORT, Machine, running_machine
 from tests.integration.support.lab_mesh import CLUSTER_C, CLUSTERS, MYSQL, Mesh, cleared_afterwards
 from tests.integration.support.live_traffic import live_traffic
-from tests.integration.support.outside_machine import DATABASE_PORT, WEB_PORT, Machine, running_machine
 from tests.integration.support.web_servers import running_web_servers, web_link
 from tests.lab import Lab
 from tests.lab.wait import eventually
 
-OUTSIDE = "legacy.example.org"
+EXTERNAL = "legacy.example.org"
 PRIOR = ("--http2-prior-knowledge",)
 GRPC = (*PRIOR, "-X", "POST", "-H", "content-type: application/grpc", "-H", "te: trailers", "--data-binary", "")
 BAD_FILTER = """
@@ -42,7 +42,7 @@ def links(lab: Lab, folder: Path) -> list[dict[str, Any]]:
     b, c = {"servers": ["cluster-b"]}, {"servers": ["cluster-c"]}
     near = {"name": "cluster-b", "address": at_b, "locality": "eu/eu-2"}
     far = {"name": "cluster-c", "address": at_c, "locality": "us/us-1"}
-    kept = {"address": OUTSIDE, "ca": str(folder / "outside"), "sni": OUTSIDE}
+    kept = {"address": EXTERNAL, "ca": str(folder / "external"), "sni": EXTERNAL}
     return [
         {**MYSQL, **b, "clients": ["cluster-a"]},
         # On the same port, with a virtual address each.
@@ -59,10 +59,10 @@ def links(lab: Lab, folder: Path) -> list[dict[str, Any]]:
             "servers": ["cluster-a"],
             "clients": ["cluster-b", "cluster-c"],
         },
-        {"name": "sql", "fqdn": f"sql.{OUTSIDE}", "port": 3306, "external": {**kept, "port": DATABASE_PORT}},
+        {"name": "sql", "fqdn": f"sql.{EXTERNAL}", "port": 3306, "external": {**kept, "port": DATABASE_PORT}},
         {
             "name": "page",
-            "fqdn": f"page.{OUTSIDE}",
+            "fqdn": f"page.{EXTERNAL}",
             "port": 80,
             "protocol": "http",
             "external": {**kept, "port": WEB_PORT},
@@ -89,18 +89,18 @@ def mesh_of_everything(
     folders = [tmp_path_factory.mktemp(pod) for _cluster, pod in servers]
     with (
         cleared_afterwards(mesh),
-        running_machine(mesh, tmp_path_factory.mktemp("machine")) as outside,
+        running_machine(mesh, tmp_path_factory.mktemp("machine")) as machine,
         running_web_servers(mesh, folders[0], *servers[0]),
         running_web_servers(mesh, folders[1], *servers[1]),
     ):
-        _join(mesh, outside, folder)
+        _join(mesh, machine, folder)
         yield mesh
 
 
-def _join(mesh: Mesh, outside: Machine, folder: Path) -> None:
+def _join(mesh: Mesh, machine: Machine, folder: Path) -> None:
     run = mesh.site()
     assert run.ok, run.output
-    outside.load(folder / "outside", folder / "outside/ca.crt")
+    machine.load(folder / "external", folder / "external/ca.crt")
 
 
 def database(mesh: Mesh, pod: str, fqdn: str, said: str) -> bool:
@@ -116,7 +116,7 @@ WORKS = [
     pytest.param(partial(database, pod="shop-0", fqdn=MYSQL["fqdn"], said="/mysql-0/"), id="a database"),
     pytest.param(partial(database, pod="shop-0", fqdn="orders.c.example.com", said="/mysql-1/"), id="another on it"),
     pytest.param(partial(database, pod="shop-0", fqdn="both.example.org", said="/mysql-0/"), id="one of two servers"),
-    pytest.param(partial(database, pod="shop-0", fqdn=f"sql.{OUTSIDE}", said="mariadb/socket"), id="one outside"),
+    pytest.param(partial(database, pod="shop-0", fqdn=f"sql.{EXTERNAL}", said="mariadb/socket"), id="an external one"),
     pytest.param(
         partial(page, cluster="cluster-a", pod="shop-0", fqdn="web.server.example.com", said="HTTP/1.1 200"), id="http"
     ),
@@ -139,8 +139,8 @@ WORKS = [
         id="the other way round, from another cluster",
     ),
     pytest.param(
-        partial(page, cluster="cluster-a", pod="shop-0", fqdn=f"page.{OUTSIDE}", said="CN=cluster-a"),
-        id="outside",
+        partial(page, cluster="cluster-a", pod="shop-0", fqdn=f"page.{EXTERNAL}", said="CN=cluster-a"),
+        id="external",
     ),
 ]
 

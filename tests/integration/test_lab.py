@@ -64,7 +64,7 @@ def test_a_name_has_the_addresses_of_both_servers_clusters(lab: Lab) -> None:
     assert _addresses(lab, "cluster-a", "outsider", "mysql.both.example.com") == expected[0] | expected[1]
 
 
-def test_a_machine_outside_serves_gateways_of_every_cluster_under_its_name(lab: Lab) -> None:
+def test_an_external_machine_serves_gateways_of_every_cluster_under_its_name(lab: Lab) -> None:
     gateways = [next(pod for pod in cluster.pods if pod.gateway) for cluster in lab.description.clusters]
     fetch = ["curl", "--silent", "--max-time", "5", "--output", "/dev/null", "http://legacy.example.org:8000/"]
 

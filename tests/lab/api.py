@@ -100,15 +100,15 @@ class Lab:
         return self._popen(self.pod(cluster, pod), argv)
 
     def machine(self, name: str) -> Host:
-        """A machine outside of all clusters."""
+        """An external machine: one in no cluster."""
         return self.description.machine(name)
 
     def run_on(self, machine: str, argv: Sequence[str], *, check: bool = False, timeout: float = _TIMEOUT) -> Result:
-        """Like `run`, on a machine outside of all clusters."""
+        """Like `run`, on an external machine."""
         return self._call([*_inside(self.machine(machine)), *argv], check=check, timeout=timeout)
 
     def popen_on(self, machine: str, argv: Sequence[str]) -> subprocess.Popen[bytes]:
-        """Like `popen`, on a machine outside of all clusters."""
+        """Like `popen`, on an external machine."""
         return self._popen(self.machine(machine), argv)
 
     def mysql(

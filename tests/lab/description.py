@@ -11,7 +11,7 @@ from .errors import LabError
 
 _FIRST_HOST = 10
 # Clusters count from 1.
-_OUTSIDE = 0
+_EXTERNAL = 0
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class MariaDb:
 
 @dataclass(frozen=True)
 class Host:
-    """A network namespace: a pod of a cluster, or a machine outside of all of them."""
+    """A network namespace: a pod of a cluster, or an external machine."""
 
     name: str
     address: str
@@ -136,15 +136,15 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Description:
-    """:param outside: machines that are in no cluster."""
+    """:param external: machines that are in no cluster."""
 
     clusters: tuple[Cluster, ...]
-    outside: Segment
+    external: Segment
     domains: Mapping[str, tuple[str, ...]]
 
     @property
     def segments(self) -> tuple[Segment, ...]:
-        return (self.outside, *(cluster.segment for cluster in self.clusters))
+        return (self.external, *(cluster.segment for cluster in self.clusters))
 
     def cluster(self, name: str) -> Cluster:
         for cluster in self.clusters:
@@ -168,15 +168,15 @@ class Description:
             yield from cluster.pods
 
     def machine(self, name: str) -> Host:
-        for machine in self.outside.hosts:
+        for machine in self.external.hosts:
             if machine.name == name:
                 return machine
-        known = ", ".join(machine.name for machine in self.outside.hosts)
+        known = ", ".join(machine.name for machine in self.external.hosts)
         raise LabError(f"no machine {name!r}; there are {known}")
 
     def find_host(self, reference: str) -> Host:
         """A machine by its name, or a pod."""
-        if any(machine.name == reference for machine in self.outside.hosts):
+        if any(machine.name == reference for machine in self.external.hosts):
             return self.machine(reference)
         return self.find_pod(reference)
 
@@ -185,26 +185,26 @@ def load_description(path: Path, *, lab: str, offset: int) -> Description:
     try:
         raw = yaml.safe_load(path.read_text())
         clusters = tuple(_cluster(entry, number, lab, offset) for number, entry in enumerate(raw["clusters"], start=1))
-        outside = _outside(raw.get("machines", []), clusters, lab, offset)
-        description = Description(clusters, outside, _domains(raw.get("dns", []), clusters, outside))
+        external = _external(raw.get("machines", []), clusters, lab, offset)
+        description = Description(clusters, external, _domains(raw.get("dns", []), clusters, external))
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise LabError(f"{path}: not a description of a lab ({type(error).__name__}: {error})") from error
     return description
 
 
-def _outside(raw: list[Mapping[str, Any]], clusters: tuple[Cluster, ...], lab: str, offset: int) -> Segment:
-    net = _OUTSIDE + offset
+def _external(raw: list[Mapping[str, Any]], clusters: tuple[Cluster, ...], lab: str, offset: int) -> Segment:
+    net = _EXTERNAL + offset
     machines = tuple(
         Host(
             name=entry["name"],
             address=f"198.18.{net}.{number}",
             netns=f"{lab}-{entry['name']}",
-            veth=f"{lab}-{_OUTSIDE}-{number}",
+            veth=f"{lab}-{_EXTERNAL}-{number}",
         )
         for number, entry in enumerate(raw, start=_FIRST_HOST)
     )
     # The lab's domains are the same at every cluster's name server.
-    return Segment(f"{lab}-b{_OUTSIDE}", f"198.18.{net}.1", clusters[0].host_address, machines)
+    return Segment(f"{lab}-b{_EXTERNAL}", f"198.18.{net}.1", clusters[0].host_address, machines)
 
 
 def _cluster(raw: Mapping[str, Any], number: int, lab: str, offset: int) -> Cluster:
@@ -283,13 +283,13 @@ def _service(raw: Mapping[str, Any], namespace: str, selector: Mapping[str, str]
 
 
 def _domains(
-    raw: list[Mapping[str, Any]], clusters: tuple[Cluster, ...], outside: Segment
+    raw: list[Mapping[str, Any]], clusters: tuple[Cluster, ...], external: Segment
 ) -> dict[str, tuple[str, ...]]:
     """What a domain is answered with: the addresses of all entries for it."""
     found: dict[str, tuple[str, ...]] = {}
     for entry in raw:
         target = f"{entry['cluster']}/{entry['gateway']}" if "gateway" in entry else entry["machine"]
-        hosts: list[Host] = [machine for machine in outside.hosts if machine.name == entry.get("machine")]
+        hosts: list[Host] = [machine for machine in external.hosts if machine.name == entry.get("machine")]
         for cluster in clusters:
             if cluster.name == entry.get("cluster"):
                 hosts += cluster.gateway_pods(entry["gateway"])

@@ -83,7 +83,7 @@ def _start(settings: Settings, programs: Path, say: Say) -> None:
     settings.programs_mark.write_text(programs.name)
     shutil.copyfile(DESCRIPTION, settings.description)
     supervisor = Supervisor(settings)
-    network.make(description.outside)
+    network.make(description.external)
     starts = [BringUp(settings, cluster, programs, supervisor, say) for cluster in description.clusters]
     _together([partial(start.prepare, description) for start in starts])
     write_exec_commands(settings, programs)

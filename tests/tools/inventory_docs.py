@@ -48,7 +48,7 @@ that is encrypted. [The role](../roles/custom_ca/README.md) says what is in the 
 TABLES: tuple[tuple[str, str, tuple[schema.Field, ...]], ...] = (
     ("A link", "One entry of `mesh_links`.", schema.LINK),
     ("Its backend", "The value of `backend`.", schema.BACKEND),
-    ("An endpoint outside", "The value of `external`.", schema.EXTERNAL),
+    ("An external server", "The value of `external`.", schema.EXTERNAL),
     ("Its workloads", "The value of `workloads`.", schema.WORKLOADS),
     ("Its retries", "The value of `retries`.", schema.RETRIES),
     ("A server with an address", "An entry of `servers` that is more than a name.", schema.SERVER),

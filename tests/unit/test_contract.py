@@ -25,7 +25,7 @@ from ansible_collections.crossmesh.mtls.plugins.doc_fragments import variables a
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.external import Outcome
-from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.external import report as endpoints_report
+from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.external import report as external_report
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import report as credentials_report
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ca_in_cluster
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import LinkSide
@@ -318,7 +318,7 @@ def documented_reads(module: str) -> set[str]:
 
 
 # It decides about directories as about Secrets, and what is in them is ours or refused.
-MEANS_NOTHING = {"custom_ca_endpoints": {"mesh_adopt"}}
+MEANS_NOTHING = {"custom_ca_external": {"mesh_adopt"}}
 
 
 @pytest.mark.parametrize("action", ACTIONS)
@@ -389,7 +389,7 @@ def test_a_result_is_documented(action: str) -> None:
     documented = set(returned(action))
     # A failure's text needs no words.
     assert literally_returned(source) - COMMON - {"msg"} <= documented
-    reported = {"custom_ca_endpoints": endpoints_report(Outcome([], [], []), "")}.get(action, {})
+    reported = {"custom_ca_external": external_report(Outcome([], [], []), "")}.get(action, {})
     of_all = {"unfinished", "errors"} if issubclass(action_of(action), Action) else set()
     assert documented <= texts_of(source) | reported.keys() | of_all
     assert reported.keys() - COMMON <= documented

@@ -76,7 +76,7 @@ class Sight:
 
     :param surplus: names of our Secrets that no link needs: no step renews them, and a link may be in use still.
     :param step: at which step it was seen.
-    :param method: how it was seen; C(exec) asks every ready pod, C(directory) is what a server outside is to load.
+    :param method: how it was seen; C(exec) asks every ready pod, C(directory) is what an external server is to load.
     :param problem: what blocks every step: the condition, without a fix.
     :param trust: of each credential that trusts the custom CA, the fingerprints of the roots that it trusts and that
         every pod was seen to trust.
@@ -100,10 +100,10 @@ def steps(phase: Phase, asked: str) -> tuple[Step, ...]:
     return _ONE_PHASE.get((asked, phase), ()) if asked else _TO_THE_END[phase]
 
 
-def refusal(phase: Phase, asked: str, outside: Collection[str] = ()) -> Message | None:
+def refusal(phase: Phase, asked: str, beyond_sight: Collection[str] = ()) -> Message | None:
     """Why the phase that was asked for is not possible now; None if it is.
 
-    :param outside: links at whose other end somebody outside of the clusters relies on the custom CA's roots.
+    :param beyond_sight: links with an external server or foreign clients, which rely on the custom CA's roots.
     """
     if asked not in ASKED:
         fix = f"set it to one of {', '.join(ASKED[1:])}, or remove it"
@@ -116,11 +116,11 @@ def refusal(phase: Phase, asked: str, outside: Collection[str] = ()) -> Message 
             fix="run playbook crossmesh.mtls.site first; if the clusters hold credentials of a CA that is lost for "
             "good, run this one with -e custom_ca_lost=true",
         )
-    if outside and not asked:
+    if beyond_sight and not asked:
         return Message.error(
             "external-needs-phases",
             where="",
-            what=f"{', '.join(outside)}: no run can see what external servers and foreign clients trust",
+            what=f"{', '.join(beyond_sight)}: no run can see what external servers and foreign clients trust",
             fix="run phase by phase (-e mesh_rotate_phase=prepare, then switch, then retire). Before the next phase, "
             "let each of them load what is new in its directory, or trust the roots that ca.crt of our Secrets then "
             "contains",
@@ -165,9 +165,9 @@ def _whole(sights: Sequence[Sight]) -> set[str]:
     sides: dict[str, set[str]] = {}
     for sight in sights:
         sides.setdefault(sight.cluster, set()).add(sight.side)
-    # A server outside has one side only.
-    outside = {sight.cluster for sight in sights if sight.method == "directory"}
-    return outside | {cluster for cluster, seen in sides.items() if len(seen) == len(names.SIDES)}
+    # An external server has one side only.
+    external = {sight.cluster for sight in sights if sight.method == "directory"}
+    return external | {cluster for cluster, seen in sides.items() if len(seen) == len(names.SIDES)}
 
 
 def _unseen(cluster: str, named: bool) -> Message:
@@ -201,8 +201,8 @@ def _place(cluster: str) -> str:
 
 
 def _external_link(cluster: str) -> str:
-    """The link whose server outside of the clusters is meant; empty for a cluster."""
-    link = cluster.removeprefix(names.outside(""))
+    """The link whose external server is meant; empty for a cluster."""
+    link = cluster.removeprefix(names.external(""))
     return link if link != cluster else ""
 
 

@@ -14,6 +14,7 @@ import ipaddress
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
@@ -46,9 +47,9 @@ __all__ = [
     "beyond_sight",
     "client_links",
     "cluster_of",
+    "external_servers",
     "has_own_endpoints",
     "has_owners_ca",
-    "outside_servers",
     "present",
     "resolve",
     "server_links",
@@ -130,7 +131,7 @@ def _filled(given: Mapping[str, object], defaults: Mapping[str, object]) -> dict
 
 
 def present(links: Iterable[GivenLink]) -> list[WantedLink]:
-    """The links that are wanted, every key defaulted; the port of an endpoint outside takes C(tls_port)'s place."""
+    """The links that are wanted, every key defaulted; the port of an external server takes C(tls_port)'s place."""
     full = (cast(WantedLink, _filled(link, schema.defaults(schema.LINK))) for link in links)
     return [
         {**link, "tls_port": external["port"]} if (external := link.get("external")) else link
@@ -140,20 +141,20 @@ def present(links: Iterable[GivenLink]) -> list[WantedLink]:
 
 
 def beyond_sight(links: Iterable[GivenLink]) -> list[str]:
-    """The links at whose other end somebody outside of the clusters relies on the custom CA's roots."""
+    """The links with an external server or foreign clients: no run sees whether these trust the custom CA's roots."""
     return [link["name"] for link in present(links) if link.get("external") or link["foreign_clients"]]
 
 
-def outside_servers(links: Iterable[GivenLink]) -> list[ExternalServer]:
-    """The servers outside of the clusters that have certificates of the custom CA, and where these are kept."""
+def external_servers(links: Iterable[GivenLink]) -> list[ExternalServer]:
+    """The external servers that have certificates of the custom CA, and where these are kept."""
     return [
-        {
-            "link": link["name"],
-            "directory": directory,
-            "sni": external.get("sni") or link["fqdn"],
-            "address": external["address"],
-            "port": external["port"],
-        }
+        ExternalServer(
+            link=link["name"],
+            directory=Path(directory),
+            sni=external.get("sni") or link["fqdn"],
+            address=external["address"],
+            port=external["port"],
+        )
         for link in present(links)
         if (external := link.get("external")) and (directory := external.get("ca"))
     ]
@@ -391,7 +392,7 @@ def _client_link(
         "port_name": speech.port,
         "port_protocol": speech.port.upper(),
         "tls_port": link["tls_port"],
-        "outside": bool(external),
+        "external": bool(external),
         "tls_protocol": speech.tls,
         "layer": speech.layer,
         "h2_upgrade": "UPGRADE" if speech.h2 else None,

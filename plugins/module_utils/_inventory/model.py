@@ -9,6 +9,8 @@ a rule reads a key of it once it is known to be sound.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NotRequired, TypeAlias, TypedDict, final
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
@@ -141,14 +143,16 @@ class GatewayPlace(TypedDict):
     selector: dict[str, str]
 
 
-class ExternalServer(TypedDict):
-    """A server outside of the clusters that has a certificate of the custom CA.
+@dataclass(frozen=True)
+class ExternalServer:
+    """A server in no cluster that has a certificate of the custom CA.
 
     :param directory: on the controller, where its credential is kept.
+    :param sni: the name in its certificate.
     """
 
     link: str
-    directory: str
+    directory: Path
     sni: str
     address: str
     port: int
@@ -263,7 +267,7 @@ class ClientLink(TypedDict):
     port_name: str
     port_protocol: str
     tls_port: int
-    outside: bool
+    external: bool
     tls_protocol: str
     layer: str
     h2_upgrade: str | None

@@ -94,7 +94,8 @@ LINK: tuple[Field, ...] = (
     Field(
         "external",
         "dict",
-        "A TLS server outside of all these clusters, in the place of C(tls_port), C(backend) and C(servers).",
+        "An external server: a TLS server outside of all these clusters, in the place of C(tls_port), C(backend) and "
+        "C(servers).",
         example="{address: db.example.net, port: 13306, ca: /srv/crossmesh/mysql}",
     ),
     Field(

@@ -1,7 +1,7 @@
 # Copyright (c) Crossmesh maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Certificates of the custom CA for servers outside of the clusters: each in a directory of the controller.
+"""Certificates of the custom CA for external servers: each in a directory of the controller.
 
 PRIVATE to the collection. The same decisions as on Secrets. Whoever runs the server takes the files from there; what it
 has loaded shows in a handshake, where the controller can reach it.
@@ -31,7 +31,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy impo
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint, presented
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import LiveSecret
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import WantedSecret
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import ExternalServer, WantedSecret
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import (
     Credential,
     Work,
@@ -43,7 +43,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets impo
     trust_after,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
-from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner, outside
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner, external
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.credential import read_live
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, bundle
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.notices import overdue
@@ -51,27 +51,12 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.refusals import wrong_store
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import trust_of, trust_shown
 
-__all__ = ["Kept", "Outcome", "Request", "Server", "keep", "report"]
+__all__ = ["Kept", "Outcome", "Request", "keep", "report"]
 
 Json = dict[str, Any]
 WHAT = "the directory of an external server"
 FILES = ("tls.crt", "tls.key", "ca.crt", "ca.crl")
 LOCK = ".lock"
-
-
-@dataclass(frozen=True)
-class Server:
-    """A server outside of the clusters that has a certificate of the custom CA.
-
-    :param directory: where its files are kept.
-    :param sni: the name in its certificate.
-    """
-
-    link: str
-    directory: Path
-    sni: str
-    address: str
-    port: int
 
 
 @dataclass(frozen=True)
@@ -81,7 +66,7 @@ class Request:
     :param try_key: open the issuing key where something would be issued, as check mode does.
     """
 
-    servers: Sequence[Server]
+    servers: Sequence[ExternalServer]
     instance: str
     policy: Policy
     validity_days: int
@@ -100,7 +85,7 @@ class Kept:
     :param alarms: that the certificate expires, and no run has renewed it in time.
     """
 
-    server: Server
+    server: ExternalServer
     credential: Credential
     looked: bool
     shown: str
@@ -160,8 +145,8 @@ def keep(
             outcome.kept.append(kept)
         except CrossmeshError as error:
             outcome.errors.append(error)
-        if _waits(kept, outside(server.link) in holders, revoked):
-            outcome.waiting.append(outside(server.link))
+        if _waits(kept, external(server.link) in holders, revoked):
+            outcome.waiting.append(external(server.link))
     return outcome
 
 
@@ -183,7 +168,7 @@ def _waits(kept: Kept | None, recorded: bool, revoked: frozenset[str]) -> bool:
 def _keep(
     store: CaStore,
     request: Request,
-    server: Server,
+    server: ExternalServer,
     revoked: frozenset[str],
     now: datetime,
     look: bool,
@@ -210,8 +195,8 @@ def _keep(
     return Kept(server, credential, look, shown or "", problem, _alarms(server, credential, work, now))
 
 
-def _work(request: Request, server: Server, look: bool) -> Work:
-    owner = Owner(request.instance, outside(server.link), "server")
+def _work(request: Request, server: ExternalServer, look: bool) -> Work:
+    owner = Owner(request.instance, external(server.link), "server")
     wanted: WantedSecret = {
         "name": server.directory.name,
         "link": server.link,
@@ -245,7 +230,7 @@ def _locked(directory: Path, look: bool) -> Iterator[None]:
         yield
 
 
-def _live(server: Server, owner: Owner) -> LiveSecret | None:
+def _live(server: ExternalServer, owner: Owner) -> LiveSecret | None:
     """The directory as a reading tells of a Secret, without its key; None where nothing is there."""
     files = {name: server.directory / name for name in FILES}
     found = {name: path.read_text(encoding="utf-8") for name, path in files.items() if path.exists()}
@@ -270,7 +255,7 @@ def _live(server: Server, owner: Owner) -> LiveSecret | None:
     }
 
 
-def _refuse(live: LiveSecret | None, server: Server, authority: Authority) -> None:
+def _refuse(live: LiveSecret | None, server: ExternalServer, authority: Authority) -> None:
     """What is there has to be of this CA: a key that somebody else put there would be gone for good."""
     if live is None or authority.issuing is None:
         return
@@ -304,7 +289,7 @@ def _write(directory: Path, item: Credential) -> None:
         (directory / "ca.crl").unlink(missing_ok=True)
 
 
-def _problem(server: Server, before: CertificateView | None, shown: str | None) -> str:
+def _problem(server: ExternalServer, before: CertificateView | None, shown: str | None) -> str:
     """Whether the server has another certificate than its directory: the condition, or nothing."""
     wanted = serial(before.serial) if before else ""
     if not wanted or not shown or shown == wanted:
@@ -312,18 +297,18 @@ def _problem(server: Server, before: CertificateView | None, shown: str | None) 
     return f"{server.address}:{server.port} serves certificate {shown}, but {server.directory} contains {wanted}"
 
 
-def _not_loaded(server: Server, problem: str) -> Message:
+def _not_loaded(server: ExternalServer, problem: str) -> Message:
     fix = f"make the server load the files of {server.directory}"
     return Message.warning("external-behind", where=f"link {server.link}", what=problem, fix=fix)
 
 
-def _alarms(server: Server, item: Credential, work: Work, now: datetime) -> list[Message]:
+def _alarms(server: ExternalServer, item: Credential, work: Work, now: datetime) -> list[Message]:
     leaf = item.after or item.before
     title = f"{_place(server)}, the certificate in {server.directory}"
     return overdue(title, leaf, work.policy.renew_before, now) if leaf else []
 
 
-def _place(server: Server) -> str:
+def _place(server: ExternalServer) -> str:
     return f"link {server.link}: {server.address}:{server.port}"
 
 
@@ -336,7 +321,7 @@ def report(outcome: Outcome, step: str) -> Json:
     changed = [item for item in kept if item.credential.decision.action != "keep" and step != "look"]
     return {
         "changed": bool(changed),
-        "endpoints": [_endpoint(item) for item in kept],
+        "servers": [_server(item) for item in kept],
         "warnings": [str(warning) for item in kept for warning in item.warnings],
         "alarms": [str(alarm) for item in kept for alarm in item.alarms],
         "not_loaded": [str(_not_loaded(item.server, item.problem)) for item in kept if item.problem],
@@ -346,7 +331,7 @@ def report(outcome: Outcome, step: str) -> Json:
     }
 
 
-def _endpoint(item: Kept) -> Json:
+def _server(item: Kept) -> Json:
     messages = [*([_not_loaded(item.server, item.problem)] if item.problem else []), *item.alarms]
     return {
         "link": item.server.link,
@@ -359,7 +344,7 @@ def _sight(item: Kept, step: str) -> Json:
     """Nobody can ask such a server what it trusts: what stands in its directory counts, once its owner goes on."""
     there = {item.server.directory.name: item.credential.secret} if item.credential.secret else {}
     return {
-        "cluster": outside(item.server.link),
+        "cluster": external(item.server.link),
         "side": "server",
         "step": step,
         "method": "directory",

@@ -198,7 +198,7 @@ def _destinations(api: Api, links: Sequence[ClientLink], pods: Sequence[Pod]) ->
         {
             "link": link["name"],
             "fqdn": link["fqdn"],
-            "outside": link["outside"],
+            "external": link["external"],
             "problem": problem,
             "pods": {pod: known.get(f"outbound|{link['tls_port']}||{link['fqdn']}") for pod, known in answers.items()},
         }

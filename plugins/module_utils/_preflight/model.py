@@ -22,7 +22,7 @@ class Destination(TypedDict):
 
     link: str
     fqdn: str
-    outside: bool
+    external: bool
     problem: str
     pods: dict[str, list[str] | None]
 

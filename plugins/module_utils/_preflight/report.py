@@ -20,7 +20,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.model import Destination, Sight
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import CHECKS, NOBODY, Row, RowJson, Status
 
-__all__ = ["ca_rows", "fqdn_rows", "inventory_rows", "outside_rows", "report", "table"]
+__all__ = ["ca_rows", "external_rows", "fqdn_rows", "inventory_rows", "report", "table"]
 
 
 class Report(TypedDict):
@@ -112,7 +112,7 @@ def _fqdn_row(cluster: str, dialled: Destination, servers: _Servers) -> Row:
         return row("unknown", "not known before the first run: the egress gateway does not know the link yet")
     found = sorted({_plain(address) for addresses in dialled["pods"].values() for address in addresses or ()})
     leads = f"resolves to {', '.join(found)}"
-    if dialled["outside"]:
+    if dialled["external"]:
         return row("ok", f"{leads}, an external server")
     if servers.known.issuperset(found):
         return row("ok", f"{leads}, the ingress gateway of {', '.join(sorted(servers.addresses))}")
@@ -151,19 +151,19 @@ def _plain(address: str) -> str:
     return str(ipaddress.ip_address(address)) if _is_ip(address) else address
 
 
-def outside_rows(found: Mapping[str, Any] | None) -> Iterator[Row]:
-    """What a look at the directories of servers outside of the clusters has shown (module custom_ca_endpoints)."""
+def external_rows(found: Mapping[str, Any] | None) -> Iterator[Row]:
+    """What a look at the directories of external servers has shown (module custom_ca_external)."""
     if not found:
         return
     for error in found.get("errors", ()):
-        yield Row.of(NOBODY, NOBODY, "outside", Message.from_json(error))
-    for item in found.get("endpoints", ()):
+        yield Row.of(NOBODY, NOBODY, "external", Message.from_json(error))
+    for item in found.get("servers", ()):
         messages = [Message.from_json(message) for message in item["messages"]]
-        yield from (Row.of(NOBODY, item["link"], "outside", message) for message in messages)
+        yield from (Row.of(NOBODY, item["link"], "external", message) for message in messages)
         if not any(message.level == "warning" for message in messages):
             due = f"{item['action']}: {item['message']}"
             seen = "its certificate is up to date" if item["action"] == "keep" else due
-            yield Row(NOBODY, item["link"], "outside", "ok", seen)
+            yield Row(NOBODY, item["link"], "external", "ok", seen)
 
 
 # -- the table -----------------------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ CHECKS: Mapping[str, str] = {
     "names": "whether others have something under the names of a link",
     "fqdn": "whether the name resolves in the client's gateway, and to the servers'",
     "ca": "whether the CA can issue, and is the one that the clusters know",
-    "outside": "whether a certificate for a server outside of the clusters could be kept, and is served",
+    "external": "whether a certificate for an external server could be kept, and is served",
     "run": "what the run would do, and whatever else would stop it",
 }
 

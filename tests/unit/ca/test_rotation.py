@@ -267,7 +267,7 @@ def test_all_that_is_missing_is_told_at_once() -> None:
 # -- how it is handed over -----------------------------------------------------------------------------------------
 
 
-def test_where_somebody_is_outside_a_run_takes_one_phase() -> None:
+def test_where_a_server_is_external_a_run_takes_one_phase() -> None:
     found = refusal("steady", "", ["sql"])
     assert found is not None
     assert (found.code, "sql" in found.what) == ("external-needs-phases", True)
@@ -373,9 +373,9 @@ EXTERNAL = [at_the_database("sql", ca="/srv/sql"), at_the_database("theirs", tru
     ("external", "links", "left_out"),
     [
         ({"waiting": []}, EXTERNAL, []),
-        ({"waiting": ["outside:other"], "failed": True}, EXTERNAL, ["outside:other"]),
-        ({}, EXTERNAL, ["outside:sql"]),
-        ({"failed": True, "msg": "the CA store is damaged"}, EXTERNAL, ["outside:sql"]),
+        ({"waiting": ["external:other"], "failed": True}, EXTERNAL, ["external:other"]),
+        ({}, EXTERNAL, ["external:sql"]),
+        ({"failed": True, "msg": "the CA store is damaged"}, EXTERNAL, ["external:sql"]),
         ({}, [], []),
         ({}, None, []),
     ],

@@ -36,7 +36,7 @@ WHO: list[tuple[str, Json, set[str], set[str]]] = [
         {"cluster-b"},
         {"cluster-a", "cluster-c"},
     ),
-    ("nobody serves: an endpoint outside of Kubernetes", {"servers": []}, set(), {"cluster-a", "cluster-c"}),
+    ("nobody serves: an external server", {"servers": []}, set(), {"cluster-a", "cluster-c"}),
     ("nobody dials", {"clients": []}, {"cluster-b", "cluster-c"}, set()),
     ("a server outside of the group does not serve", {"servers": ["cluster-a"]}, set(), {"cluster-c"}),
     ("absent", {"state": "absent"}, set(), set()),
@@ -149,14 +149,14 @@ def test_given_addresses_come_before_virtual_ones() -> None:
     assert found["addresses"] == ["240.0.0.10"]
 
 
-OUTSIDE: Json = {"tls_port": None, "backend": None}
+UNSERVED: Json = {"tls_port": None, "backend": None}
 OWN_CA = {"address": "db.example.net", "port": 13306, "ca": "/srv/crossmesh/mysql"}
 OWNERS_CA = {"address": "203.0.113.9", "port": 443, "trust": "PEM", "sni": "db.example.net"}
 
 
-def test_no_cluster_serves_a_link_to_a_server_outside() -> None:
+def test_no_cluster_serves_a_link_to_an_external_server() -> None:
     both = {**CLIENT, "groups": ["mesh_servers", "mesh_clients"]}
-    found = view([link(**OUTSIDE, external=OWN_CA)], both)
+    found = view([link(**UNSERVED, external=OWN_CA)], both)
     assert (names_of(found["server"]), names_of(found["client"])) == ([], ["mysql"])
     (dialled,) = found["client"]["links"]
     assert dialled["endpoints"] == [{"address": "db.example.net", "ports": {"tls": 13306}}]
@@ -164,7 +164,7 @@ def test_no_cluster_serves_a_link_to_a_server_outside() -> None:
 
 
 def test_a_server_of_another_ca_is_met_with_a_secret_of_its_own() -> None:
-    found = view([link(**OUTSIDE, external=OWNERS_CA), numbered(1)], CLIENT)["client"]
+    found = view([link(**UNSERVED, external=OWNERS_CA), numbered(1)], CLIENT)["client"]
     dialled, _other = found["links"]
     assert (dialled["sni"], dialled["credential"]) == ("db.example.net", "mysql-client-credential")
     shared, its_own = found["secrets"]
@@ -175,16 +175,16 @@ def test_a_server_of_another_ca_is_met_with_a_secret_of_its_own() -> None:
     assert (has_own_trust(its_own), has_own_trust(shared)) == (False, True)
 
 
-def test_who_is_outside_relies_on_the_roots() -> None:
-    foreign, kept = numbered(2, foreign_clients=["a.example.com"]), numbered(3, **OUTSIDE, external=OWN_CA)
-    links = cast(list[GivenLink], [link(**OUTSIDE, external=OWNERS_CA), numbered(1), foreign])
+def test_external_servers_and_foreign_clients_rely_on_the_roots() -> None:
+    foreign, kept = numbered(2, foreign_clients=["a.example.com"]), numbered(3, **UNSERVED, external=OWN_CA)
+    links = cast(list[GivenLink], [link(**UNSERVED, external=OWNERS_CA), numbered(1), foreign])
     assert desired.beyond_sight(links) == ["mysql", "link-2"]
-    assert [item["link"] for item in desired.outside_servers([*links, cast(GivenLink, kept)])] == ["link-3"]
+    assert [item.link for item in desired.external_servers([*links, cast(GivenLink, kept)])] == ["link-3"]
 
 
 def test_a_secret_that_no_link_uses_is_not_made() -> None:
     """No gateway would ever serve it, and nothing could be proven."""
-    found = view([link(**OUTSIDE, external=OWNERS_CA)], CLIENT)["client"]
+    found = view([link(**UNSERVED, external=OWNERS_CA)], CLIENT)["client"]
     assert [item["name"] for item in found["secrets"]] == ["mysql-client-credential"]
 
 

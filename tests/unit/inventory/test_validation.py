@@ -114,8 +114,8 @@ WITH_KEY = f"-----BEGIN {'PRIVATE'} KEY-----"
 LEAF_PEM = make_leaf(ROOT, sans=["db.example.net"]).certificate_pem
 
 
-def outside(**changes: Any) -> Json:
-    """A link to a server outside of the clusters, with some of what is said of it changed."""
+def external(**changes: Any) -> Json:
+    """A link to an external server, with some of what is said of it changed."""
     return {**EXTERNAL, "external": {**EXTERNAL_OK, **changes}}
 
 
@@ -346,32 +346,32 @@ BAD_LINKS: list[Bad] = [
         "NAMESPACE/NAME",
         {"workloads": {"service_accounts": ["*/reports"]}},
     ),
-    # A server outside of the clusters
+    # An external server
     Bad("external-only", "tls_port", "13307", "remove it", {**EXTERNAL, "tls_port": 13307}),
     Bad("external-only", "servers", "['cluster-b']", "remove it", {**EXTERNAL, "servers": ["cluster-b"]}),
     Bad("external-only", "strict_backend", "True", "remove it", {**EXTERNAL, "strict_backend": True}),
     Bad("type", "external", "'db.example.net'", "write a mapping", {"external": "db.example.net"}),
-    Bad("missing", "external.address", "missing", "db.example.net", outside(address=None)),
-    Bad("external-address", "external.address", "'db_1'", "IP address", outside(address="db_1")),
-    Bad("external-address", "external.sni", "'203.0.113.7'", "a DNS name", outside(sni="203.0.113.7")),
+    Bad("missing", "external.address", "missing", "db.example.net", external(address=None)),
+    Bad("external-address", "external.address", "'db_1'", "IP address", external(address="db_1")),
+    Bad("external-address", "external.sni", "'203.0.113.7'", "a DNS name", external(sni="203.0.113.7")),
     *(
-        Bad("external-address", f"external.{key}", repr(value), "last label", outside(**{key: value}))
+        Bad("external-address", f"external.{key}", repr(value), "last label", external(**{key: value}))
         for key in ("address", "sni")
         for value in ("203.0.113.777", "db.example.123")
     ),
-    Bad("missing", "external.port", "missing", "port: 13306", outside(port=None)),
-    Bad("port", "external.port", "0", "from 1 to 65535", outside(port=0)),
-    Bad("same-port", "external.port", "3306", "13306", outside(port=3306)),
-    Bad("unknown-key", "external.host", "a string", "remove it", outside(host="a")),
-    Bad("external-trust", "external", "missing", "ca: DIRECTORY", outside(ca=None)),
-    Bad("external-trust", "external", "ca and trust", "ca: DIRECTORY", outside(trust=ROOT_PEM)),
+    Bad("missing", "external.port", "missing", "port: 13306", external(port=None)),
+    Bad("port", "external.port", "0", "from 1 to 65535", external(port=0)),
+    Bad("same-port", "external.port", "3306", "13306", external(port=3306)),
+    Bad("unknown-key", "external.host", "a string", "remove it", external(host="a")),
+    Bad("external-trust", "external", "missing", "ca: DIRECTORY", external(ca=None)),
+    Bad("external-trust", "external", "ca and trust", "ca: DIRECTORY", external(trust=ROOT_PEM)),
     *(
-        Bad("external-trust", "external.ca", repr(path), "absolute path", outside(ca=path))
+        Bad("external-trust", "external.ca", repr(path), "absolute path", external(ca=path))
         for path in ("certs", "/", "//", "/srv/../etc", "/srv/\0")
     ),
-    Bad("external-trust", "external.trust", "a private key, not shown", "in PEM", outside(ca=None, trust=WITH_KEY)),
-    Bad("external-trust", "external.trust", "'/etc/ca.pem'", "in PEM", outside(ca=None, trust="/etc/ca.pem")),
-    Bad("external-trust", "external.trust", "BEGIN", "in PEM", outside(ca=None, trust=LEAF_PEM)),
+    Bad("external-trust", "external.trust", "a private key, not shown", "in PEM", external(ca=None, trust=WITH_KEY)),
+    Bad("external-trust", "external.trust", "'/etc/ca.pem'", "in PEM", external(ca=None, trust="/etc/ca.pem")),
+    Bad("external-trust", "external.trust", "BEGIN", "in PEM", external(ca=None, trust=LEAF_PEM)),
     # Clients of others
     Bad("type", "foreign_clients", "'a.example.com'", "write a list", {"foreign_clients": "a.example.com"}),
     Bad(
@@ -566,7 +566,7 @@ WRONG: list[Wrong] = [
         "shared-port",
         "link-1: port: 3306",
         "external.address",
-        {"links": [link(), numbered(1, port=3306, **outside(address="link-1.server.example.com"))]},
+        {"links": [link(), numbered(1, port=3306, **external(address="link-1.server.example.com"))]},
     ),
     Wrong(
         "shared-address",
@@ -599,7 +599,7 @@ WRONG: list[Wrong] = [
         "virtual-endpoint",
         "mysql: external.address: 'mysql.server.example.com'",
         "IP address",
-        {"links": [link(**outside(address="mysql.server.example.com"))], "hosts": cluster(mesh_dns="virtual")},
+        {"links": [link(**external(address="mysql.server.example.com"))], "hosts": cluster(mesh_dns="virtual")},
     ),
     *(
         Wrong(
@@ -615,7 +615,7 @@ WRONG: list[Wrong] = [
                 "servers: [{name: CLUSTER, address: ",
             ),
             (
-                outside(address="link-1.server.example.com"),
+                external(address="link-1.server.example.com"),
                 "mysql: external.address: 'link-1.server.example.com'",
                 "IP address",
             ),
@@ -919,7 +919,7 @@ GOOD: list[tuple[str, Json]] = [
             "shared": {"mesh_clusters": {"cluster-a": ["mesh_clients"], "cluster-b": ["mesh_servers"]}},
         },
     ),
-    ("servers outside alone", {"links": [link(**EXTERNAL)], "hosts": {"cluster-a": HOSTS["cluster-a"]}}),
+    ("external servers alone", {"links": [link(**EXTERNAL)], "hosts": {"cluster-a": HOSTS["cluster-a"]}}),
     ("a group that a slice has no member of", {"links": [link(servers=["eu"])], "elsewhere": ["eu"]}),
     (
         "a link that leaves, on both sides of a cluster",
@@ -938,7 +938,7 @@ GOOD: list[tuple[str, Json]] = [
     ("a group of one with an address", {"links": [link(**served(name="mesh_servers", address="203.0.113.7"))]}),
     ("no locality", {"links": [link(**served(locality=""))]}),
     ("a partner's name with a number in its last label", {"links": [link(foreign_clients=["host.7"])]}),
-    ("an endpoint outside, and no servers", {"links": [link(**EXTERNAL, servers=[])]}),
+    ("an external server, and no servers", {"links": [link(**EXTERNAL, servers=[])]}),
     ("the reference", {}),
     ("every key", {"links": [link(protocol="tcp", servers=["cluster-b"], clients=["cluster-a"], state="present")]}),
     ("keys without a value", {"links": [link(state=None, addresses=None, servers=None, clients=None)]}),
@@ -982,7 +982,7 @@ GOOD: list[tuple[str, Json]] = [
     ("a group without an address", {"links": [link(servers=[{"name": "mesh_servers"}])]}),
     ("a server's name with a number in its last label", {"links": [link(**served(address="lb.example.x1"))]}),
     ("a name of digits but for its last label", {"links": [link(fqdn="203.0.113.7x")]}),
-    ("an endpoint outside at a name of digits", {"links": [link(**outside(address="1.2.3.4x", sni="1.example"))]}),
+    ("an external server at a name of digits", {"links": [link(**external(address="1.2.3.4x", sni="1.example"))]}),
     *((f"what Envoy tries again, {policies[:11]}", {"links": [link(**retried(policies))]}) for policies in RETRIED),
     ("status codes to try again", {"links": [link(**retried("100,404,503,511"))]}),
     ("namespaces", {"links": [link(workloads={"namespaces": ["shop", "shop-eu", "7", "a" * 63]})]}),
@@ -992,10 +992,13 @@ GOOD: list[tuple[str, Json]] = [
     ),
     ("addresses of both families", {"links": [link(addresses=["240.0.0.1", "192.0.2.7", "2001:db8::1", "fd00::1"])]}),
     ("addresses beside Istio's own", {"links": [link(addresses=["240.239.255.255", "240.241.0.0"])]}),
-    ("a server outside", {"links": [link(**EXTERNAL)]}),
-    ("a server outside, and no clients of others", {"links": [link(**EXTERNAL, foreign_clients=[])]}),
-    ("one server outside of two links", {"links": [link(**outside(sni=AN_SNI)), numbered(1, **outside(sni=AN_SNI))]}),
-    ("a server outside of another CA", {"links": [link(**outside(ca=None, trust=ROOT_PEM, sni="db.example.net"))]}),
+    ("an external server", {"links": [link(**EXTERNAL)]}),
+    ("an external server, and no clients of others", {"links": [link(**EXTERNAL, foreign_clients=[])]}),
+    (
+        "an external server of two links",
+        {"links": [link(**external(sni=AN_SNI)), numbered(1, **external(sni=AN_SNI))]},
+    ),
+    ("an external server of another CA", {"links": [link(**external(ca=None, trust=ROOT_PEM, sni="db.example.net"))]}),
     ("clients of others", {"links": [link(foreign_clients=["a.example.com", "spiffe://partner.example/ns/a/sa/b"])]}),
     ("one tls_port for all", {"links": [link(tls_port=443), numbered(1, tls_port=443)]}),
     ("the longest name", {"links": [link(name="a" * 40)]}),
@@ -1175,7 +1178,7 @@ def unknown(key: str, value: Any) -> dict[str, Json]:
     return {
         "a link": {"links": [link(**extra)]},
         "backend": {"links": [link(backend={**BACKEND_OK, **extra})]},
-        "external": {"links": [link(**outside(**extra))]},
+        "external": {"links": [link(**external(**extra))]},
         "a server": {"links": [link(servers=twice[:1])]},
         "a server that stands twice": {"links": [link(servers=twice)]},
         "servers without a dash": {"links": [link(servers=twice[0])]},
@@ -1194,11 +1197,11 @@ def anywhere(value: Any) -> dict[str, Json]:
     of_links: dict[str, Json] = {item.name: {item.name: value} for item in LINK}
     of_links |= {f"item of {item.name}": {item.name: [value]} for item in LINK if item.type == "list"}
     of_links |= {f"backend.{item.name}": {"backend": {**BACKEND_OK, item.name: value}} for item in BACKEND}
-    of_links |= {f"external.{item.name}": outside(**{item.name: value}) for item in schema.EXTERNAL}
+    of_links |= {f"external.{item.name}": external(**{item.name: value}) for item in schema.EXTERNAL}
     of_links |= {f"servers.{item.name}": served(**{item.name: value}) for item in SERVER}
     of_links |= {f"retries.{item.name}": retried("reset") | {"retries": {item.name: value}} for item in RETRIES}
     of_links |= {f"item of {item.name}": {"workloads": {item.name: [value]}} for item in WORKLOADS}
-    of_links["external.trust alone"] = outside(ca=None, trust=value)
+    of_links["external.trust alone"] = external(ca=None, trust=value)
     shared = [item.name for item in SHARED if item.name != "mesh_links"]
     return {
         **{place: {"links": [{**link(), **changes}]} for place, changes in of_links.items()},

@@ -226,7 +226,7 @@ def test_where_a_name_leads_to_is_asked_in_the_egress_gateway(
         {
             "link": "mysql",
             "fqdn": "mysql.server.example.com",
-            "outside": False,
+            "external": False,
             "problem": "",
             "pods": {"istio-egressgateway-0": addresses},
         }

@@ -14,8 +14,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.model import Destination, Sight
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.report import (
     Report,
+    external_rows,
     fqdn_rows,
-    outside_rows,
     report,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import CHECKS, Row, Status
@@ -24,8 +24,8 @@ from tests.unit.support import Json
 FQDN = "mysql.server.example.com"
 
 
-def client(pods: dict[str, list[str] | None], problem: str = "", *, outside: bool = False) -> Json:
-    dialled = {"link": "mysql", "fqdn": FQDN, "outside": outside, "problem": problem, "pods": pods}
+def client(pods: dict[str, list[str] | None], problem: str = "", *, external: bool = False) -> Json:
+    dialled = {"link": "mysql", "fqdn": FQDN, "external": external, "problem": problem, "pods": pods}
     return {"cluster": "cluster-a", "ingress": [], "serves": [], "dials": [dialled]}
 
 
@@ -41,8 +41,13 @@ LEADS = client({"pod-0": ["203.0.113.7"]})
     [
         ([LEADS, server("203.0.113.7")], True, "ok", "resolves to 203.0.113.7, the ingress gateway of cluster-b"),
         ([LEADS, server("203.0.113.7")], False, "ok", "the ingress gateway of cluster-b"),
-        ([client({"pod-0": ["203.0.113.9"]}, outside=True)], True, "ok", "resolves to 203.0.113.9, an external server"),
-        ([client({"pod-0": []}, outside=True)], True, "failed", "does not resolve in pod-0"),
+        (
+            [client({"pod-0": ["203.0.113.9"]}, external=True)],
+            True,
+            "ok",
+            "resolves to 203.0.113.9, an external server",
+        ),
+        ([client({"pod-0": []}, external=True)], True, "failed", "does not resolve in pod-0"),
         (
             [LEADS, server("203.0.113.9")],
             True,
@@ -88,7 +93,7 @@ def test_where_a_name_leads_to(sights: list[Sight], all_seen: bool, status: str,
 
 def test_names_that_are_not_known_yet_are_one_line_of_the_table() -> None:
     dialled: list[Destination] = [
-        {"link": f"link-{n}", "fqdn": f"{n}.example.com", "outside": False, "problem": "", "pods": {"pod-0": None}}
+        {"link": f"link-{n}", "fqdn": f"{n}.example.com", "external": False, "problem": "", "pods": {"pod-0": None}}
         for n in range(5)
     ]
     found = fqdn_rows([{"cluster": "cluster-a", "ingress": [], "serves": [], "dials": dialled}], all_seen=True)
@@ -237,8 +242,8 @@ def test_long_lines_are_folded_below_themselves() -> None:
 
 LATE = Message.alarm("certificate-overdue", where="link kept", what="expires soon", fix="renew")
 BEHIND = Message.warning("external-behind", where="link stale", what="serves 1, not 2", fix="load it")
-OUTSIDE = {
-    "endpoints": [
+EXTERNAL = {
+    "servers": [
         {"link": "kept", "action": "keep", "message": "valid until 2030", "messages": [LATE.to_json()]},
         {"link": "due", "action": "issue", "message": "there is no certificate yet", "messages": []},
         {"link": "stale", "action": "keep", "message": "valid until 2030", "messages": [BEHIND.to_json()]},
@@ -247,8 +252,8 @@ OUTSIDE = {
 }
 
 
-def test_what_a_look_at_servers_outside_has_shown() -> None:
-    found = list(outside_rows(OUTSIDE))
+def test_what_a_look_at_external_servers_has_shown() -> None:
+    found = list(external_rows(EXTERNAL))
     assert [(row.link, row.status, row.code) for row in found] == [
         ("-", "failed", "foreign-directory"),
         ("kept", "warning", "certificate-overdue"),
@@ -258,4 +263,4 @@ def test_what_a_look_at_servers_outside_has_shown() -> None:
     ]
     assert [row.seen for row in found if row.link == "due"] == ["issue: there is no certificate yet"]
     assert [row.fix for row in found if row.status == "warning"] == ["renew", "load it"]
-    assert list(outside_rows({})) == []
+    assert list(external_rows({})) == []

@@ -421,7 +421,7 @@ def _check_duplicates(links: Mapping[int, Mapping[str, object]]) -> Iterator[Fin
 
 
 def _check_directories(links: Mapping[int, Mapping[str, object]]) -> Iterator[Finding]:
-    """Two links may share a server outside, but one directory holds a certificate for one name."""
+    """Two links may share an external server, but one directory holds a certificate for one name."""
     wanted: dict[str, tuple[object, str]] = {}
     for index, link in links.items():
         external = link.get("external")

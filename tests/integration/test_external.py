@@ -1,4 +1,4 @@
-"""Links to servers outside of the clusters, with certificates of the custom CA or of their owner's CA."""
+"""Links to external servers, with certificates of the custom CA or of their owner's CA."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.integration.support.external_machine import DATABASE_PORT, WEB_PORT, Machine, running_machine
 from tests.integration.support.foreign_certificates import custom_ca_issuer, untrusted_issuer
 from tests.integration.support.lab_mesh import MYSQL, Mesh
-from tests.integration.support.outside_machine import DATABASE_PORT, WEB_PORT, Machine, running_machine
 from tests.integration.support.web_servers import curl
 from tests.lab.wait import eventually
 
@@ -21,12 +21,12 @@ HOST = "legacy.example.org"
 
 
 @pytest.fixture
-def outside_machine(mesh: Mesh, tmp_path: Path) -> Iterator[Machine]:
+def external_machine(mesh: Mesh, tmp_path: Path) -> Iterator[Machine]:
     with running_machine(mesh, tmp_path) as found:
         yield found
 
 
-def outside_link(name: str, port: int, protocol: str, tls_port: int, **external: Any) -> dict[str, Any]:
+def external_link(name: str, port: int, protocol: str, tls_port: int, **external: Any) -> dict[str, Any]:
     return {
         "name": name,
         "fqdn": f"{name}.{HOST}",
@@ -59,15 +59,15 @@ def reaches(mesh: Mesh, fqdn: str) -> bool:
     return found.stdout.split() == ["3306", "127.0.0.1"]
 
 
-def test_a_database_and_a_web_server_with_certificates_of_the_custom_ca(mesh: Mesh, outside_machine: Machine) -> None:
-    kept = mesh.folder / "outside"
-    sql = outside_link("sql", 3310, "tcp", DATABASE_PORT, ca=str(kept), sni=HOST)
-    web = outside_link("web", 80, "http", WEB_PORT, ca=str(kept), sni=HOST)
+def test_a_database_and_a_web_server_with_certificates_of_the_custom_ca(mesh: Mesh, external_machine: Machine) -> None:
+    kept = mesh.folder / "external"
+    sql = external_link("sql", 3310, "tcp", DATABASE_PORT, ca=str(kept), sni=HOST)
+    web = external_link("web", 80, "http", WEB_PORT, ca=str(kept), sni=HOST)
     mesh.links = [MYSQL, sql, web]
     run = mesh.site()
     assert run.ok, run.output
     assert run.reports("external-to-load")
-    outside_machine.load(kept, kept / "ca.crt")
+    external_machine.load(kept, kept / "ca.crt")
     eventually(lambda: reaches(mesh, f"sql.{HOST}"))
     eventually(lambda: f"web.{HOST} CN=cluster-a" in curl(mesh, f"web.{HOST}").stdout)
     assert mesh.carries()
@@ -78,16 +78,16 @@ def test_a_database_and_a_web_server_with_certificates_of_the_custom_ca(mesh: Me
     assert verified.ok, verified.output
 
 
-def test_a_database_and_a_web_server_with_certificates_of_their_owner(mesh: Mesh, outside_machine: Machine) -> None:
+def test_a_database_and_a_web_server_with_certificates_of_their_owner(mesh: Mesh, external_machine: Machine) -> None:
     roots = owners(mesh.folder / "owner", [HOST])
     mesh.links = [
         MYSQL,
-        outside_link("sql", 3310, "tcp", DATABASE_PORT, trust=roots, sni=HOST),
-        outside_link("web", 80, "http", WEB_PORT, trust=roots, sni=HOST),
+        external_link("sql", 3310, "tcp", DATABASE_PORT, trust=roots, sni=HOST),
+        external_link("web", 80, "http", WEB_PORT, trust=roots, sni=HOST),
     ]
     run = mesh.site()
     assert run.ok, run.output
-    outside_machine.load(mesh.folder / "owner", trusted(mesh, mesh.folder / "clients.pem"))
+    external_machine.load(mesh.folder / "owner", trusted(mesh, mesh.folder / "clients.pem"))
     eventually(lambda: reaches(mesh, f"sql.{HOST}"))
     eventually(lambda: "CN=cluster-a" in curl(mesh, f"web.{HOST}").stdout)
     assert mesh.carries()
@@ -96,23 +96,23 @@ def test_a_database_and_a_web_server_with_certificates_of_their_owner(mesh: Mesh
     assert again.changed == 0
 
 
-def test_a_server_of_another_ca_or_with_another_name_is_refused(mesh: Mesh, outside_machine: Machine) -> None:
+def test_a_server_of_another_ca_or_with_another_name_is_refused(mesh: Mesh, external_machine: Machine) -> None:
     """The same machine passes with the right one."""
     roots = owners(mesh.folder / "owner", [HOST])
     owners(mesh.folder / "stranger", [HOST])
-    mesh.links = [outside_link("sql", 3310, "tcp", DATABASE_PORT, trust=roots, sni=HOST)]
+    mesh.links = [external_link("sql", 3310, "tcp", DATABASE_PORT, trust=roots, sni=HOST)]
     run = mesh.site()
     assert run.ok, run.output
     clients = trusted(mesh, mesh.folder / "clients.pem")
-    outside_machine.load(mesh.folder / "owner", clients)
+    external_machine.load(mesh.folder / "owner", clients)
     eventually(lambda: reaches(mesh, f"sql.{HOST}"))
-    outside_machine.load(mesh.folder / "stranger", clients)
+    external_machine.load(mesh.folder / "stranger", clients)
     # nginx takes some of them with what it had before, for a moment.
     eventually(lambda: not any(reaches(mesh, f"sql.{HOST}") for _ in range(5)))
     renamed = mesh.with_changes(
-        links=[outside_link("sql", 3310, "tcp", DATABASE_PORT, trust=roots, sni="other.example.org")]
+        links=[external_link("sql", 3310, "tcp", DATABASE_PORT, trust=roots, sni="other.example.org")]
     )
-    outside_machine.load(mesh.folder / "owner", clients)
+    external_machine.load(mesh.folder / "owner", clients)
     eventually(lambda: reaches(mesh, f"sql.{HOST}"))
     assert renamed.site().ok
     eventually(lambda: not reaches(mesh, f"sql.{HOST}"))
@@ -120,9 +120,9 @@ def test_a_server_of_another_ca_or_with_another_name_is_refused(mesh: Mesh, outs
 
 def test_a_directory_that_is_refused_stops_no_cluster(mesh: Mesh) -> None:
     """The run fails for it, at its end; without what somebody else keeps there it does not."""
-    kept = mesh.folder / "outside"
+    kept = mesh.folder / "external"
     owners(kept, [HOST])
-    mesh.links = [MYSQL, outside_link("sql", 3310, "tcp", DATABASE_PORT, ca=str(kept), sni=HOST)]
+    mesh.links = [MYSQL, external_link("sql", 3310, "tcp", DATABASE_PORT, ca=str(kept), sni=HOST)]
     for playbook in ("site", "verify"):
         run = mesh.play(playbook)
         assert run.code != 0
@@ -200,11 +200,11 @@ def test_a_partners_ingress_gateway(linked_mesh: Mesh) -> None:
 
 
 @pytest.mark.slow
-def test_a_root_is_replaced_phase_by_phase_where_a_server_is_outside(mesh: Mesh, outside_machine: Machine) -> None:
-    kept = mesh.folder / "outside"
-    mesh.links = [MYSQL, outside_link("sql", 3310, "tcp", DATABASE_PORT, ca=str(kept), sni=HOST)]
+def test_a_root_is_replaced_phase_by_phase_where_a_server_is_external(mesh: Mesh, external_machine: Machine) -> None:
+    kept = mesh.folder / "external"
+    mesh.links = [MYSQL, external_link("sql", 3310, "tcp", DATABASE_PORT, ca=str(kept), sni=HOST)]
     assert mesh.site().ok
-    outside_machine.load(kept, kept / "ca.crt")
+    external_machine.load(kept, kept / "ca.crt")
     eventually(lambda: reaches(mesh, f"sql.{HOST}"))
     root = (kept / "ca.crt").read_text(encoding="utf-8")
     at_once = mesh.play("rotate_ca")
@@ -214,7 +214,7 @@ def test_a_root_is_replaced_phase_by_phase_where_a_server_is_outside(mesh: Mesh,
         run = mesh.play("rotate_ca", "-e", f"mesh_rotate_phase={phase}")
         assert run.ok, run.output
         assert reaches(mesh, f"sql.{HOST}"), phase
-        outside_machine.load(kept, kept / "ca.crt")
+        external_machine.load(kept, kept / "ca.crt")
         eventually(lambda: reaches(mesh, f"sql.{HOST}"))
     assert (kept / "ca.crt").read_text(encoding="utf-8") != root
     assert mesh.carries()

@@ -1,4 +1,4 @@
-"""A machine outside of all clusters: nginx before a MariaDB, and for requests, that asks for a client's certificate."""
+"""A machine in no cluster: nginx before a MariaDB, and for requests, that asks for a client's certificate."""
 
 from __future__ import annotations
 

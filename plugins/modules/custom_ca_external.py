@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: custom_ca_endpoints
+module: custom_ca_external
 short_description: Keep certificates of the custom CA for external servers
 version_added: 0.1.0
 author:
@@ -43,16 +43,16 @@ seealso:
 EXAMPLES = r"""
 # For a link with external: {address: db.example.net, port: 13306, ca: /srv/crossmesh/mysql}
 - name: Keep the certificates of external servers
-  crossmesh.mtls.custom_ca_endpoints:
+  crossmesh.mtls.custom_ca_external:
   register: kept
 
 - name: See how they stand, and write nothing
-  crossmesh.mtls.custom_ca_endpoints:
+  crossmesh.mtls.custom_ca_external:
     step: look
 """
 
 RETURN = r"""
-endpoints:
+servers:
   description: What was decided about each server.
   returned: where a link has C(external.ca)
   type: list
@@ -103,7 +103,7 @@ waiting:
   returned: where a link has C(external.ca), also where the directory of a server fails
   type: list
   elements: str
-  sample: ['outside:mysql']
+  sample: ['external:mysql']
 sights:
   description: What a root rotation asks for, as M(crossmesh.mtls.custom_ca_rotation) takes it.
   returned: where a link has C(external.ca)

@@ -1,18 +1,19 @@
 # Copyright (c) Crossmesh maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The action custom_ca_endpoints; documented in plugins/modules/custom_ca_endpoints.py."""
+"""The action custom_ca_external; documented in plugins/modules/custom_ca_external.py."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, ClassVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import failure
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.desired import outside_servers
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.desired import external_servers
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import ExternalServer
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.links import sound_links_with
-from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.external import Request, Server, keep, report
+from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.external import Request, keep, report
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
 
 LOOK = "look"
@@ -45,18 +46,10 @@ class ActionModule(Action):
         return result
 
 
-def _servers(variables: Variables) -> list[Server]:
+def _servers(variables: Variables) -> list[ExternalServer]:
     """The external servers of the links that this run works on."""
     only = variables.filled["mesh_only_links"]
-    found = outside_servers(sound_links_with(variables.given.get("mesh_links"), "external"))
+    found = external_servers(sound_links_with(variables.given.get("mesh_links"), "external"))
     return [
-        Server(
-            link=item["link"],
-            directory=Path(item["directory"]).expanduser(),
-            sni=item["sni"],
-            address=item["address"],
-            port=item["port"],
-        )
-        for item in found
-        if not only or item["link"] in only
+        replace(server, directory=server.directory.expanduser()) for server in found if not only or server.link in only
     ]
