@@ -42,6 +42,8 @@ class ActionModule(Action):
         outcome = keep(variables.store(), request, datetime.now(UTC), look=check or look)
         result = report(outcome, params["step"])
         if outcome.errors:
+            # As warnings too: where a playbook keeps the error to its end, that end may not be reached.
+            result["warnings"] += map(str, outcome.errors)
             return {**result, "failed": True, **failure(*outcome.errors)}
         return result
 

@@ -12,11 +12,11 @@ from typing import Any, ClassVar, Literal
 from ansible.plugins.loader import action_loader
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Manifest
-from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, one_line
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import ClusterAction, Variables
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import SideLook
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._parallel import Call, at_once, shares
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._parallel import FEWEST, Call, at_once, shares
 
 Json = dict[str, Any]
 Verb = Literal["strip", "force", "write", "delete"]
@@ -34,16 +34,33 @@ class ActionModule(ClusterAction):
         plan: SideLook = params["plan"]
         wanted: dict[Verb, list[Manifest]] = json.loads(plan["manifests"] or "{}")
         objects, results = sum(map(len, wanted.values())), list[Json]()
-        for verb in (verb for verb in VERBS if wanted.get(verb)):
-            parts = [self._call(variables, plan["manager"], verb, share) for share in shares(wanted[verb])]
-            for result in at_once(parts):
+        failed, warnings = list[Message](), list[str]()
+        steps = [(verb, step) for verb in VERBS for step in _steps(wanted.get(verb, []))]
+        for verb, step in steps:
+            calls = [self._call(variables, plan["manager"], verb, share) for share in shares(step)]
+            for result in at_once(calls):
                 if result.get("failed"):
-                    raise CrossmeshError(_not_written(variables.cluster, verb, result))
+                    failed.append(_not_written(variables.cluster, verb, result))
+                    continue
                 results += _each(result)
-                if len(parts) > 1:
-                    self._display.display(f"{variables.cluster}: {len(results)} of {objects} objects written")
-        changed = any(result.get("changed") for result in results)
-        return {"changed": changed, "objects": objects, "diff": [_diff(item) for item in results if item.get("diff")]}
+                warnings += result.get("warnings") or ()
+                if len(steps) > 1 or len(calls) > 1:
+                    self._say(f"{variables.cluster}: {len(results)} of {objects} objects")
+            if failed:
+                break
+        done = {
+            "changed": any(result.get("changed") for result in results),
+            "objects": len(results),
+            "diff": [_diff(item) for item in results if item.get("diff")],
+            "warnings": list(
+                dict.fromkeys([*warnings, *(line for item in results for line in item.get("warnings") or ())])
+            ),
+        }
+        error = UnfinishedError if done["changed"] else CrossmeshError
+        return {**done, **self.refused(error(*failed), variables)} if failed else done
+
+    def _say(self, line: str) -> None:
+        self._display.display(f"{line} {'would be written' if self._task.check_mode else 'written'}")
 
     def _call(self, variables: Variables, manager: str, verb: Verb, items: Sequence[Manifest]) -> Call:
         """One call of kubernetes.core.k8s as a task would make it, to be made later."""
@@ -65,6 +82,14 @@ class ActionModule(ClusterAction):
             shared_loader_obj=self._shared_loader_obj,
         )
         return lambda: action.run(task_vars=dict(variables.task_vars))
+
+
+def _steps(items: Sequence[Manifest]) -> list[Sequence[Manifest]]:
+    """What is written at once: a long list has its routes last, so that none leads to what is not there yet."""
+    if len(items) <= FEWEST:
+        return [items] if items else []
+    routes = [item for item in items if item["kind"] == "VirtualService"]
+    return [part for part in ([item for item in items if item["kind"] != "VirtualService"], routes) if part]
 
 
 def _how(verb: Verb, manager: str) -> Json:

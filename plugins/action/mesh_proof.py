@@ -62,12 +62,11 @@ class ActionModule(ClusterAction):
                 if _is_to_prove(plan, look["options"]):
                     proof = self._prove(api, variables, plan, shown)
             except CrossmeshError as error:
-                links[side] = _status(plan, shown, 0)
+                links[side] = _status(plan, shown, None)
                 return {**result, **self.refused(error, variables)}
             warnings += map(str, proof.warnings)
             methods[side], pods[side] = proof.method, proof.pods
-            seen = proof.method in ("exec", "handshake")
-            links[side] = _status(plan, shown, len(proof.pods) if seen else None)
+            links[side] = _status(plan, shown, proof)
             if params["step"]:
                 sights.append(_sight(look, plan, shown, proof, params["step"]))
         return result
@@ -93,10 +92,10 @@ def _is_to_prove(plan: SideLook, options: Options) -> bool:
     return bool(plan["credentials"]) if options["existing"] else bool(plan["secrets"])
 
 
-def _status(plan: SideLook, shown: Mapping[str, Any], serving: int | None) -> list[LinkSideJson]:
+def _status(plan: SideLook, shown: Mapping[str, Any], proof: Proof | None) -> list[LinkSideJson]:
     """How each link of the side stands now: what was seen before, but for what was issued and seen since.
 
-    :param serving: the pods that serve it all; none where it could not be seen.
+    :param proof: None where it has failed.
     """
     issued = {item["name"]: item["certificate"] for item in shown.get("credentials", ()) if "certificate" in item}
     root = next(iter(shown.get("issuers") or ()), "")
@@ -105,10 +104,21 @@ def _status(plan: SideLook, shown: Mapping[str, Any], serving: int | None) -> li
         now, certificate = link.copy(), issued.get(link["secret"])
         if certificate:
             now["until"], now["root"] = certificate["not_after"], root
-        if serving is not None:
-            now["serving"], now["ready"] = serving, serving or link["ready"] or 1
+        if proof is None or proof.method != "none":
+            now["serving"], now["ready"], now["unseen"] = _counts(link, proof)
         links.append(now)
     return links
+
+
+def _counts(link: LinkSideJson, proof: Proof | None) -> tuple[int, int, int]:
+    """Of the pods that are ready: how many serve the link, how many there are, and how many could not be asked."""
+    if proof is None:
+        return 0, link["ready"] or 1, 0
+    asked = len(proof.pods)
+    if proof.method == "exec":
+        return asked, asked, 0
+    ready = max(link["ready"], asked)
+    return (ready, ready, 0) if proof.method == "handshake" else (asked, ready, ready - asked)
 
 
 def _sight(look: ClusterLook, plan: SideLook, shown: Mapping[str, Any], proof: Proof, step: str) -> Json:

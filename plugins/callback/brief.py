@@ -14,7 +14,7 @@ author:
 description:
   - One line for each task that changed something on a host, what a task has to say, and each error once, as its own
     lines, without the source of the task. Plays, and tasks that changed nothing, are not printed.
-  - At the end one line for all hosts, and one for each that failed or could not be reached.
+  - At the end one line, which names the hosts that failed or could not be reached, and those that something changed on.
   - For runs that a person reads. Ansible's own output tells more, and is what to look at when a playbook is written.
 requirements:
   - set as stdout in configuration
@@ -58,7 +58,7 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_ok(self, result: Any) -> None:
         self._handle_warnings(_values(result))
-        if "results" not in _values(result):
+        if not _is_loop(result):
             self._tell(result)
 
     def v2_runner_item_on_ok(self, result: Any) -> None:
@@ -66,7 +66,7 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         self._handle_warnings(_values(result))
-        if "results" not in _values(result):
+        if not _is_loop(result):
             self._fail("ignored" if ignore_errors else "failed", result)
 
     def v2_runner_item_on_failed(self, result: Any) -> None:
@@ -88,12 +88,13 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         counts = {host: stats.summarize(host) for host in sorted(stats.processed)}
-        bad = {host: found for host, found in counts.items() if found["failures"] or found["unreachable"]}
-        for host in bad:
-            self._display.display(f"failed: {host}", color=_color("COLOR_ERROR"))
-        changed = [host for host, found in counts.items() if found["changed"]]
-        of_them = f"changed: {', '.join(changed)}" if changed else "nothing changed"
-        self._display.display(f"{len(counts) - len(bad)} of {len(counts)} hosts ok, {of_them}")
+        bad = [host for host, found in counts.items() if found["failures"] or found["unreachable"]]
+        changed = ", ".join(host for host, found in counts.items() if found["changed"])
+        line = f"changed: {changed}" if changed else "nothing changed"
+        if bad:
+            self._display.display(f"failed: {', '.join(bad)}; {line}", color=_color("COLOR_ERROR"))
+        else:
+            self._display.display(f"ok; {line}")
 
     def _tell(self, result: Any) -> None:
         values = _values(result)
@@ -115,18 +116,21 @@ def _color(name: str) -> str:
 
 
 def _values(result: Any) -> dict[str, Any]:
-    """What the task returned; ansible-core before 2.19 has it under another name, as it has the two below."""
-    found: dict[str, Any] = result.result if hasattr(result, "result") else result._result
+    found: dict[str, Any] = result.result
     return found
 
 
+def _is_loop(result: Any) -> bool:
+    """Its items were printed one by one."""
+    return bool(result.task.loop) and "results" in result.result
+
+
 def _host(result: Any) -> str:
-    return str((result.host if hasattr(result, "host") else result._host).get_name())
+    return str(result.host.get_name())
 
 
 def _title(result: Any) -> str:
-    task = result.task if hasattr(result, "task") else result._task
-    return f"[{_host(result)}] {task.get_name()}"
+    return f"[{_host(result)}] {result.task.get_name()}"
 
 
 def _several(value: Any) -> list[Any]:

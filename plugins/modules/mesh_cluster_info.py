@@ -220,7 +220,8 @@ sides:
         status:
           description: >-
             How each link stands, with C(link), C(cluster), C(side), C(secret), C(until) (when the certificate expires),
-            C(root), and of C(ready) gateway pods how many are C(serving) it.
+            C(root), and of C(ready) gateway pods how many are C(serving) it and how many are C(unseen), as exec is
+            forbidden there.
           type: list
           elements: dict
         side:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
-__all__ = ["Call", "at_once", "shares"]
+__all__ = ["FEWEST", "Call", "at_once", "shares"]
 
 # More would wait for the API server, and for a processor.
 MOST = 4
@@ -33,29 +33,27 @@ def shares(items: Sequence[Item]) -> list[Sequence[Item]]:
 
 
 def at_once(calls: Sequence[Call]) -> Iterator[Result]:
-    """What the calls return, as they end; a call that raises returns a failure."""
+    """What the calls return, as they end; a call that raises returns a failure.
+
+    To its end, whoever fails: a call cannot be stopped without what it has started itself going on.
+    """
     if len(calls) < 2:
         yield from (_answer(call) for call in calls)
         return
     # A closure reaches a child by fork alone, and Ansible's own workers are made so.
     context = multiprocessing.get_context("fork")
     running: dict[Connection, Any] = {}
-    try:
-        for call in calls:
-            receiver, sender = context.Pipe(duplex=False)
-            process = context.Process(target=_send, args=(sender, call))
-            process.start()
-            sender.close()
-            running[receiver] = process
-        while running:
-            ended = wait(list(running))
-            for receiver in [item for item in running if item in ended]:
-                yield _received(receiver)
-                running.pop(receiver).join()
-    finally:
-        for process in running.values():
-            process.terminate()
-            process.join()
+    for call in calls:
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=_send, args=(sender, call))
+        process.start()
+        sender.close()
+        running[receiver] = process
+    while running:
+        ended = wait(list(running))
+        for receiver in [item for item in running if item in ended]:
+            yield _received(receiver)
+            running.pop(receiver).join()
 
 
 def _received(receiver: Any) -> Result:

@@ -68,18 +68,17 @@ def test_only_what_changed_and_what_a_task_says_is_printed(tmp_path: Path) -> No
         "changed: [localhost] Write what is missing",
         "localhost: create a thing",
         "localhost: delete another",
-        "1 of 1 hosts ok, changed: localhost",
+        "ok; changed: localhost",
     ]
 
 
 def test_an_error_is_printed_once_without_the_source_of_the_task(tmp_path: Path) -> None:
     output = printed(tmp_path, "crossmesh.mtls.brief", "-e", '{"stop": true}')
-    assert output.splitlines()[-5:] == [
+    assert output.splitlines()[-4:] == [
         "failed: [localhost] Stop here",
         "  one line",
         "  and another",
-        "failed: localhost",
-        "0 of 1 hosts ok, changed: localhost",
+        "failed: localhost; changed: localhost",
     ]
     assert output.count("and another") == 1
     assert "play.yml" not in output

@@ -103,6 +103,34 @@ def test_what_the_module_says_becomes_one_message_and_nothing_more_is_called() -
     assert (error["code"], error["where"]) == ("not-written", "cluster cluster-b")
     assert error["what"].endswith("no such kind")
     assert len(writer.asked) == 1
+    assert (result["changed"], result["unfinished"]) == (False, False)
+
+
+def test_a_failure_tells_what_was_written_before_it() -> None:
+    writer = Writer(lambda asked: answer(asked) if asked.get("apply") else {"failed": True, "msg": "no"})
+    result = written(writer, write=[manifest(1)], delete=[manifest(2)])
+    assert (result["failed"], result["changed"], result["unfinished"], result["objects"]) == (True, True, True, 1)
+    assert len(result["diff"]) == 1
+
+
+def test_what_the_api_server_warns_of_is_told_once() -> None:
+    def warned(asked: Json) -> Json:
+        return {**answer(asked), "warnings": ["v1beta1 goes", "v1beta1 goes"]}
+
+    assert written(Writer(warned), write=[manifest(1)], delete=[manifest(2)])["warnings"] == ["v1beta1 goes"]
+
+
+def test_the_routes_of_a_long_list_come_when_all_else_is_written() -> None:
+    """Nothing of them is written where something else could not be."""
+    items = [manifest(number, kind) for kind in ("VirtualService", "Gateway") for number in range(FEWEST)]
+    assert written(Writer(), write=items)["objects"] == 2 * FEWEST
+
+    def refuse_gateways(asked: Json) -> Json:
+        assert {item["kind"] for item in asked["definition"]} == {"Gateway"}
+        return {"failed": True, "msg": "no"}
+
+    (error,) = written(Writer(refuse_gateways), write=items)["errors"]
+    assert error["what"].endswith("no")
 
 
 def test_a_long_list_is_told_as_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,19 +181,3 @@ def test_a_call_that_raises_is_a_failure(others: int) -> None:
 def test_a_call_whose_process_dies_is_a_failure() -> None:
     results = list(at_once([lambda: os._exit(3), lambda: {"fine": True}]))
     assert [result["msg"] for result in results if result.get("failed")] == ["the process that made the call has died"]
-
-
-def test_no_process_is_left_where_the_caller_stops_early() -> None:
-    reading, writing = os.pipe()
-
-    def stays() -> Json:
-        os.close(reading)
-        while True:
-            os.write(writing, b"")
-
-    calls = at_once([lambda: {"failed": True}, stays])
-    assert next(calls) == {"failed": True}
-    calls.close()  # type: ignore[attr-defined]
-    os.close(writing)
-    # Closed at its other end too: the process is gone.
-    assert os.read(reading, 1) == b""

@@ -56,7 +56,13 @@ class FileStorage(Storage):
             if not self._at.path.exists():
                 return None
             refuse_open(self._at.path)
-            return self._read() if self._has_index() else None
+            while self._has_index():
+                # Removed by another run between the two looks.
+                with suppress(FileNotFoundError):
+                    return self._read()
+                if self._has_index():
+                    raise self.damaged("a file that its index names is missing")
+            return None
 
     def commit(self, change: Change, seen: str | None) -> Snapshot:
         with reported(self._at.path, "written"), self._locked():
@@ -195,6 +201,8 @@ class FileStorage(Storage):
             write_whole(self._at.crl(fingerprint, crl.number), crl.pem)
         for fingerprint in change.destroyed:
             self._at.key(fingerprint).unlink(missing_ok=True)
+        if change.destroyed:
+            sync_folder(self._at.roots)
         write_whole(self._at.index, _json(index_to_json(change.index)))
 
     def _drop_all_but(self, roots: Collection[str], lists: Mapping[str, int]) -> None:

@@ -10,7 +10,7 @@ whether its key belongs to the certificate.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -191,17 +191,17 @@ def read_parts(api: Api, request: Request, *, trust: bool = False) -> Parts:
     return Parts(reading, reader.denied, reader.failed)
 
 
+def _place(item: Item) -> tuple[str, str]:
+    return item["metadata"]["namespace"], item["metadata"]["name"]
+
+
 class _Reader:
     def __init__(self, api: Api, request: Request) -> None:
         self.api = api
         self.request = request
         self.denied: set[str] = set()
         self.failed: dict[str, CrossmeshError] = {}
-        self._wanted: dict[str, set[str]] = {kind.kind: set() for kind in names.KINDS}
-        for side in request.sides:
-            for link in request.links:
-                for kind, given in _OBJECTS[side](link).items():
-                    self._wanted[kind].update(given)
+        self._wanted = {kind.kind: set(self._places(kind.kind)) for kind in names.KINDS}
         self._ours = (
             f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY},{names.LABEL_INSTANCE}={request.instance},"
             f"{names.LABEL_CLUSTER}={request.cluster}"
@@ -209,7 +209,6 @@ class _Reader:
         self._lockdowns = {
             (kind, namespace, name) for kind, name in names.lockdown_objects().items() for namespace in request.lockdown
         }
-        self._namespaces = {*request.namespaces, *(namespace for _service, namespace in request.backends)}
 
     def permitted(self, needed: str, read: Callable[[], Found], nothing: Found) -> Found:
         """The result of C(read); an error is remembered, so that all of them can be told at once."""
@@ -240,18 +239,29 @@ class _Reader:
             raise
         return [{**item, "kind": kind.kind, "apiVersion": kind.api_version} for item in found]
 
+    def _places(self, kind: str) -> Iterator[tuple[str, str]]:
+        """Namespace and name of every object of a kind that a side may need."""
+        backends = {namespace for _service, namespace in self.request.backends}
+        for side in self.request.sides:
+            gateway = self.request.ingress if side == "server" else self.request.egress
+            namespaces = backends if kind == "PeerAuthentication" else {gateway.namespace}
+            for link in self.request.links:
+                for name in _OBJECTS[side](link).get(kind, ()):
+                    yield from ((namespace, name) for namespace in namespaces)
+
     def _under_wanted_names(self, kind: names.Kind, ours: Iterable[Item]) -> list[Item]:
-        """What others have under a name that a side needs. A mesh can have thousands of a kind, so names come first."""
-        missing = self._wanted[kind.kind] - {item["metadata"]["name"] for item in ours}
+        """What others have where a side needs an object. A mesh can have thousands of a kind, so names come first."""
+        missing = self._wanted[kind.kind] - set(map(_place, ours))
         if not missing:
             return []
-        everything = self.api.get(object_path(kind.group, kind.version, kind.plural), accept=METADATA_ONLY)["items"]
-        places = [(item["metadata"]["namespace"], item["metadata"]["name"]) for item in everything or []]
-        return [
-            self.api.get(object_path(kind.group, kind.version, kind.plural, namespace, name))
-            for namespace, name in places
-            if name in missing and namespace in self._namespaces
-        ]
+        path = object_path(kind.group, kind.version, kind.plural)
+        everything = self.api.get(path, accept=METADATA_ONLY)["items"]
+        found: list[Item] = []
+        for namespace, name in sorted(missing & set(map(_place, everything or []))):
+            # As a list, which needs no other permission, and is empty where the object has gone meanwhile.
+            selector = {"fieldSelector": f"metadata.namespace={namespace},metadata.name={name}"}
+            found += self.api.get(path, selector)["items"]
+        return found
 
     def concerns(self, item: Item) -> bool:
         """Whether an object is ours, or stands under a name that a wanted link has."""
@@ -262,10 +272,9 @@ class _Reader:
             self.request.cluster,
         ) and labels.get(names.LABEL_MANAGED_BY) == names.MANAGED_BY:
             return True
-        kind, namespace, name = item["kind"], metadata["namespace"], metadata["name"]
-        if (kind, namespace, name) in self._lockdowns:
+        if (item["kind"], *_place(item)) in self._lockdowns:
             return True
-        return name in self._wanted[kind] and namespace in self._namespaces
+        return _place(item) in self._wanted[item["kind"]]
 
     def relevant(self, items: Iterable[Item]) -> list[LiveObject]:
         own = {self.request.owner("server").manager, self.request.owner("client").manager}

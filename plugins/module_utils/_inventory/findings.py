@@ -32,7 +32,6 @@ __all__ = [
     "is_ip",
     "is_label",
     "is_port",
-    "kind_of",
     "nearest",
     "not_a_port",
     "show",
@@ -57,7 +56,7 @@ class Finding(Message):
         parts = (subject, field, value, what, fix)
         subject, field, value, what, fix = (A_KEY if holds_private_key(part) else part for part in parts)
         where = field if field == subject else f"{subject}: {field}"
-        return cls(code, "error", where, f"{value}: {what}", fix, subject, field, value)
+        return cls(code, "error", where, f"{value}: {what}" if value else what, fix, subject, field, value)
 
 
 def nearest(given: object, known: Iterable[str], otherwise: str = "") -> str:
@@ -90,7 +89,7 @@ def check_shape(
     for key in value:
         if key not in known:
             fix = nearest(key, known, f"remove it; known keys: {', '.join(known)}")
-            yield Finding.of("unknown-key", subject, f"{path}{key}", kind_of(value[key]), "unknown key", fix)
+            yield Finding.of("unknown-key", subject, f"{path}{key}", "", "unknown key", fix)
     for item in fields:
         if value.get(item.name) is None:
             if item.required:
@@ -130,11 +129,6 @@ def _text(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(map(_text, value)) + "]"
     return repr(value)
-
-
-def kind_of(value: object) -> str:
-    """What is said of a value that nobody asked for: it may be a passphrase."""
-    return next((words for kind, words in _NAMES.items() if isinstance(value, _TYPES[kind])), "a value")
 
 
 def holds_private_key(text: str) -> bool:

@@ -441,8 +441,8 @@ _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no",
 
 
 def coerced(field: Field, value: Any) -> Any:
-    """A number that came as a text, as C(-e) and survey fields give it, or any form of a switch that Ansible's C(bool)
-    takes; else the value as it is.
+    """A number that came as a text, as C(-e) and survey fields give it, or a switch that came as a word or as 0 or 1;
+    else the value as it is.
     """
     if field.type == "bool" and isinstance(value, (str, int)):
         return _switch(value)

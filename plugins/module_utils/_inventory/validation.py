@@ -159,9 +159,11 @@ def _check_served(world: World) -> Iterator[Finding]:
             fix = f"add a cluster, or remove servers, so that every cluster of {group} serves the link"
             yield Finding.of("no-server", link["name"], "servers", show([]), "the link has no server", fix)
     if served and group not in world.groups | world.declared_groups:
-        what = f"have no server: the inventory has no group {group}"
+        what = f"no server: the inventory has no group {group}"
         fix = f"add the servers to a group {group}; list clusters of another inventory slice in mesh_clusters"
-        yield Finding.of("no-server", "mesh_links", "mesh_links", f"{len(served)} links", what, fix)
+        yield Finding.of(
+            "no-server", "mesh_links", "mesh_links", ", ".join(sorted(link["name"] for link in served)), what, fix
+        )
 
 
 def _check_server_groups(world: World) -> Iterator[Finding]:

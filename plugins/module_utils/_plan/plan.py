@@ -150,6 +150,7 @@ def make_plan(
 
 def _narrowed(reading: Reading, side: DesiredSide, owner: names.Owner, policy: Policy) -> DesiredSide:
     sans = credentials.client_sans(reading, side)
+    # Twice the same, for mypy: what comes back is of the same side.
     if is_server(side):
         return scope.narrowed(side, reading["objects"], sans, owner, policy.only)
     return scope.narrowed(side, reading["objects"], sans, owner, policy.only)

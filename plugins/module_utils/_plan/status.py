@@ -44,6 +44,7 @@ class LinkSideJson(TypedDict):
     root: str
     serving: int
     ready: int
+    unseen: int
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class LinkSide:
     :param until: when its certificate expires (RFC 3339); empty where there is none.
     :param root: fingerprint of the root that issued it; empty where that is not one of the custom CA.
     :param serving: of C(ready) gateway pods, those that serve it.
+    :param unseen: of them, those that could not be asked (exec is forbidden there).
     """
 
     link: str
@@ -63,6 +65,7 @@ class LinkSide:
     root: str
     serving: int
     ready: int
+    unseen: int
 
     def to_json(self) -> LinkSideJson:
         return cast(LinkSideJson, asdict(self))
@@ -81,10 +84,19 @@ def of_side(reading: Reading, side: DesiredSide, authority: Authority) -> list[L
         name = link["credential"]
         leaf = leaves.get(name)
         serving = [pod for pod in ready if leaf and serial(leaf.serial) in (pod["serials"] or ())]
+        unseen = [pod for pod in ready if pod["forbidden"]]
         until = timestamp(leaf.not_after) if leaf else ""
         found.append(
             LinkSide(
-                link["name"], owner.cluster, owner.side, name, until, roots.get(name, ""), len(serving), len(ready)
+                link["name"],
+                owner.cluster,
+                owner.side,
+                name,
+                until,
+                roots.get(name, ""),
+                len(serving),
+                len(ready),
+                len(unseen),
             )
         )
     return found
@@ -143,7 +155,8 @@ def _state(sides: Sequence[LinkSideJson], changed: Mapping[str, Sequence[str]]) 
     """The worst that there is, and where."""
     for word, found in (
         ("no certificate", [side for side in sides if not side["until"]]),
-        ("not served", [side for side in sides if side["serving"] < side["ready"]]),
+        ("not served", [side for side in sides if side["serving"] + side["unseen"] < side["ready"]]),
+        ("not proven", [side for side in sides if side["unseen"]]),
         ("no ready gateway pod", [side for side in sides if not side["ready"]]),
         ("up, changed", [side for side in sides if changed.get(side["cluster"])]),
     ):

@@ -75,7 +75,13 @@ class FakeApi:
         selector = dict(pair.split("=") for pair in (query or {}).get("labelSelector", "").split(",") if pair)
         in_place = [item for item in self.objects if path in self._collections(item)]
         if in_place or self._is_collection(path):
-            labelled = [item for item in in_place if selector.items() <= (item["metadata"].get("labels") or {}).items()]
+            fields = dict(pair.split("=") for pair in (query or {}).get("fieldSelector", "").split(",") if pair)
+            labelled = [
+                item
+                for item in in_place
+                if selector.items() <= (item["metadata"].get("labels") or {}).items()
+                and all(item["metadata"][field.removeprefix("metadata.")] == value for field, value in fields.items())
+            ]
             # As an API server does: an empty list of this form is null.
             return {"items": copy.deepcopy(labelled) or (None if accept == METADATA_ONLY else [])}
         item = self._at(path)

@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import ClusterReading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway, Request, read_cluster
-from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner, Side
 from tests.unit.cluster.fake_api import FakeApi, collection_path
 from tests.unit.pki.support import make_leaf, make_root
 from tests.unit.support import Json, refused
@@ -91,6 +91,34 @@ def test_ours_is_read_and_what_stands_under_our_names() -> None:
         "mysql-virtual-service",
     ]
     assert names_in(found["gateways"]) == ["shop"]
+
+
+ROUTE = "mysql-virtual-service"
+SIDES: tuple[Side, ...] = ("server",)
+ON_SERVER = replace(REQUEST, sides=SIDES)
+
+
+def routes(*objects: Json) -> list[str]:
+    """Labels of the VirtualServices that a look has found, by who made them."""
+    found = reading(*objects, request=ON_SERVER)["objects"]
+    return sorted(next(iter(item["metadata"]["labels"].values())) for item in found if item["kind"] == "VirtualService")
+
+
+def test_what_others_have_under_a_wanted_name_is_seen_beside_one_of_ours_in_another_namespace() -> None:
+    """As after a gateway has moved."""
+    ours = item("VirtualService", ROUTE, namespace="old", labels=OWNER.labels("mysql"))
+    theirs = item("VirtualService", ROUTE, labels={"team": "shop"})
+    assert "shop" in routes(ours, theirs)
+    assert "shop" in routes(theirs)
+    assert routes(ours) == routes(ours, item("VirtualService", "another", labels={"team": "shop"}))
+
+
+def test_objects_of_others_are_asked_for_by_name_with_the_permission_to_list() -> None:
+    api = FakeApi([item("VirtualService", ROUTE, labels={}), item("VirtualService", "another", labels={})])
+    found = read_cluster(cast(Api, api), ON_SERVER)
+    assert names_in(found["objects"]) == [ROUTE]
+    single = [path for path in api.reads if path.endswith((ROUTE, "another"))]
+    assert single == []
 
 
 def test_gateways_of_others_are_told_as_far_as_they_can_be_in_the_way() -> None:

@@ -22,7 +22,7 @@ UNTIL = timestamp(NOW + timedelta(days=90))
 def one_side(side: str = "server", name: str = "mysql", **changes: Any) -> status.LinkSideJson:
     """One side of a link that is up."""
     cluster = "cluster-b" if side == "server" else "cluster-a"
-    seen = status.LinkSide(name, cluster, side, "a-secret", UNTIL, "91e5ae1f" + "0" * 56, 1, 1)
+    seen = status.LinkSide(name, cluster, side, "a-secret", UNTIL, "91e5ae1f" + "0" * 56, 1, 1, 0)
     return cast(status.LinkSideJson, {**seen.to_json(), **changes})
 
 
@@ -43,6 +43,8 @@ def test_a_link_tells_who_dials_who_serves_until_when_and_by_which_root() -> Non
         ({"until": "", "root": "", "serving": 0}, "no certificate in cluster-b"),
         ({"serving": 0}, "not served in cluster-b"),
         ({"serving": 1, "ready": 2}, "not served in cluster-b"),
+        ({"serving": 1, "ready": 2, "unseen": 1}, "not proven in cluster-b"),
+        ({"serving": 0, "ready": 2, "unseen": 1}, "not served in cluster-b"),
         ({"serving": 0, "ready": 0}, "no ready gateway pod in cluster-b"),
     ],
 )

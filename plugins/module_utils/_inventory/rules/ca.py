@@ -123,13 +123,8 @@ def check_passphrase(length: int) -> Iterator[Finding]:
     # None at all is right where nothing has to be made or signed; only the store knows.
     if length == 0 or length >= SHORTEST_PASSPHRASE:
         return
-    yield _finding(
-        "ca-passphrase",
-        "custom_ca_passphrase",
-        f"{length} characters",
-        f"is shorter than {SHORTEST_PASSPHRASE} characters",
-        "choose a longer one",
-    )
+    what = f"it has {length} characters, and the shortest passphrase that is accepted has {SHORTEST_PASSPHRASE}"
+    yield Finding.of("ca-passphrase", "custom_ca", "custom_ca_passphrase", "", what, "choose a longer one")
 
 
 def _finding(code: str, field: str, value: object, what: str, fix: str) -> Finding:

@@ -93,7 +93,8 @@ def check_links(links: object) -> list[Finding]:
                 "mesh_links",
                 "undefined",
                 "the variable is required, so that a wrong inventory does not remove every link",
-                "define mesh_links in group_vars/all; [] removes every link and needs mesh_prune_all=true",
+                "define mesh_links in group_vars/all, or check the path that -i names; [] removes every link and needs "
+                "mesh_prune_all=true",
             )
         ]
     if not isinstance(links, list):

@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import KINDS, Entry
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import Finding, kind_of, nearest, show
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import Finding, nearest, show
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import REASONS
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import timestamp
 
@@ -78,7 +78,7 @@ def _check_keys(subject: str, entry: Mapping[str, object]) -> Iterator[Finding]:
     known = (*KINDS, "reason", "date")
     for key in entry:
         if key not in known:
-            yield Finding.of("unknown-key", subject, str(key), kind_of(entry[key]), "unknown key", nearest(key, known))
+            yield Finding.of("unknown-key", subject, str(key), "", "unknown key", nearest(key, known))
 
 
 def _check_kind(subject: str, entry: Mapping[str, object]) -> Iterator[Finding]:

@@ -57,7 +57,7 @@ def test_each_fault_is_found_with_value_and_fix(changes: dict[str, Any], field: 
     (finding,) = check_ca_settings({**SOUND, **changes})
     assert finding.field == field
     # One line, and not a long one, whatever was written.
-    assert repr(next(iter(changes.values()))).strip("'")[:60] in finding.value
+    assert repr(next(iter(changes.values()))).strip("'")[:60] in finding.what
     assert finding.fix
 
 
