@@ -8,7 +8,7 @@ from tests.lab.wait import eventually
 FQDN = MYSQL["fqdn"]
 # One query, busy for seconds; the client has its answer only if its connection lasts as long.
 LONG = "SELECT SLEEP(5)"
-WRITE = "crossmesh.mtls.mesh_side : Write our objects, and our ports of the gateway's Service"
+WRITE = "crossmesh.mtls.mesh_side : Write the manifests"
 
 
 def answered(mesh: Mesh) -> bool:
