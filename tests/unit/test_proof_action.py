@@ -1,0 +1,116 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is told of links after a proof: of this one, of one before it in the same run, and of one that failed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.crossmesh.mtls.plugins.action import mesh_proof
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proof import Proof
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Variables
+from tests.unit.support import Json, run_action
+
+STATUS: Json = {
+    "link": "mysql",
+    "cluster": "cluster-b",
+    "side": "server",
+    "secret": "mysql-credential",
+    "until": "2026-12-01T00:00:00Z",
+    "root": "old",
+    "serving": 0,
+    "ready": 2,
+    "unseen": 2,
+}
+PLAN: Json = {
+    "side": "server",
+    "namespace": "istio-system",
+    "service": "istio-ingressgateway",
+    "selector": {"istio": "ingressgateway"},
+    "credentials": [],
+    "secrets": 1,
+    "expected": ["1"],
+    "trust": [],
+    "issuers": ["old"],
+    "surplus": [],
+    "endpoints": [],
+    "await_address": False,
+    "status": [STATUS],
+}
+LOOK: Json = {
+    "cluster": "cluster-b",
+    "instance": "default",
+    "options": {"stage": "all", "existing": False, "force": False},
+    "sides": {"server": PLAN},
+}
+ISSUED: Json = {
+    "sides": {
+        "server": {
+            "serials": ["2"],
+            "issuers": ["new"],
+            "credentials": [{"name": "mysql-credential", "certificate": {"not_after": "2027-02-01T00:00:00Z"}}],
+        }
+    }
+}
+EARLIER: Json = {
+    "methods": {"client": "exec"},
+    "pods": {"client": ["istio-egressgateway-0"]},
+    "links": {"client": [{**STATUS, "side": "client"}]},
+}
+
+
+def proven(monkeypatch: pytest.MonkeyPatch, outcome: Proof | CrossmeshError, *, check: bool = False) -> Json:
+    def prove(*_arguments: Any, **_more: Any) -> Proof:
+        if isinstance(outcome, CrossmeshError):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(mesh_proof, "prove", prove)
+    monkeypatch.setattr(Variables, "api", lambda _self: None)
+    return run_action(mesh_proof, {"look": LOOK, "issued": ISSUED, "earlier": EARLIER}, {}, check=check)
+
+
+@pytest.mark.parametrize(
+    ("proof", "counts"),
+    [
+        (Proof("exec", ["a", "b"]), (2, 2, 0)),
+        (Proof("handshake"), (2, 2, 0)),
+        (Proof("wait"), (0, 2, 2)),
+        (Proof("wait", ["a"]), (1, 2, 1)),
+    ],
+    ids=["every pod was asked", "by handshakes", "nobody could be asked", "one could"],
+)
+def test_a_link_is_told_as_it_was_seen(
+    monkeypatch: pytest.MonkeyPatch, proof: Proof, counts: tuple[int, int, int]
+) -> None:
+    result = proven(monkeypatch, proof)
+    (link,) = result["links"]["server"]
+    assert (link["serving"], link["ready"], link["unseen"]) == counts
+    assert (link["until"], link["root"]) == ("2027-02-01T00:00:00Z", "new")
+
+
+def test_what_was_proven_before_in_the_same_run_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = proven(monkeypatch, Proof("exec", ["a"]))
+    assert result["methods"] == {"client": "exec", "server": "exec"}
+    assert result["pods"] == {"client": ["istio-egressgateway-0"], "server": ["a"]}
+    assert set(result["links"]) == {"client", "server"}
+
+
+def test_in_check_mode_nothing_is_asked_and_what_was_before_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = proven(monkeypatch, CrossmeshError(Message.error("not-served", where="x", what="x")), check=True)
+    assert not result.get("failed")
+    assert {key: result[key] for key in EARLIER} == EARLIER
+
+
+def test_a_proof_that_fails_tells_the_new_certificate_as_not_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = proven(monkeypatch, CrossmeshError(Message.error("not-served", where="x", what="x")))
+    assert result["failed"]
+    assert [error["code"] for error in result["errors"]] == ["not-served"]
+    (link,) = result["links"]["server"]
+    assert (link["until"], link["serving"], link["ready"], link["unseen"]) == ("2027-02-01T00:00:00Z", 0, 2, 0)
+    assert set(result["links"]) == {"client", "server"}
