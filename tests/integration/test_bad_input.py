@@ -38,7 +38,7 @@ EXPECTED = {
     "a number that is no port": ("port", "no-such-port", "port", "70000"),
     "a wildcard": ("fqdn", "wildcard", "fqdn", "'*.server.example.com'"),
     "a single label": ("fqdn", "single", "fqdn", "'mysql'"),
-    "an unknown key": ("unknown-key", "misspelt", "tsl_port", "a whole number"),
+    "an unknown key": ("unknown-key", "misspelt", "tsl_port", "unknown key"),
     "an unknown cluster": ("unknown-cluster", "nobody", "servers", "'cluster-x'"),
     "an unknown group": ("unknown-cluster", "no-group", "clients", "'mesh_cleints'"),
     "an unknown protocol": ("choice", "pigeon", "protocol", "'pigeon'"),
@@ -96,7 +96,7 @@ def test_all_is_told_where_nobody_validated_the_topology_first(shared_mesh: Mesh
     run = bad.play(bad.write_playbook(ROLE)) if what == "a role alone" else bad.play(what, "--limit", "cluster-b")
     assert set(run.recap) == {"cluster-b"}
     assert run.recap["cluster-b"]["failed"] == 1
-    assert run.reports("unknown-key", "mysql: tsl_port: a whole number"), run.output
+    assert run.reports("unknown-key", "mysql: tsl_port: unknown key"), run.output
     assert run.reports("port", "mysql: port: 70000"), run.output
     assert "Error while resolving" not in run.output
     assert versions_everywhere(shared_mesh) == before
