@@ -128,5 +128,6 @@ def _not_written(cluster: str, verb: Verb, result: Json) -> Message:
         "not-written",
         where=f"cluster {cluster}",
         what=f"{WRITER} failed ({verb}): {one_line(result.get('msg', ''))}",
-        fix="correct what the API server refuses, then run again: the run goes on from where it stopped",
+        fix="correct what the API server refuses, then run again: it goes on from where it stopped. After 409 Conflict "
+        "run again first; if it comes back, the object's managedFields name who else writes it",
     )

@@ -99,9 +99,10 @@ words. Search for the code:
 Service istio-system/ingress, port 13306: is not TCP (13306/UDP). Fix: choose another port. [port-not-tcp]
 ```
 
-Errors stop a run before it writes. Warnings and notices are shown with the prefix `warning: `, alarms, which ask for
-somebody before something fails, with `ALARM: `. Modules return the same as `errors`, a list of mappings with the keys
-`code`, `level`, `where`, `what` and `fix`.
+Errors stop a run before it writes, but for those that tell of what was written: `not-written`, `not-served`,
+`rotation-stopped`. Warnings and notices are shown with the prefix `warning: `, alarms, which ask for somebody before
+something fails, with `ALARM: `. Modules return the same as `errors`, a list of mappings with the keys `code`, `level`,
+`where`, `what` and `fix`.
 
 | Code | Title | What it means | What to do |
 |---|---|---|---|

@@ -183,7 +183,7 @@ def _unseen(cluster: str, named: bool) -> Message:
         return Message.error(
             "cluster-unseen",
             where=_place(cluster),
-            what="this run did not read it in the previous phase (unreachable, excluded by --limit, in another slice, "
+            what="this run has not seen it at the phase before (unreachable, excluded by --limit, in another slice, "
             "or its gate failed)",
             fix="make it reachable, and run over all clusters",
         )

@@ -186,11 +186,12 @@ def overdue(title: str, leaf: CertificateView, renew_before: timedelta, now: dat
     """The alarm where a certificate should have been renewed long ago; nothing where it is in order."""
     if leaf.not_after - now >= renew_before * OVERDUE:
         return []
+    word = "expires" if leaf.not_after > now else "expired"
     return [
         Message.alarm(
             "certificate-overdue",
             where=title,
-            what=f"expires at {timestamp(leaf.not_after)}, due since {timestamp(leaf.not_after - renew_before)}",
+            what=f"{word} at {timestamp(leaf.not_after)}, due since {timestamp(leaf.not_after - renew_before)}",
             fix="run playbook rotate_certificates to renew now, and find out why the scheduled rotation does not run",
         )
     ]
