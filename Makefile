@@ -19,7 +19,7 @@ SECOND_LAB := : no second lab for
 endif
 LINTERS := ruff mypy shell yaml ansible sanity docs package
 
-.PHONY: help deps venv requirements demo test lint $(LINTERS:%=lint-%) unit integration bench campaign \
+.PHONY: help deps venv docs requirements demo test lint $(LINTERS:%=lint-%) unit integration bench campaign \
 	zlint lab-build lab-up labs-up lab-down lab-status clean
 
 help:  ## list the targets
@@ -99,6 +99,9 @@ lab-down: venv  ## stop the lab, and the second one
 lab-status: venv  ## say what of the lab runs, and of the second one
 	@$(SECOND_LAB) status || true
 	@$(PYTHON) -m tests.lab status
+
+docs: venv  ## write the pages that are made of the code anew
+	$(PYTHON) tests/tools/inventory_docs.py
 
 requirements: venv  ## compile the Python pins anew
 	tests/tools/compile-requirements
