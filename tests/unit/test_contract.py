@@ -58,7 +58,7 @@ def named_in(text: str) -> set[str]:
 
 @pytest.mark.parametrize("name", inventory_docs.PAGES)
 def test_a_page_about_the_inventory_is_what_the_code_says(name: str) -> None:
-    assert (CHECKOUT / "docs" / name).read_text() == inventory_docs.PAGES[name](), "run tests/tools/inventory_docs.py"
+    assert (CHECKOUT / "docs" / name).read_text() == inventory_docs.PAGES[name](), "run make docs"
 
 
 ALL_FIELDS = [field for _title, _text, fields in inventory_docs.TABLES for field in fields]
