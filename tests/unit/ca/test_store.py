@@ -60,6 +60,18 @@ def made(store: CaStore) -> CaStore:
     return store
 
 
+def test_a_store_that_is_removed_while_it_is_read_is_none(made: CaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the look whether there is an index and its reading; one that stays is read."""
+    assert made.public() is not None
+
+    def removed_meanwhile(storage: FileStorage) -> bytes:
+        shutil.rmtree(storage.where)
+        raise FileNotFoundError
+
+    monkeypatch.setattr(FileStorage, "_index_bytes", removed_meanwhile)
+    assert made.public() is None
+
+
 class TestCreating:
     def test_reading_where_there_is_nothing_creates_nothing(self, store: CaStore) -> None:
         assert store.public() is None
