@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, one_line
 
 try:
+    import yaml
     from kubernetes.client import Configuration
     from kubernetes.config import ConfigException
     from kubernetes.config.kube_config import (
@@ -25,6 +24,9 @@ try:
         KubeConfigLoader,
         KubeConfigMerger,
     )
+
+    # Not in every build of PyYAML.
+    _PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 except ImportError:
     # Told by the action, before anything of this is used.
     if not TYPE_CHECKING:
@@ -32,8 +34,6 @@ except ImportError:
 
 __all__ = ["configuration", "title"]
 
-# Not in every build of PyYAML.
-_PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _LISTS = ("clusters", "contexts", "users")
 
 
