@@ -8,8 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record, record_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import Storage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf
+from tests.unit.pki.support import NOW
 
 
 def quick(storage: Storage, kind: type[CaStore] = CaStore) -> CaStore:
@@ -24,3 +27,17 @@ def file_store(path: str | Path, kind: type[CaStore] = CaStore) -> CaStore:
 def folder(store: CaStore) -> Path:
     """Where a file store has its files."""
     return Path(store.where)
+
+
+def record(leaf: Leaf) -> Record:
+    """What a store keeps of a certificate."""
+    return record_of(
+        leaf.view,
+        issuer=leaf.view,
+        instance="default",
+        cluster="cluster-b",
+        side="server",
+        links=["mysql"],
+        secret="istio-system/mysql-credential",
+        now=NOW,
+    )

@@ -14,7 +14,6 @@ import pytest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Index
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record, record_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import (
     Change,
     OvertakenError,
@@ -26,7 +25,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import Cros
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Revoked, issue_crl
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf, key_signs_for
 from tests.unit.ca.memory_storage import MemoryStorage
-from tests.unit.ca.support import quick
+from tests.unit.ca.support import quick, record
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE, Root, make_leaf, make_root
 from tests.unit.support import CHECKOUT, refused
 
@@ -56,19 +55,6 @@ def second(root: Root, before: Snapshot, index: Index | None = None, destroyed: 
     fingerprint = root.view.fingerprint
     prepared = replace(before.index, trusted=(*before.index.trusted, fingerprint), prepared=fingerprint)
     return Change(index or prepared, roots=(root.view,), keys={fingerprint: "the second key"}, destroyed=destroyed)
-
-
-def record(leaf: Leaf) -> Record:
-    return record_of(
-        leaf.view,
-        issuer=leaf.view,
-        instance="default",
-        cluster="cluster-b",
-        side="server",
-        links=["mysql"],
-        secret="istio-system/mysql-credential",
-        now=NOW,
-    )
 
 
 def test_nothing_but_the_opener_names_a_storage() -> None:

@@ -19,7 +19,6 @@ import pytest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.layout import Layout
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record, record_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import StoredKey
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
@@ -29,7 +28,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
     Leaf,
     key_signs_for,
 )
-from tests.unit.ca.support import file_store, folder
+from tests.unit.ca.support import file_store, folder, record
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE, Root, make_leaf, make_root
 from tests.unit.support import refused
 
@@ -227,7 +226,7 @@ class TestInterruptions:
         while True:
             store = file_store(tmp_path / str(step) / "ca")
             create(store)
-            store.record([described(leaf)], NOW)
+            store.record([record(leaf)], NOW)
             if not killed_at(step, store.destroy):
                 break
             store.public()
@@ -504,48 +503,35 @@ def issuer(root: Root) -> Root:
     return root
 
 
-def described(leaf: Leaf) -> Record:
-    return record_of(
-        leaf.view,
-        issuer=leaf.view,
-        instance="default",
-        cluster="cluster-b",
-        side="server",
-        links=["mysql"],
-        secret="istio-system/mysql-credential",
-        now=NOW,
-    )
-
-
 class TestRecords:
     def test_come_back_as_they_were(self, made: CaStore, leaf: Leaf) -> None:
-        made.record([described(leaf)], NOW)
-        assert made.records(NOW) == [described(leaf)]
+        made.record([record(leaf)], NOW)
+        assert made.records(NOW) == [record(leaf)]
 
     def test_hold_no_key_and_no_certificate(self, made: CaStore, leaf: Leaf) -> None:
-        made.record([described(leaf)], NOW)
+        made.record([record(leaf)], NOW)
         content = (folder(made) / "issued" / f"{leaf.view.serial}.json").read_text(encoding="utf-8")
         assert "BEGIN" not in content
         assert json.loads(content)["secret"] == "istio-system/mysql-credential"
 
     def test_expired_ones_are_not_listed_and_dropped_by_the_next_writer(self, made: CaStore, issuer: Root) -> None:
         old, new = make_leaf(issuer, validity=DAY), make_leaf(issuer)
-        made.record([described(old), described(new)], NOW)
+        made.record([record(old), record(new)], NOW)
         later = NOW + DAY
-        assert made.records(later) == [described(new)]
+        assert made.records(later) == [record(new)]
         assert len(list(folder(made).glob("issued/*.json"))) == 2
         made.record([], later)
         assert len(list(folder(made).glob("issued/*.json"))) == 1
 
     def test_are_listed_oldest_first(self, made: CaStore, leaf: Leaf) -> None:
-        first = replace(described(leaf), serial="2", issued_at="2026-06-01T00:00:00Z")
-        last = replace(described(leaf), serial="1", issued_at="2026-06-02T00:00:00Z")
+        first = replace(record(leaf), serial="2", issued_at="2026-06-01T00:00:00Z")
+        last = replace(record(leaf), serial="1", issued_at="2026-06-02T00:00:00Z")
         made.record([last, first], NOW)
         assert made.records(NOW) == [first, last]
 
     @pytest.mark.parametrize("content", ["", "[]", '{"serial": "1"}'])
     def test_a_damaged_one_is_named(self, made: CaStore, leaf: Leaf, content: str) -> None:
-        made.record([described(leaf)], NOW)
+        made.record([record(leaf)], NOW)
         path = folder(made) / "issued" / f"{leaf.view.serial}.json"
         path.write_text(content, encoding="utf-8")
         with pytest.raises(CrossmeshError) as failure:
@@ -554,7 +540,7 @@ class TestRecords:
         assert leaf.view.serial in str(failure.value)
 
     def test_writers_at_once_lose_nothing(self, made: CaStore, issuer: Root) -> None:
-        batches = [[described(make_leaf(issuer)) for _ in range(20)] for _ in range(3)]
+        batches = [[record(make_leaf(issuer)) for _ in range(20)] for _ in range(3)]
         children = [in_child(partial(made.record, batch, NOW)) for batch in batches]
         assert [finish(child) for child in children] == [0, 0, 0]
         assert {record.serial for record in made.records(NOW)} == {r.serial for batch in batches for r in batch}
@@ -562,7 +548,7 @@ class TestRecords:
 
 class TestRemoving:
     def test_takes_everything_and_says_so_once(self, made: CaStore, leaf: Leaf) -> None:
-        made.record([described(leaf)], NOW)
+        made.record([record(leaf)], NOW)
         assert made.destroy()
         assert not folder(made).exists()
         assert not made.destroy()
