@@ -15,8 +15,10 @@ description:
   - Hands the objects of a plan to M(kubernetes.core.k8s), which removes fields, restores, writes and deletes, in this
     order.
   - A short list is one call and keeps the order of the templates. A long one is cut into up to four calls that are made
-    at once, each in a process of its own; a line tells how many objects are written.
-  - Fails at the first call that fails. What was written until then stays, and the next run goes on from there.
+    at once, each in a process of its own, with its VirtualServices after all else; a line tells how many objects are
+    written.
+  - Where a call fails, those beside it end and no other begins. What was written stays, and the next run goes on from
+    there.
 extends_documentation_fragment:
   - crossmesh.mtls.attributes.changes
   - crossmesh.mtls.variables
@@ -41,8 +43,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 objects:
-  description: How many objects were handed over.
-  returned: success
+  description: How many objects were written.
+  returned: always
   type: int
   sample: 7
 """
