@@ -20,7 +20,6 @@ from functools import cached_property
 from importlib import import_module
 from typing import Any, ClassVar, get_args
 
-from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.crossmesh.mtls.plugins import filter as filters
@@ -207,8 +206,6 @@ class Action(ActionBase):
             return self.work(variables, params)
         except CrossmeshError as error:
             return self.refused(error, variables)
-        except AnsibleError as error:
-            return {"failed": True, "changed": False, "msg": f"a variable of the inventory cannot be read: {error}"}
 
 
 class ClusterAction(Action):

@@ -34,8 +34,7 @@ def contract(variables: Mapping[str, Any], templar: Any = None, names: Iterable[
     found = {}
     for name in names:
         if name in variables:
-            value = variables[name] if templar is None else templar.template(variables[name])
-            found[name] = schema.coerced(_FIELDS[name], plain(value))
+            found[name] = schema.coerced(_FIELDS[name], _value(variables, templar, name))
     # A key without a value counts as not given.
     given = {name: value for name, value in found.items() if value is not None or name == "mesh_links"}
     given.setdefault("mesh_cluster_name", str(variables["inventory_hostname"]))
@@ -47,10 +46,14 @@ def text(variables: Mapping[str, Any], templar: Any, name: str) -> str:
 
     :raises CrossmeshError: it cannot be templated or decrypted.
     """
+    value = _value(variables, templar, name) if name in variables else None
+    return "" if value is None else str(value)
+
+
+def _value(variables: Mapping[str, Any], templar: Any, name: str) -> Any:
     try:
-        value = templar.template(variables[name]) if name in variables else None
-        # A vaulted value is decrypted once somebody looks at it.
-        return "" if value is None else str(value)
+        # A vaulted value is decrypted once somebody looks at it, as plain() does.
+        return plain(variables[name] if templar is None else templar.template(variables[name]))
     except AnsibleError as error:
         raise CrossmeshError(_unreadable(name, error)) from None
 

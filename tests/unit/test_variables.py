@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.datatag import deprecate_value
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contract, plain
-from tests.unit.support import CHECKOUT
+from tests.unit.support import CHECKOUT, refused
 
 UTILS = "ansible_collections.crossmesh.mtls.plugins.module_utils"
 
@@ -93,3 +95,19 @@ def test_a_key_without_a_value_is_not_given() -> None:
 def test_nothing_but_the_contract_is_read() -> None:
     found = contract({"inventory_hostname": "cluster-a", "mesh_context": "a", "custom_ca_passphrase": "secret"})
     assert found == {"mesh_context": "a", "mesh_cluster_name": "cluster-a", "groups": []}
+
+
+def trusted(value: Any) -> Any:
+    """As a text of an inventory is: a template."""
+    return [trusted(item) for item in value] if isinstance(value, list) else trust_as_template(value)
+
+
+@pytest.mark.parametrize("value", ["{{ nowhere }}", ["{{ nowhere }}"]])
+def test_a_variable_that_cannot_be_templated_is_an_error_of_its_name(value: Any) -> None:
+    """Whichever of the contract's it is; one that can be is read."""
+    known = {"inventory_hostname": "localhost", "mesh_kubeconfig": trusted(value), "nothing": "here"}
+    templar = Templar(DataLoader(), variables=known)
+    with refused("unreadable-variable") as failure:
+        contract(known, templar)
+    assert failure.value.message.where == "mesh_kubeconfig"
+    assert contract({**known, "mesh_kubeconfig": trusted("{{ nothing }}")}, templar)["mesh_kubeconfig"] == "here"
