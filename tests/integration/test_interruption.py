@@ -62,7 +62,9 @@ def test_boundaries_are_the_tasks_that_a_run_shows(restored_mesh: Mesh) -> None:
         run = steps.finish()
     assert run.ok, run.output
     lines = (line for line in run.output.splitlines() if line.startswith("TASK ["))
-    assert {line.partition("[")[2].rpartition("]")[0] for line in lines} == {step.task for step in steps.reached}
+    shown = {line.partition("[")[2].rpartition("]")[0] for line in lines}
+    # Ansible prints nothing of a meta task in a play whose clusters go on freely.
+    assert {step.task for step in steps.reached} == shown | {"Leave a cluster where there is nothing to do"}
     assert run.changed == 0
 
 
