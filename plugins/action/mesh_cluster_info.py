@@ -113,6 +113,7 @@ def _json(plan: Plan) -> PlanJson:
         "issuers": standing.issuers,
         "surplus": work.surplus,
         "manifests": _manifests(work),
+        "moved": work.moved,
         "expected": standing.expected,
         "endpoints": [{"address": item.address, "port": item.port, "fqdn": item.fqdn} for item in standing.endpoints],
         "await_address": work.await_address,

@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from ansible.plugins.loader import action_loader
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Manifest
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.routes import await_clusters
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, one_line
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import ClusterAction, Variables
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import ClusterAction, Variables, gateway_of
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import SideLook
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._parallel import FEWEST, Call, at_once, shares
 
@@ -23,6 +24,7 @@ Verb = Literal["strip", "force", "write", "delete"]
 
 NOTES = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "uid")
 WRITER = "kubernetes.core.k8s"
+ROUTE = "VirtualService"
 # In this order: a field that others added can be in the way of a write, and what goes may be in use until then.
 VERBS: tuple[Verb, ...] = ("strip", "force", "write", "delete")
 
@@ -35,8 +37,10 @@ class ActionModule(ClusterAction):
         wanted: dict[Verb, list[Manifest]] = json.loads(plan["manifests"] or "{}")
         objects, results = sum(map(len, wanted.values())), list[Json]()
         failed, warnings = list[Message](), list[str]()
-        steps = [(verb, step) for verb in VERBS for step in _steps(wanted.get(verb, []))]
+        steps = _steps(wanted, apart=bool(plan["moved"]))
         for verb, step in steps:
+            if step[0]["kind"] == ROUTE and (failed := self._await_clusters(variables, plan)):
+                break
             calls = [self._call(variables, plan["manager"], verb, share) for share in shares(step)]
             for result in at_once(calls):
                 if result.get("failed"):
@@ -58,6 +62,18 @@ class ActionModule(ClusterAction):
         }
         error = UnfinishedError if done["changed"] else CrossmeshError
         return {**done, **self.refused(error(*failed), variables)} if failed else done
+
+    def _await_clusters(self, variables: Variables, plan: SideLook) -> list[Message]:
+        """Wait until routes that carry can be changed without a lost connection; why they cannot, if so."""
+        if self._task.check_mode or not plan["moved"]:
+            return []
+        timeout, wait = variables.filled["mesh_gate_timeout"], variables.filled["mesh_gate_wait"]
+        say = self._display.display
+        try:
+            await_clusters(variables.api(), gateway_of(plan), plan["moved"], timeout, wait=wait, say=say)
+        except CrossmeshError as error:
+            return list(error.messages)
+        return []
 
     def _say(self, line: str) -> None:
         self._display.display(f"{line} {'would be written' if self._task.check_mode else 'written'}")
@@ -84,12 +100,20 @@ class ActionModule(ClusterAction):
         return lambda: action.run(task_vars=dict(variables.task_vars))
 
 
-def _steps(items: Sequence[Manifest]) -> list[Sequence[Manifest]]:
-    """What is written at once: a long list has its routes last, so that none leads to what is not there yet."""
-    if len(items) <= FEWEST:
-        return [items] if items else []
-    routes = [item for item in items if item["kind"] == "VirtualService"]
-    return [part for part in ([item for item in items if item["kind"] != "VirtualService"], routes) if part]
+def _steps(wanted: Mapping[Verb, Sequence[Manifest]], *, apart: bool) -> list[tuple[Verb, Sequence[Manifest]]]:
+    """What is written at once, with what is to be done.
+
+    :param apart: routes come when all else is written; so they do in a long list, that none leads to what is not there.
+    """
+    if not apart and sum(map(len, wanted.values())) <= FEWEST:
+        return [(verb, items) for verb in VERBS if (items := wanted.get(verb))]
+    kinds = {verb: _routes_apart(wanted.get(verb, ())) for verb in VERBS}
+    made = [(verb, kinds[verb][part]) for part in (0, 1) for verb in VERBS if verb != "delete"]
+    return [(verb, items) for verb, items in (*made, ("delete", wanted.get("delete", ()))) if items]
+
+
+def _routes_apart(items: Sequence[Manifest]) -> tuple[list[Manifest], list[Manifest]]:
+    return [item for item in items if item["kind"] != ROUTE], [item for item in items if item["kind"] == ROUTE]
 
 
 def _how(verb: Verb, manager: str) -> Json:

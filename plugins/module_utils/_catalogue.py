@@ -348,6 +348,12 @@ CODES: Mapping[str, Entry] = {
         "After C(mesh_gate_timeout) a ready pod still has another certificate, root or CRL",
         "Check that pod's istio-proxy log and istiod, then run again",
     ),
+    "no-way-out": Entry(
+        "An egress gateway does not take the cluster that a new route leads to",
+        "After C(mesh_gate_timeout) a ready pod lacks it: a DestinationRule of others takes the place of ours, or Envoy "
+        "refuses it. The routes of before go on",
+        "Remove that DestinationRule, or check that pod's istio-proxy log and istiod, then run again",
+    ),
     "proof-by-handshake": Entry(
         "Proven by handshakes only",
         "Exec is forbidden in the pods; a handshake reaches one pod each time",

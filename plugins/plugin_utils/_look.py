@@ -45,6 +45,7 @@ class PlanJson(TypedDict):
     issuers: list[str]
     surplus: list[str]
     manifests: str
+    moved: list[str]
     expected: list[str]
     endpoints: list[EndpointJson]
     await_address: bool

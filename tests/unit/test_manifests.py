@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -54,8 +54,15 @@ class Writer:
         return SimpleNamespace(run=run)
 
 
-def written(writer: Writer, **lists: list[Json]) -> Json:
-    plan = {"manager": "crossmesh-default-cluster-b-server", "manifests": json.dumps(lists) if lists else ""}
+def written(writer: Writer, *, moved: Sequence[str] = (), **lists: list[Json]) -> Json:
+    plan = {
+        "manager": "crossmesh-default-cluster-b-server",
+        "manifests": json.dumps(lists) if lists else "",
+        "moved": list(moved),
+        "namespace": "istio-system",
+        "service": "istio-egressgateway",
+        "selector": {"istio": "egressgateway"},
+    }
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mesh_manifests, "action_loader", writer)
         return run_action(mesh_manifests, {"plan": plan}, VARIABLES)

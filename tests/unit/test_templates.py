@@ -52,6 +52,31 @@ def manifests(side: Side, links: list[Json], **variables: Any) -> dict[str, Json
     return by_title
 
 
+WAY_OUT = {
+    "loadBalancer": {"simple": "ROUND_ROBIN"},
+    "portLevelSettings": [
+        {
+            "port": {"number": 13306},
+            "connectionPool": {"tcp": {"connectTimeout": "10s"}},
+            "loadBalancer": {"simple": "ROUND_ROBIN", "localityLbSetting": {"enabled": True}},
+            "outlierDetection": {
+                "splitExternalLocalOriginErrors": True,
+                "consecutiveLocalOriginFailures": 2,
+                "consecutiveGatewayErrors": 5,
+                "consecutive5xxErrors": 0,
+                "interval": "5s",
+                "baseEjectionTime": "15s",
+                "maxEjectionPercent": 99,
+            },
+            "tls": {
+                "mode": "MUTUAL",
+                "credentialName": "client-credential",
+                "sni": FQDN,
+                "subjectAltNames": [FQDN],
+            },
+        }
+    ],
+}
 # What the reference tutorial has for MySQL, by kind, namespace and name, with what the collection adds to it.
 REFERENCE: dict[str, dict[str, Json]] = {
     "server": {
@@ -66,7 +91,7 @@ REFERENCE: dict[str, dict[str, Json]] = {
                         "minProtocolVersion": "TLSV1_2",
                         "subjectAltNames": ["mysql.link.crossmesh.internal"],
                     },
-                    "hosts": [FQDN],
+                    "hosts": [f"./{FQDN}"],
                 }
             ],
         },
@@ -96,7 +121,7 @@ REFERENCE: dict[str, dict[str, Json]] = {
                 {
                     "port": {"number": 15443, "name": "tls-mysql", "protocol": "TLS"},
                     "tls": {"mode": "ISTIO_MUTUAL"},
-                    "hosts": [FQDN],
+                    "hosts": [f"./{FQDN}"],
                 }
             ],
         },
@@ -116,31 +141,8 @@ REFERENCE: dict[str, dict[str, Json]] = {
         },
         "DestinationRule istio-system/originate-mtls-for-mysql": {
             "host": FQDN,
-            "trafficPolicy": {
-                "loadBalancer": {"simple": "ROUND_ROBIN"},
-                "portLevelSettings": [
-                    {
-                        "port": {"number": 13306},
-                        "connectionPool": {"tcp": {"connectTimeout": "10s"}},
-                        "loadBalancer": {"simple": "ROUND_ROBIN", "localityLbSetting": {"enabled": True}},
-                        "outlierDetection": {
-                            "splitExternalLocalOriginErrors": True,
-                            "consecutiveLocalOriginFailures": 2,
-                            "consecutiveGatewayErrors": 5,
-                            "consecutive5xxErrors": 0,
-                            "interval": "5s",
-                            "baseEjectionTime": "15s",
-                            "maxEjectionPercent": 99,
-                        },
-                        "tls": {
-                            "mode": "MUTUAL",
-                            "credentialName": "client-credential",
-                            "sni": FQDN,
-                            "subjectAltNames": [FQDN],
-                        },
-                    }
-                ],
-            },
+            "subsets": [{"name": "mysql", "trafficPolicy": WAY_OUT}],
+            "trafficPolicy": WAY_OUT,
         },
         "VirtualService istio-system/direct-mysql-through-egress-gateway": {
             "hosts": [FQDN],
@@ -154,7 +156,9 @@ REFERENCE: dict[str, dict[str, Json]] = {
                 },
                 {
                     "match": [{"gateways": ["egressgateway-mysql"], "port": 15443}],
-                    "route": [{"destination": {"host": FQDN, "port": {"number": 13306}}, "weight": 100}],
+                    "route": [
+                        {"destination": {"host": FQDN, "subset": "mysql", "port": {"number": 13306}}, "weight": 100}
+                    ],
                 },
             ],
         },
@@ -401,5 +405,5 @@ def test_every_value_arrives_as_it_was_given(side: Side, poison: str) -> None:
     found = list(rendered(side, poisoned(wanted, poison)))
     assert len(found) == len(list(rendered(side, wanted)))
     arrived = {text for item in found for text in strings(item)}
-    assert arrived <= CONSTANTS[side] | {poison, f"tls-{poison}"}
+    assert arrived <= CONSTANTS[side] | {poison, f"tls-{poison}", f"./{poison}"}
     assert poison in arrived

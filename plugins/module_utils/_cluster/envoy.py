@@ -25,6 +25,7 @@ __all__ = [
     "Trust",
     "addresses",
     "istio_version",
+    "outbound",
     "serial",
     "served_serials",
     "trust",
@@ -76,6 +77,11 @@ def _inline(source: dict[str, Any]) -> str:
 def istio_version(server_info: str) -> str:
     """The version of Istio that a proxy says it is of; empty where it says none."""
     return str(json.loads(server_info).get("node", {}).get("metadata", {}).get("ISTIO_VERSION", ""))
+
+
+def outbound(port: int, host: str, subset: str = "") -> str:
+    """What Istio calls Envoy's cluster of a service's port, or of one subset of it."""
+    return f"outbound|{port}|{subset}|{host}"
 
 
 def addresses(clusters: str) -> dict[str, list[str]]:

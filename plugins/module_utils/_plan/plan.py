@@ -16,6 +16,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as na
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import clock_error
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import envoy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import (
     LiveObject,
@@ -26,6 +27,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model impo
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
     DesiredSide,
     WantedSecret,
+    is_client,
     is_server,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
@@ -60,6 +62,7 @@ class Work:
     :param surplus: names of Secrets to delete.
     :param strip: merge patches (RFC 7386) that take out what others added to our objects.
     :param force: manifests to apply over what others have put into our objects; C(write) forces nothing.
+    :param moved: Envoy's clusters that the egress gateway has to have before routes that carry are changed.
     :param await_address: whether the gateway's Service has still to be given one.
     """
 
@@ -73,6 +76,7 @@ class Work:
     force: list[Manifest]
     write: list[Manifest]
     delete: list[Manifest]
+    moved: list[str]
     await_address: bool
 
 
@@ -194,9 +198,22 @@ def _work(
         # One request list, none of it forced: the Service belongs to somebody else.
         write=[*objects.write, *ports.service],
         delete=[*objects.delete, *map(_deletion, surplus)],
+        moved=_moved(reading, side, [*objects.force, *objects.write]),
         # Once a gateway is given something to serve, and not again in every run.
         await_address=notices.lacks_address(reading, side, owner) and not (objects.empty and ports.empty),
     )
+
+
+def _moved(reading: Reading, side: DesiredSide, written: Sequence[Manifest]) -> list[str]:
+    if not is_client(side):
+        return []
+    there = {item["metadata"]["name"] for item in reading["objects"] if item["kind"] == "VirtualService"}
+    changed = there & {item["metadata"]["name"] for item in written if item["kind"] == "VirtualService"}
+    return [
+        envoy.outbound(link["tls_port"], link["fqdn"], link["name"])
+        for link in side["links"]
+        if link["virtual_service"] in changed
+    ]
 
 
 def _deletion(secret: LiveSecret) -> Manifest:

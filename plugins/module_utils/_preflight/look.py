@@ -200,7 +200,7 @@ def _destinations(api: Api, links: Sequence[ClientLink], pods: Sequence[Pod]) ->
             "fqdn": link["fqdn"],
             "external": link["external"],
             "problem": problem,
-            "pods": {pod: known.get(f"outbound|{link['tls_port']}||{link['fqdn']}") for pod, known in answers.items()},
+            "pods": {pod: known.get(envoy.outbound(link["tls_port"], link["fqdn"])) for pod, known in answers.items()},
         }
         for link in links
     ]
