@@ -350,8 +350,8 @@ CODES: Mapping[str, Entry] = {
     ),
     "no-way-out": Entry(
         "An egress gateway does not take the cluster that a new route leads to",
-        "After C(mesh_gate_timeout) a ready pod lacks it: a DestinationRule of others takes the place of ours, or Envoy "
-        "refuses it. The routes of before go on",
+        "After C(mesh_gate_timeout) a ready pod lacks it: a DestinationRule of others has taken the place of ours, or "
+        "Envoy refuses it. The routes of before go on",
         "Remove that DestinationRule, or check that pod's istio-proxy log and istiod, then run again",
     ),
     "proof-by-handshake": Entry(
@@ -380,12 +380,12 @@ CODES: Mapping[str, Entry] = {
         "Choose another port for the link",
     ),
     "host-taken": Entry(
-        "Another Gateway claims the link's host",
+        "Another Gateway of the same namespace claims the link's host",
         "Istio serves the older of the two; if theirs is older the run stops, if ours is, it warns",
         "Remove the host from that Gateway",
     ),
     "host-taken-in-namespace": Entry(
-        "Another Gateway claims the link's host for one namespace",
+        "Another Gateway claims the link's host for other namespaces than its own alone",
         "Istio makes two filter chains of it, and Envoy refuses every change of the port",
         "Remove the host from that Gateway",
     ),

@@ -136,6 +136,6 @@ def test_hosts_and_ports_that_others_have(restored_mesh: Mesh) -> None:
     run = with_work(restored_mesh).with_changes(links=[MYSQL, EXTRA, third, fourth]).site()
     assert_half_done(restored_mesh, run)
     assert versions_in_cluster(restored_mesh, "cluster-b") == before
-    assert run.reports("host-taken", "Gateway default/same-host, port 13309", "fourth.server.example.com")
+    assert run.reports("host-taken-in-namespace", "Gateway default/same-host, port 13309", "fourth.server.example.com")
     assert run.reports("plain-port", "Gateway default/plain, port 13307", "HTTP")
     assert run.reports("port-not-tcp", "Service istio-system/istio-ingressgateway, port 13308", "13308/UDP")

@@ -83,11 +83,20 @@ def _opened(mesh: Mesh, cluster: str, service: tuple[str, ...], port: int, targe
         mesh.lab.kubectl(cluster, *apply, stdin=json.dumps(bare))
 
 
-def _gateway(name: str, port: int, protocol: str, host: str, *, selector: Mapping[str, str], **server: Any) -> Json:
+def _gateway(
+    name: str,
+    port: int,
+    protocol: str,
+    host: str,
+    *,
+    selector: Mapping[str, str],
+    namespace: str = "default",
+    **server: Any,
+) -> Json:
     return {
         "apiVersion": "networking.istio.io/v1",
         "kind": "Gateway",
-        "metadata": {"name": name, "namespace": "default"},
+        "metadata": {"name": name, "namespace": namespace},
         "spec": {
             "selector": dict(selector),
             "servers": [
@@ -277,12 +286,12 @@ def test_other_hosts_on_our_port_live_beside_ours(field: Mesh) -> None:
 # Of each: the Gateway, the code, and its port.
 CONFLICTS: dict[str, tuple[Json, str, str]] = {
     "our host": (
-        _gateway("same-host", 13306, "TLS", FQDN, selector=EDGE_PODS, **PASSTHROUGH),
+        _gateway("same-host", 13306, "TLS", f"./{FQDN}", selector=EDGE_PODS, namespace="gateways", **PASSTHROUGH),
         "host-taken",
         "port 13306",
     ),
-    "our host, for all namespaces": (
-        _gateway("same-host", 13306, "TLS", f"*/{FQDN}", selector=EDGE_PODS, **PASSTHROUGH),
+    "our host, by our namespace's name": (
+        _gateway("same-host", 13306, "TLS", f"gateways/{FQDN}", selector=EDGE_PODS, **PASSTHROUGH),
         "host-taken",
         "port 13306",
     ),
@@ -300,7 +309,7 @@ CONFLICTS: dict[str, tuple[Json, str, str]] = {
 
 
 # Those of them that differ in nothing but the reason.
-ALIKE = ("our host, for all namespaces", "plain text through another port")
+ALIKE = ("our host, by our namespace's name", "plain text through another port")
 
 
 @pytest.mark.parametrize(
@@ -319,14 +328,22 @@ def test_of_two_that_cannot_live_together_the_older_one_does(field: Mesh, theirs
         _make_anew(field, "gateway-mysql")
         older = field.site()
         assert not older.ok
-        assert older.reports(code, f"Gateway default/{theirs['metadata']['name']}", told)
+        assert older.reports(code, "Gateway {namespace}/{name}".format(**theirs["metadata"]), told)
         assert not field.carries(fqdn=FQDN)
     assert eventually(lambda: field.carries(fqdn=FQDN))
 
 
-def test_our_host_for_one_namespace_makes_envoy_refuse_both(field: Mesh) -> None:
-    theirs = _gateway("one-namespace", 13306, "HTTPS", f"default/{FQDN}", selector=EDGE_PODS, **SIMPLE)
-    told = ("host-taken-in-namespace", "Gateway default/one-namespace, port 13306", FQDN)
+@pytest.mark.parametrize(
+    "host",
+    [
+        pytest.param(FQDN, id="for all namespaces"),
+        pytest.param(f"*/{FQDN}", id="for all namespaces by a star", marks=pytest.mark.slow),
+        pytest.param(f"default/{FQDN}", id="for one namespace", marks=pytest.mark.slow),
+    ],
+)
+def test_our_host_for_other_namespaces_makes_envoy_refuse_both(field: Mesh, host: str) -> None:
+    theirs = _gateway("same-host", 13306, "HTTPS", host, selector=EDGE_PODS, **SIMPLE)
+    told = ("host-taken-in-namespace", "Gateway default/same-host, port 13306", FQDN)
     before = _refused(field)
     with _beside(field, "cluster-c", theirs):
         assert eventually(lambda: _refused(field) > before)

@@ -126,7 +126,7 @@ def test_strangers_under_our_names_and_in_our_way(restored_mesh: Mesh) -> None:
     named = ("cluster-b", "extra", "names")
     assert set(found.rows("failed")) == {named, OF_EXTRA, ("cluster-b", "-", "run")}
     assert found.reports(named, "not-ours", "Gateway istio-system/gateway-extra", "mesh_adopt=true")
-    assert found.reports(OF_EXTRA, "host-taken", "Gateway default/theirs, port 13307")
+    assert found.reports(OF_EXTRA, "host-taken-in-namespace", "Gateway default/theirs, port 13307")
 
 
 @pytest.mark.slow

@@ -16,6 +16,9 @@ import pytest
 from ansible.utils.display import Display
 
 from ansible_collections.crossmesh.mtls.plugins.action import mesh_manifests
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Variables
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._parallel import FEWEST, MOST, at_once, shares
 from tests.unit.support import Json, run_action
 
@@ -188,3 +191,29 @@ def test_a_call_that_raises_is_a_failure(others: int) -> None:
 def test_a_call_whose_process_dies_is_a_failure() -> None:
     results = list(at_once([lambda: os._exit(3), lambda: {"fine": True}]))
     assert [result["msg"] for result in results if result.get("failed")] == ["the process that made the call has died"]
+
+
+def test_routes_that_carry_are_changed_when_their_new_clusters_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And before anything is deleted; nothing is waited for in check mode."""
+    writer, order = Writer(), list[str]()
+    monkeypatch.setattr(Variables, "api", lambda _self: None)
+    monkeypatch.setattr(mesh_manifests, "await_clusters", lambda *_about, **_how: order.append(f"{len(writer.asked)}"))
+    routes, rest = [manifest(1, "VirtualService")], [manifest(2)]
+    result = written(writer, moved=["outbound|13306|mysql|fqdn"], force=routes, write=rest, delete=[manifest(3)])
+    assert order == ["1"]
+    assert [asked["definition"] for asked in writer.asked] == [rest, routes, [manifest(3)]]
+    assert (result["changed"], result["objects"]) == (True, 3)
+
+
+def test_routes_stay_as_they_are_where_their_new_clusters_do_not_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_about: object, **_how: object) -> None:
+        raise CrossmeshError(Message.error("no-way-out", where="gateway a/b", what="no", fix="look"))
+
+    monkeypatch.setattr(Variables, "api", lambda _self: None)
+    monkeypatch.setattr(mesh_manifests, "await_clusters", never)
+    writer = Writer()
+    items = [manifest(1, "VirtualService"), manifest(2)]
+    result = written(writer, moved=["outbound|13306|mysql|fqdn"], write=items, delete=[manifest(3)])
+    assert [error["code"] for error in result["errors"]] == ["no-way-out"]
+    assert [asked["definition"] for asked in writer.asked] == [[manifest(2)]]
+    assert (result["changed"], result["unfinished"]) == (True, True)

@@ -87,8 +87,8 @@ def _not_known(gateway: Gateway, lacking: Mapping[str, str], timeout: float) -> 
     return Message.error(
         "no-way-out",
         where=f"gateway {gateway.namespace}/{gateway.service}",
-        what=f"the gateway does not take the cluster that a new route leads to: {_places(lacking)}; after {timeout:.0f} "
-        "s. The routes were left as they are",
+        what=f"the gateway does not take the cluster that a new route leads to: {_places(lacking)}; after "
+        f"{timeout:.0f} s. The routes were left as they are",
         fix="check that pod's istio-proxy log, istiod, and DestinationRules of others for that host, then run again; "
         "mesh_gate_timeout sets how long to wait",
     )

@@ -5,9 +5,10 @@
 
 PRIVATE to the collection. Istio merges the Gateways of a workload from the oldest to the youngest. A server that has a
 TLS host for the second time is left out, as is one of TLS where plain text came first. Different hosts live beside each
-other on one port, wildcards and passthrough among them: the most specific host wins. A host for one namespace
-(C(NAMESPACE/HOST)) counts as another host, and ends in two filter chains for one name, which Envoy refuses. Ports are
-those of the Service; two of them with the same C(targetPort) are one listener.
+other on one port, wildcards and passthrough among them: the most specific host wins. Ours are for their own namespace
+(C(./HOST)): the same host for another namespace, or for all, counts as another host, and ends in two filter chains for
+one name, which Envoy refuses. Ports are those of the Service; two of them with the same C(targetPort) are one
+listener.
 """
 
 from __future__ import annotations
@@ -33,11 +34,13 @@ class Claim:
     """What a link needs of a gateway.
 
     :param port: of the gateway's Service.
+    :param namespace: of our Gateway, from which alone VirtualServices may bind to the host.
     :param age: of our Gateway: when it was made, its name and its namespace; nothing where it is still to be made.
     """
 
     port: int
     host: str
+    namespace: str
     age: Age | None = None
 
 
@@ -84,7 +87,7 @@ def _compare(
     listener = _listener(server["port"], ports)
     beside = [claim for claim in claims if _listener(claim.port, ports) == listener]
     age = (gateway["created"], gateway["name"], gateway["namespace"])
-    for rivalry in _rivalries(beside, server):
+    for rivalry in _rivalries(beside, server, gateway["namespace"]):
         own = sorted({claim.port for claim in rivalry.claims} - {server["port"]})
         same = f"; this is the same listener as our port {', '.join(map(str, own))}" if own else ""
         where = f"Gateway {gateway['namespace']}/{gateway['name']}, port {server['port']}"
@@ -123,23 +126,32 @@ class _Rivalry:
         return "Our Gateway is older and keeps working" if older else ""
 
 
-def _rivalries(beside: Sequence[Claim], server: GatewayServer) -> Iterator[_Rivalry]:
+def _rivalries(beside: Sequence[Claim], server: GatewayServer, namespace: str) -> Iterator[_Rivalry]:
+    """:param namespace: of the Gateway that the server is of."""
     if server["plain"]:
         if beside:
             what = f"the port is {server['protocol']}, not TLS"
             yield _Rivalry(beside, "plain-port", what, "choose another port for the link")
         return
     fix = "remove the host from that Gateway"
-    for_all = {host.removeprefix("*/") for host in server["hosts"]}
-    same = [claim for claim in beside if claim.host in for_all]
+    scopes = _scopes(server["hosts"], namespace)
+    same = [claim for claim in beside if claim.namespace in scopes.get(claim.host, ())]
     if same:
         yield _Rivalry(same, "host-taken", f"it also claims host {_hosts(same)}", fix)
-    for_one = {host.partition("/")[2] for host in for_all if "/" in host}
-    same = [claim for claim in beside if claim.host in for_one]
+    same = [claim for claim in beside if scopes.get(claim.host, set()) - {claim.namespace}]
     if same:
         harm = "Istio treats that as another host, and Envoy rejects every change of the port"
-        what = f"it claims host {_hosts(same)} for one namespace; {harm}"
+        what = f"it claims host {_hosts(same)} for other namespaces than ours; {harm}"
         yield _Rivalry(same, "host-taken-in-namespace", what, fix, refused=True)
+
+
+def _scopes(hosts: Sequence[str], namespace: str) -> dict[str, set[str]]:
+    """Of each host: the namespaces that may bind to it, C(*) for all of them, as Istio reads it."""
+    found: dict[str, set[str]] = {}
+    for host in hosts:
+        scope, _slash, name = host.rpartition("/")
+        found.setdefault(name, set()).add(namespace if scope == "." else scope or "*")
+    return found
 
 
 def _hosts(claims: Sequence[Claim]) -> str:

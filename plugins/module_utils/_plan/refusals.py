@@ -97,7 +97,7 @@ def _ages_of_ours(reading: Reading, side: DesiredSide, owner: names.Owner) -> di
 
 
 def _claim(link: DesiredLink, ages: Mapping[str, gateways.Age]) -> gateways.Claim:
-    return gateways.Claim(gateway_port(link), link["fqdn"], ages.get(link["gateway"]))
+    return gateways.Claim(gateway_port(link), link["fqdn"], link["namespace"], ages.get(link["gateway"]))
 
 
 def foreign_secrets(reading: Reading, side: DesiredSide, owner: names.Owner, policy: Policy) -> list[Message]:

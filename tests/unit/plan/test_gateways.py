@@ -18,6 +18,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.gateways impo
 
 LABELS = {"istio": "ingressgateway", "app": "istio-ingressgateway"}
 HOST = "mysql.server.example.com"
+OURS = "istio-system"
 HTTPS: ServicePort = {"name": "https", "port": 443, "protocol": "TCP", "targetPort": 8443}
 CREATED = "2026-01-02T00:00:00Z"
 
@@ -45,7 +46,7 @@ def plain(protocol: str = "HTTP", **server: Any) -> ForeignGateway:
 
 
 def conflicts(other: ForeignGateway, *ports: ServicePort, age: Age | None = None) -> Conflicts:
-    return find_conflicts([Claim(443, HOST, age)], [other], [LABELS], ports or [HTTPS])
+    return find_conflicts([Claim(443, HOST, OURS, age)], [other], [LABELS], ports or [HTTPS])
 
 
 GATEWAYS: list[tuple[str, ForeignGateway, str]] = [
@@ -58,16 +59,17 @@ GATEWAYS: list[tuple[str, ForeignGateway, str]] = [
     ("plain text on another address", plain(bind="192.0.2.1"), ""),
     ("our host on another address", of_others(bind="192.0.2.1", hosts=[HOST]), ""),
     ("TLS in a port called TCP", of_others(protocol="TCP"), ""),
-    ("our host on our port", of_others(hosts=[HOST]), "host-taken"),
+    ("our host for our namespace", of_others(hosts=[f"{OURS}/{HOST}"]), "host-taken"),
+    ("our host on our port", of_others(hosts=[HOST]), "host-taken-in-namespace"),
     ("our host for one namespace", of_others(hosts=[f"shop/{HOST}"]), "host-taken-in-namespace"),
     ("our host for its own namespace", of_others(hosts=[f"./{HOST}"]), "host-taken-in-namespace"),
-    ("our host for all namespaces", of_others(hosts=[f"*/{HOST}"]), "host-taken"),
+    ("our host for all namespaces", of_others(hosts=[f"*/{HOST}"]), "host-taken-in-namespace"),
     ("another host for one namespace", of_others(hosts=["shop/shop.example.com"]), ""),
-    ("our host among others", of_others(hosts=["shop.example.com", HOST]), "host-taken"),
+    ("our host among others", of_others(hosts=["shop.example.com", HOST]), "host-taken-in-namespace"),
     ("plain text on our port", plain(), "plain-port"),
     ("TCP on our port", plain("TCP", hosts=["*"]), "plain-port"),
     ("our host on other pods", of_others({"istio": "eastwestgateway"}, hosts=[HOST]), ""),
-    ("our host on all pods", of_others({}, hosts=[HOST]), "host-taken"),
+    ("our host on all pods", of_others({}, hosts=[HOST]), "host-taken-in-namespace"),
 ]
 
 
@@ -113,7 +115,9 @@ def test_a_number_under_udp_is_another_listener() -> None:
     ],
     ids=["ours is older", "ours is younger", "as old, first by name", "as old, last by name", "ours is to be made"],
 )
-@pytest.mark.parametrize("other", [of_others(hosts=[HOST]), plain()], ids=["our host", "plain text"])
+@pytest.mark.parametrize(
+    "other", [of_others(hosts=[f"{OURS}/{HOST}"]), plain()], ids=["our host for our namespace", "plain text"]
+)
 def test_the_older_gateway_wins(other: ForeignGateway, age: Age | None, older: bool) -> None:
     found = conflicts(other, age=age)
     assert (len(found.errors), len(found.warnings)) == ((0, 1) if older else (1, 0))
@@ -121,9 +125,10 @@ def test_the_older_gateway_wins(other: ForeignGateway, age: Age | None, older: b
         assert "Our Gateway is older" in found.warnings[0].what
 
 
+@pytest.mark.parametrize("host", [f"shop/{HOST}", HOST], ids=["for one namespace", "for all"])
 @pytest.mark.parametrize("day", [1, 3], ids=["ours is older", "ours is younger"])
-def test_what_envoy_refuses_is_no_matter_of_age(day: int) -> None:
-    other = of_others(hosts=[f"shop/{HOST}"])
+def test_what_envoy_refuses_is_no_matter_of_age(day: int, host: str) -> None:
+    other = of_others(hosts=[host])
     found = conflicts(other, age=(f"2026-01-{day:02}T00:00:00Z", "gateway-mysql", "istio-system"))
     assert found.errors == []
     (warning,) = found.warnings
@@ -134,6 +139,6 @@ def test_what_envoy_refuses_is_no_matter_of_age(day: int) -> None:
 
 def test_what_envoy_refuses_stops_another_link_on_the_port() -> None:
     there = ("2026-01-01T00:00:00Z", "gateway-mysql", "istio-system")
-    claims = [Claim(443, HOST, there), Claim(443, "new.server.example.com")]
+    claims = [Claim(443, HOST, OURS, there), Claim(443, "new.server.example.com", OURS)]
     found = find_conflicts(claims, [of_others(hosts=[f"shop/{HOST}"])], [LABELS], [HTTPS])
     assert (len(found.errors), found.warnings) == (1, [])

@@ -190,21 +190,21 @@ FORBIDDEN: list[tuple[str, Reading, dict[str, Any], str, list[str]]] = [
         "a Gateway of others with our host",
         settled_reading(gateways=[FOREIGN]),
         {},
-        "host-taken",
+        "host-taken-in-namespace",
         ["Gateway shop/gw, port 13306", "claims host"],
     ),
     (
         "a Gateway of others with our host, while no pod runs",
         settled_reading(gateways=[FOREIGN], pods={"server": [], "client": []}),
         {},
-        "host-taken",
+        "host-taken-in-namespace",
         ["Gateway shop/gw, port 13306", "claims host"],
     ),
     (
         "a Gateway of others with our host, older only than what others have under our name",
         settled_reading(gateways=[FOREIGN], objects=[STRANGERS]),
         {},
-        "host-taken",
+        "host-taken-in-namespace",
         ["Gateway shop/gw, port 13306", "claims host"],
     ),
     (
@@ -527,8 +527,8 @@ WARNINGS: list[tuple[str, Callable[[], Reading], str, str]] = [
     (
         "a younger Gateway of others with our host",
         lambda: settled_reading(gateways=[FOREIGN], objects=[MANIFEST]),
-        "host-taken",
-        "Gateway shop/gw, port 13306: it also claims host mysql.server.example.com. Our Gateway is older",
+        "host-taken-in-namespace",
+        "Gateway shop/gw, port 13306: it claims host mysql.server.example.com for other namespaces than ours",
     ),
     (
         "no ready pod",
@@ -562,6 +562,21 @@ def test_an_address_is_awaited_where_a_load_balancer_has_none_and_something_is_w
     kind: str, addresses: list[str], manifests: list[Json], awaited: bool
 ) -> None:
     assert plan_of(of_type(kind, *addresses), manifests=manifests).work.await_address is awaited
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["there", "not there yet"])
+def test_a_route_that_is_there_is_changed_when_its_new_cluster_is(there: bool) -> None:
+    """One that is written for the first time carries nothing that could be lost."""
+    labels = Owner("default", "cluster-a", "client").labels("mysql")
+    metadata = {"name": "direct-mysql-through-egress-gateway", "namespace": "istio-system", "labels": labels}
+    route = {**MANIFEST, "kind": "VirtualService", "metadata": metadata}
+    found = reading(
+        objects=[{**route, "spec": {"gateways": []}}] if there else [],
+        services={"server": None, "client": {**SERVICE, "addresses": [], "owners": {}, "ports": []}},
+    )
+    plan = plan_of(found, variables=CLIENT, side="client", manifests=[route])
+    assert plan.errors == []
+    assert plan.work.moved == (["outbound|13306|mysql|mysql.server.example.com"] if there else [])
 
 
 def test_a_client_awaits_no_address() -> None:
