@@ -14,6 +14,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority impor
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import ca_reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import clock_warning
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.identity import unidentified
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import read_cluster
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import authority_of
@@ -60,6 +61,7 @@ class ActionModule(ClusterAction):
             "warnings": [f"{variables.cluster}: {line}" for line in _warnings(reading, sides, policy)],
             "cluster": variables.cluster,
             "instance": request["instance"],
+            "identity": reading["identity"],
             "phase": authority.phase,
             "state": authority.state,
             "lists_due": reading["lists_due"],
@@ -137,5 +139,6 @@ def _warnings(reading: Reading, sides: Mapping[Side, SideLook], policy: Policy) 
     of_sides = [
         line for side in sides.values() for line in (*side["warnings"], *(() if policy.existing else side["notices"]))
     ]
-    clock = clock_warning(reading["clock_ahead"])
-    return list(dict.fromkeys([*([str(clock)] if clock else []), *of_sides]))
+    of_cluster = [clock_warning(reading["clock_ahead"])]
+    of_cluster += [] if policy.existing else [unidentified(reading["identity"])]
+    return list(dict.fromkeys([*(str(message) for message in of_cluster if message), *of_sides]))

@@ -80,6 +80,17 @@ instance:
   returned: success
   type: str
   sample: default
+identity:
+  description: Who asked, and which cluster answered.
+  returned: success
+  type: dict
+  contains:
+    user:
+      description: The user whom the API server took us for; empty where it does not tell.
+      type: str
+    cluster_uid:
+      description: The uid of the namespace C(kube-system); empty where it may not be read.
+      type: str
 phase:
   description: How far a rotation of the root has come.
   returned: success

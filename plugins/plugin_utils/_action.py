@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from importlib import import_module
+from pathlib import Path
 from typing import Any, ClassVar, get_args
 
 from ansible.plugins.action import ActionBase
@@ -29,6 +30,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import Entry
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import KUBERNETES_IMPORT_ERROR, Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import Connection, connection_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway, Request
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError, failure
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
@@ -86,11 +88,13 @@ class Variables:
     def text(self, name: str) -> str:
         return text(self.task_vars, self.templar, name)
 
+    def connection(self) -> Connection:
+        """How the cluster is reached, by whatever reads or writes there."""
+        kubeconfig, context = (str(self.given.get(f"mesh_{key}") or "") for key in ("kubeconfig", "context"))
+        return connection_of(kubeconfig, context, os.environ, Path.cwd())
+
     def api(self) -> Api:
-        kubeconfig = self.given.get("mesh_kubeconfig") or None
-        return Api(
-            _path(kubeconfig) if isinstance(kubeconfig, str) else kubeconfig, self.given.get("mesh_context") or None
-        )
+        return Api(self.connection())
 
     def store(self) -> CaStore:
         return CaStore(FileStorage(store_folder(self.task_vars, str(self.filled["custom_ca_dir"]))))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Identity
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import GatewayPlace, WantedSecret
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Stage
@@ -81,6 +82,7 @@ class ClusterLook(TypedDict):
 
     cluster: str
     instance: str
+    identity: Identity
     options: Options
     sides: dict[Side, SideLook]
 

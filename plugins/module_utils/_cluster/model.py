@@ -19,6 +19,7 @@ __all__ = [
     "ForeignPolicy",
     "ForeignRule",
     "GatewayServer",
+    "Identity",
     "IpBlock",
     "LiveMetadata",
     "LiveObject",
@@ -234,6 +235,17 @@ class Backend(TypedDict):
     sidecars: int
 
 
+class Identity(TypedDict):
+    """Who asks, and which cluster answers.
+
+    :param user: empty where the API server does not tell.
+    :param cluster_uid: of the namespace kube-system, which is made with the cluster; empty where it may not be read.
+    """
+
+    user: str
+    cluster_uid: str
+
+
 class ClusterReading(TypedDict):
     """All that was read of one cluster.
 
@@ -245,6 +257,7 @@ class ClusterReading(TypedDict):
     """
 
     cluster: str
+    identity: Identity
     objects: list[LiveObject]
     missing_kinds: list[str]
     gateways: list[ForeignGateway]

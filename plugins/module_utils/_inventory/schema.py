@@ -265,8 +265,16 @@ GATEWAY: tuple[Field, ...] = (
 )
 
 CLUSTER: tuple[Field, ...] = (
-    Field("mesh_kubeconfig", "str", "Path of the kubeconfig file on the controller.", example="~/.kube/config"),
-    Field("mesh_context", "str", "The context in it; its current one if not given.", example="cluster-a"),
+    Field(
+        "mesh_kubeconfig",
+        "str",
+        "How the cluster is reached. A kubeconfig on the controller, or several with colons as in C(KUBECONFIG); a "
+        "relative path begins where Ansible was started. C(in-cluster): the service account of the pod that Ansible "
+        "runs in. C(environment): what C(K8S_AUTH_*) say, as AWX's credential for Kubernetes sets them. Default: as "
+        "kubectl, C(KUBECONFIG) or C(~/.kube/config).",
+        example="~/.kube/config",
+    ),
+    Field("mesh_context", "str", "The context in the kubeconfig; its current one if not given.", example="cluster-a"),
     Field(
         "mesh_cluster_name",
         "str",
