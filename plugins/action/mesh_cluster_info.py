@@ -23,6 +23,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import status
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Plan, Work, make_plan
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import presence_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ca_in_cluster
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
     SIDES,
@@ -59,9 +60,10 @@ class ActionModule(ClusterAction):
         return {
             "changed": False,
             "warnings": [f"{variables.cluster}: {line}" for line in _warnings(reading, sides, policy)],
-            "cluster": variables.cluster,
+            "cluster": request["cluster"],
             "instance": request["instance"],
             "identity": reading["identity"],
+            "presence": presence_of(reading, request, [views[state][side] for side, state in states.items()]),
             "phase": authority.phase,
             "state": authority.state,
             "lists_due": reading["lists_due"],

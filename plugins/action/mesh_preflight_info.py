@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import Desired
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import presence_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ca_in_cluster
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.look import Look, look, unreachable
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.report import inventory_rows
@@ -56,6 +57,7 @@ def _result(found: Look, variables: Variables, view: Desired) -> Json:
     }
     if found.reading is not None:
         request = view["request"]
+        result["presence"] = presence_of(found.reading, request, [view[side] for side in SIDES])
         result["ca"] = ca_in_cluster(found.reading, request["instance"], request["cluster"])
     return result
 

@@ -306,6 +306,17 @@ CODES: Mapping[str, Entry] = {
         "The context has no credential, so requests are those of C(system:anonymous)",
         "Give the context a user, or choose another context",
     ),
+    "misplaced-objects": Entry(
+        "Objects of another cluster are here",
+        "They bear the labels of this instance and the name of another cluster: a context has led here by mistake, or "
+        "the cluster had that name before",
+        "Take them away by playbook C(teardown) with C(--limit) and C(mesh_misplaced_from), if nobody needs them",
+    ),
+    "misplaced-from": Entry(
+        "These objects are at home",
+        "C(mesh_misplaced_from) names the cluster itself, so nothing was taken away",
+        "Limit the run to the cluster in which the objects do not belong (C(--limit))",
+    ),
     "cluster-unidentified": Entry(
         "It is not known which cluster this is",
         "The uid of the namespace C(kube-system) may not be read, so two hosts that are one cluster, or a context that "

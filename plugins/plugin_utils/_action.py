@@ -136,8 +136,22 @@ class Variables:
         wanted = self.given
         if state != "present":
             # A word that is none is told of by the rule of the cluster's own state.
-            wanted = {**self.given, "mesh_cluster_state": state, "mesh_links": []}
+            wanted = {
+                **self.given,
+                "mesh_cluster_state": state,
+                "mesh_links": [],
+                "mesh_cluster_name": self._torn_down(),
+            }
         return resolve(wanted, datetime.now(UTC), prune_all=prune_all)
+
+    def _torn_down(self) -> str:
+        """The cluster whose objects are to go: this one, or another whose objects lie here."""
+        other = str(self.filled["mesh_misplaced_from"])
+        if other == self.cluster:
+            what = f"mesh_misplaced_from is {other}, which is this cluster: its objects are at home here"
+            fix = "limit the run to the cluster in which they do not belong (--limit)"
+            raise CrossmeshError(Message.error("misplaced-from", where=self.cluster, what=what, fix=fix))
+        return other or self.cluster
 
     def days(self, name: str) -> int:
         """A number of days; the default where it is none: what is wrong with it is for the rules to tell."""

@@ -14,6 +14,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model impo
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import GatewayPlace, WantedSecret
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Stage
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import Presence
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ShownTrust
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import LinkSideJson
 
@@ -83,6 +84,7 @@ class ClusterLook(TypedDict):
     cluster: str
     instance: str
     identity: Identity
+    presence: Presence
     options: Options
     sides: dict[Side, SideLook]
 

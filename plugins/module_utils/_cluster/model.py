@@ -249,6 +249,8 @@ class Identity(TypedDict):
 class ClusterReading(TypedDict):
     """All that was read of one cluster.
 
+    :param of_others: titles of what this instance has here for other clusters, by their names; of the kinds that are
+        read whole, which every link has.
     :param missing_kinds: kinds that the API server does not know.
     :param sidecars: of others, in namespaces that are to be locked down; so C(network_policies).
     :param services: of the gateways; None where there is none.
@@ -259,6 +261,7 @@ class ClusterReading(TypedDict):
     cluster: str
     identity: Identity
     objects: list[LiveObject]
+    of_others: dict[str, list[str]]
     missing_kinds: list[str]
     gateways: list[ForeignGateway]
     destination_rules: list[ForeignRule]

@@ -182,6 +182,7 @@ def read_parts(api: Api, request: Request, *, trust: bool = False) -> Parts:
         "cluster": request.cluster,
         "identity": identity.result(),
         "objects": [item for found in lists.values() for item in reader.relevant(found or [])],
+        "of_others": reader.of_other_clusters(lists),
         "missing_kinds": [kind for kind, found in lists.items() if found is None],
         "gateways": [_gateway_of_others(item) for item in reader.of_others(lists["Gateway"])],
         "destination_rules": [
@@ -209,6 +210,7 @@ class _Reader:
         self.request = request
         self.denied: set[str] = set()
         self.failed: dict[str, CrossmeshError] = {}
+        self._secrets: list[Item] = []
         self._wanted = {kind.kind: set(self._places(kind.kind)) for kind in names.KINDS}
         self._ours = (
             f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY},{names.LABEL_INSTANCE}={request.instance},"
@@ -291,6 +293,17 @@ class _Reader:
     def of_others(self, items: Iterable[Item] | None) -> list[Item]:
         return [item for item in items or [] if not self.concerns(item)]
 
+    def of_other_clusters(self, lists: Mapping[str, list[Item] | None]) -> dict[str, list[str]]:
+        """What this instance has here for other clusters, of what is read in any case: each link has some of it."""
+        found: dict[str, list[str]] = {}
+        for item in (*(lists["Gateway"] or ()), *(lists["DestinationRule"] or ()), *self._secrets):
+            labels = item["metadata"].get("labels") or {}
+            cluster = labels.get(names.LABEL_CLUSTER, "")
+            ours = (labels.get(names.LABEL_MANAGED_BY), labels.get(names.LABEL_INSTANCE))
+            if cluster != self.request.cluster and ours == (names.MANAGED_BY, self.request.instance):
+                found.setdefault(cluster, []).append(f"{item['kind']} {'/'.join(_place(item))}")
+        return {cluster: sorted(titles) for cluster, titles in sorted(found.items())}
+
     def locked_in(self, items: Iterable[Item] | None) -> list[Item]:
         """What others have in the namespaces that are to be locked down."""
         return [item for item in self.of_others(items) if item["metadata"]["namespace"] in self.request.lockdown]
@@ -315,6 +328,7 @@ class _Reader:
             known = {item["metadata"]["name"] for item in ours}
             # Where there is no Secret at all, an API server gives null for this form of a list.
             everything = self.api.get(path, accept=METADATA_ONLY)["items"] or []
+            self._secrets += [{**item, "kind": "Secret"} for item in everything]
             present = {item["metadata"]["name"] for item in everything}
             others = [self.api.get(f"{path}/{name}") for name in sorted(wanted & present - known)]
             found += [secret_view(item) for item in [*ours, *others]]

@@ -396,6 +396,14 @@ SHARED: tuple[Field, ...] = (
 RUN: tuple[Field, ...] = (
     Field("mesh_adopt", "bool", "Take over what others made under our names.", default=False, example="true"),
     Field("mesh_prune_all", "bool", "Accept an empty C(mesh_links).", default=False, example="true"),
+    Field(
+        "mesh_misplaced_from",
+        "str",
+        "For playbook C(teardown) with C(--limit): take away what bears the name of this other cluster, and leave the "
+        "cluster's own.",
+        default="",
+        example="cluster-a",
+    ),
 )
 
 CA: tuple[Field, ...] = (
