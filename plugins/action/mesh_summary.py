@@ -37,7 +37,7 @@ class ActionModule(Action):
         # By itself, not as a result: a callback would quote and fold the lines.
         Display().display("\n".join(lines))
         elsewhere = {params["names"].get(host) or host for host in unseen}
-        elsewhere |= set(variables.filled["mesh_clusters"] or ()) - {look["cluster"] for look in seen.values()}
+        elsewhere |= set(variables.filled.get("mesh_clusters") or ()) - {look["cluster"] for look in seen.values()}
         strays = misplaced([look["presence"] for look in seen.values()], elsewhere)
         warnings = [str(message) for message in strays]
         return {"changed": False, "next_due": due, "not_looked_at": unseen, "warnings": warnings}

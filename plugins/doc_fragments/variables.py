@@ -34,7 +34,8 @@ notes:
     DESIRED = r"""
 options: {}
 notes:
-  - Reads all variables of a cluster, all that clusters share, and the groups that the host is in.
+  - Reads all variables of a cluster, all that clusters share, and the groups that the host is in; and
+    C(mesh_misplaced_from) where everything is taken away.
 """
 
     # Opens the CA store.

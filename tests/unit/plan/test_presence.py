@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from ansible_collections.crossmesh.mtls.plugins.action import mesh_summary
 from ansible_collections.crossmesh.mtls.plugins.filter.preflight_report import preflight_report
 from ansible_collections.crossmesh.mtls.plugins.filter.same_cluster import same_cluster as filter_same_cluster
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
@@ -20,9 +21,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence impo
     presence_of,
     same_cluster,
 )
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import request_of
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Variables, request_of
 from tests.unit.cluster.fake_api import FakeApi
-from tests.unit.support import CLIENT, SERVER, Json, codes_of, link, view
+from tests.unit.support import CLIENT, SERVER, Json, codes_of, link, refused, run_action, view
 
 GATEWAYS = ["istio-system/istio-ingressgateway", "istio-system/istio-egressgateway"]
 
@@ -89,6 +90,41 @@ def test_so_are_those_of_a_cluster_that_nobody_knows() -> None:
 )
 def test_those_that_may_be_at_home_are_not(others: list[Presence], unseen: Any) -> None:
     assert misplaced([host("a", "one", of_others={"b": ["Secret x/y"]}), *others], unseen) == []
+
+
+def test_the_summary_warns_of_them_and_of_none_that_may_be_at_home() -> None:
+    here = {"cluster": "a", "sides": {}, "presence": host("a", of_others={"b": ["Secret x/y"], "c": ["Secret x/z"]})}
+    looks = {"host-a": here, "host-b": {}}
+    result = run_action(mesh_summary, {"looks": looks, "proofs": [{}, {}], "names": {"host-a": "a", "host-b": "b"}}, {})
+    (warning,) = result["warnings"]
+    assert "Secret x/z" in warning
+    assert warning.endswith("[misplaced-objects]")
+
+
+# -- taking them away ----------------------------------------------------------------------------------------------
+
+
+def variables_of(**given: Any) -> Variables:
+    return Variables(
+        {"inventory_hostname": "cluster-b", "group_names": ["mesh_servers"], "mesh_links": [], **given}, None
+    )
+
+
+def owners(view: Any) -> list[str]:
+    return [view["request"]["cluster"], view["server"]["owner"]["cluster"], view["client"]["owner"]["cluster"]]
+
+
+def test_a_teardown_takes_what_bears_the_other_name_and_leaves_the_clusters_own() -> None:
+    given = {"mesh_misplaced_from": "cluster-a"}
+    assert owners(variables_of(**given).resolution("absent").wanted()) == ["cluster-a"] * 3
+    assert owners(variables_of().resolution("absent").wanted()) == ["cluster-b"] * 3
+    # Whatever else runs with the variable is about the cluster itself.
+    assert owners(variables_of(mesh_prune_all=True, **given).resolution().wanted()) == ["cluster-b"] * 3
+
+
+def test_a_clusters_own_objects_are_never_taken_for_misplaced_ones() -> None:
+    with refused("misplaced-from"):
+        variables_of(mesh_misplaced_from="cluster-b").resolution("absent")
 
 
 def test_preflight_has_a_row_for_both() -> None:
