@@ -16,6 +16,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import clock_warning
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.identity import unidentified
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import read_cluster
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import authority_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
@@ -54,6 +55,8 @@ class ActionModule(ClusterAction):
         # Beyond serials only where trust is on the move, or something is revoked: each pod is one more question.
         moving = bool(authority.lists) or authority.rotates
         found = read_cluster(variables.api(), request_of(request), trust=moving)
+        if fault := variables.misled(found["identity"]["cluster_uid"], request["cluster"]):
+            raise CrossmeshError(fault)
         reading: Reading = {**found, **ca_reading(store, authority, entries, now)}
         policy = variables.policy(params["stage"], existing=params["existing"], force=params["force"])
         sides = {side: _side(reading, views[state][side], authority, policy, now) for side, state in states.items()}

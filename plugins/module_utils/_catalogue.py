@@ -306,6 +306,12 @@ CODES: Mapping[str, Entry] = {
         "The context has no credential, so requests are those of C(system:anonymous)",
         "Give the context a user, or choose another context",
     ),
+    "another-cluster": Entry(
+        "A connection leads to another cluster than before",
+        "The uid of its namespace C(kube-system) is not C(mesh_cluster_uid), or not that of the cluster for which "
+        "certificates were issued under this name",
+        "Correct C(mesh_kubeconfig) and C(mesh_context); if the cluster was made anew, set C(mesh_cluster_uid)",
+    ),
     "misplaced-objects": Entry(
         "Objects of another cluster are here",
         "They bear the labels of this instance and the name of another cluster: a context has led here by mistake, or "
@@ -314,7 +320,7 @@ CODES: Mapping[str, Entry] = {
     ),
     "misplaced-from": Entry(
         "These objects are at home",
-        "C(mesh_misplaced_from) names the cluster itself, so nothing was taken away",
+        "C(mesh_misplaced_from) names the cluster itself, by its name or as the CA store knows it; nothing was removed",
         "Limit the run to the cluster in which the objects do not belong (C(--limit))",
     ),
     "cluster-unidentified": Entry(

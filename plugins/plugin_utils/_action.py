@@ -44,6 +44,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import SIDES
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import HAS_CRYPTOGRAPHY
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy, Stage
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import at_home, moved
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import ROLES
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contract, plain, store_folder, text
 
@@ -99,6 +100,16 @@ class Variables:
     def store(self) -> CaStore:
         return CaStore(FileStorage(store_folder(self.task_vars, str(self.filled["custom_ca_dir"]))))
 
+    def misled(self, uid: str, owner: str) -> Message | None:
+        """Why the cluster of this uid is not the one that is meant.
+
+        :param owner: the name of the cluster whose objects the run is about.
+        """
+        store, given = self.store(), str(self.given.get("mesh_cluster_uid") or "")
+        if uid and owner != self.cluster and store.place(owner) == uid:
+            return at_home(self.cluster, owner)
+        return moved(self.cluster, uid, store.place(self.cluster), given)
+
     def wanted_root(self) -> Wanted:
         """The root that is made where there is none, or brought in."""
         certificate, key = (str(self.filled[f"custom_ca_import_{part}"]) for part in ("certificate", "key"))
@@ -148,9 +159,7 @@ class Variables:
         """The cluster whose objects are to go: this one, or another whose objects lie here."""
         other = str(self.filled["mesh_misplaced_from"])
         if other == self.cluster:
-            what = f"mesh_misplaced_from is {other}, which is this cluster: its objects are at home here"
-            fix = "limit the run to the cluster in which they do not belong (--limit)"
-            raise CrossmeshError(Message.error("misplaced-from", where=self.cluster, what=what, fix=fix))
+            raise CrossmeshError(at_home(self.cluster, other))
         return other or self.cluster
 
     def days(self, name: str) -> int:

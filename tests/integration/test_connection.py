@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.integration.support.lab_mesh import CLUSTER_C as GATEWAYS
 from tests.integration.support.lab_mesh import Mesh, Run
 from tests.integration.support.service_accounts import documented_account
 from tests.lab import Lab
@@ -182,23 +183,40 @@ def test_two_hosts_that_are_one_cluster_are_refused_before_anything_is_written(m
     """Of which no inventory can tell: two kubeconfigs."""
     wrong = {"mesh_kubeconfig": str(with_other_context(mesh, tmp_path, "cluster-b", "cluster-a"))}
     described = mesh.with_changes(hosts={"cluster-a": {}, "cluster-b": wrong})
-    for playbook in ("preflight", "site", "verify", "rotate_certificates"):
+    for playbook in ("preflight", "site", "rotate_certificates", "rotate_ca"):
         run = described.play(playbook)
         assert not run.ok
         assert run.reports("same-cluster", "cluster-a, cluster-b", "link mysql"), run.output
     assert mesh.names("cluster-a") | mesh.names("cluster-b") == set()
 
 
+def test_a_context_that_leads_to_another_cluster_than_last_time_is_refused(mesh: Mesh, tmp_path: Path) -> None:
+    assert_ok(mesh.site())
+    before = mesh.names("cluster-a")
+    wrong: dict[str, Any] = {"mesh_kubeconfig": str(with_other_context(mesh, tmp_path, "cluster-a", ELSEWHERE))}
+    described = mesh.with_changes(hosts={"cluster-a": {**wrong, **GATEWAYS}, "cluster-b": {}})
+    for playbook in ("preflight", "site", "verify", "rotate_certificates", "rotate_ca", "teardown"):
+        run = described.play(playbook)
+        assert not run.ok
+        assert run.reports("another-cluster", "cluster-a", "mesh_cluster_uid"), run.output
+        assert mesh.names(ELSEWHERE) == set()
+    assert mesh.names("cluster-a") == before
+    # Another cluster has taken its place: said once, and remembered.
+    uid = mesh.get(ELSEWHERE, "namespace", "kube-system")["metadata"]["uid"]
+    told = {**wrong, **GATEWAYS, "mesh_cluster_uid": uid}
+    assert_ok(described.with_changes(hosts={"cluster-a": told, "cluster-b": {}}).site())
+    assert "Gateway/egressgateway-mysql" in mesh.names(ELSEWHERE)
+    assert_ok(described.play("verify"))
+
+
 def test_objects_in_the_wrong_cluster_are_named_and_can_be_taken_away(mesh: Mesh, tmp_path: Path) -> None:
     wrong = {"mesh_kubeconfig": str(with_other_context(mesh, tmp_path, "cluster-a", ELSEWHERE))}
-    wrong |= {"mesh_egress_gateway": {"namespace": "gateways", "service": "exit", "selector": {"istio": "exit"}}}
-    wrong |= {"mesh_ingress_gateway": {"namespace": "gateways", "service": "edge", "selector": {"istio": "edge"}}}
-    assert_ok(mesh.with_changes(hosts={"cluster-a": wrong, "cluster-b": {}}).site("-e", "mesh_gate_timeout=20"))
+    assert_ok(mesh.with_changes(hosts={"cluster-a": {**wrong, **GATEWAYS}, "cluster-b": {}}).site())
     left = mesh.names(ELSEWHERE)
     assert "Gateway/egressgateway-mysql" in left
-    gateways = {key: value for key, value in wrong.items() if key != "mesh_kubeconfig"}
+    uid = mesh.get("cluster-a", "namespace", "kube-system")["metadata"]["uid"]
     sound = mesh.with_changes(
-        hosts={"cluster-a": {}, "cluster-b": {}, ELSEWHERE: gateways},
+        hosts={"cluster-a": {"mesh_cluster_uid": uid}, "cluster-b": {}, ELSEWHERE: GATEWAYS},
         groups={"mesh_servers": ["cluster-b"], "mesh_clients": ["cluster-a", ELSEWHERE]},
         links=[{**(mesh.links or [])[0], "clients": ["cluster-a"]}],
     )

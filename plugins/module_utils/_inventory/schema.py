@@ -276,6 +276,13 @@ CLUSTER: tuple[Field, ...] = (
     ),
     Field("mesh_context", "str", "The context in the kubeconfig; its current one if not given.", example="cluster-a"),
     Field(
+        "mesh_cluster_uid",
+        "str",
+        "The uid of the cluster's namespace C(kube-system); any other cluster is refused. Needed where another cluster "
+        "has taken the place of one that had certificates under this name. Default: the one that the CA store knows.",
+        example="1f0c5a3e-8a53-4a53-9a6c-3f2a0d5b7c11",
+    ),
+    Field(
         "mesh_cluster_name",
         "str",
         "The cluster's name: a DNS label, unique. Default: C(inventory_hostname).",

@@ -16,7 +16,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model impo
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide, ReadingRequest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
-__all__ = ["Presence", "misplaced", "presence_of", "same_cluster"]
+__all__ = ["Presence", "at_home", "misplaced", "moved", "presence_of", "same_cluster"]
 
 # More objects, or links, are told by their number.
 FEW = 3
@@ -51,6 +51,33 @@ def presence_of(reading: ClusterReading, request: ReadingRequest, sides: Sequenc
         "holds": [*(f"link {name}" for name in links), *shared],
         "of_others": reading["of_others"],
     }
+
+
+def moved(cluster: str, uid: str, kept: str, given: str) -> Message | None:
+    """The error where a connection leads to another cluster than last time.
+
+    :param uid: of the cluster that was looked at; empty where it is not known, and nothing follows.
+    :param kept: what the CA store knows; empty where nothing was ever issued there.
+    :param given: C(mesh_cluster_uid), which counts for more.
+    """
+    wanted = given or kept
+    if not uid or not wanted or uid == wanted:
+        return None
+    whose = f"mesh_cluster_uid is {given}" if given else f"certificates under this name were issued for cluster {kept}"
+    fix = (
+        "correct mesh_kubeconfig and mesh_context; if another cluster has taken its place, set "
+        f"mesh_cluster_uid: {uid} for this host"
+    )
+    return Message.error(
+        "another-cluster", where=cluster, what=f"the connection leads to cluster {uid}; {whose}", fix=fix
+    )
+
+
+def at_home(cluster: str, other: str) -> Message:
+    """The error where objects are to be taken away from the cluster that they are of."""
+    what = f"mesh_misplaced_from is {other}, which is this cluster: its objects are at home here"
+    fix = "limit the run to the cluster in which they do not belong (--limit)"
+    return Message.error("misplaced-from", where=cluster, what=what, fix=fix)
 
 
 def same_cluster(seen: Sequence[Presence]) -> list[Message]:

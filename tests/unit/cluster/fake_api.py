@@ -21,11 +21,12 @@ KINDS = {kind.kind: kind for kind in names.KINDS}
 DISCOVERY: dict[str, Json] = {
     "/version": {"gitVersion": "v1.34.4"},
     "/api/v1/namespaces/kube-system": {"metadata": {"uid": "uid-of-cluster-b"}},
-} | {
-    f"/apis/{kind.api_version}": {
-        "resources": [{"name": other.plural} for other in names.KINDS if other.group == kind.group]
-    }
-    for kind in names.KINDS
+    **{
+        f"/apis/{kind.api_version}": {
+            "resources": [{"name": other.plural} for other in names.KINDS if other.group == kind.group]
+        }
+        for kind in names.KINDS
+    },
 }
 REVIEW = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 

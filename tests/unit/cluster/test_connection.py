@@ -35,9 +35,10 @@ STRANGE = {
 }
 
 
-def kubeconfig(path: Path, user: Json | None = None, current: str | None = "b", **cluster: Any) -> Path:
+def kubeconfig(path: Path, user: Json | None = None, current: str | None = "b", authority: str = "") -> Path:
     """A file with two contexts."""
-    content = {
+    cluster = {"certificate-authority": authority} if authority else {}
+    content: Json = {
         "current-context": current,
         "clusters": [{"name": name, "cluster": {"server": f"https://{name}.example", **cluster}} for name in "ab"],
         "users": [{"name": "u", "user": {"token": TOKEN} if user is None else user}],
@@ -102,7 +103,7 @@ def test_the_first_file_decides_about_the_current_context(tmp_path: Path) -> Non
 def test_certificates_lie_beside_the_kubeconfig_that_names_them(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub/ca.crt").write_text("PEM")
-    path = kubeconfig(tmp_path / "sub/config", **{"certificate-authority": "ca.crt"})
+    path = kubeconfig(tmp_path / "sub/config", authority="ca.crt")
     assert configuration(connection_of(str(path), "", {}, tmp_path)).ssl_ca_cert == str(tmp_path / "sub/ca.crt")
 
 
@@ -121,7 +122,7 @@ def with_plugin(tmp_path: Path, script: str | None) -> Connection:
     if script is not None:
         plugin.write_text(f"#!/bin/sh\n{script}\n")
         plugin.chmod(0o755)
-    user = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": str(plugin)}}
+    user: Json = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": str(plugin)}}
     return connection_of(str(kubeconfig(tmp_path / "config", user)), "", {}, tmp_path)
 
 
@@ -159,7 +160,7 @@ def test_a_plugins_certificate_is_used_and_not_kept_in_the_kubeconfig(tmp_path: 
     connection = with_plugin(tmp_path, credential(clientCertificateData="PEM", clientKeyData="KEY"))
     before = (tmp_path / "config").read_text()
     found = configuration(connection)
-    assert (Path(found.cert_file).read_text(), Path(found.key_file).read_text()) == ("PEM", "KEY")
+    assert [Path(path or "").read_text() for path in (found.cert_file, found.key_file)] == ["PEM", "KEY"]
     assert (tmp_path / "config").read_text() == before
 
 

@@ -18,6 +18,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import (
     Presence,
     misplaced,
+    moved,
     presence_of,
     same_cluster,
 )
@@ -139,6 +140,27 @@ def test_preflight_has_a_row_for_both() -> None:
     assert ("-", "topology", "failed", "same-cluster") in told
     assert ("a", "names", "warning", "misplaced-objects") in told
     assert not report["passed"]
+
+
+# -- another cluster than last time -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("uid", "kept", "given"),
+    [("one", "", ""), ("one", "one", ""), ("one", "two", "one"), ("", "two", ""), ("", "", "two")],
+    ids=["first time", "the same", "told of", "not known", "given and not known"],
+)
+def test_a_connection_may_lead_where_it_led(uid: str, kept: str, given: str) -> None:
+    assert moved("a", uid, kept, given) is None
+
+
+@pytest.mark.parametrize(("kept", "given", "whose"), [("two", "", "issued for cluster two"), ("", "two", "uid is two")])
+def test_a_connection_to_another_cluster_is_an_error(kept: str, given: str, whose: str) -> None:
+    message = moved("a", "one", kept, given)
+    assert message is not None
+    assert (message.code, message.level) == ("another-cluster", "error")
+    assert whose in message.what
+    assert "mesh_cluster_uid: one" in message.fix
 
 
 # -- what a look tells ---------------------------------------------------------------------------------------------
