@@ -14,7 +14,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority impor
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import ca_reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import clock_warning
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.identity import unidentified
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import read_cluster
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import authority_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
@@ -22,6 +24,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import status
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Plan, Work, make_plan
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import presence_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ca_in_cluster
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
     SIDES,
@@ -52,14 +55,18 @@ class ActionModule(ClusterAction):
         # Beyond serials only where trust is on the move, or something is revoked: each pod is one more question.
         moving = bool(authority.lists) or authority.rotates
         found = read_cluster(variables.api(), request_of(request), trust=moving)
+        if fault := variables.misled(found["identity"]["cluster_uid"], request["cluster"]):
+            raise CrossmeshError(fault)
         reading: Reading = {**found, **ca_reading(store, authority, entries, now)}
         policy = variables.policy(params["stage"], existing=params["existing"], force=params["force"])
         sides = {side: _side(reading, views[state][side], authority, policy, now) for side, state in states.items()}
         return {
             "changed": False,
             "warnings": [f"{variables.cluster}: {line}" for line in _warnings(reading, sides, policy)],
-            "cluster": variables.cluster,
+            "cluster": request["cluster"],
             "instance": request["instance"],
+            "identity": reading["identity"],
+            "presence": presence_of(reading, request, [views[state][side] for side, state in states.items()]),
             "phase": authority.phase,
             "state": authority.state,
             "lists_due": reading["lists_due"],
@@ -138,5 +145,6 @@ def _warnings(reading: Reading, sides: Mapping[Side, SideLook], policy: Policy) 
     of_sides = [
         line for side in sides.values() for line in (*side["warnings"], *(() if policy.existing else side["notices"]))
     ]
-    clock = clock_warning(reading["clock_ahead"])
-    return list(dict.fromkeys([*([str(clock)] if clock else []), *of_sides]))
+    of_cluster = [clock_warning(reading["clock_ahead"])]
+    of_cluster += [] if policy.existing else [unidentified(reading["identity"])]
+    return list(dict.fromkeys([*(str(message) for message in of_cluster if message), *of_sides]))

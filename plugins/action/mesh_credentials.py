@@ -28,6 +28,9 @@ class ActionModule(ClusterAction):
         api = variables.api()
         look: ClusterLook = params["look"]
         plans = {side: plan for side, plan in look["sides"].items() if side in params["sides"] and plan["credentials"]}
+        # Before the first certificate is there, and not for what another cluster has left here.
+        if plans and not self._task.check_mode and look["cluster"] == variables.cluster:
+            variables.store().settle(look["cluster"], look["identity"]["cluster_uid"])
         done: dict[str, Json] = {}
         for side in (side for side in SIDES if side in plans):
             try:

@@ -6,11 +6,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from ansible.plugins.loader import action_loader
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import (
+    without_overrides,
+    writer_kubeconfig,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.kubeconfig import context_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Manifest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.routes import await_clusters
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError
@@ -80,14 +86,12 @@ class ActionModule(ClusterAction):
 
     def _call(self, variables: Variables, manager: str, verb: Verb, items: Sequence[Manifest]) -> Call:
         """One call of kubernetes.core.k8s as a task would make it, to be made later."""
-        connection = {key: variables.given.get(f"mesh_{key}") for key in ("kubeconfig", "context")}
+        connection = variables.connection()
+        context = context_of(connection)
         task = self._task.copy()
         task.action = WRITER
-        task.args = {
-            **{key: value for key, value in connection.items() if value},
-            **_how(verb, manager),
-            "definition": list(items),
-        }
+        # What the reads do not see: a play's own environment would lead the writes elsewhere.
+        task.environment = []
         action = action_loader.get(
             WRITER,
             task=task,
@@ -97,7 +101,15 @@ class ActionModule(ClusterAction):
             templar=self._templar,
             shared_loader_obj=self._shared_loader_obj,
         )
-        return lambda: action.run(task_vars=dict(variables.task_vars))
+
+        def call() -> Json:
+            with writer_kubeconfig(connection) as kubeconfig, without_overrides(os.environ):
+                where = {"kubeconfig": kubeconfig, "context": context, "persist_config": False}
+                task.args = {**where, **_how(verb, manager), "definition": list(items)}
+                result: Json = action.run(task_vars=dict(variables.task_vars))
+            return result
+
+        return call
 
 
 def _steps(wanted: Mapping[Verb, Sequence[Manifest]], *, apart: bool) -> list[tuple[Verb, Sequence[Manifest]]]:

@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import Desired
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import presence_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ca_in_cluster
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.look import Look, look, unreachable
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.report import inventory_rows
-from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import WHOLE_CLUSTER, Row
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import NOBODY, WHOLE_CLUSTER, Row
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.side import Scene, side_rows, unseen_rows
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
     SIDES,
@@ -46,7 +48,11 @@ def _found(variables: Variables, view: Desired) -> Look:
 
 
 def _result(found: Look, variables: Variables, view: Desired) -> Json:
-    rows = [*found.rows, *(row for side in SIDES for row in _side_rows(found, variables, view, side))]
+    rows = [
+        *found.rows,
+        *_place_rows(found, variables),
+        *(row for side in SIDES for row in _side_rows(found, variables, view, side)),
+    ]
     result: Json = {
         "changed": False,
         "looked": True,
@@ -56,8 +62,17 @@ def _result(found: Look, variables: Variables, view: Desired) -> Json:
     }
     if found.reading is not None:
         request = view["request"]
+        result["presence"] = presence_of(found.reading, request, [view[side] for side in SIDES])
         result["ca"] = ca_in_cluster(found.reading, request["instance"], request["cluster"])
     return result
+
+
+def _place_rows(found: Look, variables: Variables) -> list[Row]:
+    # A store that cannot be read has a row of its own.
+    with suppress(CrossmeshError):
+        if found.reading and (fault := variables.misled(found.reading["identity"]["cluster_uid"], variables.cluster)):
+            return [Row.of(variables.cluster, NOBODY, "api", fault)]
+    return []
 
 
 def _side_rows(found: Look, variables: Variables, view: Desired, side: Side) -> list[Row]:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from ansible.utils.display import Display
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import misplaced
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import LinkSideJson, next_due, table
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import ClusterLook, ProofJson
@@ -19,6 +20,7 @@ class ActionModule(Action):
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "looks": {"type": "dict", "required": True},
         "proofs": {"type": "list", "elements": "dict", "default": []},
+        "names": {"type": "dict", "default": {}},
     }
 
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
@@ -34,7 +36,11 @@ class ActionModule(Action):
         lines += [f"next renewal due: {due}"] if due else []
         # By itself, not as a result: a callback would quote and fold the lines.
         Display().display("\n".join(lines))
-        return {"changed": False, "next_due": due, "not_looked_at": unseen}
+        elsewhere = {params["names"].get(host) or host for host in unseen}
+        elsewhere |= set(variables.filled.get("mesh_clusters") or ()) - {look["cluster"] for look in seen.values()}
+        strays = misplaced([look["presence"] for look in seen.values()], elsewhere)
+        warnings = [str(message) for message in strays]
+        return {"changed": False, "next_due": due, "not_looked_at": unseen, "warnings": warnings}
 
 
 def _links(look: ClusterLook, proof: ProofJson) -> list[LinkSideJson]:

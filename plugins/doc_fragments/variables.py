@@ -26,15 +26,16 @@ options: {}
 requirements:
   - kubernetes >= 29.0.0
 notes:
-  - Reads C(mesh_kubeconfig) and C(mesh_context), which lead to the cluster. Without them it connects as the
-    C(kubernetes) package does by default.
+  - Reads C(mesh_kubeconfig) and C(mesh_context), which lead to the cluster; docs/links.md says what they can be. What
+    they do not ask for has no part in it, neither C(K8S_AUTH_*) nor the C(environment) of a play.
 """
 
     # Derives what the cluster is to be.
     DESIRED = r"""
 options: {}
 notes:
-  - Reads all variables of a cluster, all that clusters share, and the groups that the host is in.
+  - Reads all variables of a cluster, all that clusters share, and the groups that the host is in; and
+    C(mesh_misplaced_from) where everything is taken away.
 """
 
     # Opens the CA store.

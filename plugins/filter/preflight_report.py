@@ -9,12 +9,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, MessageJson
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import Presence
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.report import (
     Report,
     ca_rows,
     external_rows,
     fqdn_rows,
     inventory_rows,
+    place_rows,
     report,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import NOBODY, Row, row_of
@@ -39,9 +41,18 @@ def preflight_report(
         *external_rows(everywhere.get("external")),
         *(told for host, look in looks.items() for told in _of_host(names[host], look, limited)),
         *(_unseen(name, "in another part of the inventory: mesh_clusters names it") for name in elsewhere),
+        *place_rows(_presences(looks), _not_seen(looks, names) | set(elsewhere)),
         *fqdn_rows(sights, all_seen=not elsewhere and len(sights) == len(looks)),
     ]
     return report(rows)
+
+
+def _presences(looks: Mapping[str, Mapping[str, Any]]) -> list[Presence]:
+    return [look["presence"] for look in looks.values() if look.get("presence")]
+
+
+def _not_seen(looks: Mapping[str, Mapping[str, Any]], names: Mapping[str, str]) -> set[str]:
+    return {names[host] for host, look in looks.items() if not look.get("presence")}
 
 
 def _messages(found: Sequence[MessageJson] | None) -> list[Message] | None:

@@ -289,6 +289,57 @@ CODES: Mapping[str, Entry] = {
         "It does not exist, cannot be read, or has no such context",
         "Set C(mesh_kubeconfig) and C(mesh_context)",
     ),
+    "connection": Entry(
+        "A cluster's connection cannot be followed",
+        "C(mesh_kubeconfig) asks for something that is not there, for two things at once, or for what cannot be done "
+        "in every part of a run",
+        "Follow the message; docs/links.md has what C(mesh_kubeconfig) can be",
+    ),
+    "credential-plugin": Entry(
+        "A credential plugin gave no credential",
+        "The exec plugin or auth-provider of the kubeconfig is not installed, has failed, or has no session; without "
+        "it, requests would be those of nobody",
+        "Run C(kubectl) with this context, then install the plugin or log in; in the environment that Ansible has",
+    ),
+    "anonymous": Entry(
+        "The API server does not know who asks",
+        "The context has no credential, so requests are those of C(system:anonymous)",
+        "Give the context a user, or choose another context",
+    ),
+    "another-cluster": Entry(
+        "A connection leads to another cluster than before",
+        "The uid of its namespace C(kube-system) is not C(mesh_cluster_uid), or not that of the cluster for which "
+        "certificates were issued under this name",
+        "Correct C(mesh_kubeconfig) and C(mesh_context); if the cluster was made anew, set C(mesh_cluster_uid)",
+    ),
+    "misplaced-objects": Entry(
+        "Objects of another cluster are here",
+        "They bear the labels of this instance and the name of another cluster: a context has led here by mistake, or "
+        "the cluster had that name before",
+        "Take them away by playbook C(teardown) with C(--limit) and C(mesh_misplaced_from), if nobody needs them",
+    ),
+    "misplaced-from": Entry(
+        "These objects are at home",
+        "C(mesh_misplaced_from) names the cluster itself, by its name or as the CA store knows it; nothing was removed",
+        "Limit the run to the cluster in which the objects do not belong (C(--limit))",
+    ),
+    "cluster-unidentified": Entry(
+        "It is not known which cluster this is",
+        "The uid of the namespace C(kube-system) may not be read, so two hosts that are one cluster, or a context that "
+        "leads to another cluster than before, are not noticed",
+        "Bind ClusterRole C(crossmesh-read) as it is now (docs/permissions.md)",
+    ),
+    "api-certificate": Entry(
+        "The API server's certificate is not accepted",
+        "It was issued by another CA than the kubeconfig names, for another name, or has expired",
+        "Correct C(certificate-authority), C(server) or C(tls-server-name), or renew the certificate",
+    ),
+    "strict-x509": Entry(
+        "Python 3.13 refuses the API server's certificates",
+        "From 3.13 on, Python verifies certificates strictly (RFC 5280); the CA of some clusters lacks C(keyUsage), or "
+        "certificates have no key identifiers. kubernetes.core uses the same Python, and has no option for it",
+        "Let Ansible run with Python 3.12 or earlier, or issue the cluster's CA certificates anew",
+    ),
     "api-unreachable": Entry(
         "The API server cannot be reached",
         "No connection to the address of the context",

@@ -80,6 +80,23 @@ instance:
   returned: success
   type: str
   sample: default
+identity:
+  description: Who asked, and which cluster answered.
+  returned: success
+  type: dict
+  contains:
+    user:
+      description: The user whom the API server took us for; empty where it does not tell.
+      type: str
+    cluster_uid:
+      description: The uid of the namespace C(kube-system); empty where it may not be read.
+      type: str
+presence:
+  description: >-
+    Which cluster it is by its C(uid), what this instance C(holds) there by which C(gateways), and what it has there
+    C(of_others), other clusters; to be held against the looks at them.
+  returned: success
+  type: dict
 phase:
   description: How far a rotation of the root has come.
   returned: success

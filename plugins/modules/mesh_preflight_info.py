@@ -94,6 +94,12 @@ sight:
   returned: where it was looked at
   type: dict
   sample: {cluster: cluster-b, ingress: [203.0.113.7], serves: [mysql], dials: []}
+presence:
+  description: >-
+    Which cluster it is by its C(uid), what this instance C(holds) there by which C(gateways), and what it has there
+    C(of_others), other clusters; to be held against the looks at them.
+  returned: where the cluster could be read
+  type: dict
 ca:
   description: What the cluster tells of the CA, as RV(crossmesh.mtls.mesh_cluster_info#module:ca).
   returned: where the cluster could be read

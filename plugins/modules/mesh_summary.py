@@ -17,11 +17,12 @@ description:
     number.
   - Prints the table as it is, whatever callback shows the rest of the run.
   - Says which clusters were not looked at, and when the first certificate is due to be renewed.
+  - Warns of objects of this instance that lie in another cluster than they are of.
 extends_documentation_fragment:
   - crossmesh.mtls.attributes.reads
   - crossmesh.mtls.variables
 notes:
-  - Reads C(custom_ca_renew_before_days).
+  - Reads C(custom_ca_renew_before_days) and C(mesh_clusters).
 options:
   looks:
     description: >-
@@ -33,6 +34,10 @@ options:
     type: list
     elements: dict
     default: []
+  names:
+    description: The names of the clusters, by host; empty where a host's own name is the cluster's.
+    type: dict
+    default: {}
 seealso:
   - module: crossmesh.mtls.mesh_cluster_info
   - module: crossmesh.mtls.mesh_proof

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from importlib import import_module
+from pathlib import Path
 from typing import Any, ClassVar, get_args
 
 from ansible.plugins.action import ActionBase
@@ -29,6 +30,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import Entry
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import KUBERNETES_IMPORT_ERROR, Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import Connection, connection_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway, Request
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError, failure
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
@@ -42,6 +44,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import SIDES
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import HAS_CRYPTOGRAPHY
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy, Stage
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import at_home, moved
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import ROLES
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contract, plain, store_folder, text
 
@@ -86,14 +89,26 @@ class Variables:
     def text(self, name: str) -> str:
         return text(self.task_vars, self.templar, name)
 
+    def connection(self) -> Connection:
+        """How the cluster is reached, by whatever reads or writes there."""
+        kubeconfig, context = (str(self.given.get(f"mesh_{key}") or "") for key in ("kubeconfig", "context"))
+        return connection_of(kubeconfig, context, os.environ, Path.cwd())
+
     def api(self) -> Api:
-        kubeconfig = self.given.get("mesh_kubeconfig") or None
-        return Api(
-            _path(kubeconfig) if isinstance(kubeconfig, str) else kubeconfig, self.given.get("mesh_context") or None
-        )
+        return Api(self.connection())
 
     def store(self) -> CaStore:
         return CaStore(FileStorage(store_folder(self.task_vars, str(self.filled["custom_ca_dir"]))))
+
+    def misled(self, uid: str, owner: str) -> Message | None:
+        """Why the cluster of this uid is not the one that is meant.
+
+        :param owner: the name of the cluster whose objects the run is about.
+        """
+        store, given = self.store(), str(self.given.get("mesh_cluster_uid") or "")
+        if uid and owner != self.cluster and store.place(owner) == uid:
+            return at_home(self.cluster, owner)
+        return moved(self.cluster, uid, store.place(self.cluster), given)
 
     def wanted_root(self) -> Wanted:
         """The root that is made where there is none, or brought in."""
@@ -132,8 +147,20 @@ class Variables:
         wanted = self.given
         if state != "present":
             # A word that is none is told of by the rule of the cluster's own state.
-            wanted = {**self.given, "mesh_cluster_state": state, "mesh_links": []}
+            wanted = {
+                **self.given,
+                "mesh_cluster_state": state,
+                "mesh_links": [],
+                "mesh_cluster_name": self._torn_down(),
+            }
         return resolve(wanted, datetime.now(UTC), prune_all=prune_all)
+
+    def _torn_down(self) -> str:
+        """The cluster whose objects are to go: this one, or another whose objects lie here."""
+        other = str(self.filled["mesh_misplaced_from"])
+        if other == self.cluster:
+            raise CrossmeshError(at_home(self.cluster, other))
+        return other or self.cluster
 
     def days(self, name: str) -> int:
         """A number of days; the default where it is none: what is wrong with it is for the rules to tell."""

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Identity
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import GatewayPlace, WantedSecret
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Stage
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import Presence
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ShownTrust
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import LinkSideJson
 
@@ -82,6 +84,8 @@ class ClusterLook(TypedDict):
 
     cluster: str
     instance: str
+    identity: Identity
+    presence: Presence
     options: Options
     sides: dict[Side, SideLook]
 

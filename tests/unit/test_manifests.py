@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,7 +23,8 @@ from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Vari
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._parallel import FEWEST, MOST, at_once, shares
 from tests.unit.support import Json, run_action
 
-VARIABLES = {"mesh_kubeconfig": "/somewhere/config", "mesh_context": "b", "mesh_cluster_name": "cluster-b"}
+# Any file will do: nobody here opens it.
+VARIABLES = {"mesh_kubeconfig": __file__, "mesh_context": "b", "mesh_cluster_name": "cluster-b"}
 
 
 def manifest(number: int, kind: str = "Gateway") -> Json:
@@ -46,18 +48,20 @@ class Writer:
 
     respond: Callable[[Json], Json] = answer
     asked: list[Json] = field(default_factory=list)
+    environments: list[Any] = field(default_factory=list)
 
     def get(self, name: str, task: Any, **_others: Any) -> SimpleNamespace:
         assert name == task.action == "kubernetes.core.k8s"
 
         def run(task_vars: Json) -> Json:
             self.asked.append(task.args)
+            self.environments.append((dict(os.environ), task.environment))
             return self.respond(task.args)
 
         return SimpleNamespace(run=run)
 
 
-def written(writer: Writer, *, moved: Sequence[str] = (), **lists: list[Json]) -> Json:
+def written(writer: Writer, variables: Json = VARIABLES, *, moved: Sequence[str] = (), **lists: list[Json]) -> Json:
     plan = {
         "manager": "crossmesh-default-cluster-b-server",
         "manifests": json.dumps(lists) if lists else "",
@@ -68,14 +72,14 @@ def written(writer: Writer, *, moved: Sequence[str] = (), **lists: list[Json]) -
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mesh_manifests, "action_loader", writer)
-        return run_action(mesh_manifests, {"plan": plan}, VARIABLES)
+        return run_action(mesh_manifests, {"plan": plan}, variables)
 
 
 def test_each_kind_of_change_is_one_call_and_they_come_in_this_order() -> None:
     writer = Writer()
     result = written(writer, delete=[manifest(4)], write=[manifest(3)], force=[manifest(2)], strip=[manifest(1)])
     assert (result["changed"], result["objects"]) == (True, 4)
-    connection = {"kubeconfig": "/somewhere/config", "context": "b"}
+    connection = {"kubeconfig": __file__, "context": "b", "persist_config": False}
     manager = {"field_manager": "crossmesh-default-cluster-b-server"}
     assert writer.asked == [
         {**connection, "state": "patched", "merge_type": ["merge"], "definition": [manifest(1)]},
@@ -103,6 +107,32 @@ def test_a_diff_names_each_object_and_leaves_out_what_a_server_notes_of_all() ->
         "Gateway istio-system/object-2",
     ]
     assert result["diff"][0]["after"] == manifest(1)
+
+
+def test_nothing_of_the_environment_leads_the_writes_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("K8S_AUTH_HOST", "https://elsewhere.example")
+    monkeypatch.setenv("KUBECONFIG", "/elsewhere")
+    writer = Writer()
+    written(writer, write=[manifest(1)])
+    ((environ, of_the_play),) = writer.environments
+    assert not {"K8S_AUTH_HOST", "KUBECONFIG"} & set(environ)
+    assert of_the_play == []
+    assert os.environ["K8S_AUTH_HOST"] == "https://elsewhere.example", "the next task has it back"
+
+
+def test_a_token_of_the_environment_is_in_no_argument(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("K8S_AUTH_HOST", "https://b.example")
+    monkeypatch.setenv("K8S_AUTH_API_KEY", "a-secret-token")
+    contents: list[str] = []
+
+    def respond(arguments: Json) -> Json:
+        contents.append(Path(arguments["kubeconfig"]).read_text())
+        return answer(arguments)
+
+    writer = Writer(respond)
+    written(writer, {"mesh_kubeconfig": "environment", "mesh_cluster_name": "cluster-b"}, write=[manifest(1)])
+    assert "a-secret-token" in contents[0]
+    assert "a-secret-token" not in str(writer.asked) + str(writer.environments)
 
 
 def test_what_the_module_says_becomes_one_message_and_nothing_more_is_called() -> None:

@@ -102,6 +102,20 @@ class FileStorage(Storage):
         with reported(self._at.path, "read"):
             return [record for _path, record in self._records()]
 
+    def place(self, cluster: str) -> str:
+        path = self._at.cluster(cluster)
+        with reported(self._at.path, "read"):
+            try:
+                data = path.read_bytes()
+            except FileNotFoundError:
+                return ""
+        return str(self._json_object(path, data).get("uid", ""))
+
+    def keep_place(self, cluster: str, uid: str) -> None:
+        with reported(self._at.path, "written"):
+            self._at.make(self._at.clusters)
+            write_whole(self._at.cluster(cluster), _json({"uid": uid}))
+
     def occupied(self) -> bool:
         with reported(self._at.path, "read"):
             return any(path != self._at.lock for path in self._at.own_files())
@@ -114,7 +128,7 @@ class FileStorage(Storage):
                 write_whole(self._at.unfinished, "")
                 for path in self._at.to_remove():
                     path.unlink(missing_ok=True)
-            for folder in (self._at.roots, self._at.issued, self._at.lists, self._at.path):
+            for folder in (self._at.roots, self._at.issued, self._at.lists, self._at.clusters, self._at.path):
                 with suppress(OSError):
                     folder.rmdir()
             return True

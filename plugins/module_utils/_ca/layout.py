@@ -10,6 +10,7 @@
     roots/<fingerprint>.crt and .key (encrypted)
     lists/<fingerprint>.<number>.crl
     issued/<serial>.json  one public record for every certificate that has not expired
+    clusters/<name>.json  which cluster that is: the uid under which it got its certificates
     lock                  held for one call by whoever writes the authority
     unfinished            the authority is being made or removed: no root that the index does not name was ever used
 
@@ -28,11 +29,11 @@ __all__ = ["INDEX", "Layout"]
 
 INDEX = "authority.json"
 _LOCK, _UNFINISHED = "lock", "unfinished"
-_ROOTS, _ISSUED, _LISTS = "roots", "issued", "lists"
+_ROOTS, _ISSUED, _LISTS, _CLUSTERS = "roots", "issued", "lists", "clusters"
 # What may be removed: the store's own names, and temporary files that an interrupted write left.
 _OWN_FILES = re.compile(
     rf"({re.escape(INDEX)}|{_LOCK}|{_UNFINISHED}|{_ROOTS}/[0-9a-f]{{64}}\.(crt|key)|{_ISSUED}/[0-9a-f]+\.json"
-    rf"|{_LISTS}/[0-9a-f]{{64}}\.[0-9]+\.crl)"
+    rf"|{_LISTS}/[0-9a-f]{{64}}\.[0-9]+\.crl|{_CLUSTERS}/[a-z0-9-]+\.json)"
 )
 _TEMPORARY = re.compile(r"(.*/)?\.crossmesh-[0-9a-f]{16}\.tmp")
 
@@ -48,6 +49,7 @@ class Layout:
         self.roots = path / _ROOTS
         self.issued = path / _ISSUED
         self.lists = path / _LISTS
+        self.clusters = path / _CLUSTERS
 
     def certificate(self, fingerprint: str) -> Path:
         return self.roots / f"{fingerprint}.crt"
@@ -60,6 +62,9 @@ class Layout:
 
     def record(self, serial: str) -> Path:
         return self.issued / f"{serial}.json"
+
+    def cluster(self, name: str) -> Path:
+        return self.clusters / f"{name}.json"
 
     def root_files(self) -> Iterator[Path]:
         """Certificates and keys, whether the index names them or not."""

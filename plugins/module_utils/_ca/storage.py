@@ -151,6 +151,14 @@ class Storage(ABC):
         """Return all records, in any order."""
 
     @abstractmethod
+    def place(self, cluster: str) -> str:
+        """Return the uid that is kept for a cluster's name; empty where there is none."""
+
+    @abstractmethod
+    def keep_place(self, cluster: str, uid: str) -> None:
+        """Keep the uid, in place of the one that was kept."""
+
+    @abstractmethod
     def occupied(self) -> bool:
         """Tell whether there is anything that C(destroy) would remove, whole or damaged."""
 

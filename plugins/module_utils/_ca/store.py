@@ -160,6 +160,15 @@ class CaStore:
         self._storage.keep(records)
         self._storage.forget(lambda record: record.expired(now))
 
+    def place(self, cluster: str) -> str:
+        """The uid under which a cluster of this name got its certificates; empty where it is not known."""
+        return self._storage.place(cluster)
+
+    def settle(self, cluster: str, uid: str) -> None:
+        """Remember which cluster gets certificates under a name."""
+        if uid and self._storage.place(cluster) != uid:
+            self._storage.keep_place(cluster, uid)
+
     def records(self, now: datetime) -> list[Record]:
         """Return what is recorded of certificates that have not expired, oldest first."""
         unexpired = [record for record in self._storage.records() if not record.expired(now)]

@@ -3,21 +3,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The few requests that the collection sends to an API server itself.
 
-PRIVATE to the collection. Plain JSON over the connection that the C(kubernetes) package makes of a kubeconfig. An error
-is told by status, reason and field, never by the server's message: that can hold the value that was sent.
+PRIVATE to the collection. Plain JSON over what the C(kubernetes) package makes of a connection. An error is told by
+status, reason and field, never by the server's message: that can hold the value that was sent.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from ssl import SSLCertVerificationError
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.kubeconfig import configuration, title
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import Connection
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.kubeconfig import configuration
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, one_line
 
@@ -37,6 +40,9 @@ __all__ = ["KUBERNETES_IMPORT_ERROR", "METADATA_ONLY", "Api", "ApiError", "Refus
 # Seconds. The first bounds what an unreachable cluster costs, the second a slow list.
 CONNECT_TIMEOUT = 10
 READ_TIMEOUT = 60
+
+# OpenSSL's codes of what it asks for with X509_V_FLAG_X509_STRICT alone (x509_vfy.h), which Python sets from 3.13 on.
+STRICT_ONLY = range(80, 94)
 
 # Of a command's connection: the package has no other place for it, and this one holds for the whole process.
 WEBSOCKET_TIMEOUT = 15
@@ -75,14 +81,12 @@ class Api:
 
     C(clock_ahead) tells by how many seconds this machine's clock is ahead of the server's, once something was asked.
 
-    :param kubeconfig: path of a kubeconfig file; None takes the C(kubernetes) package's default.
-    :param context: name of a context in it; None takes the current one.
-    :raises CrossmeshError: when the kubeconfig cannot be used.
+    :raises CrossmeshError: when the connection cannot be used.
     """
 
-    def __init__(self, kubeconfig: str | None, context: str | None) -> None:
-        self.where = title(kubeconfig, context)
-        self._configuration = configuration(kubeconfig, context)
+    def __init__(self, connection: Connection) -> None:
+        self.where = connection.where
+        self._configuration = configuration(connection)
         self._configuration.retries = False
         self.clock_ahead = 0.0
         self._pool = RESTClientObject(self._configuration).pool_manager
@@ -102,6 +106,18 @@ class Api:
         path = object_path("authorization.k8s.io", "v1", "selfsubjectaccessreviews")
         answer = self._request("POST", path, {}, body, {"Content-Type": "application/json"})
         return bool(answer["status"].get("allowed"))
+
+    def whoami(self) -> str:
+        """The user whom the API server takes us for (SelfSubjectReview); nothing is stored for it."""
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        path = object_path("authentication.k8s.io", "v1", "selfsubjectreviews")
+        answer = self._request("POST", path, {}, body, {"Content-Type": "application/json"})
+        return str(answer["status"]["userInfo"].get("username", ""))
+
+    @property
+    def nobody(self) -> bool:
+        """Whether requests bear no credential."""
+        return not (self._authentication() or self._configuration.cert_file)
 
     def apply(self, path: str, body: Mapping[str, Any], manager: str, *, force: bool) -> Any:
         """Server-side apply."""
@@ -127,14 +143,7 @@ class Api:
                 retries=False,
             )
         except (HTTPError, OSError) as error:
-            raise CrossmeshError(
-                Message.error(
-                    "api-unreachable",
-                    where=f"{self.where}, {self._configuration.host}",
-                    what=f"cannot reach the API server: {_reason_of(error)}",
-                    fix="check the address, the network and that the server is up; then run again",
-                )
-            ) from error
+            raise CrossmeshError(_unreached(error, f"{self.where}, {self._configuration.host}")) from error
         self._compare_clocks(answer.headers.get("Date", ""))
         if answer.status >= 300:
             raise _error(method, path, answer.status, answer.data, self.where)
@@ -234,6 +243,30 @@ def _fix(status: int) -> str:
         409: "another field manager owns the field; see the object's managedFields",
     }
     return fixes.get(status, "check the API server's log")
+
+
+def _unreached(error: Exception, where: str) -> Message:
+    fault = _certificate_fault(error)
+    if fault is None:
+        what = f"cannot reach the API server: {_reason_of(error)}"
+        fix = "check the address, the network and that the server is up; then run again"
+        return Message.error("api-unreachable", where=where, what=what, fix=fix)
+    if fault.verify_code in STRICT_ONLY:
+        what = f"Python {sys.version_info.major}.{sys.version_info.minor} refuses the certificates of the API server: "
+        what += f"{fault.verify_message} (RFC 5280). Older versions of Python, kubectl and browsers accept them"
+        fix = "let Ansible run with Python 3.12 or earlier, or give the cluster's CA certificates as RFC 5280 asks for"
+        return Message.error("strict-x509", where=where, what=what, fix=fix)
+    what = f"the certificate of the API server is not accepted: {fault.verify_message}"
+    fix = "correct certificate-authority, server or tls-server-name in the kubeconfig, or renew the certificate"
+    return Message.error("api-certificate", where=where, what=what, fix=fix)
+
+
+def _certificate_fault(error: BaseException | None) -> SSLCertVerificationError | None:
+    """What OpenSSL says of the server's certificate, where that is at the bottom of an error."""
+    while error is not None and not isinstance(error, SSLCertVerificationError):
+        inner = (getattr(error, "reason", None), *error.args, error.__cause__, error.__context__)
+        error = next((item for item in inner if isinstance(item, BaseException)), None)
+    return error
 
 
 def _reason_of(error: Exception) -> str:

@@ -19,6 +19,7 @@ __all__ = [
     "ForeignPolicy",
     "ForeignRule",
     "GatewayServer",
+    "Identity",
     "IpBlock",
     "LiveMetadata",
     "LiveObject",
@@ -234,9 +235,22 @@ class Backend(TypedDict):
     sidecars: int
 
 
+class Identity(TypedDict):
+    """Who asks, and which cluster answers.
+
+    :param user: empty where the API server does not tell.
+    :param cluster_uid: of the namespace kube-system, which is made with the cluster; empty where it may not be read.
+    """
+
+    user: str
+    cluster_uid: str
+
+
 class ClusterReading(TypedDict):
     """All that was read of one cluster.
 
+    :param of_others: titles of what this instance has here for other clusters, by their names; of the kinds that are
+        read whole, which every link has.
     :param missing_kinds: kinds that the API server does not know.
     :param sidecars: of others, in namespaces that are to be locked down; so C(network_policies).
     :param services: of the gateways; None where there is none.
@@ -245,7 +259,9 @@ class ClusterReading(TypedDict):
     """
 
     cluster: str
+    identity: Identity
     objects: list[LiveObject]
+    of_others: dict[str, list[str]]
     missing_kinds: list[str]
     gateways: list[ForeignGateway]
     destination_rules: list[ForeignRule]

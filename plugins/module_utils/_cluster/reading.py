@@ -25,6 +25,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import
     RefusedError,
     object_path,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.identity import NO_IDENTITY, read_identity
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import (
     Backend,
     ClusterReading,
@@ -47,11 +48,13 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import par
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import parse_certificates
 
 __all__ = [
+    "IDENTITY",
     "Gateway",
     "Item",
     "Parts",
     "Request",
     "gateway_pods",
+    "not_permitted",
     "read_cluster",
     "read_parts",
     "read_service",
@@ -62,6 +65,8 @@ PARALLEL = 8
 # Seconds for one question to one gateway pod.
 EXEC_TIMEOUT = 15.0
 MESH_ROOT = "istio-ca-root-cert"
+# What could not be read, where that is who asks.
+IDENTITY = "create selfsubjectreviews"
 # Of these, what others made says whether ours works.
 _WHOLE = frozenset({"Gateway", "DestinationRule"})
 _OBJECTS: Mapping[names.Side, Callable[[str], Mapping[str, Sequence[str]]]] = {
@@ -139,15 +144,16 @@ def read_cluster(api: Api, request: Request, *, trust: bool = False) -> ClusterR
     for error in parts.failed.values():
         raise error
     if parts.denied:
-        raise CrossmeshError(
-            Message.error(
-                "not-permitted",
-                where=api.where,
-                what=f"not permitted to read what a run needs: 403 for: {'; '.join(sorted(parts.denied))}",
-                fix="grant these permissions to the user of this context",
-            )
-        )
+        raise CrossmeshError(not_permitted(api.where, parts.denied))
     return parts.reading
+
+
+def not_permitted(where: str, denied: Collection[str]) -> Message:
+    """All that may not be read."""
+    what = f"not permitted to read what a run needs: 403 for: {'; '.join(sorted(denied))}"
+    return Message.error(
+        "not-permitted", where=where, what=what, fix="grant these permissions to the user of this context"
+    )
 
 
 def read_parts(api: Api, request: Request, *, trust: bool = False) -> Parts:
@@ -155,6 +161,7 @@ def read_parts(api: Api, request: Request, *, trust: bool = False) -> Parts:
     reader = _Reader(api, request)
     gateways: dict[names.Side, Gateway] = {"server": request.ingress, "client": request.egress}
     with ThreadPoolExecutor(PARALLEL) as pool:
+        identity = pool.submit(reader.permitted, IDENTITY, partial(read_identity, api), NO_IDENTITY)
         kinds = {
             kind.kind: pool.submit(reader.permitted, f"list {kind.plural}", partial(reader.kind, kind), [])
             for kind in names.KINDS
@@ -173,7 +180,9 @@ def read_parts(api: Api, request: Request, *, trust: bool = False) -> Parts:
     lists = {kind: future.result() for kind, future in kinds.items()}
     reading: ClusterReading = {
         "cluster": request.cluster,
+        "identity": identity.result(),
         "objects": [item for found in lists.values() for item in reader.relevant(found or [])],
+        "of_others": reader.of_other_clusters(lists),
         "missing_kinds": [kind for kind, found in lists.items() if found is None],
         "gateways": [_gateway_of_others(item) for item in reader.of_others(lists["Gateway"])],
         "destination_rules": [
@@ -201,6 +210,7 @@ class _Reader:
         self.request = request
         self.denied: set[str] = set()
         self.failed: dict[str, CrossmeshError] = {}
+        self._secrets: list[Item] = []
         self._wanted = {kind.kind: set(self._places(kind.kind)) for kind in names.KINDS}
         self._ours = (
             f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY},{names.LABEL_INSTANCE}={request.instance},"
@@ -283,6 +293,17 @@ class _Reader:
     def of_others(self, items: Iterable[Item] | None) -> list[Item]:
         return [item for item in items or [] if not self.concerns(item)]
 
+    def of_other_clusters(self, lists: Mapping[str, list[Item] | None]) -> dict[str, list[str]]:
+        """What this instance has here for other clusters, of what is read in any case: each link has some of it."""
+        found: dict[str, list[str]] = {}
+        for item in (*(lists["Gateway"] or ()), *(lists["DestinationRule"] or ()), *self._secrets):
+            labels = item["metadata"].get("labels") or {}
+            cluster = labels.get(names.LABEL_CLUSTER, "")
+            ours = (labels.get(names.LABEL_MANAGED_BY), labels.get(names.LABEL_INSTANCE))
+            if cluster != self.request.cluster and ours == (names.MANAGED_BY, self.request.instance):
+                found.setdefault(cluster, []).append(f"{item['kind']} {'/'.join(_place(item))}")
+        return {cluster: sorted(titles) for cluster, titles in sorted(found.items())}
+
     def locked_in(self, items: Iterable[Item] | None) -> list[Item]:
         """What others have in the namespaces that are to be locked down."""
         return [item for item in self.of_others(items) if item["metadata"]["namespace"] in self.request.lockdown]
@@ -307,6 +328,7 @@ class _Reader:
             known = {item["metadata"]["name"] for item in ours}
             # Where there is no Secret at all, an API server gives null for this form of a list.
             everything = self.api.get(path, accept=METADATA_ONLY)["items"] or []
+            self._secrets += [{**item, "kind": "Secret"} for item in everything]
             present = {item["metadata"]["name"] for item in everything}
             others = [self.api.get(f"{path}/{name}") for name in sorted(wanted & present - known)]
             found += [secret_view(item) for item in [*ours, *others]]

@@ -265,8 +265,23 @@ GATEWAY: tuple[Field, ...] = (
 )
 
 CLUSTER: tuple[Field, ...] = (
-    Field("mesh_kubeconfig", "str", "Path of the kubeconfig file on the controller.", example="~/.kube/config"),
-    Field("mesh_context", "str", "The context in it; its current one if not given.", example="cluster-a"),
+    Field(
+        "mesh_kubeconfig",
+        "str",
+        "How the cluster is reached. A kubeconfig on the controller, or several with colons as in C(KUBECONFIG); a "
+        "relative path begins where Ansible was started. C(in-cluster): the service account of the pod that Ansible "
+        "runs in. C(environment): what C(K8S_AUTH_*) say, as AWX's credential for Kubernetes sets them. Default: as "
+        "kubectl, C(KUBECONFIG) or C(~/.kube/config).",
+        example="~/.kube/config",
+    ),
+    Field("mesh_context", "str", "The context in the kubeconfig; its current one if not given.", example="cluster-a"),
+    Field(
+        "mesh_cluster_uid",
+        "str",
+        "The uid of the cluster's namespace C(kube-system); any other cluster is refused. Needed where another cluster "
+        "has taken the place of one that had certificates under this name. Default: the one that the CA store knows.",
+        example="1f0c5a3e-8a53-4a53-9a6c-3f2a0d5b7c11",
+    ),
     Field(
         "mesh_cluster_name",
         "str",
@@ -388,6 +403,14 @@ SHARED: tuple[Field, ...] = (
 RUN: tuple[Field, ...] = (
     Field("mesh_adopt", "bool", "Take over what others made under our names.", default=False, example="true"),
     Field("mesh_prune_all", "bool", "Accept an empty C(mesh_links).", default=False, example="true"),
+    Field(
+        "mesh_misplaced_from",
+        "str",
+        "For playbook C(teardown) with C(--limit): take away what bears the name of this other cluster, and leave the "
+        "cluster's own.",
+        default="",
+        example="cluster-a",
+    ),
 )
 
 CA: tuple[Field, ...] = (

@@ -25,8 +25,11 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Pod
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import (
     EXEC_TIMEOUT,
+    IDENTITY,
     PARALLEL,
+    Parts,
     Request,
+    not_permitted,
     read_parts,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
@@ -97,9 +100,9 @@ def look(
     reading: Reading = {**parts.reading, **held}
     pods = _ready(reading)
     rows = [
-        api_row(request.cluster, api.where, version),
+        _api(api, request, version, parts),
         clock_row(request.cluster, api.clock_ahead),
-        *_permissions(api, request, view, reading),
+        *_permissions(api, request, view, parts, reading),
         *crd_rows(request.cluster, permissions.wanted_kinds(view), _served(api)),
         *_istio(api, request, view, pods),
     ]
@@ -115,12 +118,20 @@ def _version(api: Api) -> str:
         return "(version not permitted to read)"
 
 
-def _permissions(api: Api, request: Request, view: Desired, reading: Reading) -> list[Row]:
+def _api(api: Api, request: Request, version: str, parts: Parts) -> Row:
+    if fault := parts.failed.get(IDENTITY):
+        return Row.of(request.cluster, NOBODY, "api", fault.message)
+    return api_row(request.cluster, api.where, version, parts.reading["identity"]["user"])
+
+
+def _permissions(api: Api, request: Request, view: Desired, parts: Parts, reading: Reading) -> list[Row]:
     owners = [request.owner("server"), request.owner("client")]
     needed = permissions.needs(view, permissions.held(reading, owners))
     try:
         answers = dict(zip(needed, _together(lambda need: api.review(need.attributes), needed), strict=True))
     except CrossmeshError as error:
+        if parts.denied:
+            return [Row.of(request.cluster, NOBODY, "permission", not_permitted("", parts.denied))]
         return permission_rows(request.cluster, {}, error.message.seen)
     return permission_rows(request.cluster, answers, "")
 

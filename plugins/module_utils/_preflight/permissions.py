@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.identity import FIRST_NAMESPACE
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
     Desired,
     DesiredSide,
@@ -56,7 +57,7 @@ class Need:
     :param resource: with its subresource, such as C(pods/exec).
     :param namespace: empty for all namespaces.
     :param name: of the one object that it is for; empty for all.
-    :param optional: a run works without it, and says what it could not prove.
+    :param lacking: what a run lacks without it; empty where there is no run without it.
     """
 
     role: str
@@ -65,7 +66,7 @@ class Need:
     resource: str
     namespace: str = ""
     name: str = ""
-    optional: bool = False
+    lacking: str = ""
 
     @property
     def attributes(self) -> dict[str, str]:
@@ -111,6 +112,8 @@ def wanted_kinds(view: Desired) -> list[names.Kind]:
 
 
 def _reading(request: ReadingRequest, holding: Held) -> Iterator[Need]:
+    unknown = "it is not known which cluster this is"
+    yield Need(READ, "get", "", "namespaces", name=FIRST_NAMESPACE, lacking=unknown)
     locked_down = request["lockdown"] or any(kind in names.LOCKDOWN_KINDS for kind, _namespace in holding)
     for kind in names.KINDS:
         if kind.kind not in names.LOCKDOWN_KINDS:
@@ -124,7 +127,7 @@ def _reading(request: ReadingRequest, holding: Held) -> Iterator[Need]:
         for verb in ("get", "list"):
             yield Need(GATEWAY, verb, "", "secrets", namespace)
         for verb in ("get", "create") if side in request["sides"] else ():
-            yield Need(PROOF, verb, "", "pods/exec", namespace, optional=True)
+            yield Need(PROOF, verb, "", "pods/exec", namespace, lacking="not every step of a run can be proven")
     yield Need(GATEWAY, "get", "", "configmaps", request["ingress_gateway"]["namespace"], MESH_ROOT)
     for backend in request["backends"]:
         for resource in ("services", "pods"):
@@ -180,7 +183,7 @@ def describe(group: Iterable[Need]) -> Message:
     named = ", ".join(sorted({need.name for need in members if need.name}))
     what = f"may not {verbs} {resource}{f' ({named})' if named else ''} in {where}"
     fix = f"bind ClusterRole {first.role} of docs/permissions.md to the user of this context, {bound}"
-    if all(need.optional for need in members):
-        what = f"{what}, so not every step of a run can be proven"
+    if all(need.lacking for need in members):
+        what = f"{what}, so {first.lacking}"
         return Message.warning("not-permitted", where="", what=what, fix=fix)
     return Message.error("not-permitted", where="", what=what, fix=fix)

@@ -17,10 +17,12 @@ from dataclasses import dataclass, replace
 from typing import Any, TypedDict, get_args
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import presence
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import Presence
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.model import Destination, Sight
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import CHECKS, NOBODY, Row, RowJson, Status
 
-__all__ = ["ca_rows", "external_rows", "fqdn_rows", "inventory_rows", "report", "table"]
+__all__ = ["ca_rows", "external_rows", "fqdn_rows", "inventory_rows", "place_rows", "report", "table"]
 
 
 class Report(TypedDict):
@@ -57,6 +59,14 @@ def ca_rows(problems: Sequence[Message] | None, state: str) -> list[Row]:
     if not problems:
         return [Row(NOBODY, NOBODY, "ca", "ok", state)]
     return [Row.of(NOBODY, NOBODY, "ca", problem) for problem in problems]
+
+
+def place_rows(seen: Sequence[Presence], unseen: Collection[str]) -> Iterator[Row]:
+    """Hosts that are one cluster, and objects that lie in another one than they are of."""
+    for message in presence.same_cluster(seen):
+        yield Row.of(NOBODY, NOBODY, "topology", message)
+    for message in presence.misplaced(seen, unseen):
+        yield Row.of(message.where, NOBODY, "names", replace(message, where=""))
 
 
 # -- where names lead to -------------------------------------------------------------------------------------------

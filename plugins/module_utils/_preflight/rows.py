@@ -111,8 +111,8 @@ def row_of(found: RowJson) -> Row:
     return Row(**found)
 
 
-def api_row(cluster: str, where: str, version: str) -> Row:
-    return Row(cluster, NOBODY, "api", "ok", f"{where}: Kubernetes {version}")
+def api_row(cluster: str, where: str, version: str, user: str) -> Row:
+    return Row(cluster, NOBODY, "api", "ok", f"{where}: Kubernetes {version}" + (f", as {user}" if user else ""))
 
 
 def clock_row(cluster: str, ahead_seconds: float) -> Row:

@@ -32,6 +32,7 @@ class MemoryStorage(Storage):
         self._keys: dict[str, str] = {}
         self._lists: dict[str, str] = {}
         self._records: dict[str, Record] = {}
+        self._places: dict[str, str] = {}
 
     def snapshot(self) -> Snapshot | None:
         if not self._index:
@@ -78,12 +79,18 @@ class MemoryStorage(Storage):
     def records(self) -> list[Record]:
         return list(self._records.values())
 
+    def place(self, cluster: str) -> str:
+        return self._places.get(cluster, "")
+
+    def keep_place(self, cluster: str, uid: str) -> None:
+        self._places[cluster] = uid
+
     def occupied(self) -> bool:
-        return bool(self._index or self._records)
+        return bool(self._index or self._records or self._places)
 
     def destroy(self) -> bool:
         occupied, self._index = self.occupied(), ""
-        for kept in (self._roots, self._keys, self._lists, self._records):
+        for kept in (self._roots, self._keys, self._lists, self._records, self._places):
             kept.clear()
         return occupied
 

@@ -169,6 +169,23 @@ class TestRecords:
         assert storage.records() == [kept]
 
 
+class TestPlaces:
+    def test_a_clusters_uid_is_kept_by_its_name_until_another_is(self, storage: Storage) -> None:
+        assert storage.place("cluster-a") == ""
+        storage.keep_place("cluster-a", "one")
+        storage.keep_place("cluster-b", "two")
+        assert (storage.place("cluster-a"), storage.place("cluster-b")) == ("one", "two")
+        storage.keep_place("cluster-a", "three")
+        assert (storage.place("cluster-a"), storage.place("cluster-b")) == ("three", "two")
+        assert storage.snapshot() is None, "it makes no CA"
+
+    def test_it_goes_with_the_storage(self, storage: Storage) -> None:
+        storage.keep_place("cluster-a", "one")
+        assert storage.destroy()
+        assert storage.place("cluster-a") == ""
+        assert not storage.occupied()
+
+
 class TestRemoving:
     def test_takes_everything_and_says_so_once(self, storage: Storage, root: Root, leaf: Leaf) -> None:
         made = storage.commit(first(root), None)

@@ -18,12 +18,17 @@ from tests.unit.support import Json
 CORE = {"Secret": "secrets", "Service": "services", "Pod": "pods", "ConfigMap": "configmaps"}
 KINDS = {kind.kind: kind for kind in names.KINDS}
 # What a cluster with Istio answers to whoever asks what it is.
-DISCOVERY: dict[str, Json] = {"/version": {"gitVersion": "v1.34.4"}} | {
-    f"/apis/{kind.api_version}": {
-        "resources": [{"name": other.plural} for other in names.KINDS if other.group == kind.group]
-    }
-    for kind in names.KINDS
+DISCOVERY: dict[str, Json] = {
+    "/version": {"gitVersion": "v1.34.4"},
+    "/api/v1/namespaces/kube-system": {"metadata": {"uid": "uid-of-cluster-b"}},
+    **{
+        f"/apis/{kind.api_version}": {
+            "resources": [{"name": other.plural} for other in names.KINDS if other.group == kind.group]
+        }
+        for kind in names.KINDS
+    },
 }
+REVIEW = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
 
 class Call(NamedTuple):
@@ -60,6 +65,8 @@ class FakeApi:
     where: str = "context cluster-b of kubeconfig"
     clock_ahead: float = 0.0
     denied: set[tuple[str, str]] = field(default_factory=set)
+    user: str = "lab-admin"
+    nobody: bool = False
     owned: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -92,6 +99,10 @@ class FakeApi:
     def review(self, attributes: Mapping[str, str]) -> bool:
         resource = "/".join(attributes[key] for key in ("resource", "subresource") if key in attributes)
         return (attributes["verb"], resource) not in self.denied
+
+    def whoami(self) -> str:
+        self._refuse(REVIEW)
+        return self.user
 
     def apply(self, path: str, body: Mapping[str, Any], manager: str, *, force: bool) -> Json:
         return self._write("apply", path, body, manager)

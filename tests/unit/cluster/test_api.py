@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -18,9 +19,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import urllib3
 import yaml
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api, ApiError, object_path
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import connection_of
 from tests.unit.support import Json, refused
 
 SECRETS = "/api/v1/namespaces/istio-system/secrets"
@@ -84,9 +87,13 @@ def kubeconfig(folder: Path, port: int) -> str:
     return str(path)
 
 
+def api_of(kubeconfig: str, context: str = "") -> Api:
+    return Api(connection_of(kubeconfig, context, {}, Path("/")))
+
+
 @pytest.fixture
 def api(server: Server, tmp_path: Path) -> Api:
-    return Api(kubeconfig(tmp_path, server.port), "cluster-b")
+    return api_of(kubeconfig(tmp_path, server.port), "cluster-b")
 
 
 def test_reading_and_applying(api: Api, server: Server) -> None:
@@ -146,7 +153,7 @@ def test_a_server_that_is_down_is_one_line_with_its_address(tmp_path: Path) -> N
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     with refused("api-unreachable") as failure:
-        Api(kubeconfig(tmp_path, port), None).get(SECRETS)
+        api_of(kubeconfig(tmp_path, port)).get(SECRETS)
     assert f"http://127.0.0.1:{port}" in failure.value.message.where
     assert failure.value.message.what.endswith("Failed to establish a new connection: [Errno 111] Connection refused")
     assert "\n" not in str(failure.value)
@@ -154,15 +161,15 @@ def test_a_server_that_is_down_is_one_line_with_its_address(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("content", "context"),
-    [(None, None), ("", None), ("{", None), ("[]", None), ("contexts: 5", None), ("{}", "cluster-b")],
+    [(None, ""), ("", ""), ("{", ""), ("[]", ""), ("contexts: 5", ""), ("{}", "cluster-b")],
     ids=["missing", "empty", "no YAML", "a list", "nonsense", "no such context"],
 )
-def test_a_kubeconfig_that_cannot_be_used(tmp_path: Path, content: str | None, context: str | None) -> None:
+def test_a_kubeconfig_that_cannot_be_used(tmp_path: Path, content: str | None, context: str) -> None:
     path = tmp_path / "kubeconfig"
     if content is not None:
         path.write_text(content)
     with refused("kubeconfig") as failure:
-        Api(str(path), context)
+        api_of(str(path), context)
     assert str(path) in failure.value.message.where
     assert failure.value.message.what.endswith("there is no such file") == (content is None)
     assert "\n" not in str(failure.value)
@@ -171,13 +178,13 @@ def test_a_kubeconfig_that_cannot_be_used(tmp_path: Path, content: str | None, c
 def test_several_kubeconfigs_are_looked_for_one_by_one(tmp_path: Path) -> None:
     path = kubeconfig(tmp_path, 1)
     with refused("kubeconfig") as failure:
-        Api(f"{tmp_path / 'none'}:{path}", "cluster-x")
+        api_of(f"{tmp_path / 'none'}:{path}", "cluster-x")
     assert "cluster-x" in failure.value.message.what
 
 
 def test_a_context_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with refused("kubeconfig") as failure:
-        Api(kubeconfig(tmp_path, 1), "cluster-x")
+        api_of(kubeconfig(tmp_path, 1), "cluster-x")
     assert failure.value.message.where.startswith("context cluster-x of ")
 
 
@@ -214,7 +221,7 @@ def test_paths() -> None:
 def test_what_answers_without_json_is_no_api_server(server: Server, tmp_path: Path) -> None:
     server.answer = "<html>Please log in</html>"
     with refused("no-api-server"):
-        Api(kubeconfig(tmp_path, server.port), None).get("/version")
+        api_of(kubeconfig(tmp_path, server.port)).get("/version")
 
 
 @pytest.mark.parametrize("allowed", [True, False])
@@ -223,7 +230,49 @@ def test_an_access_review_asks_for_what_is_given_and_nothing_else(
 ) -> None:
     server.answer = {"status": {"allowed": allowed}}
     asked = {"verb": "patch", "resource": "services", "namespace": "istio-system"}
-    assert Api(kubeconfig(tmp_path, server.port), None).review(asked) is allowed
+    assert api_of(kubeconfig(tmp_path, server.port)).review(asked) is allowed
     (seen,) = server.seen
     assert (seen.method, seen.path) == ("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
     assert seen.body["spec"] == {"resourceAttributes": asked}
+
+
+def test_who_asks_is_told_by_the_api_server(api: Api, server: Server) -> None:
+    server.answer = {"status": {"userInfo": {"username": "ops@example.com", "groups": ["system:authenticated"]}}}
+    assert api.whoami() == "ops@example.com"
+    assert (server.seen[0].method, server.seen[0].path) == (
+        "POST",
+        "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+    )
+    assert not api.nobody
+
+
+# -- certificates of the API server --------------------------------------------------------------------------------
+
+
+def rejected(code: int, words: str) -> Exception:
+    """As urllib3 tells of a handshake that OpenSSL has broken off."""
+    fault = ssl.SSLCertVerificationError(1, f"[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: {words}")
+    fault.verify_code, fault.verify_message = code, words
+    return urllib3.exceptions.SSLError(fault)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (rejected(92, "CA cert does not include key usage extension"), "strict-x509", "Python 3.12 or earlier"),
+        (rejected(85, "Missing Authority Key Identifier"), "strict-x509", "Missing Authority Key Identifier"),
+        (rejected(10, "certificate has expired"), "api-certificate", "certificate-authority"),
+        (rejected(79, "invalid CA certificate"), "api-certificate", "invalid CA certificate"),
+        (OSError("No route to host"), "api-unreachable", "No route to host"),
+    ],
+)
+def test_what_is_wrong_with_a_certificate_is_not_blamed_on_the_network(
+    api: Api, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str, words: str
+) -> None:
+    def broken(*_arguments: object, **_options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(urllib3.PoolManager, "request", broken)
+    with refused(code) as failure:
+        api.get("/version")
+    assert words in str(failure.value)

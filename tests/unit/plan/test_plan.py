@@ -109,6 +109,8 @@ def reading(**changes: Any) -> Reading:
             {"service": "mysql", "namespace": "default", "found": True, "ports": [3306], "pods": 2, "sidecars": 2}
         ],
         "clock_ahead": 0.3,
+        "of_others": {},
+        "identity": {"user": "lab-admin", "cluster_uid": "uid-of-cluster-b"},
         "revoked": [],
         "unmatched": [],
         "lists_due": "",

@@ -48,7 +48,7 @@ def granted() -> Iterator[Need]:
 
 def comparable(need: Need) -> tuple[str, ...]:
     """Without what the page leaves open: it grants all Services, a run asks for the gateways'."""
-    name = need.name if need.resource == "configmaps" else ""
+    name = need.name if need.resource in ("configmaps", "namespaces") else ""
     return (need.role, need.verb, need.group, need.resource, need.namespace, name)
 
 
@@ -108,8 +108,8 @@ def test_what_is_ours_is_told_by_its_labels() -> None:
 
 
 def test_only_the_proof_by_exec_may_be_missing() -> None:
-    optional = {need.resource for need in permissions.needs(view(EVERYTHING, BOTH)) if need.optional}
-    assert optional == {"pods/exec"}
+    optional = {need.resource for need in permissions.needs(view(EVERYTHING, BOTH)) if need.lacking}
+    assert optional == {"namespaces", "pods/exec"}
 
 
 @pytest.mark.parametrize(("links", "namespaces"), [([], set()), ([link()], {"egress"})])

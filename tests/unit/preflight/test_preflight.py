@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -29,7 +30,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.model im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import Row
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.side import Scene, side_rows, unseen_rows
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import request_of
-from tests.unit.cluster.fake_api import FakeApi, collection_path
+from tests.unit.cluster.fake_api import FakeApi, api_error, collection_path
 from tests.unit.pki.support import NOW
 from tests.unit.support import CLIENT, SERVER, Json, link, names_of, numbered, view
 
@@ -95,7 +96,7 @@ def test_a_healthy_cluster_has_nothing_but_ok(store: Path) -> None:
     found = looked(api(), store)
     assert [row for row in found.rows if row.status != "ok"] == []
     assert [row.check for row in found.rows] == ["api", "clock", "permission", "crds", "istio"]
-    assert of(found.rows, "api") == [("ok", "context cluster-b of kubeconfig: Kubernetes v1.34.4")]
+    assert of(found.rows, "api") == [("ok", "context cluster-b of kubeconfig: Kubernetes v1.34.4, as lab-admin")]
     assert of(found.rows, "istio") == [("ok", "1.26.3 in istio-ingressgateway-0")]
     assert found.incomplete == {}
 
@@ -119,6 +120,28 @@ def test_an_api_server_that_does_not_know_the_user(store: Path) -> None:
     found = looked(api(statuses={"/version": 401}), store)
     assert of(found.rows, "api")[0][0] == "failed"
     assert found.reading is None
+
+
+def test_an_api_server_that_takes_the_user_for_nobody_is_no_ok(store: Path) -> None:
+    """It tells its version all the same."""
+    found = looked(api(user="system:anonymous"), store)
+    (row,) = (row for row in found.rows if row.check == "api")
+    assert (row.status, row.code) == ("failed", "anonymous")
+
+
+def test_a_user_who_may_do_nothing_is_no_unknown(store: Path) -> None:
+    """Not even ask what he may do."""
+
+    class Closed(FakeApi):
+        def review(self, attributes: Mapping[str, str]) -> bool:
+            raise api_error("selfsubjectaccessreviews", 403)
+
+    (row,) = (row for row in looked(Closed(HEALTHY, answers=answers()), store).rows if row.check == "permission")
+    assert row.status == "unknown", "something may be permitted"
+    denied = {collection_path(kind.kind): 403 for kind in KINDS}
+    (row,) = (row for row in looked(Closed(HEALTHY, denied, answers()), store).rows if row.check == "permission")
+    assert (row.status, row.code) == ("failed", "not-permitted")
+    assert "list gateways" in row.seen
 
 
 @pytest.mark.parametrize(

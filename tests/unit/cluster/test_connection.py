@@ -1,0 +1,338 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a cluster is reached: what an inventory asks for, and nothing that happens to be in the environment."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import connection as module
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import (
+    Connection,
+    connection_of,
+    without_overrides,
+    writer_kubeconfig,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.kubeconfig import configuration, context_of
+from tests.unit.support import Json, refused
+
+TOKEN = "a-secret-token"
+# What a shell, AWX or a pod may have set, and what nobody has asked for.
+STRANGE = {
+    "K8S_AUTH_HOST": "https://elsewhere.example",
+    "K8S_AUTH_API_KEY": TOKEN,
+    "K8S_AUTH_CONTEXT": "elsewhere",
+    "KUBERNETES_SERVICE_HOST": "10.0.0.1",
+    "KUBERNETES_SERVICE_PORT": "443",
+}
+
+
+def kubeconfig(path: Path, user: Json | None = None, current: str | None = "b", authority: str = "") -> Path:
+    """A file with two contexts."""
+    cluster = {"certificate-authority": authority} if authority else {}
+    content: Json = {
+        "current-context": current,
+        "clusters": [{"name": name, "cluster": {"server": f"https://{name}.example", **cluster}} for name in "ab"],
+        "users": [{"name": "u", "user": {"token": TOKEN} if user is None else user}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": "u"}} for name in "ab"],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def host_of(connection: Connection) -> str:
+    return str(configuration(connection).host)
+
+
+# -- kubeconfig files ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("environ", [{}, STRANGE, {**STRANGE, "KUBECONFIG": "/elsewhere"}])
+def test_a_kubeconfig_that_is_named_is_the_only_one(tmp_path: Path, environ: Mapping[str, str]) -> None:
+    path = kubeconfig(tmp_path / "config")
+    found = connection_of(str(path), "a", environ, tmp_path)
+    assert (found.where, found.files, context_of(found)) == (f"context a of {path}", (str(path),), "a")
+    assert host_of(found) == "https://a.example"
+
+
+def test_without_any_it_is_kubectls_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named, home = kubeconfig(tmp_path / "named"), kubeconfig(tmp_path / ".kube/config")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert connection_of("", "", {"KUBECONFIG": str(named)}, tmp_path).files == (str(named),)
+    assert connection_of("", "", STRANGE, tmp_path).files == (str(home),)
+
+
+@pytest.mark.parametrize("given", ["sub/config", "./sub/../sub/config", "~/sub/config", "$FOLDER/sub/config"])
+def test_a_path_is_made_absolute_once_and_so_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    path = kubeconfig(tmp_path / "sub/config")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("FOLDER", str(tmp_path))
+    found = connection_of(given, "", {}, tmp_path)
+    assert found.files == (str(path),)
+    assert found.where == f"the current context of {path}"
+
+
+def test_of_several_those_that_are_missing_are_left_out_and_empty_ones_are_none(tmp_path: Path) -> None:
+    first, second = kubeconfig(tmp_path / "first", current=None), kubeconfig(tmp_path / "second", current="a")
+    found = connection_of(f"{first}:{tmp_path}/none:{second}:", "", {}, tmp_path)
+    assert found.files == (str(first), str(second))
+    assert context_of(found) == "a"
+    with refused("kubeconfig") as failure:
+        connection_of(f"{tmp_path}/none:none", "", {}, tmp_path)
+    assert failure.value.message.where.endswith(f"of {tmp_path}/none:{tmp_path}/none")
+
+
+def test_the_first_file_decides_about_the_current_context(tmp_path: Path) -> None:
+    first, second = kubeconfig(tmp_path / "first", current="b"), kubeconfig(tmp_path / "second", current="a")
+    found = connection_of(f"{first}:{second}", "", {}, tmp_path)
+    assert context_of(found) == "b"
+    assert host_of(found) == "https://b.example"
+
+
+def test_certificates_lie_beside_the_kubeconfig_that_names_them(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/ca.crt").write_text("PEM")
+    path = kubeconfig(tmp_path / "sub/config", authority="ca.crt")
+    assert configuration(connection_of(str(path), "", {}, tmp_path)).ssl_ca_cert == str(tmp_path / "sub/ca.crt")
+
+
+def test_a_user_who_is_to_act_as_another_one_is_refused(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path / "config", {"token": TOKEN, "as": "system:admin"})
+    with refused("connection") as failure:
+        configuration(connection_of(str(path), "", {}, tmp_path))
+    assert "(as)" in failure.value.message.what
+
+
+# -- credential plugins --------------------------------------------------------------------------------------------
+
+
+def with_plugin(tmp_path: Path, script: str | None) -> Connection:
+    plugin = tmp_path / "login"
+    if script is not None:
+        plugin.write_text(f"#!/bin/sh\n{script}\n")
+        plugin.chmod(0o755)
+    user: Json = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": str(plugin)}}
+    return connection_of(str(kubeconfig(tmp_path / "config", user)), "", {}, tmp_path)
+
+
+def credential(**status: str) -> str:
+    answer = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status}
+    return f"echo '{json.dumps(answer)}'"
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        (None, "is not installed"),
+        (f"echo {TOKEN}; echo {TOKEN} >&2; exit 3", "failed"),
+        (f"echo {TOKEN}", "failed"),
+        (credential(), "gave no token and no certificate"),
+        (credential(clientCertificateData="PEM"), "gave no token and no certificate"),
+    ],
+    ids=["missing", "fails", "no JSON", "nothing", "a certificate without its key"],
+)
+def test_a_plugin_without_a_credential_is_an_error_that_holds_nothing_of_its_output(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], script: str | None, words: str
+) -> None:
+    with refused("credential-plugin") as failure:
+        configuration(with_plugin(tmp_path, script))
+    assert failure.value.message.what == f"the exec plugin {tmp_path}/login {words}"
+    assert TOKEN not in str(failure.value) + "".join(capfd.readouterr())
+
+
+def test_a_plugins_token_is_used(tmp_path: Path) -> None:
+    found = configuration(with_plugin(tmp_path, credential(token=TOKEN)))
+    assert found.get_api_key_with_prefix("BearerToken") == f"Bearer {TOKEN}"
+
+
+def test_a_plugins_certificate_is_used_and_not_kept_in_the_kubeconfig(tmp_path: Path) -> None:
+    connection = with_plugin(tmp_path, credential(clientCertificateData="PEM", clientKeyData="KEY"))
+    before = (tmp_path / "config").read_text()
+    found = configuration(connection)
+    assert [Path(path or "").read_text() for path in (found.cert_file, found.key_file)] == ["PEM", "KEY"]
+    assert (tmp_path / "config").read_text() == before
+
+
+def test_an_auth_provider_without_a_token_is_an_error(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path / "config", {"auth-provider": {"name": "azure", "config": {}}})
+    with refused("credential-plugin") as failure:
+        configuration(connection_of(str(path), "", {}, tmp_path))
+    assert failure.value.message.what == "the auth-provider azure gave no token"
+
+
+# -- the account of a pod ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "serviceaccount"
+    folder.mkdir()
+    (folder / "token").write_text(TOKEN)
+    (folder / "ca.crt").write_text("PEM")
+    monkeypatch.setattr(module, "ACCOUNT", folder)
+    return folder
+
+
+@pytest.mark.parametrize(("host", "server"), [("10.0.0.1", "10.0.0.1"), ("fd00::1", "[fd00::1]")])
+def test_the_account_of_a_pod_is_used_where_it_is_asked_for(account: Path, host: str, server: str) -> None:
+    found = connection_of("in-cluster", "", {**STRANGE, "KUBERNETES_SERVICE_HOST": host}, account)
+    settings = configuration(found)
+    assert settings.host == f"https://{server}:443"
+    assert settings.ssl_ca_cert == str(account / "ca.crt")
+    assert settings.get_api_key_with_prefix("BearerToken") == f"Bearer {TOKEN}"
+    # The path of the token, which is no secret.
+    with writer_kubeconfig(found) as handed:
+        assert isinstance(handed, dict)
+        assert TOKEN not in json.dumps(handed)
+        assert handed["users"][0]["user"] == {"tokenFile": str(account / "token")}
+
+
+def test_where_there_is_no_pod_there_is_no_account(tmp_path: Path) -> None:
+    with refused("connection"):
+        connection_of("in-cluster", "", {}, tmp_path)
+
+
+# -- the environment -----------------------------------------------------------------------------------------------
+
+
+def of_environment(folder: Path, context: str = "", **variables: str) -> Connection:
+    environ = {f"K8S_AUTH_{name}": value for name, value in variables.items()}
+    return connection_of("environment", context, environ, folder)
+
+
+def test_what_awx_sets_is_followed_where_it_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "ca.crt").write_text("PEM")
+    given = {"HOST": "https://b.example/", "API_KEY": TOKEN, "SSL_CA_CERT": f"{tmp_path}/ca.crt", "VERIFY_SSL": "True"}
+    found = of_environment(tmp_path, **given)
+    settings = configuration(found)
+    assert (settings.host, settings.ssl_ca_cert, settings.verify_ssl) == (
+        "https://b.example",
+        f"{tmp_path}/ca.crt",
+        True,
+    )
+    assert settings.get_api_key_with_prefix("BearerToken") == f"Bearer {TOKEN}"
+    assert TOKEN not in repr(found)
+
+
+@pytest.mark.parametrize("name", ["VERIFY_SSL", "VALIDATE_CERTS"])
+@pytest.mark.parametrize(("value", "verified"), [("False", False), ("no", False), ("0", False), ("true", True)])
+def test_verification_is_switched_off_in_the_words_of_kubernetes_core(
+    tmp_path: Path, name: str, value: str, verified: bool
+) -> None:
+    found = of_environment(tmp_path, HOST="https://b.example", API_KEY=TOKEN, **{name: value})
+    assert configuration(found).verify_ssl is verified
+
+
+def test_a_kubeconfig_of_the_environment(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path / "config")
+    found = of_environment(tmp_path, KUBECONFIG=str(path), CONTEXT="a")
+    assert (found.files, context_of(found)) == ((str(path),), "a")
+    assert context_of(of_environment(tmp_path, "b", KUBECONFIG=str(path), CONTEXT="a")) == "b"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, "neither K8S_AUTH_HOST nor K8S_AUTH_KUBECONFIG is set"),
+        ({"HOST": "https://b.example"}, "no credential"),
+        ({"HOST": "https://b.example", "API_KEY": TOKEN, "CONTEXT": "a"}, "a kubeconfig or context as well"),
+        ({"KUBECONFIG": "config", "IMPERSONATE_USER": "x"}, "K8S_AUTH_IMPERSONATE_USER cannot be followed"),
+    ],
+)
+def test_an_environment_that_cannot_be_followed_everywhere_is_refused(
+    tmp_path: Path, given: dict[str, str], words: str
+) -> None:
+    with refused("connection") as failure:
+        of_environment(tmp_path, **given)
+    assert words in failure.value.message.what
+    assert TOKEN not in str(failure.value)
+
+
+@pytest.mark.parametrize("kind", ["in-cluster", "environment"])
+def test_a_context_has_no_meaning_where_there_are_none(account: Path, kind: str) -> None:
+    with refused("connection") as failure:
+        connection_of(kind, "cluster-a", STRANGE if kind == "in-cluster" else dict([*STRANGE.items()][:2]), account)
+    assert "mesh_context is cluster-a" in failure.value.message.what
+
+
+# -- what kubernetes.core gets -------------------------------------------------------------------------------------
+
+
+def test_a_token_is_handed_on_by_a_file_in_memory_that_ends_with_the_call(tmp_path: Path) -> None:
+    connection = of_environment(tmp_path, HOST="https://b.example", API_KEY=TOKEN)
+    with writer_kubeconfig(connection) as path:
+        assert isinstance(path, str)
+        assert path.startswith(f"/proc/{os.getpid()}/fd/")
+        assert os.readlink(path) == "/memfd:kubeconfig (deleted)"
+        # Each who opens it reads it from its beginning.
+        for _time in range(2):
+            assert host_of(connection_of(path, "", {}, tmp_path)) == "https://b.example"
+    assert not os.path.exists(path)
+
+
+def test_a_system_without_such_files_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "memfd_create")
+    connection = of_environment(tmp_path, HOST="https://b.example", API_KEY=TOKEN)
+    with refused("connection"), writer_kubeconfig(connection):
+        pass
+
+
+def test_what_could_override_a_connection_is_out_of_the_environment_for_a_while() -> None:
+    environ = {**STRANGE, "KUBECONFIG": "/elsewhere", "K8S_AUTH_NO_PROXY": "*", "HTTPS_PROXY": "http://proxy"}
+    before = dict(environ)
+    with without_overrides(environ):
+        assert set(environ) == {"KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", "HTTPS_PROXY"}
+    assert environ == before
+
+
+# -- proxies -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "direct"),
+    [
+        ("", False),
+        ("a.example , b.example", True),
+        ("b.example:6443", True),
+        ("b.example:443", False),
+        (".example", True),
+        ("x.example", False),
+    ],
+)
+def test_a_proxy_is_used_or_not_by_everything_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_proxy: str, direct: bool
+) -> None:
+    """The package's client and its websocket read NO_PROXY in two ways; here both get one answer."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:3128")
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+    found = configuration(of_environment(tmp_path, HOST="https://b.example:6443", API_KEY=TOKEN))
+    assert found.proxy == "http://127.0.0.1:3128"
+    assert proxied_requests(found) is not direct
+    assert proxied_exec(found, "b.example") is not direct
+
+
+def proxied_requests(found: Any) -> bool:
+    from kubernetes.client.rest import RESTClientObject
+
+    return RESTClientObject(found).pool_manager.proxy is not None
+
+
+def proxied_exec(found: Any, host: str) -> bool:
+    from kubernetes.stream.ws_client import websocket_proxycare
+    from websocket._url import get_proxy_info
+
+    given = websocket_proxycare({}, found, "", {})
+    names = {"http_proxy_host": "proxy_host", "http_proxy_port": "proxy_port", "http_no_proxy": "no_proxy"}
+    chosen = get_proxy_info(host, True, **{names[key]: value for key, value in given.items()})
+    return chosen[0] is not None
