@@ -119,13 +119,11 @@ def _steps(wanted: Mapping[Verb, Sequence[Manifest]], *, apart: bool) -> list[tu
     """
     if not apart and sum(map(len, wanted.values())) <= FEWEST:
         return [(verb, items) for verb in VERBS if (items := wanted.get(verb))]
-    kinds = {verb: _routes_apart(wanted.get(verb, ())) for verb in VERBS}
-    made = [(verb, kinds[verb][part]) for part in (0, 1) for verb in VERBS if verb != "delete"]
-    return [(verb, items) for verb, items in (*made, ("delete", wanted.get("delete", ()))) if items]
-
-
-def _routes_apart(items: Sequence[Manifest]) -> tuple[list[Manifest], list[Manifest]]:
-    return [item for item in items if item["kind"] != ROUTE], [item for item in items if item["kind"] == ROUTE]
+    steps = list[tuple[Verb, Sequence[Manifest]]]()
+    for routes in (False, True):
+        for verb in VERBS[:-1]:
+            steps.append((verb, [item for item in wanted.get(verb, ()) if (item["kind"] == ROUTE) is routes]))
+    return [(verb, items) for verb, items in (*steps, (VERBS[-1], wanted.get(VERBS[-1], ()))) if items]
 
 
 def _how(verb: Verb, manager: str) -> Json:
