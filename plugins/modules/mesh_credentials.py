@@ -26,7 +26,8 @@ extends_documentation_fragment:
   - crossmesh.mtls.variables.passphrase
   - crossmesh.mtls.variables.issue
 notes:
-  - Reads C(mesh_adopt), whether to take over Secrets that others made.
+  - Reads C(mesh_adopt), whether to take over Secrets that others made; and C(mesh_cluster_name), under which the store
+    remembers which cluster it is.
 options:
   look:
     description: The result of M(crossmesh.mtls.mesh_cluster_info) for this cluster.
