@@ -1,0 +1,116 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Clusters: whether a proxy has one for a host, port and subset, and with which TLS it goes out. Pure.
+
+PRIVATE to the collection. A subset's settings come before the rule's, a port's before those of all ports, and a port
+that has any setting takes none of the others over
+(L(Istio,https://istio.io/latest/docs/reference/config/networking/destination-rule/#TrafficPolicy), portLevelSettings).
+Without TLS settings a proxy uses mutual TLS of the mesh by itself where the other side has a sidecar
+(L(Istio,https://istio.io/latest/docs/ops/configuration/traffic-management/tls-configuration/#auto-mtls)), not to hosts
+outside. A credential counts in sidecars only where the rule has a workloadSelector
+(L(Istio,https://istio.io/latest/docs/reference/config/networking/destination-rule/#ClientTLSSettings), credentialName);
+that the connection is plain text otherwise says pilot/pkg/networking/core/cluster_tls.go of 1.31.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._istio import destination_rules, peer_authentication
+from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.destination_rules import Merged
+from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.mesh import Mesh, selects
+from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import Labels, Policy, Proxy, Service, Tls
+from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.scopes import Scope
+
+__all__ = ["Cluster", "Socket", "cluster_name", "clusters_of", "outbound"]
+
+# "auto": mutual TLS of the mesh where the other side has a sidecar, else plain text.
+Socket = Literal["plain", "auto", "mesh", "mutual", "simple"]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """:param rule: what it was made by."""
+
+    name: str
+    service: Service
+    socket: Socket
+    tls: Tls | None = None
+    rule: Merged | None = None
+
+
+def cluster_name(host: str, port: int, subset: str = "") -> str:
+    return f"outbound|{port}|{subset}|{host}"
+
+
+def outbound(mesh: Mesh, scope: Scope, host: str, port: int, subset: str = "") -> Cluster | None:
+    """The cluster for a host; nothing where the proxy has none, so that connections to it fail."""
+    service = scope.services.get(host)
+    if service is None:
+        return None
+    return next(
+        (found for found in clusters_of(mesh, scope, service) if found.name == cluster_name(host, port, subset)), None
+    )
+
+
+def clusters_of(mesh: Mesh, scope: Scope, service: Service) -> list[Cluster]:
+    """All clusters of a service."""
+    if service.resolution == "ALIAS":
+        return []
+    rule = destination_rules.effective(mesh, scope.proxy, service)
+    found = []
+    for port in service.ports:
+        if port.protocol == "udp" or service.endpoints == ():
+            continue
+        subsets = (
+            ["", *(subset.name for subset in rule.subsets if _has_endpoints(service, subset.labels))] if rule else [""]
+        )
+        for subset in subsets:
+            tls = _tls(rule, subset, port.number) if rule else None
+            socket = _socket(mesh, scope.proxy, service, rule, tls)
+            found.append(Cluster(cluster_name(service.host, port.number, subset), service, socket, tls, rule))
+    return found
+
+
+def _has_endpoints(service: Service, labels: Labels) -> bool:
+    if service.endpoints is None or service.resolution == "NONE":
+        return True
+    return any(selects(labels, of_endpoint) for of_endpoint in service.endpoints)
+
+
+def _tls(rule: Merged, subset: str, port: int) -> Tls | None:
+    base, _own = _at(rule.policy, port)
+    wanted = rule.subset(subset)
+    if wanted is None or wanted.policy is None:
+        return base
+    tls, own = _at(wanted.policy, port)
+    return tls if tls or own else base
+
+
+def _at(policy: Policy | None, port: int) -> tuple[Tls | None, bool]:
+    """The TLS settings of a port, and whether it has settings of its own."""
+    if policy is None:
+        return None, False
+    for item in policy.ports:
+        if item.port == port:
+            return item.tls, True
+    return policy.tls, False
+
+
+def _socket(mesh: Mesh, proxy: Proxy, service: Service, rule: Merged | None, tls: Tls | None) -> Socket:
+    if tls is None:
+        if service.external or not mesh.settings.auto_mtls:
+            return "plain"
+        disabled = peer_authentication.mode_of_namespace(mesh, service.meta.namespace) == "DISABLE"
+        return "plain" if disabled else "auto"
+    if tls.mode == "ISTIO_MUTUAL":
+        return "mesh"
+    if tls.mode not in ("SIMPLE", "MUTUAL"):
+        return "plain"
+    if tls.credential and not proxy.gateway and rule is not None and rule.selector is None:
+        return "plain"
+    if tls.mode == "SIMPLE":
+        return "simple"
+    return "mutual" if tls.credential or tls.files else "plain"

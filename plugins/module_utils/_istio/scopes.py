@@ -1,0 +1,227 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one proxy sees: services and VirtualServices, as a Sidecar limits them. Pure.
+
+PRIVATE to the collection. A Sidecar for some workloads comes before one for the namespace, and that one before the root
+namespace's, which is for every namespace that has none
+(L(Istio,https://istio.io/latest/docs/reference/config/networking/sidecar/#Sidecar)); of several of a kind the oldest is
+taken. Gateways see everything that is exported to them, whatever a Sidecar says (pilot/pkg/model/push_context.go of
+1.31, doGetSidecarScope). What a VirtualService leads to is seen even where the Sidecar does not list it
+(pilot/pkg/model/sidecar.go, collectImportedServices).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._istio import (
+    hosts,
+    services,
+    virtual_services,
+    visibility,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.mesh import Mesh, selects
+from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import (
+    MESH_GATEWAY,
+    Destination,
+    EgressListener,
+    Proxy,
+    Service,
+    Sidecar,
+    VirtualService,
+)
+
+__all__ = ["Listening", "Scope", "scope_of", "sidecar_of"]
+
+_EVERYTHING = EgressListener(hosts=("*/*",))
+
+
+@dataclass(frozen=True)
+class Listening:
+    """What is seen at one port of a Sidecar, or, with port 0, at all others."""
+
+    port: int
+    bind: str
+    services: Sequence[Service]
+    virtual_services: Sequence[VirtualService]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """:param services: that the proxy has clusters for, by host."""
+
+    proxy: Proxy
+    sidecar: Sidecar | None
+    services: dict[str, Service] = field(default_factory=dict)
+    listening: Sequence[Listening] = ()
+
+
+def scope_of(mesh: Mesh, proxy: Proxy) -> Scope:
+    if proxy.gateway:
+        found: dict[str, Service] = {}
+        for service in services.exported_to(mesh, proxy.namespace):
+            services.add(found, service)
+        return Scope(proxy, None, found)
+    sidecar = sidecar_of(mesh, proxy)
+    egress = (sidecar.egress if sidecar else ()) or (_EVERYTHING,)
+    listening = [_listening(mesh, proxy.namespace, listener) for listener in egress]
+    return Scope(proxy, sidecar, _imported(mesh, proxy.namespace, listening), listening)
+
+
+def sidecar_of(mesh: Mesh, proxy: Proxy) -> Sidecar | None:
+    """The Sidecar that a workload's proxy goes by."""
+    own = [item for item in mesh.sidecars_by_age if item.meta.namespace == proxy.namespace]
+    for item in own:
+        if item.selector is not None and selects(item.selector, proxy.labels):
+            return item
+    for item in own:
+        if item.selector is None:
+            return item
+    root = [item for item in mesh.sidecars_by_age if item.meta.namespace == mesh.settings.root]
+    return next((item for item in root if item.selector is None), None)
+
+
+@dataclass(frozen=True)
+class _Hosts:
+    """What a Sidecar lists of one namespace, or of all."""
+
+    taken: Sequence[str]
+    left_out: Sequence[str]
+
+    def leaves_out(self, host: str) -> bool:
+        return any(hosts.covers(wide, host) for wide in self.left_out)
+
+    def takes(self, host: str) -> bool:
+        return any(hosts.covers(wide, host) for wide in self.taken)
+
+    def takes_rule(self, host: str) -> bool:
+        """A VirtualService is taken where its host overlaps, not only where it is covered."""
+        return any(hosts.overlap(wide, host) for wide in self.taken)
+
+
+class _Listed:
+    """The hosts of an egress listener, by namespace."""
+
+    def __init__(self, listed: Iterable[str], own: str) -> None:
+        taken: dict[str, list[str]] = {}
+        left_out: dict[str, list[str]] = {}
+        for entry in listed:
+            namespace, slash, host = entry.partition("/")
+            if not slash or "/" in host:
+                continue
+            into = left_out if namespace.startswith("~") else taken
+            namespace = namespace.removeprefix("~") or "*"
+            into.setdefault(own if namespace == "." else namespace, []).append(host)
+        self._hosts = {
+            namespace: _Hosts(taken.get(namespace, ()), left_out.get(namespace, ())) for namespace in taken | left_out
+        }
+
+    def of(self, namespace: str) -> list[_Hosts]:
+        """What is listed of that namespace and of all; the first that takes something counts."""
+        return [self._hosts[name] for name in (namespace, "*") if name in self._hosts]
+
+
+def _listening(mesh: Mesh, namespace: str, listener: EgressListener) -> Listening:
+    listed = _Listed(listener.hosts, namespace)
+    taken: list[Service] = []
+    for service in _candidates(mesh, namespace, listener.hosts):
+        found = listed.of(service.meta.namespace)
+        if any(item.leaves_out(service.host) for item in found):
+            continue
+        if any(item.takes(service.host) for item in found) and (fitting := _at(service, listener.port)):
+            taken.append(fitting)
+    rules = [
+        rule
+        for rule in virtual_services.bound(mesh, namespace, MESH_GATEWAY)
+        if _takes_rule(listed.of(rule.meta.namespace), rule)
+    ]
+    return Listening(listener.port, listener.bind, services.one_namespace_a_host(taken, namespace), rules)
+
+
+def _candidates(mesh: Mesh, namespace: str, listed: Iterable[str]) -> list[Service]:
+    found = services.exported_to(mesh, namespace)
+    if any(entry.startswith("*/") or hosts.is_wildcard(entry.partition("/")[2]) for entry in listed):
+        return found
+    # Hosts that are all named are looked up by name: one service for each, and the oldest first.
+    named: dict[tuple[str, str], Service] = {}
+    for service in sorted(found, key=lambda service: service.order):
+        place = service.meta.namespace, service.host
+        if place not in named or (service.kubernetes and not named[place].kubernetes):
+            named[place] = service
+    return sorted(named.values(), key=lambda service: service.order)
+
+
+def _takes_rule(found: Sequence[_Hosts], rule: VirtualService) -> bool:
+    return any(
+        item.takes_rule(host)
+        for host in rule.hosts
+        if not any(other.leaves_out(host) for other in found)
+        for item in found
+    )
+
+
+def _at(service: Service, port: int) -> Service | None:
+    """The service as far as it has that port; all of it where none is asked for."""
+    if not port:
+        return service
+    found = tuple(own for own in service.ports if own.number == port)
+    return replace(service, ports=found) if found else None
+
+
+def _imported(mesh: Mesh, namespace: str, listening: Iterable[Listening]) -> dict[str, Service]:
+    found: dict[str, Service] = {}
+    for listener in listening:
+        for service in listener.services:
+            services.add(found, service)
+        for rule in listener.virtual_services:
+            for host, ports in _destinations(rule, namespace):
+                if (service_ := _best(mesh, host, namespace)) and (fitting := _with(service_, ports, listener.port)):
+                    services.add(found, fitting)
+    return found
+
+
+def _destinations(rule: VirtualService, namespace: str) -> Iterator[tuple[str, set[int]]]:
+    """Hosts that a VirtualService leads to, with the ports; an empty set, or 0 in it, is all of them."""
+    wanted: dict[str, set[int]] = {}
+    for destination in _all_destinations(rule, namespace):
+        wanted.setdefault(destination.host, set()).add(destination.port)
+    return iter(wanted.items())
+
+
+def _all_destinations(rule: VirtualService, namespace: str) -> Iterator[Destination]:
+    for route in (*rule.tcp, *rule.tls):
+        yield from route.destinations
+    for http in rule.http:
+        # Those that are for callers of other namespaces lead nowhere from here.
+        callers = {match.namespace for match in http.matches} - {""}
+        if not callers or namespace in callers:
+            yield from http.destinations
+
+
+def _best(mesh: Mesh, host: str, namespace: str) -> Service | None:
+    candidates: dict[str, Service] = {}
+    for service in mesh.services_by_age:
+        if service.host != host:
+            continue
+        before = candidates.get(service.meta.namespace)
+        if before is None or (service.kubernetes and not before.kubernetes):
+            candidates[service.meta.namespace] = service
+    if namespace in candidates:
+        return candidates[namespace]
+    seen = [
+        service
+        for service in candidates.values()
+        if visibility.sees(service.exports or mesh.settings.services, service.meta.namespace, namespace)
+    ]
+    return min(seen, key=lambda service: (not service.kubernetes, service.meta.created), default=None)
+
+
+def _with(service: Service, ports: set[int], only: int) -> Service | None:
+    if only:
+        return _at(service, only)
+    if not ports or 0 in ports:
+        return service
+    found = tuple(port for port in service.ports if port.number in ports)
+    return replace(service, ports=found) if found else None
