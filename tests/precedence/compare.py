@@ -16,7 +16,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._istio import (
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.authorization import Call
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.mesh import Mesh
-from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import Proxy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import AuthorizationPolicy, Proxy, Service
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.scopes import Scope
 
 from . import dump as truth
@@ -24,6 +24,7 @@ from .dump import Dump, Json, Way
 from .generate import EGRESS_PORT, SERVER_PORT, Set
 from .xds import Node
 
+_DOMAIN = "spiffe://cluster.local"
 _GATEWAY_PORTS = (EGRESS_PORT, SERVER_PORT, 8443)
 
 
@@ -62,7 +63,7 @@ Fact = tuple[str, object, object]
 
 
 def _facts(made: Set, mesh: Mesh, scope: Scope, node: Node, dump: Dump) -> Iterator[Fact]:
-    yield from _clusters(made, mesh, scope, dump)
+    yield from _clusters(made, scope, dump)
     if node.gateway:
         for port in _GATEWAY_PORTS:
             yield from _gateway(made, mesh, scope, dump, port)
@@ -72,15 +73,14 @@ def _facts(made: Set, mesh: Mesh, scope: Scope, node: Node, dump: Dump) -> Itera
         yield from _inbound(made, mesh, node, dump)
 
 
-def _clusters(made: Set, mesh: Mesh, scope: Scope, dump: Dump) -> Iterator[Fact]:
+def _clusters(made: Set, scope: Scope, dump: Dump) -> Iterator[Fact]:
     model: dict[str, object] = {}
     unknown: set[str] = set()
     for host, service in scope.services.items():
         if made.owns(host):
-            for found in clusters.clusters_of(mesh, scope, service):
+            for found in clusters.clusters_of(scope, service):
                 tls = found.tls
-                # What its pods have decides, where a Service has no address of its own.
-                if service.resolution in ("HEADLESS", "NONE") and found.socket == "auto":
+                if found.socket in ("plain", "auto") and tls is None and _is_undecided(scope.mesh, service):
                     unknown.add(found.name)
                 if found.socket in ("mutual", "simple") and tls:
                     model[found.name] = (found.socket, tls.credential, tls.sni, tls.names if tls.credential else ())
@@ -95,6 +95,18 @@ def _clusters(made: Set, mesh: Mesh, scope: Scope, dump: Dump) -> Iterator[Fact]
     }
     for name in sorted({*model, *istio} - unknown):
         yield f"cluster {name}", model.get(name), istio.get(name)
+
+
+def _is_undecided(mesh: Mesh, service: Service) -> bool:
+    """Whether more than objects decides on a cluster's TLS.
+
+    Pods do, where a service has no address of its own. And istiod keeps clusters by host and namespace: of two
+    ServiceEntries of one place it serves the cluster that it happened to make first.
+    """
+    if service.resolution in ("HEADLESS", "NONE"):
+        return True
+    place = service.host, service.meta.namespace
+    return len({other.external for other in mesh.services if (other.host, other.meta.namespace) == place}) > 1
 
 
 def _outbound(made: Set, scope: Scope, dump: Dump, port: int) -> Iterator[Fact]:
@@ -132,7 +144,7 @@ def _reached(ways: list[http_routes.Way]) -> list[tuple[bool, tuple[str, ...]]]:
 
 
 def _gateway(made: Set, mesh: Mesh, scope: Scope, dump: Dump, port: int) -> Iterator[Fact]:
-    built = gateways.listeners_at(mesh, scope, port)
+    built = gateways.listeners_at(scope, port)
     model: list[tuple[Way, gateways.Chain]] = []
     for listener in built:
         for chain in listener.chains:
@@ -152,7 +164,7 @@ def _gateway(made: Set, mesh: Mesh, scope: Scope, dump: Dump, port: int) -> Iter
         host = next((host for host in (made.host, made.server_host) if host in chain.sni), "")
         if way.http and host:
             name = next((truth.route_name(item) for item in chains if truth.gateway_way(item) == way), "")
-            ways = http_routes.at_gateway(mesh, scope, chain.gateway, chain.server, host)
+            ways = http_routes.at_gateway(scope, chain.gateway, chain.server, host)
             if name in dump.routes and sum(other == way for other, _chain in model) == 1:
                 yield f"routes of {name} for {host}", _reached(ways) or None, truth.ways(dump, name, host) or None
 
@@ -166,10 +178,10 @@ def _inbound(made: Set, mesh: Mesh, node: Node, dump: Dump) -> Iterator[Fact]:
 
 
 def _calls(
-    made: Set, policies: list[authorization.AuthorizationPolicy], chain: Json, port: int, *, http: bool, where: str
+    made: Set, policies: list[AuthorizationPolicy], chain: Json, port: int, *, http: bool, where: str
 ) -> Iterator[Fact]:
     places = made.places
-    for principal in (f"cluster.local/ns/{places.app}/sa/shop", f"cluster.local/ns/{places.team}/sa/db", ""):
+    for principal in (f"{_DOMAIN}/ns/{places.app}/sa/shop", f"{_DOMAIN}/ns/{places.team}/sa/db", "client.example", ""):
         for sni in (made.host, "else.example"):
             call = Call(principal, port, sni, http)
             verdict = authorization.judge(policies, call).allowed

@@ -67,7 +67,7 @@ class ControlPlane:
 
     def is_active(self, namespace: str) -> bool:
         found = self._call("GET", f"/api/v1/namespaces/{namespace}", passes={404})
-        return bool(found.get("status", {}).get("phase") == "Active")
+        return bool(found["kind"] == "Namespace" and found["status"].get("phase") == "Active")
 
     def everything(self, kind: str, selector: str) -> list[Object]:
         root = _root(kind)

@@ -241,7 +241,7 @@ def _principal(item: Json, call: Call) -> bool | None:
     if kind == "any":
         return True
     if kind == "authenticated":
-        return bool(call.principal) and _text(value["principalName"], f"spiffe://{call.principal}")
+        return bool(call.principal) and _text(value["principalName"], call.principal)
     return None
 
 

@@ -44,7 +44,7 @@ _SAME = {
 class Call:
     """A connection, as far as policies look at it.
 
-    :param principal: who calls, without C(spiffe://); empty without mutual TLS.
+    :param principal: who calls, as its certificate names it first, such as C(spiffe://…); empty without mutual TLS.
     :param port: of the pod, not of its Service.
     :param sni: empty without TLS.
     """
@@ -149,7 +149,7 @@ def _holds(condition: Condition, call: Call, namespace: str) -> bool | None:
 
 def _is(key: str, value: str, call: Call, namespace: str) -> bool | None:
     if key == "principals":
-        return bool(call.principal) and _fits(value, call.principal)
+        return _fits(value, call.principal) if value == "*" else _fits_identity(value, call.principal)
     if key == "namespaces":
         pattern = ".*".join(map(re.escape, value.split("*")))
         return re.fullmatch(f".*/ns/{pattern}/.*", call.principal) is not None
@@ -157,13 +157,19 @@ def _is(key: str, value: str, call: Call, namespace: str) -> bool | None:
         place, slash, account = value.rpartition("/")
         return call.principal.endswith(f"/ns/{place if slash else namespace}/sa/{account}")
     if key == "trustDomains":
-        domain = call.principal.partition("/")[0]
-        return bool(domain) and _fits(value, domain)
+        scheme, _slashes, rest = call.principal.partition("//")
+        return scheme == "spiffe:" and _fits(value, rest.partition("/")[0])
     if key == "ports":
         return value == str(call.port)
     if key == "connection.sni":
         return _fits(value, call.sni)
     return None
+
+
+def _fits_identity(pattern: str, principal: str) -> bool:
+    """As C(_fits), of what follows C(spiffe://), which a policy does not write."""
+    identity = principal.removeprefix("spiffe://")
+    return identity != principal and _fits(pattern, identity)
 
 
 def _fits(pattern: str, text: str) -> bool:

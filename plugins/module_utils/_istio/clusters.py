@@ -21,10 +21,17 @@ from typing import Literal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio import destination_rules, peer_authentication
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.destination_rules import Merged
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.mesh import Mesh, selects
-from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import Labels, Policy, Proxy, Service, Tls
+from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import (
+    Labels,
+    Meta,
+    Policy,
+    Proxy,
+    Service,
+    Tls,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.scopes import Scope
 
-__all__ = ["Cluster", "Socket", "cluster_name", "clusters_of", "outbound"]
+__all__ = ["Cluster", "Socket", "cluster_name", "clusters_of", "outbound", "sources_for"]
 
 # "auto": mutual TLS of the mesh where the other side has a sidecar, else plain text.
 Socket = Literal["plain", "auto", "mesh", "mutual", "simple"]
@@ -45,39 +52,49 @@ def cluster_name(host: str, port: int, subset: str = "") -> str:
     return f"outbound|{port}|{subset}|{host}"
 
 
-def outbound(mesh: Mesh, scope: Scope, host: str, port: int, subset: str = "") -> Cluster | None:
+def outbound(scope: Scope, host: str, port: int, subset: str = "") -> Cluster | None:
     """The cluster for a host; nothing where the proxy has none, so that connections to it fail."""
     service = scope.services.get(host)
     if service is None:
         return None
     return next(
-        (found for found in clusters_of(mesh, scope, service) if found.name == cluster_name(host, port, subset)), None
+        (found for found in clusters_of(scope, service) if found.name == cluster_name(host, port, subset)), None
     )
 
 
-def clusters_of(mesh: Mesh, scope: Scope, service: Service) -> list[Cluster]:
+def clusters_of(scope: Scope, service: Service) -> list[Cluster]:
     """All clusters of a service."""
     if service.resolution == "ALIAS":
         return []
-    rule = destination_rules.effective(mesh, scope.proxy, service)
+    rule = destination_rules.effective(scope.mesh, scope.proxy, service)
     found = []
     for port in service.ports:
-        if port.protocol == "udp" or service.endpoints == ():
+        if port.protocol == "udp":
             continue
-        subsets = (
-            ["", *(subset.name for subset in rule.subsets if _has_endpoints(service, subset.labels))] if rule else [""]
-        )
-        for subset in subsets:
+        for subset in _subsets(scope.mesh, service, port.number, rule):
             tls = _tls(rule, subset, port.number) if rule else None
-            socket = _socket(mesh, scope.proxy, service, rule, tls)
+            socket = _socket(scope.mesh, scope.proxy, service, rule, tls)
             found.append(Cluster(cluster_name(service.host, port.number, subset), service, socket, tls, rule))
     return found
 
 
-def _has_endpoints(service: Service, labels: Labels) -> bool:
-    if service.endpoints is None or service.resolution == "NONE":
+def sources_for(scope: Scope, service: Service) -> list[Meta]:
+    """The DestinationRules of the place where Istio found one for a service, whether they are for this proxy or not."""
+    return destination_rules.rivals(scope.mesh, scope.proxy, service)
+
+
+def _subsets(mesh: Mesh, service: Service, port: int, rule: Merged | None) -> list[str]:
+    """Subsets that have a cluster on a port; the empty one stands for all of the service."""
+    named = rule.subsets if rule else []
+    return ["", *(item.name for item in named if _has_endpoints(mesh, service, port, item.labels))]
+
+
+def _has_endpoints(mesh: Mesh, service: Service, port: int, labels: Labels) -> bool:
+    """Istio has no cluster for a subset by DNS that nothing belongs to."""
+    if service.endpoints is None or service.resolution != "DNS":
         return True
-    return any(selects(labels, of_endpoint) for of_endpoint in service.endpoints)
+    known = mesh.endpoints_of[service.host, service.meta.namespace, port]
+    return any(selects(labels, item.labels) for item in known)
 
 
 def _tls(rule: Merged, subset: str, port: int) -> Tls | None:

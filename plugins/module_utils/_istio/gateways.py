@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio import virtual_services
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.listeners import PLAIN_HTTP, destination_clusters
-from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.mesh import Mesh, selects
+from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.mesh import selects
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import Gateway, Meta, Server, VirtualService
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.scopes import Scope
 
@@ -69,15 +69,15 @@ class Listener:
     dropped: list[Dropped] = field(default_factory=list)
 
     @property
-    def refused(self) -> list[Chain]:
-        """Chains with an SNI that another one has: Envoy takes no listener with such a pair."""
-        known: set[str] = set()
+    def clashes(self) -> list[tuple[Chain, Chain]]:
+        """Two chains each of one SNI: Envoy takes no listener with such a pair."""
+        known: dict[str, Chain] = {}
         found = []
         for chain in self.chains:
             names = chain.sni or {""}
-            if not known.isdisjoint(names):
-                found.append(chain)
-            known |= names
+            if before := next((known[name] for name in sorted(names) if name in known), None):
+                found.append((before, chain))
+            known.update(dict.fromkeys(names, chain))
         return found
 
     def chain_for(self, name: str) -> Chain | None:
@@ -96,24 +96,24 @@ class _Placed:
         return f"{self.gateway.meta.namespace}/{self.gateway.meta.name}"
 
 
-def listeners_at(mesh: Mesh, scope: Scope, port: int) -> list[Listener]:
+def listeners_at(scope: Scope, port: int) -> list[Listener]:
     """A gateway's listeners on a port of its pods."""
-    placed, dropped = _merged(mesh, scope, port)
+    placed, dropped = _merged(scope, port)
     found: dict[str, Listener] = {}
     for item in placed:
         listener = found.setdefault(item.server.bind, Listener(port, item.server.bind))
-        listener.chains += _chains(mesh, scope, item, listener)
+        listener.chains += _chains(scope, item, listener)
     for lost in dropped:
         found.setdefault(lost.server.bind, Listener(port, lost.server.bind)).dropped.append(lost)
     return list(found.values())
 
 
-def _merged(mesh: Mesh, scope: Scope, port: int) -> tuple[list[_Placed], list[Dropped]]:
+def _merged(scope: Scope, port: int) -> tuple[list[_Placed], list[Dropped]]:
     placed: list[_Placed] = []
     dropped: list[Dropped] = []
     names: dict[str, tuple[str, Meta]] = {}
     routes: set[str] = set()
-    for item in _servers(mesh, scope, port):
+    for item in _servers(scope, port):
         hindered = _hindered(item, placed, names, routes)
         if hindered:
             dropped.append(Dropped(item.gateway.meta, item.server, hindered))
@@ -125,8 +125,8 @@ def _merged(mesh: Mesh, scope: Scope, port: int) -> tuple[list[_Placed], list[Dr
     return sorted(placed, key=lambda item: order.index((item.server.protocol, item.server.bind))), dropped
 
 
-def _servers(mesh: Mesh, scope: Scope, port: int) -> Iterator[_Placed]:
-    for gateway in mesh.gateways_by_age:
+def _servers(scope: Scope, port: int) -> Iterator[_Placed]:
+    for gateway in scope.mesh.gateways_by_age:
         if gateway.selector is None or selects(gateway.selector, scope.proxy.labels):
             for server in gateway.servers:
                 if scope.proxy.ports.get(server.port, server.port) == port:
@@ -182,18 +182,20 @@ def _route_name(item: _Placed) -> str:
     return f"https.{server.port}.{server.name}.{meta.name}.{meta.namespace}{bind}"
 
 
-def _chains(mesh: Mesh, scope: Scope, item: _Placed, listener: Listener) -> Iterator[Chain]:
+def _chains(scope: Scope, item: _Placed, listener: Listener) -> Iterator[Chain]:
     server, meta = item.server, item.gateway.meta
     sni = frozenset(host.rpartition("/")[2] for host in server.hosts) if server.mode is not None else frozenset[str]()
     if server.protocol in PLAIN_HTTP:
         # One way for all HTTP of an address.
-        if not any(chain.http for chain in listener.chains):
+        if not any(chain.server.protocol in PLAIN_HTTP for chain in listener.chains):
             yield Chain(meta, server, frozenset())
         return
     if server.protocol == "https" and server.mode is not None and not _passes(server):
         yield Chain(meta, server, sni)
         return
-    rules = virtual_services.for_server(virtual_services.bound(mesh, scope.proxy.namespace, item.title), server.hosts)
+    rules = virtual_services.for_server(
+        virtual_services.bound(scope.mesh, scope.proxy.namespace, item.title), server.hosts
+    )
     if _passes(server):
         yield from _passthrough(scope, item, rules, listener)
         return

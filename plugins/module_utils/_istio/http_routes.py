@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio import hosts, virtual_services
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.clusters import cluster_name
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.listeners import PLAIN_HTTP, destination_clusters
-from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.mesh import Mesh, selects
+from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.mesh import selects
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import (
     MESH_GATEWAY,
     Match,
@@ -48,10 +48,10 @@ class Way:
     narrow: bool = False
 
 
-def at_gateway(mesh: Mesh, scope: Scope, gateway: Meta, server: Server, host: str) -> list[Way]:
+def at_gateway(scope: Scope, gateway: Meta, server: Server, host: str) -> list[Way]:
     """What a gateway does with requests for a host of one of its servers."""
     title = f"{gateway.namespace}/{gateway.name}"
-    bound = virtual_services.bound(mesh, scope.proxy.namespace, title)
+    bound = virtual_services.bound(scope.mesh, scope.proxy.namespace, title)
     rules = virtual_services.for_host(virtual_services.for_server(bound, server.hosts), host)
     ways = [way for rule in rules for way in _ways(scope, rule, title, server.port)]
     return [*(way for way in ways if way.narrow), *(way for way in ways if not way.narrow)]

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio import virtual_services
@@ -87,8 +87,33 @@ def outbound(scope: Scope, port: int) -> dict[str, list[Chain]]:
 def _listen(scope: Scope, listening: Listening, number: int, found: dict[str, _Listener]) -> None:
     for service in listening.services:
         for port in service.ports:
-            if port.number == number and service.resolution != "ALIAS" and port.protocol != "udp":
-                _add(scope, listening, service, port, found)
+            if port.number == number and service.resolution != "ALIAS":
+                protocol = listening.protocol if listening.port else port.protocol
+                for address in _addresses(scope, listening, service, port.number, protocol):
+                    _add(scope, listening, service, replace(port, protocol=protocol), address, found)
+
+
+def _addresses(scope: Scope, listening: Listening, service: Service, port: int, protocol: str) -> Iterable[str]:
+    """Where a service is listened for; nowhere known where that is at the addresses of pods."""
+    if listening.bind:
+        return (listening.bind,)
+    address = address_for(service, dns_capture=scope.proxy.dns_capture)
+    each = service.resolution in ("HEADLESS", "NONE") and address == ANYWHERE and protocol not in PLAIN_HTTP
+    if not each or listening.port:
+        return (address,)
+    if service.resolution == "HEADLESS" or service.selector:
+        return ()
+    endpoints = scope.mesh.endpoints_of.get((service.host, service.meta.namespace, port), [])
+    known = [item.address for item in endpoints if _is_address(item.address)]
+    return known if endpoints else (address,)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def address_for(service: Service, *, dns_capture: bool) -> str:
@@ -104,12 +129,13 @@ def _kind(protocol: str) -> Kind:
     return "tcp" if protocol in _TCP else "auto"
 
 
-def _add(scope: Scope, listening: Listening, service: Service, port: Port, found: dict[str, _Listener]) -> None:
+def _add(
+    scope: Scope, listening: Listening, service: Service, port: Port, address: str, found: dict[str, _Listener]
+) -> None:
     kind = _kind(port.protocol)
-    # One for each pod, at the pod's own address, which is nobody else's.
-    if kind != "http" and service.resolution == "HEADLESS" and not listening.bind and not listening.port:
+    subnets = frozenset[str]()
+    if port.protocol == "udp":
         return
-    address, subnets = listening.bind or address_for(service, dns_capture=scope.proxy.dns_capture), frozenset[str]()
     if "/" in address:
         address, subnets = ANYWHERE, frozenset({str(ipaddress.ip_network(address, strict=False))})
     if kind == "http":

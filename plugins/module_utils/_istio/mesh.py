@@ -20,6 +20,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import
     AuthorizationPolicy,
     BackendPolicy,
     DestinationRule,
+    Endpoint,
     EnvoyFilter,
     Gateway,
     Meta,
@@ -59,6 +60,16 @@ class Mesh:
     @cached_property
     def services_by_age(self) -> list[Service]:
         return sorted(self.services, key=lambda service: service.order)
+
+    @cached_property
+    def endpoints_of(self) -> dict[tuple[str, str, int], list[Endpoint]]:
+        """By host, namespace and port: Istio keeps those of all ServiceEntries of one host and namespace together."""
+        found: dict[tuple[str, str, int], list[Endpoint]] = {}
+        for service in self.services:
+            for port in service.ports:
+                place = service.host, service.meta.namespace, port.number
+                found.setdefault(place, []).extend(service.endpoints or ())
+        return found
 
     @cached_property
     def virtual_services_by_age(self) -> list[VirtualService]:

@@ -25,6 +25,7 @@ __all__ = [
     "Destination",
     "DestinationRule",
     "EgressListener",
+    "Endpoint",
     "EnvoyFilter",
     "Gateway",
     "HttpRoute",
@@ -125,12 +126,20 @@ class Port:
 
 
 @dataclass(frozen=True)
+class Endpoint:
+    """:param address: an IP address, or a host name."""
+
+    address: str
+    labels: Labels = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Service:
     """A host that Istio knows: of a Kubernetes Service, or one of a ServiceEntry.
 
     :param address: nothing where there is none, a CIDR where the ServiceEntry has one.
     :param given: the address that Istio gave to a ServiceEntry without one.
-    :param endpoints: labels of each address; None where they are not known, as those of Kubernetes' Services.
+    :param endpoints: None where they are not known, as those of Kubernetes' Services.
     """
 
     meta: Meta
@@ -141,7 +150,7 @@ class Service:
     resolution: Literal["DNS", "STATIC", "NONE", "CLUSTER", "HEADLESS", "ALIAS"] = "CLUSTER"
     exports: frozenset[str] = frozenset()
     external: bool = False
-    endpoints: tuple[Labels, ...] | None = None
+    endpoints: tuple[Endpoint, ...] | None = None
     labels: Labels = field(default_factory=dict)
     selector: Labels = field(default_factory=dict)
 
@@ -332,11 +341,14 @@ class PeerAuthentication:
 
 @dataclass(frozen=True)
 class EgressListener:
-    """:param hosts: C(NAMESPACE/HOST) each."""
+    """:param hosts: C(NAMESPACE/HOST) each.
+    :param protocol: that counts on its port, whatever the services say.
+    """
 
     hosts: tuple[str, ...]
     port: int = 0
     bind: str = ""
+    protocol: str = ""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import
     Destination,
     DestinationRule,
     EgressListener,
+    Endpoint,
     EnvoyFilter,
     Gateway,
     HttpRoute,
@@ -192,9 +193,9 @@ def _service_entry(meta: Meta, item: Json) -> Iterator[Service]:
         # Of both families Istio takes the older one first, where a proxy speaks it.
         if ":" not in address:
             given.setdefault(_text(entry.get("host")), address)
-    endpoints = tuple(_labels(entry.get("labels")) for entry in _maps(spec.get("endpoints")))
-    if not endpoints and resolution == "DNS":
-        endpoints = ({},)
+    endpoints = tuple(
+        Endpoint(_text(entry.get("address")), _labels(entry.get("labels"))) for entry in _maps(spec.get("endpoints"))
+    )
     for host in _texts(spec.get("hosts")):
         for address in _texts(spec.get("addresses")) or ("",):
             yield Service(
@@ -206,10 +207,15 @@ def _service_entry(meta: Meta, item: Json) -> Iterator[Service]:
                 resolution=resolution,
                 exports=_exports(spec.get("exportTo")),
                 external=_text(spec.get("location")) != "MESH_INTERNAL",
-                endpoints=None if selector or resolution != "DNS" else endpoints,
+                endpoints=None if selector else endpoints or _itself(host, resolution),
                 labels=_labels(_map(item.get("metadata")).get("labels")),
                 selector=selector,
             )
+
+
+def _itself(host: str, resolution: str) -> tuple[Endpoint, ...]:
+    """By DNS a host without endpoints is its own."""
+    return (Endpoint(host),) if resolution == "DNS" else ()
 
 
 def _ports(spec: Json, *, by_name: bool) -> Iterator[Port]:
@@ -375,7 +381,10 @@ def _sidecar(meta: Meta, item: Json) -> Iterator[Sidecar]:
         meta,
         tuple(
             EgressListener(
-                _texts(part.get("hosts")), _number(_map(part.get("port")).get("number")), _text(part.get("bind"))
+                _texts(part.get("hosts")),
+                _number(_map(part.get("port")).get("number")),
+                _text(part.get("bind")),
+                _protocol(_text(_map(part.get("port")).get("protocol"))),
             )
             for part in _maps(spec.get("egress"))
         ),

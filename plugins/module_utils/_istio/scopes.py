@@ -40,9 +40,13 @@ _EVERYTHING = EgressListener(hosts=("*/*",))
 
 @dataclass(frozen=True)
 class Listening:
-    """What is seen at one port of a Sidecar, or, with port 0, at all others."""
+    """What is seen at one port of a Sidecar, or, with port 0, at all others.
+
+    :param protocol: of that port, as the Sidecar has it.
+    """
 
     port: int
+    protocol: str
     bind: str
     services: Sequence[Service]
     virtual_services: Sequence[VirtualService]
@@ -52,6 +56,7 @@ class Listening:
 class Scope:
     """:param services: that the proxy has clusters for, by host."""
 
+    mesh: Mesh
     proxy: Proxy
     sidecar: Sidecar | None
     services: dict[str, Service] = field(default_factory=dict)
@@ -63,11 +68,11 @@ def scope_of(mesh: Mesh, proxy: Proxy) -> Scope:
         found: dict[str, Service] = {}
         for service in services.exported_to(mesh, proxy.namespace):
             services.add(found, service)
-        return Scope(proxy, None, found)
+        return Scope(mesh, proxy, None, found)
     sidecar = sidecar_of(mesh, proxy)
     egress = (sidecar.egress if sidecar else ()) or (_EVERYTHING,)
     listening = [_listening(mesh, proxy.namespace, listener) for listener in egress]
-    return Scope(proxy, sidecar, _imported(mesh, proxy.namespace, listening), listening)
+    return Scope(mesh, proxy, sidecar, _imported(mesh, proxy.namespace, listening), listening)
 
 
 def sidecar_of(mesh: Mesh, proxy: Proxy) -> Sidecar | None:
@@ -137,7 +142,9 @@ def _listening(mesh: Mesh, namespace: str, listener: EgressListener) -> Listenin
         for rule in virtual_services.bound(mesh, namespace, MESH_GATEWAY)
         if _takes_rule(listed.of(rule.meta.namespace), rule)
     ]
-    return Listening(listener.port, listener.bind, services.one_namespace_a_host(taken, namespace), rules)
+    return Listening(
+        listener.port, listener.protocol, listener.bind, services.one_namespace_a_host(taken, namespace), rules
+    )
 
 
 def _candidates(mesh: Mesh, namespace: str, listed: Iterable[str]) -> list[Service]:
