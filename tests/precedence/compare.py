@@ -16,12 +16,14 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._istio import (
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.authorization import Call
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.mesh import Mesh
-from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import AuthorizationPolicy, Proxy, Service
+from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import AuthorizationPolicy, Service
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.scopes import Scope
 
 from . import dump as truth
+from . import verdict
 from .dump import Dump, Json, Way
 from .generate import EGRESS_PORT, SERVER_PORT, Set
+from .verdict import proxy_of
 from .xds import Node
 
 _DOMAIN = "spiffe://cluster.local"
@@ -52,11 +54,17 @@ def compare(made: Set, mesh: Mesh, dumps: dict[str, Dump]) -> tuple[int, list[Di
             count += 1
             if model != istio:
                 found.append(Difference(made.number, name, what, model, istio))
+    pairs = {
+        "app": verdict.of_client(made, mesh, dumps, "app"),
+        "team": verdict.of_client(made, mesh, dumps, "team"),
+        "server": verdict.of_server(made, mesh, dumps),
+    }
+    for name, pair in pairs.items():
+        if pair:
+            count += 1
+            if bool(pair[0]) != bool(pair[1]):
+                found.append(Difference(made.number, name, "whether the link carries", *pair))
     return count, found
-
-
-def proxy_of(node: Node) -> Proxy:
-    return Proxy(node.namespace, node.labels, gateway=node.gateway, dns_capture=node.dns_capture)
 
 
 Fact = tuple[str, object, object]

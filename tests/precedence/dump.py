@@ -59,6 +59,15 @@ def socket(cluster: Json) -> tuple[str, str, str, tuple[str, ...]]:
     return "mutual" if certificates else "simple", credential, sni, tuple(item["exact"] for item in names)
 
 
+def endpoints(cluster: Json) -> set[str]:
+    """Names and addresses that a cluster leads to, where it holds them itself."""
+    return {
+        item["endpoint"]["address"]["socketAddress"]["address"]
+        for place in cluster.get("loadAssignment", {}).get("endpoints", ())
+        for item in place["lbEndpoints"]
+    }
+
+
 def _context(holder: Json) -> Json | None:
     found = holder.get("transportSocket", {}).get("typedConfig", {})
     return found if "commonTlsContext" in found else None

@@ -91,6 +91,9 @@ class Set:
     def everything(self) -> list[Object]:
         return [item for wave in self.objects for item in wave]
 
+    def is_ours(self, item: Mapping[str, Any]) -> bool:
+        return _is_ours(item) and bool(item["metadata"].get("labels", {}).get("set") == self.tag)
+
     def owns(self, host: str) -> bool:
         namespaces = {self.places.app, self.places.team, self.places.other}
         return (
@@ -124,8 +127,9 @@ class Set:
                 meta = item["metadata"]
                 for server in item["spec"]["servers"]:
                     number, name = server["port"]["number"], server["port"]["name"]
-                    found.add(f"http.{number}")
-                    found.add(f"https.{number}.{name}.{meta['name']}.{meta['namespace']}")
+                    bind = f".{server['bind']}" if "bind" in server else ""
+                    found.add(f"http.{number}{bind}")
+                    found.add(f"https.{number}.{name}.{meta['name']}.{meta['namespace']}{bind}")
         return sorted(found)
 
 
@@ -453,6 +457,8 @@ class _Maker:
                 [{"mode": "ISTIO_MUTUAL"}, {"mode": "PASSTHROUGH"}, {"mode": "SIMPLE", "credentialName": "foreign"}]
             )
         spec = self.gateway_spec(which, port, protocol, hosts, tls)
+        if chance.random() < 0.1:
+            spec["servers"][0]["bind"] = "192.0.2.1"
         return self.object("Gateway", self.namespace(root=True), f"gw-{self.next()}", spec)
 
     def authorization_policy(self) -> Object:
@@ -581,6 +587,11 @@ class _Maker:
     def next(self) -> int:
         self.count += 1
         return self.count
+
+
+def _is_ours(item: Mapping[str, Any]) -> bool:
+    """By its name; those of others are numbered."""
+    return any(part in item["metadata"]["name"] for part in ("link-s", "egress-s", "backend-s"))
 
 
 def _place_of_hosts(item: Object) -> tuple[str, object, str]:

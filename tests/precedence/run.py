@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.mesh import Mesh
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.parsing import parse_mesh
@@ -21,15 +21,17 @@ _MARKER = "precedence-marker"
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """Of one set.
-
-    :param facts: how many were compared.
-    """
+class Look:
+    """One set as it was in a cluster, and what istiod gave its proxies."""
 
     made: Set
-    facts: int
-    differences: Sequence[Difference]
+    mesh: Mesh
+    dumps: Mapping[str, Dump]
+
+    def compare(self) -> tuple[int, list[Difference]]:
+        """How many facts were compared, and those that differ."""
+        # What an object remembers of its order would outlive a fault that is seeded.
+        return compare(self.made, replace(self.mesh), dict(self.dumps))
 
 
 class Runner:
@@ -69,16 +71,15 @@ class Runner:
         for item in self._plane.everything("Namespace", f"{LABEL}=yes"):
             self._plane.delete(item)
 
-    def batch(self, numbers: Sequence[int], batch: int) -> Iterator[Outcome]:
+    def batch(self, numbers: Sequence[int], batch: int) -> Iterator[Look]:
         sets = [self._generator.make(number, slot) for slot, number in enumerate(numbers)]
         common = self._generator.for_root(batch)
         created = self._create(sets, common)
         try:
             self._settle(created, batch)
             objects = [item for kind in _KINDS for item in self._plane.everything(kind, "")]
-            mesh = parse_mesh(objects)
             for made in sets:
-                yield self._look(made, mesh)
+                yield self._look(made, parse_mesh(objects, ours=made.is_ours))
         finally:
             self._clear()
 
@@ -128,13 +129,13 @@ class Runner:
             name = f"outbound|19999||{host}"
             wait_for("the marker", lambda: name in Dump.read(plane.dump(node.proxy)).clusters)
 
-    def _look(self, made: Set, mesh: Mesh) -> Outcome:
+    def _look(self, made: Set, mesh: Mesh) -> Look:
         with Connection(self._plane.host, self._plane.xds_port) as connection:
             for node in made.nodes.values():
                 connection.open(node, made.routes)
-            dumps = {name: Dump.read(self._plane.dump(node.proxy)) for name, node in made.nodes.items()}
-        facts, differences = compare(made, mesh, dumps)
-        return Outcome(made, facts, differences)
+            return Look(
+                made, mesh, {name: Dump.read(self._plane.dump(node.proxy)) for name, node in made.nodes.items()}
+            )
 
 
 def _has_addresses(entry: Object) -> bool:

@@ -59,13 +59,12 @@ def _hop_one(mesh: Mesh, link: ClientLink, caller: Caller) -> Iterator[Finding]:
     if service is None:
         yield _hidden(link, scope, who)
         return
-    if not service.meta.ours:
-        yield _claimed(link, service, who)
-        return
-    if link.http:
-        yield from _requests(link, scope, who)
+    own = next((other for other in mesh.services if other.meta.ours and other.host == link.host), service)
+    led = list(_requests(link, scope, who) if link.http else _connections(link, scope, own, who))
+    if service.meta.ours:
+        yield from led
     else:
-        yield from _connections(link, scope, service, who)
+        yield _claimed(link, service, who, harm=bool(led))
     yield from _to_gateway(link, scope, who)
 
 
@@ -78,9 +77,14 @@ def _hidden(link: ClientLink, scope: Scope, who: str) -> Finding:
     return _error(link, "workload", "host-hidden", None, what, fix)
 
 
-def _claimed(link: ClientLink, service: Service, who: str) -> Finding:
+def _claimed(link: ClientLink, service: Service, who: str, *, harm: bool) -> Finding:
+    """:param harm: whether the link's VirtualService does not lead them to the gateway all the same."""
     what = f"{who} take {link.host} for this one's, not for the link's"
-    return _error(link, "workload", "host-claimed", service.meta, what, "remove the host from it")
+    fix = "remove the host from it"
+    if harm:
+        return _error(link, "workload", "host-claimed", service.meta, what, fix)
+    what = f"{what}; they still reach the egress gateway"
+    return Finding("warning", link.name, "workload", "host-claimed", service.meta, what, fix)
 
 
 def _connections(link: ClientLink, scope: Scope, service: Service, who: str) -> Iterator[Finding]:
@@ -120,7 +124,10 @@ def _captures(link: ClientLink, scope: Scope, who: str) -> Iterator[Finding]:
 
 
 def _requests(link: ClientLink, scope: Scope, who: str) -> Iterator[Finding]:
-    for way in http_routes.of_workload(scope, link.host, link.port):
+    ways = http_routes.of_workload(scope, link.host, link.port)
+    if not ways:
+        yield _not_ours(link, "workload", None, f"requests of {who} are not sent to the egress gateway")
+    for way in ways:
         if way.rule is None or not way.rule.ours:
             some = "some requests" if way.narrow else "requests"
             yield _not_ours(link, "workload", way.rule, f"{some} of {who} are not sent to the egress gateway")

@@ -77,6 +77,9 @@ def _backend_tls(mesh: Mesh, link: ServerLink, cluster: Cluster) -> Iterator[Fin
     if cluster.socket == "plain" and mode == "STRICT":
         what = f"the ingress gateway sends plain text to {backend.host}, which takes mutual TLS only"
         yield _finding("error", link, "backend", "other-tls", source, what, "remove its TLS settings for this host")
+    elif cluster.socket == "mesh" and mode == "DISABLE":
+        what = f"the ingress gateway opens mutual TLS of the mesh to {backend.host}, which takes plain text only"
+        yield _finding("error", link, "backend", "other-tls", source, what, "remove its TLS settings for this host")
     elif cluster.socket in ("simple", "mutual"):
         what = f"the ingress gateway opens TLS of its own to {backend.host}, not mutual TLS of the mesh"
         yield _finding("warning", link, "backend", "other-tls", source, what, "see that the backend expects it")

@@ -150,9 +150,13 @@ CLIENT_FAULTS: dict[str, tuple[list[Object], list[tuple[str, str, str, str]]]] =
         ],
         [("error", "egress-gateway", "other-tls", "DestinationRule gates/theirs")],
     ),
-    "an entry of a workload's namespace": (
+    "an entry of a workload's namespace at another address": (
         [entry(f"{SHOP}/theirs", 9)],
         [("error", "workload", "host-claimed", "ServiceEntry shop/theirs")],
+    ),
+    "an entry of a workload's namespace at the link's address": (
+        [entry(f"{SHOP}/theirs", 9, addresses=["10.98.0.1"])],
+        [("warning", "workload", "host-claimed", "ServiceEntry shop/theirs")],
     ),
     "an older entry elsewhere": (
         [entry(f"{ROOT}/theirs", 1)],
