@@ -55,7 +55,7 @@ def of_client(made: Set, mesh: Mesh, dumps: Mapping[str, Dump], caller: str) -> 
         _CREDENTIAL,
         [Caller(proxy_of(nodes[caller]), _account(caller))],
     )
-    found = client.predict(mesh, link)
+    found = client.predict(mesh, [link])
     if any(item.code == _CHANCE for item in found):
         return None
     return _stopping(found), list(_client_faults(made, mesh, dumps, caller))
@@ -77,7 +77,7 @@ def of_server(made: Set, mesh: Mesh, dumps: Mapping[str, Dump]) -> Pair:
         account=ingress.name,
         client=_CLIENT,
     )
-    return _stopping(server.predict(mesh, link)), list(_server_faults(made, dumps, credential))
+    return _stopping(server.predict(mesh, [link])), list(_server_faults(made, dumps, credential))
 
 
 def _account(caller: str) -> str:

@@ -8,7 +8,7 @@ PRIVATE to the collection. The rules are those of the wing's other modules; here
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio import (
     authorization,
@@ -16,7 +16,6 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._istio import (
     http_routes,
     listeners,
     others,
-    scopes,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.clusters import cluster_name
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.findings import (
@@ -27,24 +26,33 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.findings imp
     Hop,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.gates import gate_findings, verdict_findings
+from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.gateways import Gates
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.mesh import Mesh
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import Meta, Service
-from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.scopes import Scope
+from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.scopes import Scope, Scopes
 
 __all__ = ["predict"]
 
 
-def predict(mesh: Mesh, link: ClientLink) -> list[Finding]:
-    """What stands in the way of a link, in the order of its hops; each once, whichever workloads meet it."""
-    found = [finding for caller in link.callers for finding in _hop_one(mesh, link, caller)]
-    return list(dict.fromkeys([*found, *_way_out(mesh, link), *_shared(mesh, link)]))
+def predict(mesh: Mesh, links: Iterable[ClientLink]) -> list[Finding]:
+    """What stands in the way of links, in the order of their hops; each once, whichever workloads meet it."""
+    gates = Gates(Scopes(mesh))
+    return [finding for link in links for finding in dict.fromkeys(_of(mesh, gates, link))]
+
+
+def _of(mesh: Mesh, gates: Gates, link: ClientLink) -> Iterator[Finding]:
+    for caller in link.callers:
+        yield from _hop_one(mesh, gates.scopes.of(caller.proxy), link)
+    yield from _way_out(mesh, gates, link)
+    yield from _shared(mesh, link)
 
 
 def _shared(mesh: Mesh, link: ClientLink) -> Iterator[Finding]:
     """Istio keeps clusters by host and namespace alone (pilot/pkg/networking/core/cluster_cache.go of 1.31)."""
-    own = {service.meta.namespace for service in mesh.services if service.meta.ours and service.host == link.host}
-    for service in mesh.services:
-        if service.host == link.host and not service.meta.ours and service.meta.namespace in own:
+    services = mesh.services_of.get(link.host, [])
+    own = {service.meta.namespace for service in services if service.meta.ours}
+    for service in services:
+        if not service.meta.ours and service.meta.namespace in own:
             what = f"it has the link's host {link.host} in the link's namespace; which of the two counts is chance"
             yield _error(link, "egress-gateway", "host-shared", service.meta, what, "remove the host from it")
 
@@ -52,14 +60,13 @@ def _shared(mesh: Mesh, link: ClientLink) -> Iterator[Finding]:
 # -- from a workload to the egress gateway -----------------------------------------------------------------------------
 
 
-def _hop_one(mesh: Mesh, link: ClientLink, caller: Caller) -> Iterator[Finding]:
-    scope = scopes.scope_of(mesh, caller.proxy)
+def _hop_one(mesh: Mesh, scope: Scope, link: ClientLink) -> Iterator[Finding]:
     service = scope.services.get(link.host)
-    who = f"workloads of namespace {caller.proxy.namespace}"
+    who = f"workloads of namespace {scope.proxy.namespace}"
     if service is None:
         yield _hidden(link, scope, who)
         return
-    own = next((other for other in mesh.services if other.meta.ours and other.host == link.host), service)
+    own = next((other for other in mesh.services_of[link.host] if other.meta.ours), service)
     led = list(_requests(link, scope, who) if link.http else _connections(link, scope, own, who))
     if service.meta.ours:
         yield from led
@@ -149,11 +156,11 @@ def _to_gateway(link: ClientLink, scope: Scope, who: str) -> Iterator[Finding]:
 # -- the egress gateway ------------------------------------------------------------------------------------------------
 
 
-def _way_out(mesh: Mesh, link: ClientLink) -> Iterator[Finding]:
-    scope = scopes.scope_of(mesh, link.egress)
+def _way_out(mesh: Mesh, gates: Gates, link: ClientLink) -> Iterator[Finding]:
+    scope = gates.scopes.of(link.egress)
     port = link.egress.ports.get(link.egress_port, link.egress_port)
     chain, found = gate_findings(
-        scope, link.name, "egress-gateway", port, link.host, http=link.http, wanted=_second_hop(link)
+        gates, link.egress, link.name, "egress-gateway", port, link.host, http=link.http, wanted=_second_hop(link)
     )
     yield from found
     if chain and chain.server.mode != "ISTIO_MUTUAL":

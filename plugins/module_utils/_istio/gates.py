@@ -10,18 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._istio import gateways, http_routes
+from ansible_collections.crossmesh.mtls.plugins.module_utils._istio import http_routes
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.authorization import Verdict
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.findings import Code, Finding, Hop
-from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.gateways import Chain
-from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import Meta
+from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.gateways import Chain, Gates
+from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import Meta, Proxy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.scopes import Scope
 
 __all__ = ["gate_findings", "verdict_findings"]
 
 
 def gate_findings(
-    scope: Scope, link: str, hop: Hop, port: int, host: str, *, http: bool, wanted: str
+    gates: Gates, proxy: Proxy, link: str, hop: Hop, port: int, host: str, *, http: bool, wanted: str
 ) -> tuple[Chain | None, list[Finding]]:
     """The link's way through a gateway, where there is one, and what is wrong with it.
 
@@ -34,7 +34,8 @@ def gate_findings(
         found.append(Finding("error", link, hop, code, source, what, fix))
 
     gate = hop.replace("-", " ")
-    clashes = [pair for listener in gateways.listeners_at(scope, port) for pair in listener.clashes]
+    everywhere = gates.at(proxy, port)
+    clashes = [pair for listener in everywhere for pair in listener.clashes]
     for pair in clashes:
         theirs = next((chain for chain in pair if not chain.gateway.ours), pair[1])
         names = ", ".join(sorted(theirs.sni)) or "every host"
@@ -42,7 +43,7 @@ def gate_findings(
         error("listener-refused", theirs.gateway, what, f"remove {names} from that Gateway")
     if clashes:
         return None, found
-    listeners = [item for item in gateways.listeners_at(scope, port) if not item.bind]
+    listeners = [item for item in everywhere if not item.bind]
     chain = next((own for listener in listeners if (own := listener.chain_for(host))), None)
     if chain is None:
         lost = next(
@@ -59,7 +60,10 @@ def gate_findings(
         what = f"the {gate} serves {host}, port {port}, by this Gateway, not by the link's"
         error("way-in-taken", chain.gateway, what, f"remove {host} from it")
         return None, found
-    found += _led(scope, link, hop, chain, host, wanted) if http else _connected(link, hop, chain, wanted)
+    if http:
+        found += _led(gates.scopes.of(proxy), link, hop, chain, host, wanted)
+    else:
+        found += _connected(link, hop, chain, wanted)
     return chain, found
 
 

@@ -19,10 +19,16 @@ from dataclasses import dataclass, field, replace
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio import virtual_services
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.listeners import PLAIN_HTTP, destination_clusters
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.mesh import selects
-from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import Gateway, Meta, Server, VirtualService
-from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.scopes import Scope
+from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import (
+    Gateway,
+    Meta,
+    Proxy,
+    Server,
+    VirtualService,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.scopes import Scope, Scopes
 
-__all__ = ["Chain", "Dropped", "Listener", "listeners_at"]
+__all__ = ["Chain", "Dropped", "Gates", "Listener", "listeners_at"]
 
 _PASSTHROUGH = frozenset({"PASSTHROUGH", "AUTO_PASSTHROUGH"})
 
@@ -94,6 +100,20 @@ class _Placed:
     @property
     def title(self) -> str:
         return f"{self.gateway.meta.namespace}/{self.gateway.meta.name}"
+
+
+class Gates:
+    """The listeners of gateways, each worked out once: all links of one have a port in common."""
+
+    def __init__(self, scopes: Scopes) -> None:
+        self.scopes = scopes
+        self._known: dict[tuple[int, int], list[Listener]] = {}
+
+    def at(self, proxy: Proxy, port: int) -> list[Listener]:
+        scope = self.scopes.of(proxy)
+        if (id(scope), port) not in self._known:
+            self._known[id(scope), port] = listeners_at(scope, port)
+        return self._known[id(scope), port]
 
 
 def listeners_at(scope: Scope, port: int) -> list[Listener]:

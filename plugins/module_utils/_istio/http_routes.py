@@ -26,7 +26,6 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import
     Meta,
     Proxy,
     Server,
-    Service,
     VirtualService,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.scopes import Listening, Scope
@@ -60,7 +59,7 @@ def at_gateway(scope: Scope, gateway: Meta, server: Server, host: str) -> list[W
 def of_workload(scope: Scope, host: str, port: int) -> list[Way]:
     """What a workload's proxy does with requests for a host; nothing where it has none that speaks HTTP there."""
     listening = next((item for item in scope.listening if item.port in (0, port)), None)
-    if listening is None or not _speaks_http(listening.services, host, port):
+    if listening is None or not _speaks_http(listening, host, port):
         return []
     for rule in _candidates(listening, host):
         if ways := list(_ways(scope, rule, MESH_GATEWAY, port)):
@@ -68,19 +67,19 @@ def of_workload(scope: Scope, host: str, port: int) -> list[Way]:
     return [Way(None, (cluster_name(host, port),))]
 
 
-def _speaks_http(services: Iterable[Service], host: str, port: int) -> bool:
+def _speaks_http(listening: Listening, host: str, port: int) -> bool:
     """Of several services for a host the last one says how its port speaks."""
-    found = [own for service in services if service.host == host for own in service.ports if own.number == port]
+    found = [own for service, own in listening.services_at.get(port, ()) if service.host == host]
     return bool(found) and (found[-1].protocol in PLAIN_HTTP or not found[-1].protocol)
 
 
 def _candidates(listening: Listening, host: str) -> Iterable[VirtualService]:
-    exact = [rule for rule in listening.virtual_services if host in rule.hosts]
+    found = listening.virtual_services_by_host.find(host)
+    exact = [rule for rule in found if host in rule.hosts]
     if exact:
         return exact
-    known = {own for rule in listening.virtual_services for own in rule.hosts}
-    best = hosts.most_specific(known, host)
-    return [rule for rule in listening.virtual_services if best in rule.hosts][:1]
+    best = hosts.most_specific({own for rule in found for own in rule.hosts}, host)
+    return [rule for rule in found if best in rule.hosts][:1]
 
 
 def _ways(scope: Scope, rule: VirtualService, gateway: str, port: int) -> Iterator[Way]:

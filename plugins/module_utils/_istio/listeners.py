@@ -85,12 +85,11 @@ def outbound(scope: Scope, port: int) -> dict[str, list[Chain]]:
 
 
 def _listen(scope: Scope, listening: Listening, number: int, found: dict[str, _Listener]) -> None:
-    for service in listening.services:
-        for port in service.ports:
-            if port.number == number and service.resolution != "ALIAS":
-                protocol = listening.protocol if listening.port else port.protocol
-                for address in _addresses(scope, listening, service, port.number, protocol):
-                    _add(scope, listening, service, replace(port, protocol=protocol), address, found)
+    for service, port in listening.services_at.get(number, ()):
+        if service.resolution != "ALIAS":
+            protocol = listening.protocol if listening.port else port.protocol
+            for address in _addresses(scope, listening, service, port.number, protocol):
+                _add(scope, listening, service, replace(port, protocol=protocol), address, found)
 
 
 def _addresses(scope: Scope, listening: Listening, service: Service, port: int, protocol: str) -> Iterable[str]:
@@ -164,7 +163,7 @@ def _chains(
     scope: Scope, listening: Listening, service: Service, port: Port, subnets: frozenset[str], kind: Kind
 ) -> Iterator[Chain]:
     if kind != "http":
-        rules = virtual_services.for_host(listening.virtual_services, service.host)
+        rules = listening.virtual_services_by_host.find(service.host)
         if port.protocol in _TLS:
             yield from _tls_chains(scope, service, port, subnets, rules)
         else:

@@ -72,8 +72,21 @@ class Mesh:
         return found
 
     @cached_property
-    def virtual_services_by_age(self) -> list[VirtualService]:
-        return _by_age(self.virtual_services)
+    def services_of(self) -> dict[str, list[Service]]:
+        """By host."""
+        found: dict[str, list[Service]] = {}
+        for service in self.services_by_age:
+            found.setdefault(service.host, []).append(service)
+        return found
+
+    @cached_property
+    def virtual_services_at(self) -> dict[str, list[VirtualService]]:
+        """By gateway, C(mesh) among them."""
+        found: dict[str, list[VirtualService]] = {}
+        for service in _by_age(self.virtual_services):
+            for gateway in service.gateways:
+                found.setdefault(gateway, []).append(service)
+        return found
 
     @cached_property
     def gateways_by_age(self) -> list[Gateway]:

@@ -13,8 +13,10 @@ taken. Gateways see everything that is exported to them, whatever a Sidecar says
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio import (
     hosts,
@@ -27,13 +29,15 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import
     MESH_GATEWAY,
     Destination,
     EgressListener,
+    Port,
     Proxy,
     Service,
     Sidecar,
     VirtualService,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.virtual_services import ByHost
 
-__all__ = ["Listening", "Scope", "scope_of", "sidecar_of"]
+__all__ = ["Listening", "Scope", "Scopes", "scope_of", "sidecar_of"]
 
 _EVERYTHING = EgressListener(hosts=("*/*",))
 
@@ -51,6 +55,19 @@ class Listening:
     services: Sequence[Service]
     virtual_services: Sequence[VirtualService]
 
+    @cached_property
+    def services_at(self) -> dict[int, list[tuple[Service, Port]]]:
+        """By the number of a port."""
+        found: dict[int, list[tuple[Service, Port]]] = {}
+        for service in self.services:
+            for port in service.ports:
+                found.setdefault(port.number, []).append((service, port))
+        return found
+
+    @cached_property
+    def virtual_services_by_host(self) -> ByHost:
+        return ByHost(self.virtual_services)
+
 
 @dataclass(frozen=True)
 class Scope:
@@ -61,6 +78,24 @@ class Scope:
     sidecar: Sidecar | None
     services: dict[str, Service] = field(default_factory=dict)
     listening: Sequence[Listening] = ()
+
+
+class Scopes:
+    """Of several proxies, each worked out once."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        self._mesh = mesh
+        self._known: dict[object, Scope] = {}
+
+    def of(self, proxy: Proxy) -> Scope:
+        key = proxy.namespace, proxy.gateway, proxy.dns_capture, _frozen(proxy.labels), _frozen(proxy.ports)
+        if key not in self._known:
+            self._known[key] = scope_of(self._mesh, proxy)
+        return self._known[key]
+
+
+def _frozen(values: Mapping[Any, Any]) -> tuple[tuple[Any, Any], ...]:
+    return tuple(sorted(values.items()))
 
 
 def scope_of(mesh: Mesh, proxy: Proxy) -> Scope:
@@ -209,9 +244,7 @@ def _all_destinations(rule: VirtualService, namespace: str) -> Iterator[Destinat
 
 def _best(mesh: Mesh, host: str, namespace: str) -> Service | None:
     candidates: dict[str, Service] = {}
-    for service in mesh.services_by_age:
-        if service.host != host:
-            continue
+    for service in mesh.services_of.get(host, []):
         before = candidates.get(service.meta.namespace)
         if before is None or (service.kubernetes and not before.kubernetes):
             candidates[service.meta.namespace] = service

@@ -8,35 +8,42 @@ PRIVATE to the collection. The rules are those of the wing's other modules; here
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio import (
     authorization,
     clusters,
     others,
     peer_authentication,
-    scopes,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.clusters import Cluster, cluster_name
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.findings import Code, Finding, Hop, ServerLink
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.gates import gate_findings, verdict_findings
+from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.gateways import Gates
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.mesh import Mesh
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import Meta, Proxy
-from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.scopes import Scope
+from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.scopes import Scope, Scopes
 
 __all__ = ["predict"]
 
 
-def predict(mesh: Mesh, link: ServerLink) -> list[Finding]:
-    """What stands in the way of a link, in the order of its hops."""
-    scope = scopes.scope_of(mesh, link.ingress)
-    return list(dict.fromkeys([*_way_in(mesh, link, scope), *_to_backend(mesh, link, scope)]))
+def predict(mesh: Mesh, links: Iterable[ServerLink]) -> list[Finding]:
+    """What stands in the way of links, in the order of their hops."""
+    gates = Gates(Scopes(mesh))
+    return [finding for link in links for finding in dict.fromkeys(_of(mesh, gates, link))]
 
 
-def _way_in(mesh: Mesh, link: ServerLink, scope: Scope) -> Iterator[Finding]:
+def _of(mesh: Mesh, gates: Gates, link: ServerLink) -> Iterator[Finding]:
+    yield from _way_in(mesh, gates, link)
+    yield from _to_backend(mesh, link, gates.scopes.of(link.ingress))
+
+
+def _way_in(mesh: Mesh, gates: Gates, link: ServerLink) -> Iterator[Finding]:
     port = link.ingress.ports.get(link.tls_port, link.tls_port)
     wanted = cluster_name(link.backend.host, link.backend.port)
-    chain, found = gate_findings(scope, link.name, "ingress-gateway", port, link.host, http=link.http, wanted=wanted)
+    chain, found = gate_findings(
+        gates, link.ingress, link.name, "ingress-gateway", port, link.host, http=link.http, wanted=wanted
+    )
     yield from found
     if chain and (chain.server.mode, chain.server.credential) != ("MUTUAL", link.credential):
         what = f"the ingress gateway does not ask for certificates by credential {link.credential}"

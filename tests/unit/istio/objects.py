@@ -19,7 +19,7 @@ GATE = "gates"
 SHOP, TEAM, ROOT = "shop", "team", "istio-system"
 
 
-def made(kind: str, place: str, age: int = 5, /, *, labels: Mapping[str, str] | None = None, **spec: Any) -> Object:
+def made(kind: str, place: str, age: int = 5, /, *, labels: Any = None, **spec: Any) -> Object:
     """An object at NAMESPACE/NAME; the lower its age, the earlier it was made."""
     namespace, _slash, name = place.partition("/")
     metadata = {"namespace": namespace, "name": name, "creationTimestamp": f"2026-01-01T00:00:{age:02}Z"}

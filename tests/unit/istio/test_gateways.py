@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -36,8 +37,8 @@ def gate(
     return made("Gateway", place, age, selector={"istio": "egress"} if selector is None else selector, servers=[server])
 
 
-def vs(place: str, age: int = 5, /, hosts: Sequence[str] = (HOST,), **spec: object) -> Object:
-    wanted = {"gateways": [f"{GATE}/ours"], "tcp": [route(f"to-{place.replace('/', '-')}.example", 1)], **spec}
+def vs(place: str, age: int = 5, /, hosts: Sequence[str] = (HOST,), **spec: Any) -> Object:
+    wanted: Any = {"gateways": [f"{GATE}/ours"], "tcp": [route(f"to-{place.replace('/', '-')}.example", 1)], **spec}
     return made("VirtualService", place, age, hosts=list(hosts), **wanted)
 
 
@@ -186,7 +187,7 @@ def test_http_looks_at_sources_unless_a_match_names_gateways() -> None:
 
 
 def test_a_workload_takes_the_routes_of_one_virtual_service() -> None:
-    http = {"gateways": ["mesh"], "tcp": []}
+    http: Any = {"gateways": ["mesh"], "tcp": []}
     exact = vs(f"{TEAM}/exact", 9, http=[route("x.example", 1)], **http)
     wide = vs(f"{TEAM}/wide", 1, ("*.example.com",), http=[route("y.example", 1)], **http)
     elsewhere = vs(f"{TEAM}/elsewhere", 1, http=[route("z.example", 1, [{"port": 1}])], **http)

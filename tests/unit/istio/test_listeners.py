@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio import listeners, scopes
@@ -121,7 +123,7 @@ def test_the_port_of_a_sidecar_is_closed_to_all_else_and_speaks_as_the_sidecar_s
     assert taken(own, entry(f"{GATE}/ours"), sidecar) == {"0.0.0.0": ["http"]}
 
 
-def vs(place: str, age: int = 5, /, hosts: tuple[str, ...] = (HOST,), **spec: object) -> Object:
+def vs(place: str, age: int = 5, /, hosts: tuple[str, ...] = (HOST,), **spec: Any) -> Object:
     return made("VirtualService", place, age, hosts=list(hosts), **{"tcp": [route("thief.example.com", 3306)], **spec})
 
 

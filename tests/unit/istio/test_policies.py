@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio import (
@@ -21,7 +23,7 @@ CALLER = "spiffe://cluster.local/ns/shop/sa/web"
 HERE = Proxy(TEAM, {"app": "db"})
 
 
-def policy(place: str, action: str, *rules: Object, **spec: object) -> Object:
+def policy(place: str, action: str, *rules: Object, **spec: Any) -> Object:
     return made("AuthorizationPolicy", place, action=action, rules=list(rules), **spec)
 
 
@@ -134,15 +136,15 @@ def test_what_only_http_has(rule: Object) -> None:
 # -- PeerAuthentication --------------------------------------------------------------------------------------------
 
 
-def peer(place: str, age: int = 5, mode: str = "", **spec: object) -> Object:
-    return made("PeerAuthentication", place, age, **({"mtls": {"mode": mode}} if mode else {}), **spec)
+def peer(place: str, age: int = 5, mode: str = "", **spec: Any) -> Object:
+    return made("PeerAuthentication", place, age, **{**({"mtls": {"mode": mode}} if mode else {}), **spec})
 
 
 def mode(*policies: Object, port: int = 3306, namespace: str = TEAM) -> str:
     return peer_authentication.effective(mesh_of(*policies), namespace, {"app": "db"}).at(port)[0]
 
 
-MINE = {"selector": {"matchLabels": {"app": "db"}}}
+MINE: Any = {"selector": {"matchLabels": {"app": "db"}}}
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -69,25 +70,23 @@ def server_objects(layer: str) -> list[Object]:
 OWN = {(GATE, "ours"), (GATE, "to-gate"), (GATE, "out"), (GATE, "egress"), ("data", "db")}
 
 
-def mesh_of(ours: Sequence[Object], theirs: Sequence[Object], **settings: frozenset[str]) -> Mesh:
+def mesh_of(ours: Sequence[Object], theirs: Sequence[Object], **settings: Any) -> Mesh:
     mine = [id(item) for item in ours]
     return parse_mesh([*ours, *theirs], Settings(**settings), ours=lambda item: id(item) in mine)
 
 
-def in_client(
-    *theirs: Object, layer: str = "tcp", ours: Sequence[Object] = (), **settings: frozenset[str]
-) -> list[Finding]:
+def in_client(*theirs: Object, layer: str = "tcp", ours: Sequence[Object] = (), **settings: Any) -> list[Finding]:
     gateway = Proxy(GATE, {"istio": "egress"}, gateway=True)
     callers = [Caller(Proxy(SHOP, {"app": "web"}), "web"), Caller(Proxy(TEAM))]
     link = ClientLink("db", HOST, 3306, 13306, layer == "http", gateway, EGRESS, 15443, SUBSET, "ours", callers)
-    return client.predict(mesh_of(ours or client_objects(layer), theirs, **settings), link)
+    return client.predict(mesh_of(ours or client_objects(layer), theirs, **settings), [link])
 
 
 def in_server(*theirs: Object, layer: str = "tcp", strict: bool = False) -> list[Finding]:
     gateway = Proxy(GATE, {"istio": "ingress"}, gateway=True)
     backend = Backend(BACKEND, 3306, "data", 3306, {"app": "db"})
     link = ServerLink("db", HOST, 13306, layer == "http", gateway, "ours", backend, "ingress", "client.example", strict)
-    return server.predict(mesh_of(server_objects(layer), theirs), link)
+    return server.predict(mesh_of(server_objects(layer), theirs), [link])
 
 
 def told(found: Sequence[Finding]) -> list[tuple[str, str, str, str]]:
@@ -104,7 +103,7 @@ def narrow(place: str, *hosts: str) -> Object:
     return made("Sidecar", place, egress=[{"hosts": list(hosts)}])
 
 
-def vs(place: str, age: int, layer: str = "tcp", **spec: object) -> Object:
+def vs(place: str, age: int, layer: str = "tcp", **spec: Any) -> Object:
     return made("VirtualService", place, age, **{"hosts": [HOST], layer: [route("thief.example.com", 1)], **spec})
 
 
@@ -121,7 +120,7 @@ def of_namespace(name: str) -> Object:
     return {"from": [{"source": {"namespaces": [name]}}]}
 
 
-DENY = {"action": "DENY", "rules": [{}]}
+DENY: Any = {"action": "DENY", "rules": [{}]}
 CLIENT_FAULTS: dict[str, tuple[list[Object], list[tuple[str, str, str, str]]]] = {
     "a rule of a workload's namespace for the host": (
         [rule(f"{SHOP}/theirs", 1)],
@@ -317,7 +316,7 @@ def test_a_backend_that_is_hidden_from_the_gateway() -> None:
     gateway = Proxy(GATE, {"istio": "ingress"}, gateway=True)
     link = ServerLink("db", HOST, 13306, False, gateway, "ours", Backend(BACKEND, 3306, "data", 3306), "a", "b")
     objects = [hidden, *server_objects("tcp")[1:]]
-    assert told(server.predict(mesh_of(objects, []), link)) == [("error", "backend", "host-hidden", "")]
+    assert told(server.predict(mesh_of(objects, []), [link])) == [("error", "backend", "host-hidden", "")]
 
 
 def test_a_strict_backend_that_an_older_policy_opens() -> None:

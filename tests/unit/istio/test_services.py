@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio import scopes
@@ -26,13 +28,13 @@ from tests.unit.istio.objects import (
 )
 
 
-def owner(proxy: Proxy, *objects: Object, host: str = HOST, **settings: frozenset[str]) -> str:
+def owner(proxy: Proxy, *objects: Object, host: str = HOST, **settings: Any) -> str:
     """Whose the host is: NAMESPACE/NAME, or nothing where the proxy does not see it."""
     found = scopes.scope_of(mesh_of(*objects, **settings), proxy).services.get(host)
     return f"{found.meta.namespace}/{found.meta.name}" if found else ""
 
 
-def sidecar(place: str, *hosts: str, **spec: object) -> Object:
+def sidecar(place: str, *hosts: str, **spec: Any) -> Object:
     return made("Sidecar", place, egress=[{"hosts": list(hosts)}], **spec)
 
 
@@ -70,12 +72,13 @@ def test_kubernetes_own_comes_before_a_service_entry() -> None:
     ],
 )
 def test_who_sees_an_entry(exports: list[str] | None, seen_by: set[str]) -> None:
-    found = entry(f"{GATE}/ours", **({} if exports is None else {"exportTo": exports}))
+    given: Any = {} if exports is None else {"exportTo": exports}
+    found = entry(f"{GATE}/ours", **given)
     assert {place for place in (SHOP, GATE) if owner(workload(place), found)} == seen_by
 
 
 def test_the_meshs_setting_counts_where_an_object_says_nothing() -> None:
-    private = {"services": frozenset({"."})}
+    private: Any = {"services": frozenset({"."})}
     assert owner(workload(SHOP), OURS, **private) == ""
     assert owner(workload(SHOP), entry(f"{GATE}/ours", exportTo=["*"]), **private) == "gates/ours"
 
