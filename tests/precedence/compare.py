@@ -182,7 +182,9 @@ def _inbound(made: Set, mesh: Mesh, node: Node, dump: Dump) -> Iterator[Fact]:
     istio = truth.modes(dump)
     yield "modes", {0: model.mode, **{port: mode for port, (mode, _by) in model.ports.items()}}, istio
     policies = authorization.policies_for(mesh, proxy_of(node))
-    yield from _calls(made, policies, truth.inbound(dump), made.port, http=False, where="inbound")
+    for http in (False, True):
+        chain = truth.inbound(dump, http=http)
+        yield from _calls(made, policies, chain, made.port, http=http, where=f"inbound, {'HTTP' if http else 'tcp'}")
 
 
 def _calls(

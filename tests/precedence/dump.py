@@ -181,12 +181,13 @@ def modes(dump: Dump) -> dict[int, str]:
     return {port: names[tuple(sorted(found))] for port, found in seen.items()}
 
 
-def inbound(dump: Dump) -> Json:
-    """A chain of a workload that takes tcp on any port."""
+def inbound(dump: Dump, *, http: bool) -> Json:
+    """A chain of a workload that takes HTTP, or else tcp, on any port."""
+    name = "virtualInbound-catchall-http" if http else "virtualInbound"
     return next(
         chain
         for chain in dump.listeners["virtualInbound"]["filterChains"]
-        if chain.get("name") == "virtualInbound" and not chain.get("filterChainMatch", {}).get("destinationPort")
+        if chain.get("name") == name and not chain.get("filterChainMatch", {}).get("destinationPort")
     )
 
 

@@ -132,7 +132,8 @@ def _server_faults(made: Set, dumps: Mapping[str, Dump], credential: str) -> Ite
         yield f"hop 3 by {truth.socket(ingress.clusters[wanted])}, the backend takes {mode}"
     identity = f"{_DOMAIN}/ns/{made.places.gate}/sa/{made.nodes['ingress'].name}"
     sni = f"outbound_.{made.port}_._.{made.backend}"
-    if truth.lets_in(truth.inbound(team), Call(identity, made.port, sni)) is False and not made.http:
+    call = Call(identity, made.port, sni, made.http)
+    if truth.lets_in(truth.inbound(team, http=made.http), call) is False:
         yield "the backend refuses the gateway"
 
 

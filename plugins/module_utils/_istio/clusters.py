@@ -25,6 +25,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import
     Labels,
     Meta,
     Policy,
+    Port,
     Proxy,
     Service,
     Tls,
@@ -55,27 +56,34 @@ def cluster_name(host: str, port: int, subset: str = "") -> str:
 def outbound(scope: Scope, host: str, port: int, subset: str = "") -> Cluster | None:
     """The cluster for a host; nothing where the proxy has none, so that connections to it fail."""
     service = scope.services.get(host)
-    if service is None:
+    known = service and service.resolution != "ALIAS" and any(item.number == port for item in _ports(service))
+    if not service or not known or not _has_subset(scope, service, port, subset):
         return None
-    return next(
-        (found for found in clusters_of(scope, service) if found.name == cluster_name(host, port, subset)), None
-    )
+    return _cluster(scope, service, port, subset)
 
 
 def clusters_of(scope: Scope, service: Service) -> list[Cluster]:
     """All clusters of a service."""
     if service.resolution == "ALIAS":
         return []
-    rule = destination_rules.effective(scope.mesh, scope.proxy, service)
-    found = []
-    for port in service.ports:
-        if port.protocol == "udp":
-            continue
-        for subset in _subsets(scope.mesh, service, port.number, rule):
-            tls = _tls(rule, subset, port.number) if rule else None
-            socket = _socket(scope.mesh, scope.proxy, service, rule, tls)
-            found.append(Cluster(cluster_name(service.host, port.number, subset), service, socket, tls, rule))
-    return found
+    rule = scope.rule_for(service)
+    return [
+        _cluster(scope, service, port.number, subset)
+        for port in _ports(service)
+        for subset in ("", *(rule.subsets if rule else ()))
+        if _has_subset(scope, service, port.number, subset)
+    ]
+
+
+def _ports(service: Service) -> list[Port]:
+    return [port for port in service.ports if port.protocol != "udp"]
+
+
+def _cluster(scope: Scope, service: Service, port: int, subset: str) -> Cluster:
+    rule = scope.rule_for(service)
+    tls = _tls(rule, subset, port) if rule else None
+    socket = _socket(scope.mesh, scope.proxy, service, rule, tls)
+    return Cluster(cluster_name(service.host, port, subset), service, socket, tls, rule)
 
 
 def sources_for(scope: Scope, service: Service) -> list[Meta]:
@@ -83,10 +91,12 @@ def sources_for(scope: Scope, service: Service) -> list[Meta]:
     return destination_rules.rivals(scope.mesh, scope.proxy, service)
 
 
-def _subsets(mesh: Mesh, service: Service, port: int, rule: Merged | None) -> list[str]:
-    """Subsets that have a cluster on a port; the empty one stands for all of the service."""
-    named = rule.subsets if rule else []
-    return ["", *(item.name for item in named if _has_endpoints(mesh, service, port, item.labels))]
+def _has_subset(scope: Scope, service: Service, port: int, name: str) -> bool:
+    if not name:
+        return True
+    rule = scope.rule_for(service)
+    subset = rule.subsets.get(name) if rule else None
+    return subset is not None and _has_endpoints(scope.mesh, service, port, subset.labels)
 
 
 def _has_endpoints(mesh: Mesh, service: Service, port: int, labels: Labels) -> bool:
@@ -99,7 +109,7 @@ def _has_endpoints(mesh: Mesh, service: Service, port: int, labels: Labels) -> b
 
 def _tls(rule: Merged, subset: str, port: int) -> Tls | None:
     base, _own = _at(rule.policy, port)
-    wanted = rule.subset(subset)
+    wanted = rule.subsets.get(subset)
     if wanted is None or wanted.policy is None:
         return base
     tls, own = _at(wanted.policy, port)

@@ -40,6 +40,7 @@ __all__ = ["Merged", "effective", "rivals"]
 class Merged:
     """Rules of one host that Istio takes as one.
 
+    :param subsets: by name, the first of each.
     :param sources: whose they are, the first of them first.
     """
 
@@ -48,18 +49,14 @@ class Merged:
     selector: Labels | None
     namespace: str
     policy: Policy | None = None
-    subsets: list[Subset] = field(default_factory=list)
+    subsets: dict[str, Subset] = field(default_factory=dict)
     sources: list[Meta] = field(default_factory=list)
-    policy_of: Meta | None = None
-
-    def subset(self, name: str) -> Subset | None:
-        return next((subset for subset in self.subsets if subset.name == name), None)
 
     def take_in(self, rule: DestinationRule) -> None:
-        known = {subset.name for subset in self.subsets}
-        self.subsets += [subset for subset in rule.subsets if subset.name not in known]
-        if self.policy is None and rule.policy is not None:
-            self.policy, self.policy_of = rule.policy, rule.meta
+        for subset in rule.subsets:
+            self.subsets.setdefault(subset.name, subset)
+        if self.policy is None:
+            self.policy = rule.policy
         self.sources.append(rule.meta)
 
 

@@ -19,11 +19,13 @@ from functools import cached_property
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio import (
+    destination_rules,
     hosts,
     services,
     virtual_services,
     visibility,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.destination_rules import Merged
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.mesh import Mesh, selects
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import (
     MESH_GATEWAY,
@@ -77,7 +79,15 @@ class Scope:
     proxy: Proxy
     sidecar: Sidecar | None
     services: dict[str, Service] = field(default_factory=dict)
+    # What was looked up so far, by host.
+    rules: dict[str, Merged | None] = field(default_factory=dict, compare=False)
     listening: Sequence[Listening] = ()
+
+    def rule_for(self, service: Service) -> Merged | None:
+        """The DestinationRule that the proxy goes by for a service."""
+        if service.host not in self.rules:
+            self.rules[service.host] = destination_rules.effective(self.mesh, self.proxy, service)
+        return self.rules[service.host]
 
 
 class Scopes:
@@ -107,7 +117,7 @@ def scope_of(mesh: Mesh, proxy: Proxy) -> Scope:
     sidecar = sidecar_of(mesh, proxy)
     egress = (sidecar.egress if sidecar else ()) or (_EVERYTHING,)
     listening = [_listening(mesh, proxy.namespace, listener) for listener in egress]
-    return Scope(mesh, proxy, sidecar, _imported(mesh, proxy.namespace, listening), listening)
+    return Scope(mesh, proxy, sidecar, _imported(mesh, proxy.namespace, listening), listening=listening)
 
 
 def sidecar_of(mesh: Mesh, proxy: Proxy) -> Sidecar | None:
@@ -206,10 +216,7 @@ def _takes_rule(found: Sequence[_Hosts], rule: VirtualService) -> bool:
 
 def _at(service: Service, port: int) -> Service | None:
     """The service as far as it has that port; all of it where none is asked for."""
-    if not port:
-        return service
-    found = tuple(own for own in service.ports if own.number == port)
-    return replace(service, ports=found) if found else None
+    return _with(service, {port}) if port else service
 
 
 def _imported(mesh: Mesh, namespace: str, listening: Iterable[Listening]) -> dict[str, Service]:
@@ -219,13 +226,16 @@ def _imported(mesh: Mesh, namespace: str, listening: Iterable[Listening]) -> dic
             services.add(found, service)
         for rule in listener.virtual_services:
             for host, ports in _destinations(rule, namespace):
-                if (service_ := _best(mesh, host, namespace)) and (fitting := _with(service_, ports, listener.port)):
-                    services.add(found, fitting)
+                best = _best(mesh, host, namespace)
+                wanted = _with(best, {listener.port} if listener.port else ports) if best else None
+                # Most are there already.
+                if wanted and found.get(host) is not wanted:
+                    services.add(found, wanted)
     return found
 
 
 def _destinations(rule: VirtualService, namespace: str) -> Iterator[tuple[str, set[int]]]:
-    """Hosts that a VirtualService leads to, with the ports; an empty set, or 0 in it, is all of them."""
+    """Hosts that a VirtualService leads to, with the ports; 0 stands for all of them."""
     wanted: dict[str, set[int]] = {}
     for destination in _all_destinations(rule, namespace):
         wanted.setdefault(destination.host, set()).add(destination.port)
@@ -258,10 +268,11 @@ def _best(mesh: Mesh, host: str, namespace: str) -> Service | None:
     return min(seen, key=lambda service: (not service.kubernetes, service.meta.created), default=None)
 
 
-def _with(service: Service, ports: set[int], only: int) -> Service | None:
-    if only:
-        return _at(service, only)
-    if not ports or 0 in ports:
+def _with(service: Service, ports: set[int]) -> Service | None:
+    """The service with these ports only; 0 stands for all of them."""
+    if 0 in ports:
         return service
     found = tuple(port for port in service.ports if port.number in ports)
+    if len(found) == len(service.ports):
+        return service
     return replace(service, ports=found) if found else None
