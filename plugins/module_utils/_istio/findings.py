@@ -8,7 +8,7 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -126,7 +126,7 @@ class Finding:
 
 
 def described(meta: Meta) -> str:
-    """An object by its name, with whose it is and since when, as far as that is known."""
-    parts: Mapping[str, str] = {"owned by": meta.owner, "since": "" if meta.created == NOT_YET else meta.created}
-    known = ", ".join(f"{word} {value}" for word, value in parts.items() if value)
+    """An object by its name, with whose it is and since when it is there, as far as that is known."""
+    since = "" if meta.created == NOT_YET else f"since {meta.created}"
+    known = ", ".join(part for part in (meta.owner, since) if part)
     return f"{meta.title} ({known})" if known else meta.title

@@ -203,3 +203,9 @@ def test_a_workload_takes_the_routes_of_one_virtual_service() -> None:
     assert taken(wide, exact, elsewhere) == ["exact"]
     # The exact host is the most specific, even where it has no route for this port.
     assert taken(wide, elsewhere) == ["istio"]
+
+
+@pytest.mark.parametrize(("first", "last", "speaks"), [("HTTP", "TCP", False), ("TCP", "HTTP", True)])
+def test_of_several_services_for_a_host_the_last_one_says_how_it_speaks(first: str, last: str, speaks: bool) -> None:
+    own = [entry(f"{GATE}/first", 1, protocol=first), entry(f"{GATE}/last", 9, protocol=last)]
+    assert bool(http_routes.of_workload(scopes.scope_of(mesh_of(*own), Proxy(SHOP)), HOST, 3306)) is speaks

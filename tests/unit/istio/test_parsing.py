@@ -87,7 +87,7 @@ def test_who_owns_an_object(metadata: Object, owner: str) -> None:
 def test_an_object_is_described_as_far_as_it_is_known() -> None:
     assert described(Meta("Gateway", "a", "b")) == "Gateway a/b"
     known = Meta("Gateway", "a", "b", "2026-01-01T00:00:00Z", "managed-by Helm")
-    assert described(known) == "Gateway a/b (owned by managed-by Helm, since 2026-01-01T00:00:00Z)"
+    assert described(known) == "Gateway a/b (managed-by Helm, since 2026-01-01T00:00:00Z)"
 
 
 def test_what_is_still_to_be_made_is_younger_than_all() -> None:

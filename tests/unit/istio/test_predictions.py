@@ -295,6 +295,13 @@ SERVER_FAULTS: dict[str, tuple[list[Object], list[tuple[str, str, str, str]]]] =
         [made("PeerAuthentication", "data/theirs", mtls={"mode": "DISABLE"})],
         [("warning", "backend", "plain-text", "PeerAuthentication data/theirs")],
     ),
+    "mutual TLS for a backend that takes none": (
+        [
+            made("PeerAuthentication", "data/off", mtls={"mode": "DISABLE"}),
+            rule("data/theirs", host=BACKEND, trafficPolicy={"tls": {"mode": "ISTIO_MUTUAL"}}),
+        ],
+        [("error", "backend", "other-tls", "DestinationRule data/theirs")],
+    ),
     "plain text for a backend that takes none": (
         [
             made("PeerAuthentication", "data/strict", mtls={"mode": "STRICT"}),
@@ -332,6 +339,6 @@ def test_a_finding_names_the_object_its_owner_and_age() -> None:
     theirs = rule(f"{GATE}/theirs", 1, subsets=[subset(SUBSET, "DISABLE")])
     theirs["metadata"]["labels"]["app.kubernetes.io/managed-by"] = "Helm"
     (found,) = in_client(theirs)
-    assert found.where == "DestinationRule gates/theirs (owned by managed-by Helm, since 2026-01-01T00:00:01Z)"
+    assert found.where == "DestinationRule gates/theirs (managed-by Helm, since 2026-01-01T00:00:01Z)"
     assert found.what == f"connections to {HOST} leave the egress gateway in plain text"
     assert found.fix == "give it a host that does not cover this one, or delete it"
