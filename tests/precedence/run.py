@@ -123,7 +123,8 @@ class Runner:
             },
         }
         plane.create(marker)
-        node = Node(f"observer-{batch}", "px-0-app", "10.99.0.1", {})
+        # A gateway, as no Sidecar hides anything from it.
+        node = Node(f"observer-{batch}", "px-0-app", "10.99.0.1", {}, gateway=True)
         with Connection(plane.host, plane.xds_port) as connection:
             connection.open(node)
             name = f"outbound|19999||{host}"

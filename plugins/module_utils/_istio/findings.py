@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import NOT_YET, Labels, Meta, Proxy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
 __all__ = ["Backend", "Caller", "ClientLink", "Code", "Finding", "Hop", "ServerLink", "described"]
 
@@ -121,8 +122,10 @@ class Finding:
     fix: str
 
     @property
-    def where(self) -> str:
-        return described(self.source) if self.source else f"link {self.link}"
+    def message(self) -> Message:
+        where = described(self.source) if self.source else f"link {self.link}"
+        what = f"link {self.link}: {self.what}" if self.source else self.what
+        return Message(self.code, self.level, where, what, self.fix)
 
 
 def described(meta: Meta) -> str:

@@ -30,7 +30,7 @@ def gate_findings(
     """
     found: list[Finding] = []
 
-    def error(code: Code, source: Meta | None, what: str, fix: str) -> None:
+    def blame(code: Code, source: Meta | None, what: str, fix: str) -> None:
         found.append(Finding("error", link, hop, code, source, what, fix))
 
     gate = hop.replace("-", " ")
@@ -40,7 +40,7 @@ def gate_findings(
         theirs = next((chain for chain in pair if not chain.gateway.ours), pair[1])
         names = ", ".join(sorted(theirs.sni)) or "every host"
         what = f"Envoy refuses every change of port {port} of the {gate}, as two servers there are for {names}"
-        error("listener-refused", theirs.gateway, what, f"remove {names} from that Gateway")
+        blame("listener-refused", theirs.gateway, what, f"remove {names} from that Gateway")
     if clashes:
         return None, found
     listeners = [item for item in everywhere if not item.bind]
@@ -51,14 +51,14 @@ def gate_findings(
         )
         if lost and lost.gateway.ours:
             what = f"it was there first, so the {gate} leaves out the link's server for {host}, port {port}"
-            error("way-in-taken", lost.before, what, f"remove {host} from it, or choose another port")
+            blame("way-in-taken", lost.before, what, f"remove {host} from it, or choose another port")
         else:
             what = f"the {gate} has no server for {host}, port {port}, or no VirtualService for it"
-            error("way-in-missing", None, what, "run playbook site")
+            blame("way-in-missing", None, what, "run playbook site")
         return None, found
     if not chain.gateway.ours:
         what = f"the {gate} serves {host}, port {port}, by this Gateway, not by the link's"
-        error("way-in-taken", chain.gateway, what, f"remove {host} from it")
+        blame("way-in-taken", chain.gateway, what, f"remove {host} from it")
         return None, found
     if http:
         found += _led(gates.scopes.of(proxy), link, hop, chain, host, wanted)

@@ -339,6 +339,19 @@ def test_a_finding_names_the_object_its_owner_and_age() -> None:
     theirs = rule(f"{GATE}/theirs", 1, subsets=[subset(SUBSET, "DISABLE")])
     theirs["metadata"]["labels"]["app.kubernetes.io/managed-by"] = "Helm"
     (found,) = in_client(theirs)
-    assert found.where == "DestinationRule gates/theirs (managed-by Helm, since 2026-01-01T00:00:01Z)"
-    assert found.what == f"connections to {HOST} leave the egress gateway in plain text"
-    assert found.fix == "give it a host that does not cover this one, or delete it"
+    assert str(found.message) == (
+        "DestinationRule gates/theirs (managed-by Helm, since 2026-01-01T00:00:01Z): link db: connections to "
+        f"{HOST} leave the egress gateway in plain text. Fix: give it a host that does not cover this one, or delete "
+        "it. [plain-text]"
+    )
+
+
+def test_a_link_that_is_not_there_yet_has_nobody_to_blame() -> None:
+    def codes(lacks: str, layer: str = "tcp") -> list[str]:
+        ours = [item for item in client_objects(layer) if item["kind"] != lacks]
+        return sorted({item.code for item in in_client(ours=ours) if item.source is None})
+
+    assert codes("Gateway") == ["way-in-missing"]
+    assert codes("VirtualService") == ["route-missing", "way-in-missing"]
+    assert codes("ServiceEntry") == ["cluster-missing", "host-hidden"]
+    assert codes("DestinationRule") == ["cluster-missing"]
