@@ -97,10 +97,13 @@ def outbound(dump: Dump, port: int) -> dict[str, set[Way]]:
     return found
 
 
-def gateway(dump: Dump, port: int) -> list[Json]:
-    """The filter chains of a gateway's port."""
+def gateway(dump: Dump, port: int, address: str = "") -> list[Json]:
+    """The filter chains of a gateway's port, at one address or at all that it is bound to."""
     return [
-        chain for name, listener in dump.listeners.items() if name.endswith(f"_{port}") for chain in _chains(listener)
+        chain
+        for name, listener in dump.listeners.items()
+        if name.endswith(f"{address}_{port}")
+        for chain in _chains(listener)
     ]
 
 

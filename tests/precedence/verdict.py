@@ -153,7 +153,7 @@ def _requests_lead(made: Set, mesh: Mesh, node: Node, dump: Dump, wanted: str) -
 def _gateway_faults(
     made: Set, dump: Dump, port: int, host: str, credential: str, wanted: str, call: Call
 ) -> Iterator[str]:
-    chains = truth.gateway(dump, port)
+    chains = truth.gateway(dump, port, _ANYWHERE)
     ways = [truth.gateway_way(chain) for chain in chains]
     names = [name for way in ways for name in way.sni or {""}]
     if len(names) != len(set(names)):

@@ -54,7 +54,7 @@ def _shared(mesh: Mesh, link: ClientLink) -> Iterator[Finding]:
     for service in services:
         if not service.meta.ours and service.meta.namespace in own:
             what = f"it has the link's host {link.host} in the link's namespace; which of the two counts is chance"
-            yield _error(link, "egress-gateway", "host-shared", service.meta, what, "remove the host from it")
+            yield _stop(link, "egress-gateway", "host-shared", service.meta, what, "remove the host from it")
 
 
 # -- from a workload to the egress gateway -----------------------------------------------------------------------------
@@ -79,9 +79,9 @@ def _hidden(link: ClientLink, scope: Scope, who: str) -> Finding:
     source = scope.sidecar.meta if scope.sidecar else None
     what = f"{who} do not see {link.host}"
     if source:
-        return _error(link, "workload", "host-hidden", source, what, f"add */{link.host} to its egress hosts")
+        return _stop(link, "workload", "host-hidden", source, what, f"add */{link.host} to its egress hosts")
     fix = "export the link to this namespace, or change defaultServiceExportTo of the mesh"
-    return _error(link, "workload", "host-hidden", None, what, fix)
+    return _stop(link, "workload", "host-hidden", None, what, fix)
 
 
 def _claimed(link: ClientLink, service: Service, who: str, *, harm: bool) -> Finding:
@@ -89,7 +89,7 @@ def _claimed(link: ClientLink, service: Service, who: str, *, harm: bool) -> Fin
     what = f"{who} take {link.host} for this one's, not for the link's"
     fix = "remove the host from it"
     if harm:
-        return _error(link, "workload", "host-claimed", service.meta, what, fix)
+        return _stop(link, "workload", "host-claimed", service.meta, what, fix)
     what = f"{what}; they still reach the egress gateway"
     return Finding("warning", link.name, "workload", "host-claimed", service.meta, what, fix)
 
@@ -108,7 +108,7 @@ def _connections(link: ClientLink, scope: Scope, service: Service, who: str) -> 
         fix = (
             "give the link an address of its own (addresses, or mesh_vip_range), or choose another port for one of them"
         )
-        yield _error(link, "workload", "port-captured", source, what, fix)
+        yield _stop(link, "workload", "port-captured", source, what, fix)
         return
     if place == listeners.ANYWHERE:
         yield from _captures(link, scope, who)
@@ -116,7 +116,7 @@ def _connections(link: ClientLink, scope: Scope, service: Service, who: str) -> 
         yield _not_ours(link, "workload", first.rule, f"{who} are not sent to the egress gateway")
     elif (wanted := _first_hop(link)) not in first.clusters:
         what = f"{who} are sent to {', '.join(first.clusters)} instead of {wanted}"
-        yield _error(link, "workload", "route-taken", first.rule, what, "run playbook site")
+        yield _stop(link, "workload", "route-taken", first.rule, what, "run playbook site")
 
 
 def _captures(link: ClientLink, scope: Scope, who: str) -> Iterator[Finding]:
@@ -127,7 +127,7 @@ def _captures(link: ClientLink, scope: Scope, who: str) -> Iterator[Finding]:
         if service.host != link.host and anywhere and same:
             what = f"{who} reach link {link.name} where they dial {service.host}:{link.port}"
             fix = "give the link an address of its own (addresses, or mesh_vip_range), or choose another port"
-            yield _error(link, "workload", "port-captures", service.meta, what, fix)
+            yield _stop(link, "workload", "port-captures", service.meta, what, fix)
 
 
 def _requests(link: ClientLink, scope: Scope, who: str) -> Iterator[Finding]:
@@ -150,7 +150,7 @@ def _to_gateway(link: ClientLink, scope: Scope, who: str) -> Iterator[Finding]:
     elif found.socket != "mesh" or found.tls is None or found.tls.sni != link.host:
         source = found.rule.sources[0] if found.rule else None
         what = f"{who} do not open mutual TLS of the mesh for {link.host} to the egress gateway"
-        yield _error(link, "workload", "other-tls", source, what, _RULE_FIX)
+        yield _stop(link, "workload", "other-tls", source, what, _RULE_FIX)
 
 
 # -- the egress gateway ------------------------------------------------------------------------------------------------
@@ -165,7 +165,7 @@ def _way_out(mesh: Mesh, gates: Gates, link: ClientLink) -> Iterator[Finding]:
     yield from found
     if chain and chain.server.mode != "ISTIO_MUTUAL":
         what = f"the egress gateway takes {link.host} with TLS mode {chain.server.mode}"
-        yield _error(link, "egress-gateway", "way-in-taken", chain.gateway, what, "run playbook site")
+        yield _stop(link, "egress-gateway", "way-in-taken", chain.gateway, what, "run playbook site")
     for caller in link.callers if chain else ():
         yield from _admission(mesh, link, caller, port)
     yield from _out(link, scope)
@@ -190,16 +190,16 @@ def _out(link: ClientLink, scope: Scope) -> Iterator[Finding]:
     elif found.socket == "plain":
         source = found.rule.sources[0] if found.rule else None
         what = f"connections to {link.host} leave the egress gateway in plain text"
-        yield _error(link, "egress-gateway", "plain-text", source, what, _RULE_FIX)
+        yield _stop(link, "egress-gateway", "plain-text", source, what, _RULE_FIX)
     elif found.socket != "mutual" or found.tls is None or found.tls.credential != link.credential:
         source = found.rule.sources[0] if found.rule else None
         what = f"the egress gateway does not use credential {link.credential} for {link.host}"
-        yield _error(link, "egress-gateway", "other-tls", source, what, _RULE_FIX)
+        yield _stop(link, "egress-gateway", "other-tls", source, what, _RULE_FIX)
 
 
 def _claim_at_gateway(link: ClientLink, service: Service) -> Finding:
     what = f"the egress gateway takes {link.host} for this one's, not for the link's"
-    return _error(link, "egress-gateway", "host-claimed", service.meta, what, "remove the host from it")
+    return _stop(link, "egress-gateway", "host-claimed", service.meta, what, "remove the host from it")
 
 
 def _unknown(mesh: Mesh, link: ClientLink, scope: Scope) -> Iterator[Finding]:
@@ -238,25 +238,25 @@ def _missing(link: ClientLink, scope: Scope, host: str, hop: Hop, who: str) -> F
         source = scope.sidecar.meta if scope.sidecar else None
         what = f"{who} fail: {host} is not seen"
         fix = f"add */{host} to its egress hosts" if source else "export it to that namespace"
-        return _error(link, hop, "cluster-missing", source, what, fix)
+        return _stop(link, hop, "cluster-missing", source, what, fix)
     sources = clusters.sources_for(scope, service)
     theirs = next((source for source in sources if not source.ours), None)
     what = f"{who} fail: Istio goes by this rule for {host}, and it has no subset {link.subset}"
     if theirs is None:
-        return _error(
+        return _stop(
             link, hop, "cluster-missing", None, f"{who} fail: {host} has no subset {link.subset}", "run playbook site"
         )
-    return _error(link, hop, "cluster-missing", theirs, what, _RULE_FIX)
+    return _stop(link, hop, "cluster-missing", theirs, what, _RULE_FIX)
 
 
 def _not_ours(link: ClientLink, hop: Hop, rule: Meta | None, what: str) -> Finding:
     if rule is None:
-        return _error(
+        return _stop(
             link, hop, "route-missing", None, f"{what}: no VirtualService of the link is used", "run playbook site"
         )
     fix = f"remove {link.host} from its hosts, or mesh from its gateways"
-    return _error(link, hop, "route-taken", rule, what, fix)
+    return _stop(link, hop, "route-taken", rule, what, fix)
 
 
-def _error(link: ClientLink, hop: Hop, code: Code, source: Meta | None, what: str, fix: str) -> Finding:
+def _stop(link: ClientLink, hop: Hop, code: Code, source: Meta | None, what: str, fix: str) -> Finding:
     return Finding("error", link.name, hop, code, source, what, fix)

@@ -47,7 +47,7 @@ def _way_in(mesh: Mesh, gates: Gates, link: ServerLink) -> Iterator[Finding]:
     yield from found
     if chain and (chain.server.mode, chain.server.credential) != ("MUTUAL", link.credential):
         what = f"the ingress gateway does not ask for certificates by credential {link.credential}"
-        yield _finding("error", link, "ingress-gateway", "other-tls", chain.gateway, what, "run playbook site")
+        yield _obstacle("error", link, "ingress-gateway", "other-tls", chain.gateway, what, "run playbook site")
     if chain:
         call = authorization.Call(link.client, port, link.host, link.http)
         verdict = authorization.judge(authorization.policies_for(mesh, link.ingress), call)
@@ -57,7 +57,7 @@ def _way_in(mesh: Mesh, gates: Gates, link: ServerLink) -> Iterator[Finding]:
     for source in others.filters_for(mesh, link.ingress):
         what = "it changes the ingress gateway's configuration, in a way that is not foreseen here"
         fix = "see that it leaves the link alone, and run playbook verify"
-        yield _finding("warning", link, "ingress-gateway", "changed-outside-the-model", source, what, fix)
+        yield _obstacle("warning", link, "ingress-gateway", "changed-outside-the-model", source, what, fix)
 
 
 def _to_backend(mesh: Mesh, link: ServerLink, scope: Scope) -> Iterator[Finding]:
@@ -67,7 +67,7 @@ def _to_backend(mesh: Mesh, link: ServerLink, scope: Scope) -> Iterator[Finding]
     if service is None:
         what = f"the ingress gateway does not see {backend.host}"
         fix = "export the backend's Service to the gateway's namespace (networking.istio.io/exportTo)"
-        yield _finding("error", link, "backend", "host-hidden", None, what, fix)
+        yield _obstacle("error", link, "backend", "host-hidden", None, what, fix)
     elif found is None:
         # Where it is not there, or has another port, others say so; here only rules are looked at.
         return
@@ -83,21 +83,23 @@ def _backend_tls(mesh: Mesh, link: ServerLink, cluster: Cluster) -> Iterator[Fin
     source = cluster.rule.sources[0] if cluster.rule and cluster.tls else policy
     if cluster.socket == "plain" and mode == "STRICT":
         what = f"the ingress gateway sends plain text to {backend.host}, which takes mutual TLS only"
-        yield _finding("error", link, "backend", "other-tls", source, what, "remove its TLS settings for this host")
+        yield _obstacle("error", link, "backend", "other-tls", source, what, "remove its TLS settings for this host")
     elif cluster.socket == "mesh" and mode == "DISABLE":
         what = f"the ingress gateway opens mutual TLS of the mesh to {backend.host}, which takes plain text only"
-        yield _finding("error", link, "backend", "other-tls", source, what, "remove its TLS settings for this host")
+        yield _obstacle("error", link, "backend", "other-tls", source, what, "remove its TLS settings for this host")
     elif cluster.socket in ("simple", "mutual"):
         what = f"the ingress gateway opens TLS of its own to {backend.host}, not mutual TLS of the mesh"
-        yield _finding("warning", link, "backend", "other-tls", source, what, "see that the backend expects it")
+        yield _obstacle("warning", link, "backend", "other-tls", source, what, "see that the backend expects it")
     elif cluster.socket == "plain" or mode == "DISABLE":
         what = f"connections from the ingress gateway to {backend.host} are plain text"
         level = "error" if link.strict else "warning"
-        yield _finding(level, link, "backend", "plain-text", source, what, "remove that setting, or limit it to others")
+        yield _obstacle(
+            level, link, "backend", "plain-text", source, what, "remove that setting, or limit it to others"
+        )
     if link.strict and mode != "STRICT":
         what = f"the backend of the link takes plain text ({mode}), though the link asks for strict_backend"
         fix = "set it to STRICT, or delete it; of several the oldest counts, and one with a selector before the rest"
-        yield _finding("error", link, "backend", "mode-overridden", policy, what, fix)
+        yield _obstacle("error", link, "backend", "mode-overridden", policy, what, fix)
 
 
 def _admission(mesh: Mesh, link: ServerLink) -> Iterator[Finding]:
@@ -110,5 +112,5 @@ def _admission(mesh: Mesh, link: ServerLink) -> Iterator[Finding]:
     yield from verdict_findings(link.name, "backend", verdict, who, certain=bool(link.account))
 
 
-def _finding(level: str, link: ServerLink, hop: Hop, code: Code, source: Meta | None, what: str, fix: str) -> Finding:
+def _obstacle(level: str, link: ServerLink, hop: Hop, code: Code, source: Meta | None, what: str, fix: str) -> Finding:
     return Finding("error" if level == "error" else "warning", link.name, hop, code, source, what, fix)
