@@ -105,12 +105,9 @@ def _connections(link: ClientLink, scope: Scope, service: Service, who: str) -> 
         taker = next((chain for chain in chains), None)
         source = taker.service.meta if taker else None
         what = f"{who} reach {taker.service.host if taker else 'nothing'} where they dial {link.host}:{link.port}"
-        fix = (
-            "give the link an address of its own (addresses, or mesh_vip_range), or choose another port for one of them"
-        )
-        yield _stop(link, "workload", "port-captured", source, what, fix)
+        yield _stop(link, "workload", "port-captured", source, what, f"{_ADDRESS_FIX} for one of them")
         return
-    if place == listeners.ANYWHERE:
+    if address == listeners.ANYWHERE:
         yield from _captures(link, scope, who)
     if first.rule is None or not first.rule.ours:
         yield _not_ours(link, "workload", first.rule, f"{who} are not sent to the egress gateway")
@@ -123,11 +120,12 @@ def _captures(link: ClientLink, scope: Scope, who: str) -> Iterator[Finding]:
     """Ours stands at every address: what of others it takes away."""
     for service in scope.services.values():
         anywhere = listeners.address_for(service, dns_capture=scope.proxy.dns_capture) == listeners.ANYWHERE
-        same = any(port.number == link.port and port.protocol not in listeners.PLAIN_HTTP for port in service.ports)
+        same = any(port.number == link.port and listeners.is_told_by_its_port(port) for port in service.ports)
         if service.host != link.host and anywhere and same:
             what = f"{who} reach link {link.name} where they dial {service.host}:{link.port}"
-            fix = "give the link an address of its own (addresses, or mesh_vip_range), or choose another port"
-            yield _stop(link, "workload", "port-captures", service.meta, what, fix)
+            yield _stop(link, "workload", "port-captures", service.meta, what, _ADDRESS_FIX)
+    what = f"{who} reach it at every address on port {link.port} that Istio knows no service for"
+    yield Finding("warning", link.name, "workload", "port-captures", None, what, _ADDRESS_FIX)
 
 
 def _requests(link: ClientLink, scope: Scope, who: str) -> Iterator[Finding]:
@@ -220,6 +218,7 @@ def _unknown(mesh: Mesh, link: ClientLink, scope: Scope) -> Iterator[Finding]:
 
 # -- parts -------------------------------------------------------------------------------------------------------------
 
+_ADDRESS_FIX = "give the link an address of its own (addresses, or mesh_vip_range), or choose another port"
 _RULE_FIX = "give it a host that does not cover this one, or delete it"
 
 

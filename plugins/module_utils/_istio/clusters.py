@@ -43,7 +43,6 @@ class Cluster:
     """:param rule: what it was made by."""
 
     name: str
-    service: Service
     socket: Socket
     tls: Tls | None = None
     rule: Merged | None = None
@@ -83,7 +82,7 @@ def _cluster(scope: Scope, service: Service, port: int, subset: str) -> Cluster:
     rule = scope.rule_for(service)
     tls = _tls(rule, subset, port) if rule else None
     socket = _socket(scope.mesh, scope.proxy, service, rule, tls)
-    return Cluster(cluster_name(service.host, port, subset), service, socket, tls, rule)
+    return Cluster(cluster_name(service.host, port, subset), socket, tls, rule)
 
 
 def sources_for(scope: Scope, service: Service) -> list[Meta]:

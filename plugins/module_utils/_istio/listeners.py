@@ -31,7 +31,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.scopes import Listening, Scope
 
-__all__ = ["ANYWHERE", "PLAIN_HTTP", "Chain", "address_for", "destination_clusters", "outbound"]
+__all__ = ["ANYWHERE", "PLAIN_HTTP", "Chain", "address_for", "destination_clusters", "is_told_by_its_port", "outbound"]
 
 ANYWHERE = "0.0.0.0"
 PLAIN_HTTP = frozenset({"http", "http2", "http_proxy", "grpc", "grpc-web"})
@@ -120,6 +120,11 @@ def address_for(service: Service, *, dns_capture: bool) -> str:
     if service.address:
         return service.address
     return (service.given if dns_capture else "") or ANYWHERE
+
+
+def is_told_by_its_port(port: Port) -> bool:
+    """Whether nothing that is sent tells which host is meant, as HTTP and TLS do."""
+    return port.protocol not in PLAIN_HTTP | _TLS
 
 
 def _kind(protocol: str) -> Kind:

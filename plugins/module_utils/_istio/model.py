@@ -186,14 +186,10 @@ class PortPolicy:
 
 @dataclass(frozen=True)
 class Policy:
-    """A trafficPolicy: of all that it may hold, TLS decides.
-
-    :param other: whether it holds anything else.
-    """
+    """A trafficPolicy: of all that it may hold, TLS decides."""
 
     tls: Tls | None = None
     ports: tuple[PortPolicy, ...] = ()
-    other: bool = False
 
 
 @dataclass(frozen=True)

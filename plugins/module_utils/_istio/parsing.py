@@ -267,7 +267,7 @@ def _policy(value: object) -> Policy | None:
         PortPolicy(_number(_map(part.get("port")).get("number")), _tls(part.get("tls")))
         for part in _maps(value.get("portLevelSettings"))
     )
-    return Policy(_tls(value.get("tls")), ports, other=bool(set(value) - {"tls", "portLevelSettings"}))
+    return Policy(_tls(value.get("tls")), ports)
 
 
 def _tls(value: object) -> Tls | None:

@@ -252,10 +252,15 @@ def without_address() -> list[Object]:
 
 def test_a_link_without_an_address_takes_what_is_not_its_own() -> None:
     younger = in_client(entry(f"{TEAM}/theirs", 9, host="other.example.com"), ours=without_address())
-    assert {item[1:] for item in told(younger)} == {("workload", "port-captures", "ServiceEntry team/theirs")}
+    assert told(younger)[:2] == [
+        ("error", "workload", "port-captures", "ServiceEntry team/theirs"),
+        ("warning", "workload", "port-captures", ""),
+    ]
     older = in_client(entry(f"{TEAM}/theirs", 1, host="other.example.com"), ours=without_address())
     assert {item[1:] for item in told(older)} == {("workload", "port-captured", "ServiceEntry team/theirs")}
-    assert in_client(ours=without_address()) == []
+    assert set(told(in_client(ours=without_address()))) == {("warning", "workload", "port-captures", "")}
+    by_name = entry(f"{TEAM}/theirs", 9, host="other.example.com", protocol="TLS")
+    assert {item[0] for item in told(in_client(by_name, ours=without_address()))} == {"warning"}
 
 
 def test_a_mesh_that_exports_nothing_by_itself() -> None:
