@@ -450,6 +450,92 @@ CODES: Mapping[str, Entry] = {
         "Istio uses one Sidecar without a selector per namespace, so it could replace ours",
         "Delete it, or remove the namespace from C(mesh_egress_lockdown)",
     ),
+    # What others have in a link's way, as Istio chooses
+    "host-hidden": Entry(
+        "A proxy does not see a host",
+        "A Sidecar leaves it out, or it is not exported to that namespace; connections to it fail",
+        "Add the host to the Sidecar that is named, or export it",
+    ),
+    "host-claimed": Entry(
+        "A foreign object has the link's host",
+        "Istio takes the one in the proxy's own namespace, then the older one",
+        "Remove the host from the object that is named",
+    ),
+    "host-shared": Entry(
+        "A foreign ServiceEntry has the link's host in the link's namespace",
+        "Istio keeps both under one name, so that it is chance which of the two counts",
+        "Remove the host from that ServiceEntry",
+    ),
+    "port-captured": Entry(
+        "Connections to the link reach another host",
+        "Neither has an address of its own, so that only the port tells them apart; the older one takes it",
+        "Give the link an address, or choose another port for one of them",
+    ),
+    "port-captures": Entry(
+        "Connections to another host reach the link",
+        "Neither has an address of its own, so that only the port tells them apart; the link's is the older one",
+        "Give the link an address, or choose another port",
+    ),
+    "route-taken": Entry(
+        "A foreign VirtualService takes the link's traffic",
+        "Istio takes it before the link's own, as it is older, exported to that namespace alone, or narrower",
+        "Remove the link's host or gateway from that VirtualService",
+    ),
+    "route-missing": Entry(
+        "No VirtualService of the link is used",
+        "It is missing, or not visible where it is needed",
+        "Run playbook site",
+    ),
+    "way-in-missing": Entry(
+        "A gateway has no server for the link",
+        "Its Gateway or VirtualService is missing, or the gateway's labels are not those that it selects",
+        "Run playbook site",
+    ),
+    "way-in-taken": Entry(
+        "A foreign Gateway serves the link's host or port",
+        "Istio leaves out the younger one of two servers for one host, or beside plain text",
+        "Remove the host from that Gateway, or choose another port",
+    ),
+    "listener-refused": Entry(
+        "Envoy refuses a gateway's port",
+        "Two servers on it are for one host, one of them for one namespace only; no change of the port takes effect",
+        "Remove the host from the Gateway that is named",
+    ),
+    "cluster-missing": Entry(
+        "A route of the link leads nowhere",
+        "Istio goes by a foreign DestinationRule, which lacks the link's subset, or the host is not visible",
+        "Give that DestinationRule a host that does not cover this one, or delete it",
+    ),
+    "plain-text": Entry(
+        "A hop of the link is plain text",
+        "A foreign object turns its TLS off",
+        "Remove that setting, or limit it to other hosts or workloads",
+    ),
+    "other-tls": Entry(
+        "A hop of the link uses other TLS settings than the link's",
+        "A foreign DestinationRule or Gateway comes before the link's own",
+        "Give it a host that does not cover this one, or delete it",
+    ),
+    "caller-refused": Entry(
+        "An AuthorizationPolicy refuses the link's traffic",
+        "A DENY names it, or no ALLOW does",
+        "Let it allow the caller that is named, or limit it to other workloads",
+    ),
+    "caller-uncertain": Entry(
+        "An AuthorizationPolicy may refuse the link's traffic",
+        "It asks for more than is known before a request, such as an address or a path",
+        "See that it allows the caller that is named",
+    ),
+    "mode-overridden": Entry(
+        "A backend takes plain text, though the link asks for C(strict_backend)",
+        "Of several PeerAuthentications the narrowest counts, and of those the oldest",
+        "Set the one that is named to STRICT, or delete it",
+    ),
+    "changed-outside-the-model": Entry(
+        "A foreign object changes a gateway's configuration directly",
+        "What an EnvoyFilter, or a policy of the Gateway API, does to a link is not foreseen",
+        "See that it leaves the link alone; playbook verify looks at what the gateway does",
+    ),
     "wider-policy": Entry(
         "A foreign NetworkPolicy allows more than the lock-down",
         "The NetworkPolicies of a pod are additive",

@@ -19,13 +19,14 @@ GROUND = "ground"
 # What each wing may build on, besides itself.
 BELOW = {
     GROUND: set(),
+    "_istio": {GROUND},
     "_pki": {GROUND},
-    "_cluster": {GROUND, "_pki"},
-    "_ca": {GROUND, "_pki", "_cluster"},
-    "_inventory": {GROUND, "_pki", "_cluster", "_ca"},
-    "_plan": {GROUND, "_pki", "_cluster", "_ca", "_inventory"},
-    "_issue": {GROUND, "_pki", "_cluster", "_ca", "_inventory", "_plan"},
-    "_preflight": {GROUND, "_pki", "_cluster", "_ca", "_inventory", "_plan", "_issue"},
+    "_cluster": {GROUND, "_istio", "_pki"},
+    "_ca": {GROUND, "_istio", "_pki", "_cluster"},
+    "_inventory": {GROUND, "_istio", "_pki", "_cluster", "_ca"},
+    "_plan": {GROUND, "_istio", "_pki", "_cluster", "_ca", "_inventory"},
+    "_issue": {GROUND, "_istio", "_pki", "_cluster", "_ca", "_inventory", "_plan"},
+    "_preflight": {GROUND, "_istio", "_pki", "_cluster", "_ca", "_inventory", "_plan", "_issue"},
 }
 
 
