@@ -22,6 +22,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.listeners im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.mesh import selects
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import (
     MESH_GATEWAY,
+    HttpRoute,
     Match,
     Meta,
     Proxy,
@@ -84,7 +85,7 @@ def _candidates(listening: Listening, host: str) -> Iterable[VirtualService]:
 
 def _ways(scope: Scope, rule: VirtualService, gateway: str, port: int) -> Iterator[Way]:
     for route in rule.http:
-        clusters = () if route.answers else destination_clusters(scope, route.destinations, port)
+        clusters = () if route.answers else _clusters(scope, route, gateway, port)
         if not route.matches:
             yield Way(rule.meta, clusters)
             return
@@ -93,6 +94,13 @@ def _ways(scope: Scope, rule: VirtualService, gateway: str, port: int) -> Iterat
                 yield Way(rule.meta, clusters, match.narrow)
                 if not match.narrow:
                     return
+
+
+def _clusters(scope: Scope, route: HttpRoute, gateway: str, port: int) -> tuple[str, ...]:
+    if gateway != MESH_GATEWAY:
+        return destination_clusters(scope, route.destinations, port)
+    # Otherwise than elsewhere, a workload's proxy knows no other port here than the one that was dialled.
+    return tuple(cluster_name(item.host, item.port or port, item.subset) for item in route.destinations)
 
 
 def _fits(match: Match, proxy: Proxy, gateway: str, port: int) -> bool:

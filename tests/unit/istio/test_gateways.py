@@ -51,9 +51,13 @@ def listener(*objects: Object, proxy: Proxy | None = None, port: int = PORT) -> 
     return next((item for item in gateways.listeners_at(scope, port) if not item.bind), Listener(port))
 
 
-def leads_to(*objects: Object) -> str:
+def leads_to_cluster(*objects: Object) -> str:
     chain = listener(OURS, *objects).chain_for(HOST)
-    return chain.clusters[0].rpartition("|")[2] if chain else ""
+    return chain.clusters[0] if chain else ""
+
+
+def leads_to(*objects: Object) -> str:
+    return leads_to_cluster(*objects).rpartition("|")[2]
 
 
 def test_a_server_leads_where_its_virtual_service_says() -> None:
@@ -203,6 +207,16 @@ def test_a_workload_takes_the_routes_of_one_virtual_service() -> None:
     assert taken(wide, exact, elsewhere) == ["exact"]
     # The exact host is the most specific, even where it has no route for this port.
     assert taken(wide, elsewhere) == ["istio"]
+
+
+def test_a_destination_without_a_port_is_at_the_services_only_one_but_for_http_of_workloads() -> None:
+    own = [entry(f"{GATE}/ours", protocol="HTTP"), entry(f"{GATE}/other", host="other.example.com", port=1)]
+    bare = {"route": [{"destination": {"host": "other.example.com"}}]}
+    leads = vs(f"{GATE}/v", gateways=["mesh", f"{GATE}/ours"], tcp=[bare], http=[bare])
+    assert leads_to_cluster(*own, leads) == "outbound|1||other.example.com"
+    scope = scopes.scope_of(mesh_of(*own, leads), Proxy(SHOP))
+    (way,) = http_routes.of_workload(scope, HOST, 3306)
+    assert way.clusters == ("outbound|3306||other.example.com",)
 
 
 @pytest.mark.parametrize(("first", "last", "speaks"), [("HTTP", "TCP", False), ("TCP", "HTTP", True)])
