@@ -46,12 +46,13 @@ class ActionModule(ClusterAction):
         states: dict[Side, str] = {side: variables.side_state(side) for side in SIDES if side in params["sides"]}
         views = {state: variables.resolution(state).wanted() for state in sorted(set(states.values()), reverse=True)}
         # What is wanted here names more than what is to be taken away, which is known by its labels.
-        request, now = next(iter(views.values()))["request"], datetime.now(UTC)
+        view, now = next(iter(views.values())), datetime.now(UTC)
+        request = view["request"]
         store, entries = variables.store(), variables.revoked()
         authority = authority_of(store)
         # Beyond serials only where trust is on the move, or something is revoked: each pod is one more question.
         moving = bool(authority.lists) or authority.rotates
-        found = read_cluster(variables.api(), request_of(request), trust=moving)
+        found = read_cluster(variables.api(), request_of(view), trust=moving)
         reading: Reading = {**found, **ca_reading(store, authority, entries, now)}
         policy = variables.policy(params["stage"], existing=params["existing"], force=params["force"])
         sides = {side: _side(reading, views[state][side], authority, policy, now) for side, state in states.items()}
@@ -84,7 +85,7 @@ def _side(
     plan = make_plan(reading, desired, render(side, desired), authority, policy, now)
     return {
         **_json(plan),
-        "status": [link.to_json() for link in status.of_side(reading, desired, authority)],
+        "status": [link.to_json() for link in status.of_side(reading, desired, authority, plan.standing.faults)],
         "side": side,
         "settled": plan.proven and not plan.errors,
         "manager": desired["manager"],
@@ -117,6 +118,9 @@ def _json(plan: Plan) -> PlanJson:
         "endpoints": [{"address": item.address, "port": item.port, "fqdn": item.fqdn} for item in standing.endpoints],
         "await_address": work.await_address,
         "served": standing.served,
+        "faults": _texts([fault.message() for fault in standing.faults]),
+        "judged": standing.judged,
+        "unbacked": standing.unbacked,
         "proven": plan.proven,
     }
 

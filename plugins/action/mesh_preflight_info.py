@@ -39,7 +39,7 @@ class ActionModule(ClusterAction):
 
 def _found(variables: Variables, view: Desired) -> Look:
     try:
-        api, request = variables.api(), request_of(view["request"])
+        api, request = variables.api(), request_of(view)
         return look(api, request, view, variables.store(), variables.revoked(), datetime.now(UTC))
     except CrossmeshError as error:
         return unreachable(variables.cluster, error)

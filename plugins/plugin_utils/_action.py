@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import pkgutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -33,7 +33,11 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError, failure
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import Finding
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import GatewayPlace, ReadingRequest
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
+    Desired,
+    DesiredLink,
+    GatewayPlace,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.resolution import Resolution, resolve
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ca import check_passphrase, check_policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.clusters import check_trust_domain
@@ -42,6 +46,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import SIDES
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import HAS_CRYPTOGRAPHY
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy, Stage
+from ansible_collections.crossmesh.mtls.plugins.module_utils._proxy.judge import watch_of
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import ROLES
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contract, plain, store_folder, text
 
@@ -160,8 +165,10 @@ def gateway_of(value: GatewayPlace) -> Gateway:
     return Gateway(value["namespace"], value["service"], value["selector"])
 
 
-def request_of(wanted: ReadingRequest) -> Request:
+def request_of(view: Desired) -> Request:
     """What to look for, in the words of the desired state's request."""
+    wanted = view["request"]
+    links: dict[names.Side, Sequence[DesiredLink]] = {side: view[side]["links"] for side in SIDES}
     return Request(
         instance=wanted["instance"],
         cluster=wanted["cluster"],
@@ -172,6 +179,7 @@ def request_of(wanted: ReadingRequest) -> Request:
         backends=[(item["service"], item["namespace"]) for item in wanted["backends"]],
         lockdown=wanted["lockdown"],
         sides=wanted["sides"],
+        watches={side: watch_of(found) for side, found in links.items() if found},
     )
 
 

@@ -40,6 +40,8 @@ PLAN: Json = {
     "surplus": [],
     "endpoints": [],
     "await_address": False,
+    "judged": [],
+    "unbacked": [],
     "status": [STATUS],
 }
 LOOK: Json = {

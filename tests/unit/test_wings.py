@@ -23,9 +23,10 @@ BELOW = {
     "_cluster": {GROUND, "_pki"},
     "_ca": {GROUND, "_pki", "_cluster"},
     "_inventory": {GROUND, "_pki", "_cluster", "_ca"},
-    "_plan": {GROUND, "_pki", "_cluster", "_ca", "_inventory"},
-    "_issue": {GROUND, "_pki", "_cluster", "_ca", "_inventory", "_plan"},
-    "_preflight": {GROUND, "_pki", "_cluster", "_ca", "_inventory", "_plan", "_issue"},
+    "_proxy": {GROUND, "_pki", "_cluster", "_ca", "_inventory"},
+    "_plan": {GROUND, "_pki", "_cluster", "_ca", "_inventory", "_proxy"},
+    "_issue": {GROUND, "_pki", "_cluster", "_ca", "_inventory", "_proxy", "_plan"},
+    "_preflight": {GROUND, "_pki", "_cluster", "_ca", "_inventory", "_proxy", "_plan", "_issue"},
 }
 
 
