@@ -28,7 +28,7 @@ from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
     STAGES,
     ClusterAction,
     Variables,
-    request_of,
+    watching,
 )
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import PlanJson, SideLook
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import render
@@ -52,7 +52,7 @@ class ActionModule(ClusterAction):
         authority = authority_of(store)
         # Beyond serials only where trust is on the move, or something is revoked: each pod is one more question.
         moving = bool(authority.lists) or authority.rotates
-        found = read_cluster(variables.api(), request_of(view), trust=moving)
+        found = read_cluster(variables.api(), watching(view), trust=moving)
         reading: Reading = {**found, **ca_reading(store, authority, entries, now)}
         policy = variables.policy(params["stage"], existing=params["existing"], force=params["force"])
         sides = {side: _side(reading, views[state][side], authority, policy, now) for side, state in states.items()}

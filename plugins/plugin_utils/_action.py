@@ -14,7 +14,7 @@ import os
 import pkgutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from importlib import import_module
@@ -37,6 +37,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
     Desired,
     DesiredLink,
     GatewayPlace,
+    ReadingRequest,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.resolution import Resolution, resolve
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ca import check_passphrase, check_policy
@@ -50,7 +51,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._proxy.judge import
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import ROLES
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contract, plain, store_folder, text
 
-__all__ = ["SIDES", "STAGES", "Action", "ClusterAction", "Variables", "gateway_of", "lacks", "request_of"]
+__all__ = ["SIDES", "STAGES", "Action", "ClusterAction", "Variables", "gateway_of", "lacks", "request_of", "watching"]
 
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
@@ -165,10 +166,15 @@ def gateway_of(value: GatewayPlace) -> Gateway:
     return Gateway(value["namespace"], value["service"], value["selector"])
 
 
-def request_of(view: Desired) -> Request:
-    """What to look for, in the words of the desired state's request."""
-    wanted = view["request"]
+def watching(view: Desired) -> Request:
+    """What to look for in a cluster that is to be so, with what its gateways' proxies do of the links."""
     links: dict[names.Side, Sequence[DesiredLink]] = {side: view[side]["links"] for side in SIDES}
+    watches = {side: watch_of(found) for side, found in links.items() if found}
+    return replace(request_of(view["request"]), watches=watches)
+
+
+def request_of(wanted: ReadingRequest) -> Request:
+    """What to look for, in the words of the desired state's request."""
     return Request(
         instance=wanted["instance"],
         cluster=wanted["cluster"],
@@ -179,7 +185,6 @@ def request_of(view: Desired) -> Request:
         backends=[(item["service"], item["namespace"]) for item in wanted["backends"]],
         lockdown=wanted["lockdown"],
         sides=wanted["sides"],
-        watches={side: watch_of(found) for side, found in links.items() if found},
     )
 
 

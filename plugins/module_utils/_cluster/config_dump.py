@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -83,7 +83,7 @@ def read_proxy(config_dump: str) -> Proxy:
     }
     upstreams = (_upstream(entry, endpoints) for entry in parts.get("dynamic_active_clusters", ()))
     return Proxy(
-        listeners=tuple(_listener(entry) for entry in parts.get("dynamic_listeners", ())),
+        listeners=_listeners(parts.get("dynamic_listeners", ())),
         routes={
             _text(config, "name"): _domains(config)
             for entry in parts.get("dynamic_route_configs", ())
@@ -104,13 +104,24 @@ def _keys(answer: Any) -> set[str]:
 # -- listeners -----------------------------------------------------------------------------------------------------
 
 
+def _listeners(entries: Iterable[Json]) -> tuple[Listener, ...]:
+    """By name: what was refused can stand in an entry of its own."""
+    found: dict[str, Listener] = {}
+    for item in map(_listener, entries):
+        before = found.get(item.name, item)
+        kept = before if before.state == "active" else item
+        found[item.name] = replace(kept, refused=item.refused or before.refused)
+    return tuple(found.values())
+
+
 def _listener(entry: Json) -> Listener:
     states: tuple[State, ...] = ("active", "warming", "draining")
     state: State = next((found for found in states if f"{found}_state" in entry), "none")
     config = _sub(entry, f"{state}_state", "listener")
     error = _sub(entry, "error_state")
-    address = _sub(config or _sub(error, "failed_configuration"), "address", "socket_address")
-    name = _text(entry, "name")
+    wanted = config or _sub(error, "failed_configuration")
+    address = _sub(wanted, "address", "socket_address")
+    name = _text(entry, "name") or _text(wanted, "name")
     return Listener(
         name=name,
         port=_number(address, "port_value") or _port_in(name),

@@ -63,12 +63,13 @@ def _way_out(scene: Scene, link: ClientLink, clusters: frozenset[str]) -> Iterat
         yield from _originated(scene, link, upstream)
         if upstream.tls:
             yield from scene.missing_secrets(upstream.tls, 2)
-        wanted = {(item["address"], item["ports"]["tls"]) for item in link["endpoints"]}
-        if upstream.addresses is not None and upstream.addresses != wanted:
+        wanted = frozenset((item["address"], item["ports"]["tls"]) for item in link["endpoints"])
+        if upstream.addresses != wanted:
+            live = [endpoint.address for endpoint in upstream.endpoints]
             yield scene.fault(
                 "endpoint-elsewhere",
                 f"the way to {few(map(_place, wanted))}",
-                few(map(_place, upstream.addresses)),
+                few(live if upstream.addresses is None else map(_place, upstream.addresses)),
                 "remove the ServiceEntry that others have for this host, or give the link another fqdn",
                 hop=2,
             )
