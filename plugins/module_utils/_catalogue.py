@@ -435,6 +435,11 @@ CODES: Mapping[str, Entry] = {
         "cluster needs for it is in place, so that C(site) only warns; C(verify) fails",
         "Check DNS, the network and the other end",
     ),
+    "no-connection-yet": Entry(
+        "No connection to the servers has come about",
+        "By Envoy's counters, all that the egress gateway tried have failed; maybe before the other end was ready",
+        "Look into the egress gateway's log, and try again",
+    ),
     "plain-backend": Entry(
         "The hop to the backend is plain text",
         "The backend has a sidecar, and yet the ingress gateway does not speak mutual TLS of the mesh with it",

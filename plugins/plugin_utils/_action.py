@@ -169,7 +169,7 @@ def gateway_of(value: GatewayPlace) -> Gateway:
 def watching(view: Desired) -> Request:
     """What to look for in a cluster that is to be so, with what its gateways' proxies do of the links."""
     links: dict[names.Side, Sequence[DesiredLink]] = {side: view[side]["links"] for side in SIDES}
-    watches = {side: watch_of(found) for side, found in links.items() if found}
+    watches = {side: replace(watch_of(found), counts=side == "client") for side, found in links.items() if found}
     return replace(request_of(view["request"]), watches=watches)
 
 

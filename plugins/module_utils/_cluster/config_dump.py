@@ -30,7 +30,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy impo
     UpstreamEndpoint,
 )
 
-__all__ = ["Watch", "read_proxy"]
+__all__ = ["Watch", "read_proxy", "with_counts"]
 
 Json = Mapping[str, Any]
 NOTHING: Json = {}
@@ -52,16 +52,25 @@ class Watch:
     A gateway has a cluster for every Service of its mesh.
 
     :param upstreams: port and host of each.
+    :param counts: whether to ask as well how connections to them went.
     """
 
     upstreams: frozenset[tuple[int, str]]
+    counts: bool = False
 
     @property
     def question(self) -> str:
+        return f"config_dump?include_eds&name_regex={quote(f'[^|]*|{self._clusters}', safe='')}"
+
+    @property
+    def question_of_counts(self) -> str:
+        return f"clusters?format=json&filter={quote(self._clusters, safe='')}"
+
+    @property
+    def _clusters(self) -> str:
         ports = "|".join(map(str, sorted({port for port, _host in self.upstreams})))
         hosts = "|".join(re.escape(host) for host in sorted({host for _port, host in self.upstreams}))
-        of_links = rf"outbound\|({ports})\|[^|]*\|({hosts if len(hosts) <= _LONGEST else '.*'})"
-        return f"config_dump?include_eds&name_regex={quote(f'[^|]*|{of_links}', safe='')}"
+        return rf"outbound\|({ports})\|[^|]*\|({hosts if len(hosts) <= _LONGEST else '.*'})"
 
 
 # -- the answer ----------------------------------------------------------------------------------------------------
@@ -95,6 +104,41 @@ def read_proxy(config_dump: str) -> Proxy:
             frozenset(_text(entry, "name") for entry in parts.get("dynamic_warming_secrets", ())),
         ),
     )
+
+
+def with_counts(proxy: Proxy, clusters: str) -> Proxy:
+    """The same with what C(/clusters) tells of connections.
+
+    :raises ValueError: when the answer is none.
+    """
+    statuses = _list(_mapping(json.loads(clusters)).get("cluster_statuses"))
+    found = {_text(status, "name"): _counts(status) for status in statuses}
+    upstreams = {
+        name: replace(
+            upstream,
+            endpoints=tuple(
+                replace(endpoint, tried=tried, failed=failed)
+                for endpoint in upstream.endpoints
+                for tried, failed in [found.get(name, {}).get(endpoint.address, (0, 0))]
+            ),
+        )
+        for name, upstream in proxy.upstreams.items()
+    }
+    return replace(proxy, upstreams=upstreams)
+
+
+def _counts(status: Json) -> dict[str, tuple[int, int]]:
+    """Connections that were tried, and those that failed, by address; JSON has their numbers as text."""
+    found = {}
+    for host in _list(status.get("host_statuses")):
+        values = {_text(stat, "name"): _text(stat, "value") for stat in _list(host.get("stats"))}
+        tried, failed = (_digits(values.get(name, "")) for name in ("cx_total", "cx_connect_fail"))
+        found["{}:{}".format(*_address({"endpoint": host}))] = (tried, failed)
+    return found
+
+
+def _digits(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _keys(answer: Any) -> set[str]:
@@ -133,8 +177,7 @@ def _listener(entry: Json) -> Listener:
 
 def _port_in(name: str) -> int:
     """The port in the name that Istio gives a listener, such as C(0.0.0.0_15443)."""
-    digits = name.rpartition("_")[2]
-    return int(digits) if digits.isascii() and digits.isdigit() else 0
+    return _digits(name.rpartition("_")[2])
 
 
 def _chains(listener: Json) -> tuple[Chain, ...]:

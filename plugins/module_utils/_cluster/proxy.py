@@ -85,11 +85,15 @@ class Listener:
 
 @dataclass(frozen=True)
 class UpstreamEndpoint:
-    """:param meshed: whether the connection to it is mutual TLS of the mesh."""
+    """:param meshed: whether the connection to it is mutual TLS of the mesh.
+    :param tried: connections to it since Envoy knows it; C(failed) of them did not come about.
+    """
 
     address: str
     healthy: bool
     meshed: bool
+    tried: int = 0
+    failed: int = 0
 
 
 @dataclass(frozen=True)

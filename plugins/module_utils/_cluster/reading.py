@@ -25,7 +25,11 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import
     RefusedError,
     object_path,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.config_dump import Watch, read_proxy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.config_dump import (
+    Watch,
+    read_proxy,
+    with_counts,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import (
     Backend,
     ClusterReading,
@@ -520,6 +524,8 @@ def _pod(api: Api, item: Item, ask: bool, trust: bool, watch: Watch | None) -> P
                 dump = _ask(api, pod, watch.question if watch else envoy.SECRETS)
                 pod["trust"] = _trust_by_secret(dump) if trust else None
                 pod["proxy"] = read_proxy(dump) if watch else None
+            if watch and pod["proxy"] and watch.counts:
+                pod["proxy"] = with_counts(pod["proxy"], _ask(api, pod, watch.question_of_counts))
         except (RefusedError, ValueError) as error:
             pod["problem"] = error.message.what if isinstance(error, RefusedError) else "its answer could not be read"
             pod["forbidden"] = isinstance(error, RefusedError) and error.forbidden

@@ -223,7 +223,7 @@ def _standing(case: _Case, warnings: Sequence[Message]) -> Standing:
             *warnings,
             *destination_rules.warnings(reading, side),
             *lockdown.warnings(reading, side),
-            *proxies.warnings(reading, owner, faults),
+            *proxies.warnings(reading, side, owner, case.policy, faults),
         ],
         notices=notices.notices(reading, side, authority),
         alarms=notices.alarms(reading, side, authority, case.policy.renew_before, case.now),

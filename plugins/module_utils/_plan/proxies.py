@@ -8,17 +8,23 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import Fault
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide, is_server
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide, is_client, is_server
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import difference
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.notices import backend_faults
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
-from ansible_collections.crossmesh.mtls.plugins.module_utils._proxy.judge import faults_of, fresh_pod
+from ansible_collections.crossmesh.mtls.plugins.module_utils._proxy.judge import (
+    failed_connections,
+    faults_of,
+    fresh_pod,
+)
 
-__all__ = ["faults", "judged", "unbacked", "warnings"]
+__all__ = ["faults", "fresh", "judged", "unbacked", "warnings"]
 
 
 def faults(reading: Reading, side: DesiredSide, owner: names.Owner, policy: Policy) -> list[Fault]:
@@ -42,10 +48,24 @@ def unbacked(reading: Reading, side: DesiredSide) -> frozenset[str]:
     return frozenset(backend_faults(reading, side)) if is_server(side) else frozenset()
 
 
-def warnings(reading: Reading, owner: names.Owner, found: list[Fault]) -> list[Message]:
-    """What does not fail a run: the other end of links, and what a pod would lack that was started now."""
-    fresh = [message for pod in reading["pods"][owner.side] for message in fresh_pod(pod, found)]
-    return [*(fault.message("warning") for fault in found if fault.outside), *fresh]
+def warnings(
+    reading: Reading, side: DesiredSide, owner: names.Owner, policy: Policy, found: Sequence[Fault]
+) -> list[Message]:
+    """What does not fail a run."""
+    outside = [fault.message("warning") for fault in found if fault.outside]
+    return [*outside, *_failed(reading, side, owner, policy), *fresh(reading, owner, found)]
+
+
+def _failed(reading: Reading, side: DesiredSide, owner: names.Owner, policy: Policy) -> list[Message]:
+    if not is_client(side):
+        return []
+    links = [link for link in side["links"] if policy.works_on(link["name"])]
+    return [message for pod in reading["pods"][owner.side] for message in failed_connections(pod, links)]
+
+
+def fresh(reading: Reading, owner: names.Owner, found: Sequence[Fault]) -> list[Message]:
+    """What a pod would lack that was started now."""
+    return [message for pod in reading["pods"][owner.side] for message in fresh_pod(pod, found)]
 
 
 def _written(reading: Reading, owner: names.Owner) -> set[str]:

@@ -21,7 +21,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._proxy.scene import
     is_of_secret,
 )
 
-__all__ = ["egress_faults"]
+__all__ = ["egress_faults", "server_clusters"]
 
 # The gateway's own certificate of the mesh, by SDS.
 _OWN, _MESH_ROOTS = "default", "ROOTCA"
@@ -29,12 +29,17 @@ _OWN, _MESH_ROOTS = "default", "ROOTCA"
 
 def egress_faults(scene: Scene, link: ClientLink) -> Iterator[Fault]:
     yield from scene.way_in()
-    clusters = frozenset(f"outbound|{link['tls_port']}|{subset}|{link['fqdn']}" for subset in ("", link["name"]))
+    clusters = server_clusters(link)
     for chain in scene.chains:
         yield from _mesh_callers(scene, chain)
         yield from scene.refused_callers(chain, None)
         yield from scene.detours(chain, clusters, 2)
     yield from _way_out(scene, link, clusters)
+
+
+def server_clusters(link: ClientLink) -> frozenset[str]:
+    """Envoy's names of the way to the servers, with and without a subset of the link's own."""
+    return frozenset(f"outbound|{link['tls_port']}|{subset}|{link['fqdn']}" for subset in ("", link["name"]))
 
 
 def _mesh_callers(scene: Scene, chain: Chain) -> Iterator[Fault]:

@@ -13,13 +13,13 @@ from collections.abc import Iterable, Sequence
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.config_dump import Watch
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Pod, Service
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import Fault
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredLink
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import ClientLink, DesiredLink
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
-from ansible_collections.crossmesh.mtls.plugins.module_utils._proxy.egress import egress_faults
+from ansible_collections.crossmesh.mtls.plugins.module_utils._proxy.egress import egress_faults, server_clusters
 from ansible_collections.crossmesh.mtls.plugins.module_utils._proxy.ingress import ingress_faults
 from ansible_collections.crossmesh.mtls.plugins.module_utils._proxy.scene import Scene, few, secret_name
 
-__all__ = ["faults_of", "fresh_pod", "watch_of"]
+__all__ = ["failed_connections", "faults_of", "fresh_pod", "watch_of"]
 
 
 def watch_of(links: Iterable[DesiredLink]) -> Watch:
@@ -47,6 +47,31 @@ def faults_of(pod: Pod, links: Iterable[DesiredLink], service: Service | None) -
             faults = ingress_faults(Scene(proxy, pod, service, link, 2), link)
         found += [fault for fault in [next(faults, None)] if fault]
     return found
+
+
+def failed_connections(pod: Pod, links: Iterable[ClientLink]) -> list[Message]:
+    """What real connections tell: those of which none came about since the pod knows the servers.
+
+    No more than a warning: it may have been so before the other end was ready, and nobody has tried since.
+    """
+    proxy, messages = pod["proxy"], list[Message]()
+    if proxy is None:
+        return messages
+    for link in links:
+        ways = [proxy.upstreams[name] for name in server_clusters(link) if name in proxy.upstreams]
+        endpoints = [endpoint for way in ways for endpoint in way.endpoints]
+        tried, failed = sum(item.tried for item in endpoints), sum(item.failed for item in endpoints)
+        if tried and failed == tried:
+            messages.append(
+                Message.warning(
+                    "no-connection-yet",
+                    where=f"link {link['name']}, hop 2, pod {pod['namespace']}/{pod['name']}",
+                    what=f"none of {tried} connections that the egress gateway tried has come about",
+                    fix="see in its log why (UPSTREAM_TRANSPORT_FAILURE_REASON): a server that is down, a firewall, or "
+                    "certificates that the other side does not take",
+                )
+            )
+    return messages
 
 
 def fresh_pod(pod: Pod, faults: Sequence[Fault]) -> list[Message]:
