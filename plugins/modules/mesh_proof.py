@@ -25,8 +25,10 @@ extends_documentation_fragment:
   - crossmesh.mtls.attributes.reads
   - crossmesh.mtls.variables
   - crossmesh.mtls.variables.cluster
+  - crossmesh.mtls.variables.desired
 notes:
   - Reads C(mesh_gate_timeout) and C(mesh_gate_wait).
+  - Reads C(mesh_prune_all), C(mesh_ingress_server_state) and C(mesh_egress_client_state), as the look before it.
 options:
   look:
     description: The result of M(crossmesh.mtls.mesh_cluster_info) for this cluster.

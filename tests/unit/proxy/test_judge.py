@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -600,6 +600,61 @@ def test_connections_of_which_none_came_about_are_a_warning(pod: Pod, codes: lis
     messages = failed_connections(pod, links)
     assert codes_of(messages) == codes
     assert {message.where for message in messages} <= {"link mysql, hop 2, pod istio-system/istio-egressgateway-0"}
+    assert faults_of(pod, links, service_of("client")) == []
+
+
+# -- what is foreign -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("answer", ["", "{", "no healthy upstream", "{}", "[]", '{"configs": []}', "null"])
+def test_an_answer_that_is_no_configuration_is_a_value_error(answer: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        read_proxy(answer)
+
+
+ODD: Sequence[Any] = (None, "x", 7, [], {}, [7], {"x": None})
+
+
+@pytest.mark.parametrize("shift", range(2))
+@pytest.mark.parametrize("side", SIDES)
+def test_fields_of_another_shape_are_as_if_they_were_empty(side: Side, shift: int) -> None:
+    """Each field of the answer in turn, with the odd values in turn."""
+    text = json.dumps(DUMPS[side])
+    places = list(_places(DUMPS[side]))
+    assert len(places) > 100
+    for number, place in enumerate(places):
+        dump = json.loads(text)
+        found = dump
+        for key in place[:-1]:
+            found = found[key]
+        found[place[-1]] = ODD[(number + shift) % len(ODD)]
+        try:
+            pod = pod_of(side, dump)
+        except ValueError:
+            continue
+        assert all(str(fault.message()) for fault in faults_of(pod, LINKS[side], service_of(side)))
+
+
+def _places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if place:
+        yield place
+    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in entries:
+        yield from _places(inner, (*place, key))
+
+
+def test_the_question_names_clusters_of_links_and_no_hosts_where_they_are_many() -> None:
+    few = watch_of(LINKS["client"])
+    assert few.question.startswith("config_dump?include_eds&name_regex=%5B%5E%7C%5D%2A%7Coutbound")
+    assert few.question_of_counts.startswith("clusters?format=json&filter=outbound")
+    assert "mysql" in few.question
+    many = Watch(frozenset((20000 + number, f"link-{number}.server.example.com") for number in range(200))).question
+    assert "link-7" not in many
+    assert "20007" in many
+    assert len(many) < 3000
+    assert watch_of(LINKS["server"]) == Watch(
+        frozenset({(3306, "mysql.default.svc.cluster.local"), (8080, "web.default.svc.cluster.local")})
+    )
 
 
 def test_two_hundred_links_are_judged_in_half_a_second() -> None:
