@@ -31,7 +31,7 @@ from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
     STAGES,
     ClusterAction,
     Variables,
-    request_of,
+    watching,
 )
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import PlanJson, SideLook
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import render
@@ -49,12 +49,13 @@ class ActionModule(ClusterAction):
         states: dict[Side, str] = {side: variables.side_state(side) for side in SIDES if side in params["sides"]}
         views = {state: variables.resolution(state).wanted() for state in sorted(set(states.values()), reverse=True)}
         # What is wanted here names more than what is to be taken away, which is known by its labels.
-        request, now = next(iter(views.values()))["request"], datetime.now(UTC)
+        view, now = next(iter(views.values())), datetime.now(UTC)
+        request = view["request"]
         store, entries = variables.store(), variables.revoked()
         authority = authority_of(store)
         # Beyond serials only where trust is on the move, or something is revoked: each pod is one more question.
         moving = bool(authority.lists) or authority.rotates
-        found = read_cluster(variables.api(), request_of(request), trust=moving)
+        found = read_cluster(variables.api(), watching(view), trust=moving)
         if fault := variables.misled(found["identity"]["cluster_uid"], request["cluster"]):
             raise CrossmeshError(fault)
         reading: Reading = {**found, **ca_reading(store, authority, entries, now)}
@@ -91,7 +92,7 @@ def _side(
     plan = make_plan(reading, desired, render(side, desired), authority, policy, now)
     return {
         **_json(plan),
-        "status": [link.to_json() for link in status.of_side(reading, desired, authority)],
+        "status": [link.to_json() for link in status.of_side(reading, desired, authority, plan.standing.faults)],
         "side": side,
         "settled": plan.proven and not plan.errors,
         "manager": desired["manager"],
@@ -125,6 +126,9 @@ def _json(plan: Plan) -> PlanJson:
         "endpoints": [{"address": item.address, "port": item.port, "fqdn": item.fqdn} for item in standing.endpoints],
         "await_address": work.await_address,
         "served": standing.served,
+        "faults": _texts([fault.message() for fault in standing.faults]),
+        "judged": standing.judged,
+        "unbacked": standing.unbacked,
         "proven": plan.proven,
     }
 

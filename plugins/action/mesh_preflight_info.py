@@ -22,7 +22,7 @@ from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
     SIDES,
     ClusterAction,
     Variables,
-    request_of,
+    watching,
 )
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import render
 
@@ -41,7 +41,7 @@ class ActionModule(ClusterAction):
 
 def _found(variables: Variables, view: Desired) -> Look:
     try:
-        api, request = variables.api(), request_of(view["request"])
+        api, request = variables.api(), watching(view)
         return look(api, request, view, variables.store(), variables.revoked(), datetime.now(UTC))
     except CrossmeshError as error:
         return unreachable(variables.cluster, error)

@@ -5,16 +5,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.address import await_address
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import serial
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proof import Expected, Proof, Trusted, prove
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Pod, Service
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proof import (
+    Expected,
+    Proof,
+    Trusted,
+    UnprovenError,
+    prove,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import Fault
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredLink
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import LinkSideJson
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import LinkSideJson, first_hop
+from ansible_collections.crossmesh.mtls.plugins.module_utils._proxy.judge import faults_of, watch_of
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
     SIDES,
     ClusterAction,
@@ -60,9 +72,9 @@ class ActionModule(ClusterAction):
             proof = Proof("none")
             try:
                 if _is_to_prove(plan, look["options"]):
-                    proof = self._prove(api, variables, plan, shown)
+                    proof = self._prove(api, variables, plan, shown, strict=not look["options"]["existing"])
             except CrossmeshError as error:
-                links[side] = _status(plan, shown, None)
+                links[side] = _status(plan, shown, error.proof if isinstance(error, UnprovenError) else None)
                 return {**result, **self.refused(error, variables)}
             warnings += map(str, proof.warnings)
             methods[side], pods[side] = proof.method, proof.pods
@@ -71,20 +83,51 @@ class ActionModule(ClusterAction):
                 sights.append(_sight(look, plan, shown, proof, params["step"]))
         return result
 
-    def _prove(self, api: Api, variables: Variables, plan: SideLook, shown: Mapping[str, Any]) -> Proof:
+    def _prove(
+        self, api: Api, variables: Variables, plan: SideLook, shown: Mapping[str, Any], *, strict: bool
+    ) -> Proof:
+        """:param strict: whether links that are not as they are meant hold it: certificates are renewed in any case."""
         timeout, wait = variables.filled["mesh_gate_timeout"], variables.filled["mesh_gate_wait"]
+        links = _links(variables, plan)
         expected = Expected(
             serials=frozenset(shown.get("serials", shown["expected"])),
             trust=tuple(
                 Trusted(item["secret"], frozenset(item["roots"]), frozenset(item["lists"])) for item in shown["trust"]
             ),
             endpoints=tuple(Endpoint(item["address"], item["port"], item["fqdn"]) for item in plan["endpoints"]),
+            holders=_holders(_status(plan, shown, None)),
+            watch=watch_of(links) if links else None,
+            judge=partial(_faults, links, plan["unbacked"]),
+            strict=strict,
         )
         say = self._display.display
         proof = prove(api, gateway_of(plan), expected, timeout, wait=wait, say=say)
         if plan["await_address"]:
             proof.warnings.extend(await_address(api, gateway_of(plan), timeout, say=say))
         return proof
+
+
+def _links(variables: Variables, plan: SideLook) -> list[DesiredLink]:
+    """The links that the pods are judged by."""
+    if not plan["judged"]:
+        return []
+    wanted = variables.resolution(variables.side_state(plan["side"])).wanted()[plan["side"]]["links"]
+    return [link for link in wanted if link["name"] in plan["judged"]]
+
+
+def _faults(links: Sequence[DesiredLink], unbacked: Sequence[str], pod: Pod, service: Service | None) -> list[Fault]:
+    return [fault for fault in faults_of(pod, links, service) if not fault.is_of_backend_in(unbacked)]
+
+
+def _holders(links: Sequence[LinkSideJson]) -> dict[str, str]:
+    """Whose a certificate is, by its serial; a client's one certificate is for many links."""
+    found: dict[str, list[LinkSideJson]] = {}
+    for link in links:
+        found.setdefault(link.get("serial", ""), []).append(link)
+    return {
+        number: f"Secret {of[0]['secret']}, " + (f"link {of[0]['link']}" if len(of) == 1 else f"{len(of)} links")
+        for number, of in found.items()
+    }
 
 
 def _is_to_prove(plan: SideLook, options: Options) -> bool:
@@ -104,8 +147,10 @@ def _status(plan: SideLook, shown: Mapping[str, Any], proof: Proof | None) -> li
         now, certificate = link.copy(), issued.get(link["secret"])
         if certificate:
             now["until"], now["root"] = certificate["not_after"], root
+            now["serial"] = serial(certificate.get("serial", ""))
         if proof is None or proof.method != "none":
             now["serving"], now["ready"], now["unseen"] = _counts(link, proof)
+            now["broken"] = first_hop(proof.faults, link["link"]) if proof else ""
         links.append(now)
     return links
 
@@ -114,11 +159,11 @@ def _counts(link: LinkSideJson, proof: Proof | None) -> tuple[int, int, int]:
     """Of the pods that are ready: how many serve the link, how many there are, and how many could not be asked."""
     if proof is None:
         return 0, link["ready"] or 1, 0
-    asked = len(proof.pods)
+    asked, bad = len(proof.pods), len({fault.pod for fault in proof.faults if fault.link == link["link"]})
     if proof.method == "exec":
-        return asked, asked, 0
+        return asked - bad, asked, 0
     ready = max(link["ready"], asked)
-    return (ready, ready, 0) if proof.method == "handshake" else (asked, ready, ready - asked)
+    return (ready - bad, ready, 0) if proof.method == "handshake" else (asked - bad, ready, ready - asked)
 
 
 def _sight(look: ClusterLook, plan: SideLook, shown: Mapping[str, Any], proof: Proof, step: str) -> Json:

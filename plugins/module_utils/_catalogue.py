@@ -415,6 +415,112 @@ CODES: Mapping[str, Entry] = {
         "Exec is forbidden, and no handshake reaches the gateway; the run waited C(mesh_gate_wait) instead",
         "Allow exec in the gateway's pods (docs/permissions.md)",
     ),
+    # What the gateways' proxies do
+    "service-elsewhere": Entry(
+        "The gateway's Service leads to other pods",
+        "The Service's selector and the inventory's gateway selector mean different pods, so nothing arrives",
+        "Give both the labels of the same pods",
+    ),
+    "listener-missing": Entry(
+        "A gateway pod does not listen",
+        "Its Envoy has no active listener on the port of the link; nothing can connect",
+        "Check the selector of the link's Gateway, istiod's log, and Secrets that the pod waits for",
+    ),
+    "listener-refused": Entry(
+        "Envoy refuses a listener",
+        "istiod sends it and Envoy does not take it: the port cannot be bound, two servers on it are for one host, or "
+        "an EnvoyFilter broke it; no change of the port takes effect",
+        "Free the port, choose one of 1024 or above, or correct the object that is named",
+    ),
+    "chain-missing": Entry(
+        "A gateway pod does not know the link's host",
+        "Its listener has no filter chain for the FQDN: connections are closed",
+        "Look for a Gateway or VirtualService of others with this host",
+    ),
+    "caller-tls": Entry(
+        "A gateway takes connections in another way than the link means",
+        "Plain text, no certificate of the caller, or certificates of somebody else",
+        "Remove what others changed on this listener",
+    ),
+    "caller-refused": Entry(
+        "An AuthorizationPolicy refuses the link's callers",
+        "A DENY names them, or no ALLOW does",
+        "Let it allow the caller that is named, or limit it to other workloads",
+    ),
+    "route-missing": Entry(
+        "A gateway has no route for the link",
+        "The link's VirtualService is missing, not visible, or without effect; the gateway takes the connection and "
+        "leads it nowhere",
+        "Run playbook C(site); look for a VirtualService of others with this host",
+    ),
+    "route-elsewhere": Entry(
+        "A gateway leads the link elsewhere",
+        "The route of others wins: all or some of the link's traffic does not reach its server",
+        "Remove the VirtualService that others have for this host",
+    ),
+    "cluster-missing": Entry(
+        "A route of the link leads nowhere",
+        "Envoy has no cluster for the server or the backend: a foreign DestinationRule lacks the link's subset, or the "
+        "host is not visible to the gateway",
+        "Give that DestinationRule a host that does not cover this one, or delete it; check that the gateway sees the "
+        "ServiceEntry or Service",
+    ),
+    "plain-way-out": Entry(
+        "The egress gateway sends plain text to the other cluster",
+        "A DestinationRule of others took the place of the link's: nothing is encrypted on the way",
+        "Remove that DestinationRule, or hide it from the gateway's namespace",
+    ),
+    "wrong-credential": Entry(
+        "A gateway uses other certificates for the link",
+        "Its TLS is not with the link's Secret",
+        "Remove the DestinationRule or Gateway of others for this host",
+    ),
+    "wrong-name": Entry(
+        "A gateway checks another name, or none",
+        "SNI or SAN are not those of the link, so that another server or client would be taken for it",
+        "Remove the DestinationRule or Gateway of others for this host",
+    ),
+    "secret-missing": Entry(
+        "A Secret has not come to a gateway pod",
+        "istiod did not send it: it is not there, cannot be used, or istiod may not read it",
+        "Check the Secret, and that istiod's account may get, list and watch Secrets in the gateway's namespace",
+    ),
+    "endpoint-elsewhere": Entry(
+        "A ServiceEntry of others leads the link elsewhere",
+        "The egress gateway connects to other addresses than the link's servers",
+        "Remove that ServiceEntry, or give the link another FQDN",
+    ),
+    "no-endpoint": Entry(
+        "A gateway has nobody to connect to",
+        "The servers' name does not resolve, or none of them, or no pod of the backend, can be reached. What this "
+        "cluster needs for it is in place, so that C(site) only warns; C(verify) fails",
+        "Check DNS, the network and the other end",
+    ),
+    "no-connection-yet": Entry(
+        "No connection to the servers has come about",
+        "By Envoy's counters, all that the egress gateway tried have failed; maybe before the other end was ready",
+        "Look into the egress gateway's log, and try again",
+    ),
+    "plain-backend": Entry(
+        "The hop to the backend is plain text",
+        "The backend has a sidecar, and yet the ingress gateway does not speak mutual TLS of the mesh with it",
+        "Remove the PeerAuthentication or DestinationRule that turns it off",
+    ),
+    "links-broken": Entry(
+        "More links are not as they are meant",
+        "Only the first ones are told in full",
+        "Run playbook C(verify) to see all",
+    ),
+    "fresh-pod-listener": Entry(
+        "A pod that is started now would lack a listener",
+        "Envoy refused its last change, and goes on with an older one as long as the pod lives",
+        "Correct what made it so, before the pod is replaced",
+    ),
+    "fresh-pod-secret": Entry(
+        "A gateway waits for Secrets",
+        "Gateways or DestinationRules, maybe of others, name Secrets that istiod does not give it",
+        "Correct these Secrets, or what names them",
+    ),
     "port-not-tcp": Entry(
         "The port is not TCP",
         "The gateway's Service already has the port with another protocol",
@@ -481,11 +587,6 @@ CODES: Mapping[str, Entry] = {
         "Istio takes it before the link's own, as it is older, exported to that namespace alone, or narrower",
         "Remove the link's host or gateway from that VirtualService",
     ),
-    "route-missing": Entry(
-        "No VirtualService of the link is used",
-        "It is missing, or not visible where it is needed",
-        "Run playbook site",
-    ),
     "way-in-missing": Entry(
         "A gateway has no server for the link",
         "Its Gateway or VirtualService is missing, or the gateway's labels are not those that it selects",
@@ -496,16 +597,6 @@ CODES: Mapping[str, Entry] = {
         "Istio leaves out the younger one of two servers for one host, or beside plain text",
         "Remove the host from that Gateway, or choose another port",
     ),
-    "listener-refused": Entry(
-        "Envoy refuses a gateway's port",
-        "Two servers on it are for one host, one of them for one namespace only; no change of the port takes effect",
-        "Remove the host from the Gateway that is named",
-    ),
-    "cluster-missing": Entry(
-        "A route of the link leads nowhere",
-        "Istio goes by a foreign DestinationRule, which lacks the link's subset, or the host is not visible",
-        "Give that DestinationRule a host that does not cover this one, or delete it",
-    ),
     "plain-text": Entry(
         "A hop of the link is plain text",
         "A foreign object turns its TLS off",
@@ -515,11 +606,6 @@ CODES: Mapping[str, Entry] = {
         "A hop of the link uses other TLS settings than the link's",
         "A foreign DestinationRule or Gateway comes before the link's own",
         "Give it a host that does not cover this one, or delete it",
-    ),
-    "caller-refused": Entry(
-        "An AuthorizationPolicy refuses the link's traffic",
-        "A DENY names it, or no ALLOW does",
-        "Let it allow the caller that is named, or limit it to other workloads",
     ),
     "caller-uncertain": Entry(
         "An AuthorizationPolicy may refuse the link's traffic",

@@ -228,8 +228,22 @@ sides:
         served:
           description: Whether every ready gateway pod serves and trusts what the Secrets hold.
           type: bool
+        faults:
+          description: Of each link that is written, the first thing that a ready gateway pod does not do as it means.
+          type: list
+          elements: str
+        judged:
+          description: Names of the links that M(crossmesh.mtls.mesh_proof) has to find as they are meant.
+          type: list
+          elements: str
+        unbacked:
+          description: Names of the links of whose backend a warning tells.
+          type: list
+          elements: str
         proven:
-          description: Whether there is nothing to write, and nothing that was not seen in the gateway's pods.
+          description: >-
+            Whether there is nothing to write, nothing that was not seen in the gateway's pods, and no fault that this
+            cluster's objects could mend.
           type: bool
         settled:
           description: The same, and nothing is wrong. A run has nothing to do here.
@@ -237,8 +251,8 @@ sides:
         status:
           description: >-
             How each link stands, with C(link), C(cluster), C(side), C(secret), C(until) (when the certificate expires),
-            C(root), and of C(ready) gateway pods how many are C(serving) it and how many are C(unseen), as exec is
-            forbidden there.
+            C(root), C(serial), and of C(ready) gateway pods how many are C(serving) it and how many are C(unseen), as
+            exec is forbidden there; C(broken) is the first hop at which one does not do what the link means.
           type: list
           elements: dict
         side:

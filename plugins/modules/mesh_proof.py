@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: mesh_proof
-short_description: Wait until every ready pod of a gateway serves what was issued
+short_description: Wait until every ready pod of a gateway serves what was issued and does what its links mean
 version_added: 0.1.0
 author:
   - Crossmesh maintainers (@crossmesh)
@@ -16,15 +16,19 @@ description:
     roots and CRLs it has loaded.
   - Where exec is forbidden, handshakes with an ingress gateway tell, if the controller can reach it. Where neither is
     open, it lets C(mesh_gate_wait) seconds pass, and a warning says that nothing was proven.
-  - Fails where a pod does not serve it after C(mesh_gate_timeout) seconds, and names the pod.
+  - In the same way it sees whether the pod's proxy does what each link means (docs/verify.md).
+  - Fails where that is not so after C(mesh_gate_timeout) seconds, with one message for each link, which names hop and
+    pod, or one that names the pods which do not serve what was issued. In a stage of a rotation links are warnings.
   - Where a gateway was given something to serve for the first time, it waits for the address of a Service of type
     C(LoadBalancer) as well. One that has none by then is told in a warning and fails nothing.
 extends_documentation_fragment:
   - crossmesh.mtls.attributes.reads
   - crossmesh.mtls.variables
   - crossmesh.mtls.variables.cluster
+  - crossmesh.mtls.variables.desired
 notes:
   - Reads C(mesh_gate_timeout) and C(mesh_gate_wait).
+  - Reads C(mesh_prune_all), C(mesh_ingress_server_state) and C(mesh_egress_client_state), as the look before it.
 options:
   look:
     description: The result of M(crossmesh.mtls.mesh_cluster_info) for this cluster.

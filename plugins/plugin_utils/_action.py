@@ -13,8 +13,8 @@ from __future__ import annotations
 import os
 import pkgutil
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from importlib import import_module
@@ -35,7 +35,12 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError, failure
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import Finding
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import GatewayPlace, ReadingRequest
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
+    Desired,
+    DesiredLink,
+    GatewayPlace,
+    ReadingRequest,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.resolution import Resolution, resolve
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ca import check_passphrase, check_policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.clusters import check_trust_domain
@@ -45,10 +50,11 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._names import SIDES
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import HAS_CRYPTOGRAPHY
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy, Stage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import at_home, moved
+from ansible_collections.crossmesh.mtls.plugins.module_utils._proxy.judge import watch_of
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import ROLES
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contract, plain, store_folder, text
 
-__all__ = ["SIDES", "STAGES", "Action", "ClusterAction", "Variables", "gateway_of", "lacks", "request_of"]
+__all__ = ["SIDES", "STAGES", "Action", "ClusterAction", "Variables", "gateway_of", "lacks", "request_of", "watching"]
 
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
@@ -185,6 +191,13 @@ def _path(text: str) -> str:
 
 def gateway_of(value: GatewayPlace) -> Gateway:
     return Gateway(value["namespace"], value["service"], value["selector"])
+
+
+def watching(view: Desired) -> Request:
+    """What to look for in a cluster that is to be so, with what its gateways' proxies do of the links."""
+    links: dict[names.Side, Sequence[DesiredLink]] = {side: view[side]["links"] for side in SIDES}
+    watches = {side: replace(watch_of(found), counts=side == "client") for side, found in links.items() if found}
+    return replace(request_of(view["request"]), watches=watches)
 
 
 def request_of(wanted: ReadingRequest) -> Request:

@@ -52,6 +52,9 @@ class PlanJson(TypedDict):
     endpoints: list[EndpointJson]
     await_address: bool
     served: bool
+    faults: list[str]
+    judged: list[str]
+    unbacked: list[str]
     proven: bool
 
 

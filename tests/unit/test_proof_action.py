@@ -10,11 +10,17 @@ from typing import Any
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.action import mesh_proof
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proof import Proof
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.config_dump import Watch
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proof import (
+    Expected,
+    Proof,
+    UnprovenError,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import Fault
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Variables
-from tests.unit.support import Json, run_action
+from tests.unit.support import SERVER, Json, link, numbered, run_action
 
 STATUS: Json = {
     "link": "mysql",
@@ -40,6 +46,8 @@ PLAN: Json = {
     "surplus": [],
     "endpoints": [],
     "await_address": False,
+    "judged": [],
+    "unbacked": [],
     "status": [STATUS],
 }
 LOOK: Json = {
@@ -114,3 +122,37 @@ def test_a_proof_that_fails_tells_the_new_certificate_as_not_served(monkeypatch:
     (link,) = result["links"]["server"]
     assert (link["until"], link["serving"], link["ready"], link["unseen"]) == ("2027-02-01T00:00:00Z", 0, 2, 0)
     assert set(result["links"]) == {"client", "server"}
+
+
+def fault(link: str) -> Fault:
+    return Fault("plain-way-out", link, 2, "istio-system/a", "mutual TLS", "PLAIN TEXT", "remove it")
+
+
+@pytest.mark.parametrize(("link", "counts", "broken"), [("mysql", (1, 2, 0), "hop 2"), ("other", (2, 2, 0), "")])
+def test_a_link_that_is_not_as_it_is_meant_hides_no_other(
+    monkeypatch: pytest.MonkeyPatch, link: str, counts: tuple[int, int, int], broken: str
+) -> None:
+    seen = Proof("exec", ["a", "b"], faults=[fault(link)])
+    result = proven(monkeypatch, UnprovenError([fault(link).message()], seen))
+    assert result["failed"]
+    assert [error["code"] for error in result["errors"]] == ["plain-way-out"]
+    (told,) = result["links"]["server"]
+    assert ((told["serving"], told["ready"], told["unseen"]), told["broken"]) == (counts, broken)
+
+
+def test_the_pods_are_judged_by_the_links_that_the_look_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Expected] = []
+
+    def prove(_api: Any, _gateway: Any, expected: Expected, *_arguments: Any, **_more: Any) -> Proof:
+        asked.append(expected)
+        return Proof("exec", ["a"])
+
+    monkeypatch.setattr(mesh_proof, "prove", prove)
+    monkeypatch.setattr(Variables, "api", lambda _self: None)
+    variables = {**SERVER, "group_names": SERVER["groups"], "mesh_links": [link(), numbered(1)]}
+    look = {**LOOK, "sides": {"server": {**PLAN, "judged": ["mysql"]}}}
+    result = run_action(mesh_proof, {"look": look, "issued": ISSUED}, variables)
+    assert not result.get("failed"), result
+    (expected,) = asked
+    assert expected.watch == Watch(frozenset({(3306, "mysql.default.svc.cluster.local")}))
+    assert expected.strict

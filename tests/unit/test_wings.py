@@ -24,9 +24,10 @@ BELOW = {
     "_cluster": {GROUND, "_istio", "_pki"},
     "_ca": {GROUND, "_istio", "_pki", "_cluster"},
     "_inventory": {GROUND, "_istio", "_pki", "_cluster", "_ca"},
-    "_plan": {GROUND, "_istio", "_pki", "_cluster", "_ca", "_inventory"},
-    "_issue": {GROUND, "_istio", "_pki", "_cluster", "_ca", "_inventory", "_plan"},
-    "_preflight": {GROUND, "_istio", "_pki", "_cluster", "_ca", "_inventory", "_plan", "_issue"},
+    "_proxy": {GROUND, "_istio", "_pki", "_cluster", "_ca", "_inventory"},
+    "_plan": {GROUND, "_istio", "_pki", "_cluster", "_ca", "_inventory", "_proxy"},
+    "_issue": {GROUND, "_istio", "_pki", "_cluster", "_ca", "_inventory", "_proxy", "_plan"},
+    "_preflight": {GROUND, "_istio", "_pki", "_cluster", "_ca", "_inventory", "_proxy", "_plan", "_issue"},
 }
 
 

@@ -59,7 +59,9 @@ class Trust:
 def trust(config_dump: str) -> dict[str, Trust]:
     """Every validation context with trusted roots, by resource name."""
     found = {}
-    for entry in json.loads(config_dump).get("configs", []):
+    configs: list[dict[str, Any]] = json.loads(config_dump).get("configs", [])
+    # Alone, where the question was for them; else in one part of the whole.
+    for entry in (*configs, *(entry for part in configs for entry in part.get("dynamic_active_secrets", ()))):
         secret = entry.get("secret", {})
         context: dict[str, Any] = secret.get("validation_context", {})
         roots = _inline(context.get("trusted_ca", {}))

@@ -1,7 +1,7 @@
 # Copyright (c) Crossmesh maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The shapes of what is read in a cluster, and of what is written there. Plain JSON, so that Ansible can hand it on.
+"""The shapes of what is read in a cluster, and of what is written there. Plain JSON but for what a pod's proxy does.
 
 PRIVATE to the collection. What stands in an object's C(spec) is Kubernetes' and Istio's own, and opaque here.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any, NotRequired, TypedDict
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import Proxy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
 
 __all__ = [
@@ -190,6 +191,7 @@ class Service(Place):
     """
 
     type: str
+    selector: dict[str, str]
     ports: list[ServicePort]
     owners: dict[str, list[str]]
     addresses: list[str]
@@ -209,6 +211,7 @@ class Pod(Place):
     :param trust: by Secret; None where it was not asked.
     :param problem: why it did not answer.
     :param forbidden: whether that was for want of permission.
+    :param proxy: what it does for links; None where it was not asked.
     """
 
     uid: str
@@ -218,6 +221,7 @@ class Pod(Place):
     trust: dict[str, SecretTrust] | None
     problem: str
     forbidden: bool
+    proxy: Proxy | None
 
 
 class Backend(TypedDict):

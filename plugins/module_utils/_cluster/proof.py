@@ -1,7 +1,7 @@
 # Copyright (c) Crossmesh maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Wait until every ready pod of a gateway serves what was issued, and say how that was seen.
+"""Wait until every ready pod of a gateway serves what was issued and does what its links mean; say how that was seen.
 
 PRIVATE to the collection. A pod is asked through exec. Where exec is forbidden a handshake tells, if the controller can
 reach the ingress; where neither is open nothing is proven, and the result says so.
@@ -11,20 +11,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.config_dump import Watch
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint, presented
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Pod, SecretTrust
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway, gateway_pods
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Pod, SecretTrust, Service
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import Fault
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import (
+    Gateway,
+    gateway_pods,
+    read_service,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed, short
 
-__all__ = ["Expected", "Proof", "Trusted", "lag", "no_ready_pod", "prove"]
+__all__ = ["Expected", "Proof", "Trusted", "UnprovenError", "lag", "no_ready_pod", "prove"]
 
 # Seconds between two looks, and between two lines about what is waited for.
 INTERVAL = 0.2
 PROGRESS = 10.0
+# More than these, and a message counts the rest.
+MOST_LINKS, MOST_SERIALS = 5, 3
 _ALLOW_EXEC = "allow exec in the gateway's pods (docs/permissions.md)"
 
 
@@ -47,11 +55,19 @@ class Expected:
 
     :param serials: of leaf certificates.
     :param trust: empty asks nothing about trust.
+    :param holders: by serial, what its certificate is for, in words.
+    :param watch: what of a pod's proxy to look at; None for nothing.
+    :param judge: what a pod does not do of the links.
+    :param strict: whether that holds the proof; else it is told in warnings.
     """
 
     serials: frozenset[str]
     trust: tuple[Trusted, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
+    holders: Mapping[str, str] = field(default_factory=dict)
+    watch: Watch | None = None
+    judge: Callable[[Pod, Service | None], Sequence[Fault]] = lambda _pod, _service: ()
+    strict: bool = True
 
 
 @dataclass
@@ -61,6 +77,18 @@ class Proof:
     method: str
     pods: list[str] = field(default_factory=list)
     warnings: list[Message] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+
+class UnprovenError(CrossmeshError):
+    """What can be seen is still not as expected.
+
+    :param proof: what was seen, where all of it is served and only links are not as they are meant; else None.
+    """
+
+    def __init__(self, messages: Sequence[Message], proof: Proof | None) -> None:
+        super().__init__(*messages)
+        self.proof = proof
 
 
 def prove(
@@ -84,21 +112,57 @@ def prove(
     :raises CrossmeshError: when what can be seen is still behind then.
     """
     begun = told = clock()
+    service = read_service(api, gateway) if expected.watch else None
     while True:
-        pods = [pod for pod in gateway_pods(api, gateway, trust=bool(expected.trust)) if pod["ready"]]
+        found = gateway_pods(api, gateway, trust=bool(expected.trust), watch=expected.watch)
+        pods = [pod for pod in found if pod["ready"]]
         method, behind = _look(pods, expected, shake or presented)
-        if not behind:
+        faults = [fault for pod in pods for fault in expected.judge(pod, service)]
+        holding = [fault for fault in faults if expected.strict and not fault.outside]
+        if not behind and not holding:
             if pods and method == "none":
                 pause(wait)
-            return _conclude(gateway, pods, method, wait)
+            return _conclude(gateway, pods, method, wait, faults)
         now = clock()
         if now >= begun + timeout:
-            raise CrossmeshError(_not_served(gateway, behind, timeout))
+            raise _unproven(gateway, _conclude(gateway, pods, method, wait, faults), behind, holding, timeout)
         if now >= told + PROGRESS:
             title = f"{api.where}: gateway {gateway.namespace}/{gateway.service}"
-            say(f"{title} is waited for, {now - begun:.0f} s of {timeout:.0f}: {_places(behind)}")
+            say(f"{title} is waited for, {now - begun:.0f} s of {timeout:.0f}: {_waited_for(behind, holding)}")
             told = now
         pause(INTERVAL)
+
+
+def _waited_for(behind: Mapping[str, str], faults: Sequence[Fault]) -> str:
+    broken = [f"link {fault.link}, hop {fault.hop}: {fault.code}" for fault in faults]
+    return "; ".join(filter(None, [_places(behind), *_some(broken)]))
+
+
+def _unproven(
+    gateway: Gateway, seen: Proof, behind: Mapping[str, str], faults: Sequence[Fault], timeout: float
+) -> UnprovenError:
+    """The links first: what keeps one from working is why a pod has not what was issued."""
+    messages = _by_link(faults)
+    messages += [_not_served(gateway, behind, timeout)] if behind else []
+    return UnprovenError(messages, None if behind else seen)
+
+
+def _by_link(faults: Sequence[Fault]) -> list[Message]:
+    """One message a link, of a few links, and how many more there are."""
+    first = {fault.link: fault for fault in sorted(faults, key=lambda fault: -fault.hop)}
+    shown = [first[link] for link in sorted(first)][:MOST_LINKS]
+    messages = [fault.message() for fault in shown]
+    if more := len(first) - len(shown):
+        what = f"{more} more links are not as they are meant: {', '.join(_some(sorted(first)[MOST_LINKS:]))}"
+        messages.append(
+            Message.error("links-broken", where="", what=what, fix="run playbook verify to see all of them")
+        )
+    return messages
+
+
+def _some(lines: Sequence[str]) -> list[str]:
+    rest = len(lines) - MOST_LINKS
+    return [*lines[:MOST_LINKS], *([f"and {rest} more"] if rest > 0 else [])]
 
 
 def _places(behind: Mapping[str, str]) -> str:
@@ -147,11 +211,17 @@ def lag(pod: Pod, expected: Expected) -> str:
     serials, trust = pod["serials"] or (), pod["trust"] or {}
     missing = expected.serials - set(serials)
     if missing:
-        return f"serves {listed(serials)}, not {listed(missing)}"
+        held = listed(serials) if len(serials) <= MOST_SERIALS else f"{len(serials)} other certificates"
+        return f"serves {held}, not {', '.join(_some(sorted(_title(found, expected) for found in missing)))}"
     for wanted in expected.trust:
         if reason := _distrust(trust, wanted):
             return reason
     return ""
+
+
+def _title(serial: str, expected: Expected) -> str:
+    holder = expected.holders.get(serial, "")
+    return f"{serial} ({holder})" if holder else serial
 
 
 def _distrust(trusted: Mapping[str, SecretTrust], wanted: Trusted) -> str:
@@ -164,7 +234,14 @@ def _distrust(trusted: Mapping[str, SecretTrust], wanted: Trusted) -> str:
     return ""
 
 
-def _conclude(gateway: Gateway, pods: Sequence[Pod], method: str, wait: float) -> Proof:
+def _conclude(gateway: Gateway, pods: Sequence[Pod], method: str, wait: float, faults: Sequence[Fault]) -> Proof:
+    seen = _how_seen(gateway, pods, method, wait)
+    return replace(
+        seen, warnings=[*seen.warnings, *(fault.message("warning") for fault in faults)], faults=list(faults)
+    )
+
+
+def _how_seen(gateway: Gateway, pods: Sequence[Pod], method: str, wait: float) -> Proof:
     title = f"gateway {gateway.namespace}/{gateway.service}"
     names = ", ".join(pod["name"] for pod in pods if pod["forbidden"])
     asked = [pod["name"] for pod in pods if not pod["forbidden"]]

@@ -25,6 +25,11 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import
     RefusedError,
     object_path,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.config_dump import (
+    Watch,
+    read_proxy,
+    with_counts,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.identity import NO_IDENTITY, read_identity
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import (
     Backend,
@@ -101,6 +106,7 @@ class Request:
     :param backends: (service, namespace) of the links' backends.
     :param lockdown: namespaces whose egress is to be locked down.
     :param sides: those whose gateway pods are asked what they serve; of the others there is nothing to prove.
+    :param watches: by side, what of its proxies to look at.
     """
 
     instance: str
@@ -112,6 +118,7 @@ class Request:
     backends: Sequence[tuple[str, str]]
     lockdown: Sequence[str] = ()
     sides: Collection[names.Side] = names.SIDES
+    watches: Mapping[names.Side, Watch] = field(default_factory=dict)
 
     @property
     def namespaces(self) -> list[str]:
@@ -314,7 +321,8 @@ class _Reader:
         return covers(rule.get("spec", {}).get("host", ""), rule["metadata"]["namespace"], host)
 
     def pods(self, side: names.Side, gateway: Gateway, trust: bool) -> list[Pod]:
-        return gateway_pods(self.api, gateway, ask=side in self.request.sides, trust=trust)
+        watch = self.request.watches.get(side)
+        return gateway_pods(self.api, gateway, ask=side in self.request.sides, trust=trust, watch=watch)
 
     def secrets(self) -> list[LiveSecret]:
         """Our Secrets, and what others have under the names that we want."""
@@ -376,6 +384,7 @@ def read_service(api: Api, gateway: Gateway) -> Service | None:
         "namespace": gateway.namespace,
         "name": gateway.service,
         "type": item["spec"].get("type", "ClusterIP"),
+        "selector": item["spec"].get("selector") or {},
         "ports": item["spec"].get("ports", []),
         "owners": managed_fields.port_owners(item["metadata"].get("managedFields") or []),
         "addresses": [address for address in (*given, *item["spec"].get("externalIPs", [])) if address],
@@ -499,20 +508,23 @@ def secret_view(item: Item) -> LiveSecret:
     }
 
 
-def gateway_pods(api: Api, gateway: Gateway, *, ask: bool = True, trust: bool = False) -> list[Pod]:
+def gateway_pods(
+    api: Api, gateway: Gateway, *, ask: bool = True, trust: bool = False, watch: Watch | None = None
+) -> list[Pod]:
     """The gateway's running pods and what each of them serves.
 
     :param ask: ask those that are ready; with a hundred links a proxy's answer has a megabyte.
     :param trust: ask for what they trust as well.
+    :param watch: what of their proxies to look at.
     """
     path = object_path("", "v1", "pods", gateway.namespace)
     items = api.get(path, {"labelSelector": gateway.label_selector})["items"]
     running = [item for item in items if not item["metadata"].get("deletionTimestamp")]
     with ThreadPoolExecutor(PARALLEL) as pool:
-        return list(pool.map(lambda item: _pod(api, item, ask, trust), running))
+        return list(pool.map(lambda item: _pod(api, item, ask, trust, watch), running))
 
 
-def _pod(api: Api, item: Item, ask: bool, trust: bool) -> Pod:
+def _pod(api: Api, item: Item, ask: bool, trust: bool, watch: Watch | None) -> Pod:
     metadata = item["metadata"]
     conditions = item.get("status", {}).get("conditions") or []
     pod: Pod = {
@@ -525,12 +537,17 @@ def _pod(api: Api, item: Item, ask: bool, trust: bool) -> Pod:
         "trust": None,
         "problem": "",
         "forbidden": False,
+        "proxy": None,
     }
     if ask and pod["ready"]:
         try:
             pod["serials"] = envoy.served_serials(_ask(api, pod, envoy.CERTS))
-            if trust:
-                pod["trust"] = _trust_by_secret(_ask(api, pod, envoy.SECRETS))
+            if watch or trust:
+                dump = _ask(api, pod, watch.question if watch else envoy.SECRETS)
+                pod["trust"] = _trust_by_secret(dump) if trust else None
+                pod["proxy"] = read_proxy(dump) if watch else None
+            if watch and pod["proxy"] and watch.counts:
+                pod["proxy"] = with_counts(pod["proxy"], _ask(api, pod, watch.question_of_counts))
         except (RefusedError, ValueError) as error:
             pod["problem"] = error.message.what if isinstance(error, RefusedError) else "its answer could not be read"
             pod["forbidden"] = isinstance(error, RefusedError) and error.forbidden

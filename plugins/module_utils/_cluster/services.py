@@ -8,18 +8,33 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Service, ServicePort
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
-__all__ = ["covers", "has_no_address", "missing_address", "tcp_ports"]
+__all__ = ["covers", "has_no_address", "leads_to", "missing_address", "target_ports", "tcp_ports"]
 
 
 def tcp_ports(ports: Iterable[ServicePort]) -> dict[int, ServicePort]:
     """Those of a Service's ports that are of TCP, which is meant where no protocol is given, by their number."""
     return {port["port"]: port for port in ports if port.get("protocol", "TCP") == "TCP"}
+
+
+def target_ports(service: Service, port: int) -> frozenset[int] | None:
+    """Where pods listen for a port of their Service; None where only the containers of a pod say it.
+
+    A port that the Service does not have is listened on as it is (Istio, IST0162).
+    """
+    found = tcp_ports(service["ports"]).get(port)
+    target = found.get("targetPort", port) if found else port
+    return frozenset({target}) if isinstance(target, int) else None
+
+
+def leads_to(service: Service, labels: Mapping[str, str]) -> bool:
+    """Whether a pod with these labels is one of the Service's; without a selector others say so."""
+    return all(labels.get(key) == value for key, value in service["selector"].items())
 
 
 def covers(host: str, namespace: str, wanted: str) -> bool:

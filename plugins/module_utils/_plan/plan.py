@@ -24,6 +24,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model impo
     Manifest,
     Metadata,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import Fault
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
     DesiredSide,
     WantedSecret,
@@ -37,6 +38,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import (
     difference,
     lockdown,
     notices,
+    proxies,
     refusals,
     scope,
 )
@@ -89,6 +91,9 @@ class Standing:
     :param expected: serials that every ready gateway pod has to serve.
     :param endpoints: where a handshake can show the certificate, if exec cannot.
     :param served: whether every ready gateway pod serves what the Secrets hold.
+    :param faults: what those pods do not do of links that are written.
+    :param judged: the links that a proof after this plan has to find in order.
+    :param unbacked: of them, those of whose backend a warning tells.
     """
 
     warnings: list[Message]
@@ -100,6 +105,9 @@ class Standing:
     expected: list[str]
     endpoints: list[Endpoint]
     served: bool
+    faults: list[Fault]
+    judged: list[str]
+    unbacked: list[str]
 
 
 @dataclass(frozen=True)
@@ -112,8 +120,9 @@ class Plan:
 
     @property
     def proven(self) -> bool:
-        """Whether there is nothing to do, and everything is served."""
-        return not self.work.changed and self.standing.served
+        """Whether there is nothing to do, everything is served, and every link is as it is meant in this cluster."""
+        standing = self.standing
+        return not self.work.changed and standing.served and all(fault.outside for fault in standing.faults)
 
 
 @dataclass(frozen=True)
@@ -224,12 +233,14 @@ def _deletion(secret: LiveSecret) -> Manifest:
 def _standing(case: _Case, warnings: Sequence[Message]) -> Standing:
     """:param warnings: of what was compared."""
     reading, side, owner, authority = case.reading, case.side, case.owner, case.authority
+    faults = proxies.faults(reading, side, owner, case.policy)
     return Standing(
         warnings=[
             *notices.warnings(reading, side, owner, authority),
             *warnings,
             *destination_rules.warnings(reading, side),
             *lockdown.warnings(reading, side),
+            *proxies.warnings(reading, side, owner, case.policy, faults),
         ],
         notices=notices.notices(reading, side, authority),
         alarms=notices.alarms(reading, side, authority, case.policy.renew_before, case.now),
@@ -239,6 +250,9 @@ def _standing(case: _Case, warnings: Sequence[Message]) -> Standing:
         expected=expected_serials(reading, side),
         endpoints=_endpoints(reading, side),
         served=not notices.unproven(reading, side, owner),
+        faults=faults,
+        judged=proxies.judged(reading, side, owner, case.policy),
+        unbacked=sorted(proxies.unbacked(reading, side)),
     )
 
 

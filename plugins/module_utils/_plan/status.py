@@ -18,12 +18,13 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as na
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import serial
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import Fault
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import short
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import timestamp
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import issuer_of, live_credential
 
-__all__ = ["LinkSide", "LinkSideJson", "next_due", "of_side", "table"]
+__all__ = ["LinkSide", "LinkSideJson", "first_hop", "next_due", "of_side", "table"]
 
 # Links of which nothing is to be told but that they are up: more of them than this are one line.
 MOST_ROWS = 12
@@ -45,6 +46,8 @@ class LinkSideJson(TypedDict):
     serving: int
     ready: int
     unseen: int
+    serial: str
+    broken: str
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class LinkSide:
     :param root: fingerprint of the root that issued it; empty where that is not one of the custom CA.
     :param serving: of C(ready) gateway pods, those that serve it.
     :param unseen: of them, those that could not be asked (exec is forbidden there).
+    :param serial: of its certificate.
+    :param broken: the first hop at which a pod does not do what the link means, such as C(hop 2); empty for none.
     """
 
     link: str
@@ -66,13 +71,18 @@ class LinkSide:
     serving: int
     ready: int
     unseen: int
+    serial: str = ""
+    broken: str = ""
 
     def to_json(self) -> LinkSideJson:
         return cast(LinkSideJson, asdict(self))
 
 
-def of_side(reading: Reading, side: DesiredSide, authority: Authority) -> list[LinkSide]:
-    """Each link of a side, by the Secret that its gateway presents."""
+def of_side(reading: Reading, side: DesiredSide, authority: Authority, faults: Sequence[Fault] = ()) -> list[LinkSide]:
+    """Each link of a side, by the Secret that its gateway presents, and by what its pods do.
+
+    :param faults: of all its links.
+    """
     owner = names.Owner(**side["owner"])
     ready = [pod for pod in reading["pods"][owner.side] if pod["ready"]]
     held = {item["name"]: item for item in reading["secrets"] if item["namespace"] == side["namespace"]}
@@ -83,7 +93,13 @@ def of_side(reading: Reading, side: DesiredSide, authority: Authority) -> list[L
     for link in side["links"]:
         name = link["credential"]
         leaf = leaves.get(name)
-        serving = [pod for pod in ready if leaf and serial(leaf.serial) in (pod["serials"] or ())]
+        number = serial(leaf.serial) if leaf else ""
+        bad = {fault.pod for fault in faults if fault.link == link["name"]}
+        serving = [
+            pod
+            for pod in ready
+            if number and number in (pod["serials"] or ()) and f"{pod['namespace']}/{pod['name']}" not in bad
+        ]
         unseen = [pod for pod in ready if pod["forbidden"]]
         until = timestamp(leaf.not_after) if leaf else ""
         found.append(
@@ -97,9 +113,17 @@ def of_side(reading: Reading, side: DesiredSide, authority: Authority) -> list[L
                 len(serving),
                 len(ready),
                 len(unseen),
+                number,
+                first_hop(faults, link["name"]),
             )
         )
     return found
+
+
+def first_hop(faults: Iterable[Fault], link: str) -> str:
+    """The first broken hop of a link, in words; empty where none is."""
+    hops = sorted(fault.hop for fault in faults if fault.link == link)
+    return f"hop {hops[0]}" if hops else ""
 
 
 def table(sides: Iterable[LinkSideJson], changed: Mapping[str, Sequence[str]], now: datetime) -> list[str]:
@@ -155,6 +179,7 @@ def _state(sides: Sequence[LinkSideJson], changed: Mapping[str, Sequence[str]]) 
     """The worst that there is, and where."""
     for word, found in (
         ("no certificate", [side for side in sides if not side["until"]]),
+        *((f"broken at {hop}", [side for side in sides if side["broken"] == hop]) for hop in _broken(sides)),
         ("not served", [side for side in sides if side["serving"] + side["unseen"] < side["ready"]]),
         ("not proven", [side for side in sides if side["unseen"]]),
         ("no ready gateway pod", [side for side in sides if not side["ready"]]),
@@ -163,6 +188,10 @@ def _state(sides: Sequence[LinkSideJson], changed: Mapping[str, Sequence[str]]) 
         if found:
             return f"{word} in {_clusters(found)}"
     return "up"
+
+
+def _broken(sides: Iterable[LinkSideJson]) -> list[str]:
+    return sorted({side["broken"] for side in sides if side["broken"]})
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -52,6 +52,7 @@ CHECKS: Mapping[str, str] = {
     "istio": "which version the gateways run",
     "gateway": "whether the gateway is there and ready",
     "backend": "whether the Service behind a link is there and in the mesh",
+    "proxies": "whether the gateways' proxies do for a link what it means, once it is written",
     "port": "whether the gateway's port is free, or open already",
     "names": "whether others have something under the names of a link",
     "fqdn": "whether the name resolves in the client's gateway, and to the servers'",

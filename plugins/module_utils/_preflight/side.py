@@ -27,8 +27,14 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
     gateway_port,
     is_server,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import difference, notices, plan, refusals
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Level, Message
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import (
+    difference,
+    notices,
+    plan,
+    proxies,
+    refusals,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import CA_STORE, NOBODY, Row
 
@@ -243,8 +249,20 @@ def _run(scene: Scene, rows: Sequence[Row], now: datetime) -> Iterator[Row]:
     messages = [*made.standing.alarms, *others, *([_blocked()] if blocked else [])]
     for message in messages:
         yield Row.of(scene.cluster, NOBODY, "run", _of_side(message, title))
+    yield from _proxies(scene, made)
     if not made.errors and (scene.side["links"] or made.work.lines):
         yield Row(scene.cluster, NOBODY, "run", "ok", f"{title}: {len(made.work.lines) or 'nothing'} to do")
+
+
+def _proxies(scene: Scene, made: plan.Plan) -> Iterator[Row]:
+    """What a run would stop at in its proof; where it writes first, that may mend it."""
+    told: set[str] = set()
+    for fault in made.standing.faults:
+        level: Level = "warning" if fault.outside or made.work.changed else "error"
+        if fault.link not in told:
+            yield Row.of(scene.cluster, fault.link, "proxies", fault.message(level))
+        told.add(fault.link)
+    yield from _rows(scene, NOBODY, "proxies", proxies.fresh(scene.reading, scene.owner, made.standing.faults))
 
 
 def _blocked() -> Message:

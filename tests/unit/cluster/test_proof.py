@@ -20,13 +20,17 @@ import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import envoy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api, RefusedError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.config_dump import Watch
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Pod, Service
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proof import (
     Expected,
     Proof,
     Trusted,
+    UnprovenError,
     prove,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import Fault
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
@@ -368,3 +372,89 @@ def test_a_closed_port_is_no_way() -> None:
     expected = Expected(frozenset({NEW}), endpoints=(replace(ENDPOINT, address="127.0.0.1", port=port),))
     cluster = Cluster([pod("a")], HIDDEN)
     assert prove(cast(Api, cluster), GATEWAY, expected, 60, wait=1, pause=cluster.pause).method == "wait"
+
+
+# -- what the proxies do -------------------------------------------------------------------------------------------
+
+SERVICE_PATH = "/api/v1/namespaces/istio-system/services/istio-ingressgateway"
+
+
+def fault(link: str = "mysql", hop: int = 2, **changes: Any) -> Fault:
+    whole = Fault("plain-way-out", link, hop, "istio-system/a", "mutual TLS", "PLAIN TEXT", "remove it", "Rule x/y")
+    return replace(whole, **changes)
+
+
+class Judged(Cluster):
+    """A cluster whose pods have faults by the clock."""
+
+    def get(self, path: str, query: Mapping[str, str] | None = None) -> Json:
+        if path == SERVICE_PATH:
+            return {"spec": {}, "metadata": {}}
+        return super().get(path, query or {})
+
+
+def judged(
+    faults: Mapping[float, Sequence[Fault]], *, strict: bool = True, serial: str = NEW
+) -> tuple[Judged, Expected]:
+    cluster = Judged([pod("a")], {"a": {0: certs(serial)}}, {0: json.dumps({"configs": [{"bootstrap": {}}]})})
+
+    def judge(_pod: Pod, service: Service | None) -> Sequence[Fault]:
+        assert service is not None
+        return faults[max(moment for moment in faults if moment <= cluster.now)]
+
+    watch = Watch(frozenset({(13306, "mysql.server.example.com")}))
+    return cluster, Expected(frozenset({NEW}), watch=watch, judge=judge, strict=strict)
+
+
+def test_it_waits_until_every_link_is_as_it_is_meant() -> None:
+    cluster, expected = judged({0: [fault()], 6: []})
+    said = list[str]()
+    assert proven(cluster, expected, said=said) == Proof("exec", ["a"])
+    assert 6 <= cluster.now < 7
+
+
+def test_a_link_that_is_not_is_named_with_hop_pod_what_was_wanted_and_found() -> None:
+    cluster, expected = judged({0: [fault(hop=3, found="none"), fault()]})
+    with refused("plain-way-out") as failure:
+        proven(cluster, expected, timeout=15, said=(said := list[str]()))
+    message = failure.value.message
+    assert message.where == "link mysql, hop 2, pod istio-system/a"
+    assert message.what == "wanted mutual TLS; found PLAIN TEXT (Rule x/y)"
+    assert isinstance(failure.value, UnprovenError)
+    assert failure.value.proof is not None
+    assert failure.value.proof.pods == ["a"]
+    assert "link mysql, hop 2: plain-way-out" in said[0]
+
+
+def test_many_links_are_counted() -> None:
+    cluster, expected = judged({0: [fault(f"link-{number}") for number in range(9)]})
+    with refused(*["plain-way-out"] * 5, "links-broken") as failure:
+        proven(cluster, expected, timeout=1)
+    assert failure.value.messages[-1].what == "4 more links are not as they are meant: link-5, link-6, link-7, link-8"
+
+
+def test_links_come_before_certificates_that_are_behind() -> None:
+    cluster, expected = judged({0: [fault()]}, serial=OLD)
+    with refused("plain-way-out", "not-served") as failure:
+        proven(cluster, expected, timeout=1)
+    assert isinstance(failure.value, UnprovenError)
+    assert failure.value.proof is None
+
+
+@pytest.mark.parametrize(
+    ("given", "strict"), [(fault(outside=True), True), (fault(), False)], ids=["the other end", "a stage of a rotation"]
+)
+def test_what_does_not_hold_a_proof_is_a_warning(given: Fault, strict: bool) -> None:
+    cluster, expected = judged({0: [given]}, strict=strict)
+    proof = proven(cluster, expected)
+    assert (cluster.now, proof.pods, proof.faults) == (0, ["a"], [given])
+    assert [(warning.code, warning.level) for warning in proof.warnings] == [("plain-way-out", "warning")]
+
+
+def test_many_serials_are_counted_and_the_missing_one_is_told_by_its_secret() -> None:
+    cluster = Cluster([pod("a")], {"a": {0: certs(*(f"c{number}" for number in range(40)))}})
+    expected = Expected(frozenset({NEW}), holders={NEW: "Secret mysql-credential, link mysql"})
+    with refused("not-served") as failure:
+        proven(cluster, expected, timeout=1)
+    told = f"pod a: serves 40 other certificates, not {NEW} (Secret mysql-credential, link mysql); after 1 s"
+    assert failure.value.message.what.endswith(told)

@@ -9,13 +9,21 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.config_dump import Watch
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import CERTS
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import ClusterReading
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway, Request, read_cluster
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import (
+    Gateway,
+    Request,
+    gateway_pods,
+    read_cluster,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner, Side
 from tests.unit.cluster.fake_api import FakeApi, collection_path
 from tests.unit.pki.support import make_leaf, make_root
@@ -346,6 +354,30 @@ def test_pods_of_a_gateway_are_asked_what_they_serve_if_they_are_ready() -> None
         ("b", False, None),
     ]
     assert found["client"] == []
+
+
+def test_what_a_pod_does_for_links_is_one_more_question_and_its_trust_none() -> None:
+    """They come in one answer."""
+    watch = Watch(frozenset({(3306, "mysql.default.svc.cluster.local")}))
+    certs, dump = '{"certificates": []}', (Path(__file__).parents[1] / "proxy/ingress.json").read_text(encoding="utf-8")
+    answers = {f"a {CERTS}": certs, f"a {watch.question}": dump}
+    request = replace(REQUEST, watches={"server": watch})
+    (pod,) = reading(gateway_pod("a"), answers=answers, request=request)["pods"]["server"]
+    assert (pod["problem"], pod["trust"]) == ("", None)
+    assert pod["proxy"]
+    assert {item.port for item in pod["proxy"].listeners} == {13306, 13307, 13380}
+    api = cast(Api, FakeApi([gateway_pod("a")], {}, answers))
+    (pod,) = gateway_pods(api, REQUEST.ingress, trust=True, watch=watch)
+    assert pod["problem"] == ""
+    assert pod["trust"] == {}
+
+
+def test_an_answer_of_a_proxy_that_cannot_be_read_is_told() -> None:
+    watch = Watch(frozenset())
+    answers = {f"a {CERTS}": '{"certificates": []}', f"a {watch.question}": "upstream connect error"}
+    api = cast(Api, FakeApi([gateway_pod("a")], {}, answers))
+    (pod,) = gateway_pods(api, REQUEST.ingress, watch=watch)
+    assert (pod["problem"], pod["proxy"]) == ("its answer could not be read", None)
 
 
 def test_pods_of_a_side_without_links_are_not_asked() -> None:

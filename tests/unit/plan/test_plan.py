@@ -77,6 +77,7 @@ def serving(*leaves: Leaf, name: str = "istio-ingressgateway-0", **changes: Any)
         "trust": None,
         "problem": "",
         "forbidden": False,
+        "proxy": None,
     }
     return cast(Pod, {**whole, **changes})
 
@@ -87,6 +88,7 @@ SERVICE: Service = {
     "ports": [{"name": "tls-13306", "port": 13306, "protocol": "TCP", "targetPort": 13306}],
     "owners": {"13306/TCP": [OWNER.manager]},
     "type": "LoadBalancer",
+    "selector": {"istio": "ingressgateway"},
     "addresses": ["203.0.113.7"],
 }
 

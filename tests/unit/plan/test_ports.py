@@ -49,6 +49,7 @@ def service(*ports: ServicePort, **owners: list[str]) -> Service:
         "namespace": "istio-system",
         "name": "istio-ingressgateway",
         "type": "LoadBalancer",
+        "selector": {},
         "addresses": [],
         "ports": list(ports),
         "owners": {f"{key[4:]}/{key[:3].upper()}": managers for key, managers in owners.items()},

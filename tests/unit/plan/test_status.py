@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import Fault
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import timestamp
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import status
 from tests.unit.pki.support import NOW
@@ -46,6 +47,7 @@ def test_a_link_tells_who_dials_who_serves_until_when_and_by_which_root() -> Non
         ({"serving": 1, "ready": 2, "unseen": 1}, "not proven in cluster-b"),
         ({"serving": 0, "ready": 2, "unseen": 1}, "not served in cluster-b"),
         ({"serving": 0, "ready": 0}, "no ready gateway pod in cluster-b"),
+        ({"serving": 0, "broken": "hop 3"}, "broken at hop 3 in cluster-b"),
     ],
 )
 def test_the_state_is_that_of_the_worse_side(changes: Json, state: str) -> None:
@@ -89,3 +91,14 @@ def test_a_side_is_read_from_its_secret_and_its_pods() -> None:
     assert (mysql.until, mysql.root) == (timestamp(LEAF.view.not_after), ROOT.view.fingerprint)
     assert (mysql.serving, mysql.ready) == (1, 2)
     assert (other.link, other.until, other.root, other.serving, other.ready) == ("link-1", "", "", 0, 2)
+
+
+def test_a_pod_that_does_not_do_what_one_link_means_still_serves_the_other() -> None:
+    found = reading(secrets=[secret(LEAF)], pods={"server": [serving(LEAF)], "client": []})
+    wanted = view([link(), numbered(1)], SERVER)["server"]
+    pod = "istio-system/istio-ingressgateway-0"
+    faults = [Fault("plain-backend", "mysql", hop, pod, "TLS", "PLAIN TEXT", "remove it") for hop in (3, 2)]
+    mysql, other = status.of_side(found, wanted, AUTHORITY, faults)
+    assert (mysql.serving, mysql.ready, mysql.broken) == (0, 1, "hop 2")
+    assert other.broken == ""
+    assert status.of_side(found, wanted, AUTHORITY)[0].serving == 1

@@ -1,0 +1,168 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who may use a filter chain, by its filters of C(envoy.extensions.filters.network.rbac.v3). Pure.
+
+PRIVATE to the collection. What such a filter asks of a connection is answered with yes, no, or not known: a policy of
+others is a fault only where it refuses a link for sure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Caller", "Rules", "read_rules"]
+
+Json = Mapping[str, Any]
+Answer = bool | None
+# As Istio names what it makes of a rule of an AuthorizationPolicy.
+_POLICY = re.compile(r"ns\[([^\]]*)\]-policy\[([^\]]*)\]-rule\[\d+\]")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A connection of a link.
+
+    :param identities: one of which the caller has; None where they are not known.
+    """
+
+    port: int
+    sni: str
+    identities: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Rules:
+    """One filter.
+
+    :param policies: permissions and principals, by name.
+    """
+
+    denies: bool
+    policies: Mapping[str, Json]
+
+    def refusal(self, caller: Caller) -> str | None:
+        """The policies that refuse a caller for sure, as people know them; None where none does."""
+        answers = {name: _both(policy, caller) for name, policy in self.policies.items()}
+        if self.denies:
+            guilty = [name for name, answer in answers.items() if answer]
+            return _titles(guilty) if guilty else None
+        return _titles(answers) if all(answer is False for answer in answers.values()) else None
+
+
+def read_rules(config: Json) -> Rules | None:
+    """The rules of a filter's configuration; None where it holds nobody off, as in a dry run."""
+    rules = config.get("rules")
+    if not isinstance(rules, Mapping) or rules.get("action", "ALLOW") not in ("ALLOW", "DENY"):
+        return None
+    policies = rules.get("policies")
+    found = {str(name): policy for name, policy in _mapping(policies).items() if isinstance(policy, Mapping)}
+    return Rules(rules.get("action") == "DENY", found)
+
+
+def _titles(policies: Iterable[str]) -> str:
+    """Istio's name of an allow-list without rules is of no policy."""
+    found = {f"AuthorizationPolicy {match[1]}/{match[2]}" for name in policies if (match := _POLICY.search(name))}
+    return ", ".join(sorted(found)) or "an AuthorizationPolicy"
+
+
+def _both(policy: Json, caller: Caller) -> Answer:
+    if policy.get("condition") or policy.get("checked_condition"):
+        return None
+    permissions = [_permission(item, caller) for item in _list(policy.get("permissions"))]
+    principals = [_principal(item, caller) for item in _list(policy.get("principals"))]
+    return _all([_any(permissions), _any(principals)])
+
+
+def _permission(rule: Json, caller: Caller) -> Answer:
+    for kind, value in rule.items():
+        if kind in ("and_rules", "or_rules"):
+            answers = [_permission(item, caller) for item in _list(_mapping(value).get("rules"))]
+            return _all(answers) if kind == "and_rules" else _any(answers)
+        if kind == "not_rule":
+            return _not(_permission(_mapping(value), caller))
+        if kind == "any":
+            return True
+        if kind == "destination_port":
+            return bool(value == caller.port)
+        if kind == "requested_server_name":
+            return _matches(_mapping(value), caller.sni)
+    return None
+
+
+def _principal(rule: Json, caller: Caller) -> Answer:
+    for kind, value in rule.items():
+        if kind in ("and_ids", "or_ids"):
+            answers = [_principal(item, caller) for item in _list(_mapping(value).get("ids"))]
+            return _all(answers) if kind == "and_ids" else _any(answers)
+        if kind == "not_id":
+            return _not(_principal(_mapping(value), caller))
+        if kind == "any":
+            return True
+        if matcher := _identity(kind, _mapping(value)):
+            return _is_one_of(matcher, caller.identities)
+    return None
+
+
+def _identity(kind: str, value: Json) -> Json:
+    """What the identity of a peer has to be; Istio asks for it in one of two ways, by its version."""
+    if kind == "authenticated":
+        return _mapping(value.get("principal_name"))
+    if kind == "filter_state" and value.get("key") == "io.istio.peer_principal":
+        return _mapping(value.get("string_match"))
+    return {}
+
+
+def _is_one_of(matcher: Json, identities: tuple[str, ...] | None) -> Answer:
+    return None if identities is None else _any([_matches(matcher, identity) for identity in identities])
+
+
+def _matches(matcher: Json, text: str) -> Answer:
+    """Whether a text is as a C(envoy.type.matcher.v3.StringMatcher) wants it."""
+    tests: Mapping[str, Callable[[str], bool]] = {
+        "exact": lambda wanted: text == wanted,
+        "prefix": text.startswith,
+        "suffix": text.endswith,
+        "contains": lambda wanted: wanted in text,
+    }
+    for kind, wanted in matcher.items():
+        if kind in tests and isinstance(wanted, str):
+            return tests[kind](wanted)
+        if kind == "safe_regex":
+            return _matches_expression(str(_mapping(wanted).get("regex", "")), text)
+    return None
+
+
+def _matches_expression(expression: str, text: str) -> Answer:
+    """RE2's language is not quite Python's; what Istio writes is the same in both."""
+    try:
+        return re.fullmatch(expression, text) is not None
+    except re.error:
+        return None
+
+
+def _not(answer: Answer) -> Answer:
+    return None if answer is None else not answer
+
+
+def _all(answers: list[Answer]) -> Answer:
+    if any(answer is False for answer in answers):
+        return False
+    return None if None in answers else True
+
+
+def _any(answers: list[Answer]) -> Answer:
+    if any(answers):
+        return True
+    return None if None in answers else False
+
+
+def _mapping(value: Any) -> Json:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Any) -> list[Json]:
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []

@@ -1,0 +1,79 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which links of a side are judged in its gateway's pods, and what is said of them. Pure.
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import Fault
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide, is_client, is_server
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import difference
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.notices import backend_faults
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._proxy.judge import (
+    failed_connections,
+    faults_of,
+    fresh_pod,
+)
+
+__all__ = ["faults", "fresh", "judged", "unbacked", "warnings"]
+
+
+def faults(reading: Reading, side: DesiredSide, owner: names.Owner, policy: Policy) -> list[Fault]:
+    """What the ready pods do not do of the links that are written already, link by link."""
+    written = _written(reading, owner)
+    links = [link for link in side["links"] if link["name"] in written and policy.works_on(link["name"])]
+    service, known = reading["services"][owner.side], unbacked(reading, side)
+    pods = [pod for pod in reading["pods"][owner.side] if pod["ready"]]
+    found = [fault for pod in pods for fault in faults_of(pod, links, service)]
+    return [fault for fault in found if not fault.is_of_backend_in(known)]
+
+
+def judged(reading: Reading, side: DesiredSide, owner: names.Owner, policy: Policy) -> list[str]:
+    """The links that a proof after this plan has to find in order: a stage writes none."""
+    written = _written(reading, owner) if policy.existing else {link["name"] for link in side["links"]}
+    return [link["name"] for link in side["links"] if link["name"] in written and policy.works_on(link["name"])]
+
+
+def unbacked(reading: Reading, side: DesiredSide) -> frozenset[str]:
+    """The links of whose backend a warning tells: it is not there yet, or not in the mesh."""
+    return frozenset(backend_faults(reading, side)) if is_server(side) else frozenset()
+
+
+def warnings(
+    reading: Reading, side: DesiredSide, owner: names.Owner, policy: Policy, found: Sequence[Fault]
+) -> list[Message]:
+    """What does not fail a run."""
+    outside = [fault.message("warning") for fault in found if fault.outside]
+    return [*outside, *_failed(reading, side, owner, policy), *fresh(reading, owner, found)]
+
+
+def _failed(reading: Reading, side: DesiredSide, owner: names.Owner, policy: Policy) -> list[Message]:
+    if not is_client(side):
+        return []
+    links = [link for link in side["links"] if policy.works_on(link["name"])]
+    return [message for pod in reading["pods"][owner.side] for message in failed_connections(pod, links)]
+
+
+def fresh(reading: Reading, owner: names.Owner, found: Sequence[Fault]) -> list[Message]:
+    """What a pod would lack that was started now."""
+    return [message for pod in reading["pods"][owner.side] for message in fresh_pod(pod, found)]
+
+
+def _written(reading: Reading, owner: names.Owner) -> set[str]:
+    """The links that have a Gateway of ours."""
+    return {
+        labels[names.LABEL_LINK]
+        for item in reading["objects"]
+        if item["kind"] == "Gateway"
+        for labels in [item["metadata"]["labels"]]
+        if difference.has_labels_of(labels, owner) and names.LABEL_LINK in labels
+    }
