@@ -214,6 +214,11 @@ sides:
             C(strip) takes out of our objects what others added, C(force) restores what they changed, C(write) is all
             else to be written, our ports of the gateway's Service among it, C(delete) what is no longer wanted.
           type: str
+        moved:
+          description: >-
+            Envoy's clusters that every ready pod of the egress gateway has to have before routes that carry are changed.
+          type: list
+          elements: str
         expected:
           description: Serials of the certificates that every gateway pod has to serve.
           type: list

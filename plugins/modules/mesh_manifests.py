@@ -17,6 +17,9 @@ description:
   - A short list is one call and keeps the order of the templates. A long one is cut into up to four calls that are made
     at once, each in a process of its own, with its VirtualServices after all else; a line tells how many objects are
     written.
+  - Where a link carries already and its routes are changed, they come after all else, when every ready pod of the egress
+    gateway has the clusters that the new ones lead to; it fails, and leaves the routes as they are, where that is not so
+    after C(mesh_gate_timeout) seconds. Where exec is forbidden it lets C(mesh_gate_wait) seconds pass instead.
   - Where a call fails, those beside it end and no other begins. What was written stays, and the next run goes on from
     there.
 extends_documentation_fragment:
@@ -24,7 +27,7 @@ extends_documentation_fragment:
   - crossmesh.mtls.variables
   - crossmesh.mtls.variables.cluster
 notes:
-  - Reads C(mesh_cluster_name), for messages.
+  - Reads C(mesh_cluster_name), for messages, C(mesh_gate_timeout) and C(mesh_gate_wait).
 options:
   plan:
     description: One of RV(crossmesh.mtls.mesh_cluster_info#module:sides).
