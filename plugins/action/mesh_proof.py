@@ -149,7 +149,7 @@ def _status(plan: SideLook, shown: Mapping[str, Any], proof: Proof | None) -> li
             now["until"], now["root"] = certificate["not_after"], root
             now["serial"] = serial(certificate.get("serial", ""))
         if proof is None or proof.method != "none":
-            now["serving"], now["ready"], now["unseen"] = _counts(link, proof)
+            now["serving"], now["ready"], now["unseen"] = _counts(now, proof)
             now["broken"] = first_hop(proof.faults, link["link"]) if proof else ""
         links.append(now)
     return links
@@ -159,7 +159,10 @@ def _counts(link: LinkSideJson, proof: Proof | None) -> tuple[int, int, int]:
     """Of the pods that are ready: how many serve the link, how many there are, and how many could not be asked."""
     if proof is None:
         return 0, link["ready"] or 1, 0
-    asked, bad = len(proof.pods), len({fault.pod for fault in proof.faults if fault.link == link["link"]})
+    broken = {fault.pod for fault in proof.faults if fault.link == link["link"]}
+    held = {link.get("serial", ""), link["secret"]}
+    behind = {pod for pod, lacking in proof.lacking.items() if held & lacking}
+    asked, bad = len(proof.pods), len(broken | behind)
     if proof.method == "exec":
         return asked - bad, asked, 0
     ready = max(link["ready"], asked)

@@ -286,7 +286,7 @@ def test_b9_an_istiod_that_may_not_give_the_gateway_its_secrets(two_links: Mesh)
     finally:
         allow(before)
     assert eventually(lambda: mesh.site("-e", "mesh_gate_timeout=60").ok)
-    assert two_links.site().ok
+    assert two_links.site("-e", "mesh_gate_timeout=60").ok
 
 
 def test_b10_a_port_below_1024(two_links: Mesh) -> None:

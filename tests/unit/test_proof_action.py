@@ -61,7 +61,9 @@ ISSUED: Json = {
         "server": {
             "serials": ["2"],
             "issuers": ["new"],
-            "credentials": [{"name": "mysql-credential", "certificate": {"not_after": "2027-02-01T00:00:00Z"}}],
+            "credentials": [
+                {"name": "mysql-credential", "certificate": {"not_after": "2027-02-01T00:00:00Z", "serial": "02"}}
+            ],
         }
     }
 }
@@ -156,3 +158,12 @@ def test_the_pods_are_judged_by_the_links_that_the_look_names(monkeypatch: pytes
     (expected,) = asked
     assert expected.watch == Watch(frozenset({(3306, "mysql.default.svc.cluster.local")}))
     assert expected.strict
+
+
+@pytest.mark.parametrize(("lacking", "serving"), [("2", 1), ("mysql-credential", 1), ("3", 2), ("other-credential", 2)])
+def test_a_link_counts_by_its_own_certificate_and_trust(
+    monkeypatch: pytest.MonkeyPatch, lacking: str, serving: int
+) -> None:
+    seen = Proof("exec", ["a", "b"], lacking={"istio-system/a": frozenset({lacking}), "istio-system/b": frozenset()})
+    (told,) = proven(monkeypatch, UnprovenError([fault("x").message()], seen))["links"]["server"]
+    assert (told["serving"], told["ready"]) == (serving, 2)

@@ -72,18 +72,23 @@ class Expected:
 
 @dataclass
 class Proof:
-    """What was seen: the pods that answered, and what could not be asked."""
+    """What was seen: the pods that answered, and what could not be asked.
+
+    :param faults: what they do not do of links.
+    :param lacking: by pod, the serials that it does not serve, and the Secrets whose trust it does not have.
+    """
 
     method: str
     pods: list[str] = field(default_factory=list)
     warnings: list[Message] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    lacking: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
 class UnprovenError(CrossmeshError):
     """What can be seen is still not as expected.
 
-    :param proof: what was seen, where all of it is served and only links are not as they are meant; else None.
+    :param proof: what was seen in the pods; None where one of them could not be seen.
     """
 
     def __init__(self, messages: Sequence[Message], proof: Proof | None) -> None:
@@ -125,7 +130,9 @@ def prove(
             return _conclude(gateway, pods, method, wait, faults)
         now = clock()
         if now >= begun + timeout:
-            raise _unproven(gateway, _conclude(gateway, pods, method, wait, faults), behind, holding, timeout)
+            seen = replace(_conclude(gateway, pods, method, wait, faults), lacking=_lacking(pods, expected))
+            whole = method == "exec" and not any(pod["problem"] for pod in pods)
+            raise UnprovenError(_messages(gateway, behind, holding, timeout), seen if whole else None)
         if now >= told + PROGRESS:
             title = f"{api.where}: gateway {gateway.namespace}/{gateway.service}"
             say(f"{title} is waited for, {now - begun:.0f} s of {timeout:.0f}: {_waited_for(behind, holding)}")
@@ -138,13 +145,17 @@ def _waited_for(behind: Mapping[str, str], faults: Sequence[Fault]) -> str:
     return "; ".join(filter(None, [_places(behind), *_some(broken)]))
 
 
-def _unproven(
-    gateway: Gateway, seen: Proof, behind: Mapping[str, str], faults: Sequence[Fault], timeout: float
-) -> UnprovenError:
+def _messages(gateway: Gateway, behind: Mapping[str, str], faults: Sequence[Fault], timeout: float) -> list[Message]:
     """The links first: what keeps one from working is why a pod has not what was issued."""
-    messages = _by_link(faults)
-    messages += [_not_served(gateway, behind, timeout)] if behind else []
-    return UnprovenError(messages, None if behind else seen)
+    return [*_by_link(faults), *([_not_served(gateway, behind, timeout)] if behind else [])]
+
+
+def _lacking(pods: Sequence[Pod], expected: Expected) -> dict[str, frozenset[str]]:
+    return {
+        f"{pod['namespace']}/{pod['name']}": expected.serials.difference(pod["serials"] or ())
+        | {wanted.secret for wanted in expected.trust if _distrust(pod["trust"] or {}, wanted)}
+        for pod in pods
+    }
 
 
 def _by_link(faults: Sequence[Fault]) -> list[Message]:

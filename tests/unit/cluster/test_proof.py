@@ -438,6 +438,14 @@ def test_links_come_before_certificates_that_are_behind() -> None:
     with refused("plain-way-out", "not-served") as failure:
         proven(cluster, expected, timeout=1)
     assert isinstance(failure.value, UnprovenError)
+    assert failure.value.proof is not None
+    assert failure.value.proof.lacking == {"istio-system/a": {NEW}}
+
+
+def test_what_was_not_seen_is_told_of_no_link() -> None:
+    with refused("not-served") as failure:
+        proven(Cluster([pod("a")], {"a": {0: BROKEN}}), timeout=1)
+    assert isinstance(failure.value, UnprovenError)
     assert failure.value.proof is None
 
 
