@@ -17,7 +17,6 @@ from typing import Any
 __all__ = ["Caller", "Rules", "read_rules"]
 
 Json = Mapping[str, Any]
-Answer = bool | None
 # As Istio names what it makes of a rule of an AuthorizationPolicy.
 _POLICY = re.compile(r"ns\[([^\]]*)\]-policy\[([^\]]*)\]-rule\[\d+\]")
 
@@ -69,7 +68,7 @@ def _titles(policies: Iterable[str]) -> str:
     return ", ".join(sorted(found)) or "an AuthorizationPolicy"
 
 
-def _both(policy: Json, caller: Caller) -> Answer:
+def _both(policy: Json, caller: Caller) -> bool | None:
     if policy.get("condition") or policy.get("checked_condition"):
         return None
     permissions = [_permission(item, caller) for item in _list(policy.get("permissions"))]
@@ -77,7 +76,7 @@ def _both(policy: Json, caller: Caller) -> Answer:
     return _all([_any(permissions), _any(principals)])
 
 
-def _permission(rule: Json, caller: Caller) -> Answer:
+def _permission(rule: Json, caller: Caller) -> bool | None:
     for kind, value in rule.items():
         if kind in ("and_rules", "or_rules"):
             answers = [_permission(item, caller) for item in _list(_mapping(value).get("rules"))]
@@ -93,7 +92,7 @@ def _permission(rule: Json, caller: Caller) -> Answer:
     return None
 
 
-def _principal(rule: Json, caller: Caller) -> Answer:
+def _principal(rule: Json, caller: Caller) -> bool | None:
     for kind, value in rule.items():
         if kind in ("and_ids", "or_ids"):
             answers = [_principal(item, caller) for item in _list(_mapping(value).get("ids"))]
@@ -116,11 +115,11 @@ def _identity(kind: str, value: Json) -> Json:
     return {}
 
 
-def _is_one_of(matcher: Json, identities: tuple[str, ...] | None) -> Answer:
+def _is_one_of(matcher: Json, identities: tuple[str, ...] | None) -> bool | None:
     return None if identities is None else _any([_matches(matcher, identity) for identity in identities])
 
 
-def _matches(matcher: Json, text: str) -> Answer:
+def _matches(matcher: Json, text: str) -> bool | None:
     """Whether a text is as a C(envoy.type.matcher.v3.StringMatcher) wants it."""
     tests: Mapping[str, Callable[[str], bool]] = {
         "exact": lambda wanted: text == wanted,
@@ -136,7 +135,7 @@ def _matches(matcher: Json, text: str) -> Answer:
     return None
 
 
-def _matches_expression(expression: str, text: str) -> Answer:
+def _matches_expression(expression: str, text: str) -> bool | None:
     """RE2's language is not quite Python's; what Istio writes is the same in both."""
     try:
         return re.fullmatch(expression, text) is not None
@@ -144,17 +143,17 @@ def _matches_expression(expression: str, text: str) -> Answer:
         return None
 
 
-def _not(answer: Answer) -> Answer:
+def _not(answer: bool | None) -> bool | None:
     return None if answer is None else not answer
 
 
-def _all(answers: list[Answer]) -> Answer:
+def _all(answers: list[bool | None]) -> bool | None:
     if any(answer is False for answer in answers):
         return False
     return None if None in answers else True
 
 
-def _any(answers: list[Answer]) -> Answer:
+def _any(answers: list[bool | None]) -> bool | None:
     if any(answers):
         return True
     return None if None in answers else False
