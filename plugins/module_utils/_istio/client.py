@@ -68,10 +68,11 @@ def _hop_one(mesh: Mesh, scope: Scope, link: ClientLink) -> Iterator[Finding]:
         return
     own = next((other for other in mesh.services_of[link.host] if other.meta.ours), service)
     led = list(_requests(link, scope, who) if link.http else _connections(link, scope, own, who))
+    harm = [item for item in led if item.code != "port-captures"]
     if service.meta.ours:
         yield from led
     else:
-        yield _claimed(link, service, who, harm=bool(led))
+        yield _claimed(link, service, who, harm=bool(harm))
     yield from _to_gateway(link, scope, who)
 
 

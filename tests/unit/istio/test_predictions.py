@@ -259,6 +259,9 @@ def test_a_link_without_an_address_takes_what_is_not_its_own() -> None:
     older = in_client(entry(f"{TEAM}/theirs", 1, host="other.example.com"), ours=without_address())
     assert {item[1:] for item in told(older)} == {("workload", "port-captured", "ServiceEntry team/theirs")}
     assert set(told(in_client(ours=without_address()))) == {("warning", "workload", "port-captures", "")}
+    # Where its host is claimed, too, its VirtualService still leads to the gateway.
+    claimed = in_client(entry(f"{SHOP}/theirs", 9), ours=without_address())
+    assert ("warning", "workload", "host-claimed", "ServiceEntry shop/theirs") in told(claimed)
     by_name = entry(f"{TEAM}/theirs", 9, host="other.example.com", protocol="TLS")
     assert {item[0] for item in told(in_client(by_name, ours=without_address()))} == {"warning"}
 
