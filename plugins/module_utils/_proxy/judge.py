@@ -80,8 +80,9 @@ def fresh_pod(pod: Pod, faults: Sequence[Fault]) -> list[Message]:
     :param faults: of the links, which tell the same of theirs.
     """
     proxy = pod["proxy"]
-    if proxy is None or any(fault.code == "listener-refused" for fault in faults):
+    if proxy is None:
         return []
+    told = [fault.found for fault in faults if fault.code == "listener-refused"]
     where = f"pod {pod['namespace']}/{pod['name']}"
     messages = [
         Message.warning(
@@ -92,7 +93,7 @@ def fresh_pod(pod: Pod, faults: Sequence[Fault]) -> list[Message]:
             fix="correct what made it so, such as an EnvoyFilter for this gateway or a port that is taken",
         )
         for item in proxy.listeners
-        if item.refused
+        if item.refused and not any(item.refused in found for found in told)
     ]
     if proxy.secrets.waiting:
         waiting = few(map(secret_name, proxy.secrets.waiting))

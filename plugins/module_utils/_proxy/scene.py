@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.access import Caller
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Pod, Service
@@ -52,7 +53,7 @@ class Scene:
     def port(self) -> int:
         return gateway_port(self.link)
 
-    @property
+    @cached_property
     def ports(self) -> frozenset[int] | None:
         """Where the proxy has to listen; None where only its container's ports say it."""
         return frozenset({self.port}) if self.service is None else target_ports(self.service, self.port)
@@ -84,7 +85,7 @@ class Scene:
         elif not self.chains:
             yield self._no_chain(active)
 
-    @property
+    @cached_property
     def chains(self) -> list[Chain]:
         fqdn = self.link["fqdn"]
         found = [chain for listener in self.proxy.on(self.ports) for chain in listener.chains]

@@ -553,12 +553,24 @@ def test_a_listener_that_goes_on_after_a_refused_change_carries_and_a_fresh_pod_
     assert warning.what.endswith("no such filter")
 
 
+def test_a_refusal_that_a_link_is_told_of_is_not_told_twice_and_hides_no_other() -> None:
+    dump = copy.deepcopy(DUMPS["server"])
+    refused(13306, "port taken")(dump)
+    refused(13307, "no such filter", old=True)(dump)
+    pod = pod_of("server", dump)
+    faults = faults_of(pod, LINKS["server"], service_of("server"))
+    assert [(fault.link, fault.code) for fault in faults] == [("mysql", "listener-refused")]
+    (warning,) = fresh_pod(pod, faults)
+    assert "0.0.0.0_13307" in warning.what
+
+
 def test_what_was_refused_may_stand_in_an_entry_without_a_name() -> None:
     dump = copy.deepcopy(DUMPS["server"])
     failed = {"name": "0.0.0.0_13306", "address": {"socket_address": {"port_value": 13306}}}
     part(dump, "dynamic_listeners").append({"error_state": {"details": "refused", "failed_configuration": failed}})
-    assert [warning.code for warning in fresh_pod(pod_of("server", dump), [])] == ["fresh-pod-listener"]
-    part(dump, "dynamic_listeners").remove(listener(dump, 13306))
+    pod = pod_of("server", dump)
+    assert [warning.code for warning in fresh_pod(pod, [])] == ["fresh-pod-listener"]
+    assert faults_of(pod, LINKS["server"], service_of("server")) == []
 
 
 def test_secrets_of_others_that_a_gateway_waits_for_are_told() -> None:
