@@ -216,7 +216,8 @@ sides:
           type: str
         moved:
           description: >-
-            Envoy's clusters that every ready pod of the egress gateway has to have before routes that carry are changed.
+            Envoy's clusters that every ready pod of the egress gateway has to have before routes that carry are
+            changed.
           type: list
           elements: str
         expected:

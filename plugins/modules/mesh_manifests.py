@@ -17,9 +17,9 @@ description:
   - A short list is one call and keeps the order of the templates. A long one is cut into up to four calls that are made
     at once, each in a process of its own, with its VirtualServices after all else; a line tells how many objects are
     written.
-  - Where a link carries already and its routes are changed, they come after all else, when every ready pod of the egress
-    gateway has the clusters that the new ones lead to; it fails, and leaves the routes as they are, where that is not so
-    after C(mesh_gate_timeout) seconds. Where exec is forbidden it lets C(mesh_gate_wait) seconds pass instead.
+  - Where a link carries already and its routes are changed, they come after all else, when every ready pod of the
+    egress gateway has the clusters that the new ones lead to. Where that is not so after C(mesh_gate_timeout) seconds,
+    it fails and leaves the routes as they are. Where exec is forbidden it lets C(mesh_gate_wait) seconds pass instead.
   - Where a call fails, those beside it end and no other begins. What was written stays, and the next run goes on from
     there.
 extends_documentation_fragment:
