@@ -51,7 +51,8 @@ RULES: dict[str, Json] = {
 
 @pytest.fixture(scope="module")
 def web_mesh(shared_mesh: Mesh, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
-    found = shared_mesh.with_changes(links=[WEB, MYSQL])
+    # Where others win, a proof waits for what does not come.
+    found = shared_mesh.with_changes(links=[WEB, MYSQL], variables={"mesh_gate_timeout": 5})
     with running_web_servers(found, tmp_path_factory.mktemp("web")):
         run = found.site()
         assert run.ok, run.output

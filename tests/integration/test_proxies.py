@@ -96,13 +96,12 @@ def case(name: str, hop: int, code: str, *parts: str, **object_of_others: Any) -
     ("hop", "code", "parts", "object_of_others"),
     [
         case(
-            "A1, an older DestinationRule",
+            "A1, an older DestinationRule that Istio does not merge with ours",
             2,
-            "plain-way-out",
-            "found PLAIN TEXT (DestinationRule istio-system/rival)",
+            "cluster-missing",
             cluster=CLIENT,
             kind="DestinationRule",
-            spec={"host": MYSQL["fqdn"], "trafficPolicy": KEEPALIVE},
+            spec={"host": MYSQL["fqdn"], "exportTo": ["."], "trafficPolicy": KEEPALIVE},
             before=("DestinationRule", "originate-mtls-for-mysql"),
         ),
         case(
