@@ -72,7 +72,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(arguments: argparse.Namespace, tally: Tally) -> None:
-    runner = Runner(ControlPlane(Lab.load(), arguments.cluster), Generator(arguments.seed), arguments.batch)
+    lab = Lab.load()
+    print(f"lab {lab.settings.name}, {arguments.cluster}", file=sys.stderr, flush=True)
+    runner = Runner(ControlPlane(lab, arguments.cluster), Generator(arguments.seed), arguments.batch)
     runner.prepare()
     last = arguments.first + arguments.sets
     for start in range(arguments.first, last, arguments.batch):
