@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio import client, server
@@ -141,8 +142,14 @@ def _connections_lead(made: Set, mesh: Mesh, node: Node, dump: Dump, wanted: str
     own = next((service for service in mesh.services if service.meta.ours and service.host == made.host), None)
     given = own.given if own and node.dns_capture else ""
     address = (own.address if own else "") or given or _ANYWHERE
-    chains = truth.outbound(dump, made.port).get(address, set())
-    return any(wanted in way.clusters for way in chains if not (way.http or way.sni or way.subnets))
+    ways = [way for way in truth.outbound(dump, made.port).get(address, set()) if not (way.http or way.sni)]
+    inside = [way for way in ways if any(_has(subnet, address) for subnet in way.subnets)]
+    # Ranges do not overlap in a set, so that there is no narrowest one to be found.
+    return any(wanted in way.clusters for way in inside or [way for way in ways if not way.subnets])
+
+
+def _has(subnet: str, address: str) -> bool:
+    return address != _ANYWHERE and ipaddress.ip_address(address) in ipaddress.ip_network(subnet)
 
 
 def _requests_lead(made: Set, mesh: Mesh, node: Node, dump: Dump, wanted: str) -> bool:

@@ -98,9 +98,8 @@ def _claimed(link: ClientLink, service: Service, who: str, *, harm: bool) -> Fin
 def _connections(link: ClientLink, scope: Scope, service: Service, who: str) -> Iterator[Finding]:
     address = listeners.address_for(service, dns_capture=scope.proxy.dns_capture)
     place = listeners.ANYWHERE if "/" in address else address
-    chains = [
-        chain for chain in listeners.outbound(scope, link.port).get(place, []) if not chain.http and not chain.sni
-    ]
+    there = listeners.taking(listeners.outbound(scope, link.port).get(place, []), address)
+    chains = [chain for chain in there if not chain.http and not chain.sni]
     first = next((chain for chain in chains if chain.service.host == link.host), None)
     if first is None:
         taker = next((chain for chain in chains), None)

@@ -31,7 +31,16 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.scopes import Listening, Scope
 
-__all__ = ["ANYWHERE", "PLAIN_HTTP", "Chain", "address_for", "destination_clusters", "is_told_by_its_port", "outbound"]
+__all__ = [
+    "ANYWHERE",
+    "PLAIN_HTTP",
+    "Chain",
+    "address_for",
+    "destination_clusters",
+    "is_told_by_its_port",
+    "outbound",
+    "taking",
+]
 
 ANYWHERE = "0.0.0.0"
 PLAIN_HTTP = frozenset({"http", "http2", "http_proxy", "grpc", "grpc-web"})
@@ -122,6 +131,28 @@ def address_for(service: Service, *, dns_capture: bool) -> str:
     return (service.given if dns_capture else "") or ANYWHERE
 
 
+def taking(chains: Iterable[Chain], address: str) -> list[Chain]:
+    """The chains for a connection to an address: those of the narrowest range that has it.
+
+    :param address: C(ANYWHERE) for one of which nothing is known; a range for any in it.
+    """
+    if "/" in address:
+        return [chain for chain in chains if chain.subnets == {address}]
+    if address == ANYWHERE:
+        return [chain for chain in chains if not chain.subnets]
+    ranked = [(_width(chain, ipaddress.ip_address(address)), chain) for chain in chains]
+    best = max((width for width, _chain in ranked), default=0)
+    return [chain for width, chain in ranked if width == best >= 0]
+
+
+def _width(chain: Chain, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> int:
+    """How narrow the range is by which a chain has an address; less than nothing where it has it not."""
+    if not chain.subnets:
+        return 0
+    ranges = (ipaddress.ip_network(subnet) for subnet in chain.subnets)
+    return max((found.prefixlen for found in ranges if address in found), default=-1)
+
+
 def is_told_by_its_port(port: Port) -> bool:
     """Whether nothing that is sent tells which host is meant, as HTTP and TLS do."""
     return port.protocol not in PLAIN_HTTP | _TLS
@@ -141,7 +172,7 @@ def _add(
     if port.protocol == "udp":
         return
     if "/" in address:
-        address, subnets = ANYWHERE, frozenset({str(ipaddress.ip_network(address, strict=False))})
+        address, subnets = ANYWHERE, frozenset({address})
     if kind == "http":
         address = listening.bind or ANYWHERE
     before = found.get(address)
@@ -187,7 +218,7 @@ def _tcp_chains(
     open_ended = False
     for rule, route, limits in virtual_services.routes_of(rules, scope.proxy, MESH_GATEWAY, port.number):
         clusters = destination_clusters(scope, route.destinations, port.number)
-        wanted = frozenset(str(ipaddress.ip_network(limit, strict=False)) for limit in limits) if limits else subnets
+        wanted = frozenset(limits) or subnets
         yield Chain(service, clusters, subnets=wanted, rule=rule.meta)
         open_ended = open_ended or wanted == subnets
     if not open_ended:

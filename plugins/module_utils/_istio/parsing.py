@@ -9,6 +9,7 @@ object without a name or namespace is left out. No value is ever taken for more 
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
@@ -104,6 +105,18 @@ def _maps(value: object) -> Iterator[Json]:
     return (item for item in _list(value) if isinstance(item, Mapping))
 
 
+def _networks(value: object) -> tuple[str, ...]:
+    """Addresses and ranges of them; what is neither counts for nothing in Istio, too."""
+    found = []
+    for text in _texts(value):
+        try:
+            network = ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            continue
+        found.append(str(network.network_address) if network.prefixlen == network.max_prefixlen else str(network))
+    return tuple(found)
+
+
 def _exports(value: object) -> frozenset[str]:
     return frozenset(_texts(value))
 
@@ -196,13 +209,14 @@ def _service_entry(meta: Meta, item: Json) -> Iterator[Service]:
     endpoints = tuple(
         Endpoint(_text(entry.get("address")), _labels(entry.get("labels"))) for entry in _maps(spec.get("endpoints"))
     )
+    addresses = _networks(spec.get("addresses")) if _texts(spec.get("addresses")) else ("",)
     for host in _texts(spec.get("hosts")):
-        for address in _texts(spec.get("addresses")) or ("",):
+        for address in addresses:
             yield Service(
                 meta,
                 host,
                 tuple(_ports(spec, by_name=False)),
-                address=address.removesuffix("/32"),
+                address=address,
                 given=given.get(host, ""),
                 resolution=resolution,
                 exports=_exports(spec.get("exportTo")),
@@ -323,7 +337,7 @@ def _matches(route: Json, namespace: str) -> tuple[Match, ...]:
             _number(part.get("port")),
             _labels(part.get("sourceLabels")),
             _text(part.get("sourceNamespace")),
-            _texts(part.get("destinationSubnets")),
+            tuple(str(ipaddress.ip_network(text)) for text in _networks(part.get("destinationSubnets"))),
             _texts(part.get("sniHosts")),
             _is_narrow(part),
         )

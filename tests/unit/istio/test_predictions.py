@@ -266,6 +266,25 @@ def test_a_link_without_an_address_takes_what_is_not_its_own() -> None:
     assert {item[0] for item in told(in_client(by_name, ours=without_address()))} == {"warning"}
 
 
+def test_a_route_for_some_addresses_counts_where_the_links_is_among_them() -> None:
+    def taken(subnet: str, ours: Sequence[Object] = ()) -> set[str]:
+        some = route("thief.example.com", 1, [{"destinationSubnets": [subnet]}])
+        return {
+            item.code for item in in_client(vs(f"{TEAM}/theirs", 1, tcp=[some]), ours=ours) if item.level == "error"
+        }
+
+    assert taken("10.98.0.0/24") == {"route-taken"}
+    assert taken("10.99.0.0/24") == set()
+    assert taken("10.98.0.0/24", without_address()) == set()
+
+
+def test_addresses_that_are_none_count_for_nothing() -> None:
+    odd = entry(f"{TEAM}/odd", 1, host="other.example.com", addresses=["nonsense", "10.0.0.0/99"])
+    some = vs(f"{TEAM}/some", 9, tcp=[route("thief.example.com", 1, [{"destinationSubnets": ["nonsense"]}])])
+    assert in_client(odd) == []
+    assert in_client(some) == []
+
+
 def test_a_mesh_that_exports_nothing_by_itself() -> None:
     found = in_client(services=frozenset({"."}))
     assert {item[1:] for item in told(found)} == {("workload", "host-hidden", "")}
