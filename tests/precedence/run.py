@@ -67,9 +67,11 @@ class Runner:
                 self._plane.delete(item)
 
     def finish(self) -> None:
+        """Leave the cluster as it was; a namespace goes in its own time."""
         self._clear()
         for item in self._plane.everything("Namespace", f"{LABEL}=yes"):
             self._plane.delete(item)
+        wait_for("namespaces without ours", lambda: not self._plane.everything("Namespace", f"{LABEL}=yes"))
 
     def batch(self, numbers: Sequence[int], batch: int) -> Iterator[Look]:
         sets = [self._generator.make(number, slot) for slot, number in enumerate(numbers)]

@@ -165,8 +165,8 @@ class CaStore:
         return self._storage.place(cluster)
 
     def settle(self, cluster: str, uid: str) -> None:
-        """Remember which cluster gets certificates under a name."""
-        if uid and self._storage.place(cluster) != uid:
+        """Remember which cluster gets certificates under a name; where there is no CA, none gets any."""
+        if uid and self._storage.place(cluster) != uid and self.public() is not None:
             self._storage.keep_place(cluster, uid)
 
     def records(self, now: datetime) -> list[Record]:

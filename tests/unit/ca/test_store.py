@@ -59,6 +59,16 @@ def made(store: CaStore) -> CaStore:
     return store
 
 
+def test_which_cluster_it_is_is_remembered_once_there_is_a_ca(store: CaStore, tmp_path: Path) -> None:
+    """Where there is none no certificate is issued, and nothing is written."""
+    before = snapshot(tmp_path)
+    store.settle("cluster-a", "one")
+    assert (store.place("cluster-a"), snapshot(tmp_path)) == ("", before)
+    create(store)
+    store.settle("cluster-a", "one")
+    assert store.place("cluster-a") == "one"
+
+
 def test_a_store_that_is_removed_while_it_is_read_is_none(made: CaStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the look whether there is an index and its reading; one that stays is read."""
     assert made.public() is not None
