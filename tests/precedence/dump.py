@@ -13,7 +13,6 @@ Json = Mapping[str, Any]
 
 _HTTP_MANAGER = "envoy.filters.network.http_connection_manager"
 _TCP_PROXY = "envoy.filters.network.tcp_proxy"
-_RBAC = frozenset({"envoy.filters.network.rbac", "envoy.filters.http.rbac"})
 _ANY_NAME = "*"
 
 
