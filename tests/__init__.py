@@ -1,0 +1,8 @@
+"""What tests and tools share: however they are started, they find the collection of this checkout."""
+
+import sys
+from pathlib import Path
+
+_COLLECTIONS = str(Path(__file__).resolve().parents[1] / "collections")
+if _COLLECTIONS not in sys.path:
+    sys.path.insert(0, _COLLECTIONS)
