@@ -14,14 +14,20 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority impor
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import ca_reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import clock_warning
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.identity import unidentified
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import read_cluster
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.surroundings import read_surroundings
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import authority_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import status
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.foresight import (
+    foresee,
+    with_foresight,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Plan, Work, make_plan
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import presence_of
@@ -55,19 +61,28 @@ class ActionModule(ClusterAction):
         authority = authority_of(store)
         # Beyond serials only where trust is on the move, or something is revoked: each pod is one more question.
         moving = bool(authority.lists) or authority.rotates
-        found = read_cluster(variables.api(), watching(view), trust=moving)
+        api = variables.api()
+        found = read_cluster(api, watching(view), trust=moving)
         if fault := variables.misled(found["identity"]["cluster_uid"], request["cluster"]):
             raise CrossmeshError(fault)
         reading: Reading = {**found, **ca_reading(store, authority, entries, now)}
         policy = variables.policy(params["stage"], existing=params["existing"], force=params["force"])
-        sides = {side: _side(reading, views[state][side], authority, policy, now) for side, state in states.items()}
+        wanted = {side: views[state][side] for side, state in states.items()}
+        plans = {
+            side: make_plan(reading, desired, render(side, desired), authority, policy, now)
+            for side, desired in wanted.items()
+        }
+        # What works on the credentials alone goes on whatever others do.
+        if not policy.existing and any(side["links"] for side in wanted.values()):
+            plans = _foreseen(api, reading, wanted, plans, policy)
+        sides = {side: _side(plan, reading, wanted[side], authority) for side, plan in plans.items()}
         return {
             "changed": False,
             "warnings": [f"{variables.cluster}: {line}" for line in _warnings(reading, sides, policy)],
             "cluster": request["cluster"],
             "instance": request["instance"],
             "identity": reading["identity"],
-            "presence": presence_of(reading, request, [views[state][side] for side, state in states.items()]),
+            "presence": presence_of(reading, request, list(wanted.values())),
             "phase": authority.phase,
             "state": authority.state,
             "lists_due": reading["lists_due"],
@@ -80,16 +95,22 @@ class ActionModule(ClusterAction):
         }
 
 
-def _side(
-    reading: Reading,
-    desired: DesiredSide,
-    authority: Authority,
-    policy: Policy,
-    now: datetime,
-) -> SideLook:
+def _foreseen(
+    api: Api, reading: Reading, wanted: Mapping[Side, DesiredSide], plans: Mapping[Side, Plan], policy: Policy
+) -> dict[Side, Plan]:
+    """The plans, with what others' objects will do to the links."""
+    surroundings = read_surroundings(api, [pod for side in wanted for pod in reading["pods"][side]])
+    return {
+        side: with_foresight(
+            plan, foresee(surroundings, reading, wanted[side], render(side, wanted[side]), plan.work, policy)
+        )
+        for side, plan in plans.items()
+    }
+
+
+def _side(plan: Plan, reading: Reading, desired: DesiredSide, authority: Authority) -> SideLook:
     """The plan of one side, and what the tasks that carry it out must know of the side."""
     side = desired["owner"]["side"]
-    plan = make_plan(reading, desired, render(side, desired), authority, policy, now)
     return {
         **_json(plan),
         "status": [link.to_json() for link in status.of_side(reading, desired, authority, plan.standing.faults)],

@@ -84,6 +84,7 @@ def _side_rows(found: Look, variables: Variables, view: Desired, side: Side) -> 
         incomplete=found.incomplete,
         side=desired,
         manifests=render(side, desired),
+        surroundings=found.surroundings,
         policy=variables.policy("all", existing=False, force=False),
         known=found.rows,
     )

@@ -546,17 +546,22 @@ CODES: Mapping[str, Entry] = {
         "Istio makes two filter chains of it, and Envoy refuses every change of the port",
         "Remove the host from that Gateway",
     ),
-    "destination-rule": Entry(
-        "A foreign DestinationRule changes a link",
-        "It covers the egress gateway's host, and hides or changes the subsets of links",
-        "Follow the message, or delete that rule",
-    ),
     "foreign-sidecar": Entry(
         "A foreign Sidecar is in a namespace of the lock-down",
         "Istio uses one Sidecar without a selector per namespace, so it could replace ours",
         "Delete it, or remove the namespace from C(mesh_egress_lockdown)",
     ),
     # What others have in a link's way, as Istio chooses
+    "not-foreseen": Entry(
+        "What others' objects do to links is not foreseen",
+        "The user of the context may not list some kinds of objects, so that only what gateways do already is known",
+        "Bind ClusterRole crossmesh-surroundings of docs/permissions.md to the user of this context",
+    ),
+    "not-discovered": Entry(
+        "Istio does not look into a namespace of the link",
+        "MeshConfig has discoverySelectors, and none of them selects the gateway's or the backend's namespace",
+        "Give that namespace the labels that the discoverySelectors ask for",
+    ),
     "host-hidden": Entry(
         "A proxy does not see a host",
         "A Sidecar leaves it out, or it is not exported to that namespace; connections to it fail",

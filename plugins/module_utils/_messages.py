@@ -46,6 +46,11 @@ class Message:
     what: str
     fix: str = ""
 
+    def __post_init__(self) -> None:
+        # What clusters, stores and files say is foreign.
+        for part in ("where", "what", "fix"):
+            object.__setattr__(self, part, _visible(getattr(self, part)))
+
     @classmethod
     def error(cls, code: str, *, where: str, what: str, fix: str = "") -> Message:
         """What forbids to go on."""
@@ -86,6 +91,13 @@ class Message:
 
 def _sentence(text: str) -> str:
     return f"{text.rstrip('.')}."
+
+
+def _visible(text: str) -> str:
+    """With what does not print (control characters, marks that turn the direction of text) written out."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
 def short(fingerprint: str) -> str:

@@ -16,6 +16,8 @@ description:
     reason.
   - Reads the objects of this instance, what others have under their names, the Gateways of others, the gateways'
     Services and pods, what each of these pods serves, and the public part of the CA store.
+  - Foresees what becomes of the links with all that others have in the cluster, by the rules by which Istio chooses, unless
+    O(existing); what stands in a link's way is an error of its side.
   - Changes nothing. No private key is part of the result.
   - Fails where something is wrong with the variables, or where the cluster cannot be read. What is wrong in the cluster
     is part of the result, as RV(sides.server.errors).

@@ -397,7 +397,7 @@ def test_a_result_is_documented(action: str) -> None:
 
 def test_every_part_of_a_look_at_a_side_is_documented() -> None:
     desired = view([link()], SERVER)["server"]
-    found = mesh_cluster_info._side(settled_reading(), desired, AUTHORITY, POLICY, NOW)
+    found = mesh_cluster_info._side(plan_of(settled_reading()), settled_reading(), desired, AUTHORITY)
     documented = returned("mesh_cluster_info")["sides"]["contains"]["server"]["contains"]
     assert set(documented) == set(found)
     types = {"str": str, "int": int, "bool": bool, "list": list, "dict": dict}

@@ -18,7 +18,6 @@ __all__ = [
     "ClusterReading",
     "ForeignGateway",
     "ForeignPolicy",
-    "ForeignRule",
     "GatewayServer",
     "Identity",
     "IpBlock",
@@ -132,20 +131,6 @@ class ForeignGateway(Place):
     servers: list[GatewayServer]
 
 
-class ForeignRule(Place):
-    """A DestinationRule whose host covers the egress gateway's.
-
-    :param policy: whether it has a trafficPolicy for all subsets.
-    :param selective: whether it is for some workloads only.
-    """
-
-    host: str
-    exports: list[str]
-    subsets: list[str]
-    policy: bool
-    selective: bool
-
-
 class NetworkPort(TypedDict):
     port: NotRequired[int | str]
     endPort: NotRequired[int]
@@ -209,6 +194,7 @@ class Pod(Place):
 
     :param serials: of the certificates that it serves; None where it was not asked, or did not answer.
     :param trust: by Secret; None where it was not asked.
+    :param account: its service account.
     :param problem: why it did not answer.
     :param forbidden: whether that was for want of permission.
     :param proxy: what it does for links; None where it was not asked.
@@ -216,6 +202,7 @@ class Pod(Place):
 
     uid: str
     labels: dict[str, str]
+    account: str
     ready: bool
     serials: list[str] | None
     trust: dict[str, SecretTrust] | None
@@ -268,7 +255,6 @@ class ClusterReading(TypedDict):
     of_others: dict[str, list[str]]
     missing_kinds: list[str]
     gateways: list[ForeignGateway]
-    destination_rules: list[ForeignRule]
     sidecars: list[Place]
     network_policies: list[ForeignPolicy]
     secrets: list[LiveSecret]

@@ -36,7 +36,6 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model impo
     ClusterReading,
     ForeignGateway,
     ForeignPolicy,
-    ForeignRule,
     GatewayServer,
     LiveObject,
     LiveSecret,
@@ -45,7 +44,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model impo
     SecretTrust,
     Service,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.services import covers, tcp_ports
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.services import tcp_ports
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.credential import read_live
@@ -192,9 +191,6 @@ def read_parts(api: Api, request: Request, *, trust: bool = False) -> Parts:
         "of_others": reader.of_other_clusters(lists),
         "missing_kinds": [kind for kind, found in lists.items() if found is None],
         "gateways": [_gateway_of_others(item) for item in reader.of_others(lists["Gateway"])],
-        "destination_rules": [
-            _rule_of_others(item) for item in reader.of_others(lists["DestinationRule"]) if reader.covers_egress(item)
-        ],
         "sidecars": [_title(item) for item in reader.locked_in(lists["Sidecar"])],
         "network_policies": [_policy_of_others(item) for item in reader.locked_in(lists["NetworkPolicy"])],
         "secrets": secrets.result(),
@@ -314,11 +310,6 @@ class _Reader:
     def locked_in(self, items: Iterable[Item] | None) -> list[Item]:
         """What others have in the namespaces that are to be locked down."""
         return [item for item in self.of_others(items) if item["metadata"]["namespace"] in self.request.lockdown]
-
-    def covers_egress(self, rule: Item) -> bool:
-        gateway = self.request.egress
-        host = names.service_host(gateway.service, gateway.namespace)
-        return covers(rule.get("spec", {}).get("host", ""), rule["metadata"]["namespace"], host)
 
     def pods(self, side: names.Side, gateway: Gateway, trust: bool) -> list[Pod]:
         watch = self.request.watches.get(side)
@@ -441,18 +432,6 @@ def _title(item: Item) -> Place:
     return {"namespace": item["metadata"]["namespace"], "name": item["metadata"]["name"]}
 
 
-def _rule_of_others(item: Item) -> ForeignRule:
-    spec = item["spec"]
-    return {
-        **_title(item),
-        "host": spec["host"],
-        "exports": spec.get("exportTo", []),
-        "subsets": [subset["name"] for subset in spec.get("subsets", [])],
-        "policy": bool(spec.get("trafficPolicy")),
-        "selective": bool(spec.get("workloadSelector")),
-    }
-
-
 def _policy_of_others(item: Item) -> ForeignPolicy:
     spec = item.get("spec", {})
     limits_egress = "Egress" in spec.get("policyTypes", [])
@@ -532,6 +511,7 @@ def _pod(api: Api, item: Item, ask: bool, trust: bool, watch: Watch | None) -> P
         "name": metadata["name"],
         "uid": metadata["uid"],
         "labels": metadata.get("labels") or {},
+        "account": item.get("spec", {}).get("serviceAccountName", ""),
         "ready": any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions),
         "serials": None,
         "trust": None,

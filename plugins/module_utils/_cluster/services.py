@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Service, ServicePort
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
-__all__ = ["covers", "has_no_address", "leads_to", "missing_address", "target_ports", "tcp_ports"]
+__all__ = ["has_no_address", "leads_to", "missing_address", "target_ports", "tcp_ports"]
 
 
 def tcp_ports(ports: Iterable[ServicePort]) -> dict[int, ServicePort]:
@@ -35,13 +34,6 @@ def target_ports(service: Service, port: int) -> frozenset[int] | None:
 def leads_to(service: Service, labels: Mapping[str, str]) -> bool:
     """Whether a pod with these labels is one of the Service's; without a selector others say so."""
     return all(labels.get(key) == value for key, value in service["selector"].items())
-
-
-def covers(host: str, namespace: str, wanted: str) -> bool:
-    """Whether a rule's host, as it stands in this namespace, means this full name of a Service."""
-    if host.startswith("*"):
-        return wanted.endswith(host[1:])
-    return wanted == (host if "." in host else names.service_host(host, namespace))
 
 
 def has_no_address(service: Service | None) -> bool:

@@ -20,6 +20,7 @@ from typing import Any, cast
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
+    AccountPlace,
     ClientLink,
     ClientSide,
     Desired,
@@ -404,6 +405,7 @@ def _client_link(
         "connect_timeout": _connect_timeout(link),
         "export_to": _export_to(link, cluster),
         "client_namespaces": _client_namespaces(link),
+        "client_accounts": _client_accounts(link),
         "max_connection_duration": link.get("max_connection_duration"),
         "labels": owner.labels(link["name"]),
         "namespace": gateway["namespace"],
@@ -434,10 +436,9 @@ def _workload_policy(link: WantedLink, name: str) -> WorkloadPolicy | None:
     source = {}
     if namespaces := allowed.get("namespaces"):
         source["notNamespaces"] = list(namespaces)
-    if accounts := allowed.get("service_accounts"):
-        pairs = (account.split("/") for account in accounts)
+    if accounts := _client_accounts(link):
         # Whatever the mesh's trust domain is: nobody else's certificate comes this far.
-        source["notPrincipals"] = [f"*/ns/{namespace}/sa/{account}" for namespace, account in pairs]
+        source["notPrincipals"] = [f"*/ns/{account['namespace']}/sa/{account['name']}" for account in accounts]
     return {"name": name, "source": source}
 
 
@@ -446,8 +447,15 @@ def _client_namespaces(link: WantedLink) -> list[str]:
     allowed = link.get("workloads")
     if not allowed:
         return []
-    accounts = allowed.get("service_accounts") or []
-    return sorted({*(allowed.get("namespaces") or []), *(account.split("/")[0] for account in accounts)})
+    accounts = _client_accounts(link)
+    return sorted({*(allowed.get("namespaces") or []), *(account["namespace"] for account in accounts)})
+
+
+def _client_accounts(link: WantedLink) -> list[AccountPlace]:
+    """Service accounts that may use the link."""
+    accounts = (link.get("workloads") or {}).get("service_accounts") or []
+    pairs = (account.split("/") for account in accounts)
+    return [{"namespace": namespace, "name": name} for namespace, name in pairs]
 
 
 def _export_to(link: WantedLink, cluster: Cluster) -> list[str] | None:

@@ -212,6 +212,13 @@ class WorkloadPolicy(TypedDict):
     source: dict[str, list[str]]
 
 
+class AccountPlace(TypedDict):
+    """A service account."""
+
+    namespace: str
+    name: str
+
+
 class BackendPlace(TypedDict):
     service: str
     namespace: str
@@ -259,6 +266,7 @@ class ClientLink(TypedDict):
     :param connect_timeout: with its unit, as Istio takes it; so C(timeout) and C(max_connection_duration).
     :param export_to: who sees the link; None for everybody.
     :param client_namespaces: of the workloads that may use it; empty for all.
+    :param client_accounts: the service accounts that may use it, beside whole namespaces.
     """
 
     name: str
@@ -279,6 +287,7 @@ class ClientLink(TypedDict):
     connect_timeout: str
     export_to: list[str] | None
     client_namespaces: list[str]
+    client_accounts: list[AccountPlace]
     max_connection_duration: str | None
     labels: dict[str, str]
     namespace: str

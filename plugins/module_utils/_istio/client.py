@@ -42,7 +42,7 @@ def predict(mesh: Mesh, links: Iterable[ClientLink]) -> list[Finding]:
 
 def _of(mesh: Mesh, gates: Gates, link: ClientLink) -> Iterator[Finding]:
     for caller in link.callers:
-        yield from _hop_one(mesh, gates.scopes.of(caller.proxy), link)
+        yield from _hop_one(mesh, gates.scopes.of(caller.proxy), link, caller.title)
     yield from _way_out(mesh, gates, link)
     yield from _shared(mesh, link)
 
@@ -60,9 +60,8 @@ def _shared(mesh: Mesh, link: ClientLink) -> Iterator[Finding]:
 # -- from a workload to the egress gateway -----------------------------------------------------------------------------
 
 
-def _hop_one(mesh: Mesh, scope: Scope, link: ClientLink) -> Iterator[Finding]:
+def _hop_one(mesh: Mesh, scope: Scope, link: ClientLink, who: str) -> Iterator[Finding]:
     service = scope.services.get(link.host)
-    who = f"workloads of namespace {scope.proxy.namespace}"
     if service is None:
         yield _hidden(link, scope, who)
         return
@@ -174,8 +173,7 @@ def _admission(mesh: Mesh, link: ClientLink, caller: Caller, port: int) -> Itera
     identity = f"spiffe://{mesh.settings.trust_domain}/ns/{caller.proxy.namespace}/sa/{caller.account or '?'}"
     call = authorization.Call(identity, port, link.host, link.http)
     verdict = authorization.judge(authorization.policies_for(mesh, link.egress), call)
-    who = f"workloads of namespace {caller.proxy.namespace}"
-    yield from verdict_findings(link.name, "egress-gateway", verdict, who, certain=bool(caller.account))
+    yield from verdict_findings(link.name, "egress-gateway", verdict, caller.title, certain=bool(caller.account))
 
 
 def _out(link: ClientLink, scope: Scope) -> Iterator[Finding]:

@@ -20,6 +20,7 @@ __all__ = ["Backend", "Caller", "ClientLink", "Code", "Finding", "Hop", "ServerL
 Hop = Literal["workload", "egress-gateway", "ingress-gateway", "backend"]
 # What is the matter; one a kind of fault, whichever object is to blame.
 Code = Literal[
+    "not-discovered",
     "host-hidden",
     "host-claimed",
     "host-shared",
@@ -44,11 +45,16 @@ Code = Literal[
 class Caller:
     """Workloads that use a link.
 
+    :param proxy: theirs; without a namespace it stands for those of any in which nothing else decides.
     :param account: their service account; empty where it is not known.
     """
 
     proxy: Proxy
     account: str = ""
+
+    @property
+    def title(self) -> str:
+        return f"workloads of namespace {self.proxy.namespace}" if self.proxy.namespace else "workloads"
 
 
 @dataclass(frozen=True)

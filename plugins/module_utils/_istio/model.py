@@ -27,11 +27,13 @@ __all__ = [
     "EgressListener",
     "Endpoint",
     "EnvoyFilter",
+    "Expression",
     "Gateway",
     "HttpRoute",
     "Match",
     "Meta",
     "Mode",
+    "NamespaceSelector",
     "PeerAuthentication",
     "Policy",
     "Port",
@@ -84,10 +86,27 @@ class Meta:
 
 
 @dataclass(frozen=True)
+class Expression:
+    """What a selector asks of one label, in the words of Kubernetes: In, NotIn, Exists, DoesNotExist."""
+
+    key: str
+    operator: str
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NamespaceSelector:
+    labels: Labels = field(default_factory=dict)
+    expressions: tuple[Expression, ...] = ()
+
+
+@dataclass(frozen=True)
 class Settings:
     """What counts of the mesh's own settings (MeshConfig).
 
     :param services: who sees a Service or ServiceEntry that does not say so; so the other two.
+    :param dns_capture: whether workloads' proxies answer DNS where their pods do not say otherwise.
+    :param discovery: which namespaces Istio looks into: those that one of them selects, all where there is none.
     """
 
     root: str = "istio-system"
@@ -96,6 +115,8 @@ class Settings:
     virtual_services: frozenset[str] = frozenset({EVERYBODY})
     destination_rules: frozenset[str] = frozenset({EVERYBODY})
     auto_mtls: bool = True
+    dns_capture: bool = False
+    discovery: tuple[NamespaceSelector, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,11 +139,14 @@ class Proxy:
 
 @dataclass(frozen=True)
 class Port:
-    """:param protocol: as Istio reads it, in lower case; nothing where it is to be guessed from the bytes."""
+    """:param protocol: as Istio reads it, in lower case; nothing where it is to be guessed from the bytes.
+    :param target: the pods' port behind that of a Kubernetes Service; 0 where it goes by a name, or is the same.
+    """
 
     number: int
     protocol: str = "tcp"
     name: str = ""
+    target: int = 0
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,13 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import
     EgressListener,
     Endpoint,
     EnvoyFilter,
+    Expression,
     Gateway,
     HttpRoute,
     Match,
     Meta,
     Mode,
+    NamespaceSelector,
     PeerAuthentication,
     Policy,
     Port,
@@ -135,7 +137,23 @@ def parse_settings(mesh_config: object) -> Settings:
         virtual_services=_exports(found.get("defaultVirtualServiceExportTo")) or plain.virtual_services,
         destination_rules=_exports(found.get("defaultDestinationRuleExportTo")) or plain.destination_rules,
         auto_mtls=automatic if isinstance(automatic, bool) else plain.auto_mtls,
+        dns_capture=_captures_dns(found),
+        discovery=tuple(
+            NamespaceSelector(
+                _labels(part.get("matchLabels")),
+                tuple(
+                    Expression(_text(item.get("key")), _text(item.get("operator")), _texts(item.get("values")))
+                    for item in _maps(part.get("matchExpressions"))
+                ),
+            )
+            for part in _maps(found.get("discoverySelectors"))
+        ),
     )
+
+
+def _captures_dns(mesh_config: Json) -> bool:
+    metadata = _map(_map(mesh_config.get("defaultConfig")).get("proxyMetadata"))
+    return str(metadata.get("ISTIO_META_DNS_CAPTURE")).lower() == "true"
 
 
 def parse_mesh(
@@ -239,7 +257,7 @@ def _ports(spec: Json, *, by_name: bool) -> Iterator[Port]:
         if number:
             name = _text(port.get("name"))
             protocol = _of_service_port(port, name, number) if by_name else _protocol(_text(port.get("protocol")))
-            yield Port(number, protocol, name)
+            yield Port(number, protocol, name, _number(port.get("targetPort")) if by_name else 0)
 
 
 def _of_service_port(port: Json, name: str, number: int) -> str:

@@ -34,7 +34,6 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import (
     credentials,
-    destination_rules,
     difference,
     lockdown,
     notices,
@@ -238,7 +237,6 @@ def _standing(case: _Case, warnings: Sequence[Message]) -> Standing:
         warnings=[
             *notices.warnings(reading, side, owner, authority),
             *warnings,
-            *destination_rules.warnings(reading, side),
             *lockdown.warnings(reading, side),
             *proxies.warnings(reading, side, owner, case.policy, faults),
         ],

@@ -32,6 +32,10 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading im
     not_permitted,
     read_parts,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.surroundings import (
+    Surroundings,
+    read_surroundings,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import ClientLink, Desired
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import authority_of
@@ -40,6 +44,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.model im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import (
     CA_STORE,
     NOBODY,
+    OTHERS,
     WHOLE_CLUSTER,
     Row,
     api_row,
@@ -61,11 +66,13 @@ class Look:
 
     :param reading: as M(reading) has it, empty in place of what could not be read.
         None without the cluster; so the sight.
+    :param surroundings: None where there is no link, or they could not be read.
     :param incomplete: why, by what was to be read.
     """
 
     rows: list[Row]
     reading: Reading | None = None
+    surroundings: Surroundings | None = None
     incomplete: dict[str, str] = field(default_factory=dict)
     sight: Sight | None = None
 
@@ -106,7 +113,13 @@ def look(
         *crd_rows(request.cluster, permissions.wanted_kinds(view), _served(api)),
         *_istio(api, request, view, pods),
     ]
-    return Look(rows, reading, incomplete, _sight(api, request, view, reading))
+    surroundings = None
+    if request.links:
+        try:
+            surroundings = read_surroundings(api, [pod for found in reading["pods"].values() for pod in found])
+        except CrossmeshError as error:
+            incomplete[OTHERS] = error.message.seen
+    return Look(rows, reading, surroundings, incomplete, _sight(api, request, view, reading))
 
 
 def _version(api: Api) -> str:

@@ -22,14 +22,17 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
     ReadingRequest,
     is_server,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import surroundings
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import difference
 
 __all__ = ["Need", "describe", "held", "needs", "of_group", "wanted_kinds"]
 
 # The ClusterRoles of docs/permissions.md.
-READ, GATEWAY, PROOF, BACKEND, STRICT, LOCKDOWN_READ, LOCKDOWN = (
+READ, SURROUNDINGS, MESH_CONFIG, GATEWAY, PROOF, BACKEND, STRICT, LOCKDOWN_READ, LOCKDOWN = (
     "crossmesh-read",
+    "crossmesh-surroundings",
+    "crossmesh-mesh-config",
     "crossmesh-gateway",
     "crossmesh-proof",
     "crossmesh-backend",
@@ -39,6 +42,7 @@ READ, GATEWAY, PROOF, BACKEND, STRICT, LOCKDOWN_READ, LOCKDOWN = (
 )
 # What is not written into the namespace of a gateway has a role of its own.
 WRITERS = {"PeerAuthentication": STRICT, **dict.fromkeys(names.LOCKDOWN_KINDS, LOCKDOWN)}
+_NAMESPACES = names.Kind("Namespace", "", "v1", "namespaces")
 OBJECT_VERBS = ("get", "create", "patch", "delete")
 MESH_ROOT = "istio-ca-root-cert"
 KINDS = {kind.kind: kind for kind in names.KINDS}
@@ -114,6 +118,13 @@ def wanted_kinds(view: Desired) -> list[names.Kind]:
 def _reading(request: ReadingRequest, holding: Held) -> Iterator[Need]:
     unknown = "it is not known which cluster this is"
     yield Need(READ, "get", "", "namespaces", name=FIRST_NAMESPACE, lacking=unknown)
+    unforeseen = "what others' objects do to links is not foreseen in full"
+    for kind in (*surroundings.KINDS, _NAMESPACES) if request["links"] else ():
+        if kind not in names.KINDS or kind.kind in names.LOCKDOWN_KINDS:
+            yield Need(SURROUNDINGS, "list", kind.group, kind.plural, lacking=unforeseen)
+    if request["links"]:
+        config = surroundings.MESH_CONFIG
+        yield Need(MESH_CONFIG, "get", "", "configmaps", names.ROOT_NAMESPACE, config, lacking=unforeseen)
     locked_down = request["lockdown"] or any(kind in names.LOCKDOWN_KINDS for kind, _namespace in holding)
     for kind in names.KINDS:
         if kind.kind not in names.LOCKDOWN_KINDS:

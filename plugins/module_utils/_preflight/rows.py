@@ -24,6 +24,7 @@ __all__ = [
     "CA_STORE",
     "CHECKS",
     "NOBODY",
+    "OTHERS",
     "WHOLE_CLUSTER",
     "Row",
     "RowJson",
@@ -40,7 +41,7 @@ Status = Literal["ok", "warning", "failed", "unknown"]
 # In place of a cluster or a link that a row is not about.
 NOBODY = "-"
 # What could not be read, beside the parts of a reading.
-CA_STORE, WHOLE_CLUSTER = "the CA store", "the cluster"
+CA_STORE, OTHERS, WHOLE_CLUSTER = "the CA store", "objects of others", "the cluster"
 
 # What each check asks, in the order of the table; docs/preflight.md explains them under these names.
 CHECKS: Mapping[str, str] = {
@@ -53,6 +54,7 @@ CHECKS: Mapping[str, str] = {
     "gateway": "whether the gateway is there and ready",
     "backend": "whether the Service behind a link is there and in the mesh",
     "proxies": "whether the gateways' proxies do for a link what it means, once it is written",
+    "others": "whether an object of others stands in a link's way, or a link in the way of theirs",
     "port": "whether the gateway's port is free, or open already",
     "names": "whether others have something under the names of a link",
     "fqdn": "whether the name resolves in the client's gateway, and to the servers'",

@@ -20,6 +20,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Re
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Manifest, Pod
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proof import no_ready_pod
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.services import tcp_ports
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.surroundings import Surroundings
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
     DesiredLink,
     DesiredSide,
@@ -30,6 +31,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Level, Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import (
     difference,
+    foresight,
     notices,
     plan,
     proxies,
@@ -57,6 +59,7 @@ class Scene:
     side: DesiredSide
     manifests: Sequence[Manifest]
     policy: Policy
+    surroundings: Surroundings | None = None
     known: Sequence[Row] = ()
 
     @property
@@ -244,14 +247,30 @@ def _run(scene: Scene, rows: Sequence[Row], now: datetime) -> Iterator[Row]:
         return
     authority = authority_from_json(scene.reading["authority"])
     made = plan.make_plan(scene.reading, scene.side, scene.manifests, authority, scene.policy, now)
+    foreseen = list(_others(scene, made))
+    yield from foreseen
+    refused = bool(made.errors) or any(row.status == "failed" for row in foreseen)
     others = [error for error in made.errors if not _is_reported(error, [*scene.known, *rows])]
-    blocked = made.errors and not others
+    blocked = refused and not others
     messages = [*made.standing.alarms, *others, *([_blocked()] if blocked else [])]
     for message in messages:
         yield Row.of(scene.cluster, NOBODY, "run", _of_side(message, title))
     yield from _proxies(scene, made)
-    if not made.errors and (scene.side["links"] or made.work.lines):
+    if not refused and (scene.side["links"] or made.work.lines):
         yield Row(scene.cluster, NOBODY, "run", "ok", f"{title}: {len(made.work.lines) or 'nothing'} to do")
+
+
+def _others(scene: Scene, made: plan.Plan) -> Iterator[Row]:
+    """What becomes of each link with all that others have there."""
+    if scene.surroundings is None:
+        return
+    found = foresight.foresee(scene.surroundings, scene.reading, scene.side, scene.manifests, made.work, scene.policy)
+    yield from _rows(scene, NOBODY, "others", found.of_side)
+    for link in scene.links if found.complete else ():
+        messages = found.by_link.get(link["name"], ())
+        yield from _rows(scene, link["name"], "others", messages)
+        if not messages:
+            yield Row(scene.cluster, link["name"], "others", "ok", "nothing stands in its way")
 
 
 def _proxies(scene: Scene, made: plan.Plan) -> Iterator[Row]:

@@ -149,51 +149,6 @@ def test_gateways_of_others_are_told_as_far_as_they_can_be_in_the_way() -> None:
 
 
 LOCKDOWN = replace(REQUEST, lockdown=["shop"])
-EGRESS_HOST = "istio-egressgateway.istio-system.svc.cluster.local"
-
-
-@pytest.mark.parametrize(
-    ("host", "namespace", "covers"),
-    [
-        (EGRESS_HOST, "istio-system", True),
-        (EGRESS_HOST, "shop", True),
-        ("istio-egressgateway", "istio-system", True),
-        ("istio-egressgateway", "shop", False),
-        ("istio-egressgateway.istio-system", "shop", False),
-        ("*", "shop", True),
-        ("*.local", "shop", True),
-        ("*.svc.cluster.local", "shop", True),
-        ("*.istio-system.svc.cluster.local", "shop", True),
-        ("*.shop.svc.cluster.local", "shop", False),
-        ("mysql.server.example.com", "istio-system", False),
-    ],
-)
-def test_rules_of_others_are_told_where_they_cover_the_egress_gateway(host: str, namespace: str, covers: bool) -> None:
-    found = reading(
-        item("DestinationRule", "theirs", namespace=namespace, spec={"host": host}),
-        item("DestinationRule", "egressgateway-for-mysql", spec={"host": EGRESS_HOST}),
-    )
-    assert names_in(found["destination_rules"]) == (["theirs"] if covers else [])
-
-
-def test_a_rule_of_others_is_told_by_what_it_does_to_ours() -> None:
-    spec = {
-        "host": EGRESS_HOST,
-        "exportTo": ["."],
-        "subsets": [{"name": "v1", "labels": {}}],
-        "trafficPolicy": {"tls": {"mode": "DISABLE"}},
-        "workloadSelector": {"matchLabels": {"app": "x"}},
-    }
-    (found,) = reading(item("DestinationRule", "theirs", namespace="shop", spec=spec))["destination_rules"]
-    assert found == {
-        "namespace": "shop",
-        "name": "theirs",
-        "host": EGRESS_HOST,
-        "exports": ["."],
-        "subsets": ["v1"],
-        "policy": True,
-        "selective": True,
-    }
 
 
 def test_sidecars_and_policies_are_told_where_a_namespace_is_to_be_locked_down() -> None:

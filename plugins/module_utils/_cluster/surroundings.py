@@ -1,0 +1,131 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All objects of a cluster by which Istio decides what becomes of a link, whoever made them.
+
+PRIVATE to the collection. They are read before something is written and where links are verified, not in each run:
+a mesh can have thousands of them. What they say is for M(_istio.parsing) to read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api, ApiError, object_path
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Pod
+
+try:
+    import yaml
+
+    _PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+except ImportError:
+    pass
+
+__all__ = ["KINDS", "Surroundings", "read_surroundings"]
+
+PARALLEL = 8
+MESH_CONFIG = "istio"
+REVISION = "istio.io/rev"
+DEFAULT_REVISIONS = ("", "default")
+
+_WRITTEN_TOO = [kind for kind in names.KINDS if kind.kind != "NetworkPolicy"]
+# Of a kind that an older cluster has in another version, the versions follow one another.
+KINDS: Sequence[names.Kind] = (
+    names.Kind("Service", "", "v1", "services"),
+    *_WRITTEN_TOO,
+    names.Kind("EnvoyFilter", "networking.istio.io", "v1alpha3", "envoyfilters"),
+    names.Kind("BackendTLSPolicy", "gateway.networking.k8s.io", "v1", "backendtlspolicies"),
+    names.Kind("BackendTLSPolicy", "gateway.networking.k8s.io", "v1alpha3", "backendtlspolicies"),
+    names.Kind("XBackendTrafficPolicy", "gateway.networking.x-k8s.io", "v1alpha1", "xbackendtrafficpolicies"),
+)
+
+# An object as an API server gives it: opaque.
+Item = dict[str, Any]
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """:param mesh_config: MeshConfig, read as YAML; None where there is none, or it may not be read.
+    :param namespaces: labels of each; None where they may not be listed.
+    :param unseen: what may not be read, in the words of a permission.
+    """
+
+    objects: Sequence[Item] = ()
+    mesh_config: object = None
+    namespaces: Mapping[str, Mapping[str, str]] | None = None
+    unseen: frozenset[str] = field(default_factory=frozenset)
+
+
+def read_surroundings(api: Api, pods: Sequence[Pod]) -> Surroundings:
+    """What is there; what may not be read is told, and no error.
+
+    :param pods: of the gateways: their revision is that of the control plane that counts.
+    :raises CrossmeshError: when the API server cannot be reached, or fails.
+    """
+    unseen: set[str] = set()
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        lists = [pool.submit(_permitted, partial(_list, api, kind), f"list {kind.plural}", unseen) for kind in KINDS]
+        config = pool.submit(
+            _permitted, partial(_mesh_config, api, pods), f"get configmaps in {names.ROOT_NAMESPACE}", unseen
+        )
+        namespaces = pool.submit(_permitted, partial(_namespaces, api), "list namespaces", unseen)
+    objects: dict[tuple[str, str, str], Item] = {}
+    for found in lists:
+        for item in found.result() or ():
+            metadata = item["metadata"]
+            objects.setdefault((item["kind"], metadata["namespace"], metadata["name"]), item)
+    return Surroundings(list(objects.values()), config.result(), namespaces.result(), frozenset(unseen))
+
+
+def _permitted(read: Callable[[], Found], needed: str, unseen: set[str]) -> Found | None:
+    try:
+        return read()
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        unseen.add(needed)
+        return None
+
+
+def _list(api: Api, kind: names.Kind) -> list[Item]:
+    """Nothing where the cluster does not know the kind."""
+    try:
+        found = api.get(object_path(kind.group, kind.version, kind.plural))["items"] or []
+    except ApiError as error:
+        if error.status == 404:
+            return []
+        raise
+    return [{**item, "kind": kind.kind} for item in found]
+
+
+def _namespaces(api: Api) -> dict[str, dict[str, str]]:
+    found = api.get(object_path("", "v1", "namespaces"))["items"]
+    return {item["metadata"]["name"]: item["metadata"].get("labels") or {} for item in found}
+
+
+def _mesh_config(api: Api, pods: Sequence[Pod]) -> object:
+    for name in _config_names(pods):
+        try:
+            item = api.get(object_path("", "v1", "configmaps", names.ROOT_NAMESPACE, name))
+        except ApiError as error:
+            if error.status == 404:
+                continue
+            raise
+        try:
+            found: object = yaml.load((item.get("data") or {}).get("mesh", ""), Loader=_PARSER)
+        except yaml.YAMLError:
+            return None
+        return found
+    return None
+
+
+def _config_names(pods: Sequence[Pod]) -> list[str]:
+    """Of the ConfigMap: that of the gateways' revision first."""
+    revisions = sorted({pod["labels"].get(REVISION, "") for pod in pods} - set(DEFAULT_REVISIONS))
+    return [*(f"{MESH_CONFIG}-{revision}" for revision in revisions), MESH_CONFIG]

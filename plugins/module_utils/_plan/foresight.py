@@ -1,0 +1,130 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What will become of the links of a side once a plan is carried out, with all that others have in the cluster. Pure.
+
+PRIVATE to the collection. M(_istio) says what Istio will do, M(_plan.questions) what it is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Manifest
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.surroundings import Surroundings
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import model as inventory
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide, is_client, is_server
+from ansible_collections.crossmesh.mtls.plugins.module_utils._istio import client, server
+from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.findings import Finding, Hop
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Plan, Work
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.questions import Future, future_of
+
+__all__ = ["Foresight", "foresee", "with_foresight"]
+
+# Without these nothing is foreseen: what is not seen would count as not there.
+_NEEDED = frozenset(
+    {"list services", "list serviceentries", "list destinationrules", "list virtualservices", "list gateways"}
+)
+_GATES: Mapping[Side, Hop] = {"server": "ingress-gateway", "client": "egress-gateway"}
+
+
+@dataclass(frozen=True)
+class Foresight:
+    """:param by_link: what stands in the way of each link.
+    :param of_side: what is to be said of the side as a whole.
+    :param complete: whether enough could be read to foresee anything.
+    """
+
+    by_link: Mapping[str, Sequence[Message]]
+    of_side: Sequence[Message] = ()
+    complete: bool = True
+
+    @property
+    def messages(self) -> list[Message]:
+        return [*self.of_side, *(message for found in self.by_link.values() for message in found)]
+
+
+def with_foresight(plan: Plan, foresight: Foresight) -> Plan:
+    """The plan, which what stands in the way of its links forbids or accompanies."""
+    errors = [message for message in foresight.messages if message.level == "error"]
+    warnings = [message for message in foresight.messages if message.level != "error"]
+    standing = replace(plan.standing, warnings=[*plan.standing.warnings, *warnings])
+    return replace(plan, errors=[*plan.errors, *errors], standing=standing)
+
+
+def foresee(
+    surroundings: Surroundings,
+    reading: Reading,
+    side: DesiredSide,
+    manifests: Sequence[Manifest],
+    work: Work,
+    policy: Policy,
+) -> Foresight:
+    """What will stand in the way of the links that a run works on."""
+    of_side = _unseen(surroundings, side)
+    if surroundings.unseen & _NEEDED:
+        return Foresight({}, of_side, complete=False)
+    by_link: dict[str, list[Message]] = {}
+    for finding in _findings(future_of(surroundings, reading, side, manifests, work), side):
+        if policy.works_on(finding.link):
+            by_link.setdefault(finding.link, []).append(finding.message)
+    return Foresight(by_link, of_side)
+
+
+def _unseen(surroundings: Surroundings, side: DesiredSide) -> list[Message]:
+    if not surroundings.unseen or not side["links"]:
+        return []
+    whole = "" if surroundings.unseen & _NEEDED else " in full"
+    what = f"what others' objects do to links is not foreseen{whole}: not permitted to {listed(surroundings.unseen)}"
+    fix = "bind ClusterRole crossmesh-surroundings of docs/permissions.md to the user of this context"
+    return [Message.warning("not-foreseen", where=f"{side['owner']['side']}'s side", what=what, fix=fix)]
+
+
+def _findings(future: Future, side: DesiredSide) -> list[Finding]:
+    # Where Istio does not look into a namespace, nothing else is worth saying.
+    if hidden := _undiscovered(future, side):
+        return hidden
+    if is_client(side):
+        return _of_client(future, side["links"])
+    return list(dict.fromkeys(server.predict(future.mesh, future.server_links())))
+
+
+def _undiscovered(future: Future, side: DesiredSide) -> list[Finding]:
+    places: list[tuple[str, str, Hop]] = [
+        (link["name"], side["namespace"], _GATES[side["owner"]["side"]]) for link in side["links"]
+    ]
+    if is_server(side):
+        places += [(link["name"], link["backend"]["namespace"], "backend") for link in side["links"]]
+    what = "Istio does not look into namespace {}, {} of the link: no discoverySelector of MeshConfig selects it"
+    fix = "give that namespace the labels that the discoverySelectors ask for"
+    return [
+        Finding("error", link, hop, "not-discovered", None, what.format(namespace, hop.replace("-", " ")), fix)
+        for link, namespace, hop in places
+        if namespace in future.undiscovered
+    ]
+
+
+def _of_client(future: Future, links: Sequence[inventory.ClientLink]) -> list[Finding]:
+    found = _predicted(future, links, everywhere=False)
+    told = {_of_what(finding) for finding in found}
+    unlimited = [link for link in links if not link["client_namespaces"]]
+    for finding in _predicted(future, unlimited, everywhere=True):
+        if _of_what(finding) not in told:
+            told.add(_of_what(finding))
+            # Whoever may use a link need not mean to.
+            found.append(replace(finding, level="warning"))
+    return found
+
+
+def _predicted(future: Future, links: Sequence[inventory.ClientLink], *, everywhere: bool) -> list[Finding]:
+    return list(dict.fromkeys(client.predict(future.mesh, future.client_links(links, everywhere=everywhere))))
+
+
+def _of_what(finding: Finding) -> tuple[object, ...]:
+    """The same for all workloads that meet it."""
+    return finding.link, finding.hop, finding.code, finding.source

@@ -1,0 +1,361 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What others have in a cluster, held against the links that a plan will leave there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Pod
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.surroundings import Surroundings
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.foresight import Foresight, foresee, with_foresight
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import render
+from tests.unit.istio.objects import made, route, rule, service
+from tests.unit.plan.test_plan import POLICY, SERVICE, plan_of, reading
+from tests.unit.support import CLIENT, SERVER, Json, link, numbered, view
+
+FQDN = "mysql.server.example.com"
+EGRESS = "istio-egressgateway.istio-system.svc.cluster.local"
+BACKEND = "mysql.default.svc.cluster.local"
+EGRESS_LABELS = {"istio": "egressgateway"}
+INGRESS_LABELS = {"istio": "ingressgateway"}
+EGRESS_PORT = view([link()], CLIENT)["client"]["ports"][0]
+HTTP = {"protocol": "http", "port": 8080}
+
+
+def gateway_service(name: str, labels: Json) -> Json:
+    ports = [{"port": 443, "name": "https", "targetPort": 8443}]
+    return made("Service", f"istio-system/{name}", 1, selector=labels, clusterIP="10.1.0.1", ports=ports)
+
+
+SERVICES = [
+    gateway_service("istio-egressgateway", EGRESS_LABELS),
+    gateway_service("istio-ingressgateway", INGRESS_LABELS),
+    service("default/mysql", 1, selector={"app": "mysql"}),
+]
+
+
+# Where nothing of ours is yet.
+EMPTY: Json = {
+    "pods": {"client": [], "server": []},
+    "services": {
+        "server": {**SERVICE, "ports": [], "owners": {}},
+        "client": {**SERVICE, "name": "istio-egressgateway", "ports": [], "owners": {}},
+    },
+}
+
+
+def foreseen(
+    *others: Json,
+    side: Side = "client",
+    links: Sequence[Json] | None = None,
+    policy: Any = POLICY,
+    **found: Any,
+) -> Foresight:
+    """What a first run will say of a cluster in which only these objects of others are, and the gateways' Services."""
+    variables = CLIENT if side == "client" else SERVER
+    wanted = view([link()] if links is None else links, variables)[side]
+    seen = reading(**EMPTY)
+    manifests = render(side, wanted)
+    plan = plan_of(seen, list(links or [link()]), side=side, variables=variables, manifests=manifests)
+    surroundings = Surroundings([*SERVICES, *others], **found)
+    return foresee(surroundings, seen, wanted, manifests, plan.work, policy)
+
+
+def said(*others: Json, link: str = "mysql", **changes: Any) -> list[Message]:
+    return list(foreseen(*others, **changes).by_link.get(link, ()))
+
+
+def codes(*others: Json, **changes: Any) -> list[tuple[str, str]]:
+    return [(message.code, message.level) for message in said(*others, **changes)]
+
+
+ALONE = {**link(), "addresses": ["240.0.0.7"]}
+
+
+def test_of_a_link_with_an_address_of_its_own_nothing_is_said() -> None:
+    assert codes(links=[ALONE]) == []
+    assert codes(side="server") == []
+    assert codes(links=[link(**HTTP)]) == []
+
+
+def test_a_tcp_link_without_an_address_is_said_to_take_its_port() -> None:
+    assert codes() == [("port-captures", "warning")]
+
+
+NEIGHBOUR = made(
+    "ServiceEntry",
+    "billing/db",
+    5,
+    hosts=["billing-db.example.com"],
+    ports=[{"number": 3306, "name": "tcp", "protocol": "TCP"}],
+    resolution="DNS",
+)
+
+
+def test_another_host_without_an_address_on_the_port_forbids_the_run() -> None:
+    """Applications would write into the wrong database."""
+    found = said(NEIGHBOUR)
+    assert ("port-captured", "error") in [(message.code, message.level) for message in found]
+    assert any("ServiceEntry billing/db" in message.where for message in found)
+    # The control: with an address, and on another port, both go their ways.
+    assert codes(NEIGHBOUR, links=[ALONE]) == []
+    assert codes(NEIGHBOUR, links=[link(port=3307)]) == codes()
+
+
+def test_what_is_older_than_ours_takes_the_port_and_what_is_younger_loses_it() -> None:
+    older = said(NEIGHBOUR)
+    assert [message.code for message in older if message.level == "error"] == ["port-captured"]
+    younger = said(NEIGHBOUR, *_older(_ours([link()])))
+    assert [message.code for message in younger if message.level == "error"] == ["port-captures"]
+
+
+def _ours(links: Sequence[Json]) -> list[Json]:
+    return [cast(Json, item) for item in render("client", view(links, CLIENT)["client"])]
+
+
+def _older(items: Sequence[Json]) -> list[Json]:
+    return [{**item, "metadata": {**item["metadata"], "creationTimestamp": "2020-01-01T00:00:00Z"}} for item in items]
+
+
+# -- DestinationRules of others ------------------------------------------------------------------------------------
+
+RULES: dict[str, tuple[Json, str, str, str]] = {
+    "for the link's host, where ours is": (
+        rule("istio-system/theirs", host=FQDN, exportTo=["."]),
+        "egress-gateway",
+        "cluster-missing",
+        "error",
+    ),
+    "with TLS settings for all of the gateway": (
+        rule("istio-system/theirs", host=EGRESS, subsets=[{"name": "mysql"}]),
+        "workload",
+        "other-tls",
+        "error",
+    ),
+}
+
+
+@pytest.mark.parametrize(("theirs", "hop", "code", "level"), RULES.values(), ids=RULES)
+def test_an_older_rule_of_others_that_takes_the_place_of_ours_forbids_the_run(
+    theirs: Json, hop: str, code: str, level: str
+) -> None:
+    found = [message for message in said(theirs, links=[ALONE]) if message.where.startswith("DestinationRule")]
+    assert [(message.code, message.level) for message in found] == [(code, level)], found
+    assert "istio-system/theirs" in found[0].where
+
+
+def test_a_younger_rule_of_another_export_takes_the_place_of_ours_and_an_older_one_does_not() -> None:
+    """Istio does not merge the two, and the last one made holds alone."""
+    theirs = rule("istio-system/theirs", host=EGRESS, exportTo=["*"], subsets=[{"name": "v1"}])
+    assert codes(theirs, links=[ALONE]) == []
+    (found,) = said(theirs, *_older(_ours([ALONE])), links=[ALONE])
+    assert (found.code, found.level) == ("cluster-missing", "error")
+    assert found.where.startswith("DestinationRule istio-system/theirs")
+
+
+WIDE = rule("legacy/everything", host="*.local", trafficPolicy={"tls": {"mode": "SIMPLE"}})
+
+
+def test_a_rule_where_workloads_are_forbids_a_link_that_is_for_them() -> None:
+    for them in ({"namespaces": ["legacy"]}, {"service_accounts": ["legacy/app"]}):
+        (found,) = said(WIDE, links=[{**ALONE, "workloads": them}])
+        assert (found.code, found.level) == ("cluster-missing", "error")
+        assert "workloads of namespace legacy" in found.what
+
+
+def test_it_is_a_warning_for_a_link_that_is_for_everybody_and_nothing_for_one_that_is_for_others() -> None:
+    (found,) = said(WIDE, links=[ALONE])
+    assert (found.code, found.level) == ("cluster-missing", "warning")
+    assert codes(WIDE, links=[{**ALONE, "workloads": {"namespaces": ["shop"]}}]) == []
+
+
+def test_rules_that_do_nothing_to_links_are_left_alone() -> None:
+    harmless = [
+        rule("istio-system/theirs", host=EGRESS, subsets=[{"name": "v1"}]),
+        rule("istio-system/wider", host="*.local", trafficPolicy={"tls": {"mode": "SIMPLE"}}),
+        rule("legacy/theirs", host=EGRESS, exportTo=["elsewhere"]),
+    ]
+    assert [codes(item, links=[ALONE]) for item in harmless] == [[], [], []]
+
+
+# -- who else is in the way ----------------------------------------------------------------------------------------
+
+IN_THE_WAY: dict[str, tuple[Json, Side, Json, str]] = {
+    "a VirtualService of others for the host": (
+        made(
+            "VirtualService",
+            "istio-system/theirs",
+            1,
+            hosts=[FQDN],
+            gateways=["mesh"],
+            tcp=[route("elsewhere.example.com", 1)],
+        ),
+        "client",
+        ALONE,
+        "route-taken",
+    ),
+    "a ServiceEntry of others for the host": (
+        made(
+            "ServiceEntry",
+            "shop/theirs",
+            1,
+            hosts=[FQDN],
+            ports=[{"number": 3306, "name": "tcp", "protocol": "TCP"}],
+            resolution="DNS",
+        ),
+        "client",
+        ALONE,
+        "host-claimed",
+    ),
+    "a Gateway of others on the egress gateway": (
+        made(
+            "Gateway",
+            "istio-system/theirs",
+            1,
+            selector=EGRESS_LABELS,
+            servers=[
+                {
+                    "port": {"number": EGRESS_PORT, "name": "tls", "protocol": "TLS"},
+                    "hosts": [f"./{FQDN}"],
+                    "tls": {"mode": "PASSTHROUGH"},
+                }
+            ],
+        ),
+        "client",
+        ALONE,
+        "way-in-taken",
+    ),
+    "an allow-list without the gateway at the backend": (
+        made(
+            "AuthorizationPolicy",
+            "default/theirs",
+            1,
+            selector={"matchLabels": {"app": "mysql"}},
+            rules=[{"from": [{"source": {"namespaces": ["shop"]}}]}],
+        ),
+        "server",
+        link(),
+        "caller-refused",
+    ),
+    "an allow-list without the clients at the ingress gateway": (
+        made(
+            "AuthorizationPolicy",
+            "istio-system/theirs",
+            1,
+            selector={"matchLabels": INGRESS_LABELS},
+            rules=[{"from": [{"source": {"principals": ["cluster.local/ns/shop/sa/app"]}}]}],
+        ),
+        "server",
+        link(),
+        "caller-refused",
+    ),
+    "a PeerAuthentication that takes plain text": (
+        made(
+            "PeerAuthentication",
+            "default/theirs",
+            1,
+            selector={"matchLabels": {"app": "mysql"}},
+            mtls={"mode": "PERMISSIVE"},
+        ),
+        "server",
+        link(strict_backend=True),
+        "mode-overridden",
+    ),
+    "a backend that is not exported": (
+        {
+            **SERVICES[2],
+            "metadata": {**SERVICES[2]["metadata"], "annotations": {"networking.istio.io/exportTo": "~"}},
+        },
+        "server",
+        link(),
+        "host-hidden",
+    ),
+}
+
+
+@pytest.mark.parametrize(("theirs", "side", "wanted", "code"), IN_THE_WAY.values(), ids=IN_THE_WAY)
+def test_what_stands_in_the_way_forbids_the_run_and_is_named(theirs: Json, side: Side, wanted: Json, code: str) -> None:
+    pods = [_pod(INGRESS_LABELS)] if side == "server" else []
+    found = _with_pods(pods, theirs, side=side, links=[wanted])
+    assert (code, "error") in [(message.code, message.level) for message in found], found
+    # The control: without it nothing is said.
+    assert _with_pods(pods, side=side, links=[wanted]) == []
+
+
+def _pod(labels: Json) -> Pod:
+    return cast(
+        Pod, {"namespace": "istio-system", "name": "gate-0", "labels": labels, "account": "gate", "ready": True}
+    )
+
+
+def _with_pods(pods: Sequence[Pod], *others: Json, side: Side, links: Sequence[Json]) -> list[Message]:
+    wanted = view(links, CLIENT if side == "client" else SERVER)[side]
+    manifests = render(side, wanted)
+    plan = plan_of(
+        reading(**EMPTY),
+        list(links),
+        side=side,
+        variables=CLIENT if side == "client" else SERVER,
+        manifests=manifests,
+    )
+    seen = reading(**{**EMPTY, "pods": {"client": list(pods), "server": list(pods)}})
+    there = {(item["kind"], item["metadata"]["namespace"], item["metadata"]["name"]): item for item in SERVICES}
+    there |= {(item["kind"], item["metadata"]["namespace"], item["metadata"]["name"]): item for item in others}
+    found = foresee(Surroundings(list(there.values())), seen, wanted, manifests, plan.work, POLICY)
+    return found.messages
+
+
+def test_each_link_is_judged_by_itself() -> None:
+    links = [ALONE, numbered(1, addresses=["240.0.0.8"])]
+    theirs = RULES["for the link's host, where ours is"][0]
+    assert codes(theirs, links=links) != []
+    assert codes(theirs, links=links, link="link-1") == []
+
+
+def test_a_run_for_some_links_is_not_kept_by_what_others_have_in_their_way() -> None:
+    links = [ALONE, numbered(1, addresses=["240.0.0.8"])]
+    theirs = RULES["for the link's host, where ours is"][0]
+    only = replace(POLICY, only=frozenset({"link-1"}))
+    assert foreseen(theirs, links=links, policy=only).messages == []
+
+
+# -- what may not be read ------------------------------------------------------------------------------------------
+
+
+def test_where_services_may_not_be_listed_nothing_is_foreseen_and_that_is_said() -> None:
+    found = foreseen(NEIGHBOUR, unseen=frozenset({"list services"}))
+    assert (found.complete, found.by_link) == (False, {})
+    (message,) = found.of_side
+    assert (message.code, message.level) == ("not-foreseen", "warning")
+    assert "list services" in message.what
+
+
+def test_where_a_kind_may_not_be_listed_the_rest_is_foreseen() -> None:
+    found = foreseen(NEIGHBOUR, unseen=frozenset({"list envoyfilters"}))
+    assert found.complete
+    assert "port-captured" in [message.code for message in found.messages]
+    assert "in full" in found.of_side[0].what
+
+
+def test_a_namespace_that_istio_does_not_look_into_forbids_the_run() -> None:
+    config = {"discoverySelectors": [{"matchLabels": {"mesh": "on"}}]}
+    hidden = {"istio-system": {"mesh": "on"}, "default": {}}
+    (found,) = said(side="server", mesh_config=config, namespaces=hidden)
+    assert (found.code, found.level) == ("not-discovered", "error")
+    assert "namespace default, backend of the link" in found.what
+    assert codes(side="server", mesh_config=config, namespaces={**hidden, "default": {"mesh": "on"}}) == []
+
+
+def test_errors_of_links_are_the_plans_and_warnings_stand_beside() -> None:
+    plan = plan_of(reading())
+    errors, warnings = said(NEIGHBOUR)[:1], said()
+    made_of = with_foresight(plan, Foresight({"mysql": [*errors, *warnings]}))
+    assert (made_of.errors, made_of.standing.warnings) == (errors, warnings)
