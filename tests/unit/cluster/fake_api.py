@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import METADATA_ONLY, ApiError, object_path
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.refusal import read_refusal
 from tests.unit.support import Json
 
 CORE = {"Secret": "secrets", "Service": "services", "Pod": "pods", "ConfigMap": "configmaps"}
@@ -165,6 +166,12 @@ class FakeApi:
         return path.rpartition("/")[2] in {*CORE.values(), *(kind.plural for kind in names.KINDS)}
 
 
+REASONS = {401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "Conflict", 422: "Invalid"}
+
+
 def api_error(path: str, status: int) -> ApiError:
-    message = Message.error("api-refused", where="x", what=f"the API server refused GET {path}: {status}", fix="x")
-    return ApiError(message, status=status)
+    """As the API server tells it; who is forbidden something lacks the permission."""
+    cannot = 'secrets is forbidden: User "lab" cannot get resource "secrets" in API group ""' if status == 403 else ""
+    told = {"reason": REASONS.get(status, ""), "message": cannot}
+    refusal = read_refusal(status, json.dumps(told).encode(), "")
+    return ApiError(refusal.message("x", f"the API server refused GET {path}"), refusal=refusal)
