@@ -462,6 +462,11 @@ CODES: Mapping[str, Entry] = {
         "Nothing can be proven, and no link works there",
         "Start the gateway, or correct the selector",
     ),
+    "no-proxy": Entry(
+        "A pod with the gateway's labels is no gateway",
+        "It has no container C(istio-proxy), so it serves no link, and nothing can be proven of it",
+        "Take the gateway's labels off that pod; its Service may send connections there",
+    ),
     "proxy-silent": Entry(
         "A gateway pod does not answer",
         "C(pilot-agent request) in the pod failed, or exec is forbidden there",
@@ -611,8 +616,14 @@ CODES: Mapping[str, Entry] = {
     ),
     "port-changed": Entry(
         "A port that we opened was changed",
-        "The name or target port differs, and the Service belongs to others, so the run does not force it",
-        "Restore the values in the message",
+        "Its target port differs, and the Service belongs to others, so the run does not force it. Another name alone "
+        "is no matter: a port is known by its number",
+        "Restore the value in the message",
+    ),
+    "port-unnamed": Entry(
+        "A port of the gateway's Service has no name",
+        "Kubernetes takes a port without a name only as long as it is the only one",
+        "Give that port a name",
     ),
     "plain-port": Entry(
         "Another Gateway has plain text on the port",

@@ -8,7 +8,7 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -36,6 +36,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import (
     credentials,
     destination_rules,
     difference,
+    lifecycle,
     lockdown,
     notices,
     proxies,
@@ -112,9 +113,12 @@ class Standing:
 
 @dataclass(frozen=True)
 class Plan:
-    """:param errors: what forbids the work; then none is on certificates."""
+    """:param errors: what forbids the work.
+    :param barring: those of them that forbid to renew certificates as well, whose links are there.
+    """
 
     errors: list[Message]
+    barring: list[Message]
     work: Work
     standing: Standing
 
@@ -154,11 +158,26 @@ def make_plan(
     )
     ports = port_difference(reading, narrowed, owner)
     occupied = refusals.occupied_ports(reading, narrowed, owner)
+    held = refusals.held_secrets(reading, narrowed, owner, policy)
     errors = _refusals(case, manifests, [*occupied.errors, *objects.errors, *ports.errors])
-    due = [] if errors else credentials.due_secrets(reading, narrowed, authority, policy, now, owner)
+    barring = _barring(case, held)
+    errors += dict.fromkeys([*held.values(), *barring])
+    due = [] if barring else _due(case, frozenset(held), those_there=bool(errors))
     if any(item.decision.action == "issue" for item in due) and (clock := clock_error(reading["clock_ahead"])):
         errors.append(clock)
-    return Plan(errors, _work(case, objects, ports, due), _standing(case, occupied.warnings))
+        barring.append(clock)
+    work = _work(case, objects, ports, due, frozenset(held), those_there=bool(errors))
+    return Plan(errors, barring, work, _standing(case, occupied.warnings))
+
+
+def _due(case: _Case, held: Collection[str], *, those_there: bool) -> list[credentials.Due]:
+    """:param those_there: whether nothing new may be made, because something forbids the manifests."""
+    reading, side, owner = case.reading, case.side, case.owner
+    live = live_secrets(reading, side)
+    due = credentials.due_secrets(reading, side, case.authority, case.policy, case.now, owner)
+    return [
+        item for item in due if item.wanted["name"] not in held and (item.wanted["name"] in live or not those_there)
+    ]
 
 
 def _narrowed(reading: Reading, side: DesiredSide, owner: names.Owner, policy: Policy) -> DesiredSide:
@@ -170,21 +189,38 @@ def _narrowed(reading: Reading, side: DesiredSide, owner: names.Owner, policy: P
 
 
 def _refusals(case: _Case, manifests: Sequence[Manifest], found: Sequence[Message]) -> list[Message]:
-    """:param found: what the comparisons have refused."""
+    """What forbids manifests.
+
+    :param found: what the comparisons have refused.
+    """
     reading, side, owner, policy = case.reading, case.side, case.owner, case.policy
     return [
         *refusals.missing_kinds(reading, manifests),
         *refusals.missing_gateway(reading, side),
         *found,
-        *refusals.foreign_secrets(reading, side, owner, policy),
+        *lifecycle.object_faults(manifests, of_side(reading["objects"], owner), owner, policy),
+        *refusals.overriding_secrets(reading, side),
         *([] if policy.on_links_alone else lockdown.errors(reading, side)),
-        *(refusals.trust_errors(reading, case.authority, owner, policy) if side["secrets"] else []),
     ]
 
 
+def _barring(case: _Case, held: Mapping[str, Message]) -> list[Message]:
+    """What forbids certificates too. A Secret that is held up is left alone, unless all of them go on together."""
+    together = case.policy.stage != "all" or case.policy.adopt
+    trust = case.side["secrets"] and refusals.trust_errors(case.reading, case.authority, case.owner, case.policy)
+    return [*(held.values() if together else ()), *(trust or ())]
+
+
 def _work(
-    case: _Case, objects: difference.Difference, ports: difference.Difference, due: Sequence[credentials.Due]
+    case: _Case,
+    objects: difference.Difference,
+    ports: difference.Difference,
+    due: Sequence[credentials.Due],
+    held: Collection[str],
+    *,
+    those_there: bool,
 ) -> Work:
+    """:param held: Secrets that are left alone."""
     reading, side, owner, policy = case.reading, case.side, case.owner, case.policy
     surplus = credentials.surplus_secrets(reading, side, owner, policy)
     renewals = [
@@ -200,7 +236,11 @@ def _work(
         renewals=renewals,
         changed=differs or bool(due),
         drifted=differs or untimely or (bool(side["secrets"]) and reading["lists_wrong"]),
-        credentials=credentials.secrets_to_do(reading, side, policy, due=bool(due)),
+        credentials=[
+            item
+            for item in credentials.secrets_to_do(reading, side, policy, due=bool(due))
+            if item["name"] not in held and (item["name"] in live_secrets(reading, side) or not those_there)
+        ],
         surplus=[item["name"] for item in surplus],
         strip=objects.strip,
         force=objects.force,

@@ -30,6 +30,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Level, Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import (
     difference,
+    lifecycle,
     notices,
     plan,
     proxies,
@@ -120,10 +121,13 @@ def _gateway(scene: Scene) -> Iterator[Row]:
     pods = scene.reading["pods"][scene.owner.side]
     ready = [pod for pod in pods if pod["ready"]]
     silent = [pod for pod in ready if pod["problem"] and not pod["forbidden"]]
+    strangers = scene.reading["strangers"][scene.owner.side]
     yield from _rows(scene, NOBODY, "gateway", map(_silent, silent))
+    yield from _rows(scene, NOBODY, "gateway", map(notices.no_proxy, strangers))
     if not ready:
         selector = ",".join(f"{key}={value}" for key, value in sorted(scene.side["selector"].items()))
-        where = f"gateway {title} ({len(pods)} pods with {selector})"
+        without = f", {len(strangers)} without istio-proxy" if strangers else ""
+        where = f"gateway {title} ({len(pods) + len(strangers)} pods with {selector}{without})"
         yield Row.of(scene.cluster, NOBODY, "gateway", no_ready_pod(where))
     elif not silent:
         yield Row(scene.cluster, NOBODY, "gateway", "ok", f"{title}: {len(ready)} of {len(pods)} pods ready")
@@ -173,8 +177,11 @@ def _names(scene: Scene, link: DesiredLink) -> Iterator[Row]:
         if (item["kind"], item["metadata"]["name"]) in titles
     ]
     found = difference.compare_objects(wanted, live, scene.owner, adopt=scene.policy.adopt, only=[link["name"]])
-    side = scene.of_link(link)
-    errors = [*found.errors, *refusals.foreign_secrets(scene.reading, side, scene.owner, scene.policy)]
+    errors = [
+        *found.errors,
+        *lifecycle.object_faults(wanted, live, scene.owner, scene.policy),
+        *_of_secrets(scene, side := scene.of_link(link)),
+    ]
     yield from _rows(scene, link["name"], "names", errors)
     if not errors:
         count = len(wanted) + len(side["secrets"])
@@ -191,10 +198,15 @@ def _client_credential(scene: Scene) -> Iterator[Row]:
         yield Row(scene.cluster, NOBODY, "names", "unknown", f"{name}: {why}")
         return
     side = cast(DesiredSide, {**scene.side, "secrets": shared})
-    errors = refusals.foreign_secrets(scene.reading, side, scene.owner, scene.policy)
+    errors = _of_secrets(scene, side)
     yield from _rows(scene, NOBODY, "names", errors)
     if not errors:
         yield Row(scene.cluster, NOBODY, "names", "ok", f"{name}: not made by others")
+
+
+def _of_secrets(scene: Scene, side: DesiredSide) -> list[Message]:
+    held = refusals.held_secrets(scene.reading, side, scene.owner, scene.policy)
+    return [*held.values(), *refusals.overriding_secrets(scene.reading, side)]
 
 
 def _backends(scene: Scene, side: ServerSide) -> Iterator[Row]:

@@ -50,7 +50,8 @@ def gateway(side: str, *, ports: tuple[Json, ...] = (), ready: bool = True) -> l
     service = item("Service", name, spec={"ports": list(ports)})
     service["status"] = {"loadBalancer": {"ingress": [{"ip": "203.0.113.7"}]}}
     status = {"conditions": [{"type": "Ready", "status": "True" if ready else "False"}]}
-    return [service, item("Pod", f"{name}-0", labels={"istio": f"{side}gateway"}, status=status)]
+    spec = {"containers": [{"name": "istio-proxy"}]}
+    return [service, item("Pod", f"{name}-0", labels={"istio": f"{side}gateway"}, status=status, spec=spec)]
 
 
 BACKEND = [
@@ -336,6 +337,15 @@ def test_a_gateway_without_a_ready_pod_is_a_warning(store: Path) -> None:
     assert row.where == "gateway istio-system/istio-ingressgateway (1 pods with istio=ingressgateway)"
 
 
+def test_pods_without_a_proxy_are_told_and_are_no_gateway(store: Path) -> None:
+    debug = [*gateway("ingress"), *BACKEND]
+    debug[1]["spec"] = {"containers": [{"name": "shell"}]}
+    found = [(row.status, row.code) for row in judged(api(debug), store) if row.check == "gateway"]
+    assert found == [("warning", "no-proxy"), ("warning", "no-ready-pod")]
+    where = [row.where for row in judged(api(debug), store) if row.code == "no-ready-pod"]
+    assert where[0].endswith("(1 pods with istio=ingressgateway, 1 without istio-proxy)")
+
+
 def test_a_pod_that_answers_nothing_fails(store: Path) -> None:
     rows = judged(api(answers={**answers(), "istio-ingressgateway-0 certs": "no json"}), store)
     assert statuses(rows)["gateway", "-"] == "failed"
@@ -356,7 +366,7 @@ def test_the_port_of_a_link(store: Path, ports: list[Json], status: str, seen: s
 
 
 def test_a_port_that_one_link_cannot_have_is_no_fault_of_the_other(store: Path) -> None:
-    udp = {"port": 30001, "protocol": "UDP"}
+    udp = {"name": "udp", "port": 30001, "protocol": "UDP"}
     rows = judged(api([*gateway("ingress", ports=(udp,)), *BACKEND]), store, links=[numbered(1), numbered(2)])
     assert (statuses(rows)["port", "link-1"], statuses(rows)["port", "link-2"]) == ("failed", "ok")
 
