@@ -14,6 +14,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority impor
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import ca_reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import clock_warning
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.identity import unidentified
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import read_cluster
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
@@ -22,7 +23,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets impo
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import status
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Plan, Work, make_plan
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Plan, Work
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import presence_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ca_in_cluster
@@ -35,6 +36,7 @@ from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
 )
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import PlanJson, SideLook
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import render
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._rehearsal import rehearsed_plan
 
 
 class ActionModule(ClusterAction):
@@ -55,12 +57,15 @@ class ActionModule(ClusterAction):
         authority = authority_of(store)
         # Beyond serials only where trust is on the move, or something is revoked: each pod is one more question.
         moving = bool(authority.lists) or authority.rotates
-        found = read_cluster(variables.api(), watching(view), trust=moving)
+        api = variables.api()
+        found = read_cluster(api, watching(view), trust=moving)
         if fault := variables.misled(found["identity"]["cluster_uid"], request["cluster"]):
             raise CrossmeshError(fault)
         reading: Reading = {**found, **ca_reading(store, authority, entries, now)}
         policy = variables.policy(params["stage"], existing=params["existing"], force=params["force"])
-        sides = {side: _side(reading, views[state][side], authority, policy, now) for side, state in states.items()}
+        sides = {
+            side: _side(api, reading, views[state][side], authority, policy, now) for side, state in states.items()
+        }
         return {
             "changed": False,
             "warnings": [f"{variables.cluster}: {line}" for line in _warnings(reading, sides, policy)],
@@ -81,6 +86,7 @@ class ActionModule(ClusterAction):
 
 
 def _side(
+    api: Api,
     reading: Reading,
     desired: DesiredSide,
     authority: Authority,
@@ -89,7 +95,7 @@ def _side(
 ) -> SideLook:
     """The plan of one side, and what the tasks that carry it out must know of the side."""
     side = desired["owner"]["side"]
-    plan = make_plan(reading, desired, render(side, desired), authority, policy, now)
+    plan = rehearsed_plan(api, reading, desired, render(side, desired), authority, policy, now)
     return {
         **_json(plan),
         "status": [link.to_json() for link in status.of_side(reading, desired, authority, plan.standing.faults)],
@@ -108,6 +114,7 @@ def _json(plan: Plan) -> PlanJson:
     work, standing = plan.work, plan.standing
     return {
         "errors": _texts(plan.errors),
+        "barring": _texts(plan.barring),
         "warnings": _texts(standing.warnings),
         "notices": _texts(standing.notices),
         "alarms": _texts(standing.alarms),
@@ -120,7 +127,7 @@ def _json(plan: Plan) -> PlanJson:
         "trust": standing.trust,
         "issuers": standing.issuers,
         "surplus": work.surplus,
-        "manifests": _manifests(work),
+        "manifests": "" if plan.errors else _manifests(work),
         "moved": work.moved,
         "expected": standing.expected,
         "endpoints": [{"address": item.address, "port": item.port, "fqdn": item.fqdn} for item in standing.endpoints],

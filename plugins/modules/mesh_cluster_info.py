@@ -157,7 +157,13 @@ sides:
       type: dict
       contains:
         errors:
-          description: Why nothing may be written on this side; empty where nothing forbids it.
+          description: >-
+            Why not everything may be written on this side; empty where nothing forbids it. With any, no manifest is
+            written, and no new Secret; certificates that are there are renewed, but for RV(sides.server.barring).
+          type: list
+          elements: str
+        barring:
+          description: Those of RV(sides.server.errors) with which no certificate may be renewed either.
           type: list
           elements: str
         warnings:
@@ -210,7 +216,8 @@ sides:
           elements: str
         manifests:
           description: >-
-            What M(crossmesh.mtls.mesh_manifests) is to do, as a text of JSON; empty where nothing differs. In it
+            What M(crossmesh.mtls.mesh_manifests) is to do, as a text of JSON; empty where nothing differs, or there are
+            RV(sides.server.errors). In it
             C(strip) takes out of our objects what others added, C(force) restores what they changed, C(write) is all
             else to be written, our ports of the gateway's Service among it, C(delete) what is no longer wanted.
           type: str

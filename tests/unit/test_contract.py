@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -23,6 +23,7 @@ from ansible_collections.crossmesh.mtls.plugins.action import mesh_cluster_info
 from ansible_collections.crossmesh.mtls.plugins.doc_fragments import attributes as attribute_fragments
 from ansible_collections.crossmesh.mtls.plugins.doc_fragments import variables as variable_fragments
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.external import Outcome
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.external import report as external_report
@@ -33,6 +34,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight import r
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, ClusterAction, Variables, lacks
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import ROLES as ROLE_OF_SIDE
 from tests.tools import inventory_docs
+from tests.unit.cluster.fake_api import FakeApi
 from tests.unit.pki.support import NOW
 from tests.unit.plan.test_plan import AUTHORITY, POLICY, settled_reading
 from tests.unit.support import CHECKOUT, SERVER, Json, link, view
@@ -397,7 +399,7 @@ def test_a_result_is_documented(action: str) -> None:
 
 def test_every_part_of_a_look_at_a_side_is_documented() -> None:
     desired = view([link()], SERVER)["server"]
-    found = mesh_cluster_info._side(settled_reading(), desired, AUTHORITY, POLICY, NOW)
+    found = mesh_cluster_info._side(cast(Api, FakeApi()), settled_reading(), desired, AUTHORITY, POLICY, NOW)
     documented = returned("mesh_cluster_info")["sides"]["contains"]["server"]["contains"]
     assert set(documented) == set(found)
     types = {"str": str, "int": int, "bool": bool, "list": list, "dict": dict}

@@ -61,6 +61,7 @@ __all__ = [
     "Pods",
     "Request",
     "gateway_pods",
+    "life_of",
     "not_permitted",
     "read_cluster",
     "read_parts",
@@ -426,13 +427,13 @@ def _slim(item: Item, own_managers: Collection[str]) -> LiveObject:
                 for entry in fields
                 if entry["manager"] not in own_managers
             ],
-            **_life(item),
+            **life_of(item),
         },
         "spec": item.get("spec", {}),
     }
 
 
-def _life(item: Item) -> Life:
+def life_of(item: Item) -> Life:
     """What ends an object, or keeps it as it is; of an owner kind and name alone."""
     metadata, life = item["metadata"], Life()
     if since := metadata.get("deletionTimestamp"):
@@ -539,7 +540,7 @@ def secret_view(item: Item) -> LiveSecret:
         "key_matches": live.key_matches,
         "managers": sorted({entry["manager"] for entry in metadata.get("managedFields") or []}),
         "version": metadata.get("resourceVersion", ""),
-        **_life(item),
+        **life_of(item),
     }
 
 

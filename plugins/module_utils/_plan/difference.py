@@ -68,16 +68,20 @@ def compare_objects(
     *,
     adopt: bool,
     only: Collection[str],
+    admitted: Collection[tuple[str, str, str]] = (),
 ) -> Difference:
     """Wanted manifests against the live objects of the same owner or under the same names.
 
     :param only: names of the links to work on; empty means all.
+    :param admitted: kind, namespace and name of what is as admission makes it of what is wanted.
     """
     result = Difference()
     found = {_key(item): item for item in live}
     keys = set()
     for manifest in wanted:
         keys.add(_key(manifest))
+        if _key(manifest) in admitted:
+            continue
         if not only or manifest["metadata"]["labels"][names.LABEL_LINK] in only:
             _compare_one(manifest, found.get(_key(manifest)), owner, adopt, result)
     for key, item in found.items():

@@ -17,6 +17,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority impor
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import clock_error
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import envoy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.dry_run import Trial
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import (
     LiveObject,
@@ -43,7 +44,14 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import (
     refusals,
     scope,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.credentials import Due
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.rehearsal import (
+    NOTHING_TRIED,
+    Rehearsal,
+    trials_of_objects,
+    trials_of_secrets,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import (
     ShownTrust,
     expected_serials,
@@ -52,7 +60,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets impor
     trust_shown,
 )
 
-__all__ = ["Plan", "Standing", "Work", "make_plan", "of_side", "port_difference"]
+__all__ = ["Plan", "Standing", "Work", "make_plan", "of_side", "port_difference", "trials"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,7 @@ class Work:
     :param surplus: names of Secrets to delete.
     :param strip: merge patches (RFC 7386) that take out what others added to our objects.
     :param force: manifests to apply over what others have put into our objects; C(write) forces nothing.
+    :param due: the Secrets that are to be written, with the reason.
     :param moved: Envoy's clusters that the egress gateway has to have before routes that carry are changed.
     :param await_address: whether the gateway's Service has still to be given one.
     """
@@ -79,6 +88,7 @@ class Work:
     force: list[Manifest]
     write: list[Manifest]
     delete: list[Manifest]
+    due: Sequence[Due]
     moved: list[str]
     await_address: bool
 
@@ -148,29 +158,53 @@ def make_plan(
     authority: Authority,
     policy: Policy,
     now: datetime,
+    rehearsal: Rehearsal = NOTHING_TRIED,
 ) -> Plan:
-    """Everything that is to be done, with reasons, and everything that forbids it."""
+    """Everything that is to be done, with reasons, and everything that forbids it.
+
+    :param rehearsal: what trying the plan of before has shown.
+    """
     owner = names.Owner(**side["owner"])
     narrowed = _narrowed(reading, side, owner, policy)
     case = _Case(reading, narrowed, owner, authority, policy, now)
     objects = difference.compare_objects(
-        manifests, of_side(reading["objects"], owner), owner, adopt=policy.adopt, only=policy.only
+        manifests,
+        of_side(reading["objects"], owner),
+        owner,
+        adopt=policy.adopt,
+        only=policy.only,
+        admitted=rehearsal.admitted,
     )
     ports = port_difference(reading, narrowed, owner)
     occupied = refusals.occupied_ports(reading, narrowed, owner)
-    held = refusals.held_secrets(reading, narrowed, owner, policy)
+    held = {**refusals.held_secrets(reading, narrowed, owner, policy), **rehearsal.held}
     errors = _refusals(case, manifests, [*occupied.errors, *objects.errors, *ports.errors])
+    errors += rehearsal.errors
     barring = _barring(case, held)
     errors += dict.fromkeys([*held.values(), *barring])
-    due = [] if barring else _due(case, frozenset(held), those_there=bool(errors))
+    halted = bool(errors or rehearsal.denied)
+    due = [] if barring else _due(case, frozenset(held), those_there=halted)
     if any(item.decision.action == "issue" for item in due) and (clock := clock_error(reading["clock_ahead"])):
         errors.append(clock)
         barring.append(clock)
-    work = _work(case, objects, ports, due, frozenset(held), those_there=bool(errors))
-    return Plan(errors, barring, work, _standing(case, occupied.warnings))
+    work = _work(case, objects, ports, due, frozenset(held), those_there=halted)
+    if rehearsal.denied and work.drifted:
+        errors.append(rehearsal.denied)
+    return Plan(errors, barring, work, _standing(case, occupied.warnings, rehearsal, work))
 
 
-def _due(case: _Case, held: Collection[str], *, those_there: bool) -> list[credentials.Due]:
+def trials(plan: Plan, reading: Reading, side: DesiredSide, policy: Policy) -> list[Trial]:
+    """What of a plan is to be tried before the first write: what it would write as it stands."""
+    owner, work = names.Owner(**side["owner"]), plan.work
+    due = [(item.wanted, item.decision.action == "issue") for item in work.due]
+    found = list(trials_of_secrets(due, live_secrets(reading, side), side["namespace"], owner))
+    if not plan.errors and not policy.existing:
+        written = [*work.force, *work.write]
+        found += trials_of_objects(written, work.strip, work.delete, of_side(reading["objects"], owner), owner)
+    return found
+
+
+def _due(case: _Case, held: Collection[str], *, those_there: bool) -> list[Due]:
     """:param those_there: whether nothing new may be made, because something forbids the manifests."""
     reading, side, owner = case.reading, case.side, case.owner
     live = live_secrets(reading, side)
@@ -215,7 +249,7 @@ def _work(
     case: _Case,
     objects: difference.Difference,
     ports: difference.Difference,
-    due: Sequence[credentials.Due],
+    due: Sequence[Due],
     held: Collection[str],
     *,
     those_there: bool,
@@ -247,6 +281,7 @@ def _work(
         # One request list, none of it forced: the Service belongs to somebody else.
         write=[*objects.write, *ports.service],
         delete=[*objects.delete, *map(_deletion, surplus)],
+        due=due,
         moved=_moved(reading, side, [*objects.force, *objects.write]),
         # Once a gateway is given something to serve, and not again in every run.
         await_address=notices.lacks_address(reading, side, owner) and not (objects.empty and ports.empty),
@@ -270,7 +305,7 @@ def _deletion(secret: LiveSecret) -> Manifest:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
 
 
-def _standing(case: _Case, warnings: Sequence[Message]) -> Standing:
+def _standing(case: _Case, warnings: Sequence[Message], rehearsal: Rehearsal, work: Work) -> Standing:
     """:param warnings: of what was compared."""
     reading, side, owner, authority = case.reading, case.side, case.owner, case.authority
     faults = proxies.faults(reading, side, owner, case.policy)
@@ -281,8 +316,10 @@ def _standing(case: _Case, warnings: Sequence[Message]) -> Standing:
             *destination_rules.warnings(reading, side),
             *lockdown.warnings(reading, side),
             *proxies.warnings(reading, side, owner, case.policy, faults),
+            *rehearsal.warnings,
+            *([] if work.drifted or not rehearsal.denied else [_only_looks(rehearsal.denied)]),
         ],
-        notices=notices.notices(reading, side, authority),
+        notices=[*notices.notices(reading, side, authority), *rehearsal.notices],
         alarms=notices.alarms(reading, side, authority, case.policy.renew_before, case.now),
         report=[*notices.report(reading, side, owner), *(notices.list_report(authority) if side["secrets"] else [])],
         trust=trust_shown(live_secrets(reading, side)),
@@ -294,6 +331,12 @@ def _standing(case: _Case, warnings: Sequence[Message]) -> Standing:
         judged=proxies.judged(reading, side, owner, case.policy),
         unbacked=sorted(proxies.unbacked(reading, side)),
     )
+
+
+def _only_looks(denied: Message) -> Message:
+    """Where nothing has drifted, somebody may only be looking."""
+    what = f"it could not be tried beforehand: {denied.what}"
+    return Message.warning("dry-run-not-permitted", where=denied.where, what=what, fix=denied.fix)
 
 
 def of_side(items: Sequence[LiveObject], owner: names.Owner) -> list[LiveObject]:

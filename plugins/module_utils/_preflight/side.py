@@ -9,7 +9,7 @@ same message, and what has no row of its own stands under C(run).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import cast
@@ -20,6 +20,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Re
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Manifest, Pod
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proof import no_ready_pod
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.services import tcp_ports
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
     DesiredLink,
     DesiredSide,
@@ -37,6 +38,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import (
     refusals,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.rehearsal import Rehearsal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import CA_STORE, NOBODY, Row
 
 __all__ = ["Scene", "side_rows", "unseen_rows"]
@@ -50,6 +52,7 @@ class Scene:
     """One side of a cluster that was looked at.
 
     :param incomplete: why, by what could not be read.
+    :param rehearse: tries a plan on the API server.
     :param known: the rows that there are of this cluster already.
     """
 
@@ -58,6 +61,7 @@ class Scene:
     side: DesiredSide
     manifests: Sequence[Manifest]
     policy: Policy
+    rehearse: Callable[[plan.Plan], Rehearsal]
     known: Sequence[Row] = ()
 
     @property
@@ -254,9 +258,9 @@ def _run(scene: Scene, rows: Sequence[Row], now: datetime) -> Iterator[Row]:
         why = "; ".join(dict.fromkeys(scene.incomplete.values()))
         yield Row(scene.cluster, NOBODY, "run", "unknown", f"{title}: not everything could be read: {why}")
         return
-    authority = authority_from_json(scene.reading["authority"])
-    made = plan.make_plan(scene.reading, scene.side, scene.manifests, authority, scene.policy, now)
-    others = [error for error in made.errors if not _is_reported(error, [*scene.known, *rows])]
+    made, told = _tried(scene, now)
+    yield from told
+    others = [error for error in made.errors if not _is_reported(error, [*scene.known, *rows, *told])]
     blocked = made.errors and not others
     messages = [*made.standing.alarms, *others, *([_blocked()] if blocked else [])]
     for message in messages:
@@ -264,6 +268,34 @@ def _run(scene: Scene, rows: Sequence[Row], now: datetime) -> Iterator[Row]:
     yield from _proxies(scene, made)
     if not made.errors and (scene.side["links"] or made.work.lines):
         yield Row(scene.cluster, NOBODY, "run", "ok", f"{title}: {len(made.work.lines) or 'nothing'} to do")
+
+
+def _tried(scene: Scene, now: datetime) -> tuple[plan.Plan, list[Row]]:
+    """The plan, after what the API server says of it, and its rows."""
+    authority = authority_from_json(scene.reading["authority"])
+    made = plan.make_plan(scene.reading, scene.side, scene.manifests, authority, scene.policy, now)
+    title = f"{scene.owner.side}'s side"
+    if not plan.trials(made, scene.reading, scene.side, scene.policy):
+        why = f"{title}: not tried, because of the failures in other rows"
+        return made, [Row(scene.cluster, NOBODY, "dry run", "unknown", why)] if made.errors else []
+    try:
+        found = scene.rehearse(made)
+    except CrossmeshError as error:
+        return made, [Row.of(scene.cluster, NOBODY, "dry run", message) for message in error.messages]
+    made = plan.make_plan(scene.reading, scene.side, scene.manifests, authority, scene.policy, now, found)
+    return made, list(_of_rehearsal(scene, found, title))
+
+
+def _of_rehearsal(scene: Scene, found: Rehearsal, title: str) -> Iterator[Row]:
+    messages = list(dict.fromkeys([*found.errors, *found.held.values(), *found.warnings, *found.notices]))
+    yield from _rows(scene, NOBODY, "dry run", messages)
+    if denied := found.denied:
+        # What is lacking, and what grants it, is in the row of the permissions.
+        unknown = Row.of(scene.cluster, NOBODY, "dry run", denied)
+        yield replace(unknown, status="unknown", fix="")
+    elif not messages:
+        seen = f"{title}: the API server would accept {found.tried} writes"
+        yield Row(scene.cluster, NOBODY, "dry run", "ok", seen)
 
 
 def _proxies(scene: Scene, made: plan.Plan) -> Iterator[Row]:

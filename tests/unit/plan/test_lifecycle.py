@@ -29,8 +29,8 @@ from tests.unit.plan.test_plan import (
 from tests.unit.support import Json, codes_of, link, numbered
 
 TITLE = "Gateway istio-system/gateway-mysql"
-DELETED = {"deletionTimestamp": "2026-11-01T00:00:00Z", "finalizers": ["example.com/hold"]}
-OWNED = {"ownerReferences": [{"kind": "ConfigMap", "name": "theirs"}]}
+DELETED: Json = {"deletionTimestamp": "2026-11-01T00:00:00Z", "finalizers": ["example.com/hold"]}
+OWNED: Json = {"ownerReferences": [{"kind": "ConfigMap", "name": "theirs"}]}
 
 
 def gateway(labels: Json | None = None, **life: Any) -> Json:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,12 +25,14 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import KINDS, LOCKDOWN_KINDS, Owner
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import plan
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.rehearsal import Rehearsal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight import rows
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.look import Look, look, unreachable
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.model import Sight
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import Row
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.side import Scene, side_rows, unseen_rows
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import request_of
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._rehearsal import rehearse
 from tests.unit.cluster.fake_api import FakeApi, api_error, collection_path
 from tests.unit.pki.support import NOW
 from tests.unit.support import CLIENT, SERVER, Json, link, names_of, numbered, view
@@ -265,7 +268,7 @@ def test_a_server_tells_its_address_and_its_links(store: Path) -> None:
 # -- one side, link by link ----------------------------------------------------------------------------------------
 
 
-def scene(found: Look, wanted: DesiredSide, **changes: Any) -> Scene:
+def scene(on: FakeApi, found: Look, wanted: DesiredSide, **changes: Any) -> Scene:
     owner = Owner(**wanted["owner"])
     kind = "Gateway" if owner.side == "server" else "ServiceEntry"
     manifests: list[Manifest] = [
@@ -281,9 +284,11 @@ def scene(found: Look, wanted: DesiredSide, **changes: Any) -> Scene:
         }
         for name in names_of(wanted)
     ]
-    given = {"incomplete": found.incomplete, "policy": POLICY, **changes}
-    assert found.reading
-    return Scene(reading=found.reading, side=wanted, manifests=manifests, **given)
+    reading = found.reading
+    assert reading
+    tried = partial(rehearse, cast(Api, on), reading=reading, side=wanted, manifests=manifests, policy=POLICY)
+    given = {"incomplete": found.incomplete, "policy": POLICY, "rehearse": tried, **changes}
+    return Scene(reading=reading, side=wanted, manifests=manifests, **given)
 
 
 def judged(
@@ -291,7 +296,7 @@ def judged(
 ) -> list[Row]:
     wanted = view([link()] if links is None else links, variables)
     side = wanted["server" if variables is SERVER else "client"]
-    return side_rows(scene(looked(found, store, variables=variables, links=links), side, **changes), NOW)
+    return side_rows(scene(found, looked(found, store, variables=variables, links=links), side, **changes), NOW)
 
 
 def statuses(rows: list[Row]) -> dict[tuple[str, str], str]:
@@ -305,6 +310,7 @@ def test_a_side_on_which_nothing_stands_in_the_way(store: Path) -> None:
         ("port", "mysql"): "ok",
         ("names", "mysql"): "ok",
         ("ca", "-"): "ok",
+        ("dry run", "-"): "ok",
         ("run", "-"): "ok",
     }
     assert statuses(judged(api(), store, variables=CLIENT)) == {
@@ -313,8 +319,50 @@ def test_a_side_on_which_nothing_stands_in_the_way(store: Path) -> None:
         ("names", "mysql"): "ok",
         ("names", "-"): "ok",
         ("ca", "-"): "ok",
+        ("dry run", "-"): "ok",
         ("run", "-"): "ok",
     }
+
+
+def dry_run(found: FakeApi, store: Path, **changes: Any) -> list[tuple[str, str, str]]:
+    return [(row.status, row.code, row.seen) for row in judged(found, store, **changes) if row.check == "dry run"]
+
+
+GATEWAY = f"{collection_path('Gateway', 'istio-system')}/gateway-mysql"
+
+
+def test_what_a_run_would_write_is_tried_and_nothing_is_written(store: Path) -> None:
+    found = api()
+    assert dry_run(found, store) == [("ok", "", "server's side: the API server would accept 3 writes")]
+    assert len(found.dry_calls) == 3
+    assert found.calls == []
+
+
+def test_what_the_api_server_would_refuse_fails_once_and_nothing_else_does(store: Path) -> None:
+    told = {"reason": "Forbidden", "message": 'gateways "x" is forbidden: exceeded quota: few, requested: 1'}
+    rows = judged(api(refused={GATEWAY: (403, told)}), store)
+    failed = [(row.check, row.code) for row in rows if row.status == "failed"]
+    assert failed == [("dry run", "quota-exceeded"), ("run", "blocked")]
+
+
+def test_what_may_not_be_tried_is_unknown_as_the_permission_has_its_own_row(store: Path) -> None:
+    ((status, code, _seen),) = dry_run(api(refused={GATEWAY: (403, {"message": CANNOT})}), store)
+    assert (status, code) == ("unknown", "not-permitted")
+
+
+CANNOT = 'forbidden: User "x" cannot patch resource "gateways" in API group "networking.istio.io"'
+
+
+def test_an_api_server_that_goes_away_meanwhile_is_a_row_too(store: Path) -> None:
+    def away(_made: plan.Plan) -> Rehearsal:
+        raise CrossmeshError(Message.error("api-unreachable", where="x", what="gone", fix="x"))
+
+    assert [row[:2] for row in dry_run(api(), store, rehearse=away)] == [("failed", "api-unreachable")]
+
+
+def test_where_other_rows_fail_it_is_unknown(store: Path) -> None:
+    ((status, _code, seen),) = dry_run(api([*gateway("egress"), *BACKEND], statuses={}), store, links=[link()])
+    assert (status, seen) == ("unknown", "server's side: not tried, because of the failures in other rows")
 
 
 def test_a_side_without_links_has_no_rows(store: Path) -> None:
