@@ -53,7 +53,10 @@ _SHAPES: tuple[tuple[Cause, re.Pattern[str]], ...] = (
             rf"(?: with binding '{_NAME}')? denied request"
         ),
     ),
-    ("quota", re.compile(rf"^[^:]{{1,400}} is forbidden: (?:exceeded|failed) quota: {_NAME}(?:[,:]|$)")),
+    (
+        "quota",
+        re.compile(rf"^[^:]{{1,400}} is forbidden: (?:exceeded|failed|status unknown for) quota: {_NAME}(?:[,:]|$)"),
+    ),
     ("permission", re.compile(r'^(?:[^:]{1,400} is )?forbidden: User "[^"]*" cannot [a-z]+ (?:resource|path) "')),
 )
 # A path of fields, with keys of maps and places in lists; no segment is long enough for a secret.

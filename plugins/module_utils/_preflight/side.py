@@ -282,7 +282,9 @@ def _tried(scene: Scene, now: datetime) -> tuple[plan.Plan, list[Row]]:
         found = scene.rehearse(made)
     except CrossmeshError as error:
         return made, [Row.of(scene.cluster, NOBODY, "dry run", message) for message in error.messages]
-    made = plan.make_plan(scene.reading, scene.side, scene.manifests, authority, scene.policy, now, found)
+    # What is lacking, and what grants it, is in the rows of the permissions, which fail for it.
+    allowed = replace(found, denied=None)
+    made = plan.make_plan(scene.reading, scene.side, scene.manifests, authority, scene.policy, now, allowed)
     return made, list(_of_rehearsal(scene, found, title))
 
 

@@ -34,6 +34,12 @@ def told(status: int, reason: str, message: str = "", **details: object) -> Refu
             "raise ResourceQuota few-secrets",
         ),
         (
+            told(403, "Forbidden", FORBIDDEN + "status unknown for quota: new, resources: count/secrets"),
+            "quota-exceeded",
+            "ResourceQuota new",
+            "raise ResourceQuota new",
+        ),
+        (
             told(403, "Forbidden", FORBIDDEN + "failed quota: q.1: must specify limits.cpu"),
             "quota-exceeded",
             "ResourceQuota q.1",
