@@ -16,6 +16,7 @@ description:
     reason.
   - Reads the objects of this instance, what others have under their names, the Gateways of others, the gateways'
     Services and pods, what each of these pods serves, and the public part of the CA store.
+  - Where a run has something to write there, tries that on the API server, which keeps nothing of it (a dry run).
   - Changes nothing. No private key is part of the result.
   - Fails where something is wrong with the variables, or where the cluster cannot be read. What is wrong in the cluster
     is part of the result, as RV(sides.server.errors).

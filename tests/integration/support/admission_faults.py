@@ -70,6 +70,43 @@ def refusing_policy(mesh: Mesh, cluster: str) -> Iterator[None]:
     eventually(lambda: _lets_in(mesh, cluster))
 
 
+@contextmanager
+def refused_when_written(mesh: Mesh, cluster: str) -> Iterator[None]:
+    """A ValidatingAdmissionPolicy that lets Secrets of ours pass as long as they are only tried."""
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["secrets"]}
+    validation = {
+        "expression": "has(request.dryRun) && request.dryRun",
+        "message": "the words of the policy",
+        "reason": "Forbidden",
+    }
+    spec = {
+        "failurePolicy": "Fail",
+        "matchConstraints": {"resourceRules": [rule], "objectSelector": OF_OURS},
+        "validations": [validation],
+    }
+    name = {"name": POLICY}
+    policy = {"apiVersion": ADMISSION, "kind": "ValidatingAdmissionPolicy", "metadata": name, "spec": spec}
+    binding = {
+        "apiVersion": ADMISSION,
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": name,
+        "spec": {"policyName": POLICY, "validationActions": ["Deny"]},
+    }
+    with present(mesh, cluster, policy, binding):
+        eventually(lambda: not _takes_a_secret(mesh, cluster))
+        yield
+    eventually(lambda: _takes_a_secret(mesh, cluster))
+
+
+def _takes_a_secret(mesh: Mesh, cluster: str) -> bool:
+    labels = {"app.kubernetes.io/managed-by": "crossmesh"}
+    metadata = {"name": "probe", "namespace": SYSTEM, "labels": labels}
+    probe = json.dumps({"apiVersion": "v1", "kind": "Secret", "metadata": metadata})
+    taken = mesh.lab.kubectl(cluster, "create", "-f", "-", stdin=probe, check=False).returncode == 0
+    mesh.lab.kubectl(cluster, "delete", "--ignore-not-found", "-f", "-", stdin=probe)
+    return taken
+
+
 def _lets_in(mesh: Mesh, cluster: str) -> bool:
     """Whether a Gateway with our label would be accepted; policies come into force a moment after they are written."""
     labels = {"app.kubernetes.io/managed-by": "crossmesh"}
