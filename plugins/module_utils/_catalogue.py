@@ -399,8 +399,8 @@ CODES: Mapping[str, Entry] = {
     ),
     "admission-changes": Entry(
         "Admission changes what is written",
-        "A mutating webhook or policy gives a field of our object another value, so that the link is not what the "
-        "inventory says",
+        "A mutating webhook or policy gives a field of our object another value, or the CRD does not know the field: "
+        "the link would not be what the inventory says",
         "Let it leave the object alone: our objects have the label C(app.kubernetes.io/managed-by=crossmesh)",
     ),
     "admission-adds": Entry(

@@ -238,9 +238,8 @@ def _effects(outcomes: Iterable[Outcome], wanted: Iterable[Manifest]) -> Iterato
         manifest = manifests.get(_place_key(outcome.trial.place))
         if manifest is not None and outcome.spec is not None:
             found = list(_differing(manifest.get("spec", {}), outcome.spec, "spec"))
-            added, changed = ([path for path, new in found if new is wish] for wish in (True, False))
-            labels = manifest["metadata"]["labels"]
-            yield _Effect(_key(manifest), outcome.spec, labels, added, changed)
+            added, changed = [path for path, more in found if more], [path for path, more in found if not more]
+            yield _Effect(_key(manifest), outcome.spec, manifest["metadata"]["labels"], added, changed)
 
 
 def _differing(sent: object, kept: object, path: str) -> Iterator[tuple[str, bool]]:
@@ -259,8 +258,9 @@ def _differing(sent: object, kept: object, path: str) -> Iterator[tuple[str, boo
 
 
 def _changed(effect: _Effect) -> Message:
-    what = f"admission changes {listed(effect.changed)} of what is written, so the link is not what the inventory says"
-    fix = "let the mutating webhook or policy leave objects with label app.kubernetes.io/managed-by=crossmesh alone"
+    what = f"{listed(effect.changed)} would not be kept as written, so the link would not be what the inventory says"
+    fix = "let the mutating webhook or policy that does it leave objects with label "
+    fix += f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY} alone; where there is none, update Istio's CRDs"
     return Message.error("admission-changes", where="{} {}/{}".format(*effect.key), what=what, fix=fix)
 
 

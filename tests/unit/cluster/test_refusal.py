@@ -153,6 +153,14 @@ def test_what_is_no_name_is_not_told(message: str) -> None:
     assert (refusal.who, refusal.cause) == ("", "forbidden")
 
 
+def test_fields_that_a_webhook_or_a_policy_names_are_not_told() -> None:
+    """They write the causes themselves; the API server's own are told."""
+    causes = [{"field": "spec.words"}]
+    assert told(400, "Bad", 'admission webhook "a.b.c" denied the request: no', causes=causes).fields == ()
+    assert told(422, "Invalid", FORBIDDEN + "ValidatingAdmissionPolicy 'p' denied request", causes=causes).fields == ()
+    assert told(422, "Invalid", "no", causes=causes).fields == ("spec.words",)
+
+
 @pytest.mark.parametrize("field", [SECRET, "data[" + "a" * 64 + "]", "spec.\x1b[31m", "a" * 60, "spec: no"])
 def test_a_field_that_is_none_is_not_told(field: str) -> None:
     assert told(422, "Invalid", causes=[{"field": field}]).fields == ()

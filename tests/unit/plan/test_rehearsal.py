@@ -166,8 +166,11 @@ def test_what_the_api_server_would_refuse_stops_the_run_before_its_first_write(
 
 def test_one_reason_is_told_once_with_a_count() -> None:
     links = [link(), *(numbered(n) for n in range(1, 8))]
-    full = forbidden("exceeded quota: few, requested: count/gateways.networking.istio.io=1")
-    paths = {collection_path("Gateway", "istio-system") + f"/gateway-{item['name']}": full for item in links}
+    full = "exceeded quota: few, requested: count/gateways.networking.istio.io=1"
+    paths = {}
+    for name in (f"gateway-{item['name']}" for item in links):
+        status, told = forbidden(full)
+        paths[collection_path("Gateway", "istio-system") + f"/{name}"] = status, {**told, "details": {"name": name}}
     plan = rehearsed(FakeApi([quota("few", {})], refused=paths), links, objects=[])
     (error,) = plan.errors
     assert error.where == f"{TITLE} and 7 more objects"
