@@ -14,7 +14,6 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority impor
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import ca_reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import clock_warning
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.identity import unidentified
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import read_cluster
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.surroundings import read_surroundings
@@ -24,11 +23,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets impo
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import status
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.foresight import (
-    foresee,
-    with_foresight,
-)
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Plan, Work, make_plan
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Plan, Work
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import presence_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ca_in_cluster
@@ -41,6 +36,7 @@ from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
 )
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import PlanJson, SideLook
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import render
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._rehearsal import rehearsed_plan
 
 
 class ActionModule(ClusterAction):
@@ -68,14 +64,15 @@ class ActionModule(ClusterAction):
         reading: Reading = {**found, **ca_reading(store, authority, entries, now)}
         policy = variables.policy(params["stage"], existing=params["existing"], force=params["force"])
         wanted = {side: views[state][side] for side, state in states.items()}
-        plans = {
-            side: make_plan(reading, desired, render(side, desired), authority, policy, now)
-            for side, desired in wanted.items()
-        }
         # What works on the credentials alone goes on whatever others do.
-        if not policy.existing and any(side["links"] for side in wanted.values()):
-            plans = _foreseen(api, reading, wanted, plans, policy)
-        sides = {side: _side(plan, reading, wanted[side], authority) for side, plan in plans.items()}
+        foresees = not policy.existing and any(side["links"] for side in wanted.values())
+        surroundings = (
+            read_surroundings(api, [pod for side in wanted for pod in reading["pods"][side]]) if foresees else None
+        )
+        sides: dict[Side, SideLook] = {}
+        for side, desired in wanted.items():
+            plan = rehearsed_plan(api, reading, desired, render(side, desired), authority, policy, now, surroundings)
+            sides[side] = _side(plan, reading, desired, authority)
         return {
             "changed": False,
             "warnings": [f"{variables.cluster}: {line}" for line in _warnings(reading, sides, policy)],
@@ -93,19 +90,6 @@ class ActionModule(ClusterAction):
             "sides": sides,
             "settled": all(side["settled"] for side in sides.values()),
         }
-
-
-def _foreseen(
-    api: Api, reading: Reading, wanted: Mapping[Side, DesiredSide], plans: Mapping[Side, Plan], policy: Policy
-) -> dict[Side, Plan]:
-    """The plans, with what others' objects will do to the links."""
-    surroundings = read_surroundings(api, [pod for side in wanted for pod in reading["pods"][side]])
-    return {
-        side: with_foresight(
-            plan, foresee(surroundings, reading, wanted[side], render(side, wanted[side]), plan.work, policy)
-        )
-        for side, plan in plans.items()
-    }
 
 
 def _side(plan: Plan, reading: Reading, desired: DesiredSide, authority: Authority) -> SideLook:
@@ -129,6 +113,7 @@ def _json(plan: Plan) -> PlanJson:
     work, standing = plan.work, plan.standing
     return {
         "errors": _texts(plan.errors),
+        "barring": _texts(plan.barring),
         "warnings": _texts(standing.warnings),
         "notices": _texts(standing.notices),
         "alarms": _texts(standing.alarms),
@@ -141,7 +126,7 @@ def _json(plan: Plan) -> PlanJson:
         "trust": standing.trust,
         "issuers": standing.issuers,
         "surplus": work.surplus,
-        "manifests": _manifests(work),
+        "manifests": "" if plan.errors else _manifests(work),
         "moved": work.moved,
         "expected": standing.expected,
         "endpoints": [{"address": item.address, "port": item.port, "fqdn": item.fqdn} for item in standing.endpoints],

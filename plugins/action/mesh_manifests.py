@@ -16,11 +16,13 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection
     without_overrides,
     writer_kubeconfig,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.departure import await_gone
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.kubeconfig import context_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Manifest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.routes import await_clusters
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, one_line
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.lifecycle import still_there
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import ClusterAction, Variables, gateway_of
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import SideLook
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._parallel import FEWEST, Call, at_once, shares
@@ -58,6 +60,7 @@ class ActionModule(ClusterAction):
                     self._say(f"{variables.cluster}: {len(results)} of {objects} objects")
             if failed:
                 break
+        failed = failed or self._await_gone(variables, wanted.get("delete", ()))
         done = {
             "changed": any(result.get("changed") for result in results),
             "objects": len(results),
@@ -80,6 +83,16 @@ class ActionModule(ClusterAction):
         except CrossmeshError as error:
             return list(error.messages)
         return []
+
+    def _await_gone(self, variables: Variables, deleted: Sequence[Manifest]) -> list[Message]:
+        """What is deleted, and goes on."""
+        if self._task.check_mode or not deleted:
+            return []
+        timeout, say = variables.filled["mesh_gate_timeout"], self._display.display
+        try:
+            return [still_there(*left) for left in await_gone(variables.api(), deleted, timeout, say=say)]
+        except CrossmeshError as error:
+            return list(error.messages)
 
     def _say(self, line: str) -> None:
         self._display.display(f"{line} {'would be written' if self._task.check_mode else 'written'}")

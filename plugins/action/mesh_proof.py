@@ -72,7 +72,8 @@ class ActionModule(ClusterAction):
             proof = Proof("none")
             try:
                 if _is_to_prove(plan, look["options"]):
-                    proof = self._prove(api, variables, plan, shown, strict=not look["options"]["existing"])
+                    strict = not (look["options"]["existing"] or plan["errors"])
+                    proof = self._prove(api, variables, plan, shown, strict=strict)
             except CrossmeshError as error:
                 links[side] = _status(plan, shown, error.proof if isinstance(error, UnprovenError) else None)
                 return {**result, **self.refused(error, variables)}

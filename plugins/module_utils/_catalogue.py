@@ -353,7 +353,90 @@ CODES: Mapping[str, Entry] = {
     "api-refused": Entry(
         "The API server refused a request",
         "The message holds the status, the reason and the field; never the value",
-        "Follow the message: credentials, permissions, namespaces and CRDs, or the field's other owner",
+        "Follow the message, and look into the API server's log",
+    ),
+    "login-refused": Entry(
+        "The API server does not accept the credential",
+        "It answered 401: the token or certificate of the context has expired, or was revoked",
+        "Renew the credentials of the context",
+    ),
+    "api-busy": Entry(
+        "The API server is too busy",
+        "It answered 429, or 503, and asked to come back later, for a minute or longer; API priority and fairness does "
+        "so where others send too many requests",
+        "Find out what keeps it busy, then run again",
+    ),
+    "conflict": Entry(
+        "Somebody else writes the same",
+        "Another field manager owns a field that would be written, or has changed the object meanwhile",
+        "See the object's C(metadata.managedFields), then run again",
+    ),
+    "invalid-object": Entry(
+        "The API server does not accept an object",
+        "The field that is named may not have this value there",
+        "See whether Istio's CRDs are those of Istio 1.24 or later, and what else validates the field",
+    ),
+    "no-namespace": Entry(
+        "A namespace does not exist",
+        "Objects of a link belong into it",
+        "Make the namespace, or correct the inventory",
+    ),
+    "namespace-terminating": Entry(
+        "A namespace is being deleted",
+        "Nothing can be made in it any more",
+        "Wait until it is gone, make it anew, then run again",
+    ),
+    "quota-exceeded": Entry(
+        "A ResourceQuota has no room",
+        "The namespace has a limit for this kind of objects, and what a run would make goes beyond it",
+        "Raise the quota that the message names",
+    ),
+    "admission-refused": Entry(
+        "Admission refuses an object",
+        "A ValidatingAdmissionPolicy, a webhook or a plugin of the API server forbids it. The user of the context has "
+        "the permission; what the policy says is not shown, as it may hold what was sent",
+        "Ask the policy's owner to allow it",
+    ),
+    "admission-changes": Entry(
+        "Admission changes what is written",
+        "A mutating webhook or policy gives a field of our object another value, or the CRD does not know the field: "
+        "the link would not be what the inventory says",
+        "Let it leave the object alone: our objects have the label C(app.kubernetes.io/managed-by=crossmesh)",
+    ),
+    "admission-adds": Entry(
+        "Admission adds to what is written",
+        "A mutating webhook or policy adds fields to our object. They stay, as they would come again, and are no drift",
+        "See that the link may have these fields",
+    ),
+    "webhook-unreachable": Entry(
+        "An admission webhook does not answer",
+        "The API server asks it before anything is written, and gets no answer",
+        "Start it, or remove its configuration",
+    ),
+    "no-dry-run": Entry(
+        "A webhook does not take dry runs",
+        "So it is not known beforehand whether it would refuse an object",
+        "Let its owner declare C(sideEffects: None), if it has none",
+    ),
+    "dry-run-not-permitted": Entry(
+        "A dry run is not permitted",
+        "It needs the permission of the write that it stands for; nothing has to be written urgently",
+        "Bind the ClusterRoles of docs/permissions.md, unless this user only reads",
+    ),
+    "immutable-secret": Entry(
+        "A Secret of ours is immutable",
+        "Somebody has set C(immutable) on it; no run can renew its certificate",
+        "Delete it and run C(site), and do not set C(immutable) again",
+    ),
+    "under-deletion": Entry(
+        "An object of ours is being deleted",
+        "It has a finalizer, and goes once that is taken away; the link goes with it",
+        "Let whoever set the finalizer finish, or take it away, then run again",
+    ),
+    "owned-by-others": Entry(
+        "An object of ours has an owner that is not ours",
+        "C(metadata.ownerReferences) names it; when the owner is deleted, Kubernetes deletes our object with it",
+        "Take the reference away",
     ),
     "not-permitted": Entry(
         "A permission is missing",
@@ -378,6 +461,11 @@ CODES: Mapping[str, Entry] = {
         "The gateway has no ready pod",
         "Nothing can be proven, and no link works there",
         "Start the gateway, or correct the selector",
+    ),
+    "no-proxy": Entry(
+        "A pod with the gateway's labels is no gateway",
+        "It has no container C(istio-proxy), so it serves no link, and nothing can be proven of it",
+        "Take the gateway's labels off that pod; its Service may send connections there",
     ),
     "proxy-silent": Entry(
         "A gateway pod does not answer",
@@ -528,8 +616,14 @@ CODES: Mapping[str, Entry] = {
     ),
     "port-changed": Entry(
         "A port that we opened was changed",
-        "The name or target port differs, and the Service belongs to others, so the run does not force it",
-        "Restore the values in the message",
+        "Its target port differs, and the Service belongs to others, so the run does not force it. Another name alone "
+        "is no matter: a port is known by its number",
+        "Restore the value in the message",
+    ),
+    "port-unnamed": Entry(
+        "A port of the gateway's Service has no name",
+        "Kubernetes takes a port without a name only as long as it is the only one",
+        "Give that port a name",
     ),
     "plain-port": Entry(
         "Another Gateway has plain text on the port",

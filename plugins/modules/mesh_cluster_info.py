@@ -16,8 +16,9 @@ description:
     reason.
   - Reads the objects of this instance, what others have under their names, the Gateways of others, the gateways'
     Services and pods, what each of these pods serves, and the public part of the CA store.
-  - Foresees what becomes of the links with all that others have in the cluster, by the rules by which Istio chooses, unless
-    O(existing); what stands in a link's way is an error of its side.
+  - Foresees what becomes of the links with all that others have in the cluster, by the rules by which Istio chooses,
+    unless O(existing); what stands in a link's way is an error of its side.
+  - Where a run has something to write there, tries that on the API server, which keeps nothing of it (a dry run).
   - Changes nothing. No private key is part of the result.
   - Fails where something is wrong with the variables, or where the cluster cannot be read. What is wrong in the cluster
     is part of the result, as RV(sides.server.errors).
@@ -159,7 +160,13 @@ sides:
       type: dict
       contains:
         errors:
-          description: Why nothing may be written on this side; empty where nothing forbids it.
+          description: >-
+            Why not everything may be written on this side; empty where nothing forbids it. With any, no manifest is
+            written, and no new Secret; certificates that are there are renewed, but for RV(sides.server.barring).
+          type: list
+          elements: str
+        barring:
+          description: Those of RV(sides.server.errors) with which no certificate may be renewed either.
           type: list
           elements: str
         warnings:
@@ -212,7 +219,8 @@ sides:
           elements: str
         manifests:
           description: >-
-            What M(crossmesh.mtls.mesh_manifests) is to do, as a text of JSON; empty where nothing differs. In it
+            What M(crossmesh.mtls.mesh_manifests) is to do, as a text of JSON; empty where nothing differs, or there are
+            RV(sides.server.errors). In it
             C(strip) takes out of our objects what others added, C(force) restores what they changed, C(write) is all
             else to be written, our ports of the gateway's Service among it, C(delete) what is no longer wanted.
           type: str

@@ -30,10 +30,12 @@ class EndpointJson(TypedDict):
 class PlanJson(TypedDict):
     """A plan; its messages as text.
 
-    :param manifests: what mesh_manifests is to do, in JSON; empty where there is nothing.
+    :param barring: errors that forbid to renew certificates as well.
+    :param manifests: what mesh_manifests is to do, in JSON; empty where there is nothing, or something forbids it.
     """
 
     errors: list[str]
+    barring: list[str]
     warnings: list[str]
     notices: list[str]
     alarms: list[str]

@@ -15,9 +15,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from tests.integration.support import secret_traces
+from tests.integration.support.admission_faults import refused_when_written
 from tests.integration.support.foreign_certificates import custom_ca_issuer
 from tests.integration.support.lab_mesh import CHECKOUT, MYSQL, Mesh, Run, cleared_afterwards
-from tests.integration.support.service_accounts import READ, WRITE_OBJECTS, rule, service_account
+from tests.integration.support.service_accounts import rule, service_account
 from tests.integration.support.written_files import Scope, watch_written_files
 from tests.lab import Lab
 
@@ -88,18 +89,15 @@ def trail(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trail]
     found = Trail(passphrase=mesh.passphrase, planted=_pem(ec.generate_private_key(ec.SECP256R1())))
     with ExitStack() as stack:
         # By token: a key in a kubeconfig is unpacked into temporary files by the kubernetes package itself.
-        mine, limited = (
-            {"mesh_kubeconfig": str(stack.enter_context(service_account(lab, folder, name, rules)))}
-            for name, rules in (
-                ("may-do-all", [rule("*", "*", "*")]),
-                ("cannot-write-secrets", [*READ, *WRITE_OBJECTS]),
-            )
-        )
+        everything = service_account(lab, folder, "may-do-all", [rule("*", "*", "*")])
+        mine = {"mesh_kubeconfig": str(stack.enter_context(everything))}
         stack.enter_context(cleared_afterwards(mesh))
         mesh.variables = mine
         _leave(found, "first run", mesh)
         _leave(found, "second run", mesh)
-        _leave(found, "failed run", mesh.with_changes(variables={**limited, "custom_ca_key_type": "P-384"}))
+        # Past the dry run, with keys in hand, at the write itself.
+        with refused_when_written(mesh, "cluster-b"):
+            _leave(found, "failed run", mesh.with_changes(variables={**mine, "custom_ca_key_type": "P-384"}))
         changed = [{**MYSQL, "fqdn": "db.server.example.com"}]
         silent = mesh.with_changes(variables={**mine, "custom_ca_passphrase": ""}, links=changed)
         _leave(found, "facts", silent, silent.write_playbook(FACTS))
@@ -143,7 +141,7 @@ def _pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
 def test_the_runs_that_are_looked_at_did_what_they_should(trail: Trail) -> None:
     failed = trail.runs["failed run"]
     assert not failed.ok
-    assert failed.says("403 Forbidden")
+    assert failed.says("403 Forbidden", "Issue certificates")
     for name in ("first run", "second run", "facts", "planted"):
         assert trail.runs[name].ok, trail.runs[name].output
     assert trail.runs["second run"].changed == 0

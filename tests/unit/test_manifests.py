@@ -21,10 +21,19 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import Cros
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Variables
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._parallel import FEWEST, MOST, at_once, shares
+from tests.unit.cluster.fake_api import FakeApi
 from tests.unit.support import Json, run_action
 
 # Any file will do: nobody here opens it.
 VARIABLES = {"mesh_kubeconfig": __file__, "mesh_context": "b", "mesh_cluster_name": "cluster-b"}
+
+
+@pytest.fixture(autouse=True)
+def cluster(monkeypatch: pytest.MonkeyPatch) -> FakeApi:
+    """What is asked beside the writes: whether something that was deleted is gone."""
+    found = FakeApi()
+    monkeypatch.setattr(Variables, "api", lambda _self: found)
+    return found
 
 
 def manifest(number: int, kind: str = "Gateway") -> Json:
@@ -92,6 +101,19 @@ def test_each_kind_of_change_is_one_call_and_they_come_in_this_order() -> None:
         {**connection, "apply": True, "server_side_apply": manager, "definition": [manifest(3)]},
         {**connection, "state": "absent", "definition": [manifest(4)]},
     ]
+
+
+def test_what_was_deleted_and_stays_is_an_error_that_says_what_keeps_it(cluster: FakeApi) -> None:
+    item = manifest(1)
+    held = {"deletionTimestamp": "2026-11-01T00:00:00Z", "finalizers": ["example.com/hold"]}
+    cluster.objects = [{**item, "metadata": {**item["metadata"], **held}}]
+    at_once = {**VARIABLES, "mesh_gate_timeout": 0}
+    result = written(Writer(), at_once, delete=[item])
+    assert [error["code"] for error in result["errors"]] == ["under-deletion"]
+    assert "example.com/hold" in result["msg"]
+    assert (result["changed"], result["unfinished"]) == (True, True)
+    # The control: another one is gone.
+    assert not written(Writer(), at_once, delete=[manifest(2)]).get("failed")
 
 
 def test_nothing_is_called_where_nothing_differs() -> None:
@@ -226,7 +248,6 @@ def test_a_call_whose_process_dies_is_a_failure() -> None:
 def test_routes_that_carry_are_changed_when_their_new_clusters_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """And before anything is deleted; nothing is waited for in check mode."""
     writer, order = Writer(), list[str]()
-    monkeypatch.setattr(Variables, "api", lambda _self: None)
     monkeypatch.setattr(mesh_manifests, "await_clusters", lambda *_about, **_how: order.append(f"{len(writer.asked)}"))
     routes, rest = [manifest(1, "VirtualService")], [manifest(2)]
     result = written(writer, moved=["outbound|13306|mysql|fqdn"], force=routes, write=rest, delete=[manifest(3)])
@@ -239,7 +260,6 @@ def test_routes_stay_as_they_are_where_their_new_clusters_do_not_come(monkeypatc
     def never(*_about: object, **_how: object) -> None:
         raise CrossmeshError(Message.error("no-way-out", where="gateway a/b", what="no", fix="look"))
 
-    monkeypatch.setattr(Variables, "api", lambda _self: None)
     monkeypatch.setattr(mesh_manifests, "await_clusters", never)
     writer = Writer()
     items = [manifest(1, "VirtualService"), manifest(2)]

@@ -38,6 +38,7 @@ PLAN: Json = {
     "namespace": "istio-system",
     "service": "istio-ingressgateway",
     "selector": {"istio": "ingressgateway"},
+    "errors": [],
     "credentials": [],
     "secrets": 1,
     "expected": ["1"],

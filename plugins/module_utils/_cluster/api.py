@@ -5,6 +5,9 @@
 
 PRIVATE to the collection. Plain JSON over what the C(kubernetes) package makes of a connection. An error is told by
 status, reason and field, never by the server's message: that can hold the value that was sent.
+
+A server that is busy is obeyed: what it answers with 429, or with 503 and a time to come back, it has not done
+(L(API Priority and Fairness,https://kubernetes.io/docs/concepts/cluster-administration/flow-control/)).
 """
 
 from __future__ import annotations
@@ -12,15 +15,18 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ssl import SSLCertVerificationError
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import Connection
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.kubeconfig import configuration
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.refusal import Refusal, read_refusal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, one_line
 
@@ -40,6 +46,8 @@ __all__ = ["KUBERNETES_IMPORT_ERROR", "METADATA_ONLY", "Api", "ApiError", "Refus
 # Seconds. The first bounds what an unreachable cluster costs, the second a slow list.
 CONNECT_TIMEOUT = 10
 READ_TIMEOUT = 60
+# What one request waits for a busy server, all in all; and where that does not say how long.
+BUSY_LIMIT, BUSY_WAIT = 60.0, 1.0
 
 # OpenSSL's codes of what it asks for with X509_V_FLAG_X509_STRICT alone (x509_vfy.h), which Python sets from 3.13 on.
 STRICT_ONLY = range(80, 94)
@@ -57,12 +65,17 @@ METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v
 class ApiError(CrossmeshError):
     """An API server answered a request with an error.
 
-    :param status: HTTP status code.
+    :param refusal: what its answer tells.
     """
 
-    def __init__(self, message: Message, *, status: int) -> None:
+    def __init__(self, message: Message, *, refusal: Refusal) -> None:
         super().__init__(message)
-        self.status = status
+        self.refusal = refusal
+
+    @property
+    def status(self) -> int:
+        """HTTP status code."""
+        return self.refusal.status
 
 
 class RefusedError(CrossmeshError):
@@ -81,11 +94,19 @@ class Api:
 
     C(clock_ahead) tells by how many seconds this machine's clock is ahead of the server's, once something was asked.
 
+    :param clock: seconds; with C(sleep) for tests.
     :raises CrossmeshError: when the connection cannot be used.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
         self.where = connection.where
+        self._clock, self._sleep = clock, sleep
         self._configuration = configuration(connection)
         self._configuration.retries = False
         self.clock_ahead = 0.0
@@ -119,19 +140,42 @@ class Api:
         """Whether requests bear no credential."""
         return not (self._authentication() or self._configuration.cert_file)
 
-    def apply(self, path: str, body: Mapping[str, Any], manager: str, *, force: bool) -> Any:
-        """Server-side apply."""
-        query = {"fieldManager": manager, "force": "true" if force else "false"}
+    def apply(self, path: str, body: Mapping[str, Any], manager: str, *, force: bool, dry: bool = False) -> Any:
+        """Server-side apply.
+
+        :param dry: everything but the write itself; so for the others.
+        """
+        query = {"fieldManager": manager, "force": "true" if force else "false", **_dry(dry)}
         return self._request("PATCH", path, query, body, {"Content-Type": APPLY})
 
-    def merge(self, path: str, body: Mapping[str, Any], manager: str) -> Any:
+    def merge(self, path: str, body: Mapping[str, Any], manager: str, *, dry: bool = False) -> Any:
         """JSON merge patch (RFC 7386)."""
-        return self._request("PATCH", path, {"fieldManager": manager}, body, {"Content-Type": MERGE})
+        return self._request("PATCH", path, {"fieldManager": manager, **_dry(dry)}, body, {"Content-Type": MERGE})
 
-    def delete(self, path: str) -> Any:
-        return self._request("DELETE", path, {}, None, {})
+    def delete(self, path: str, *, dry: bool = False) -> Any:
+        return self._request("DELETE", path, _dry(dry), None, {})
 
     def _request(self, method: str, path: str, query: Mapping[str, str], body: Any, headers: Mapping[str, str]) -> Any:
+        begun = self._clock()
+        while True:
+            answer = self._send(method, path, query, body, headers)
+            if not self._waited(answer.status, answer.headers.get("Retry-After"), begun):
+                break
+        if answer.status >= 300:
+            raise self._error(method, path, answer.status, answer.data)
+        try:
+            return json.loads(answer.data)
+        except ValueError as error:
+            raise CrossmeshError(
+                Message.error(
+                    "no-api-server",
+                    where=f"{self.where}, {self._configuration.host}",
+                    what="this is not an API server: its answer is not JSON",
+                    fix="correct the server's address in the kubeconfig, or the proxy in front of it",
+                )
+            ) from error
+
+    def _send(self, method: str, path: str, query: Mapping[str, str], body: Any, headers: Mapping[str, str]) -> Any:
         url = self._configuration.host + path + (f"?{urlencode(query)}" if query else "")
         try:
             answer = self._pool.request(
@@ -145,19 +189,34 @@ class Api:
         except (HTTPError, OSError) as error:
             raise CrossmeshError(_unreached(error, f"{self.where}, {self._configuration.host}")) from error
         self._compare_clocks(answer.headers.get("Date", ""))
-        if answer.status >= 300:
-            raise _error(method, path, answer.status, answer.data, self.where)
+        return answer
+
+    def _waited(self, status: int, retry_after: str | None, begun: float) -> bool:
+        """Whether to ask again, after the time that a busy server has asked for; longer than the limit is too long."""
+        if status != 429 and not (status == 503 and retry_after):
+            return False
+        wait = _seconds(retry_after)
+        if self._clock() + wait > begun + BUSY_LIMIT:
+            return False
+        self._sleep(wait)
+        return True
+
+    def _error(self, method: str, path: str, status: int, data: bytes) -> ApiError:
+        attributes = _attributes(method, path)
+        refusal = read_refusal(status, data, attributes.get("namespace", ""))
+        if refusal.cause == "forbidden" and self._lacks_permission(attributes):
+            refusal = replace(refusal, cause="permission")
+        message = refusal.message(self.where, f"the API server refused {method} {path}")
+        return ApiError(message, refusal=refusal)
+
+    def _lacks_permission(self, attributes: Mapping[str, str]) -> bool:
+        """Who has refused something without a word; asked of the API server, which may not say."""
+        if attributes.get("resource", "") in ("", "selfsubjectaccessreviews"):
+            return True
         try:
-            return json.loads(answer.data)
-        except ValueError as error:
-            raise CrossmeshError(
-                Message.error(
-                    "no-api-server",
-                    where=f"{self.where}, {self._configuration.host}",
-                    what="this is not an API server: its answer is not JSON",
-                    fix="correct the server's address in the kubeconfig, or the proxy in front of it",
-                )
-            ) from error
+            return not self.review(attributes)
+        except CrossmeshError:
+            return True
 
     def _compare_clocks(self, date: str) -> None:
         """RFC 9110 section 6.6.1: the moment at which the server answered, to the second."""
@@ -165,8 +224,7 @@ class Api:
             there = parsedate_to_datetime(date)
         except ValueError:
             return
-        # A date of HTTP is always in UTC, said or not.
-        self.clock_ahead = (datetime.now(UTC) - there.replace(tzinfo=UTC)).total_seconds()
+        self.clock_ahead = -_from_now(there)
 
     def _authentication(self) -> dict[str, str]:
         settings: Any = self._configuration.auth_settings()
@@ -189,8 +247,7 @@ class Api:
         query += [("command", word) for word in command]
         url = self._configuration.host + object_path("", "v1", "pods", namespace, pod) + f"/exec?{urlencode(query)}"
         try:
-            # No models of the package are needed for this, and importing them takes longer than the whole reading.
-            session = WSClient(self._configuration, get_websocket_url(url), self._authentication(), capture_all=False)
+            session = self._session(url)
             session.run_forever(timeout=timeout)
             output: str = session.read_channel(STDOUT_CHANNEL)
             finished, outcome = not session.is_open(), session.read_channel(ERROR_CHANNEL)
@@ -207,6 +264,18 @@ class Api:
             raise _refused(namespace, pod, f"{' '.join(command)} failed there")
         return output
 
+    def _session(self, url: str) -> Any:
+        begun = self._clock()
+        while True:
+            try:
+                # No models of the package are needed for this, and importing them takes longer than the whole reading.
+                address, credential = get_websocket_url(url), self._authentication()
+                return WSClient(self._configuration, address, credential, capture_all=False)
+            except WebSocketBadStatusException as error:
+                headers = error.resp_headers or {}
+                if not self._waited(error.status_code, headers.get("retry-after"), begun):
+                    raise
+
 
 def _refused(namespace: str, pod: str, why: str, *, forbidden: bool = False) -> RefusedError:
     fix = "allow get and create on pods/exec, or check that the pod runs istio-proxy"
@@ -222,27 +291,41 @@ def object_path(group: str, version: str, plural: str, namespace: str = "", name
     return f"{path}/{plural}" + (f"/{quote(name, safe='')}" if name else "")
 
 
-def _error(method: str, path: str, status: int, data: bytes, where: str) -> ApiError:
+def _dry(dry: bool) -> dict[str, str]:
+    return {"dryRun": "All"} if dry else {}
+
+
+def _seconds(retry_after: str | None) -> float:
+    """RFC 9110 section 10.2.3: seconds, or a date; never so short that a busy server gets busier."""
+    given = (retry_after or "").strip()
     try:
-        answer: Any = json.loads(data)
+        wait = float(int(given)) if given.isdecimal() else _from_now(parsedate_to_datetime(given))
     except ValueError:
-        answer = {}
-    answer = answer if isinstance(answer, dict) else {}
-    causes: Sequence[Mapping[str, Any]] = (answer.get("details") or {}).get("causes") or []
-    fields = sorted({cause["field"] for cause in causes if cause.get("field")})
-    why = f"{status} {answer.get('reason') or 'error'}" + (f" in {', '.join(fields)}" if fields else "")
-    what = f"the API server refused {method} {path}: {why}"
-    return ApiError(Message.error("api-refused", where=where, what=what, fix=_fix(status)), status=status)
+        wait = BUSY_WAIT
+    return max(BUSY_WAIT, wait)
 
 
-def _fix(status: int) -> str:
-    fixes = {
-        401: "renew the credentials of this context",
-        403: "grant the permission to the user of this context (docs/permissions.md lists what is needed)",
-        404: "check that the namespace exists and that Istio's CRDs are installed",
-        409: "another field manager owns the field; see the object's managedFields",
-    }
-    return fixes.get(status, "check the API server's log")
+def _from_now(moment: datetime) -> float:
+    # A date of HTTP is always in UTC, said or not.
+    return (moment.replace(tzinfo=UTC) - datetime.now(UTC)).total_seconds()
+
+
+_VERBS = {"POST": "create", "PATCH": "patch", "DELETE": "delete"}
+
+
+def _attributes(method: str, path: str) -> dict[str, str]:
+    """What a request does, in the words of a SelfSubjectAccessReview; empty where it is about no resource."""
+    parts = [unquote(part) for part in path.split("/")[1:]]
+    if parts[0] not in ("api", "apis"):
+        return {}
+    group, rest = ("", parts[2:]) if parts[0] == "api" else (parts[1], parts[3:])
+    namespace = ""
+    if rest[:1] == ["namespaces"] and len(rest) > 2:
+        namespace, rest = rest[1], rest[2:]
+    resource, name = [*rest, "", ""][:2]
+    verb = _VERBS.get(method, "get" if name else "list")
+    given = {"verb": verb, "group": group, "resource": resource, "namespace": namespace, "name": name}
+    return {key: value for key, value in given.items() if value}
 
 
 def _unreached(error: Exception, where: str) -> Message:

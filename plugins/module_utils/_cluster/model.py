@@ -21,6 +21,7 @@ __all__ = [
     "GatewayServer",
     "Identity",
     "IpBlock",
+    "Life",
     "LiveMetadata",
     "LiveObject",
     "LiveSecret",
@@ -29,6 +30,7 @@ __all__ = [
     "Metadata",
     "NetworkPeer",
     "NetworkPort",
+    "OwnerReference",
     "Place",
     "Pod",
     "PolicyRule",
@@ -70,7 +72,26 @@ class ManagedFields(TypedDict):
     fieldsV1: NotRequired[Spec]
 
 
-class LiveMetadata(Place):
+class OwnerReference(TypedDict):
+    """With whom Kubernetes deletes an object."""
+
+    kind: str
+    name: str
+
+
+class Life(TypedDict):
+    """What ends an object or keeps it as it is, as Kubernetes names it; only where it has any.
+
+    :param immutable: of a Secret.
+    """
+
+    deletionTimestamp: NotRequired[str]
+    finalizers: NotRequired[list[str]]
+    ownerReferences: NotRequired[list[OwnerReference]]
+    immutable: NotRequired[bool]
+
+
+class LiveMetadata(Place, Life):
     """:param managedFields: without those of our own managers."""
 
     labels: dict[str, str]
@@ -87,7 +108,7 @@ class LiveObject(TypedDict):
     spec: Spec
 
 
-class LiveSecret(Place):
+class LiveSecret(Place, Life):
     """A Secret without its key.
 
     :param keys: of its data.
@@ -245,6 +266,7 @@ class ClusterReading(TypedDict):
     :param missing_kinds: kinds that the API server does not know.
     :param sidecars: of others, in namespaces that are to be locked down; so C(network_policies).
     :param services: of the gateways; None where there is none.
+    :param strangers: pods with a gateway's labels and without a proxy, as NAMESPACE/NAME.
     :param mesh_roots: fingerprints of the roots of the mesh's own CA.
     :param clock_ahead: seconds by which the controller is ahead of the API server.
     """
@@ -260,6 +282,7 @@ class ClusterReading(TypedDict):
     secrets: list[LiveSecret]
     services: dict[Side, Service | None]
     pods: dict[Side, list[Pod]]
+    strangers: dict[Side, list[str]]
     mesh_roots: list[str]
     backends: list[Backend]
     clock_ahead: float

@@ -37,6 +37,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model impo
     ForeignGateway,
     ForeignPolicy,
     GatewayServer,
+    Life,
     LiveObject,
     LiveSecret,
     Place,
@@ -56,11 +57,14 @@ __all__ = [
     "Gateway",
     "Item",
     "Parts",
+    "Pods",
     "Request",
     "gateway_pods",
+    "life_of",
     "not_permitted",
     "read_cluster",
     "read_parts",
+    "read_pods",
     "read_service",
     "secret_view",
 ]
@@ -128,6 +132,20 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Pods:
+    """What bears a gateway's labels.
+
+    :param strangers: pods without a proxy, which are no gateway.
+    """
+
+    pods: list[Pod]
+    strangers: list[str]
+
+
+NO_PODS = Pods([], [])
+
+
+@dataclass(frozen=True)
 class Parts:
     """What could be read; empty in place of what could not.
 
@@ -178,7 +196,7 @@ def read_parts(api: Api, request: Request, *, trust: bool = False) -> Parts:
             for side, gateway in gateways.items()
         }
         pods = {
-            side: pool.submit(reader.permitted, "list pods", partial(reader.pods, side, gateway, trust), [])
+            side: pool.submit(reader.permitted, "list pods", partial(reader.pods, side, gateway, trust), NO_PODS)
             for side, gateway in gateways.items()
         }
         roots = pool.submit(reader.permitted, "get configmaps", reader.mesh_roots, [])
@@ -195,7 +213,8 @@ def read_parts(api: Api, request: Request, *, trust: bool = False) -> Parts:
         "network_policies": [_policy_of_others(item) for item in reader.locked_in(lists["NetworkPolicy"])],
         "secrets": secrets.result(),
         "services": {side: future.result() for side, future in services.items()},
-        "pods": {side: future.result() for side, future in pods.items()},
+        "pods": {side: future.result().pods for side, future in pods.items()},
+        "strangers": {side: future.result().strangers for side, future in pods.items()},
         "mesh_roots": roots.result(),
         "backends": backends.result(),
         "clock_ahead": api.clock_ahead,
@@ -311,9 +330,9 @@ class _Reader:
         """What others have in the namespaces that are to be locked down."""
         return [item for item in self.of_others(items) if item["metadata"]["namespace"] in self.request.lockdown]
 
-    def pods(self, side: names.Side, gateway: Gateway, trust: bool) -> list[Pod]:
+    def pods(self, side: names.Side, gateway: Gateway, trust: bool) -> Pods:
         watch = self.request.watches.get(side)
-        return gateway_pods(self.api, gateway, ask=side in self.request.sides, trust=trust, watch=watch)
+        return read_pods(self.api, gateway, ask=side in self.request.sides, trust=trust, watch=watch)
 
     def secrets(self) -> list[LiveSecret]:
         """Our Secrets, and what others have under the names that we want."""
@@ -399,9 +418,24 @@ def _slim(item: Item, own_managers: Collection[str]) -> LiveObject:
                 for entry in fields
                 if entry["manager"] not in own_managers
             ],
+            **life_of(item),
         },
         "spec": item.get("spec", {}),
     }
+
+
+def life_of(item: Item) -> Life:
+    """What ends an object, or keeps it as it is; of an owner kind and name alone."""
+    metadata, life = item["metadata"], Life()
+    if since := metadata.get("deletionTimestamp"):
+        life["deletionTimestamp"] = since
+    if finalizers := metadata.get("finalizers"):
+        life["finalizers"] = list(finalizers)
+    if owners := metadata.get("ownerReferences"):
+        life["ownerReferences"] = [{"kind": owner["kind"], "name": owner["name"]} for owner in owners]
+    if item.get("immutable"):
+        life["immutable"] = True
+    return life
 
 
 def _gateway_of_others(item: Item) -> ForeignGateway:
@@ -460,9 +494,10 @@ def _has_labels(pod: Item, selector: Mapping[str, str]) -> bool:
 
 
 def _has_sidecar(pod: Item) -> bool:
+    """As a container, or as a native sidecar: an init container that does not end."""
     spec = pod["spec"]
-    containers = [*spec.get("containers", []), *spec.get("initContainers", [])]
-    return any(container["name"] == "istio-proxy" for container in containers)
+    lasting = [found for found in spec.get("initContainers") or [] if found.get("restartPolicy") == "Always"]
+    return any(found["name"] == "istio-proxy" for found in (*(spec.get("containers") or []), *lasting))
 
 
 def secret_view(item: Item) -> LiveSecret:
@@ -484,13 +519,19 @@ def secret_view(item: Item) -> LiveSecret:
         "key_matches": live.key_matches,
         "managers": sorted({entry["manager"] for entry in metadata.get("managedFields") or []}),
         "version": metadata.get("resourceVersion", ""),
+        **life_of(item),
     }
 
 
 def gateway_pods(
     api: Api, gateway: Gateway, *, ask: bool = True, trust: bool = False, watch: Watch | None = None
 ) -> list[Pod]:
-    """The gateway's running pods and what each of them serves.
+    """The gateway's running pods alone."""
+    return read_pods(api, gateway, ask=ask, trust=trust, watch=watch).pods
+
+
+def read_pods(api: Api, gateway: Gateway, *, ask: bool = True, trust: bool = False, watch: Watch | None = None) -> Pods:
+    """The gateway's running pods and what each of them serves. One without a proxy is none of them.
 
     :param ask: ask those that are ready; with a hundred links a proxy's answer has a megabyte.
     :param trust: ask for what they trust as well.
@@ -499,8 +540,10 @@ def gateway_pods(
     path = object_path("", "v1", "pods", gateway.namespace)
     items = api.get(path, {"labelSelector": gateway.label_selector})["items"]
     running = [item for item in items if not item["metadata"].get("deletionTimestamp")]
+    proxies = [item for item in running if _has_sidecar(item)]
     with ThreadPoolExecutor(PARALLEL) as pool:
-        return list(pool.map(lambda item: _pod(api, item, ask, trust, watch), running))
+        pods = list(pool.map(lambda item: _pod(api, item, ask, trust, watch), proxies))
+    return Pods(pods, sorted("/".join(_place(item)) for item in running if item not in proxies))
 
 
 def _pod(api: Api, item: Item, ask: bool, trust: bool, watch: Watch | None) -> Pod:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import managed_fields
@@ -34,9 +33,6 @@ __all__ = [
     "not_ours",
     "of_another",
 ]
-
-# Beside its number and protocol, by which it is known.
-OUR_PORT_FIELDS: tuple[Literal["name", "targetPort"], ...] = ("name", "targetPort")
 
 
 @dataclass
@@ -72,16 +68,20 @@ def compare_objects(
     *,
     adopt: bool,
     only: Collection[str],
+    admitted: Collection[tuple[str, str, str]] = (),
 ) -> Difference:
     """Wanted manifests against the live objects of the same owner or under the same names.
 
     :param only: names of the links to work on; empty means all.
+    :param admitted: kind, namespace and name of what is as admission makes it of what is wanted.
     """
     result = Difference()
     found = {_key(item): item for item in live}
     keys = set()
     for manifest in wanted:
         keys.add(_key(manifest))
+        if _key(manifest) in admitted:
+            continue
         if not only or manifest["metadata"]["labels"][names.LABEL_LINK] in only:
             _compare_one(manifest, found.get(_key(manifest)), owner, adopt, result)
     for key, item in found.items():
@@ -232,7 +232,8 @@ def compare_ports(wanted: Sequence[int], service: Service, owner: names.Owner) -
     """The ports that this side needs on a Service which belongs to somebody else.
 
     A port that others opened is used as it is; one that only other sides or instances of the collection hold is owned
-    together with them, so that it stays as long as one of them needs it.
+    together with them, so that it stays as long as one of them needs it. A port is known by its number: where
+    others have named it anew (Helm, Argo CD), it keeps that name, as it leads where it led.
     """
     result = Difference()
     live = {f"{port['port']}/{port.get('protocol', 'TCP')}": port for port in service["ports"]}
@@ -249,10 +250,25 @@ def compare_ports(wanted: Sequence[int], service: Service, owner: names.Owner) -
             result.errors.append(error)
         elif key not in live or owner.manager in managers or only_ours:
             mine.append(number)
+    if error := _unnamed(service, mine):
+        result.errors.append(error)
     _explain_ports(mine, held, service, result)
     if {f"{number}/TCP" for number in mine} != held and not result.errors:
-        result.service.append(_service_manifest(service, mine))
+        result.service.append(_service_manifest(service, [_port(number, live) for number in mine]))
     return result
+
+
+def _unnamed(service: Service, mine: Collection[int]) -> Message | None:
+    """Kubernetes takes a port without a name only where it is the only one."""
+    there = [port for port in service["ports"] if not port.get("name")]
+    if not there or {*mine} <= {port["port"] for port in service["ports"]}:
+        return None
+    return Message.error(
+        "port-unnamed",
+        where=f"Service {service['namespace']}/{service['name']}, port {there[0]['port']}",
+        what="it has no name, and Kubernetes takes a second port only where each has one",
+        fix="give that port a name",
+    )
 
 
 def _port_fault(
@@ -266,16 +282,14 @@ def _port_fault(
     port = live.get(f"{number}/TCP")
     if port is None or owner.manager not in managers:
         return None
-    expected = _port(number)
-    differing = [key for key in OUR_PORT_FIELDS if port.get(key) != expected[key]]
-    if not differing:
+    if port.get("targetPort") == number:
         return None
     return Message.error(
         "port-changed",
         where=where,
-        what=f"{', '.join(differing)} of our port was changed (the port's managers: "
+        what="targetPort of our port was changed (the port's managers: "
         f"{listed(set(managers) - {owner.manager}, 'unknown')}), and the Service belongs to others",
-        fix=f"restore {', '.join(f'{key} {expected[key]}' for key in differing)} of the port",
+        fix=f"restore targetPort {number} of the port",
     )
 
 
@@ -289,17 +303,19 @@ def _explain_ports(mine: Sequence[int], held: Collection[str], service: Service,
             result.lines.append(f"remove port {key.partition('/')[0]} from {title}")
 
 
-def _port(number: int) -> ServicePort:
-    name = names.service_port_name(number)
-    return {"name": name, "port": number, "protocol": "TCP", "targetPort": number}
+def _port(number: int, live: Mapping[str, ServicePort]) -> ServicePort:
+    # Another name than the one that is there would be somebody else's field.
+    there = live.get(f"{number}/TCP")
+    name = there.get("name") if there else None
+    return {"name": name or names.service_port_name(number), "port": number, "protocol": "TCP", "targetPort": number}
 
 
-def _service_manifest(service: Service, ports: Sequence[int]) -> Manifest:
+def _service_manifest(service: Service, ports: Sequence[ServicePort]) -> Manifest:
     manifest: Manifest = {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": service["name"], "namespace": service["namespace"]},
     }
     if ports:
-        manifest["spec"] = {"ports": [_port(number) for number in ports]}
+        manifest["spec"] = {"ports": list(ports)}
     return manifest

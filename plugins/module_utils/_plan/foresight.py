@@ -20,11 +20,10 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._istio import clien
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.findings import Finding, Hop
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Plan, Work
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.questions import Future, future_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.questions import Changes, Future, future_of
 
-__all__ = ["Foresight", "foresee", "with_foresight"]
+__all__ = ["NOTHING_FORESEEN", "Foresight", "foresee"]
 
 # Without these nothing is foreseen: what is not seen would count as not there.
 _NEEDED = frozenset(
@@ -45,16 +44,19 @@ class Foresight:
     complete: bool = True
 
     @property
-    def messages(self) -> list[Message]:
+    def errors(self) -> list[Message]:
+        return [message for message in self._messages if message.level == "error"]
+
+    @property
+    def warnings(self) -> list[Message]:
+        return [message for message in self._messages if message.level != "error"]
+
+    @property
+    def _messages(self) -> list[Message]:
         return [*self.of_side, *(message for found in self.by_link.values() for message in found)]
 
 
-def with_foresight(plan: Plan, foresight: Foresight) -> Plan:
-    """The plan, which what stands in the way of its links forbids or accompanies."""
-    errors = [message for message in foresight.messages if message.level == "error"]
-    warnings = [message for message in foresight.messages if message.level != "error"]
-    standing = replace(plan.standing, warnings=[*plan.standing.warnings, *warnings])
-    return replace(plan, errors=[*plan.errors, *errors], standing=standing)
+NOTHING_FORESEEN = Foresight({})
 
 
 def foresee(
@@ -62,15 +64,15 @@ def foresee(
     reading: Reading,
     side: DesiredSide,
     manifests: Sequence[Manifest],
-    work: Work,
+    changes: Changes,
     policy: Policy,
 ) -> Foresight:
-    """What will stand in the way of the links that a run works on."""
+    """What will stand in the way of the links that a run works on, once these changes are made."""
     of_side = _unseen(surroundings, side)
     if surroundings.unseen & _NEEDED:
         return Foresight({}, of_side, complete=False)
     by_link: dict[str, list[Message]] = {}
-    for finding in _findings(future_of(surroundings, reading, side, manifests, work), side):
+    for finding in _findings(future_of(surroundings, reading, side, manifests, changes), side):
         if policy.works_on(finding.link):
             by_link.setdefault(finding.link, []).append(finding.message)
     return Foresight(by_link, of_side)

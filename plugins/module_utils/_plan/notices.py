@@ -40,6 +40,7 @@ __all__ = [
     "backend_faults",
     "lacks_address",
     "list_report",
+    "no_proxy",
     "notices",
     "overdue",
     "report",
@@ -97,6 +98,8 @@ def warnings(reading: Reading, side: DesiredSide, owner: names.Owner, authority:
     warnings = [Message.from_json(found) for found in reading["unmatched"]]
     if size := revocation.check_size("".join(item.pem for item in authority.lists), where=authority.path):
         warnings.append(size)
+    if side["links"]:
+        warnings += map(no_proxy, reading["strangers"][owner.side])
     if side["links"] and not any(pod["ready"] for pod in reading["pods"][owner.side]):
         warnings.append(no_ready_pod(f"gateway {side['namespace']}/{side['service']}"))
     if lacks_address(reading, side, owner):
@@ -104,6 +107,13 @@ def warnings(reading: Reading, side: DesiredSide, owner: names.Owner, authority:
     if is_server(side):
         warnings += backend_faults(reading, side).values()
     return warnings
+
+
+def no_proxy(pod: str) -> Message:
+    """The warning where a pod has a gateway's labels, and is none."""
+    what = "it has the gateway's labels and no container istio-proxy, so it is no gateway, and nothing is proven of it"
+    fix = "take the labels off that pod: the gateway's Service may send connections there"
+    return Message.warning("no-proxy", where=f"pod {pod}", what=what, fix=fix)
 
 
 def backend_faults(reading: Reading, side: ServerSide) -> dict[str, Message]:

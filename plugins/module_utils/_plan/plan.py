@@ -8,7 +8,7 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +17,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority impor
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import clock_error
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import envoy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.dry_run import Trial
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import (
     LiveObject,
@@ -35,13 +36,22 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import (
     credentials,
     difference,
+    lifecycle,
     lockdown,
     notices,
     proxies,
     refusals,
     scope,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.credentials import Due
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.foresight import NOTHING_FORESEEN, Foresight
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.rehearsal import (
+    NOTHING_TRIED,
+    Rehearsal,
+    trials_of_objects,
+    trials_of_secrets,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import (
     ShownTrust,
     expected_serials,
@@ -50,7 +60,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets impor
     trust_shown,
 )
 
-__all__ = ["Plan", "Standing", "Work", "make_plan", "of_side", "port_difference"]
+__all__ = ["Plan", "Standing", "Work", "make_plan", "of_side", "port_difference", "trials"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,7 @@ class Work:
     :param surplus: names of Secrets to delete.
     :param strip: merge patches (RFC 7386) that take out what others added to our objects.
     :param force: manifests to apply over what others have put into our objects; C(write) forces nothing.
+    :param due: the Secrets that are to be written, with the reason.
     :param moved: Envoy's clusters that the egress gateway has to have before routes that carry are changed.
     :param await_address: whether the gateway's Service has still to be given one.
     """
@@ -77,6 +88,7 @@ class Work:
     force: list[Manifest]
     write: list[Manifest]
     delete: list[Manifest]
+    due: Sequence[Due]
     moved: list[str]
     await_address: bool
 
@@ -111,9 +123,12 @@ class Standing:
 
 @dataclass(frozen=True)
 class Plan:
-    """:param errors: what forbids the work; then none is on certificates."""
+    """:param errors: what forbids the work.
+    :param barring: those of them that forbid to renew certificates as well, whose links are there.
+    """
 
     errors: list[Message]
+    barring: list[Message]
     work: Work
     standing: Standing
 
@@ -143,21 +158,62 @@ def make_plan(
     authority: Authority,
     policy: Policy,
     now: datetime,
+    rehearsal: Rehearsal = NOTHING_TRIED,
+    foresight: Foresight = NOTHING_FORESEEN,
 ) -> Plan:
-    """Everything that is to be done, with reasons, and everything that forbids it."""
+    """Everything that is to be done, with reasons, and everything that forbids it.
+
+    :param rehearsal: what trying the plan of before has shown.
+    :param foresight: what will stand in the way of its links.
+    """
     owner = names.Owner(**side["owner"])
     narrowed = _narrowed(reading, side, owner, policy)
     case = _Case(reading, narrowed, owner, authority, policy, now)
     objects = difference.compare_objects(
-        manifests, of_side(reading["objects"], owner), owner, adopt=policy.adopt, only=policy.only
+        manifests,
+        of_side(reading["objects"], owner),
+        owner,
+        adopt=policy.adopt,
+        only=policy.only,
+        admitted=rehearsal.admitted,
     )
     ports = port_difference(reading, narrowed, owner)
     occupied = refusals.occupied_ports(reading, narrowed, owner)
+    held = {**refusals.held_secrets(reading, narrowed, owner, policy), **rehearsal.held}
     errors = _refusals(case, manifests, [*occupied.errors, *objects.errors, *ports.errors])
-    due = [] if errors else credentials.due_secrets(reading, narrowed, authority, policy, now, owner)
+    errors += [*rehearsal.errors, *foresight.errors]
+    barring = _barring(case, held)
+    errors += dict.fromkeys([*held.values(), *barring])
+    halted = bool(errors or rehearsal.denied)
+    due = [] if barring else _due(case, frozenset(held), those_there=halted)
     if any(item.decision.action == "issue" for item in due) and (clock := clock_error(reading["clock_ahead"])):
         errors.append(clock)
-    return Plan(errors, _work(case, objects, ports, due), _standing(case, occupied.warnings))
+        barring.append(clock)
+    work = _work(case, objects, ports, due, frozenset(held), those_there=halted)
+    if rehearsal.denied and work.drifted:
+        errors.append(rehearsal.denied)
+    return Plan(errors, barring, work, _standing(case, [*occupied.warnings, *foresight.warnings], rehearsal, work))
+
+
+def trials(plan: Plan, reading: Reading, side: DesiredSide, policy: Policy) -> list[Trial]:
+    """What of a plan is to be tried before the first write: what it would write as it stands."""
+    owner, work = names.Owner(**side["owner"]), plan.work
+    due = [(item.wanted, item.decision.action == "issue") for item in work.due]
+    found = list(trials_of_secrets(due, live_secrets(reading, side), side["namespace"], owner))
+    if not plan.errors and not policy.existing:
+        written = [*work.force, *work.write]
+        found += trials_of_objects(written, work.strip, work.delete, of_side(reading["objects"], owner), owner)
+    return found
+
+
+def _due(case: _Case, held: Collection[str], *, those_there: bool) -> list[Due]:
+    """:param those_there: whether nothing new may be made, because something forbids the manifests."""
+    reading, side, owner = case.reading, case.side, case.owner
+    live = live_secrets(reading, side)
+    due = credentials.due_secrets(reading, side, case.authority, case.policy, case.now, owner)
+    return [
+        item for item in due if item.wanted["name"] not in held and (item.wanted["name"] in live or not those_there)
+    ]
 
 
 def _narrowed(reading: Reading, side: DesiredSide, owner: names.Owner, policy: Policy) -> DesiredSide:
@@ -169,21 +225,38 @@ def _narrowed(reading: Reading, side: DesiredSide, owner: names.Owner, policy: P
 
 
 def _refusals(case: _Case, manifests: Sequence[Manifest], found: Sequence[Message]) -> list[Message]:
-    """:param found: what the comparisons have refused."""
+    """What forbids manifests.
+
+    :param found: what the comparisons have refused.
+    """
     reading, side, owner, policy = case.reading, case.side, case.owner, case.policy
     return [
         *refusals.missing_kinds(reading, manifests),
         *refusals.missing_gateway(reading, side),
         *found,
-        *refusals.foreign_secrets(reading, side, owner, policy),
+        *lifecycle.object_faults(manifests, of_side(reading["objects"], owner), owner, policy),
+        *refusals.overriding_secrets(reading, side),
         *([] if policy.on_links_alone else lockdown.errors(reading, side)),
-        *(refusals.trust_errors(reading, case.authority, owner, policy) if side["secrets"] else []),
     ]
 
 
+def _barring(case: _Case, held: Mapping[str, Message]) -> list[Message]:
+    """What forbids certificates too. A Secret that is held up is left alone, unless all of them go on together."""
+    together = case.policy.stage != "all" or case.policy.adopt
+    trust = case.side["secrets"] and refusals.trust_errors(case.reading, case.authority, case.owner, case.policy)
+    return [*(held.values() if together else ()), *(trust or ())]
+
+
 def _work(
-    case: _Case, objects: difference.Difference, ports: difference.Difference, due: Sequence[credentials.Due]
+    case: _Case,
+    objects: difference.Difference,
+    ports: difference.Difference,
+    due: Sequence[Due],
+    held: Collection[str],
+    *,
+    those_there: bool,
 ) -> Work:
+    """:param held: Secrets that are left alone."""
     reading, side, owner, policy = case.reading, case.side, case.owner, case.policy
     surplus = credentials.surplus_secrets(reading, side, owner, policy)
     renewals = [
@@ -199,13 +272,18 @@ def _work(
         renewals=renewals,
         changed=differs or bool(due),
         drifted=differs or untimely or (bool(side["secrets"]) and reading["lists_wrong"]),
-        credentials=credentials.secrets_to_do(reading, side, policy, due=bool(due)),
+        credentials=[
+            item
+            for item in credentials.secrets_to_do(reading, side, policy, due=bool(due))
+            if item["name"] not in held and (item["name"] in live_secrets(reading, side) or not those_there)
+        ],
         surplus=[item["name"] for item in surplus],
         strip=objects.strip,
         force=objects.force,
         # One request list, none of it forced: the Service belongs to somebody else.
         write=[*objects.write, *ports.service],
         delete=[*objects.delete, *map(_deletion, surplus)],
+        due=due,
         moved=_moved(reading, side, [*objects.force, *objects.write]),
         # Once a gateway is given something to serve, and not again in every run.
         await_address=notices.lacks_address(reading, side, owner) and not (objects.empty and ports.empty),
@@ -229,8 +307,8 @@ def _deletion(secret: LiveSecret) -> Manifest:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
 
 
-def _standing(case: _Case, warnings: Sequence[Message]) -> Standing:
-    """:param warnings: of what was compared."""
+def _standing(case: _Case, warnings: Sequence[Message], rehearsal: Rehearsal, work: Work) -> Standing:
+    """:param warnings: of what was compared and foreseen."""
     reading, side, owner, authority = case.reading, case.side, case.owner, case.authority
     faults = proxies.faults(reading, side, owner, case.policy)
     return Standing(
@@ -239,8 +317,10 @@ def _standing(case: _Case, warnings: Sequence[Message]) -> Standing:
             *warnings,
             *lockdown.warnings(reading, side),
             *proxies.warnings(reading, side, owner, case.policy, faults),
+            *rehearsal.warnings,
+            *([] if work.drifted or not rehearsal.denied else [_only_looks(rehearsal.denied)]),
         ],
-        notices=notices.notices(reading, side, authority),
+        notices=[*notices.notices(reading, side, authority), *rehearsal.notices],
         alarms=notices.alarms(reading, side, authority, case.policy.renew_before, case.now),
         report=[*notices.report(reading, side, owner), *(notices.list_report(authority) if side["secrets"] else [])],
         trust=trust_shown(live_secrets(reading, side)),
@@ -252,6 +332,12 @@ def _standing(case: _Case, warnings: Sequence[Message]) -> Standing:
         judged=proxies.judged(reading, side, owner, case.policy),
         unbacked=sorted(proxies.unbacked(reading, side)),
     )
+
+
+def _only_looks(denied: Message) -> Message:
+    """Where nothing has drifted, somebody may only be looking."""
+    what = f"it could not be tried beforehand: {denied.what}"
+    return Message.warning("dry-run-not-permitted", where=denied.where, what=what, fix=denied.fix)
 
 
 def of_side(items: Sequence[LiveObject], owner: names.Owner) -> list[LiveObject]:

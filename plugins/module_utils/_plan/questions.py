@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
@@ -35,13 +35,25 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import
     VirtualService,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.parsing import parse_mesh, parse_settings
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Work
 
-__all__ = ["Future", "future_of"]
+__all__ = ["Changes", "Future", "future_of"]
 
 # An object as an API server gives it: opaque.
 Item = Mapping[str, Any]
 Key = tuple[str, str, str]
+
+
+class Changes(Protocol):
+    """What a run does to objects, as a plan has it."""
+
+    @property
+    def strip(self) -> Sequence[Manifest]: ...
+    @property
+    def force(self) -> Sequence[Manifest]: ...
+    @property
+    def write(self) -> Sequence[Manifest]: ...
+    @property
+    def delete(self) -> Sequence[Manifest]: ...
 
 
 @dataclass(frozen=True)
@@ -135,13 +147,13 @@ class Future:
 
 
 def future_of(
-    surroundings: Surroundings, reading: Reading, side: DesiredSide, manifests: Sequence[Manifest], work: Work
+    surroundings: Surroundings, reading: Reading, side: DesiredSide, manifests: Sequence[Manifest], changes: Changes
 ) -> Future:
-    """The cluster once this work is done."""
+    """The cluster once these changes are made."""
     owner = names.Owner(**side["owner"])
     settings = parse_settings(surroundings.mesh_config)
     hidden = undiscovered(settings, surroundings.namespaces or {})
-    objects = _after(surroundings.objects, manifests, work)
+    objects = _after(surroundings.objects, manifests, changes)
     seen = (item for item in objects if item["metadata"]["namespace"] not in hidden)
     mesh = parse_mesh(seen, settings, ours=lambda item: _is_of(item, owner))
     return Future(mesh, hidden, side, reading["pods"][owner.side])
@@ -154,12 +166,12 @@ def _is_of(item: Item, owner: names.Owner) -> bool:
     return known == (names.MANAGED_BY, owner.instance, owner.cluster)
 
 
-def _after(there: Iterable[Item], manifests: Sequence[Manifest], work: Work) -> Iterator[Item]:
+def _after(there: Iterable[Item], manifests: Sequence[Manifest], changes: Changes) -> Iterator[Item]:
     """The objects as they will be: what is to be written as its manifest has it, and as old as it is."""
     known = {_key(item): item for item in there}
-    services = [item for item in work.write if item["kind"] == "Service"]
-    touched = {_key(item) for item in (*work.strip, *work.force, *work.write)} - set(map(_key, services))
-    gone = {_key(item) for item in work.delete}
+    services = [item for item in changes.write if item["kind"] == "Service"]
+    touched = {_key(item) for item in (*changes.strip, *changes.force, *changes.write)} - set(map(_key, services))
+    gone = {_key(item) for item in changes.delete}
     for service in services:
         if live := known.get(_key(service)):
             known[_key(service)] = _with_ports(live, service)

@@ -8,7 +8,7 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
@@ -20,15 +20,16 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
     gateway_port,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed, short
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import difference, gateways
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import difference, gateways, lifecycle
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import has_own_trust, is_ours, trust_of
 
 __all__ = [
-    "foreign_secrets",
+    "held_secrets",
     "missing_gateway",
     "missing_kinds",
     "occupied_ports",
+    "overriding_secrets",
     "trust_errors",
     "unknown_kinds",
     "unknown_roots",
@@ -100,19 +101,37 @@ def _claim(link: DesiredLink, ages: Mapping[str, gateways.Age]) -> gateways.Clai
     return gateways.Claim(gateway_port(link), link["fqdn"], link["namespace"], ages.get(link["gateway"]))
 
 
-def foreign_secrets(reading: Reading, side: DesiredSide, owner: names.Owner, policy: Policy) -> list[Message]:
-    """Secrets that have our names, or override them, and are not ours."""
+def held_secrets(reading: Reading, side: DesiredSide, owner: names.Owner, policy: Policy) -> dict[str, Message]:
+    """Secrets under our names that must not, or cannot, be written; by their names, with the reason."""
     wanted = {item["name"] for item in side["secrets"]}
     beside = [secret for secret in reading["secrets"] if secret["namespace"] == side["namespace"]]
-    return [error for secret in beside if (error := _foreign_secret(secret, wanted, owner, policy))]
+    foreign = {
+        secret["name"]: error
+        for secret in beside
+        if secret["name"] in wanted and (error := _foreign_secret(secret, owner, policy))
+    }
+    return {**foreign, **lifecycle.secret_faults(wanted, beside, owner, policy)}
 
 
-def _foreign_secret(secret: LiveSecret, wanted: Collection[str], owner: names.Owner, policy: Policy) -> Message | None:
+def overriding_secrets(reading: Reading, side: DesiredSide) -> list[Message]:
+    """Secrets beside ours of which Istio takes the CA."""
+    wanted = {item["name"] for item in side["secrets"]}
+    return [
+        Message.error(
+            "cacert-secret",
+            where=f"Secret {secret['namespace']}/{secret['name']}",
+            what="Istio uses its CA instead of ours",
+            fix="delete it",
+        )
+        for secret in reading["secrets"]
+        if secret["namespace"] == side["namespace"]
+        and secret["name"] not in wanted
+        and secret["name"].removesuffix("-cacert") in wanted
+    ]
+
+
+def _foreign_secret(secret: LiveSecret, owner: names.Owner, policy: Policy) -> Message | None:
     title, labels = f"Secret {secret['namespace']}/{secret['name']}", secret["labels"]
-    if secret["name"] not in wanted:
-        if secret["name"].removesuffix("-cacert") not in wanted:
-            return None
-        return Message.error("cacert-secret", where=title, what="Istio uses its CA instead of ours", fix="delete it")
     if is_ours(secret, owner):
         return None
     if lost := difference.lost_labels(labels, owner):

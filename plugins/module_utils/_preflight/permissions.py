@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import surroundings
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.identity import FIRST_NAMESPACE
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
     Desired,
@@ -22,7 +23,6 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
     ReadingRequest,
     is_server,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import surroundings
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import difference
 
@@ -118,13 +118,8 @@ def wanted_kinds(view: Desired) -> list[names.Kind]:
 def _reading(request: ReadingRequest, holding: Held) -> Iterator[Need]:
     unknown = "it is not known which cluster this is"
     yield Need(READ, "get", "", "namespaces", name=FIRST_NAMESPACE, lacking=unknown)
-    unforeseen = "what others' objects do to links is not foreseen in full"
-    for kind in (*surroundings.KINDS, _NAMESPACES) if request["links"] else ():
-        if kind not in names.KINDS or kind.kind in names.LOCKDOWN_KINDS:
-            yield Need(SURROUNDINGS, "list", kind.group, kind.plural, lacking=unforeseen)
     if request["links"]:
-        config = surroundings.MESH_CONFIG
-        yield Need(MESH_CONFIG, "get", "", "configmaps", names.ROOT_NAMESPACE, config, lacking=unforeseen)
+        yield from _of_surroundings()
     locked_down = request["lockdown"] or any(kind in names.LOCKDOWN_KINDS for kind, _namespace in holding)
     for kind in names.KINDS:
         if kind.kind not in names.LOCKDOWN_KINDS:
@@ -143,6 +138,15 @@ def _reading(request: ReadingRequest, holding: Held) -> Iterator[Need]:
     for backend in request["backends"]:
         for resource in ("services", "pods"):
             yield Need(BACKEND, "list", "", resource, backend["namespace"])
+
+
+def _of_surroundings() -> Iterator[Need]:
+    unforeseen = "what others' objects do to links is not foreseen in full"
+    for kind in (*surroundings.KINDS, _NAMESPACES):
+        if kind not in names.KINDS or kind.kind in names.LOCKDOWN_KINDS:
+            yield Need(SURROUNDINGS, "list", kind.group, kind.plural, lacking=unforeseen)
+    config = surroundings.MESH_CONFIG
+    yield Need(MESH_CONFIG, "get", "", "configmaps", names.ROOT_NAMESPACE, config, lacking=unforeseen)
 
 
 def _writing(view: Desired, holding: Held) -> Iterator[Need]:

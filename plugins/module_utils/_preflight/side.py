@@ -9,9 +9,10 @@ same message, and what has no row of its own stands under C(run).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import cast
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
@@ -21,6 +22,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model impo
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proof import no_ready_pod
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.services import tcp_ports
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.surroundings import Surroundings
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
     DesiredLink,
     DesiredSide,
@@ -31,13 +33,15 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Level, Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import (
     difference,
-    foresight,
+    lifecycle,
     notices,
     plan,
     proxies,
     refusals,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.foresight import Foresight, foresee
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.rehearsal import Rehearsal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import CA_STORE, NOBODY, Row
 
 __all__ = ["Scene", "side_rows", "unseen_rows"]
@@ -51,6 +55,7 @@ class Scene:
     """One side of a cluster that was looked at.
 
     :param incomplete: why, by what could not be read.
+    :param rehearse: tries a plan on the API server.
     :param known: the rows that there are of this cluster already.
     """
 
@@ -59,6 +64,7 @@ class Scene:
     side: DesiredSide
     manifests: Sequence[Manifest]
     policy: Policy
+    rehearse: Callable[[plan.Plan], Rehearsal]
     surroundings: Surroundings | None = None
     known: Sequence[Row] = ()
 
@@ -123,10 +129,13 @@ def _gateway(scene: Scene) -> Iterator[Row]:
     pods = scene.reading["pods"][scene.owner.side]
     ready = [pod for pod in pods if pod["ready"]]
     silent = [pod for pod in ready if pod["problem"] and not pod["forbidden"]]
+    strangers = scene.reading["strangers"][scene.owner.side]
     yield from _rows(scene, NOBODY, "gateway", map(_silent, silent))
+    yield from _rows(scene, NOBODY, "gateway", map(notices.no_proxy, strangers))
     if not ready:
         selector = ",".join(f"{key}={value}" for key, value in sorted(scene.side["selector"].items()))
-        where = f"gateway {title} ({len(pods)} pods with {selector})"
+        without = f", {len(strangers)} without istio-proxy" if strangers else ""
+        where = f"gateway {title} ({len(pods) + len(strangers)} pods with {selector}{without})"
         yield Row.of(scene.cluster, NOBODY, "gateway", no_ready_pod(where))
     elif not silent:
         yield Row(scene.cluster, NOBODY, "gateway", "ok", f"{title}: {len(ready)} of {len(pods)} pods ready")
@@ -176,8 +185,11 @@ def _names(scene: Scene, link: DesiredLink) -> Iterator[Row]:
         if (item["kind"], item["metadata"]["name"]) in titles
     ]
     found = difference.compare_objects(wanted, live, scene.owner, adopt=scene.policy.adopt, only=[link["name"]])
-    side = scene.of_link(link)
-    errors = [*found.errors, *refusals.foreign_secrets(scene.reading, side, scene.owner, scene.policy)]
+    errors = [
+        *found.errors,
+        *lifecycle.object_faults(wanted, live, scene.owner, scene.policy),
+        *_of_secrets(scene, side := scene.of_link(link)),
+    ]
     yield from _rows(scene, link["name"], "names", errors)
     if not errors:
         count = len(wanted) + len(side["secrets"])
@@ -194,10 +206,15 @@ def _client_credential(scene: Scene) -> Iterator[Row]:
         yield Row(scene.cluster, NOBODY, "names", "unknown", f"{name}: {why}")
         return
     side = cast(DesiredSide, {**scene.side, "secrets": shared})
-    errors = refusals.foreign_secrets(scene.reading, side, scene.owner, scene.policy)
+    errors = _of_secrets(scene, side)
     yield from _rows(scene, NOBODY, "names", errors)
     if not errors:
         yield Row(scene.cluster, NOBODY, "names", "ok", f"{name}: not made by others")
+
+
+def _of_secrets(scene: Scene, side: DesiredSide) -> list[Message]:
+    held = refusals.held_secrets(scene.reading, side, scene.owner, scene.policy)
+    return [*held.values(), *refusals.overriding_secrets(scene.reading, side)]
 
 
 def _backends(scene: Scene, side: ServerSide) -> Iterator[Row]:
@@ -245,32 +262,66 @@ def _run(scene: Scene, rows: Sequence[Row], now: datetime) -> Iterator[Row]:
         why = "; ".join(dict.fromkeys(scene.incomplete.values()))
         yield Row(scene.cluster, NOBODY, "run", "unknown", f"{title}: not everything could be read: {why}")
         return
-    authority = authority_from_json(scene.reading["authority"])
-    made = plan.make_plan(scene.reading, scene.side, scene.manifests, authority, scene.policy, now)
-    foreseen = list(_others(scene, made))
-    yield from foreseen
-    refused = bool(made.errors) or any(row.status == "failed" for row in foreseen)
-    others = [error for error in made.errors if not _is_reported(error, [*scene.known, *rows])]
-    blocked = refused and not others
+    made, told = _whole_plan(scene, now)
+    yield from told
+    others = [error for error in made.errors if not _is_reported(error, [*scene.known, *rows, *told])]
+    blocked = made.errors and not others
     messages = [*made.standing.alarms, *others, *([_blocked()] if blocked else [])]
     for message in messages:
         yield Row.of(scene.cluster, NOBODY, "run", _of_side(message, title))
     yield from _proxies(scene, made)
-    if not refused and (scene.side["links"] or made.work.lines):
+    if not made.errors and (scene.side["links"] or made.work.lines):
         yield Row(scene.cluster, NOBODY, "run", "ok", f"{title}: {len(made.work.lines) or 'nothing'} to do")
 
 
-def _others(scene: Scene, made: plan.Plan) -> Iterator[Row]:
-    """What becomes of each link with all that others have there."""
+def _whole_plan(scene: Scene, now: datetime) -> tuple[plan.Plan, list[Row]]:
+    """The plan, after what others have there and what the API server says of it, with the rows of both."""
+    authority = authority_from_json(scene.reading["authority"])
+    make = partial(plan.make_plan, scene.reading, scene.side, scene.manifests, authority, scene.policy, now)
     if scene.surroundings is None:
-        return
-    found = foresight.foresee(scene.surroundings, scene.reading, scene.side, scene.manifests, made.work, scene.policy)
+        return _tried(scene, make)
+    work = make().work
+    found = foresee(scene.surroundings, scene.reading, scene.side, scene.manifests, work, scene.policy)
+    made, told = _tried(scene, partial(make, foresight=found))
+    return made, [*_others(scene, found), *told]
+
+
+def _others(scene: Scene, found: Foresight) -> Iterator[Row]:
+    """What becomes of each link with all that others have there."""
     yield from _rows(scene, NOBODY, "others", found.of_side)
     for link in scene.links if found.complete else ():
         messages = found.by_link.get(link["name"], ())
         yield from _rows(scene, link["name"], "others", messages)
         if not messages:
             yield Row(scene.cluster, link["name"], "others", "ok", "nothing stands in its way")
+
+
+def _tried(scene: Scene, make: Callable[..., plan.Plan]) -> tuple[plan.Plan, list[Row]]:
+    """The plan, after what the API server says of it, and its rows."""
+    made = make()
+    title = f"{scene.owner.side}'s side"
+    if not plan.trials(made, scene.reading, scene.side, scene.policy):
+        why = f"{title}: not tried, because of the failures in other rows"
+        return made, [Row(scene.cluster, NOBODY, "dry run", "unknown", why)] if made.errors else []
+    try:
+        found = scene.rehearse(made)
+    except CrossmeshError as error:
+        return made, [Row.of(scene.cluster, NOBODY, "dry run", message) for message in error.messages]
+    # What is lacking, and what grants it, is in the rows of the permissions, which fail for it.
+    allowed = replace(found, denied=None)
+    return make(rehearsal=allowed), list(_of_rehearsal(scene, found, title))
+
+
+def _of_rehearsal(scene: Scene, found: Rehearsal, title: str) -> Iterator[Row]:
+    messages = list(dict.fromkeys([*found.errors, *found.held.values(), *found.warnings, *found.notices]))
+    yield from _rows(scene, NOBODY, "dry run", messages)
+    if denied := found.denied:
+        # What is lacking, and what grants it, is in the row of the permissions.
+        unknown = Row.of(scene.cluster, NOBODY, "dry run", denied)
+        yield replace(unknown, status="unknown", fix="")
+    elif not messages:
+        seen = f"{title}: the API server would accept {found.tried} writes"
+        yield Row(scene.cluster, NOBODY, "dry run", "ok", seen)
 
 
 def _proxies(scene: Scene, made: plan.Plan) -> Iterator[Row]:

@@ -6,16 +6,24 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import METADATA_ONLY, ApiError, object_path
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.refusal import read_refusal
 from tests.unit.support import Json
 
-CORE = {"Secret": "secrets", "Service": "services", "Pod": "pods", "ConfigMap": "configmaps"}
+CORE = {
+    "Namespace": "namespaces",
+    "ResourceQuota": "resourcequotas",
+    "Secret": "secrets",
+    "Service": "services",
+    "Pod": "pods",
+    "ConfigMap": "configmaps",
+}
 KINDS = {kind.kind: kind for kind in names.KINDS}
 # What a cluster with Istio answers to whoever asks what it is.
 DISCOVERY: dict[str, Json] = {
@@ -53,6 +61,9 @@ class FakeApi:
 
     Permits everything but what is ``denied``: verb and resource.
 
+    What is tried only, ``dry``, is remembered apart: it is refused by the Status in ``refused`` (by path), or answered
+    as ``admission`` makes it.
+
     Every write gives an object another version, and one that names another version than the present is refused.
     """
 
@@ -68,6 +79,9 @@ class FakeApi:
     user: str = "lab-admin"
     nobody: bool = False
     owned: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    dry_calls: list[Call] = field(default_factory=list)
+    refused: dict[str, tuple[int, Json]] = field(default_factory=dict)
+    admission: Callable[[Json], Json] = lambda item: item
 
     def __post_init__(self) -> None:
         self.objects = copy.deepcopy(self.objects)
@@ -104,11 +118,24 @@ class FakeApi:
         self._refuse(REVIEW)
         return self.user
 
-    def apply(self, path: str, body: Mapping[str, Any], manager: str, *, force: bool) -> Json:
-        return self._write("apply", path, body, manager)
+    def apply(self, path: str, body: Mapping[str, Any], manager: str, *, force: bool, dry: bool = False) -> Json:
+        return self._try("apply", path, body, manager) if dry else self._write("apply", path, body, manager)
 
-    def merge(self, path: str, body: Mapping[str, Any], manager: str) -> Json:
-        return self._write("merge", path, body, manager)
+    def merge(self, path: str, body: Mapping[str, Any], manager: str, *, dry: bool = False) -> Json:
+        return self._try("merge", path, body, manager) if dry else self._write("merge", path, body, manager)
+
+    def delete(self, path: str, *, dry: bool = False) -> Json:
+        assert dry
+        if self._at(path) is None:
+            raise api_error(path, 404)
+        return self._try("delete", path, {}, "")
+
+    def _try(self, verb: str, path: str, body: Mapping[str, Any], manager: str) -> Json:
+        self.dry_calls.append(Call(verb, path, manager, copy.deepcopy(dict(body))))
+        if path in self.refused:
+            raise api_error(path, *self.refused[path])
+        there = self._at(path) if verb == "merge" else None
+        return self.admission(_patched(copy.deepcopy(there) if there else {}, copy.deepcopy(dict(body))))
 
     def proxy_request(self, namespace: str, pod: str, path: str, timeout: float) -> str:
         """The answer of a pod, to every question or to this one."""
@@ -165,6 +192,24 @@ class FakeApi:
         return path.rpartition("/")[2] in {*CORE.values(), *(kind.plural for kind in names.KINDS)}
 
 
-def api_error(path: str, status: int) -> ApiError:
-    message = Message.error("api-refused", where="x", what=f"the API server refused GET {path}: {status}", fix="x")
-    return ApiError(message, status=status)
+REASONS = {401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "Conflict", 422: "Invalid"}
+
+
+def _patched(item: Json, patch: Json) -> Json:
+    """RFC 7386."""
+    for key, value in patch.items():
+        if value is None:
+            item.pop(key, None)
+        elif isinstance(value, dict):
+            item[key] = _patched(item[key] if isinstance(item.get(key), dict) else {}, value)
+        else:
+            item[key] = value
+    return item
+
+
+def api_error(path: str, status: int, told: Json | None = None) -> ApiError:
+    """As the API server tells it; who is forbidden something lacks the permission."""
+    cannot = 'secrets is forbidden: User "lab" cannot get resource "secrets" in API group ""' if status == 403 else ""
+    told = told or {"reason": REASONS.get(status, ""), "message": cannot}
+    refusal = read_refusal(status, json.dumps(told).encode(), "")
+    return ApiError(refusal.message("x", f"the API server refused GET {path}"), refusal=refusal)

@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,7 +22,14 @@ import pytest
 import urllib3
 import yaml
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api, ApiError, object_path
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import (
+    BUSY_LIMIT,
+    BUSY_WAIT,
+    Api,
+    ApiError,
+    RefusedError,
+    object_path,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import connection_of
 from tests.unit.support import Json, refused
 
@@ -42,6 +49,7 @@ class Server:
     port: int
     status: int = 200
     date: str | None = None
+    busy: list[tuple[int, str | None]] = field(default_factory=list)
     answer: Json | str = field(default_factory=dict)
     seen: list[Seen] = field(default_factory=list)
 
@@ -53,8 +61,11 @@ def server() -> Iterator[Server]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             kind, authorization = self.headers.get("Content-Type") or "", self.headers.get("Authorization") or ""
             told.seen.append(Seen(self.command, self.path, kind, authorization, json.loads(body or b"{}")))
+            status, retry_after = told.busy.pop(0) if told.busy else (told.status, None)
             content = (told.answer if isinstance(told.answer, str) else json.dumps(told.answer)).encode()
-            self.send_response_only(told.status)
+            self.send_response_only(status)
+            if retry_after is not None:
+                self.send_header("Retry-After", retry_after)
             if told.date is not None:
                 self.send_header("Date", told.date)
             self.send_header("Content-Length", str(len(content)))
@@ -114,18 +125,17 @@ def test_reading_and_applying(api: Api, server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "reason", "fix"),
+    ("status", "reason", "code", "fix"),
     [
-        (401, "Unauthorized", "renew the credentials"),
-        (403, "Forbidden", "grant the permission"),
-        (404, "NotFound", "namespace exists"),
-        (409, "Conflict", "managedFields"),
-        (422, "Invalid", "API server's log"),
-        (500, "InternalError", "API server's log"),
+        (401, "Unauthorized", "login-refused", "renew the credentials"),
+        (404, "NotFound", "api-refused", "namespace exists"),
+        (409, "Conflict", "conflict", "managedFields"),
+        (422, "Invalid", "invalid-object", "Istio's CRDs"),
+        (500, "InternalError", "api-refused", "API server's log"),
     ],
 )
 def test_an_error_is_told_by_status_reason_and_field_never_by_the_servers_message(
-    api: Api, server: Server, status: int, reason: str, fix: str
+    api: Api, server: Server, status: int, reason: str, code: str, fix: str
 ) -> None:
     server.status = status
     server.answer = {
@@ -137,10 +147,115 @@ def test_an_error_is_told_by_status_reason_and_field_never_by_the_servers_messag
     with pytest.raises(ApiError) as failure:
         api.apply(f"{SECRETS}/x", {}, "crossmesh-x", force=True)
     assert failure.value.status == status
-    assert failure.value.message.code == "api-refused"
+    assert failure.value.message.code == code
     assert failure.value.message.what.endswith(f": {status} {reason} in data[tls.key]")
     assert fix in failure.value.message.fix
     assert "a-secret-value" not in str(failure.value) + repr(failure.value)
+
+
+@pytest.mark.parametrize(("allowed", "code"), [(False, "not-permitted"), (True, "admission-refused")])
+def test_who_forbids_without_a_word_is_asked_of_the_api_server(
+    api: Api, server: Server, allowed: bool, code: str
+) -> None:
+    server.answer = {"reason": "Forbidden", "status": {"allowed": allowed}}
+    server.busy = [(403, None)]
+    with refused(code):
+        api.apply(f"{SECRETS}/x", {}, "crossmesh-x", force=True)
+    asked = server.seen[-1].body["spec"]["resourceAttributes"]
+    assert asked == {"verb": "patch", "resource": "secrets", "namespace": "istio-system", "name": "x"}
+
+
+def test_where_that_is_not_told_either_it_is_the_permission(api: Api, server: Server) -> None:
+    server.status, server.answer = 403, {"reason": "Forbidden"}
+    with refused("not-permitted"):
+        api.get(SECRETS)
+    with refused("not-permitted"):
+        api.review({"verb": "get", "resource": "pods"})
+
+
+# -- a server that is busy -----------------------------------------------------------------------------------------
+
+
+@dataclass
+class Time:
+    """A clock that moves where somebody sleeps."""
+
+    now: float = 1000.0
+    slept: list[float] = field(default_factory=list)
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture
+def patient(server: Server, tmp_path: Path) -> tuple[Api, Time]:
+    time = Time()
+    connection = connection_of(kubeconfig(tmp_path, server.port), "cluster-b", {}, Path("/"))
+    return Api(connection, clock=lambda: time.now, sleep=time.sleep), time
+
+
+@pytest.mark.parametrize("verb", ["get", "apply", "merge", "delete", "review"])
+def test_a_busy_server_is_asked_again_when_it_says(patient: tuple[Api, Time], server: Server, verb: str) -> None:
+    api, time = patient
+    server.busy, server.answer = [(429, "2"), (429, "7"), (503, "1"), (429, None)], {"status": {"allowed": True}}
+    asks: dict[str, Callable[[], object]] = {
+        "get": lambda: api.get(SECRETS),
+        "apply": lambda: api.apply(f"{SECRETS}/x", {"a": 1}, "crossmesh-x", force=True),
+        "merge": lambda: api.merge(f"{SECRETS}/x", {"a": 1}, "crossmesh-x"),
+        "delete": lambda: api.delete(f"{SECRETS}/x"),
+        "review": lambda: api.review({"verb": "get", "resource": "pods"}),
+    }
+    asks[verb]()
+    assert time.slept == [2.0, 7.0, 1.0, BUSY_WAIT]
+    assert len({(seen.method, seen.path, json.dumps(seen.body)) for seen in server.seen}) == 1
+
+
+def test_a_date_to_come_back_at_is_obeyed_too(patient: tuple[Api, Time], server: Server) -> None:
+    api, waited = patient
+    server.busy = [(429, formatdate(time.time() + 20, usegmt=True)), (429, "soon"), (429, "0")]
+    api.get(SECRETS)
+    assert 15 < waited.slept[0] <= 20
+    assert waited.slept[1:] == [BUSY_WAIT, BUSY_WAIT]
+
+
+def test_its_patience_has_an_end(patient: tuple[Api, Time], server: Server) -> None:
+    api, time = patient
+    server.status, server.busy = 429, [(429, "10")] * 100
+    with refused("api-busy") as failure:
+        api.get(SECRETS)
+    assert sum(time.slept) == BUSY_LIMIT
+    assert "429" in failure.value.message.what
+    time.slept.clear()
+    server.busy = [(429, "3600")]
+    with refused("api-busy"):
+        api.get(SECRETS)
+    assert time.slept == []
+
+
+def test_a_server_that_does_not_say_when_to_come_back_is_not_asked_again(
+    patient: tuple[Api, Time], server: Server
+) -> None:
+    api, time = patient
+    server.status = 503
+    with refused("api-busy"):
+        api.get(SECRETS)
+    assert (len(server.seen), time.slept) == (1, [])
+
+
+def test_a_command_in_a_pod_waits_as_well(patient: tuple[Api, Time], server: Server) -> None:
+    api, time = patient
+    server.status, server.busy = 404, [(429, "3")]
+    with pytest.raises(RefusedError, match="404"):
+        api.proxy_request("istio-system", "pod-0", "certs", 5)
+    assert time.slept == [3.0]
+
+
+def test_a_dry_run_is_said_to_be_one(api: Api, server: Server) -> None:
+    api.apply(f"{SECRETS}/x", {}, "m", force=False, dry=True)
+    api.merge(f"{SECRETS}/x", {}, "m", dry=True)
+    api.delete(f"{SECRETS}/x", dry=True)
+    assert ["dryRun=All" in seen.path for seen in server.seen] == [True, True, True]
 
 
 def test_an_answer_that_is_no_status_is_an_error_all_the_same(api: Api, server: Server) -> None:

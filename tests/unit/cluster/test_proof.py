@@ -50,6 +50,7 @@ BROKEN = RefusedError(Message.error("proxy-silent", where="x", what="pilot-agent
 def pod(name: str, *, ready: bool = True, **metadata: Any) -> Json:
     return {
         "metadata": {"namespace": "istio-system", "name": name, "uid": name, **metadata},
+        "spec": {"containers": [{"name": "istio-proxy"}]},
         "status": {"conditions": [{"type": "Ready", "status": "True" if ready else "False"}]},
     }
 

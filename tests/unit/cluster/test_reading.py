@@ -327,6 +327,37 @@ def test_what_a_pod_does_for_links_is_one_more_question_and_its_trust_none() -> 
     assert pod["trust"] == {}
 
 
+def test_a_pod_without_a_proxy_is_no_gateway_whatever_its_labels() -> None:
+    debug, job = gateway_pod("debug"), gateway_pod("job")
+    debug["spec"] = {"containers": [{"name": "shell"}]}
+    job["spec"] = {"containers": [{"name": "shell"}], "initContainers": [{"name": "istio-proxy"}]}
+    native = gateway_pod("native", ready=False)
+    native["spec"] = {"containers": [], "initContainers": [{"name": "istio-proxy", "restartPolicy": "Always"}]}
+    found = reading(debug, job, native, gateway_pod("real", ready=False))
+    assert names_in(found["pods"]["server"]) == ["native", "real"]
+    assert found["strangers"] == {"server": ["istio-system/debug", "istio-system/job"], "client": []}
+
+
+def test_what_ends_an_object_or_keeps_it_is_read() -> None:
+    ending: Json = {
+        "deletionTimestamp": "2026-11-01T00:00:00Z",
+        "finalizers": ["example.com/hold"],
+        "ownerReferences": [{"kind": "ConfigMap", "name": "theirs", "uid": "x", "apiVersion": "v1"}],
+    }
+    gateway, held = item("Gateway", "gateway-mysql"), secret("mysql-credential")
+    gateway["metadata"] |= ending
+    held["metadata"] |= ending
+    held["immutable"] = True
+    found = reading(gateway, held)
+    kept = {**ending, "ownerReferences": [{"kind": "ConfigMap", "name": "theirs"}]}
+    (live,), (credential,) = found["objects"], found["secrets"]
+    assert kept.items() <= live["metadata"].items()
+    assert {**kept, "immutable": True}.items() <= credential.items()
+    # The control: of an object without any there is none.
+    (live,) = reading(item("Gateway", "gateway-mysql"))["objects"]
+    assert not {"deletionTimestamp", "finalizers", "ownerReferences", "immutable"} & live["metadata"].keys()
+
+
 def test_an_answer_of_a_proxy_that_cannot_be_read_is_told() -> None:
     watch = Watch(frozenset())
     answers = {f"a {CERTS}": '{"certificates": []}', f"a {watch.question}": "upstream connect error"}
@@ -349,7 +380,7 @@ def test_pods_of_a_side_without_links_are_not_asked() -> None:
 def workload(name: str, *containers: str, init: tuple[str, ...] = ()) -> Json:
     spec = {
         "containers": [{"name": container} for container in containers],
-        "initContainers": [{"name": container} for container in init],
+        "initContainers": [{"name": container, "restartPolicy": "Always"} for container in init],
     }
     return item("Pod", name, namespace="default", labels={"app": "mysql"}, spec=spec)
 

@@ -25,7 +25,8 @@ BEFORE = outbound(13306, "mysql.server.example.com")
 
 def pod(name: str, *, ready: bool = True) -> Json:
     status = {"conditions": [{"type": "Ready", "status": str(ready)}]}
-    return {"metadata": {"name": name, "namespace": "gateways", "uid": name, "labels": {}}, "status": status}
+    metadata = {"name": name, "namespace": "gateways", "uid": name, "labels": {}}
+    return {"metadata": metadata, "spec": {"containers": [{"name": "istio-proxy"}]}, "status": status}
 
 
 class Proxies:

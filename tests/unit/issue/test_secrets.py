@@ -278,7 +278,7 @@ def roots(call: Call) -> set[str]:
 
 def test_an_error_of_one_write_is_the_error_of_all(store: CaStore) -> None:
     api = FakeApi(forbidden_writes={PATH.replace("mysql", "link-1")})
-    with refused("api-refused", kind=UnfinishedError) as failure:
+    with refused("not-permitted", kind=UnfinishedError) as failure:
         done(api, store, work([link(), numbered(1)]))
     assert "link-1-credential" in str(failure.value)
 

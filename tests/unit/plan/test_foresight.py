@@ -15,7 +15,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model impo
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.surroundings import Surroundings
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.foresight import Foresight, foresee, with_foresight
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.foresight import Foresight, foresee
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import render
 from tests.unit.istio.objects import made, route, rule, service
 from tests.unit.plan.test_plan import POLICY, SERVICE, plan_of, reading
@@ -310,7 +310,7 @@ def _with_pods(pods: Sequence[Pod], *others: Json, side: Side, links: Sequence[J
     there = {(item["kind"], item["metadata"]["namespace"], item["metadata"]["name"]): item for item in SERVICES}
     there |= {(item["kind"], item["metadata"]["namespace"], item["metadata"]["name"]): item for item in others}
     found = foresee(Surroundings(list(there.values())), seen, wanted, manifests, plan.work, POLICY)
-    return found.messages
+    return [*found.errors, *found.warnings]
 
 
 def test_each_link_is_judged_by_itself() -> None:
@@ -324,7 +324,7 @@ def test_a_run_for_some_links_is_not_kept_by_what_others_have_in_their_way() -> 
     links = [ALONE, numbered(1, addresses=["240.0.0.8"])]
     theirs = RULES["for the link's host, where ours is"][0]
     only = replace(POLICY, only=frozenset({"link-1"}))
-    assert foreseen(theirs, links=links, policy=only).messages == []
+    assert foreseen(theirs, links=links, policy=only) == Foresight({}, [])
 
 
 # -- what may not be read ------------------------------------------------------------------------------------------
@@ -341,7 +341,7 @@ def test_where_services_may_not_be_listed_nothing_is_foreseen_and_that_is_said()
 def test_where_a_kind_may_not_be_listed_the_rest_is_foreseen() -> None:
     found = foreseen(NEIGHBOUR, unseen=frozenset({"list envoyfilters"}))
     assert found.complete
-    assert "port-captured" in [message.code for message in found.messages]
+    assert "port-captured" in [message.code for message in found.errors]
     assert "in full" in found.of_side[0].what
 
 
@@ -355,7 +355,6 @@ def test_a_namespace_that_istio_does_not_look_into_forbids_the_run() -> None:
 
 
 def test_errors_of_links_are_the_plans_and_warnings_stand_beside() -> None:
-    plan = plan_of(reading())
     errors, warnings = said(NEIGHBOUR)[:1], said()
-    made_of = with_foresight(plan, Foresight({"mysql": [*errors, *warnings]}))
-    assert (made_of.errors, made_of.standing.warnings) == (errors, warnings)
+    found = Foresight({"mysql": [*errors, *warnings]})
+    assert (found.errors, found.warnings) == (errors, warnings)

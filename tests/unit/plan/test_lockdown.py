@@ -18,7 +18,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.lockdown impo
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Plan
 from tests.unit.cluster.network import Connection, Pod, allows
 from tests.unit.plan.test_plan import POLICY, plan_of, reading
-from tests.unit.support import CLIENT, Json, codes_of, link, numbered, view
+from tests.unit.support import CLIENT, Json, link, view
 from tests.unit.test_templates import manifests
 
 CIDRS = ["10.0.0.0/16", "10.96.0.0/12", "fd00:10::/32"]

@@ -106,6 +106,7 @@ def reading(**changes: Any) -> Reading:
         "secrets": [],
         "services": {"server": SERVICE, "client": {**SERVICE, "ports": [], "owners": {}}},
         "pods": {"server": [serving()], "client": []},
+        "strangers": {"server": [], "client": []},
         "mesh_roots": ["f" * 64],
         "backends": [
             {"service": "mysql", "namespace": "default", "found": True, "ports": [3306], "pods": 2, "sidecars": 2}
@@ -539,6 +540,12 @@ WARNINGS: list[tuple[str, Callable[[], Reading], str, str]] = [
         lambda: settled_reading(pods={"server": [serving(ready=False)], "client": []}),
         "no-ready-pod",
         "gateway istio-system/istio-ingressgateway: has no ready pod",
+    ),
+    (
+        "a pod without a proxy",
+        lambda: settled_reading(strangers={"server": ["istio-system/debug"], "client": []}),
+        "no-proxy",
+        "pod istio-system/debug: it has the gateway's labels and no container istio-proxy",
     ),
 ]
 

@@ -154,17 +154,35 @@ def test_a_port_that_others_made_udp_is_refused() -> None:
     assert "13306/UDP" in error.what
 
 
-@pytest.mark.parametrize(
-    ("changes", "field", "fix"),
-    [({"targetPort": 8443}, "targetPort", "targetPort 13306"), ({"name": "mysql"}, "name", "name tls-13306")],
-)
-def test_our_port_that_others_changed_is_refused_with_their_name(changes: Json, field: str, fix: str) -> None:
-    result = compare_ports([13306], service(port(13306, **changes), tcp_13306=[OURS, "kubectl-edit"]), OWNER)
+def test_our_port_that_others_lead_elsewhere_is_refused_with_their_name() -> None:
+    result = compare_ports([13306], service(port(13306, targetPort=8443), tcp_13306=[OURS, "kubectl-edit"]), OWNER)
     assert result.service == []
     (error,) = result.errors
     assert (error.code, error.where) == ("port-changed", f"{TITLE}, port 13306")
-    assert error.what.startswith(f"{field} of our port was changed (the port's managers: kubectl-edit)")
-    assert fix in error.fix
+    assert error.what.startswith("targetPort of our port was changed (the port's managers: kubectl-edit)")
+    assert "targetPort 13306" in error.fix
+
+
+RENAMED = port(13306, name="mysql")
+
+
+@pytest.mark.parametrize("managers", [[OURS], [OURS, "helm"], ["helm"], []])
+def test_a_port_under_another_name_is_the_same_port(managers: list[str]) -> None:
+    """Nothing is to do for it; and where another one is opened, it keeps the name that it has."""
+    assert compare_ports([13306], service(RENAMED, tcp_13306=managers), OWNER).empty
+    held = OURS in managers
+    (written,) = compare_ports([13306, 13307], service(RENAMED, tcp_13306=managers), OWNER).service
+    named = [(item["port"], item["name"]) for item in written["spec"]["ports"]]
+    assert named == [*([(13306, "mysql")] if held else []), (13307, "tls-13307")]
+
+
+def test_a_service_with_a_port_that_has_no_name_takes_no_second_one() -> None:
+    unnamed = cast(ServicePort, {"port": 443, "protocol": "TCP", "targetPort": 8443})
+    result = compare_ports([13306], service(unnamed, **OPEN_443), OWNER)
+    assert [(error.code, error.where) for error in result.errors] == [("port-unnamed", f"{TITLE}, port 443")]
+    assert result.service == []
+    assert compare_ports([13306], service(HTTPS, **OPEN_443), OWNER).service == [manifest(13306)]
+    assert compare_ports([443], service(unnamed, **OPEN_443), OWNER).errors == []
 
 
 def test_nothing_is_written_while_one_port_is_refused() -> None:

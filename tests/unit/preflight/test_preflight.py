@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,12 +25,14 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import KINDS, LOCKDOWN_KINDS, Owner
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import plan
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.rehearsal import Rehearsal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight import rows
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.look import Look, look, unreachable
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.model import Sight
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import Row
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.side import Scene, side_rows, unseen_rows
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import request_of
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._rehearsal import rehearse
 from tests.unit.cluster.fake_api import FakeApi, api_error, collection_path
 from tests.unit.pki.support import NOW
 from tests.unit.support import CLIENT, SERVER, Json, link, names_of, numbered, view
@@ -50,7 +53,8 @@ def gateway(side: str, *, ports: tuple[Json, ...] = (), ready: bool = True) -> l
     service = item("Service", name, spec={"ports": list(ports)})
     service["status"] = {"loadBalancer": {"ingress": [{"ip": "203.0.113.7"}]}}
     status = {"conditions": [{"type": "Ready", "status": "True" if ready else "False"}]}
-    return [service, item("Pod", f"{name}-0", labels={"istio": f"{side}gateway"}, status=status)]
+    spec = {"containers": [{"name": "istio-proxy"}]}
+    return [service, item("Pod", f"{name}-0", labels={"istio": f"{side}gateway"}, status=status, spec=spec)]
 
 
 BACKEND = [
@@ -219,7 +223,7 @@ def test_an_answer_that_is_no_json_is_no_answer(store: Path) -> None:
 def test_what_is_forbidden_or_fails_is_left_out_and_all_the_rest_is_read(store: Path) -> None:
     statuses = {collection_path("Secret", "istio-system"): 403, collection_path("VirtualService"): 500}
     found = looked(api(statuses=statuses), store)
-    assert set(found.incomplete) == {"get, list secrets", "list virtualservices"}
+    assert set(found.incomplete) == {"get, list secrets", "list virtualservices", "objects of others"}
     service = found.reading["services"]["server"] if found.reading else None
     assert service
     assert service["name"] == "istio-ingressgateway"
@@ -264,7 +268,7 @@ def test_a_server_tells_its_address_and_its_links(store: Path) -> None:
 # -- one side, link by link ----------------------------------------------------------------------------------------
 
 
-def scene(found: Look, wanted: DesiredSide, **changes: Any) -> Scene:
+def scene(on: FakeApi, found: Look, wanted: DesiredSide, **changes: Any) -> Scene:
     owner = Owner(**wanted["owner"])
     kind = "Gateway" if owner.side == "server" else "ServiceEntry"
     manifests: list[Manifest] = [
@@ -280,9 +284,11 @@ def scene(found: Look, wanted: DesiredSide, **changes: Any) -> Scene:
         }
         for name in names_of(wanted)
     ]
-    given = {"incomplete": found.incomplete, "policy": POLICY, **changes}
-    assert found.reading
-    return Scene(reading=found.reading, side=wanted, manifests=manifests, **given)
+    reading = found.reading
+    assert reading
+    tried = partial(rehearse, cast(Api, on), reading=reading, side=wanted, manifests=manifests, policy=POLICY)
+    given = {"incomplete": found.incomplete, "policy": POLICY, "rehearse": tried, **changes}
+    return Scene(reading=reading, side=wanted, manifests=manifests, **given)
 
 
 def judged(
@@ -290,7 +296,7 @@ def judged(
 ) -> list[Row]:
     wanted = view([link()] if links is None else links, variables)
     side = wanted["server" if variables is SERVER else "client"]
-    return side_rows(scene(looked(found, store, variables=variables, links=links), side, **changes), NOW)
+    return side_rows(scene(found, looked(found, store, variables=variables, links=links), side, **changes), NOW)
 
 
 def statuses(rows: list[Row]) -> dict[tuple[str, str], str]:
@@ -304,6 +310,7 @@ def test_a_side_on_which_nothing_stands_in_the_way(store: Path) -> None:
         ("port", "mysql"): "ok",
         ("names", "mysql"): "ok",
         ("ca", "-"): "ok",
+        ("dry run", "-"): "ok",
         ("run", "-"): "ok",
     }
     assert statuses(judged(api(), store, variables=CLIENT)) == {
@@ -312,8 +319,51 @@ def test_a_side_on_which_nothing_stands_in_the_way(store: Path) -> None:
         ("names", "mysql"): "ok",
         ("names", "-"): "ok",
         ("ca", "-"): "ok",
+        ("dry run", "-"): "ok",
         ("run", "-"): "ok",
     }
+
+
+def dry_run(found: FakeApi, store: Path, **changes: Any) -> list[tuple[str, str, str]]:
+    return [(row.status, row.code, row.seen) for row in judged(found, store, **changes) if row.check == "dry run"]
+
+
+GATEWAY = f"{collection_path('Gateway', 'istio-system')}/gateway-mysql"
+
+
+def test_what_a_run_would_write_is_tried_and_nothing_is_written(store: Path) -> None:
+    found = api()
+    assert dry_run(found, store) == [("ok", "", "server's side: the API server would accept 3 writes")]
+    assert len(found.dry_calls) == 3
+    assert found.calls == []
+
+
+def test_what_the_api_server_would_refuse_fails_once_and_nothing_else_does(store: Path) -> None:
+    told = {"reason": "Forbidden", "message": 'gateways "x" is forbidden: exceeded quota: few, requested: 1'}
+    rows = judged(api(refused={GATEWAY: (403, told)}), store)
+    failed = [(row.check, row.code) for row in rows if row.status == "failed"]
+    assert failed == [("dry run", "quota-exceeded"), ("run", "blocked")]
+
+
+def test_what_may_not_be_tried_is_unknown_as_the_permission_has_its_own_row(store: Path) -> None:
+    rows = judged(api(refused={GATEWAY: (403, {"message": CANNOT})}), store)
+    assert [(row.status, row.code) for row in rows if row.check == "dry run"] == [("unknown", "not-permitted")]
+    assert [row.check for row in rows if row.status == "failed"] == []
+
+
+CANNOT = 'forbidden: User "x" cannot patch resource "gateways" in API group "networking.istio.io"'
+
+
+def test_an_api_server_that_goes_away_meanwhile_is_a_row_too(store: Path) -> None:
+    def away(_made: plan.Plan) -> Rehearsal:
+        raise CrossmeshError(Message.error("api-unreachable", where="x", what="gone", fix="x"))
+
+    assert [row[:2] for row in dry_run(api(), store, rehearse=away)] == [("failed", "api-unreachable")]
+
+
+def test_where_other_rows_fail_it_is_unknown(store: Path) -> None:
+    ((status, _code, seen),) = dry_run(api([*gateway("egress"), *BACKEND], statuses={}), store, links=[link()])
+    assert (status, seen) == ("unknown", "server's side: not tried, because of the failures in other rows")
 
 
 def test_a_side_without_links_has_no_rows(store: Path) -> None:
@@ -336,6 +386,15 @@ def test_a_gateway_without_a_ready_pod_is_a_warning(store: Path) -> None:
     assert row.where == "gateway istio-system/istio-ingressgateway (1 pods with istio=ingressgateway)"
 
 
+def test_pods_without_a_proxy_are_told_and_are_no_gateway(store: Path) -> None:
+    debug = [*gateway("ingress"), *BACKEND]
+    debug[1]["spec"] = {"containers": [{"name": "shell"}]}
+    found = [(row.status, row.code) for row in judged(api(debug), store) if row.check == "gateway"]
+    assert found == [("warning", "no-proxy"), ("warning", "no-ready-pod")]
+    where = [row.where for row in judged(api(debug), store) if row.code == "no-ready-pod"]
+    assert where[0].endswith("(1 pods with istio=ingressgateway, 1 without istio-proxy)")
+
+
 def test_a_pod_that_answers_nothing_fails(store: Path) -> None:
     rows = judged(api(answers={**answers(), "istio-ingressgateway-0 certs": "no json"}), store)
     assert statuses(rows)["gateway", "-"] == "failed"
@@ -356,7 +415,7 @@ def test_the_port_of_a_link(store: Path, ports: list[Json], status: str, seen: s
 
 
 def test_a_port_that_one_link_cannot_have_is_no_fault_of_the_other(store: Path) -> None:
-    udp = {"port": 30001, "protocol": "UDP"}
+    udp = {"name": "udp", "port": 30001, "protocol": "UDP"}
     rows = judged(api([*gateway("ingress", ports=(udp,)), *BACKEND]), store, links=[numbered(1), numbered(2)])
     assert (statuses(rows)["port", "link-1"], statuses(rows)["port", "link-2"]) == ("failed", "ok")
 
@@ -409,9 +468,9 @@ def test_what_the_look_says_of_the_cluster_is_not_said_again_of_the_run(store: P
 def test_what_no_other_row_says_is_said_of_the_run(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_plan = plan.make_plan
 
-    def refuses(*given: Any) -> plan.Plan:
+    def refuses(*given: Any, **named: Any) -> plan.Plan:
         moon = Message.error("crl-too-large", where="moon", what="it is full", fix="wait")
-        return replace(make_plan(*given), errors=[moon])
+        return replace(make_plan(*given, **named), errors=[moon])
 
     monkeypatch.setattr(plan, "make_plan", refuses)
     (row,) = [row for row in judged(api(), store) if row.check == "run"]

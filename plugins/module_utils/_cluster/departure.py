@@ -1,0 +1,65 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether what was deleted is gone: an object with a finalizer stays until somebody takes that away.
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api, ApiError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Life, Manifest
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import Place, place_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import PARALLEL, life_of
+
+__all__ = ["await_gone"]
+
+# Seconds between two looks, and between two lines about what is waited for.
+INTERVAL = 0.5
+PROGRESS = 10.0
+
+
+def await_gone(
+    api: Api,
+    deleted: Iterable[Manifest],
+    timeout: float,
+    *,
+    say: Callable[[str], object] = lambda line: None,
+    clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], None] = time.sleep,
+) -> list[tuple[str, Life]]:
+    """What is still there after C(timeout) seconds, by its title, and what keeps it."""
+    waiting: Sequence[Place] = [place_of(manifest) for manifest in deleted]
+    begun = told = clock()
+    while True:
+        left = _left(api, waiting)
+        now = clock()
+        if not left or now >= begun + timeout:
+            return [(place.title, life) for place, life in left]
+        waiting = [place for place, _life in left]
+        if now >= told + PROGRESS:
+            titles = ", ".join(place.title for place in waiting)
+            say(f"{api.where}: {titles} is being deleted, {now - begun:.0f} s of {timeout:.0f}")
+            told = now
+        pause(INTERVAL)
+
+
+def _left(api: Api, places: Sequence[Place]) -> list[tuple[Place, Life]]:
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        found = pool.map(lambda place: _life(api, place), places)
+    return [(place, life) for place, life in zip(places, found, strict=True) if life.get("deletionTimestamp")]
+
+
+def _life(api: Api, place: Place) -> Life:
+    """Empty where it is gone, or was made anew; or may not be looked at, which the run needs for nothing else."""
+    try:
+        return life_of(api.get(place.path))
+    except ApiError as error:
+        if error.status not in (403, 404):
+            raise
+        return {}

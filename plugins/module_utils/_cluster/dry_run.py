@@ -1,0 +1,108 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes that are tried on an API server and not kept (L(dry run,https://kubernetes.io/docs/reference/using-api/api-concepts/#dry-run)).
+
+PRIVATE to the collection. All of admission has its say, webhooks that change objects among it. A quota counts each dry
+run alone, against what is there: of twenty new objects each passes where there is room for one. So the room that quotas
+have is read beside it, for the sum to be held against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api, ApiError, object_path
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Spec
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import Place
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import PARALLEL
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.refusal import Refusal
+
+__all__ = ["Outcome", "Quota", "Trial", "read_quotas", "try_all"]
+
+Verb = Literal["apply", "merge", "delete"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One write.
+
+    :param new: whether it makes the object.
+    """
+
+    verb: Verb
+    place: Place
+    body: Mapping[str, Any]
+    manager: str
+    new: bool = False
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """:param refusal: None where it would be accepted.
+    :param spec: as it would be kept; of a Secret nothing is.
+    """
+
+    trial: Trial
+    refusal: Refusal | None = None
+    spec: Spec | None = None
+
+
+@dataclass(frozen=True)
+class Quota:
+    """How many more objects a ResourceQuota lets in, by what it counts."""
+
+    namespace: str
+    name: str
+    room: Mapping[str, int]
+
+
+def try_all(api: Api, trials: Sequence[Trial]) -> list[Outcome]:
+    """Several at once.
+
+    :raises CrossmeshError: when the API server cannot be reached.
+    """
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        return list(pool.map(lambda trial: _try(api, trial), trials))
+
+
+def _try(api: Api, trial: Trial) -> Outcome:
+    try:
+        item = _send(api, trial)
+    except ApiError as error:
+        # What is to go, and has gone meanwhile, is in nobody's way.
+        gone = trial.verb == "delete" and error.status == 404
+        return Outcome(trial, None if gone else error.refusal)
+    return Outcome(trial, spec=item.get("spec") if trial.place.kind != "Secret" and trial.verb != "delete" else None)
+
+
+def _send(api: Api, trial: Trial) -> Any:
+    if trial.verb == "delete":
+        return api.delete(trial.place.path, dry=True)
+    if trial.verb == "merge":
+        return api.merge(trial.place.path, trial.body, trial.manager, dry=True)
+    return api.apply(trial.place.path, trial.body, trial.manager, force=trial.force, dry=True)
+
+
+def read_quotas(api: Api, namespaces: Collection[str]) -> list[Quota]:
+    """The quotas of namespaces; none of where they may not be read."""
+    return [quota for namespace in sorted(namespaces) for quota in _quotas_of(api, namespace)]
+
+
+def _quotas_of(api: Api, namespace: str) -> Iterable[Quota]:
+    try:
+        items = api.get(object_path("", "v1", "resourcequotas", namespace))["items"]
+    except ApiError:
+        return []
+    return [Quota(namespace, item["metadata"]["name"], _room(item.get("status") or {})) for item in items]
+
+
+def _room(status: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
+    hard, used = status.get("hard") or {}, status.get("used") or {}
+    counts = {key: (str(value), str(used.get(key, "0"))) for key, value in hard.items()}
+    # Objects are counted in whole numbers; what has a unit is no count of objects.
+    return {key: int(most) - int(now) for key, (most, now) in counts.items() if most.isdecimal() and now.isdecimal()}

@@ -1,0 +1,88 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is about to end, or can no longer be changed, among what is ours or is to be taken over. Pure.
+
+PRIVATE to the collection. What a run is to delete may end as it likes; whether it is gone is looked at after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import (
+    Life,
+    LiveObject,
+    LiveSecret,
+    Manifest,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.difference import has_labels_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
+
+__all__ = ["object_faults", "secret_faults", "still_there"]
+
+
+def object_faults(
+    wanted: Iterable[Manifest], live: Sequence[LiveObject], owner: names.Owner, policy: Policy
+) -> list[Message]:
+    """Of the objects that are wanted and there."""
+    keys = {_key(manifest) for manifest in wanted if policy.works_on(manifest["metadata"]["labels"][names.LABEL_LINK])}
+    return [
+        fault
+        for item in live
+        if _key(item) in keys and _is_to_be_ours(item["metadata"]["labels"], owner, policy)
+        for fault in _faults("{} {}/{}".format(*_key(item)), item["metadata"])
+    ]
+
+
+def secret_faults(
+    wanted: Collection[str], live: Iterable[LiveSecret], owner: names.Owner, policy: Policy
+) -> dict[str, Message]:
+    """Of the Secrets that are wanted and there, by their names: the first of each.
+
+    :param live: of the side's namespace.
+    """
+    found: dict[str, Message] = {}
+    for secret in live:
+        if secret["name"] not in wanted or not _is_to_be_ours(secret["labels"], owner, policy):
+            continue
+        if policy.works_on(secret["labels"].get(names.LABEL_LINK, names.CLIENT_LINK)):
+            title = f"Secret {secret['namespace']}/{secret['name']}"
+            for fault in (*_faults(title, secret), *_immutable(title, secret)):
+                found.setdefault(secret["name"], fault)
+    return found
+
+
+def still_there(title: str, life: Life) -> Message:
+    """The error where an object goes on though it was deleted."""
+    since, finalizers = life.get("deletionTimestamp", ""), life.get("finalizers") or ()
+    what = f"it is being deleted since {since}" + (f", and waits for finalizer {listed(finalizers)}" * bool(finalizers))
+    fix = "let whoever set the finalizer finish, or take it out of metadata.finalizers; then run again"
+    return Message.error("under-deletion", where=title, what=what, fix=fix)
+
+
+def _is_to_be_ours(labels: dict[str, str], owner: names.Owner, policy: Policy) -> bool:
+    return policy.adopt or has_labels_of(labels, owner)
+
+
+def _faults(title: str, life: Life) -> Iterator[Message]:
+    if life.get("deletionTimestamp"):
+        yield still_there(title, life)
+    if owners := life.get("ownerReferences"):
+        named = listed(f"{owner['kind']} {owner['name']}" for owner in owners)
+        what = f"it belongs to {named} (metadata.ownerReferences), and Kubernetes deletes it together with that"
+        fix = "take the reference out of the object, and see that nothing puts it back; then run again"
+        yield Message.error("owned-by-others", where=title, what=what, fix=fix)
+
+
+def _immutable(title: str, secret: LiveSecret) -> Iterator[Message]:
+    if secret.get("immutable"):
+        what = "it is immutable, so no run can renew its certificate, or what it trusts"
+        fix = "delete it, see that nothing sets immutable again, and run playbook site at once: it issues another one"
+        yield Message.error("immutable-secret", where=title, what=what, fix=fix)
+
+
+def _key(item: LiveObject | Manifest) -> tuple[str, str, str]:
+    return item["kind"], item["metadata"]["namespace"], item["metadata"]["name"]

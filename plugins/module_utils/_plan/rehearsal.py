@@ -1,0 +1,281 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of a plan is tried before the first write, and what follows from the answers. Pure.
+
+PRIVATE to the collection. A Secret is tried with data of the right keys and a similar length that holds nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.dry_run import Outcome, Quota, Trial
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import (
+    LiveObject,
+    LiveSecret,
+    Manifest,
+    Spec,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import Place, place_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.refusal import Refusal
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import WantedSecret
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
+
+__all__ = ["NOTHING_TRIED", "Rehearsal", "judge", "trials_of_objects", "trials_of_secrets"]
+
+# Kind, namespace, name.
+Key = tuple[str, str, str]
+# Characters, about as many as a certificate, an encrypted key and a root have.
+_LENGTHS: Mapping[str, tuple[str, int]] = {
+    "tls.crt": ("CERTIFICATE", 1000),
+    "tls.key": ("PRIVATE KEY", 240),
+    "ca.crt": ("CERTIFICATE", 800),
+}
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What was found.
+
+    :param errors: what the API server would refuse, but for Secrets that are there.
+    :param held: of Secrets that are there, by name.
+    :param denied: what the user may not try, and so not write.
+    :param admitted: objects that are as admission makes them: to write them would change nothing.
+    """
+
+    tried: int = 0
+    errors: Sequence[Message] = ()
+    held: Mapping[str, Message] = field(default_factory=dict)
+    denied: Message | None = None
+    warnings: Sequence[Message] = ()
+    notices: Sequence[Message] = ()
+    admitted: frozenset[Key] = frozenset()
+
+
+NOTHING_TRIED = Rehearsal()
+
+
+# -- what is tried -------------------------------------------------------------------------------------------------
+
+
+def trials_of_objects(
+    written: Iterable[Manifest],
+    stripped: Iterable[Manifest],
+    deleted: Iterable[Manifest],
+    live: Iterable[LiveObject],
+    owner: names.Owner,
+) -> Iterator[Trial]:
+    """The manifests of a plan: what is missing and the gateway's Service as kubernetes.core.k8s applies them, the rest
+    by one merge patch that does all that the run does to the object.
+    """
+    there = {_key(item) for item in live}
+    extra = {_key(item): item.get("spec", {}) for item in stripped}
+    for manifest in written:
+        key = _key(manifest)
+        if key not in there:
+            yield _trial("apply", manifest, manifest, owner.manager, new=manifest["kind"] != "Service")
+        else:
+            spec = _with_nulls(manifest.get("spec", {}), extra.get(key, {}))
+            yield _trial("merge", manifest, {**manifest, "spec": spec}, owner.manager)
+    for manifest in deleted:
+        yield _trial("delete", manifest, {}, "")
+
+
+def trials_of_secrets(
+    due: Iterable[tuple[WantedSecret, bool]], live: Mapping[str, LiveSecret], namespace: str, owner: names.Owner
+) -> Iterator[Trial]:
+    """:param due: each with whether a certificate is issued, or trust alone is written."""
+    for wanted, issued in due:
+        secret = live.get(wanted["name"])
+        keys = _LENGTHS if issued or secret is None else ("ca.crt",)
+        metadata = {"name": wanted["name"], "namespace": namespace, "labels": wanted["labels"]}
+        body = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": metadata,
+            "data": {key: _nothing(key) for key in keys},
+        }
+        if secret is None:
+            body["type"] = "kubernetes.io/tls"
+        place: Manifest = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": wanted["name"], "namespace": namespace},
+        }
+        verb = "apply" if secret is None else "merge"
+        yield _trial(verb, place, body, owner.identity_manager, new=secret is None, force=True)
+
+
+def _trial(
+    verb: Any, manifest: Manifest, body: Mapping[str, Any], manager: str, *, new: bool = False, force: bool = False
+) -> Trial:
+    return Trial(verb, place_of(manifest), body, manager, new, force)
+
+
+def _nothing(key: str) -> str:
+    """In the form of PEM, which some look for."""
+    what, length = _LENGTHS[key]
+    lines = "\n".join(["A" * 64] * (length // 64))
+    return base64.b64encode(f"-----BEGIN {what}-----\n{lines}\n-----END {what}-----\n".encode()).decode()
+
+
+def _with_nulls(wanted: Spec, nulls: Spec) -> Spec:
+    """A merge patch (RFC 7386) that writes one and takes out the other."""
+    merged = dict(wanted)
+    for key, value in nulls.items():
+        merged[key] = _with_nulls(wanted[key], value) if isinstance(value, dict) and key in wanted else value
+    return merged
+
+
+def _key(item: LiveObject | Manifest) -> Key:
+    return item["kind"], item["metadata"]["namespace"], item["metadata"]["name"]
+
+
+def _place_key(place: Place) -> Key:
+    return place.kind, place.namespace, place.name
+
+
+# -- what follows --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Group:
+    """What is refused for one reason."""
+
+    refusal: Refusal
+    trials: Sequence[Trial]
+
+    def message(self) -> Message:
+        first, more = self.trials[0].place.title, len(self.trials) - 1
+        where = f"{first} and {more} more objects" if more else first
+        return self.refusal.message(where, "the API server would refuse this")
+
+
+def judge(
+    outcomes: Sequence[Outcome], quotas: Iterable[Quota], wanted: Iterable[Manifest], live: Iterable[LiveObject]
+) -> Rehearsal:
+    """:param wanted: the manifests of the side."""
+    groups = _groups(outcomes)
+    effects = list(_effects(outcomes, wanted))
+    refusing = [group for group in groups if group.refusal.cause not in ("permission", "webhook-never-dry")]
+    denied = [group.message() for group in groups if group.refusal.cause == "permission"]
+    told = {group.refusal.who for group in refusing if group.refusal.cause == "quota"}
+    return Rehearsal(
+        tried=len(outcomes),
+        errors=[
+            *(group.message() for group in refusing if not all(map(_is_there, group.trials))),
+            *_beyond(outcomes, quotas, told),
+            *(_changed(effect) for effect in effects if effect.changed),
+        ],
+        held={trial.place.name: group.message() for group in refusing for trial in group.trials if _is_there(trial)},
+        denied=denied[0] if denied else None,
+        warnings=[_not_tried(group) for group in groups if group.refusal.cause == "webhook-never-dry"],
+        notices=[_added(effect) for effect in effects if effect.added and not effect.changed],
+        admitted=frozenset(_admitted(effects, live)),
+    )
+
+
+def _groups(outcomes: Iterable[Outcome]) -> list[_Group]:
+    """By the reason alone: twenty objects that one quota refuses are told once."""
+    found: dict[Refusal, list[Trial]] = {}
+    for outcome in outcomes:
+        if refusal := outcome.refusal:
+            of_namespace = refusal.cause in ("namespace", "terminating")
+            alike = refusal if of_namespace else replace(refusal, subject="")
+            found.setdefault(alike, []).append(outcome.trial)
+    return [_Group(refusal, trials) for refusal, trials in found.items()]
+
+
+def _is_there(trial: Trial) -> bool:
+    """Whether it is about a Secret that there is: what holds it up holds up no other."""
+    return trial.place.kind == "Secret" and trial.verb == "merge"
+
+
+def _not_tried(group: _Group) -> Message:
+    return replace(group.message(), level="warning", what=f"not known beforehand: {group.refusal.why}")
+
+
+def _beyond(outcomes: Iterable[Outcome], quotas: Iterable[Quota], told: Collection[str]) -> Iterator[Message]:
+    """Quotas with room for one object and not for all; those that have refused one are told already."""
+    new = Counter(
+        (outcome.trial.place.namespace, outcome.trial.place.resource) for outcome in outcomes if outcome.trial.new
+    )
+    for quota in quotas:
+        for (namespace, resource), count in sorted(new.items()):
+            rooms = [quota.room[key] for key in (resource, f"count/{resource}") if key in quota.room]
+            if namespace == quota.namespace and quota.name not in told and rooms and count > min(rooms):
+                yield Message.error(
+                    "quota-exceeded",
+                    where=f"ResourceQuota {namespace}/{quota.name}",
+                    what=f"it has room for {max(0, min(rooms))} more {resource}, and {count} would be made",
+                    fix=f"raise ResourceQuota {quota.name}, or free some of it",
+                )
+
+
+@dataclass(frozen=True)
+class _Effect:
+    """What admission does to an object.
+
+    :param added: paths of fields that we do not send; so C(changed) of those that come back as something else.
+    """
+
+    key: Key
+    spec: Spec
+    labels: Mapping[str, str]
+    added: Sequence[str]
+    changed: Sequence[str]
+
+
+def _effects(outcomes: Iterable[Outcome], wanted: Iterable[Manifest]) -> Iterator[_Effect]:
+    manifests = {_key(item): item for item in wanted}
+    for outcome in outcomes:
+        manifest = manifests.get(_place_key(outcome.trial.place))
+        if manifest is not None and outcome.spec is not None:
+            found = list(_differing(manifest.get("spec", {}), outcome.spec, "spec"))
+            added, changed = [path for path, more in found if more], [path for path, more in found if not more]
+            yield _Effect(_key(manifest), outcome.spec, manifest["metadata"]["labels"], added, changed)
+
+
+def _differing(sent: object, kept: object, path: str) -> Iterator[tuple[str, bool]]:
+    """Paths of what is kept otherwise than it was sent, and whether it is only more."""
+    if isinstance(sent, Mapping) and isinstance(kept, Mapping):
+        for key in {**sent, **kept}:
+            if key in sent and key in kept:
+                yield from _differing(sent[key], kept[key], f"{path}.{key}")
+            else:
+                yield f"{path}.{key}", key in kept
+    elif isinstance(sent, list) and isinstance(kept, list) and len(sent) == len(kept):
+        for number, (one, other) in enumerate(zip(sent, kept, strict=True)):
+            yield from _differing(one, other, f"{path}[{number}]")
+    elif sent != kept:
+        yield path, False
+
+
+def _changed(effect: _Effect) -> Message:
+    what = f"{listed(effect.changed)} would not be kept as written, so the link would not be what the inventory says"
+    fix = "let the mutating webhook or policy that does it leave objects with label "
+    fix += f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY} alone; where there is none, update Istio's CRDs"
+    return Message.error("admission-changes", where="{} {}/{}".format(*effect.key), what=what, fix=fix)
+
+
+def _added(effect: _Effect) -> Message:
+    what = f"admission adds {listed(effect.added)}; it would come again, so it stays"
+    fix = "see that the link may have these fields, or let the mutating webhook or policy leave the object alone"
+    return Message.notice("admission-adds", where="{} {}/{}".format(*effect.key), what=what, fix=fix)
+
+
+def _admitted(effects: Iterable[_Effect], live: Iterable[LiveObject]) -> Iterator[Key]:
+    """What is there as it would be kept, if it were written again."""
+    there = {_key(item): item for item in live}
+    for effect in effects:
+        item = there.get(effect.key)
+        if item and not effect.changed and item.get("spec", {}) == effect.spec:
+            labels = item["metadata"]["labels"]
+            if all(labels.get(key) == value for key, value in effect.labels.items()):
+                yield effect.key
