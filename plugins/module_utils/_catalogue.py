@@ -104,6 +104,19 @@ RULES: Mapping[str, Rule] = {
         "C(retries) has 0 to 10 attempts and, separated by commas, Envoy retry policies or HTTP status codes",
         "more attempts would overload a slow server; Istio rejects unknown policies",
     ),
+    "probe": Rule(
+        "A probe has no more than its C(type) takes: C(path) (from its first C(/), in ASCII, without spaces) and "
+        "C(status) (C(200) or C(200-399)) for C(http), C(service) for C(grpc), C(banner) for C(tcp)",
+        "it would not ask what it seems to ask",
+    ),
+    "probe-type": Rule(
+        "C(mysql) and C(tcp) probes are for C(tcp) links, C(grpc) probes not for C(http) links",
+        "the nearest proxy would answer in the server's place, or refuse what it does not speak",
+    ),
+    "probe-from": Rule(
+        "C(probe.from) names a namespace, labels and, if any, a container as Kubernetes does",
+        "it is asked in the first ready pod with these labels",
+    ),
     "external-only": Rule(
         "A link with C(external) has none of C(tls_port), C(backend), C(servers), C(foreign_clients), "
         "C(strict_backend) and C(allow_backend_port)",
