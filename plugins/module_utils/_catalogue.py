@@ -569,6 +569,65 @@ CODES: Mapping[str, Entry] = {
         "Istio uses one Sidecar without a selector per namespace, so it could replace ours",
         "Delete it, or remove the namespace from C(mesh_egress_lockdown)",
     ),
+    # A call over a link, as verify follows it
+    "name-unknown": Entry(
+        "The link's name does not resolve where it is asked",
+        "The pod that a C(probe) names gets no address for the FQDN",
+        "Set C(mesh_dns) and restart the pod, or add the name to the DNS that the pod asks",
+    ),
+    "name-elsewhere": Entry(
+        "The link's name resolves to another address than its virtual one",
+        "Sidecars know a C(tcp) link by its virtual address, so that a connection to another one does not use the link",
+        "Correct the record, or C(mesh_dns); restart pods whose sidecars were started before",
+    ),
+    "port-closed": Entry(
+        "No connection to the link comes about where it is asked",
+        "The pod that a C(probe) names resolves the FQDN; its connection to the link's port is refused, or takes too long",
+        "Check that the pod has a sidecar that knows the link, and NetworkPolicies",
+    ),
+    "no-answer": Entry(
+        "The link's server does not answer",
+        "The connection came about, with a sidecar no further than to that, and then nothing came, or it was closed",
+        "See what the same run says of the link's hops, then the backend's log, and policies there",
+    ),
+    "wrong-answer": Entry(
+        "The link's server answers otherwise than it should",
+        "Something answers, and not as the C(probe) says: the server has a fault, or a proxy on the way says that it "
+        "cannot reach it",
+        "Read the answer in the message; see what the same run says of the link's hops",
+    ),
+    "probe-not-asked": Entry(
+        "A probe could not be asked",
+        "No ready pod has the labels, exec or the list of pods is forbidden, or the container cannot ask. It says "
+        "nothing of the link, and fails only with C(probe.required)",
+        "Choose another pod or container in C(probe.from), or grant the permission",
+    ),
+    "server-not-asked": Entry(
+        "A server cannot be reached from the controller",
+        "The handshakes that show its certificate, and whom it refuses, were not made; this says nothing of the link",
+        "",
+    ),
+    "server-certificate": Entry(
+        "A server's certificate is not accepted",
+        "In a handshake from the controller: it is not of the CA, not in its time, or not for the link's FQDN",
+        "Run playbook C(site); else find out what answers at this address",
+    ),
+    "no-handshake": Entry(
+        "A server does not speak TLS",
+        "At the link's address and port something else than TLS came back",
+        "Find out what answers there: a load balancer, or another process",
+    ),
+    "anybody-let-in": Entry(
+        "A server lets clients in without a certificate",
+        "A handshake from the controller without any certificate was not refused: everybody who reaches the address "
+        "reaches the backend",
+        "Remove the Gateway or EnvoyFilter of others that changed the listener",
+    ),
+    "stranger-let-in": Entry(
+        "A server lets clients in whose certificate nobody has issued",
+        "A certificate that was made up for this handshake was not refused: the server does not check who issued it",
+        "Remove the Gateway or EnvoyFilter of others that changed the listener",
+    ),
     # What others have in a link's way, as Istio chooses
     "host-hidden": Entry(
         "A proxy does not see a host",

@@ -238,7 +238,8 @@ class Api:
 
 def _read(session: Any, timeout: float, limit: float) -> str:
     """Standard output until its end; no more than a little over the limit is ever held."""
-    output, until = "", time.monotonic() + timeout
+    output: str = ""
+    until = time.monotonic() + timeout
     while session.is_open() and len(output) <= limit and (left := until - time.monotonic()) > 0:
         session.update(timeout=left)
         output += session.read_channel(STDOUT_CHANNEL)

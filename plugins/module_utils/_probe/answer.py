@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 __all__ = ["Answer", "read_answer", "shown"]
 
@@ -21,9 +21,11 @@ Tool = Literal["python3", "bash", "curl", "nc", "wget", "none", ""]
 Port = Literal["open", "closed", "late", ""]
 End = Literal["open", "closed", ""]
 
-_TOOLS: dict[str, Tool] = {name: name for name in ("python3", "bash", "curl", "nc", "wget", "none")}  # type: ignore[misc]
-_PORTS: dict[str, Port] = {"open": "open", "closed": "closed", "late": "late"}
-_ENDS: dict[str, End] = {"open": "open", "closed": "closed"}
+_TOOLS: tuple[Tool, ...] = ("python3", "bash", "curl", "nc", "wget", "none")
+_PORTS: tuple[Port, ...] = ("open", "closed", "late")
+_ENDS: tuple[End, ...] = ("open", "closed")
+_Lines = list[tuple[str, list[str]]]
+_Word = TypeVar("_Word", bound=str)
 _HEX = re.compile(r"([0-9a-f]{2})+", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,3}", re.ASCII)
 # curl's own codes: no name, no connection, too late, nothing sent, broken off.
@@ -51,12 +53,12 @@ class Answer:
 
 def read_answer(output: str) -> Answer:
     lines = [(words[0], words[1:]) for words in map(str.split, output.splitlines()) if words]
-    tool = next((_TOOLS[words[0]] for key, words in lines if key == "tool" and words and words[0] in _TOOLS), "")
+    tool: Tool = _word(lines, "tool", _TOOLS) or ""
+    port: Port = _word(lines, "port", _PORTS) or ""
+    end: End = _word(lines, "end", _ENDS) or ""
     curl = next(_numbers(lines, "curl"), 0)
     names = [address for key, words in lines if key == "name" for address in map(_address, words) if address]
     has_names = any(key == "name" for key, _words in lines)
-    port = next((_PORTS[words[0]] for key, words in lines if key == "port" and words and words[0] in _PORTS), "")
-    end = next((_ENDS[words[0]] for key, words in lines if key == "end" and words and words[0] in _ENDS), "")
     return Answer(
         tool=tool,
         names=frozenset(names) if has_names or curl == _NO_NAME else None,
@@ -67,6 +69,12 @@ def read_answer(output: str) -> Answer:
     )
 
 
+def _word(lines: _Lines, wanted: str, known: Sequence[_Word]) -> _Word | None:
+    """The first line of a key, where it is one word that is known."""
+    said = next((words for key, words in lines if key == wanted), [])
+    return next((word for word in known if said == [word]), None)
+
+
 def _port_of(tool: Tool, curl: int) -> Port:
     if tool == "curl":
         codes: dict[int, Port] = {_NO_NAME: "", _NO_CONNECTION: "closed", _LATE: "late"}
@@ -75,7 +83,7 @@ def _port_of(tool: Tool, curl: int) -> Port:
     return "late" if tool == "bash" else ""
 
 
-def _numbers(lines: list[tuple[str, list[str]]], wanted: str) -> Iterator[int]:
+def _numbers(lines: _Lines, wanted: str) -> Iterator[int]:
     for key, words in lines:
         if key == wanted and len(words) == 1 and _NUMBER.fullmatch(words[0]):
             yield int(words[0])

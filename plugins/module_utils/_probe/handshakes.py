@@ -27,7 +27,7 @@ PARALLEL = 8
 HOP = 2
 _FIX_ASKS = "remove what others changed on this listener: a Gateway with the same host or an EnvoyFilter"
 _FIX_CERTIFICATE = (
-    "run playbook site; if it goes on, something else answers at this address: a load balancer that ends TLS, or another "
+    "run playbook site; if it goes on, something else answers at this address: a load balancer that ends TLS, another "
     "gateway"
 )
 

@@ -20,8 +20,8 @@ __all__ = ["fault_of", "greeting"]
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})\b")
 _FIX_ANSWER = (
-    "see what this run says of the link's hops in both clusters; if nothing, the backend's log, the policies there, and "
-    "the proxy of the pod that asked"
+    "see what this run says of the link's hops in both clusters; if nothing, the backend's log, policies there, "
+    "and the proxy of the pod that asked"
 )
 _GREETING, _ERROR = 10, 0xFF
 
@@ -74,8 +74,9 @@ def _reply(link: ClientLink, probe: Probe, answer: Answer, seen: str) -> Fault |
     wanted, found = _ASK[probe["type"]](probe, answer)
     if not found:
         return None
-    code = "no-answer" if not (answer.data or answer.status) else "wrong-answer"
-    return Fault(code, link["name"], ANSWER, "", wanted, found, _FIX_ANSWER, seen=seen)
+    if answer.data or answer.status:
+        return Fault("wrong-answer", link["name"], ANSWER, "", wanted, found, _FIX_ANSWER, seen=seen)
+    return Fault("no-answer", link["name"], ANSWER, "", wanted, found, _FIX_ANSWER, seen=seen)
 
 
 def _nothing(answer: Answer) -> str:
