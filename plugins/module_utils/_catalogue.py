@@ -582,7 +582,7 @@ CODES: Mapping[str, Entry] = {
     ),
     "port-closed": Entry(
         "No connection to the link comes about where it is asked",
-        "The pod that a C(probe) names resolves the FQDN; its connection to the link's port is refused, or takes too long",
+        "The pod that a C(probe) names resolves the FQDN; connections to the link's port are refused, or not made",
         "Check that the pod has a sidecar that knows the link, and NetworkPolicies",
     ),
     "no-answer": Entry(

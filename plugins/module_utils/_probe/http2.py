@@ -9,7 +9,7 @@ Health Checking Protocol. What is sent needs no answer first, so that it goes ou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 __all__ = ["Health", "health_answer", "health_request"]
@@ -55,13 +55,18 @@ def health_answer(data: bytes) -> Health:
     frames = list(_frames(data))
     if not frames or frames[0][0] != _SETTINGS:
         return Health(False)
-    body = b"".join(_unpadded(flags, content) for kind, flags, content in frames if kind == _DATA)
+    status = _status(b"".join(_unpadded(flags, content) for kind, flags, content in frames if kind == _DATA))
+    # A server may reset what it has answered: it needs no more of the request.
+    return Health(True, status, "" if status else _error(frames))
+
+
+def _error(frames: Sequence[tuple[int, int, bytes]]) -> str:
     for kind, _flags, content in frames:
-        if kind == _RST_STREAM:
-            return Health(True, error=f"the request was reset (error {int.from_bytes(content[:4], 'big')})")
-        if kind == _GOAWAY and int.from_bytes(content[4:8], "big"):
-            return Health(True, error=f"the connection was given up (error {int.from_bytes(content[4:8], 'big')})")
-    return Health(True, _status(body))
+        if kind == _RST_STREAM and (number := int.from_bytes(content[:4], "big")):
+            return f"the request was reset (error {number})"
+        if kind == _GOAWAY and (number := int.from_bytes(content[4:8], "big")):
+            return f"the connection was given up (error {number})"
+    return ""
 
 
 def _status(body: bytes) -> str:
