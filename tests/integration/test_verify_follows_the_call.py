@@ -1,4 +1,4 @@
-"""verify follows the call of each link, name, port, TLS and answer; what breaks is told at its place, beside sound ones."""
+"""verify follows the call over each link. What breaks, name, port, TLS or answer, is told beside links that are sound."""
 
 from __future__ import annotations
 
