@@ -1,4 +1,4 @@
-"""verify follows the call over each link. What breaks, name, port, TLS or answer, is told beside links that are sound."""
+"""verify follows the call over each link: what breaks of name, port, TLS and answer is told beside links that stand."""
 
 from __future__ import annotations
 

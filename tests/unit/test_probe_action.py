@@ -52,6 +52,10 @@ class Seen:
         self.servers: list[Server] = []
         self.credential = ""
         self.links: list[str] = []
+        self.logins = 0
+
+    def login(self) -> None:
+        self.logins += 1
 
 
 def probed(
@@ -76,7 +80,7 @@ def probed(
     monkeypatch.setattr(mesh_probe, "shake_hands", shake_hands)
     monkeypatch.setattr(mesh_probe, "ask_links", ask_links)
     monkeypatch.setattr(mesh_probe, "authority_of", lambda _store: Authority("store", ROOT.view, (ROOT.view,)))
-    monkeypatch.setattr(Variables, "api", lambda _self: None)
+    monkeypatch.setattr(Variables, "api", lambda _self: seen.login())
     monkeypatch.setattr(Variables, "store", lambda _self: None)
     given = list(links) or [link(probe=PROBE)]
     return run_action(mesh_probe, {"look": seen_before}, {**variables, "mesh_links": given}), seen
@@ -134,6 +138,13 @@ def test_only_links_that_are_there_and_worked_on_are_asked(monkeypatch: pytest.M
     before["sides"]["client"]["judged"].remove("link-2")
     _result, seen = probed(monkeypatch, CLUSTER_A, before, links=links)
     assert seen.links == ["mysql"]
+
+
+def test_without_a_probe_nobody_logs_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    result, seen = probed(monkeypatch, CLUSTER_A, look("client", status()), links=[link()])
+    assert (seen.links, seen.logins, result["report"]) == ([], 0, [])
+    _result, seen = probed(monkeypatch, CLUSTER_A, look("client", status()))
+    assert seen.logins == 1
 
 
 ENDPOINT = {"address": "203.0.113.7", "port": 13306, "fqdn": "mysql.server.example.com"}

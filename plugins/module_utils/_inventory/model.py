@@ -108,17 +108,17 @@ class ProbePlace(TypedDict):
     container: NotRequired[str | None]
 
 
-# By a call: C(from) is a word of Python's.
+# By a call: C(from) is a word of Python's. In quotes: pylint takes a union that is evaluated for something without |.
 GivenProbe = TypedDict(
     "GivenProbe",
     {
         "type": ProbeType,
         "from": ProbePlace,
-        "path": NotRequired[str | None],
-        "status": NotRequired[str | None],
-        "service": NotRequired[str | None],
-        "banner": NotRequired[str | None],
-        "required": NotRequired[bool | None],
+        "path": NotRequired["str | None"],
+        "status": NotRequired["str | None"],
+        "service": NotRequired["str | None"],
+        "banner": NotRequired["str | None"],
+        "required": NotRequired["bool | None"],
     },
 )
 
