@@ -25,7 +25,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy impo
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredLink
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import LinkSideJson, first_hop
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import LinkSideJson, first_fault
 from ansible_collections.crossmesh.mtls.plugins.module_utils._proxy.judge import faults_of, watch_of
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
     SIDES,
@@ -151,7 +151,8 @@ def _status(plan: SideLook, shown: Mapping[str, Any], proof: Proof | None) -> li
             now["serial"] = serial(certificate.get("serial", ""))
         if proof is None or proof.method != "none":
             now["serving"], now["ready"], now["unseen"] = _counts(now, proof)
-            now["broken"] = first_hop(proof.faults, link["link"]) if proof else ""
+            first = first_fault(proof.faults, link["link"]) if proof else None
+            now["broken"], now["cause"] = (first.place, first.code) if first else ("", "")
         links.append(now)
     return links
 

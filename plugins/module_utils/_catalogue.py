@@ -104,6 +104,19 @@ RULES: Mapping[str, Rule] = {
         "C(retries) has 0 to 10 attempts and, separated by commas, Envoy retry policies or HTTP status codes",
         "more attempts would overload a slow server; Istio rejects unknown policies",
     ),
+    "probe": Rule(
+        "A probe has no more than its C(type) takes: C(path) (from its first C(/), in ASCII, without spaces) and "
+        "C(status) (C(200) or C(200-399)) for C(http), C(service) for C(grpc), C(banner) for C(tcp)",
+        "it would not ask what it seems to ask",
+    ),
+    "probe-type": Rule(
+        "C(mysql) and C(tcp) probes are for C(tcp) links, C(grpc) probes not for C(http) links",
+        "the nearest proxy would answer in the server's place, or refuse what it does not speak",
+    ),
+    "probe-from": Rule(
+        "C(probe.from) names a namespace, labels and, if any, a container as Kubernetes does",
+        "it is asked in the first ready pod with these labels",
+    ),
     "external-only": Rule(
         "A link with C(external) has none of C(tls_port), C(backend), C(servers), C(foreign_clients), "
         "C(strict_backend) and C(allow_backend_port)",
@@ -644,6 +657,65 @@ CODES: Mapping[str, Entry] = {
         "A foreign Sidecar is in a namespace of the lock-down",
         "Istio uses one Sidecar without a selector per namespace, so it could replace ours",
         "Delete it, or remove the namespace from C(mesh_egress_lockdown)",
+    ),
+    # A call over a link, as verify follows it
+    "name-unknown": Entry(
+        "The link's name does not resolve where it is asked",
+        "The pod that a C(probe) names gets no address for the FQDN",
+        "Set C(mesh_dns) and restart the pod, or add the name to the DNS that the pod asks",
+    ),
+    "name-elsewhere": Entry(
+        "The link's name resolves to another address than its virtual one",
+        "Sidecars know a C(tcp) link by its virtual address, so that a connection to another one does not use the link",
+        "Correct the record, or C(mesh_dns); restart pods whose sidecars were started before",
+    ),
+    "port-closed": Entry(
+        "No connection to the link comes about where it is asked",
+        "The pod that a C(probe) names resolves the FQDN; connections to the link's port are refused, or not made",
+        "Check that the pod has a sidecar that knows the link, and NetworkPolicies",
+    ),
+    "no-answer": Entry(
+        "The link's server does not answer",
+        "The connection came about, with a sidecar no further than to that, and then nothing came, or it was closed",
+        "See what the same run says of the link's hops, then the backend's log, and policies there",
+    ),
+    "wrong-answer": Entry(
+        "The link's server answers otherwise than it should",
+        "Something answers, and not as the C(probe) says: the server has a fault, or a proxy on the way says that it "
+        "cannot reach it",
+        "Read the answer in the message; see what the same run says of the link's hops",
+    ),
+    "probe-not-asked": Entry(
+        "A probe could not be asked",
+        "No ready pod has the labels, exec or the list of pods is forbidden, or the container cannot ask. It says "
+        "nothing of the link, and fails only with C(probe.required)",
+        "Choose another pod or container in C(probe.from), or grant the permission",
+    ),
+    "server-not-asked": Entry(
+        "A server cannot be reached from the controller",
+        "The handshakes that show its certificate, and whom it refuses, were not made; this says nothing of the link",
+        "",
+    ),
+    "server-certificate": Entry(
+        "A server's certificate is not accepted",
+        "In a handshake from the controller: it is not of the CA, not in its time, or not for the link's FQDN",
+        "Run playbook C(site); else find out what answers at this address",
+    ),
+    "no-handshake": Entry(
+        "A server does not speak TLS",
+        "At the link's address and port something else than TLS came back",
+        "Find out what answers there: a load balancer, or another process",
+    ),
+    "anybody-let-in": Entry(
+        "A server lets clients in without a certificate",
+        "A handshake from the controller without any certificate was not refused: everybody who reaches the address "
+        "reaches the backend",
+        "Remove the Gateway or EnvoyFilter of others that changed the listener",
+    ),
+    "stranger-let-in": Entry(
+        "A server lets clients in whose certificate nobody has issued",
+        "A certificate that was made up for this handshake was not refused: the server does not check who issued it",
+        "Remove the Gateway or EnvoyFilter of others that changed the listener",
     ),
     # What others have in a link's way, as Istio chooses
     "not-foreseen": Entry(

@@ -268,7 +268,8 @@ sides:
           description: >-
             How each link stands, with C(link), C(cluster), C(side), C(secret), C(until) (when the certificate expires),
             C(root), C(serial), and of C(ready) gateway pods how many are C(serving) it and how many are C(unseen), as
-            exec is forbidden there; C(broken) is the first hop at which one does not do what the link means.
+            exec is forbidden there; C(broken) is the first hop at which one does not do what the link means, C(cause)
+            the code of why; C(answer) is for M(crossmesh.mtls.mesh_probe).
           type: list
           elements: dict
         side:

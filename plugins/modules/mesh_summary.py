@@ -13,7 +13,8 @@ author:
   - Crossmesh maintainers (@crossmesh)
 description:
   - Prints one line for each link, with its clusters, when its certificates expire, the root of them, how many gateway
-    pods serve it, and where this run has changed something. Of many links that are up and unchanged it prints their
+    pods serve it, where this run has changed something, and the first place in the order of a call at which it is
+    broken, with the code of why. Of many links that are up and unchanged it prints their
     number.
   - Prints the table as it is, whatever callback shows the rest of the run.
   - Says which clusters were not looked at, and when the first certificate is due to be renewed.
@@ -30,7 +31,9 @@ options:
     type: dict
     required: true
   proofs:
-    description: The results of M(crossmesh.mtls.mesh_proof), in the order of O(looks); empty where there is none.
+    description: >-
+      The results of M(crossmesh.mtls.mesh_proof) or M(crossmesh.mtls.mesh_probe), in the order of O(looks); empty where
+      there is none.
     type: list
     elements: dict
     default: []
@@ -40,6 +43,7 @@ options:
     default: {}
 seealso:
   - module: crossmesh.mtls.mesh_cluster_info
+  - module: crossmesh.mtls.mesh_probe
   - module: crossmesh.mtls.mesh_proof
 """
 

@@ -51,6 +51,8 @@ TABLES: tuple[tuple[str, str, tuple[schema.Field, ...]], ...] = (
     ("An external server", "The value of `external`.", schema.EXTERNAL),
     ("Its workloads", "The value of `workloads`.", schema.WORKLOADS),
     ("Its retries", "The value of `retries`.", schema.RETRIES),
+    ("Its probe", "The value of `probe`; [verify.md](verify.md) says how it is asked.", schema.PROBE),
+    ("Where it is asked", "The value of `probe.from`.", schema.PROBE_FROM),
     ("A server with an address", "An entry of `servers` that is more than a name.", schema.SERVER),
     ("Variables of a cluster", "Of a host, or of a group.", schema.CLUSTER),
     ("A gateway", "The value of `mesh_ingress_gateway` and `mesh_egress_gateway`.", schema.GATEWAY),

@@ -25,9 +25,10 @@ BELOW = {
     "_ca": {GROUND, "_istio", "_pki", "_cluster"},
     "_inventory": {GROUND, "_istio", "_pki", "_cluster", "_ca"},
     "_proxy": {GROUND, "_istio", "_pki", "_cluster", "_ca", "_inventory"},
-    "_plan": {GROUND, "_istio", "_pki", "_cluster", "_ca", "_inventory", "_proxy"},
-    "_issue": {GROUND, "_istio", "_pki", "_cluster", "_ca", "_inventory", "_proxy", "_plan"},
-    "_preflight": {GROUND, "_istio", "_pki", "_cluster", "_ca", "_inventory", "_proxy", "_plan", "_issue"},
+    "_probe": {GROUND, "_istio", "_pki", "_cluster", "_ca", "_inventory", "_proxy"},
+    "_plan": {GROUND, "_istio", "_pki", "_cluster", "_ca", "_inventory", "_proxy", "_probe"},
+    "_issue": {GROUND, "_istio", "_pki", "_cluster", "_ca", "_inventory", "_proxy", "_probe", "_plan"},
+    "_preflight": {GROUND, "_istio", "_pki", "_cluster", "_ca", "_inventory", "_proxy", "_probe", "_plan", "_issue"},
 }
 
 

@@ -16,10 +16,11 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from math import inf
 from ssl import SSLCertVerificationError
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
@@ -32,7 +33,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 
 try:
     from kubernetes.client.rest import RESTClientObject
-    from kubernetes.stream.ws_client import ERROR_CHANNEL, STDOUT_CHANNEL, WSClient, get_websocket_url
+    from kubernetes.stream.ws_client import ERROR_CHANNEL, STDERR_CHANNEL, STDOUT_CHANNEL, WSClient, get_websocket_url
     from urllib3 import Timeout
     from urllib3.exceptions import HTTPError
     from websocket import WebSocketBadStatusException, WebSocketException, setdefaulttimeout
@@ -41,7 +42,7 @@ try:
 except ImportError as error:
     KUBERNETES_IMPORT_ERROR = error
 
-__all__ = ["KUBERNETES_IMPORT_ERROR", "METADATA_ONLY", "Api", "ApiError", "RefusedError", "object_path"]
+__all__ = ["KUBERNETES_IMPORT_ERROR", "METADATA_ONLY", "Api", "ApiError", "Executed", "RefusedError", "object_path"]
 
 # Seconds. The first bounds what an unreachable cluster costs, the second a slow list.
 CONNECT_TIMEOUT = 10
@@ -87,6 +88,20 @@ class RefusedError(CrossmeshError):
     def __init__(self, message: Message, *, forbidden: bool = False) -> None:
         super().__init__(message)
         self.forbidden = forbidden
+
+
+@dataclass(frozen=True)
+class Executed:
+    """What became of a command in a pod.
+
+    :param output: of its standard output, as much as was asked for.
+    :param finished: whether it came to an end in time, or wrote more than that.
+    :param succeeded: whether it could be started there, and ended with 0.
+    """
+
+    output: str
+    finished: bool
+    succeeded: bool
 
 
 class Api:
@@ -243,13 +258,28 @@ class Api:
         :raises RefusedError: when the command cannot be run there, or fails.
         """
         command = ["pilot-agent", "request", "GET", path]
-        query = [("container", "istio-proxy"), ("stdout", "true"), ("stderr", "true")]
+        done = self.execute(namespace, pod, "istio-proxy", command, timeout)
+        if not done.finished:
+            raise _refused(namespace, pod, f"no answer within {timeout:.0f} s")
+        if not done.succeeded:
+            raise _refused(namespace, pod, f"{' '.join(command)} failed there")
+        return done.output
+
+    def execute(
+        self, namespace: str, pod: str, container: str, command: Sequence[str], timeout: float, limit: float = inf
+    ) -> Executed:
+        """Run a command in a container, without a shell but the one that it may name itself.
+
+        :param timeout: seconds.
+        :param limit: characters of its output; what writes more is not waited for.
+        :raises RefusedError: when the API server does not let us, or the connection breaks.
+        """
+        query = [("container", container), ("stdout", "true"), ("stderr", "true")]
         query += [("command", word) for word in command]
         url = self._configuration.host + object_path("", "v1", "pods", namespace, pod) + f"/exec?{urlencode(query)}"
         try:
             session = self._session(url)
-            session.run_forever(timeout=timeout)
-            output: str = session.read_channel(STDOUT_CHANNEL)
+            output = _read(session, timeout, limit)
             finished, outcome = not session.is_open(), session.read_channel(ERROR_CHANNEL)
             session.close()
         except WebSocketBadStatusException as error:
@@ -258,11 +288,7 @@ class Api:
             raise _refused(namespace, pod, why, forbidden=forbidden) from error
         except (WebSocketException, OSError, ValueError) as error:
             raise _refused(namespace, pod, one_line(error)) from error
-        if not finished:
-            raise _refused(namespace, pod, f"no answer within {timeout:.0f} s")
-        if '"Success"' not in outcome:
-            raise _refused(namespace, pod, f"{' '.join(command)} failed there")
-        return output
+        return Executed(output, finished, '"Success"' in outcome)
 
     def _session(self, url: str) -> Any:
         begun = self._clock()
@@ -275,6 +301,19 @@ class Api:
                 headers = error.resp_headers or {}
                 if not self._waited(error.status_code, headers.get("retry-after"), begun):
                     raise
+
+
+def _read(session: Any, timeout: float, limit: float) -> str:
+    """Standard output until its end; no more than a little over the limit is ever held."""
+    output: str = ""
+    until = time.monotonic() + timeout
+    while session.is_open() and len(output) <= limit and (left := until - time.monotonic()) > 0:
+        session.update(timeout=left)
+        output += session.read_channel(STDOUT_CHANNEL)
+        session.read_channel(STDERR_CHANNEL)
+    # What came with the end itself.
+    output += session.read_channel(STDOUT_CHANNEL)
+    return output if len(output) <= limit else output[: int(limit)]
 
 
 def _refused(namespace: str, pod: str, why: str, *, forbidden: bool = False) -> RefusedError:

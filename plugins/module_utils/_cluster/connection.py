@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.memory import has_memory_files, memory_file
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
 
@@ -227,10 +228,8 @@ def writer_kubeconfig(connection: Connection) -> Iterator[str | Json]:
 
 @contextmanager
 def _memory_file(content: str, where: str) -> Iterator[str]:
-    if not hasattr(os, "memfd_create"):
+    if not has_memory_files():
         fix = "write a kubeconfig, and set mesh_kubeconfig to it"
         raise refuse(where, "this operating system has no files in memory to hand the credential on", fix)
-    with os.fdopen(os.memfd_create("kubeconfig"), "w", encoding="utf-8") as file:
-        file.write(content)
-        file.flush()
-        yield f"/proc/{os.getpid()}/fd/{file.fileno()}"
+    with memory_file("kubeconfig", content) as path:
+        yield path

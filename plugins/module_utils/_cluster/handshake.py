@@ -1,7 +1,7 @@
 # Copyright (c) Crossmesh maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask a TLS server which certificate it has.
+"""Ask a TLS server which certificate it has, and whom it takes.
 
 PRIVATE to the collection.
 """
@@ -11,14 +11,18 @@ from __future__ import annotations
 import socket
 import ssl
 from dataclasses import dataclass
+from typing import Literal
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import serial
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.memory import memory_file
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import one_line
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import parse_certificates
 
-__all__ = ["Endpoint", "presented"]
+__all__ = ["Endpoint", "Shaken", "presented", "shake"]
 
 # Seconds for one handshake.
 TIMEOUT = 3.0
+_REFUSALS = ("CERTIFICATE", "UNKNOWN_CA", "HANDSHAKE_FAILURE", "ACCESS_DENIED", "DECRYPT_ERROR")
 
 
 @dataclass(frozen=True)
@@ -53,3 +57,77 @@ def presented(endpoint: Endpoint) -> str | None:
         return ""
     pem = ssl.DER_cert_to_PEM_cert(certificate)
     return serial(parse_certificates(pem, where=endpoint.fqdn)[0].serial)
+
+
+@dataclass(frozen=True)
+class Shaken:
+    """How a handshake with a server went.
+
+    :param outcome: C(refused): it does not take our certificate, or wants one. C(accepted): it goes on, and says more.
+        C(silent): it goes on, or waits. C(closed): it ended the connection after the handshake, and says not why.
+        C(untrusted): we do not take its certificate. C(failed): it speaks no TLS that we understand. C(unreached): no
+        connection, or none that lasts for a handshake.
+    :param detail: why, in the words of the library.
+    :param late: nothing came at all, so that asking at other ports of this address takes as long.
+    """
+
+    outcome: Literal["refused", "accepted", "silent", "closed", "untrusted", "failed", "unreached"]
+    detail: str = ""
+    late: bool = False
+
+
+def shake(endpoint: Endpoint, roots: str, credential: str = "") -> Shaken:
+    """Go through a handshake, and see whether the server takes us.
+
+    In TLS 1.3 our side is through before the server has looked at our certificate: a refusal is what is read next (RFC
+    8446, section 4.4.2.4).
+
+    :param roots: PEM of those that its certificate may come from.
+    :param credential: PEM of the certificate that we present and its key; empty to present none.
+    """
+    context = _context(roots, credential)
+    try:
+        raw = socket.create_connection((endpoint.address, endpoint.port), timeout=TIMEOUT)
+    except OSError as error:
+        return Shaken("unreached", one_line(error), late=isinstance(error, TimeoutError))
+    with raw:
+        try:
+            session = context.wrap_socket(raw, server_hostname=endpoint.fqdn)
+        except OSError as error:
+            return _unfinished(error)
+        with session:
+            return _first_word(session)
+
+
+def _context(roots: str, credential: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(cadata=roots)
+    if credential:
+        # OpenSSL takes no key but from a file.
+        with memory_file("credential", credential) as path:
+            context.load_cert_chain(path)
+    return context
+
+
+def _unfinished(error: OSError) -> Shaken:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Shaken("untrusted", error.verify_message)
+    if _is_refusal(error):
+        return Shaken("refused", one_line(error))
+    if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
+        return Shaken("failed", error.reason or one_line(error))
+    return Shaken("unreached", one_line(error))
+
+
+def _first_word(session: ssl.SSLSocket) -> Shaken:
+    try:
+        return Shaken("accepted" if session.recv(1) else "closed")
+    except TimeoutError:
+        return Shaken("silent")
+    except OSError as error:
+        return Shaken("refused" if _is_refusal(error) else "closed", one_line(error))
+
+
+def _is_refusal(error: OSError) -> bool:
+    """Whether it is an alert about our certificate (RFC 8446, section 6.2), as OpenSSL names them."""
+    reason = (isinstance(error, ssl.SSLError) and error.reason) or ""
+    return "ALERT" in reason and any(word in reason for word in _REFUSALS)

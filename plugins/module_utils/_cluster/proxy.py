@@ -1,7 +1,7 @@
 # Copyright (c) Crossmesh maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What one gateway's proxy does, as far as links depend on it: the shapes. What is not so is a Fault.
+"""What one gateway's proxy does, as far as links depend on it: the shapes. What is not so on a link's way is a Fault.
 
 PRIVATE to the collection. M(_cluster/config_dump) reads them out of Envoy's answer; names of Secrets are those of SDS.
 """
@@ -15,10 +15,26 @@ from typing import Literal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.access import Rules
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Level, Message
 
-__all__ = ["Chain", "Fault", "Listener", "Path", "Proxy", "Secrets", "State", "Tls", "Upstream", "UpstreamEndpoint"]
+__all__ = [
+    "ANSWER",
+    "NAME",
+    "PLACES",
+    "Chain",
+    "Fault",
+    "Listener",
+    "Path",
+    "Proxy",
+    "Secrets",
+    "State",
+    "Tls",
+    "Upstream",
+    "UpstreamEndpoint",
+]
 
 State = Literal["active", "warming", "draining", "none"]
-BACKEND_HOP = 3
+# Where a call can break, in its order: a hop's number is its index.
+PLACES = ("name", "hop 1", "hop 2", "hop 3", "answer")
+NAME, BACKEND_HOP, ANSWER = 0, 3, 4
 
 
 @dataclass(frozen=True)
@@ -139,14 +155,16 @@ class Proxy:
 
 @dataclass(frozen=True)
 class Fault:
-    """The first thing by which a proxy does not do what a link means.
+    """The first thing by which a link is not as it is meant: in a gateway's proxy, or to somebody who asked.
 
-    :param hop: 1 from workloads to the egress gateway, 2 between the gateways, 3 to the backend.
-    :param pod: the gateway's.
+    :param hop: 1 from workloads to the egress gateway, 2 between the gateways, 3 to the backend; of a call also C(NAME)
+        before them and C(ANSWER) after them.
+    :param pod: the gateway's; empty where it was seen elsewhere.
     :param wanted: what the link means.
     :param found: what the proxy has instead.
     :param culprit: the object to blame; empty where nothing names one.
     :param outside: this cluster's objects are as they should be; a name, or the other end, is not yet.
+    :param seen: where, if in no gateway's pod.
     """
 
     code: str
@@ -158,6 +176,11 @@ class Fault:
     fix: str
     culprit: str = ""
     outside: bool = False
+    seen: str = ""
+
+    @property
+    def place(self) -> str:
+        return PLACES[self.hop]
 
     def is_of_backend_in(self, links: Collection[str]) -> bool:
         """Whether it is what a warning about the backend of one of these links tells already."""
@@ -168,7 +191,7 @@ class Fault:
         return Message(
             self.code,
             level,
-            where=f"link {self.link}, hop {self.hop}, pod {self.pod}",
+            where=f"link {self.link}, {self.place}, {self.seen or f'pod {self.pod}'}",
             what=f"wanted {self.wanted}; found {self.found}{blame}",
             fix=self.fix,
         )

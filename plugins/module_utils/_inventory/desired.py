@@ -31,6 +31,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
     GivenServer,
     IstioRetries,
     Lockdown,
+    Probe,
     Protocol,
     ReadingRequest,
     ServerLink,
@@ -417,6 +418,7 @@ def _client_link(
         if has_owners_ca(link)
         else settings.client_credential,
         "workload_policy": _workload_policy(link, objects["AuthorizationPolicy"][0]),
+        "probe": _probe(link),
         "service_entry": objects["ServiceEntry"][0],
         "gateway": objects["Gateway"][0],
         "destination_rule_egress": objects["DestinationRule"][0],
@@ -440,6 +442,25 @@ def _workload_policy(link: WantedLink, name: str) -> WorkloadPolicy | None:
         # Whatever the mesh's trust domain is: nobody else's certificate comes this far.
         source["notPrincipals"] = [f"*/ns/{account['namespace']}/sa/{account['name']}" for account in accounts]
     return {"name": name, "source": source}
+
+
+def _probe(link: WantedLink) -> Probe | None:
+    given = link.get("probe")
+    if not given:
+        return None
+    place = given["from"]
+    first, _dash, last = (given.get("status") or "200-399").partition("-")
+    return {
+        "type": given["type"],
+        "namespace": place["namespace"],
+        "selector": place["selector"],
+        "container": place.get("container") or "",
+        "path": given.get("path") or "/",
+        "statuses": [int(first), int(last or first)],
+        "service": given.get("service") or "",
+        "banner": given.get("banner") or "",
+        "required": given.get("required") is True,
+    }
 
 
 def _client_namespaces(link: WantedLink) -> list[str]:

@@ -33,6 +33,7 @@ __all__ = [
     "GivenBackend",
     "GivenExternal",
     "GivenLink",
+    "GivenProbe",
     "GivenRetries",
     "GivenServer",
     "GivenWorkloads",
@@ -40,6 +41,9 @@ __all__ = [
     "LinkBackend",
     "Lockdown",
     "OwnerJson",
+    "Probe",
+    "ProbePlace",
+    "ProbeType",
     "Protocol",
     "ReadingRequest",
     "ServerLink",
@@ -55,6 +59,7 @@ __all__ = [
 ]
 
 Protocol = Literal["tcp", "http", "http2", "grpc"]
+ProbeType = Literal["tcp", "http", "grpc", "mysql"]
 
 
 # -- what is given -------------------------------------------------------------------------------------------------
@@ -95,6 +100,29 @@ class GivenRetries(TypedDict):
     retry_on: NotRequired[str | None]
 
 
+class ProbePlace(TypedDict):
+    """The pod in which a probe is asked."""
+
+    namespace: str
+    selector: dict[str, str]
+    container: NotRequired[str | None]
+
+
+# By a call: C(from) is a word of Python's. In quotes: pylint takes a union that is evaluated for something without |.
+GivenProbe = TypedDict(
+    "GivenProbe",
+    {
+        "type": ProbeType,
+        "from": ProbePlace,
+        "path": NotRequired["str | None"],
+        "status": NotRequired["str | None"],
+        "service": NotRequired["str | None"],
+        "banner": NotRequired["str | None"],
+        "required": NotRequired["bool | None"],
+    },
+)
+
+
 class _Link(TypedDict):
     name: str
     fqdn: str
@@ -105,6 +133,7 @@ class _Link(TypedDict):
     max_connection_duration: NotRequired[str | None]
     timeout: NotRequired[str | None]
     retries: NotRequired[GivenRetries | None]
+    probe: NotRequired[GivenProbe | None]
 
 
 class GivenLink(_Link):
@@ -205,6 +234,24 @@ class Endpoint(TypedDict):
     locality: NotRequired[str]
 
 
+class Probe(TypedDict):
+    """What is asked over a link, with its defaults.
+
+    :param container: empty for the pod's own.
+    :param statuses: the first and the last that an answer to C(http) may have.
+    """
+
+    type: ProbeType
+    namespace: str
+    selector: dict[str, str]
+    container: str
+    path: str
+    statuses: list[int]
+    service: str
+    banner: str
+    required: bool
+
+
 class WorkloadPolicy(TypedDict):
     """The AuthorizationPolicy of a link: its name, and whom it refuses."""
 
@@ -297,6 +344,7 @@ class ClientLink(TypedDict):
     sni: str
     credential: str
     workload_policy: WorkloadPolicy | None
+    probe: Probe | None
     service_entry: str
     gateway: str
     destination_rule_egress: str

@@ -22,6 +22,8 @@ __all__ = [
     "EXTERNAL",
     "GATEWAY",
     "LINK",
+    "PROBE",
+    "PROBE_FROM",
     "RUN",
     "SERVER",
     "SHARED",
@@ -167,6 +169,12 @@ LINK: tuple[Field, ...] = (
         example="{attempts: 2, per_try_timeout: 2s}",
     ),
     Field(
+        "probe",
+        "dict",
+        "What playbook C(verify) asks the link's server, by exec in a pod of a client's cluster. Default: nothing.",
+        example="{type: mysql, from: {namespace: shop, selector: {app: web}}}",
+    ),
+    Field(
         "state",
         "str",
         "C(absent) takes the link's objects away.",
@@ -238,6 +246,54 @@ RETRIES: tuple[Field, ...] = (
         "Envoy's retry policies, or HTTP status codes, with commas. Default: Istio's, for what has not been begun.",
         example="connect-failure,refused-stream,503",
     ),
+)
+
+PROBE: tuple[Field, ...] = (
+    Field(
+        "type",
+        "str",
+        "C(mysql): the server greets. C(tcp): the connection stays open, or begins with C(banner). C(http): the answer "
+        "to a C(GET) has one of C(status). C(grpc): C(grpc.health.v1.Health) says C(SERVING). C(mysql) and C(tcp) are "
+        "for C(tcp) links.",
+        required=True,
+        choices=("tcp", "http", "grpc", "mysql"),
+        example="mysql",
+    ),
+    Field(
+        "from",
+        "dict",
+        "The pod in which it is asked.",
+        required=True,
+        example="{namespace: shop, selector: {app: web}}",
+    ),
+    Field("path", "str", "What C(http) asks for. Default: C(/).", example="/healthz"),
+    Field(
+        "status",
+        "str",
+        "What C(http) takes: a status code, or the first and the last. Default: C(200-399).",
+        example="'204'",
+    ),
+    Field("service", "str", "Whose health C(grpc) asks for. Default: the server's own.", example="shop.Orders"),
+    Field("banner", "str", "What the first bytes of C(tcp) contain. Default: anything, or nothing.", example="SSH-2.0"),
+    Field(
+        "required",
+        "bool",
+        "Fail where it cannot be asked: no such pod, exec is forbidden, none of the programs that ask.",
+        default=False,
+        example="true",
+    ),
+)
+
+PROBE_FROM: tuple[Field, ...] = (
+    Field("namespace", "str", "Its namespace.", required=True, example="shop"),
+    Field(
+        "selector",
+        "dict",
+        "Labels that select it; of several the first that is ready.",
+        required=True,
+        example="{app: web}",
+    ),
+    Field("container", "str", "Its container. Default: as with C(kubectl exec), but never the proxy.", example="web"),
 )
 
 SERVER: tuple[Field, ...] = (

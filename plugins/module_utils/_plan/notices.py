@@ -38,6 +38,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets impor
 __all__ = [
     "alarms",
     "backend_faults",
+    "in_force",
     "lacks_address",
     "list_report",
     "no_proxy",
@@ -174,6 +175,23 @@ def list_report(authority: Authority) -> list[str]:
         f"CRL of {item.issuer}: {len(item.revoked)} certificates, until {timestamp(item.next_update)}"
         for item in authority.lists
     ]
+
+
+def in_force(reading: Reading, side: DesiredSide, owner: names.Owner, authority: Authority) -> list[str]:
+    """One line a CRL: in how many of the ready pods it is in force, as the store has it and for every Secret."""
+    ready = [pod for pod in reading["pods"][owner.side] if pod["ready"]]
+    secrets = [item["secret"] for item in trust_shown(live_secrets(reading, side)) if item["lists"]]
+    if not secrets:
+        return []
+    having = {item: sum(_has_list(pod["trust"], secrets, item.identity) for pod in ready) for item in authority.lists}
+    return [
+        f"CRL in force in {count} of {len(ready)} ready pods: {item.issuer}, of {timestamp(item.this_update)}"
+        for item, count in having.items()
+    ]
+
+
+def _has_list(found: Mapping[str, SecretTrust] | None, secrets: Sequence[str], identity: str) -> bool:
+    return found is not None and all(identity in found.get(secret, NO_TRUST)["lists"] for secret in secrets)
 
 
 def alarms(

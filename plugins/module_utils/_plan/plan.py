@@ -322,7 +322,11 @@ def _standing(case: _Case, warnings: Sequence[Message], rehearsal: Rehearsal, wo
         ],
         notices=[*notices.notices(reading, side, authority), *rehearsal.notices],
         alarms=notices.alarms(reading, side, authority, case.policy.renew_before, case.now),
-        report=[*notices.report(reading, side, owner), *(notices.list_report(authority) if side["secrets"] else [])],
+        report=[
+            *notices.report(reading, side, owner),
+            *(notices.list_report(authority) if side["secrets"] else []),
+            *notices.in_force(reading, side, owner, authority),
+        ],
         trust=trust_shown(live_secrets(reading, side)),
         issuers=credentials.issuers_of(reading, side, authority) if case.policy.existing else [],
         expected=expected_serials(reading, side),

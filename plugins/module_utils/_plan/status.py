@@ -18,20 +18,21 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as na
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import serial
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import Fault
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import PLACES, Fault
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import short
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import timestamp
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import issuer_of, live_credential
 
-__all__ = ["LinkSide", "LinkSideJson", "first_hop", "next_due", "of_side", "table"]
+__all__ = ["LinkSide", "LinkSideJson", "first_fault", "next_due", "of_side", "table"]
 
 # Links of which nothing is to be told but that they are up: more of them than this are one line.
 MOST_ROWS = 12
 # More clusters than this are a number.
 MOST_NAMES = 3
 NOTHING = "-"
-HEADS = ("LINK", "FROM", "TO", "CERTIFICATES UNTIL", "ROOT", "SERVED", "STATE")
+HEADS = ("LINK", "FROM", "TO", "CERTIFICATES UNTIL", "ROOT", "SERVED", "CAUSE", "STATE")
+NOT_ASKED = "not asked"
 
 
 class LinkSideJson(TypedDict):
@@ -48,6 +49,8 @@ class LinkSideJson(TypedDict):
     unseen: int
     serial: str
     broken: str
+    cause: str
+    answer: str
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,9 @@ class LinkSide:
     :param serving: of C(ready) gateway pods, those that serve it.
     :param unseen: of them, those that could not be asked (exec is forbidden there).
     :param serial: of its certificate.
-    :param broken: the first hop at which a pod does not do what the link means, such as C(hop 2); empty for none.
+    :param broken: the first place of a call at which the link is not as it is meant, such as C(hop 2); empty for none.
+    :param cause: the code of what is wrong there.
+    :param answer: C(NOT_ASKED) where the link's probe could not be asked.
     """
 
     link: str
@@ -73,6 +78,8 @@ class LinkSide:
     unseen: int
     serial: str = ""
     broken: str = ""
+    cause: str = ""
+    answer: str = ""
 
     def to_json(self) -> LinkSideJson:
         return cast(LinkSideJson, asdict(self))
@@ -102,6 +109,7 @@ def of_side(reading: Reading, side: DesiredSide, authority: Authority, faults: S
         ]
         unseen = [pod for pod in ready if pod["forbidden"]]
         until = timestamp(leaf.not_after) if leaf else ""
+        first = first_fault(faults, link["name"])
         found.append(
             LinkSide(
                 link["name"],
@@ -114,16 +122,16 @@ def of_side(reading: Reading, side: DesiredSide, authority: Authority, faults: S
                 len(ready),
                 len(unseen),
                 number,
-                first_hop(faults, link["name"]),
+                first.place if first else "",
+                first.code if first else "",
             )
         )
     return found
 
 
-def first_hop(faults: Iterable[Fault], link: str) -> str:
-    """The first broken hop of a link, in words; empty where none is."""
-    hops = sorted(fault.hop for fault in faults if fault.link == link)
-    return f"hop {hops[0]}" if hops else ""
+def first_fault(faults: Iterable[Fault], link: str) -> Fault | None:
+    """Where a call over the link breaks first; None where nothing is wrong with it."""
+    return min((fault for fault in faults if fault.link == link), key=lambda fault: fault.hop, default=None)
 
 
 def table(sides: Iterable[LinkSideJson], changed: Mapping[str, Sequence[str]], now: datetime) -> list[str]:
@@ -138,7 +146,10 @@ def table(sides: Iterable[LinkSideJson], changed: Mapping[str, Sequence[str]], n
     rows = [_row(link, found, changed, now) for link, found in sorted(by_link.items())]
     shown = [row for row in rows if row[-1] != "up"] if len(rows) > MOST_ROWS else rows
     rest = len(rows) - len(shown)
-    return [*(_aligned([HEADS, *shown]) if shown else []), *([f"{rest} links are up, nothing changed"] if rest else [])]
+    return [
+        *(_aligned(_told([HEADS, *shown])) if shown else []),
+        *([f"{rest} links are up, nothing changed"] if rest else []),
+    ]
 
 
 def next_due(sides: Iterable[LinkSideJson], renew_before: timedelta) -> str:
@@ -161,6 +172,7 @@ def _row(
         f"{ends[0][:10]} ({(datetime.fromisoformat(ends[0]) - now).days} d)" if ends else "none",
         ", ".join(roots) or NOTHING,
         " ".join(_served(found) for found in (clients, servers) if found) or NOTHING,
+        _cause(sides),
         _state(sides, changed),
     )
 
@@ -183,6 +195,7 @@ def _state(sides: Sequence[LinkSideJson], changed: Mapping[str, Sequence[str]]) 
         ("not served", [side for side in sides if side["serving"] + side["unseen"] < side["ready"]]),
         ("not proven", [side for side in sides if side["unseen"]]),
         ("no ready gateway pod", [side for side in sides if not side["ready"]]),
+        (NOT_ASKED, [side for side in sides if side["answer"] == NOT_ASKED]),
         ("up, changed", [side for side in sides if changed.get(side["cluster"])]),
     ):
         if found:
@@ -191,7 +204,21 @@ def _state(sides: Sequence[LinkSideJson], changed: Mapping[str, Sequence[str]]) 
 
 
 def _broken(sides: Iterable[LinkSideJson]) -> list[str]:
-    return sorted({side["broken"] for side in sides if side["broken"]})
+    """In the order of a call: what comes later may be for want of what comes before."""
+    return sorted({side["broken"] for side in sides if side["broken"]}, key=PLACES.index)
+
+
+def _cause(sides: Sequence[LinkSideJson]) -> str:
+    """Of the first place at which the link is broken, wherever that is."""
+    first = next(iter(_broken(sides)), "")
+    return next((side["cause"] for side in sides if first and side["broken"] == first), NOTHING)
+
+
+def _told(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Without the column of causes where there is none."""
+    at = HEADS.index("CAUSE")
+    has_causes = any(row[at] != NOTHING for row in rows[1:])
+    return [row if has_causes else (*row[:at], *row[at + 1 :]) for row in rows]
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -46,9 +46,18 @@ http {{
       add_trailer grpc-status 5;
       return 200 "";
     }}
+    # A file is no answer to POST, and so becomes the page of that error.
+    location = /grpc.health.v1.Health/Check {{
+      default_type application/grpc;
+      add_trailer grpc-status 0;
+      alias {folder}/serving;
+      error_page 405 =200 $uri;
+    }}
   }}
 }}
 """
+# grpc.health.v1.HealthCheckResponse of status SERVING, with the length that gRPC puts in front.
+_SERVING = b"\0\0\0\0\2\x08\1"
 
 
 def web_link(name: str, protocol: str, tls_port: int, port: int = 80, **changes: Any) -> dict[str, Any]:
@@ -70,6 +79,7 @@ def running_web_servers(mesh: Mesh, folder: Path, cluster: str = "cluster-b", po
     config = folder / "nginx.conf"
     ports = {"http": _HTTP, "http2": _HTTP2, "grpc": _GRPC, "on_demand": _ON_DEMAND}
     config.write_text(_NGINX.format(folder=folder, **ports), encoding="utf-8")
+    (folder / "serving").write_bytes(_SERVING)
     lab = mesh.lab
     service = _service(lab.pod(cluster, pod).app)
     lab.kubectl(cluster, "apply", "--server-side", "-f", "-", stdin=service)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import
     Api,
     ApiError,
     RefusedError,
+    _read,
     object_path,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import connection_of
@@ -359,6 +361,50 @@ def test_who_asks_is_told_by_the_api_server(api: Api, server: Server) -> None:
         "/apis/authentication.k8s.io/v1/selfsubjectreviews",
     )
     assert not api.nobody
+
+
+# -- commands in pods ----------------------------------------------------------------------------------------------
+
+
+class Session:
+    """A command's connection that hands out what came, in turns; each turn a piece of both outputs, or nothing more."""
+
+    def __init__(self, turns: list[tuple[str, str]], *, ends: bool = True) -> None:
+        self._turns, self._ends = turns, ends
+        self._held: dict[int, str] = {}
+        self.asked = 0
+
+    def is_open(self) -> bool:
+        return bool(self._turns) or not self._ends
+
+    def update(self, timeout: float) -> None:
+        self.asked += 1
+        for channel, text in enumerate(self._turns.pop(0) if self._turns else (), start=1):
+            self._held[channel] = self._held.get(channel, "") + text
+
+    def read_channel(self, channel: int) -> str:
+        # As the package has it: whoever finds nothing looks once more.
+        if channel not in self._held and self.is_open() and self._turns:
+            self.update(0)
+        return self._held.pop(channel, "")
+
+
+@pytest.mark.parametrize("pieces", [["a"], ["a", "b"], ["a", "b", "c"], ["", "ab", "", "c"]])
+def test_a_commands_output_is_read_to_its_end_however_it_comes(pieces: list[str]) -> None:
+    turns = [(piece, "x" * 100 if number % 2 else "") for number, piece in enumerate(pieces)]
+    assert _read(Session(turns), 5, inf) == "".join(pieces)
+
+
+def test_a_command_that_writes_without_end_is_cut_off() -> None:
+    session = Session([("y" * 1000, "z" * 1000)] * 10_000)
+    assert _read(session, 60, 4096) == "y" * 4096
+    assert session.asked < 20
+
+
+def test_a_command_that_does_not_end_is_given_up_in_time() -> None:
+    begun = time.monotonic()
+    assert _read(Session([("a", "")], ends=False), 0.2, inf) == "a"
+    assert time.monotonic() - begun < 5
 
 
 # -- certificates of the API server --------------------------------------------------------------------------------

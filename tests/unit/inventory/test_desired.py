@@ -289,3 +289,26 @@ def test_a_request_that_is_not_tried_again_says_nothing_of_how() -> None:
 
     assert rendered(0) == {"attempts": 0}
     assert rendered(2) == {"attempts": 2, "retryOn": "503", "perTryTimeout": "1s"}
+
+
+def test_what_is_asked_over_a_link_has_every_default() -> None:
+    place = {"namespace": "shop", "selector": {"app": "web"}}
+    (plain,) = view([link(probe={"type": "mysql", "from": place})], CLIENT)["client"]["links"]
+    assert plain["probe"] == {
+        "type": "mysql",
+        "namespace": "shop",
+        "selector": {"app": "web"},
+        "container": "",
+        "path": "/",
+        "statuses": [200, 399],
+        "service": "",
+        "banner": "",
+        "required": False,
+    }
+    (one,) = view([link(protocol="http", probe={"type": "http", "from": place, "status": "204"})], CLIENT)["client"][
+        "links"
+    ]
+    assert one["probe"] is not None
+    assert one["probe"]["statuses"] == [204, 204]
+    (none,) = view([link()], CLIENT)["client"]["links"]
+    assert none["probe"] is None

@@ -132,6 +132,18 @@ def accounts(*names: Any) -> Json:
     return {"workloads": {"service_accounts": list(names)}}
 
 
+PROBED: Json = {"type": "mysql", "from": {"namespace": "shop", "selector": {"app": "web"}}}
+
+
+def probed(**changes: Any) -> Json:
+    """A link whose server is asked something, with some of that changed."""
+    return {"probe": {**PROBED, **changes}}
+
+
+def asked_from(**changes: Any) -> Json:
+    return probed(**{"from": {**PROBED["from"], **changes}})
+
+
 BAD_LINKS: list[Bad] = [
     # The name
     Bad("missing", "name", "missing", "name: mysql", {"name": None}),
@@ -346,6 +358,47 @@ BAD_LINKS: list[Bad] = [
         "NAMESPACE/NAME",
         {"workloads": {"service_accounts": ["*/reports"]}},
     ),
+    # The probe
+    Bad("type", "probe", "'mysql'", "write a mapping", {"probe": "mysql"}),
+    Bad("missing", "probe.from", "missing", "write it", {"probe": {"type": "mysql"}}),
+    Bad("missing", "probe.type", "missing", "write it", {"probe": {"from": PROBED["from"]}}),
+    Bad("choice", "probe.type", "'mysqll'", "write mysql", probed(type="mysqll")),
+    Bad("unknown-key", "probe.patj", "unknown key", "write path", probed(patj="/")),
+    Bad("type", "probe.status", "200", "write a string", probed(type="http", status=200)),
+    Bad("type", "probe.required", "'x'", "true or false", probed(required="x")),
+    Bad("probe-type", "probe.type", "'mysql'", "write http", {**probed(), "protocol": "http"}),
+    Bad("probe-type", "probe.type", "'tcp'", "grpc for", {**probed(type="tcp"), "protocol": "grpc"}),
+    Bad("probe-type", "probe.type", "'grpc'", "write http", {**probed(type="grpc"), "protocol": "http"}),
+    Bad("probe", "probe.path", "'/'", "remove it", probed(path="/")),
+    Bad("probe", "probe.banner", "'SSH'", "correct the type", probed(type="http", banner="SSH")),
+    Bad("probe", "probe.service", "'a.B'", "remove it", probed(type="tcp", service="a.B")),
+    *(
+        Bad("probe", "probe.path", repr(path)[:77], "like /healthz", probed(type="http", path=path))
+        for path in ("", "healthz", "-o/tmp/x", "/a b", "/a\n", "/\u00e4", "/a\r\nHost: x", f"/{'a' * 512}", "//a\x00")
+    ),
+    *(
+        Bad("probe", "probe.status", repr(status), "200-399", probed(type="http", status=status))
+        for status in ("", "200-", "399-200", "2xx", "99", "600", "200,204", "200\n")
+    ),
+    *(
+        Bad("probe", "probe.service", repr(service)[:77], "shop.Orders", probed(type="grpc", service=service))
+        for service in ("a b", ".a", "a.", "a;b", "$(a)", "1a", "a" * 201, "a\n")
+    ),
+    *(
+        Bad("probe", "probe.banner", repr(banner)[:77], "sends first", probed(type="tcp", banner=banner))
+        for banner in ("", "a\nb", "a" * 101)
+    ),
+    *(
+        Bad("probe-from", "probe.from.namespace", repr(name), "as in Kubernetes", asked_from(namespace=name))
+        for name in ("", "Shop", "a/b", "a\n")
+    ),
+    Bad("probe-from", "probe.from.container", "'-it'", "as in Kubernetes", asked_from(container="-it")),
+    Bad("probe-from", "probe.from.selector", "{}", "{app: web}", asked_from(selector={})),
+    *(
+        Bad("probe-from", "probe.from.selector", "{", "{app: web}", asked_from(selector=selector))
+        for selector in ({"a": "b,c=d"}, {"a,b": "c"}, {"a": 1}, {1: "a"}, {"a/b/c": "d"}, {"-a": "b"}, {"a": "b" * 64})
+    ),
+    Bad("missing", "probe.from.selector", "missing", "write it", probed(**{"from": {"namespace": "shop"}})),
     # An external server
     Bad("external-only", "tls_port", "13307", "remove it", {**EXTERNAL, "tls_port": 13307}),
     Bad("external-only", "servers", "['cluster-b']", "remove it", {**EXTERNAL, "servers": ["cluster-b"]}),
@@ -986,6 +1039,14 @@ GOOD: list[tuple[str, Json]] = [
     ("an external server at a name of digits", {"links": [link(**external(address="1.2.3.4x", sni="1.example"))]}),
     *((f"what Envoy tries again, {policies[:11]}", {"links": [link(**retried(policies))]}) for policies in RETRIED),
     ("status codes to try again", {"links": [link(**retried("100,404,503,511"))]}),
+    ("a probe", {"links": [link(**probed())]}),
+    ("a probe of an external server", {"links": [link(**EXTERNAL, **probed(type="tcp", banner="220 mail"))]}),
+    (
+        "a probe of a path",
+        {"links": [link(**probed(type="http", path="/a?b='c'&$(d)", status="204", required=True), protocol="http")]},
+    ),
+    ("a probe of a service", {"links": [link(**probed(type="grpc", service="shop.v1.Orders_2"), protocol="grpc")]}),
+    ("a probe from a pod with a prefixed label", {"links": [link(**asked_from(selector={"a.b/c": "", "d_e": "F.g"}))]}),
     ("namespaces", {"links": [link(workloads={"namespaces": ["shop", "shop-eu", "7", "a" * 63]})]}),
     (
         "service accounts",
@@ -1186,6 +1247,8 @@ def unknown(key: str, value: Any) -> dict[str, Json]:
         "retries": {"links": [link(protocol="http", retries={"attempts": 1, **extra})]},
         "retries of a tcp link": {"links": [link(retries={"attempts": 1, **extra})]},
         "workloads": {"links": [link(workloads={"namespaces": ["shop"], **extra})]},
+        "a probe": {"links": [link(**probed(**extra))]},
+        "where a probe is asked": {"links": [link(**asked_from(**extra))]},
         "a namespace that is a mapping": {"links": [link(workloads={"namespaces": [extra]})]},
         "a backend beside external": {"links": [link(**{**EXTERNAL, "backend": {**BACKEND_OK, **extra}})]},
         "a gateway": {"hosts": cluster(mesh_egress_gateway=extra)},
@@ -1202,6 +1265,8 @@ def anywhere(value: Any) -> dict[str, Json]:
     of_links |= {f"servers.{item.name}": served(**{item.name: value}) for item in SERVER}
     of_links |= {f"retries.{item.name}": retried("reset") | {"retries": {item.name: value}} for item in RETRIES}
     of_links |= {f"item of {item.name}": {"workloads": {item.name: [value]}} for item in WORKLOADS}
+    of_links |= {f"probe.{item.name}": probed(**{item.name: value}) for item in schema.PROBE}
+    of_links |= {f"probe.from.{item.name}": asked_from(**{item.name: value}) for item in schema.PROBE_FROM}
     of_links["external.trust alone"] = external(ca=None, trust=value)
     shared = [item.name for item in SHARED if item.name != "mesh_links"]
     return {

@@ -816,6 +816,19 @@ def test_the_report_says_how_many_are_revoked_and_until_when_the_list_lasts() ->
     assert [line for line in plan_of(settled_reading()).standing.report if "CRL of" in line] == []
 
 
+@pytest.mark.parametrize(
+    ("lists", "pods"),
+    [(None, "0 of 1"), ([], "0 of 1"), (["another"], "0 of 1"), ([LISTED.lists[0].identity], "1 of 1")],
+    ids=["not asked", "none", "an older one", "the store's"],
+)
+def test_the_report_says_in_how_many_pods_a_list_is_in_force(lists: list[str] | None, pods: str) -> None:
+    trust = None if lists is None else {"mysql-credential": {"roots": [ROOT.view.fingerprint], "lists": lists}}
+    found = settled_reading(secrets=[secret(**WITH_LIST)], pods={"server": [serving(LEAF, trust=trust)], "client": []})
+    report = plan_of(found, authority=LISTED).standing.report
+    moment = LISTED.lists[0].this_update.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert f"CRL in force in {pods} ready pods: {ROOT.view.subject}, of {moment}" in report
+
+
 def test_a_certificate_that_has_come_of_age_is_a_change_and_no_drift() -> None:
     plan = plan_of(settled_reading(), now=NOW + 61 * DAY)
     assert (plan.work.changed, plan.work.drifted) == (True, False)

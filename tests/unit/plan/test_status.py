@@ -48,10 +48,36 @@ def test_a_link_tells_who_dials_who_serves_until_when_and_by_which_root() -> Non
         ({"serving": 0, "ready": 2, "unseen": 1}, "not served in cluster-b"),
         ({"serving": 0, "ready": 0}, "no ready gateway pod in cluster-b"),
         ({"serving": 0, "broken": "hop 3"}, "broken at hop 3 in cluster-b"),
+        ({"answer": "not asked"}, "not asked in cluster-b"),
+        ({"answer": "not asked", "broken": "hop 2"}, "broken at hop 2 in cluster-b"),
     ],
 )
 def test_the_state_is_that_of_the_worse_side(changes: Json, state: str) -> None:
     assert status.table(both_sides(**changes), {}, NOW)[-1].endswith(f"  {state}")
+
+
+PLACES = ("name", "hop 1", "hop 2", "hop 3", "answer")
+
+
+@pytest.mark.parametrize(("first", "later"), [(one, other) for one in PLACES for other in PLACES if one != other])
+def test_the_first_broken_place_in_the_order_of_the_call_wins_whichever_side_has_it(first: str, later: str) -> None:
+    winner = min(first, later, key=PLACES.index)
+    sides = [
+        one_side("client", broken=first, cause=f"of-{first}"),
+        one_side("server", broken=later, cause=f"of-{later}"),
+    ]
+    heads, row = status.table(sides, {}, NOW)
+    where = "cluster-a" if winner == first else "cluster-b"
+    assert row.endswith(f"  of-{winner}  broken at {winner} in {where}")
+    assert heads.split()[-2:] == ["CAUSE", "STATE"]
+
+
+def test_a_cause_stands_by_its_link_alone_and_without_one_there_is_no_such_column() -> None:
+    sound = [one_side(name="a"), one_side(name="b")]
+    assert "CAUSE" not in status.table(sound, {}, NOW)[0]
+    _heads, first, second = status.table([sound[0], one_side(name="b", broken="hop 2", cause="chain-missing")], {}, NOW)
+    assert first.endswith("  -              up")
+    assert second.endswith("  chain-missing  broken at hop 2 in cluster-b")
 
 
 def test_the_earlier_end_of_the_two_sides_counts() -> None:
@@ -99,6 +125,6 @@ def test_a_pod_that_does_not_do_what_one_link_means_still_serves_the_other() -> 
     pod = "istio-system/istio-ingressgateway-0"
     faults = [Fault("plain-backend", "mysql", hop, pod, "TLS", "PLAIN TEXT", "remove it") for hop in (3, 2)]
     mysql, other = status.of_side(found, wanted, AUTHORITY, faults)
-    assert (mysql.serving, mysql.ready, mysql.broken) == (0, 1, "hop 2")
+    assert (mysql.serving, mysql.ready, mysql.broken, mysql.cause) == (0, 1, "hop 2", "plain-backend")
     assert other.broken == ""
     assert status.of_side(found, wanted, AUTHORITY)[0].serving == 1

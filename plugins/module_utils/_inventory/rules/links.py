@@ -42,6 +42,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ex
     OF_SERVERS_IN_CLUSTERS,
     check_external,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.probes import check_probe
 
 __all__ = ["check_links", "sound_links", "sound_links_with", "subject_of"]
 
@@ -447,6 +448,7 @@ CHECKS_OF_A_LINK: tuple[Callable[[str, GivenLink, set[str]], Iterator[Finding]],
     _check_workloads,
     _check_requests,
     check_external,
+    check_probe,
     _check_servers,
     _check_clients,
     _check_foreign_clients,

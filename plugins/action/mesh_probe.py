@@ -1,0 +1,135 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action mesh_probe; documented in plugins/modules/mesh_probe.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import PLACES, Fault
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
+    ClientLink,
+    DesiredSide,
+    ServerLink,
+    is_client,
+    is_server,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import authority_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import NOT_ASKED, LinkSideJson, first_fault
+from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.handshakes import (
+    Handshakes,
+    Server,
+    shake_hands,
+    stranger,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.workload import Asked, ask_links
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import SIDES, ClusterAction, Variables
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import ClusterLook, SideLook
+
+Json = dict[str, Any]
+UNREACHABLE = "api-unreachable"
+
+
+class ActionModule(ClusterAction):
+    ARGUMENTS: ClassVar[dict[str, Any]] = {"look": {"type": "dict", "required": True}}
+
+    def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
+        if "sides" not in params["look"]:
+            return _not_looked_at(params["look"])
+        look: ClusterLook = params["look"]
+        links: dict[Side, list[LinkSideJson]] = {}
+        result: Json = {"changed": False, "links": links, "faults": [], "warnings": [], "not_asked": [], "report": []}
+        for side in (side for side in SIDES if side in look["sides"]):
+            plan = look["sides"][side]
+            desired = variables.resolution(variables.side_state(side)).wanted()[side]
+            shaken = _shaken(variables, desired, plan)
+            probed = [link for link in _dialled(desired, plan) if link["probe"]]
+            # Else nobody has to log in.
+            asked = ask_links(variables.api(), probed) if probed else []
+            faults = [*shaken.faults, *(item.fault for item in asked if item.fault)]
+            links[side] = [_standing(link, faults, asked) for link in plan["status"]]
+            result["faults"] += _told(plan["status"], faults)
+            result["warnings"] += [str(item.unasked) for item in asked if item.unasked]
+            result["not_asked"] += [str(message) for message in shaken.unasked]
+            result["report"] += _report(side, shaken, asked)
+        return result
+
+
+def _not_looked_at(look: Json) -> Json:
+    """What the look before could not see, told now, as how it ends the play for this cluster."""
+    errors = look.get("errors") or []
+    told = {"msg": look.get("msg", "the cluster was not looked at"), "errors": errors}
+    is_away = any(error["code"] == UNREACHABLE for error in errors)
+    return {"changed": False, "unreachable": True, **told} if is_away else {"failed": True, **told}
+
+
+def _written(plan: SideLook) -> frozenset[str]:
+    """The links that a call can be made over: the run works on them, and they have a certificate."""
+    return frozenset(link["link"] for link in plan["status"] if link["until"]) & frozenset(plan["judged"])
+
+
+def _dialled(desired: DesiredSide, plan: SideLook) -> list[ClientLink]:
+    return [link for link in desired["links"] if link["name"] in _written(plan)] if is_client(desired) else []
+
+
+def _shaken(variables: Variables, desired: DesiredSide, plan: SideLook) -> Handshakes:
+    """Handshakes with our own ingress gateways where they are served, with external servers where they are dialled."""
+    roots = "".join(root.pem for root in authority_of(variables.store()).trusted)
+    written = _written(plan)
+    if not is_server(desired):
+        return shake_hands(_external_servers(_dialled(desired, plan), desired, roots), "")
+    links = [link for link in desired["links"] if link["name"] in written]
+    servers = _own_servers(links, plan, roots) if roots else []
+    identities = [link["client_identities"][0] for link in links]
+    return shake_hands(servers, stranger(identities, datetime.now(UTC)) if servers else "")
+
+
+def _own_servers(links: Sequence[ServerLink], plan: SideLook, roots: str) -> list[Server]:
+    names = {(link["fqdn"], link["tls_port"]): link["name"] for link in links}
+    return [
+        Server(names[place], Endpoint(item["address"], item["port"], item["fqdn"]), roots)
+        for item in plan["endpoints"]
+        if (place := (item["fqdn"], item["port"])) in names
+    ]
+
+
+def _external_servers(links: Sequence[ClientLink], desired: DesiredSide, roots: str) -> list[Server]:
+    trusts = {secret["name"]: secret["trust"] for secret in desired["secrets"]}
+    return [
+        Server(link["name"], Endpoint(endpoint["address"], link["tls_port"], link["sni"]), trust, ours=False)
+        for link in links
+        for endpoint in link["endpoints"]
+        if link["external"] and (trust := trusts.get(link["credential"]) or roots)
+    ]
+
+
+def _standing(link: LinkSideJson, faults: Sequence[Fault], asked: Sequence[Asked]) -> LinkSideJson:
+    """How the link stands now: the first place at which it is broken, of the look before and of what was asked."""
+    now, first = link.copy(), first_fault(faults, link["link"])
+    if first and _is_first(link, first):
+        now["broken"], now["cause"] = first.place, first.code
+    if any(item.unasked for item in asked if item.link == link["link"]):
+        now["answer"] = NOT_ASKED
+    return now
+
+
+def _told(links: Sequence[LinkSideJson], faults: Sequence[Fault]) -> list[str]:
+    """One fault a link, and none where the look before has told of something earlier."""
+    firsts = [(link, first) for link in links if (first := first_fault(faults, link["link"]))]
+    return [str(first.message()) for link, first in firsts if _is_first(link, first)]
+
+
+def _is_first(link: LinkSideJson, fault: Fault) -> bool:
+    return not link["broken"] or fault.hop < PLACES.index(link["broken"])
+
+
+def _report(side: Side, shaken: Handshakes, asked: Sequence[Asked]) -> list[str]:
+    """What was done, for people: nothing that was not asked counts."""
+    answered = sum(1 for item in asked if not item.unasked)
+    lines = [f"{side}'s side: {shaken.asked} handshakes from the controller"] if shaken.asked else []
+    return [*lines, *([f"{side}'s side: {answered} of {len(asked)} probes asked"] if asked else [])]

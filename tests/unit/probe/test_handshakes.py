@@ -1,0 +1,240 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Handshakes with small TLS servers on loopback: whom they let in is told as it is, and by what they say next."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import handshake
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint, shake
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf
+from ansible_collections.crossmesh.mtls.plugins.module_utils._probe import handshakes
+from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.handshakes import Server, shake_hands, stranger
+from tests.unit.pki.support import make_leaf, make_root
+from tests.unit.support import codes_of
+
+NOW = datetime.now(UTC)
+FQDN = "mysql.server.example.com"
+ROOT, OTHER = make_root(now=NOW), make_root(now=NOW)
+LEAF = make_leaf(ROOT, now=NOW)
+CLIENT = make_leaf(ROOT, role="client", sans=["mysql.link.crossmesh.internal"], now=NOW)
+STRANGER = stranger(["mysql.link.crossmesh.internal"], NOW)
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handshake, "TIMEOUT", 1.0)
+
+
+@contextmanager
+def tls_server(
+    folder: Path,
+    leaf: Leaf = LEAF,
+    *,
+    asks: ssl.VerifyMode = ssl.CERT_REQUIRED,
+    says: bytes = b"",
+    closes: bool = False,
+    newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
+) -> Iterator[Endpoint]:
+    """One that trusts clients of ROOT; after a handshake it says something, waits or closes."""
+    (folder / "leaf.pem").write_text(leaf.certificate_pem + leaf.key_pem.decode())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "leaf.pem")
+    context.load_verify_locations(cadata=ROOT.view.pem)
+    context.verify_mode, context.maximum_version = asks, newest
+
+    def talk(way: socket.socket) -> None:
+        try:
+            with context.wrap_socket(way, server_side=True) as session:
+                session.sendall(says)
+                if not closes:
+                    session.recv(1)
+        except OSError:
+            way.close()
+
+    with accepting(talk) as endpoint:
+        yield endpoint
+
+
+@contextmanager
+def accepting(talk: Callable[[socket.socket], None]) -> Iterator[Endpoint]:
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                way, _address = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=talk, args=(way,), daemon=True).start()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield Endpoint("127.0.0.1", listener.getsockname()[1], FQDN)
+    finally:
+        # A thread in accept() does not see that its socket was closed.
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(5)
+
+
+def pem(leaf: Leaf) -> str:
+    return leaf.certificate_pem + leaf.key_pem.decode()
+
+
+VERSIONS = pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+
+
+@VERSIONS
+def test_a_server_that_asks_for_a_certificate_refuses_whoever_has_none_of_the_ca(
+    tmp_path: Path, newest: ssl.TLSVersion
+) -> None:
+    with tls_server(tmp_path, newest=newest) as endpoint:
+        assert shake(endpoint, ROOT.view.pem).outcome == "refused"
+        assert shake(endpoint, ROOT.view.pem, STRANGER).outcome == "refused"
+        # The control: whom the CA has certified is let in, and the server waits for the first word.
+        assert shake(endpoint, ROOT.view.pem, pem(CLIENT)).outcome == "silent"
+
+
+@VERSIONS
+@pytest.mark.parametrize(("says", "outcome"), [(b"", "silent"), (b"\x4a", "accepted")])
+def test_a_server_that_asks_for_nothing_lets_everybody_in(
+    tmp_path: Path, newest: ssl.TLSVersion, says: bytes, outcome: str
+) -> None:
+    with tls_server(tmp_path, asks=ssl.CERT_NONE, says=says, newest=newest) as endpoint:
+        assert shake(endpoint, ROOT.view.pem).outcome == outcome
+
+
+def test_a_server_that_hangs_up_says_nothing_of_certificates(tmp_path: Path) -> None:
+    with tls_server(tmp_path, asks=ssl.CERT_NONE, closes=True) as endpoint:
+        assert shake(endpoint, ROOT.view.pem).outcome == "closed"
+
+
+OLD = timedelta(days=400)
+
+
+@pytest.mark.parametrize(
+    ("leaf", "why"),
+    [
+        (make_leaf(OTHER, now=NOW), "self-signed certificate|unable to get local issuer"),
+        (make_leaf(ROOT, now=NOW, sans=["other.example.com"]), "Hostname mismatch"),
+        (make_leaf(make_root(now=NOW - OLD), now=NOW - OLD), "unable to get local issuer|expired"),
+    ],
+)
+def test_a_certificate_that_is_not_of_the_ca_or_of_the_link(tmp_path: Path, leaf: Leaf, why: str) -> None:
+    with tls_server(tmp_path, leaf) as endpoint:
+        shaken = shake(endpoint, ROOT.view.pem)
+    assert shaken.outcome == "untrusted"
+    assert any(part in shaken.detail for part in why.split("|")), shaken
+
+
+def test_a_certificate_that_has_expired(tmp_path: Path) -> None:
+    root = make_root(now=NOW - OLD)
+    with tls_server(tmp_path, make_leaf(root, now=NOW - OLD)) as endpoint:
+        shaken = shake(endpoint, root.view.pem)
+    assert (shaken.outcome, shaken.detail) == ("untrusted", "certificate has expired")
+
+
+def test_what_is_no_tls_and_what_is_not_there() -> None:
+    with accepting(lambda way: way.sendall(b"\x4a\x00\x00\x00\x0a11.4.2-MariaDB\x00")) as endpoint:
+        assert shake(endpoint, ROOT.view.pem).outcome == "failed"
+    with accepting(lambda way: way.close()) as endpoint:
+        assert shake(endpoint, ROOT.view.pem).outcome == "unreached"
+    # Its port is free again.
+    gone = shake(endpoint, ROOT.view.pem)
+    assert (gone.outcome, gone.late) == ("unreached", False)
+
+
+def test_a_server_that_does_not_even_shake_hands_is_not_reached() -> None:
+    with accepting(lambda way: None) as endpoint:
+        assert shake(endpoint, ROOT.view.pem).outcome == "unreached"
+
+
+def own(endpoint: Endpoint, link: str = "mysql", *, ours: bool = True) -> Server:
+    return Server(link, endpoint, ROOT.view.pem, ours)
+
+
+def test_a_sound_server_has_no_fault(tmp_path: Path) -> None:
+    with tls_server(tmp_path) as endpoint:
+        found = shake_hands([own(endpoint)], STRANGER)
+    assert (found.asked, found.faults, found.unasked) == (1, [], [])
+
+
+def test_a_server_that_demands_no_certificate_is_found_beside_a_sound_one(tmp_path: Path) -> None:
+    (tmp_path / "sound").mkdir()
+    with tls_server(tmp_path, asks=ssl.CERT_NONE) as open_to_all, tls_server(tmp_path / "sound") as sound:
+        found = shake_hands([own(open_to_all, "open"), own(sound, "sound")], STRANGER)
+    (fault,) = found.faults
+    assert (found.asked, fault.code, fault.link, fault.place) == (2, "anybody-let-in", "open", "hop 2")
+    where = f"asked from the controller at 127.0.0.1:{open_to_all.port}"
+    assert str(fault.message()).startswith(f"link open, hop 2, {where}: wanted a client without a certificate to be")
+
+
+def test_a_server_that_takes_any_certificate_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused, let_in = handshake.Shaken("refused"), handshake.Shaken("silent")
+    monkeypatch.setattr(handshakes, "shake", lambda _endpoint, _roots, credential="": let_in if credential else refused)
+    found = shake_hands([own(Endpoint("127.0.0.1", 1, FQDN))], STRANGER)
+    assert codes_of(fault.message() for fault in found.faults) == ["stranger-let-in"]
+    # Without a stranger's certificate there is nobody to be let in.
+    assert shake_hands([own(Endpoint("127.0.0.1", 1, FQDN))], "").faults == []
+
+
+def test_a_wrong_certificate_and_no_tls_are_faults_of_hop_2(tmp_path: Path) -> None:
+    greet = accepting(lambda way: way.sendall(b"\x4a\x00\x00\x00\x0a11.4.2-MariaDB\x00"))
+    with tls_server(tmp_path, make_leaf(OTHER, now=NOW)) as wrong, greet as plain:
+        found = shake_hands([own(wrong, "wrong"), own(plain, "plain")], STRANGER)
+    assert {(fault.link, fault.code, fault.hop) for fault in found.faults} == {
+        ("wrong", "server-certificate", 2),
+        ("plain", "no-handshake", 2),
+    }
+
+
+def test_an_external_server_may_refuse_later_and_may_not_go_on_by_itself(tmp_path: Path) -> None:
+    with tls_server(tmp_path, asks=ssl.CERT_NONE) as waits:
+        assert shake_hands([own(waits, ours=False)], "").faults == []
+    with tls_server(tmp_path, asks=ssl.CERT_NONE, says=b"\x4a") as speaks:
+        (fault,) = shake_hands([own(speaks, ours=False)], "").faults
+    assert fault.code == "anybody-let-in"
+
+
+def test_what_cannot_be_reached_is_not_asked_and_no_fault() -> None:
+    with accepting(lambda way: None) as endpoint:
+        pass
+    found = shake_hands([own(endpoint)], STRANGER)
+    assert (found.asked, found.faults) == (0, [])
+    (message,) = found.unasked
+    assert (message.code, message.level) == ("server-not-asked", "notice")
+    assert "not asked from here: " in message.what
+
+
+def test_an_address_that_is_far_away_costs_its_time_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+
+    def late(endpoint: Endpoint, _roots: str, _credential: str = "") -> handshake.Shaken:
+        tried.append(endpoint.port)
+        return handshake.Shaken("unreached", "timed out", late=True)
+
+    monkeypatch.setattr(handshakes, "shake", late)
+    servers = [own(Endpoint("198.51.100.7", 13306 + number, FQDN), f"link-{number}") for number in range(50)]
+    found = shake_hands(servers, STRANGER)
+    assert len(tried) == 1
+    assert len(found.unasked) == 50
+
+
+def test_a_strangers_key_is_in_memory_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert STRANGER.count("BEGIN CERTIFICATE") == 1
+    assert "PRIVATE KEY" in STRANGER
+    assert stranger([], NOW) == ""
+    monkeypatch.delattr("os.memfd_create")
+    assert stranger(["a.b"], NOW) == ""
