@@ -15,6 +15,7 @@ from tests.integration.support.cluster_objects import Written, put_back, written
 from tests.integration.support.foreign_objects import await_push, foreign, objects_of_others
 from tests.integration.support.lab_mesh import MYSQL, Mesh
 from tests.integration.support.live_traffic import live_traffic
+from tests.integration.support.rival_objects import rival
 from tests.integration.support.web_servers import BACKEND, curl, running_web_servers, web_link
 from tests.lab import Capture
 from tests.lab.wait import eventually
@@ -77,13 +78,12 @@ def asked_between_clusters(mesh: Mesh, word: str) -> Iterator[Capture]:
 
 @contextmanager
 def older_rule(mesh: Mesh, spec: Json) -> Iterator[None]:
-    """A rule of others, and ours made again after it."""
+    """A rule of others that is older than ours."""
     cluster, pod = EGRESS
-    with objects_of_others(mesh, cluster, [foreign("DestinationRule", "of-others", spec)], told=pod):
-        mesh.lab.kubectl(cluster, "delete", OURS, "-n", "istio-system")
-        mesh.site()
+    with rival(mesh, cluster, "DestinationRule", spec, before=("DestinationRule", "originate-mtls-for-web")):
         await_push(mesh, cluster, pod)
         yield
+    await_push(mesh, cluster, pod)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -99,15 +99,13 @@ def test_no_rule_of_others_makes_hop_2_plain_text(web_mesh: Mesh, rule: str) -> 
 
 def test_the_control_reads_the_request_where_the_route_leads_past_the_subset(web_mesh: Mesh) -> None:
     """As it was with the way out of before."""
-    word, cluster = secrets.token_hex(16), EGRESS[0]
+    word = secrets.token_hex(16)
     route = "virtualservice/direct-web-through-egress-gateway"
     with older_rule(web_mesh, RULES["keepalive settings"]):
         change_routes(web_mesh, route, lambda destination: destination.pop("subset", None))
         with asked_between_clusters(web_mesh, word) as wire:
             pass
     assert word.encode() in wire.payload
-    # The rule of ours that has TLS for those, too, is the younger one still.
-    web_mesh.lab.kubectl(cluster, "delete", OURS, "-n", "istio-system")
     run = web_mesh.site()
     assert run.ok, run.output
     eventually(lambda: answers(web_mesh))

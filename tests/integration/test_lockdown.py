@@ -199,9 +199,9 @@ def test_a_rule_of_others_that_hides_the_way_is_reported_before_the_run(restored
         eventually(lambda: not restored_mesh.carries())
         looked = succeeded(restored_mesh.site("--check"))
     said = (
-        "destination-rule",
-        "[WARNING]: cluster-a: DestinationRule default/everything (host *.local)",
-        "they cannot reach mysql",
+        "cluster-missing",
+        "[WARNING]: cluster-a: DestinationRule default/everything",
+        "link mysql: workloads of namespace default fail",
     )
     assert looked.reports(*said), looked.output
     # The control.
@@ -213,8 +213,9 @@ def test_a_rule_of_others_that_hides_the_way_is_reported_before_the_run(restored
 def test_a_rule_of_others_beside_ours_with_another_export_is_reported_before_the_run(restored_mesh: Mesh) -> None:
     with applied(restored_mesh, manifest("DestinationRule", "istio-system", "theirs", host=EGRESS, exportTo=["*"])):
         eventually(lambda: not restored_mesh.carries())
-        looked = succeeded(restored_mesh.site("--check"))
-    assert looked.reports("destination-rule", "DestinationRule istio-system/theirs", "exportTo"), looked.output
+        looked = restored_mesh.site("--check")
+        assert not looked.ok
+    assert looked.reports("cluster-missing", "DestinationRule istio-system/theirs", "link mysql"), looked.output
     # The control.
     eventually(restored_mesh.carries)
 

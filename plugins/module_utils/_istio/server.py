@@ -64,12 +64,12 @@ def _to_backend(mesh: Mesh, link: ServerLink, scope: Scope) -> Iterator[Finding]
     backend = link.backend
     service = scope.services.get(backend.host)
     found = clusters.outbound(scope, backend.host, backend.port)
-    if service is None:
+    if service is None and mesh.services_of.get(backend.host):
         what = f"the ingress gateway does not see {backend.host}"
         fix = "export the backend's Service to the gateway's namespace (networking.istio.io/exportTo)"
         yield _obstacle("error", link, "backend", "host-hidden", None, what, fix)
     elif found is None:
-        # Where it is not there, or has another port, others say so; here only rules are looked at.
+        # Where it is not there yet, or has another port, others say so; here only rules are looked at.
         return
     else:
         yield from _backend_tls(mesh, link, found)

@@ -44,6 +44,10 @@ SERVICES = [
 
 # Where nothing of ours is yet.
 EMPTY: Json = {
+    "backends": [
+        {"service": name, "namespace": "default", "found": True, "ports": [3306], "pods": 1, "sidecars": 1}
+        for name in ("mysql", "later")
+    ],
     "pods": {"client": [], "server": []},
     "services": {
         "server": {**SERVICE, "ports": [], "owners": {}},
@@ -311,6 +315,11 @@ def _with_pods(pods: Sequence[Pod], *others: Json, side: Side, links: Sequence[J
     there |= {(item["kind"], item["metadata"]["namespace"], item["metadata"]["name"]): item for item in others}
     found = foresee(Surroundings(list(there.values())), seen, wanted, manifests, plan.work, POLICY)
     return [*found.errors, *found.warnings]
+
+
+def test_a_backend_that_is_not_there_yet_is_nobodys_fault() -> None:
+    elsewhere = link(backend={"host": "later.default.svc.cluster.local", "port": 3306})
+    assert codes(side="server", links=[elsewhere]) == []
 
 
 def test_each_link_is_judged_by_itself() -> None:
