@@ -223,6 +223,10 @@ RULES: Mapping[str, Rule] = {
         "it is the suffix of names in client certificates; a DNS name has at most 253 characters (RFC 1035, section "
         "2.3.4)",
     ),
+    "mesh-trust-domain": Rule(
+        "C(mesh_trust_domain) is a DNS name in lower case",
+        "it is the authority of the identities of workloads (SPIFFE ID, section 2.1)",
+    ),
     "ca-key-type": Rule("C(custom_ca_key_type) is a supported key type", "the collection and Istio support no others"),
     "ca-validity": Rule(
         "C(custom_ca_validity_days) is from 1 to 36500", "an X.509 certificate cannot be valid after the year 9999"
@@ -727,6 +731,11 @@ CODES: Mapping[str, Entry] = {
         "Istio does not look into a namespace of the link",
         "MeshConfig has discoverySelectors, and none of them selects the gateway's or the backend's namespace",
         "Give that namespace the labels that the discoverySelectors ask for",
+    ),
+    "trust-domain-differs": Entry(
+        "The mesh has another trust domain than C(mesh_trust_domain) says",
+        "The egress gateway would ask for identities that no workload has, and refuse all of them",
+        "Set C(mesh_trust_domain) of the cluster to C(trustDomain) of MeshConfig",
     ),
     "host-hidden": Entry(
         "A proxy does not see a host",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
 
 from tests.integration.support.lab_mesh import MYSQL, Mesh
+from tests.integration.support.state_snapshots import versions_in_cluster
 from tests.lab.wait import eventually
 
 # The client's pod runs in namespace default, as the ServiceAccount mysql-client.
@@ -28,6 +30,45 @@ def with_workloads(mesh: Mesh, **workloads: list[str]) -> Mesh:
 
 def carries_other(mesh: Mesh) -> bool:
     return mesh.carries(fqdn=OTHER["fqdn"], port=OTHER["port"])
+
+
+LISTEN = """
+import socket, sys
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=10) as session:
+    session.settimeout(3)
+    try:
+        sys.stdout.buffer.write(session.recv(200))
+    except OSError:
+        pass
+"""
+
+
+def greeting(mesh: Mesh) -> str:
+    """What a workload hears of the database before it says anything."""
+    argv = [sys.executable, "-c", LISTEN, MYSQL["fqdn"], str(MYSQL["port"])]
+    return mesh.lab.run("cluster-a", "mysql-client", argv).stdout
+
+
+def test_service_accounts_are_refused_before_the_server_has_spoken(restored_mesh: Mesh) -> None:
+    mesh = with_workloads(restored_mesh, service_accounts=["shop/mysql-client"])
+    assert eventually(lambda: greeting(mesh) == "")
+    # The control: by namespace the same workload is refused as well, at its first byte, and has heard the greeting.
+    mesh = with_workloads(restored_mesh, namespaces=["shop"])
+    assert eventually(lambda: "_password" in greeting(mesh))
+    assert not mesh.carries()
+    mesh = with_workloads(restored_mesh, service_accounts=["default/mysql-client"])
+    assert eventually(mesh.carries)
+    assert mesh.site().changed == 0
+
+
+def test_another_trust_domain_is_refused_before_anything_is_written(restored_mesh: Mesh) -> None:
+    named = {**MYSQL, "workloads": {"service_accounts": ["default/mysql-client"]}}
+    mesh = restored_mesh.with_changes(links=[named], variables={"mesh_trust_domain": "prod.example.com"})
+    before = versions_in_cluster(mesh, "cluster-a")
+    run = mesh.site()
+    assert not run.ok
+    assert run.reports("trust-domain-differs", "link mysql", "mesh_trust_domain: cluster.local"), run.output
+    assert versions_in_cluster(mesh, "cluster-a") == before
 
 
 @pytest.mark.parametrize(

@@ -294,6 +294,23 @@ def test_who_may_use_a_link_is_a_rule_that_denies_all_others_and_no_other_link()
     }
 
 
+def identities(**changes: Any) -> Any:
+    """Whom the egress gateway lets in by the handshake alone."""
+    found = manifests("client", [link(**changes)], mesh_trust_domain="prod.example.com")
+    (server,) = found["Gateway istio-system/egressgateway-mysql"]["spec"]["servers"]
+    return server["tls"].get("subjectAltNames")
+
+
+def test_service_accounts_are_asked_for_in_the_handshake_and_whole_namespaces_cannot_be() -> None:
+    named = ["billing/reports", "shop/cart"]
+    assert identities(workloads={"service_accounts": named}) == [
+        "spiffe://prod.example.com/ns/billing/sa/reports",
+        "spiffe://prod.example.com/ns/shop/sa/cart",
+    ]
+    assert identities(workloads={"service_accounts": named, "namespaces": ["web"]}) is None
+    assert identities() is None
+
+
 def test_connections_are_bounded_where_the_egress_gateways_tcp_proxy_asks() -> None:
     """Of the rule's whole policy: Istio does not look at the port's own settings for it."""
     found = manifests("client", [link(max_connection_duration="1h")])

@@ -67,6 +67,7 @@ EVERY_HOST = "all"
 class Cluster:
     """A cluster as its own variables describe it.
 
+    :param trust_domain: of its own mesh.
     :param dns: who tells its workloads the virtual addresses of links; empty for nobody.
     """
 
@@ -75,6 +76,7 @@ class Cluster:
     ingress_gateway: GatewayPlace
     egress_gateway: GatewayPlace
     egress_port: int
+    trust_domain: str
     dns: str
     egress_lockdown: Sequence[str]
     cluster_cidrs: Sequence[str]
@@ -105,6 +107,7 @@ def cluster_of(variables: Mapping[str, Any]) -> Cluster:
         ingress_gateway=_gateway("mesh_ingress_gateway", value),
         egress_gateway=_gateway("mesh_egress_gateway", value),
         egress_port=value["mesh_egress_port"],
+        trust_domain=value["mesh_trust_domain"],
         dns=value.get("mesh_dns", ""),
         egress_lockdown=value["mesh_egress_lockdown"],
         cluster_cidrs=value["mesh_cluster_cidrs"],
@@ -417,6 +420,7 @@ def _client_link(
         "credential": names.client_secret_of_link(link["name"], settings.client_credential)
         if has_owners_ca(link)
         else settings.client_credential,
+        "caller_identities": _caller_identities(link, cluster.trust_domain),
         "workload_policy": _workload_policy(link, objects["AuthorizationPolicy"][0]),
         "probe": _probe(link),
         "service_entry": objects["ServiceEntry"][0],
@@ -461,6 +465,14 @@ def _probe(link: WantedLink) -> Probe | None:
         "banner": given.get("banner") or "",
         "required": given.get("required") is True,
     }
+
+
+def _caller_identities(link: WantedLink, trust_domain: str) -> list[str]:
+    """Of the only workloads that may use the link, as SPIFFE writes them; none where whole namespaces may."""
+    if (link.get("workloads") or {}).get("namespaces"):
+        return []
+    accounts = _client_accounts(link)
+    return sorted(f"spiffe://{trust_domain}/ns/{account['namespace']}/sa/{account['name']}" for account in accounts)
 
 
 def _client_namespaces(link: WantedLink) -> list[str]:

@@ -313,6 +313,8 @@ class ClientLink(TypedDict):
     :param connect_timeout: with its unit, as Istio takes it; so C(timeout) and C(max_connection_duration).
     :param export_to: who sees the link; None for everybody.
     :param client_namespaces: of the workloads that may use it; empty for all.
+    :param caller_identities: the SPIFFE identities that the egress gateway asks for in the handshake; empty for any of
+        the mesh, as a gateway takes whole identities only.
     :param client_accounts: the service accounts that may use it, beside whole namespaces.
     """
 
@@ -343,6 +345,7 @@ class ClientLink(TypedDict):
     egress_port: int
     sni: str
     credential: str
+    caller_identities: list[str]
     workload_policy: WorkloadPolicy | None
     probe: Probe | None
     service_entry: str

@@ -368,6 +368,14 @@ CLUSTER: tuple[Field, ...] = (
     ),
     Field("mesh_egress_port", "int", "The mesh-facing port of the egress gateway.", default=15443, example="16443"),
     Field(
+        "mesh_trust_domain",
+        "str",
+        "The trust domain of the cluster's own mesh (C(trustDomain) of Istio's MeshConfig). By it the egress gateway "
+        "asks for C(service_accounts) of C(workloads), in the handshake.",
+        default="cluster.local",
+        example="prod.example.com",
+    ),
+    Field(
         "mesh_dns",
         "str",
         "Who tells workloads of this client cluster the virtual addresses of links: the sidecars (C(capture), Istio's "

@@ -21,6 +21,7 @@ Hop = Literal["workload", "egress-gateway", "ingress-gateway", "backend"]
 # What is the matter; one a kind of fault, whichever object is to blame.
 Code = Literal[
     "not-discovered",
+    "trust-domain-differs",
     "host-hidden",
     "host-claimed",
     "host-shared",

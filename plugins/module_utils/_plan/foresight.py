@@ -92,7 +92,7 @@ def _findings(future: Future, side: DesiredSide) -> list[Finding]:
     if hidden := _undiscovered(future, side):
         return hidden
     if is_client(side):
-        return _of_client(future, side["links"])
+        return [*_of_trust_domain(future, side["links"]), *_of_client(future, side["links"])]
     return list(dict.fromkeys(server.predict(future.mesh, future.server_links())))
 
 
@@ -108,6 +108,26 @@ def _undiscovered(future: Future, side: DesiredSide) -> list[Finding]:
         Finding("error", link, hop, "not-discovered", None, what.format(namespace, hop.replace("-", " ")), fix)
         for link, namespace, hop in places
         if namespace in future.undiscovered
+    ]
+
+
+def _of_trust_domain(future: Future, links: Sequence[inventory.ClientLink]) -> list[Finding]:
+    if not future.settings_known:
+        return []
+    domain = future.mesh.settings.trust_domain
+    what = f"the trust domain of the mesh is {domain}, so no workload has the identity that the egress gateway asks for"
+    return [
+        Finding(
+            "error",
+            link["name"],
+            "egress-gateway",
+            "trust-domain-differs",
+            None,
+            what,
+            f"set mesh_trust_domain: {domain}",
+        )
+        for link in links
+        if not all(identity.startswith(f"spiffe://{domain}/") for identity in link["caller_identities"])
     ]
 
 

@@ -60,11 +60,13 @@ class Changes(Protocol):
 class Future:
     """A cluster as it will be.
 
+    :param settings_known: whether the mesh's own settings could be read; else they are taken for Istio's defaults.
     :param undiscovered: namespaces that Istio does not look into; the mesh has nothing of them.
     :param pods: of the side's gateway.
     """
 
     mesh: Mesh
+    settings_known: bool
     undiscovered: frozenset[str]
     side: DesiredSide
     pods: Sequence[Pod]
@@ -156,7 +158,7 @@ def future_of(
     objects = _after(surroundings.objects, manifests, changes)
     seen = (item for item in objects if item["metadata"]["namespace"] not in hidden)
     mesh = parse_mesh(seen, settings, ours=lambda item: _is_of(item, owner))
-    return Future(mesh, hidden, side, reading["pods"][owner.side])
+    return Future(mesh, surroundings.mesh_config is not None, hidden, side, reading["pods"][owner.side])
 
 
 def _is_of(item: Item, owner: names.Owner) -> bool:

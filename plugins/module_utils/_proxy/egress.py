@@ -31,7 +31,7 @@ def egress_faults(scene: Scene, link: ClientLink) -> Iterator[Fault]:
     yield from scene.way_in()
     clusters = server_clusters(link)
     for chain in scene.chains:
-        yield from _mesh_callers(scene, chain)
+        yield from _mesh_callers(scene, link, chain)
         yield from scene.refused_callers(chain, None)
         yield from scene.detours(chain, clusters, 2)
     yield from _way_out(scene, link, clusters)
@@ -42,9 +42,9 @@ def server_clusters(link: ClientLink) -> frozenset[str]:
     return frozenset(f"outbound|{link['tls_port']}|{subset}|{link['fqdn']}" for subset in ("", link["name"]))
 
 
-def _mesh_callers(scene: Scene, chain: Chain) -> Iterator[Fault]:
-    """Workloads come with certificates of the mesh, and have to."""
-    tls = chain.tls
+def _mesh_callers(scene: Scene, link: ClientLink, chain: Chain) -> Iterator[Fault]:
+    """Workloads come with certificates of the mesh, and have to; where the link names them all, with theirs."""
+    tls, identities = chain.tls, link["caller_identities"]
     if tls is None or not tls.asks or (tls.certificate, tls.validation) != (_OWN, _MESH_ROOTS):
         yield scene.fault(
             "caller-tls",
@@ -52,6 +52,10 @@ def _mesh_callers(scene: Scene, chain: Chain) -> Iterator[Fault]:
             described(tls),
             FIX_CALLERS,
         )
+    elif tls.sans != frozenset(identities):
+        wanted = f"workloads with SAN {few(identities)}" if identities else "any workload of the mesh"
+        found = f"those with {few(tls.sans)}" if tls.sans else "any workload of the mesh"
+        yield scene.fault("wrong-name", wanted, found, FIX_CALLERS)
 
 
 def _way_out(scene: Scene, link: ClientLink, clusters: frozenset[str]) -> Iterator[Fault]:

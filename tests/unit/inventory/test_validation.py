@@ -894,6 +894,12 @@ WRONG: list[Wrong] = [
         "gateways",
         {"hosts": cluster(mesh_context="cluster-b", mesh_ingress_gateway={"service": "istio-ingressgateway"})},
     ),
+    Wrong(
+        "mesh-trust-domain",
+        "cluster-a: mesh_trust_domain: 'spiffe://prod'",
+        "trustDomain",
+        {"hosts": cluster(mesh_trust_domain="spiffe://prod")},
+    ),
     Wrong("port", "cluster-a: mesh_egress_port: 0", "from 1 to 65535", {"hosts": cluster(mesh_egress_port=0)}),
     Wrong("type", "cluster-a: mesh_egress_port: True", "whole number", {"hosts": cluster(mesh_egress_port=True)}),
     Wrong(

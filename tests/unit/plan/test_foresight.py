@@ -363,6 +363,20 @@ def test_a_namespace_that_istio_does_not_look_into_forbids_the_run() -> None:
     assert codes(side="server", mesh_config=config, namespaces={**hidden, "default": {"mesh": "on"}}) == []
 
 
+def test_another_trust_domain_than_the_inventorys_forbids_a_link_for_service_accounts() -> None:
+    config, named = {"trustDomain": "prod.example.com"}, {**ALONE, "workloads": {"service_accounts": ["shop/app"]}}
+    (found,) = said(links=[named], mesh_config=config)
+    assert (found.code, found.level, found.fix) == (
+        "trust-domain-differs",
+        "error",
+        "set mesh_trust_domain: prod.example.com",
+    )
+    # The control: links for namespaces do not depend on it, nor does one whose mesh says the same, or may not be asked.
+    assert codes(links=[ALONE], mesh_config=config) == []
+    assert codes(links=[named], mesh_config={"trustDomain": "cluster.local"}) == []
+    assert codes(links=[named], mesh_config=None) == []
+
+
 def test_errors_of_links_are_the_plans_and_warnings_stand_beside() -> None:
     errors, warnings = said(NEIGHBOUR)[:1], said()
     found = Foresight({"mysql": [*errors, *warnings]})

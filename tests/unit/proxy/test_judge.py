@@ -277,6 +277,21 @@ FAULTS: list[tuple[str, Side, int, str, str, str, Edit]] = [
         lambda d: put("require_client_certificate", value=False)(tls(d, 15443)),
     ),
     (
+        "workloads of one identity only",
+        "client",
+        1,
+        "wrong-name",
+        "found those with spiffe://x",
+        "",
+        lambda d: put(
+            "common_tls_context",
+            "combined_validation_context",
+            "default_validation_context",
+            "match_typed_subject_alt_names",
+            value=[{"san_type": "URI", "matcher": {"exact": "spiffe://x"}}],
+        )(tls(d, 15443)),
+    ),
+    (
         "plain text of workloads",
         "client",
         1,

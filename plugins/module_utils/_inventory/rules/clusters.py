@@ -123,7 +123,7 @@ def _check_trust_domain(_shared: Mapping[str, object], name: str, value: str) ->
 
 def check_trust_domain(subject: str, value: str) -> Iterator[Finding]:
     """The name under which clusters and links have theirs in client certificates."""
-    if not all(map(LABEL.fullmatch, value.split("."))) or len(value) > MAX_TRUST_DOMAIN:
+    if not _is_domain(value):
         yield Finding.of(
             "ca-trust-domain",
             subject,
@@ -132,6 +132,10 @@ def check_trust_domain(subject: str, value: str) -> Iterator[Finding]:
             f"is not a DNS name in lower case of at most {MAX_TRUST_DOMAIN} characters",
             "use a domain that is used for nothing else, e.g. crossmesh.internal",
         )
+
+
+def _is_domain(value: str) -> bool:
+    return len(value) <= MAX_TRUST_DOMAIN and all(map(LABEL.fullmatch, value.split(".")))
 
 
 def _check_vip_range(_shared: Mapping[str, object], name: str, value: object) -> Iterator[Finding]:
@@ -213,6 +217,11 @@ def _check_cluster_variables(subject: str, variables: Mapping[str, Any]) -> Iter
             yield from check_value(subject, item.name, value, item)
             if item.name.endswith("_gateway") and isinstance(value, Mapping):
                 yield from _check_gateway(subject, f"{item.name}.", value)
+    domain = variables.get("mesh_trust_domain")
+    if isinstance(domain, str) and not _is_domain(domain):
+        fix = "write trustDomain of the mesh's MeshConfig, e.g. cluster.local"
+        what = "is not a DNS name in lower case"
+        yield Finding.of("mesh-trust-domain", subject, "mesh_trust_domain", show(domain), what, fix)
     port = variables.get("mesh_egress_port")
     if isinstance(port, int) and not isinstance(port, bool):
         yield from check_port(subject, "mesh_egress_port", port)
