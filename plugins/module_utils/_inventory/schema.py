@@ -231,7 +231,8 @@ WORKLOADS: tuple[Field, ...] = (
     Field(
         "service_accounts",
         "list",
-        "Workloads that run as these, C(NAMESPACE/NAME).",
+        "Workloads that run as these, C(NAMESPACE/NAME). Alone, without C(namespaces), they are asked for in the "
+        "handshake; else all others are refused at their first byte.",
         default=[],
         example="[billing/reports]",
     ),
