@@ -737,6 +737,11 @@ CODES: Mapping[str, Entry] = {
         "The egress gateway would ask for identities that no workload has, and refuse all of them",
         "Set C(mesh_trust_domain) of the cluster to C(trustDomain) of MeshConfig",
     ),
+    "credential-used": Entry(
+        "A foreign object uses a link's certificate",
+        "A gateway finds a credential by its name, whoever writes the rule; C(workloads) has no part in it",
+        "Remove it; docs/admission.md has a policy that keeps tenants from making one",
+    ),
     "host-hidden": Entry(
         "A proxy does not see a host",
         "A Sidecar leaves it out, or it is not exported to that namespace; connections to it fail",

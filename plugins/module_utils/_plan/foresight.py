@@ -17,7 +17,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.surroundin
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import model as inventory
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide, is_client, is_server
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio import client, server
-from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.findings import Finding, Hop
+from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.credentials import used_by_others
+from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.findings import Finding, Hop, described
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
@@ -72,7 +73,9 @@ def foresee(
     if surroundings.unseen & _NEEDED:
         return Foresight({}, of_side, complete=False)
     by_link: dict[str, list[Message]] = {}
-    for finding in _findings(future_of(surroundings, reading, side, manifests, changes), side):
+    future = future_of(surroundings, reading, side, manifests, changes)
+    of_side += _used_by_others(future, side)
+    for finding in _findings(future, side):
         if policy.works_on(finding.link):
             by_link.setdefault(finding.link, []).append(finding.message)
     return Foresight(by_link, of_side)
@@ -85,6 +88,18 @@ def _unseen(surroundings: Surroundings, side: DesiredSide) -> list[Message]:
     what = f"what others' objects do to links is not foreseen{whole}: not permitted to {listed(surroundings.unseen)}"
     fix = "bind ClusterRole crossmesh-surroundings of docs/permissions.md to the user of this context"
     return [Message.warning("not-foreseen", where=f"{side['owner']['side']}'s side", what=what, fix=fix)]
+
+
+def _used_by_others(future: Future, side: DesiredSide) -> list[Message]:
+    credentials = {link["credential"] for link in side["links"]}
+    what = (
+        "it uses credential {}, which is for links: its traffic has the certificate that servers know this cluster by"
+    )
+    fix = "remove it; docs/admission.md keeps tenants from making one"
+    return [
+        Message.warning("credential-used", where=described(meta), what=what.format(name), fix=fix)
+        for meta, name in used_by_others(future.mesh, credentials)
+    ]
 
 
 def _findings(future: Future, side: DesiredSide) -> list[Finding]:

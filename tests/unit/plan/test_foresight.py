@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -361,6 +362,44 @@ def test_a_namespace_that_istio_does_not_look_into_forbids_the_run() -> None:
     assert (found.code, found.level) == ("not-discovered", "error")
     assert "namespace default, backend of the link" in found.what
     assert codes(side="server", mesh_config=config, namespaces={**hidden, "default": {"mesh": "on"}}) == []
+
+
+CREDENTIAL = view([link()], CLIENT)["client"]["links"][0]["credential"]
+WITH_OURS = {"tls": {"mode": "MUTUAL", "credentialName": CREDENTIAL}}
+USERS: dict[str, Json] = {
+    "a rule": rule("shop/theirs", host="elsewhere.example.com", trafficPolicy=WITH_OURS),
+    "one of a port": rule(
+        "shop/theirs",
+        host="elsewhere.example.com",
+        trafficPolicy={"portLevelSettings": [{"port": {"number": 443}, **WITH_OURS}]},
+    ),
+    "one of a subset": rule(
+        "shop/theirs", host="elsewhere.example.com", subsets=[{"name": "v1", "trafficPolicy": WITH_OURS}]
+    ),
+    "a Gateway": made(
+        "Gateway",
+        "shop/theirs",
+        selector=EGRESS_LABELS,
+        servers=[
+            {
+                "port": {"number": 8443, "name": "tls", "protocol": "TLS"},
+                "hosts": ["own.example.com"],
+                "tls": {"mode": "SIMPLE", "credentialName": CREDENTIAL},
+            }
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("theirs", USERS.values(), ids=USERS)
+def test_whoever_else_uses_the_links_certificate_is_named(theirs: Json) -> None:
+    (found,) = foreseen(theirs, links=[ALONE]).of_side
+    assert (found.code, found.level) == ("credential-used", "warning")
+    assert found.where.startswith(f"{theirs['kind']} shop/theirs")
+    # The control: ours use it, and others have theirs.
+    assert foreseen(links=[ALONE]).of_side == []
+    other = json.loads(json.dumps(theirs).replace(CREDENTIAL, "own"))
+    assert foreseen(other, links=[ALONE]).of_side == []
 
 
 def test_another_trust_domain_than_the_inventorys_forbids_a_link_for_service_accounts() -> None:
