@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which objects use a Secret's certificate by its name. Pure.
 
-PRIVATE to the collection. A gateway finds a C(credentialName) in its own namespace, whichever namespace the object is in
+PRIVATE to the collection. A gateway finds a C(credentialName) in its own namespace, wherever the object is
 that names it (L(Istio,https://istio.io/latest/docs/reference/config/networking/destination-rule/#ClientTLSSettings)):
 whoever may write one for a host of his own uses a certificate that he may not read.
 """
