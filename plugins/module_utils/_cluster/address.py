@@ -15,13 +15,13 @@ from collections.abc import Callable
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway, read_service
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.services import has_no_address, missing_address
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.waiting import Waiting
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
 __all__ = ["await_address"]
 
 # Seconds between two looks, and between two lines about it.
 INTERVAL = 1.0
-PROGRESS = 10.0
 
 
 def await_address(
@@ -39,17 +39,12 @@ def await_address(
     :param say: told what is waited for, at once and every few seconds.
     """
     title = f"{api.where}: Service {gateway.namespace}/{gateway.service}"
-    begun = clock()
-    told = None
+    waiting = Waiting(timeout, say, clock, pause, at_once=True)
     while has_no_address(service := read_service(api, gateway)):
-        waited = clock() - begun
-        if waited >= timeout:
-            after = f"; waited {waited:.0f} s (mesh_gate_timeout)"
+        if waiting.over:
+            after = f"; waited {waiting.passed:.0f} s (mesh_gate_timeout)"
             return [missing_address(gateway.namespace, gateway.service, after)]
-        if told is None or waited - told >= PROGRESS:
-            say(f"{title} has no address yet; waited {waited:.0f} s of {timeout:.0f}")
-            told = waited
-        pause(INTERVAL)
-    if told is not None and service:
-        say(f"{title} has {', '.join(service['addresses'])} after {clock() - begun:.0f} s")
+        waiting.pause(INTERVAL, f"{title} has no address yet")
+    if waiting.told and service:
+        say(f"{title} has {', '.join(service['addresses'])} after {waiting.passed:.0f} s")
     return []

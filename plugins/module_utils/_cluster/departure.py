@@ -16,12 +16,12 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Life, Manifest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import Place, place_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import PARALLEL, life_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.waiting import Waiting
 
 __all__ = ["await_gone"]
 
 # Seconds between two looks, and between two lines about what is waited for.
 INTERVAL = 0.5
-PROGRESS = 10.0
 
 
 def await_gone(
@@ -34,19 +34,14 @@ def await_gone(
     pause: Callable[[float], None] = time.sleep,
 ) -> list[tuple[str, Life]]:
     """What is still there after C(timeout) seconds, by its title, and what keeps it."""
-    waiting: Sequence[Place] = [place_of(manifest) for manifest in deleted]
-    begun = told = clock()
+    places: Sequence[Place] = [place_of(manifest) for manifest in deleted]
+    waiting = Waiting(timeout, say, clock, pause)
     while True:
-        left = _left(api, waiting)
-        now = clock()
-        if not left or now >= begun + timeout:
+        left = _left(api, places)
+        if not left or waiting.over:
             return [(place.title, life) for place, life in left]
-        waiting = [place for place, _life in left]
-        if now >= told + PROGRESS:
-            titles = ", ".join(place.title for place in waiting)
-            say(f"{api.where}: {titles} is being deleted, {now - begun:.0f} s of {timeout:.0f}")
-            told = now
-        pause(INTERVAL)
+        places = [place for place, _life in left]
+        waiting.pause(INTERVAL, f"{api.where}: being deleted: {', '.join(place.title for place in places)}")
 
 
 def _left(api: Api, places: Sequence[Place]) -> list[tuple[Place, Life]]:

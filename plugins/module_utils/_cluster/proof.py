@@ -23,6 +23,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading im
     gateway_pods,
     read_service,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.waiting import Waiting
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed, short
 
@@ -30,7 +31,6 @@ __all__ = ["Expected", "Proof", "Trusted", "UnprovenError", "lag", "no_ready_pod
 
 # Seconds between two looks, and between two lines about what is waited for.
 INTERVAL = 0.2
-PROGRESS = 10.0
 # More than these, and a message counts the rest.
 MOST_LINKS, MOST_SERIALS = 5, 3
 _ALLOW_EXEC = "allow exec in the gateway's pods (docs/permissions.md)"
@@ -116,7 +116,8 @@ def prove(
     :param shake: the serial that an endpoint presents, empty for none, None where there is no way to it.
     :raises CrossmeshError: when what can be seen is still behind then.
     """
-    begun = told = clock()
+    waiting = Waiting(timeout, say, clock, pause)
+    title = f"{api.where}: gateway {gateway.namespace}/{gateway.service}"
     service = read_service(api, gateway) if expected.watch else None
     while True:
         found = gateway_pods(api, gateway, trust=bool(expected.trust), watch=expected.watch)
@@ -128,16 +129,11 @@ def prove(
             if pods and method == "none":
                 pause(wait)
             return _conclude(gateway, pods, method, wait, faults)
-        now = clock()
-        if now >= begun + timeout:
+        if waiting.over:
             seen = replace(_conclude(gateway, pods, method, wait, faults), lacking=_lacking(pods, expected))
             whole = method == "exec" and not any(pod["problem"] for pod in pods)
             raise UnprovenError(_messages(gateway, behind, holding, timeout), seen if whole else None)
-        if now >= told + PROGRESS:
-            title = f"{api.where}: gateway {gateway.namespace}/{gateway.service}"
-            say(f"{title} is waited for, {now - begun:.0f} s of {timeout:.0f}: {_waited_for(behind, holding)}")
-            told = now
-        pause(INTERVAL)
+        waiting.pause(INTERVAL, f"{title}: {_waited_for(behind, holding)}")
 
 
 def _waited_for(behind: Mapping[str, str], faults: Sequence[Fault]) -> str:

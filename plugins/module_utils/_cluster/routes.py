@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Mapping
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import envoy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api, RefusedError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import EXEC_TIMEOUT, Gateway, gateway_pods
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.waiting import Waiting
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
 
@@ -22,7 +23,6 @@ __all__ = ["await_clusters"]
 
 # Seconds between two looks, and between two lines about it.
 INTERVAL = 0.2
-PROGRESS = 10.0
 
 
 def await_clusters(
@@ -43,21 +43,17 @@ def await_clusters(
     :param say: told every few seconds what is waited for.
     :raises CrossmeshError: when one lacks some of them still.
     """
-    begun = told = clock()
+    waiting = Waiting(timeout, say, clock, pause)
+    title = f"{api.where}: gateway {gateway.namespace}/{gateway.service}"
     while True:
         lacking, unseen = _lacking(api, gateway, wanted)
         if not lacking:
             if unseen:
                 pause(wait)
             return
-        now = clock()
-        if now >= begun + timeout:
+        if waiting.over:
             raise CrossmeshError(_not_known(gateway, lacking, timeout))
-        if now >= told + PROGRESS:
-            title = f"{api.where}: gateway {gateway.namespace}/{gateway.service}"
-            say(f"{title} is waited for, {now - begun:.0f} s of {timeout:.0f}: {_places(lacking)}")
-            told = now
-        pause(INTERVAL)
+        waiting.pause(INTERVAL, f"{title}: {_places(lacking)}")
 
 
 def _lacking(api: Api, gateway: Gateway, wanted: Collection[str]) -> tuple[dict[str, str], bool]:

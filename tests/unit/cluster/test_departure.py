@@ -52,7 +52,7 @@ def test_a_finalizer_has_its_time() -> None:
     clock = Clock(FakeApi([item(**HELD)]), 12)
     assert clock.wait(manifest()) == []
     assert 12 <= clock.now < 13
-    assert [line for line in clock.said if "Gateway istio-system/gateway-mysql is being deleted" in line]
+    assert [line for line in clock.said if "being deleted: Gateway istio-system/gateway-mysql" in line]
 
 
 def test_what_does_not_go_is_named_with_what_keeps_it() -> None:
