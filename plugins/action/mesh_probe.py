@@ -125,7 +125,9 @@ def _told(links: Sequence[LinkSideJson], faults: Sequence[Fault]) -> list[str]:
 
 
 def _is_first(link: LinkSideJson, fault: Fault) -> bool:
-    return not link["broken"] or fault.hop < PLACES.index(link["broken"])
+    # Who is let in that must not be is told whatever else is wrong.
+    is_open = fault.code in ("anybody-let-in", "stranger-let-in")
+    return is_open or not link["broken"] or fault.hop < PLACES.index(link["broken"])
 
 
 def _report(side: Side, shaken: Handshakes, asked: Sequence[Asked]) -> list[str]:

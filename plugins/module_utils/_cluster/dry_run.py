@@ -75,7 +75,7 @@ def _try(api: Api, trial: Trial) -> Outcome:
         item = _send(api, trial)
     except ApiError as error:
         # What is to go, and has gone meanwhile, is in nobody's way.
-        gone = trial.verb == "delete" and error.status == 404
+        gone = trial.verb == "delete" and error.refusal.cause == "missing"
         return Outcome(trial, None if gone else error.refusal)
     return Outcome(trial, spec=item.get("spec") if trial.place.kind != "Secret" and trial.verb != "delete" else None)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,7 @@ __all__ = [
     "addresses",
     "istio_version",
     "outbound",
+    "own_trust_domain",
     "serial",
     "served_serials",
     "trust",
@@ -46,6 +48,13 @@ def served_serials(certs: str) -> list[str]:
     """Serials of all leaf certificates that the proxy has loaded."""
     chains = [chain for entry in json.loads(certs).get("certificates", []) for chain in entry.get("cert_chain", [])]
     return sorted({serial(chain["serial_number"]) for chain in chains if chain.get("serial_number")})
+
+
+def own_trust_domain(certs: str) -> str:
+    """The trust domain of the mesh, as the proxy's own certificate has it (SPIFFE ID, section 2.1); empty for none."""
+    chains = [chain for entry in json.loads(certs).get("certificates", []) for chain in entry.get("cert_chain", [])]
+    names = (str(name.get("uri", "")) for chain in chains for name in chain.get("subject_alt_names", []))
+    return next((name.split("/")[2] for name in names if re.match(r"spiffe://[^/]+/ns/", name)), "")
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def port_owners(managed_fields: Entries) -> dict[str, list[str]]:
         for key in ports:
             if key.startswith("k:"):
                 port = json.loads(key[2:])
-                owners.setdefault(f"{port['port']}/{port.get('protocol', 'TCP')}", []).append(entry["manager"])
+                owners.setdefault(f"{port['port']}/{port.get('protocol', 'TCP')}", []).append(entry.get("manager", ""))
     return owners
 
 
@@ -35,7 +35,7 @@ def field_owners(managed_fields: Entries, root: str) -> dict[str, list[str]]:
     owners: dict[str, list[str]] = {}
     for entry in managed_fields:
         for path in _leaves(entry.get("fieldsV1", {}).get(f"f:{root}", {}), root):
-            owners.setdefault(path, []).append(entry["manager"])
+            owners.setdefault(path, []).append(entry.get("manager", ""))
     return owners
 
 

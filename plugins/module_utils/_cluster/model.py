@@ -216,6 +216,7 @@ class Pod(Place):
     :param serials: of the certificates that it serves; None where it was not asked, or did not answer.
     :param trust: by Secret; None where it was not asked.
     :param account: its service account.
+    :param trust_domain: of its mesh, as its certificate has it; empty where that is not known.
     :param problem: why it did not answer.
     :param forbidden: whether that was for want of permission.
     :param proxy: what it does for links; None where it was not asked.
@@ -224,6 +225,7 @@ class Pod(Place):
     uid: str
     labels: dict[str, str]
     account: str
+    trust_domain: str
     ready: bool
     serials: list[str] | None
     trust: dict[str, SecretTrust] | None

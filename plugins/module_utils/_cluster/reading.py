@@ -414,9 +414,9 @@ def _slim(item: Item, own_managers: Collection[str]) -> LiveObject:
             "labels": metadata.get("labels") or {},
             "creationTimestamp": metadata.get("creationTimestamp", ""),
             "managedFields": [
-                {"manager": entry["manager"], "fieldsV1": entry.get("fieldsV1", {})}
+                {"manager": entry.get("manager", ""), "fieldsV1": entry.get("fieldsV1", {})}
                 for entry in fields
-                if entry["manager"] not in own_managers
+                if entry.get("manager", "") not in own_managers
             ],
             **life_of(item),
         },
@@ -517,7 +517,7 @@ def secret_view(item: Item) -> LiveSecret:
         "trust": trust.decode(errors="replace"),
         "lists": data.get("ca.crl", b"").decode(errors="replace"),
         "key_matches": live.key_matches,
-        "managers": sorted({entry["manager"] for entry in metadata.get("managedFields") or []}),
+        "managers": sorted({entry.get("manager", "") for entry in metadata.get("managedFields") or []}),
         "version": metadata.get("resourceVersion", ""),
         **life_of(item),
     }
@@ -554,6 +554,7 @@ def _pod(api: Api, item: Item, ask: bool, trust: bool, watch: Watch | None) -> P
         "name": metadata["name"],
         "uid": metadata["uid"],
         "labels": metadata.get("labels") or {},
+        "trust_domain": "",
         "account": item.get("spec", {}).get("serviceAccountName", ""),
         "ready": any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions),
         "serials": None,
@@ -564,7 +565,8 @@ def _pod(api: Api, item: Item, ask: bool, trust: bool, watch: Watch | None) -> P
     }
     if ask and pod["ready"]:
         try:
-            pod["serials"] = envoy.served_serials(_ask(api, pod, envoy.CERTS))
+            served = _ask(api, pod, envoy.CERTS)
+            pod["serials"], pod["trust_domain"] = envoy.served_serials(served), envoy.own_trust_domain(served)
             if watch or trust:
                 dump = _ask(api, pod, watch.question if watch else envoy.SECRETS)
                 pod["trust"] = _trust_by_secret(dump) if trust else None

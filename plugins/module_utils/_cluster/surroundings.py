@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """All objects of a cluster by which Istio decides what becomes of a link, whoever made them.
 
-PRIVATE to the collection. They are read before something is written and where links are verified, not in each run:
-a mesh can have thousands of them. What they say is for M(_istio.parsing) to read.
+PRIVATE to the collection. They are read in every look but those of rotations, which leave objects alone. What they say
+is for M(_istio.parsing) to read.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api, ApiError, object_path
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Pod
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
 try:
     import yaml
@@ -53,22 +55,21 @@ Found = TypeVar("Found")
 class Surroundings:
     """:param mesh_config: MeshConfig, read as YAML; None where there is none, or it may not be read.
     :param namespaces: labels of each; None where they may not be listed.
-    :param unseen: what may not be read, in the words of a permission.
+    :param unseen: what could not be read, in the words of a permission, and why not.
     """
 
     objects: Sequence[Item] = ()
     mesh_config: object = None
     namespaces: Mapping[str, Mapping[str, str]] | None = None
-    unseen: frozenset[str] = field(default_factory=frozenset)
+    unseen: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_surroundings(api: Api, pods: Sequence[Pod]) -> Surroundings:
-    """What is there; what may not be read is told, and no error.
+    """What is there. What could not be read is told, and is no error: none of it is the run's own.
 
     :param pods: of the gateways: their revision is that of the control plane that counts.
-    :raises CrossmeshError: when the API server cannot be reached, or fails.
     """
-    unseen: set[str] = set()
+    unseen: dict[str, str] = {}
     with ThreadPoolExecutor(PARALLEL) as pool:
         lists = [pool.submit(_permitted, partial(_list, api, kind), f"list {kind.plural}", unseen) for kind in KINDS]
         config = pool.submit(
@@ -80,16 +81,15 @@ def read_surroundings(api: Api, pods: Sequence[Pod]) -> Surroundings:
         for item in found.result() or ():
             metadata = item["metadata"]
             objects.setdefault((item["kind"], metadata["namespace"], metadata["name"]), item)
-    return Surroundings(list(objects.values()), config.result(), namespaces.result(), frozenset(unseen))
+    return Surroundings(list(objects.values()), config.result(), namespaces.result(), unseen)
 
 
-def _permitted(read: Callable[[], Found], needed: str, unseen: set[str]) -> Found | None:
+def _permitted(read: Callable[[], Found], needed: str, unseen: dict[str, str]) -> Found | None:
     try:
         return read()
-    except ApiError as error:
-        if error.status != 403:
-            raise
-        unseen.add(needed)
+    except CrossmeshError as error:
+        forbidden = isinstance(error, ApiError) and error.status == 403
+        unseen[needed] = "403" if forbidden else error.message.what
         return None
 
 
@@ -110,22 +110,26 @@ def _namespaces(api: Api) -> dict[str, dict[str, str]]:
 
 
 def _mesh_config(api: Api, pods: Sequence[Pod]) -> object:
-    for name in _config_names(pods):
-        try:
-            item = api.get(object_path("", "v1", "configmaps", names.ROOT_NAMESPACE, name))
-        except ApiError as error:
-            if error.status == 404:
-                continue
-            raise
-        try:
-            found: object = yaml.load((item.get("data") or {}).get("mesh", ""), Loader=_PARSER)
-        except yaml.YAMLError:
-            return None
-        return found
-    return None
+    name = _config_name(pods)
+    item = api.get(object_path("", "v1", "configmaps", names.ROOT_NAMESPACE, name))
+    try:
+        found: object = yaml.load((item.get("data") or {}).get("mesh", ""), Loader=_PARSER)
+    # What is no date, or is nested too deep, is an error of another kind.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise _unreadable(name, "its mesh is no YAML") from error
+    return found
 
 
-def _config_names(pods: Sequence[Pod]) -> list[str]:
-    """Of the ConfigMap: that of the gateways' revision first."""
-    revisions = sorted({pod["labels"].get(REVISION, "") for pod in pods} - set(DEFAULT_REVISIONS))
-    return [*(f"{MESH_CONFIG}-{revision}" for revision in revisions), MESH_CONFIG]
+def _config_name(pods: Sequence[Pod]) -> str:
+    """Of the ConfigMap of the gateways' control plane."""
+    revisions = {pod["labels"].get(REVISION, "") for pod in pods}
+    revisions = {"" if revision in DEFAULT_REVISIONS else revision for revision in revisions} or {""}
+    if len(revisions) > 1:
+        raise _unreadable(MESH_CONFIG, "the gateways are of several revisions")
+    (revision,) = revisions
+    return f"{MESH_CONFIG}-{revision}" if revision else MESH_CONFIG
+
+
+def _unreadable(name: str, what: str) -> CrossmeshError:
+    where = f"ConfigMap {names.ROOT_NAMESPACE}/{name}"
+    return CrossmeshError(Message.warning("not-foreseen", where=where, what=what, fix="see MeshConfig"))

@@ -113,7 +113,7 @@ def _compare_one(
     extra = _surplus(live.get("spec", {}), manifest["spec"])
     if extra:
         result.strip.append({**_identity(manifest), "spec": extra})
-    others = any(entry["manager"] != owner.manager for entry in live["metadata"].get("managedFields") or [])
+    others = any(entry.get("manager", "") != owner.manager for entry in live["metadata"].get("managedFields") or [])
     (result.force if others else result.write).append(manifest)
 
 
@@ -169,7 +169,9 @@ def not_ours(title: str, makers: str) -> Message:
 
 
 def _makers(live: LiveObject) -> str:
-    return listed({entry["manager"] for entry in live["metadata"].get("managedFields") or []}, "an unknown manager")
+    return listed(
+        {entry.get("manager", "") for entry in live["metadata"].get("managedFields") or []}, "an unknown manager"
+    )
 
 
 def _deviations(manifest: Manifest, live: LiveObject, owner: names.Owner) -> Iterator[str]:

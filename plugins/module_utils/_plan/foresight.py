@@ -69,8 +69,10 @@ def foresee(
     policy: Policy,
 ) -> Foresight:
     """What will stand in the way of the links that a run works on, once these changes are made."""
+    if not side["links"]:
+        return NOTHING_FORESEEN
     of_side = _unseen(surroundings, side)
-    if surroundings.unseen & _NEEDED:
+    if not _NEEDED.isdisjoint(surroundings.unseen):
         return Foresight({}, of_side, complete=False)
     by_link: dict[str, list[Message]] = {}
     future = future_of(surroundings, reading, side, manifests, changes)
@@ -82,11 +84,13 @@ def foresee(
 
 
 def _unseen(surroundings: Surroundings, side: DesiredSide) -> list[Message]:
-    if not surroundings.unseen or not side["links"]:
+    if not surroundings.unseen:
         return []
-    whole = "" if surroundings.unseen & _NEEDED else " in full"
-    what = f"what others' objects do to links is not foreseen{whole}: not permitted to {listed(surroundings.unseen)}"
-    fix = "bind ClusterRole crossmesh-surroundings of docs/permissions.md to the user of this context"
+    whole = " in full" if _NEEDED.isdisjoint(surroundings.unseen) else ""
+    seen = listed(f"{part} ({why})" for part, why in surroundings.unseen.items())
+    what = f"what others' objects do to links is not foreseen{whole}; not to be had: {seen}"
+    fix = "where it is forbidden (403), bind ClusterRoles crossmesh-surroundings and crossmesh-mesh-config of "
+    fix += "docs/permissions.md to the user of this context; else mend what the answer names"
     return [Message.warning("not-foreseen", where=f"{side['owner']['side']}'s side", what=what, fix=fix)]
 
 
@@ -127,20 +131,11 @@ def _undiscovered(future: Future, side: DesiredSide) -> list[Finding]:
 
 
 def _of_trust_domain(future: Future, links: Sequence[inventory.ClientLink]) -> list[Finding]:
-    if not future.settings_known:
-        return []
-    domain = future.mesh.settings.trust_domain
-    what = f"the trust domain of the mesh is {domain}, so no workload has the identity that the egress gateway asks for"
+    what = "the trust domain of the mesh is {}, so no workload has the identity that the egress gateway would ask for"
     return [
-        Finding(
-            "error",
-            link["name"],
-            "egress-gateway",
-            "trust-domain-differs",
-            None,
-            what,
-            f"set mesh_trust_domain: {domain}",
-        )
+        Finding("error", link["name"], "egress-gateway", "trust-domain-differs", None, what.format(domain), fix)
+        for domain in future.trust_domains
+        for fix in [f"set mesh_trust_domain: {domain}"]
         for link in links
         if not all(identity.startswith(f"spiffe://{domain}/") for identity in link["caller_identities"])
     ]

@@ -21,7 +21,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.difference import has_labels_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
 
-__all__ = ["object_faults", "secret_faults", "still_there"]
+__all__ = ["immutable_secrets", "object_faults", "secret_faults", "still_there"]
 
 
 def object_faults(
@@ -39,20 +39,30 @@ def object_faults(
 
 def secret_faults(
     wanted: Collection[str], live: Iterable[LiveSecret], owner: names.Owner, policy: Policy
-) -> dict[str, Message]:
-    """Of the Secrets that are wanted and there, by their names: the first of each.
+) -> list[Message]:
+    """Of the Secrets that are wanted and there. They can be written all the same.
 
     :param live: of the side's namespace.
     """
-    found: dict[str, Message] = {}
+    ours = _worked_on(wanted, live, owner, policy)
+    return [fault for secret in ours for fault in _faults(_title(secret), secret)]
+
+
+def immutable_secrets(
+    wanted: Collection[str], live: Iterable[LiveSecret], owner: names.Owner, policy: Policy
+) -> dict[str, Message]:
+    """Those of them that cannot be written, by their names."""
+    ours = _worked_on(wanted, live, owner, policy)
+    return {secret["name"]: _immutable(secret) for secret in ours if secret.get("immutable")}
+
+
+def _worked_on(
+    wanted: Collection[str], live: Iterable[LiveSecret], owner: names.Owner, policy: Policy
+) -> Iterator[LiveSecret]:
     for secret in live:
-        if secret["name"] not in wanted or not _is_to_be_ours(secret["labels"], owner, policy):
-            continue
-        if policy.works_on(secret["labels"].get(names.LABEL_LINK, names.CLIENT_LINK)):
-            title = f"Secret {secret['namespace']}/{secret['name']}"
-            for fault in (*_faults(title, secret), *_immutable(title, secret)):
-                found.setdefault(secret["name"], fault)
-    return found
+        link = secret["labels"].get(names.LABEL_LINK, names.CLIENT_LINK)
+        if secret["name"] in wanted and _is_to_be_ours(secret["labels"], owner, policy) and policy.works_on(link):
+            yield secret
 
 
 def still_there(title: str, life: Life) -> Message:
@@ -77,11 +87,14 @@ def _faults(title: str, life: Life) -> Iterator[Message]:
         yield Message.error("owned-by-others", where=title, what=what, fix=fix)
 
 
-def _immutable(title: str, secret: LiveSecret) -> Iterator[Message]:
-    if secret.get("immutable"):
-        what = "it is immutable, so no run can renew its certificate, or what it trusts"
-        fix = "delete it, see that nothing sets immutable again, and run playbook site at once: it issues another one"
-        yield Message.error("immutable-secret", where=title, what=what, fix=fix)
+def _immutable(secret: LiveSecret) -> Message:
+    what = "it is immutable, so no run can renew its certificate, or what it trusts"
+    fix = "delete it, see that nothing sets immutable again, and run playbook site at once: it issues another one"
+    return Message.error("immutable-secret", where=_title(secret), what=what, fix=fix)
+
+
+def _title(secret: LiveSecret) -> str:
+    return f"Secret {secret['namespace']}/{secret['name']}"
 
 
 def _key(item: LiveObject | Manifest) -> tuple[str, str, str]:

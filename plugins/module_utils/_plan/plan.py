@@ -198,7 +198,7 @@ def make_plan(
 def trials(plan: Plan, reading: Reading, side: DesiredSide, policy: Policy) -> list[Trial]:
     """What of a plan is to be tried before the first write: what it would write as it stands."""
     owner, work = names.Owner(**side["owner"]), plan.work
-    due = [(item.wanted, item.decision.action == "issue") for item in work.due]
+    due = (item.wanted for item in work.due)
     found = list(trials_of_secrets(due, live_secrets(reading, side), side["namespace"], owner))
     if not plan.errors and not policy.existing:
         written = [*work.force, *work.write]
@@ -235,14 +235,17 @@ def _refusals(case: _Case, manifests: Sequence[Manifest], found: Sequence[Messag
         *refusals.missing_gateway(reading, side),
         *found,
         *lifecycle.object_faults(manifests, of_side(reading["objects"], owner), owner, policy),
+        *refusals.ailing_secrets(reading, side, owner, policy),
         *refusals.overriding_secrets(reading, side),
         *([] if policy.on_links_alone else lockdown.errors(reading, side)),
     ]
 
 
 def _barring(case: _Case, held: Mapping[str, Message]) -> list[Message]:
-    """What forbids certificates too. A Secret that is held up is left alone, unless all of them go on together."""
-    together = case.policy.stage != "all" or case.policy.adopt
+    """What forbids certificates too. A Secret that is held up is left alone, unless an adoption takes all of them on
+    together; a rotation of the root stops at any error.
+    """
+    together = case.policy.adopt
     trust = case.side["secrets"] and refusals.trust_errors(case.reading, case.authority, case.owner, case.policy)
     return [*(held.values() if together else ()), *(trust or ())]
 
@@ -286,7 +289,9 @@ def _work(
         due=due,
         moved=_moved(reading, side, [*objects.force, *objects.write]),
         # Once a gateway is given something to serve, and not again in every run.
-        await_address=notices.lacks_address(reading, side, owner) and not (objects.empty and ports.empty),
+        await_address=not those_there
+        and notices.lacks_address(reading, side, owner)
+        and not (objects.empty and ports.empty),
     )
 
 

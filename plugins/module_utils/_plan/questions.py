@@ -60,13 +60,13 @@ class Changes(Protocol):
 class Future:
     """A cluster as it will be.
 
-    :param settings_known: whether the mesh's own settings could be read; else they are taken for Istio's defaults.
+    :param trust_domains: of the mesh: as the gateway's pods show it, else as its settings say; empty for not known.
     :param undiscovered: namespaces that Istio does not look into; the mesh has nothing of them.
     :param pods: of the side's gateway.
     """
 
     mesh: Mesh
-    settings_known: bool
+    trust_domains: frozenset[str]
     undiscovered: frozenset[str]
     side: DesiredSide
     pods: Sequence[Pod]
@@ -158,7 +158,10 @@ def future_of(
     objects = _after(surroundings.objects, manifests, changes)
     seen = (item for item in objects if item["metadata"]["namespace"] not in hidden)
     mesh = parse_mesh(seen, settings, ours=lambda item: _is_of(item, owner))
-    return Future(mesh, surroundings.mesh_config is not None, hidden, side, reading["pods"][owner.side])
+    pods = reading["pods"][owner.side]
+    shown = frozenset(pod["trust_domain"] for pod in pods) - {""}
+    said = frozenset() if surroundings.mesh_config is None else frozenset({settings.trust_domain})
+    return Future(mesh, shown or said, hidden, side, pods)
 
 
 def _is_of(item: Item, owner: names.Owner) -> bool:
@@ -184,7 +187,7 @@ def _after(there: Iterable[Item], manifests: Sequence[Manifest], changes: Change
 def _with_ports(live: Item, written: Manifest) -> Item:
     """The gateway's Service, of which only some ports are written."""
     spec = live.get("spec") or {}
-    return {**live, "spec": {**spec, "ports": [*(spec.get("ports") or ()), *written["spec"]["ports"]]}}
+    return {**live, "spec": {**spec, "ports": [*(spec.get("ports") or ()), *written.get("spec", {}).get("ports", ())]}}
 
 
 def _as_old_as(live: Item | None, manifest: Manifest) -> Item:

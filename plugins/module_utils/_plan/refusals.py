@@ -25,6 +25,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import has_own_trust, is_ours, trust_of
 
 __all__ = [
+    "ailing_secrets",
     "held_secrets",
     "missing_gateway",
     "missing_kinds",
@@ -110,7 +111,14 @@ def held_secrets(reading: Reading, side: DesiredSide, owner: names.Owner, policy
         for secret in beside
         if secret["name"] in wanted and (error := _foreign_secret(secret, owner, policy))
     }
-    return {**foreign, **lifecycle.secret_faults(wanted, beside, owner, policy)}
+    return {**foreign, **lifecycle.immutable_secrets(wanted, beside, owner, policy)}
+
+
+def ailing_secrets(reading: Reading, side: DesiredSide, owner: names.Owner, policy: Policy) -> list[Message]:
+    """Secrets of ours that are about to go."""
+    wanted = {item["name"] for item in side["secrets"]}
+    beside = [secret for secret in reading["secrets"] if secret["namespace"] == side["namespace"]]
+    return lifecycle.secret_faults(wanted, beside, owner, policy)
 
 
 def overriding_secrets(reading: Reading, side: DesiredSide) -> list[Message]:

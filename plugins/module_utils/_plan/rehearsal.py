@@ -88,21 +88,15 @@ def trials_of_objects(
 
 
 def trials_of_secrets(
-    due: Iterable[tuple[WantedSecret, bool]], live: Mapping[str, LiveSecret], namespace: str, owner: names.Owner
+    due: Iterable[WantedSecret], live: Mapping[str, LiveSecret], namespace: str, owner: names.Owner
 ) -> Iterator[Trial]:
-    """:param due: each with whether a certificate is issued, or trust alone is written."""
-    for wanted, issued in due:
+    for wanted in due:
         secret = live.get(wanted["name"])
-        keys = _LENGTHS if issued or secret is None else ("ca.crt",)
         metadata = {"name": wanted["name"], "namespace": namespace, "labels": wanted["labels"]}
-        body = {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": metadata,
-            "data": {key: _nothing(key) for key in keys},
-        }
+        body: dict[str, Any] = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
         if secret is None:
-            body["type"] = "kubernetes.io/tls"
+            # Of one that is there, what it holds is left: who looks into certificates would refuse these.
+            body |= {"type": "kubernetes.io/tls", "data": {key: _nothing(key) for key in _LENGTHS}}
         place: Manifest = {
             "apiVersion": "v1",
             "kind": "Secret",

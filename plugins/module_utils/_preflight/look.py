@@ -44,7 +44,6 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.model im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import (
     CA_STORE,
     NOBODY,
-    OTHERS,
     WHOLE_CLUSTER,
     Row,
     api_row,
@@ -66,7 +65,7 @@ class Look:
 
     :param reading: as M(reading) has it, empty in place of what could not be read.
         None without the cluster; so the sight.
-    :param surroundings: None where there is no link, or they could not be read.
+    :param surroundings: None where there is no link.
     :param incomplete: why, by what was to be read.
     """
 
@@ -115,10 +114,7 @@ def look(
     ]
     surroundings = None
     if request.links:
-        try:
-            surroundings = read_surroundings(api, [pod for found in reading["pods"].values() for pod in found])
-        except CrossmeshError as error:
-            incomplete[OTHERS] = error.message.seen
+        surroundings = read_surroundings(api, [pod for found in reading["pods"].values() for pod in found])
     return Look(rows, reading, surroundings, incomplete, _sight(api, request, view, reading))
 
 

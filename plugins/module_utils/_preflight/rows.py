@@ -24,7 +24,6 @@ __all__ = [
     "CA_STORE",
     "CHECKS",
     "NOBODY",
-    "OTHERS",
     "WHOLE_CLUSTER",
     "Row",
     "RowJson",
@@ -41,7 +40,7 @@ Status = Literal["ok", "warning", "failed", "unknown"]
 # In place of a cluster or a link that a row is not about.
 NOBODY = "-"
 # What could not be read, beside the parts of a reading.
-CA_STORE, OTHERS, WHOLE_CLUSTER = "the CA store", "objects of others", "the cluster"
+CA_STORE, WHOLE_CLUSTER = "the CA store", "the cluster"
 
 # What each check asks, in the order of the table; docs/preflight.md explains them under these names.
 CHECKS: Mapping[str, str] = {

@@ -102,9 +102,9 @@ def _http(probe: Probe, answer: Answer) -> tuple[str, str]:
     if first <= status <= last:
         return wanted, ""
     if status:
-        _head, _blank, body = answer.data.partition(b"\r\n\r\n")
-        return wanted, f"status {status}" + (f", {shown(body)}" if body else "")
-    return wanted, shown(answer.data) if answer.data else _nothing(answer)
+        # Pages of errors hold what is no log's business.
+        return wanted, f"status {status}"
+    return wanted, f"{len(answer.data)} bytes that are no HTTP" if answer.data else _nothing(answer)
 
 
 def _grpc(probe: Probe, answer: Answer) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -297,7 +298,15 @@ def test_what_stands_in_the_way_forbids_the_run_and_is_named(theirs: Json, side:
 
 def _pod(labels: Json) -> Pod:
     return cast(
-        Pod, {"namespace": "istio-system", "name": "gate-0", "labels": labels, "account": "gate", "ready": True}
+        Pod,
+        {
+            "namespace": "istio-system",
+            "name": "gate-0",
+            "labels": labels,
+            "account": "gate",
+            "trust_domain": "",
+            "ready": True,
+        },
     )
 
 
@@ -341,7 +350,7 @@ def test_a_run_for_some_links_is_not_kept_by_what_others_have_in_their_way() -> 
 
 
 def test_where_services_may_not_be_listed_nothing_is_foreseen_and_that_is_said() -> None:
-    found = foreseen(NEIGHBOUR, unseen=frozenset({"list services"}))
+    found = foreseen(NEIGHBOUR, unseen={"list services": "403"})
     assert (found.complete, found.by_link) == (False, {})
     (message,) = found.of_side
     assert (message.code, message.level) == ("not-foreseen", "warning")
@@ -349,7 +358,7 @@ def test_where_services_may_not_be_listed_nothing_is_foreseen_and_that_is_said()
 
 
 def test_where_a_kind_may_not_be_listed_the_rest_is_foreseen() -> None:
-    found = foreseen(NEIGHBOUR, unseen=frozenset({"list envoyfilters"}))
+    found = foreseen(NEIGHBOUR, unseen={"list envoyfilters": "500"})
     assert found.complete
     assert "port-captured" in [message.code for message in found.errors]
     assert "in full" in found.of_side[0].what
@@ -414,6 +423,28 @@ def test_another_trust_domain_than_the_inventorys_forbids_a_link_for_service_acc
     assert codes(links=[ALONE], mesh_config=config) == []
     assert codes(links=[named], mesh_config={"trustDomain": "cluster.local"}) == []
     assert codes(links=[named], mesh_config=None) == []
+
+
+def test_a_gateways_own_certificate_tells_the_trust_domain_before_the_settings_do() -> None:
+    named = {**ALONE, "workloads": {"service_accounts": ["shop/app"]}}
+    pod = {**_pod(EGRESS_LABELS), "trust_domain": "prod.example.com"}
+    (found,) = _with_pods([cast(Pod, pod)], side="client", links=[named])
+    assert (found.code, found.level) == ("trust-domain-differs", "error")
+    # The control.
+    same = {**pod, "trust_domain": "cluster.local"}
+    assert _with_pods([cast(Pod, same)], side="client", links=[named]) == []
+
+
+def test_a_side_that_is_emptied_is_foreseen_nothing() -> None:
+    wanted = view([link()], CLIENT)["client"]
+    nothing = {**wanted, "links": [], "ports": []}
+    patch = {"kind": "Service", "metadata": SERVICES[0]["metadata"]}
+    changes = SimpleNamespace(strip=[], force=[], write=[patch], delete=[])
+    surroundings = Surroundings([*SERVICES, NEIGHBOUR])
+    assert foresee(surroundings, reading(**EMPTY), cast(Any, nothing), [], cast(Any, changes), POLICY) == Foresight({})
+    # The control: with links such a patch of the Service, which gives up a port, is taken too.
+    left = foresee(surroundings, reading(**EMPTY), wanted, [], cast(Any, changes), POLICY)
+    assert left.by_link != {}
 
 
 def test_errors_of_links_are_the_plans_and_warnings_stand_beside() -> None:

@@ -132,7 +132,7 @@ def two_secrets(**life: Any) -> Reading:
     return settled_reading(secrets=[secret(leaf_of()), other])
 
 
-@pytest.mark.parametrize("life", [{"immutable": True}, DELETED, {"labels": {}}])
+@pytest.mark.parametrize("life", [{"immutable": True}, {"labels": {}}])
 def test_a_secret_that_is_held_up_holds_up_no_other(life: Json) -> None:
     plan = plan_of(two_secrets(**life), [link(), numbered(1)], now=SOON)
     assert len(plan.errors) == 1
@@ -140,11 +140,18 @@ def test_a_secret_that_is_held_up_holds_up_no_other(life: Json) -> None:
     assert [item["name"] for item in plan.work.credentials] == ["mysql-credential"]
 
 
-@pytest.mark.parametrize("policy", [replace(POLICY, stage="bundle"), replace(POLICY, stage="all", adopt=True)])
-def test_but_for_steps_that_all_of_them_take_together(policy: Any) -> None:
-    plan = plan_of(two_secrets(immutable=True), [link(), numbered(1)], policy=policy)
-    assert codes_of(plan.barring) == ["immutable-secret"]
-    assert codes_of(plan.errors) == ["immutable-secret"]
+def test_one_that_is_about_to_go_is_an_error_and_is_renewed_all_the_same() -> None:
+    plan = plan_of(two_secrets(**DELETED), [link(), numbered(1)], now=SOON)
+    assert codes_of(plan.errors) == ["under-deletion"]
+    assert (plan.barring, len(plan.work.credentials)) == ([], 2)
+
+
+def test_it_holds_up_an_adoption_and_no_revocation_list() -> None:
+    held = two_secrets(immutable=True)
+    adopting = plan_of(held, [link(), numbered(1)], policy=replace(POLICY, adopt=True))
+    assert codes_of(adopting.barring) == ["immutable-secret"]
+    publishing = plan_of(held, [link(), numbered(1)], policy=replace(POLICY, stage="bundle", existing=True))
+    assert (codes_of(publishing.errors), publishing.barring) == (["immutable-secret"], [])
 
 
 def test_a_wrong_ca_forbids_everything() -> None:

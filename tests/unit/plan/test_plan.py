@@ -73,6 +73,7 @@ def serving(*leaves: Leaf, name: str = "istio-ingressgateway-0", **changes: Any)
         "uid": name,
         "labels": {"istio": "ingressgateway"},
         "account": "istio-ingressgateway",
+        "trust_domain": "",
         "ready": True,
         "serials": [leaf.view.serial for leaf in leaves],
         "trust": None,

@@ -223,7 +223,7 @@ def test_an_answer_that_is_no_json_is_no_answer(store: Path) -> None:
 def test_what_is_forbidden_or_fails_is_left_out_and_all_the_rest_is_read(store: Path) -> None:
     statuses = {collection_path("Secret", "istio-system"): 403, collection_path("VirtualService"): 500}
     found = looked(api(statuses=statuses), store)
-    assert set(found.incomplete) == {"get, list secrets", "list virtualservices", "objects of others"}
+    assert set(found.incomplete) == {"get, list secrets", "list virtualservices"}
     service = found.reading["services"]["server"] if found.reading else None
     assert service
     assert service["name"] == "istio-ingressgateway"
