@@ -52,6 +52,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.rehearsal imp
     trials_of_objects,
     trials_of_secrets,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.renewal import SAN_CHANGED
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import (
     ShownTrust,
     expected_serials,
@@ -209,11 +210,13 @@ def trials(plan: Plan, reading: Reading, side: DesiredSide, policy: Policy) -> l
 def _due(case: _Case, held: Collection[str], *, those_there: bool) -> list[Due]:
     """:param those_there: whether nothing new may be made, because something forbids the manifests."""
     reading, side, owner = case.reading, case.side, case.owner
-    live = live_secrets(reading, side)
     due = credentials.due_secrets(reading, side, case.authority, case.policy, case.now, owner)
-    return [
-        item for item in due if item.wanted["name"] not in held and (item.wanted["name"] in live or not those_there)
-    ]
+    free = [item for item in due if item.wanted["name"] not in held]
+    if not those_there:
+        return free
+    # Another name in a client's certificate is that of a link which is not to come.
+    live = live_secrets(reading, side)
+    return [item for item in free if item.wanted["name"] in live and item.decision.reason != SAN_CHANGED]
 
 
 def _narrowed(reading: Reading, side: DesiredSide, owner: names.Owner, policy: Policy) -> DesiredSide:

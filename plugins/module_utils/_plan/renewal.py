@@ -25,7 +25,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
     verify_issued_by,
 )
 
-__all__ = ["CHECKS", "Decision", "Inputs", "decide", "trust_decision"]
+__all__ = ["CHECKS", "SAN_CHANGED", "Decision", "Inputs", "decide", "trust_decision"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,9 @@ class Decision:
     action: Literal["keep", "issue", "write"]
     reason: str
     message: str
+
+
+SAN_CHANGED = "san-changed"
 
 
 def decide(inputs: Inputs) -> Decision:
@@ -134,7 +137,7 @@ def _is_forced(inputs: Inputs, _live: LiveCredential, _leaf: CertificateView) ->
 CHECKS: tuple[tuple[str, Check], ...] = (
     ("key-mismatch", _key_differs),
     ("usage-changed", _usage_differs),
-    ("san-changed", _sans_differ),
+    (SAN_CHANGED, _sans_differ),
     ("issuer-changed", _issuer_differs),
     ("chain-changed", _chain_differs),
     ("revoked", _is_revoked),
