@@ -133,5 +133,5 @@ def _is_first(link: LinkSideJson, fault: Fault) -> bool:
 def _report(side: Side, shaken: Handshakes, asked: Sequence[Asked]) -> list[str]:
     """What was done, for people: nothing that was not asked counts."""
     answered = sum(1 for item in asked if not item.unasked)
-    lines = [f"{side}'s side: {shaken.asked} handshakes from the controller"] if shaken.asked else []
-    return [*lines, *([f"{side}'s side: {answered} of {len(asked)} probes asked"] if asked else [])]
+    lines = [f"{side} side: {shaken.asked} handshakes from the controller"] if shaken.asked else []
+    return [*lines, *([f"{side} side: {answered} of {len(asked)} probes asked"] if asked else [])]

@@ -76,5 +76,5 @@ report:
   returned: success
   type: list
   elements: str
-  sample: ["client's side: 1 of 1 probes asked"]
+  sample: ["client side: 1 of 1 probes asked"]
 """

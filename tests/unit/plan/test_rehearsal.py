@@ -21,12 +21,13 @@ from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import r
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._rehearsal import rehearsed_plan
 from tests.unit.cluster.fake_api import FakeApi, collection_path
 from tests.unit.cluster.test_dry_run import quota
-from tests.unit.pki.support import DAY, NOW
+from tests.unit.pki.support import DAY, NOW, make_leaf
 from tests.unit.plan.test_plan import (
     AUTHORITY,
     FOREIGN,
     HELD,
     POLICY,
+    ROOT,
     SERVICE,
     leaf_of,
     secret,
@@ -192,7 +193,8 @@ def test_a_quota_with_room_for_one_has_none_for_two(counted: str, most: str, sto
 
 
 def test_a_secret_that_may_not_be_renewed_holds_up_no_other() -> None:
-    other = secret(name="link-1-credential", labels=OWNER.labels("link-1"))
+    leaf = make_leaf(ROOT, sans=[numbered(1)["fqdn"]], common_name="link-1")
+    other = secret(leaf, name="link-1-credential", labels=OWNER.labels("link-1"))
     links = [link(), numbered(1)]
     ports = [*SERVICE["ports"], {"name": "tls-30001", "port": 30001, "protocol": "TCP", "targetPort": 30001}]
     owners = {"13306/TCP": [OWNER.manager], "30001/TCP": [OWNER.manager]}
