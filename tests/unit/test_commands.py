@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-CHECKOUT = Path(__file__).parents[2]
+from tests.unit.support import CHECKOUT
+
 COMMANDS = sorted(found.parent.name for found in CHECKOUT.glob("tests/*/__main__.py"))
 
 # All of a command but its __main__, as not every command can be asked for anything less than its work.
