@@ -236,7 +236,7 @@ def test_a_backend_that_is_down_while_its_pod_is_ready(with_python: Mesh) -> Non
 def test_an_answer_that_is_not_the_wanted_one(with_python: Mesh) -> None:
     failing = probed(web_link("web", "http", 13380), "http", path="/fails", status="200")
     mesh = with_python.with_changes(links=[DATABASE, BANNER, failing, ORDERS])
-    found = "status 200; found status 503, 'not now'"
+    found = "status 200; found status 503. Fix"
     broken(mesh, "wrong-answer", "answer", CLIENT, found, link="web", sound="mysql")
     sick = probed(web_link("orders", "grpc", 13381, port=50051), "grpc", service="shop.Orders")
     assert stands(with_python.with_changes(links=[*ALL[:3], sick]).play("verify"), "orders", "up"), (
@@ -281,7 +281,7 @@ def test_a_cluster_that_cannot_be_asked_ends_with_4_whatever_the_others_are(with
 
 
 def test_where_both_clusters_are_wrong_the_report_is_printed_all_the_same(with_python: Mesh) -> None:
-    wrong = with_python.with_changes(hosts={name: {"mesh_context": "nowhere"} for name in (CLIENT, SERVER)})
+    wrong = with_python.with_changes(hosts={name: {"mesh_context": f"nowhere-of-{name}"} for name in (CLIENT, SERVER)})
     run = wrong.play("verify")
     assert run.code == 2, run.output
     assert run.says(f"not looked at in this run: {CLIENT}, {SERVER}")
