@@ -132,6 +132,15 @@ def test_what_could_not_be_asked_is_a_warning_and_neither_up_nor_broken(monkeypa
     assert result["report"] == ["client side: 0 of 1 probes asked"]
 
 
+def test_silence_is_stated_for_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    result, _seen = probed(monkeypatch, CLUSTER_A, look("client", status()), asked=[Asked("mysql", silent=True)])
+    assert result["faults"] == []
+    assert result["report"] == [
+        "client side: 1 of 1 probes asked",
+        "client side: open for 12 s, and the server said nothing (a tcp probe without banner): mysql",
+    ]
+
+
 def test_only_links_that_are_there_and_worked_on_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     links = [link(probe=PROBE), numbered(1, probe=PROBE), numbered(2, probe=PROBE)]
     before = look("client", status(), status("link-1", until=""), status("link-2"))

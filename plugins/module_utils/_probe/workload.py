@@ -48,11 +48,13 @@ class Asked:
 
     :param unasked: why it could not be asked, a warning; None where it was.
     :param fault: where the call broke; also that it could not be asked, where it has to be.
+    :param silent: nothing is wrong, and nothing came: the connection stayed open, which is all that was asked for.
     """
 
     link: str
     unasked: Message | None = None
     fault: Fault | None = None
+    silent: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ def _ask(api: Api, item: tuple[ClientLink, Probe]) -> Asked:
             "no shell there, and no python3" if not answer.tool else f"nothing there that can ask for {probe['type']}"
         )
         return _not_asked(link, probe, seen, what, _FIX_TOOLS)
-    return Asked(link["name"], fault=fault_of(link, probe, answer, seen))
+    fault = fault_of(link, probe, answer, seen)
+    return Asked(link["name"], fault=fault, silent=not (fault or answer.data or answer.status))
 
 
 def _answer(api: Api, place: _Place, link: ClientLink, probe: Probe) -> Answer:
