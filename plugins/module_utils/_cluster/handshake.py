@@ -20,8 +20,12 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import pa
 
 __all__ = ["Endpoint", "Shaken", "presented", "shake"]
 
-# Seconds for one handshake.
-TIMEOUT = 3.0
+# Seconds for one handshake, and where the first word after it may take its time.
+TIMEOUT, PATIENCE = 3.0, 10.0
+# What the proxies that use a link accept (Envoy): a root or an intermediate as the end of a chain, and certificates
+# without all that RFC 5280 asks for. Python's own default is another one from 3.13 on (VERIFY_X509_STRICT), and would
+# refuse here what carries there.
+FLAGS = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
 _REFUSALS = ("CERTIFICATE", "UNKNOWN_CA", "HANDSHAKE_FAILURE", "ACCESS_DENIED", "DECRYPT_ERROR")
 
 
@@ -39,7 +43,7 @@ def presented(endpoint: Endpoint) -> str | None:
 
     :returns: None where there is no way to it.
     """
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     # Before 1.3 a server asks for the client's certificate first (RFC 8446, section 4.4).
@@ -100,7 +104,9 @@ def shake(endpoint: Endpoint, roots: str, credential: str = "") -> Shaken:
 
 
 def _context(roots: str, credential: str) -> ssl.SSLContext:
-    context = ssl.create_default_context(cadata=roots)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_flags = FLAGS
+    context.load_verify_locations(cadata=roots)
     if credential:
         # OpenSSL takes no key but from a file.
         with memory_file("credential", credential) as path:

@@ -10,17 +10,22 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import handshake
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint, shake
-from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf, parse_certificates
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe import handshakes
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.handshakes import Server, shake_hands, stranger
-from tests.unit.pki.support import make_leaf, make_root
+from tests.unit.pki.support import Root, make_leaf, make_root
 from tests.unit.support import codes_of
 
 NOW = datetime.now(UTC)
@@ -119,6 +124,41 @@ def test_a_server_that_asks_for_nothing_lets_everybody_in(
 def test_a_server_that_hangs_up_says_nothing_of_certificates(tmp_path: Path) -> None:
     with tls_server(tmp_path, asks=ssl.CERT_NONE, closes=True) as endpoint:
         assert shake(endpoint, ROOT.view.pem).outcome == "closed"
+
+
+def test_a_chain_is_accepted_as_proxies_accept_it_whatever_python_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = ssl.create_default_context
+
+    def strict(**options: str) -> ssl.SSLContext:
+        """As Python makes it from 3.13 on."""
+        context = own(**options)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", strict)
+    key = ec.generate_private_key(ec.SECP256R1())
+    root = authority("root", key.public_key(), "root", key)
+    below = ec.generate_private_key(ec.SECP256R1())
+    between = authority("between", below.public_key(), "root", key)
+    leaf = make_leaf(Root(parse_certificates(between)[0], below), now=NOW)
+    leaf = replace(leaf, certificate_pem=leaf.certificate_pem + between)
+    # Of a root without keyUsage, and of a CA below it that is all that is trusted.
+    for trusted in (root, between):
+        with tls_server(tmp_path, leaf, asks=ssl.CERT_NONE) as endpoint:
+            assert shake(endpoint, trusted).outcome != "untrusted", trusted
+            # The control: who is not trusted is found.
+            assert shake(endpoint, OTHER.view.pem).outcome == "untrusted"
+
+
+def authority(name: str, key: ec.EllipticCurvePublicKey, issuer: str, issuing: ec.EllipticCurvePrivateKey) -> str:
+    """A CA's certificate with the least that there can be: no keyUsage, no identifiers of keys."""
+    named = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, item)]) for item in (name, issuer)]
+    builder = x509.CertificateBuilder(*reversed(named), key, x509.random_serial_number(), NOW, NOW + timedelta(days=9))
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    made = builder.sign(issuing, hashes.SHA256())
+    return made.public_bytes(serialization.Encoding.PEM).decode()
 
 
 OLD = timedelta(days=400)
