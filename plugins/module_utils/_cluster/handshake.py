@@ -72,12 +72,10 @@ class Shaken:
         C(untrusted): we do not take its certificate. C(failed): it speaks no TLS that we understand. C(unreached): no
         connection, or none that lasts for a handshake.
     :param detail: why, in the words of the library.
-    :param late: nothing came at all, so that asking at other ports of this address takes as long.
     """
 
     outcome: Literal["refused", "accepted", "silent", "closed", "untrusted", "failed", "unreached"]
     detail: str = ""
-    late: bool = False
 
 
 def shake(endpoint: Endpoint, roots: str, credential: str = "") -> Shaken:
@@ -93,7 +91,7 @@ def shake(endpoint: Endpoint, roots: str, credential: str = "") -> Shaken:
     try:
         raw = socket.create_connection((endpoint.address, endpoint.port), timeout=TIMEOUT)
     except OSError as error:
-        return Shaken("unreached", one_line(error), late=isinstance(error, TimeoutError))
+        return Shaken("unreached", one_line(error))
     with raw:
         try:
             session = context.wrap_socket(raw, server_hostname=endpoint.fqdn)

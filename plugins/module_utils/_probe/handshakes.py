@@ -23,7 +23,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import is
 
 __all__ = ["Handshakes", "Server", "shake_hands", "stranger"]
 
-PARALLEL = 8
+# As many as wait for an address that does not answer; each port of it may be open all the same.
+PARALLEL = 64
 HOP = 2
 _FIX_ASKS = "remove what others changed on this listener: a Gateway with the same host or an EnvoyFilter"
 _FIX_CERTIFICATE = (
@@ -87,24 +88,14 @@ def shake_hands(servers: Sequence[Server], credential: str) -> Handshakes:
     """:param credential: of a stranger; empty for none."""
     found = Handshakes()
     with ThreadPoolExecutor(PARALLEL) as pool:
-        # One server of each address first: what is far away takes as long at every port.
-        first = {server.endpoint.address: server for server in servers}
-        tried = dict(zip(first, pool.map(_bare, first.values()), strict=True))
-        near = [server for server in servers if not tried[server.endpoint.address].late]
-        seen = dict(zip(near, pool.map(partial(_both, credential), near), strict=True))
-    for server in servers:
-        bare, strange = seen.get(server, (tried[server.endpoint.address], None))
-        _judge(server, bare, strange, found)
+        for server, (bare, strange) in zip(servers, pool.map(partial(_both, credential), servers), strict=True):
+            _judge(server, bare, strange, found)
     return found
-
-
-def _bare(server: Server) -> Shaken:
-    return shake(server.endpoint, server.roots)
 
 
 def _both(credential: str, server: Server) -> tuple[Shaken, Shaken | None]:
     """Without a certificate, and with a stranger's where that was refused."""
-    bare = _bare(server)
+    bare = shake(server.endpoint, server.roots)
     is_next = credential and bare.outcome == "refused"
     return bare, shake(server.endpoint, server.roots, credential) if is_next else None
 
