@@ -716,6 +716,12 @@ CODES: Mapping[str, Entry] = {
         "reaches the backend",
         "Remove the Gateway or EnvoyFilter of others that changed the listener",
     ),
+    "refusal-unknown": Entry(
+        "Whether a server refuses a client is not known",
+        "In TLS 1.3 a refusal comes after the handshake. The server said nothing for long, neither a refusal nor a "
+        "session ticket, which would mean that it has let the client in",
+        "Run playbook C(verify) again; else look at what answers there, and at the load of the gateway's pods",
+    ),
     "stranger-let-in": Entry(
         "A server lets clients in whose certificate nobody has issued",
         "A certificate that was made up for this handshake was not refused: the server does not check who issued it",

@@ -68,17 +68,18 @@ class Shaken:
     """How a handshake with a server went.
 
     :param outcome: C(refused): it does not take our certificate, or wants one. C(accepted): it goes on, and says more.
-        C(silent): it goes on, or waits. C(closed): it ended the connection after the handshake, and says not why.
+        C(completed): its side of the handshake is over too, and it waits for a first word. C(silent): nothing shows
+        whether it is. C(closed): it ended the connection after the handshake, and says not why.
         C(untrusted): we do not take its certificate. C(failed): it speaks no TLS that we understand. C(unreached): no
         connection, or none that lasts for a handshake.
     :param detail: why, in the words of the library.
     """
 
-    outcome: Literal["refused", "accepted", "silent", "closed", "untrusted", "failed", "unreached"]
+    outcome: Literal["refused", "accepted", "completed", "silent", "closed", "untrusted", "failed", "unreached"]
     detail: str = ""
 
 
-def shake(endpoint: Endpoint, roots: str, credential: str = "") -> Shaken:
+def shake(endpoint: Endpoint, roots: str, credential: str = "", *, patient: bool = False) -> Shaken:
     """Go through a handshake, and see whether the server takes us.
 
     In TLS 1.3 our side is through before the server has looked at our certificate: a refusal is what is read next (RFC
@@ -86,6 +87,7 @@ def shake(endpoint: Endpoint, roots: str, credential: str = "") -> Shaken:
 
     :param roots: PEM of those that its certificate may come from.
     :param credential: PEM of the certificate that we present and its key; empty to present none.
+    :param patient: wait longer for what is read next.
     """
     context = _context(roots, credential)
     try:
@@ -98,6 +100,7 @@ def shake(endpoint: Endpoint, roots: str, credential: str = "") -> Shaken:
         except OSError as error:
             return _unfinished(error)
         with session:
+            session.settimeout(PATIENCE if patient else TIMEOUT)
             return _first_word(session)
 
 
@@ -126,9 +129,18 @@ def _first_word(session: ssl.SSLSocket) -> Shaken:
     try:
         return Shaken("accepted" if session.recv(1) else "closed")
     except TimeoutError:
-        return Shaken("silent")
+        return Shaken("completed" if _is_over(session) else "silent")
     except OSError as error:
         return Shaken("refused" if _is_refusal(error) else "closed", one_line(error))
+
+
+def _is_over(session: ssl.SSLSocket) -> bool:
+    """Whether the server has looked at our certificate, or does without.
+
+    Before TLS 1.3 its last word ends the handshake. From then on ours does, and the server sends tickets only once it
+    has read that (RFC 8446, section 4.6.1), as Envoy does by default; but a server need not give any.
+    """
+    return session.version() != "TLSv1.3" or bool(session.session and session.session.has_ticket)
 
 
 def _is_refusal(error: OSError) -> bool:

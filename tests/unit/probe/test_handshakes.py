@@ -39,6 +39,7 @@ STRANGER = stranger(["mysql.link.crossmesh.internal"], NOW)
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handshake, "TIMEOUT", 1.0)
+    monkeypatch.setattr(handshake, "PATIENCE", 2.0)
 
 
 @contextmanager
@@ -50,6 +51,7 @@ def tls_server(
     says: bytes = b"",
     closes: bool = False,
     newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
+    tickets: int = 2,
 ) -> Iterator[Endpoint]:
     """One that trusts clients of ROOT; after a handshake it says something, waits or closes."""
     (folder / "leaf.pem").write_text(leaf.certificate_pem + leaf.key_pem.decode())
@@ -57,6 +59,7 @@ def tls_server(
     context.load_cert_chain(folder / "leaf.pem")
     context.load_verify_locations(cadata=ROOT.view.pem)
     context.verify_mode, context.maximum_version = asks, newest
+    context.num_tickets = tickets
 
     def talk(way: socket.socket) -> None:
         try:
@@ -109,16 +112,24 @@ def test_a_server_that_asks_for_a_certificate_refuses_whoever_has_none_of_the_ca
         assert shake(endpoint, ROOT.view.pem).outcome == "refused"
         assert shake(endpoint, ROOT.view.pem, STRANGER).outcome == "refused"
         # The control: whom the CA has certified is let in, and the server waits for the first word.
-        assert shake(endpoint, ROOT.view.pem, pem(CLIENT)).outcome == "silent"
+        assert shake(endpoint, ROOT.view.pem, pem(CLIENT)).outcome == "completed"
 
 
 @VERSIONS
-@pytest.mark.parametrize(("says", "outcome"), [(b"", "silent"), (b"\x4a", "accepted")])
+@pytest.mark.parametrize(("says", "outcome"), [(b"", "completed"), (b"\x4a", "accepted")])
 def test_a_server_that_asks_for_nothing_lets_everybody_in(
     tmp_path: Path, newest: ssl.TLSVersion, says: bytes, outcome: str
 ) -> None:
     with tls_server(tmp_path, asks=ssl.CERT_NONE, says=says, newest=newest) as endpoint:
         assert shake(endpoint, ROOT.view.pem).outcome == outcome
+
+
+def test_silence_after_a_handshake_proves_nothing_by_itself(tmp_path: Path) -> None:
+    with tls_server(tmp_path, asks=ssl.CERT_NONE, tickets=0) as endpoint:
+        assert shake(endpoint, ROOT.view.pem).outcome == "silent"
+    # Before TLS 1.3 the handshake does not end before the server has looked.
+    with tls_server(tmp_path, asks=ssl.CERT_NONE, tickets=0, newest=ssl.TLSVersion.TLSv1_2) as endpoint:
+        assert shake(endpoint, ROOT.view.pem).outcome == "completed"
 
 
 def test_a_server_that_hangs_up_says_nothing_of_certificates(tmp_path: Path) -> None:
@@ -221,12 +232,34 @@ def test_a_server_that_demands_no_certificate_is_found_beside_a_sound_one(tmp_pa
 
 
 def test_a_server_that_takes_any_certificate_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    refused, let_in = handshake.Shaken("refused"), handshake.Shaken("silent")
+    refused, let_in = handshake.Shaken("refused"), handshake.Shaken("completed")
     monkeypatch.setattr(handshakes, "shake", lambda _endpoint, _roots, credential="": let_in if credential else refused)
     found = shake_hands([own(Endpoint("127.0.0.1", 1, FQDN))], STRANGER)
     assert codes_of(fault.message() for fault in found.faults) == ["stranger-let-in"]
     # Without a stranger's certificate there is nobody to be let in.
     assert shake_hands([own(Endpoint("127.0.0.1", 1, FQDN))], "").faults == []
+
+
+def test_a_refusal_that_takes_its_time_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(_endpoint: Endpoint, _roots: str, _credential: str = "", *, patient: bool = False) -> handshake.Shaken:
+        return handshake.Shaken("refused" if patient else "silent")
+
+    monkeypatch.setattr(handshakes, "shake", late)
+    found = shake_hands([own(Endpoint("127.0.0.1", 1, FQDN))], STRANGER)
+    assert (found.faults, found.unknown) == ([], [])
+
+
+def test_what_stays_silent_is_not_known_and_no_fault(tmp_path: Path) -> None:
+    with tls_server(tmp_path, asks=ssl.CERT_NONE, tickets=0) as endpoint:
+        found = shake_hands([own(endpoint)], STRANGER)
+    assert found.faults == []
+    (message,) = found.unknown
+    assert (message.code, message.level) == ("refusal-unknown", "warning")
+    assert "a client with no certificate is not known" in message.what
+    # Where it shows that it has let the client in, there is no doubt.
+    with tls_server(tmp_path, asks=ssl.CERT_NONE) as endpoint:
+        found = shake_hands([own(endpoint)], STRANGER)
+    assert (codes_of(fault.message() for fault in found.faults), found.unknown) == (["anybody-let-in"], [])
 
 
 def test_a_wrong_certificate_and_no_tls_are_faults_of_hop_2(tmp_path: Path) -> None:
@@ -240,8 +273,10 @@ def test_a_wrong_certificate_and_no_tls_are_faults_of_hop_2(tmp_path: Path) -> N
 
 
 def test_an_external_server_may_refuse_later_and_may_not_go_on_by_itself(tmp_path: Path) -> None:
-    with tls_server(tmp_path, asks=ssl.CERT_NONE) as waits:
-        assert shake_hands([own(waits, ours=False)], "").faults == []
+    for tickets in (0, 2):
+        with tls_server(tmp_path, asks=ssl.CERT_NONE, tickets=tickets) as waits:
+            found = shake_hands([own(waits, ours=False)], "")
+        assert (found.faults, found.unknown) == ([], [])
     with tls_server(tmp_path, asks=ssl.CERT_NONE, says=b"\x4a") as speaks:
         (fault,) = shake_hands([own(speaks, ours=False)], "").faults
     assert fault.code == "anybody-let-in"
