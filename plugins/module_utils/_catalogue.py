@@ -435,6 +435,12 @@ CODES: Mapping[str, Entry] = {
         "So it is not known beforehand whether it would refuse an object",
         "Let its owner declare C(sideEffects: None), if it has none",
     ),
+    "dry-run-unanswered": Entry(
+        "A write could not be tried",
+        "The dry run of one object had no answer in time, or its connection broke, while the API server answered "
+        "others. Where it answers nothing at all the code is C(api-unreachable)",
+        "See which admission webhook for this kind takes so long, then run again",
+    ),
     "dry-run-not-permitted": Entry(
         "A dry run is not permitted",
         "It needs the permission of the write that it stands for; nothing has to be written urgently",

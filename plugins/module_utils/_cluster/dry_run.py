@@ -20,6 +20,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model impo
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import Place
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import PARALLEL
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.refusal import Refusal
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
 __all__ = ["Outcome", "Quota", "Trial", "read_quotas", "try_all"]
 
@@ -45,11 +47,13 @@ class Trial:
 class Outcome:
     """:param refusal: None where it would be accepted.
     :param spec: as it would be kept; of a Secret nothing is.
+    :param lost: why there was no answer to it, though there is to others.
     """
 
     trial: Trial
     refusal: Refusal | None = None
     spec: Spec | None = None
+    lost: Message | None = None
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,44 @@ def try_all(api: Api, trials: Sequence[Trial]) -> list[Outcome]:
 
     :raises CrossmeshError: when the API server cannot be reached.
     """
+    tries = _Tries(api)
     with ThreadPoolExecutor(PARALLEL) as pool:
-        return list(pool.map(lambda trial: _try(api, trial), trials))
+        return list(pool.map(tries.make, trials))
+
+
+@dataclass
+class _Tries:
+    """:param lost: how many in a row had no answer.
+    :param away: why nothing more is asked.
+    """
+
+    api: Api
+    lost: int = 0
+    away: CrossmeshError | None = None
+
+    def make(self, trial: Trial) -> Outcome:
+        if self.away:
+            raise self.away
+        try:
+            outcome = _try(self.api, trial)
+        except CrossmeshError as error:
+            self.lost += 1
+            if self.lost > PARALLEL or not self._is_there():
+                self.away = error
+                raise
+            return Outcome(trial, lost=error.message)
+        self.lost = 0
+        return outcome
+
+    def _is_there(self) -> bool:
+        """Whether it was this one write that had no answer: such as one that a webhook keeps waiting."""
+        try:
+            self.api.get("/version")
+        except ApiError:
+            return True
+        except CrossmeshError:
+            return False
+        return True
 
 
 def _try(api: Api, trial: Trial) -> Outcome:

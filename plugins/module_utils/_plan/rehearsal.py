@@ -23,7 +23,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model impo
     Spec,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import Place, place_of
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.refusal import Refusal
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.refusal import Cause, Refusal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import WantedSecret
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
 
@@ -140,15 +140,27 @@ def _place_key(place: Place) -> Key:
 
 @dataclass(frozen=True)
 class _Group:
-    """What is refused for one reason."""
+    """What is refused, or had no answer, for one reason."""
 
-    refusal: Refusal
+    reason: Refusal | Message
     trials: Sequence[Trial]
+
+    @property
+    def cause(self) -> Cause | None:
+        return self.reason.cause if isinstance(self.reason, Refusal) else None
+
+    @property
+    def why(self) -> str:
+        return self.reason.why if isinstance(self.reason, Refusal) else self.reason.what
 
     def message(self) -> Message:
         first, more = self.trials[0].place.title, len(self.trials) - 1
         where = f"{first} and {more} more objects" if more else first
-        return self.refusal.message(where, "the API server would refuse this")
+        if isinstance(self.reason, Refusal):
+            return self.reason.message(where, "the API server would refuse this")
+        what = f"it could not be tried ({self.why}), though the API server answers other requests"
+        fix = "see which admission webhook for this kind takes so long, or what breaks the connection; then run again"
+        return Message.error("dry-run-unanswered", where=where, what=what, fix=fix)
 
 
 def judge(
@@ -157,9 +169,9 @@ def judge(
     """:param wanted: the manifests of the side."""
     groups = _groups(outcomes)
     effects = list(_effects(outcomes, wanted))
-    refusing = [group for group in groups if group.refusal.cause not in ("permission", "webhook-never-dry")]
-    denied = [group.message() for group in groups if group.refusal.cause == "permission"]
-    told = {group.refusal.who for group in refusing if group.refusal.cause == "quota"}
+    refusing = [group for group in groups if group.cause not in ("permission", "webhook-never-dry")]
+    denied = [group.message() for group in groups if group.cause == "permission"]
+    told = {outcome.refusal.who for outcome in outcomes if outcome.refusal and outcome.refusal.cause == "quota"}
     return Rehearsal(
         tried=len(outcomes),
         errors=[
@@ -169,7 +181,7 @@ def judge(
         ],
         held={trial.place.name: group.message() for group in refusing for trial in group.trials if _is_there(trial)},
         denied=denied[0] if denied else None,
-        warnings=[_not_tried(group) for group in groups if group.refusal.cause == "webhook-never-dry"],
+        warnings=[_not_tried(group) for group in groups if group.cause == "webhook-never-dry"],
         notices=[_added(effect) for effect in effects if effect.added and not effect.changed],
         admitted=frozenset(_admitted(effects, live)),
     )
@@ -177,13 +189,16 @@ def judge(
 
 def _groups(outcomes: Iterable[Outcome]) -> list[_Group]:
     """By the reason alone: twenty objects that one quota refuses are told once."""
-    found: dict[Refusal, list[Trial]] = {}
+    found: dict[Refusal | Message, list[Trial]] = {}
     for outcome in outcomes:
-        if refusal := outcome.refusal:
-            of_namespace = refusal.cause in ("namespace", "terminating")
-            alike = refusal if of_namespace else replace(refusal, subject="")
-            found.setdefault(alike, []).append(outcome.trial)
-    return [_Group(refusal, trials) for refusal, trials in found.items()]
+        if reason := outcome.lost or _alike(outcome.refusal):
+            found.setdefault(reason, []).append(outcome.trial)
+    return [_Group(reason, trials) for reason, trials in found.items()]
+
+
+def _alike(refusal: Refusal | None) -> Refusal | None:
+    of_namespace = refusal is None or refusal.cause in ("namespace", "terminating")
+    return refusal if of_namespace else replace(refusal, subject="")
 
 
 def _is_there(trial: Trial) -> bool:
@@ -192,7 +207,7 @@ def _is_there(trial: Trial) -> bool:
 
 
 def _not_tried(group: _Group) -> Message:
-    return replace(group.message(), level="warning", what=f"not known beforehand: {group.refusal.why}")
+    return replace(group.message(), level="warning", what=f"not known beforehand: {group.why}")
 
 
 def _beyond(outcomes: Iterable[Outcome], quotas: Iterable[Quota], told: Collection[str]) -> Iterator[Message]:

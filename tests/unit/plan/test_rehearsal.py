@@ -211,6 +211,18 @@ def test_a_secret_that_may_not_be_renewed_holds_up_no_other() -> None:
     assert len(rehearsed(FakeApi(), links, now=SOON, **found).work.credentials) == 2
 
 
+def test_a_write_that_has_no_answer_is_an_error_of_its_object() -> None:
+    plan = rehearsed(FakeApi(lost={GATEWAY}), objects=[])
+    (error,) = plan.errors
+    assert (error.code, error.where) == ("dry-run-unanswered", TITLE)
+    assert "cannot reach the API server: Read timed out" in error.what
+    assert "admission webhook" in error.fix
+    # A Secret that is there is held up, and no manifest for it.
+    plan = rehearsed(FakeApi(lost={SECRET}), now=SOON)
+    assert [(error.code, error.where) for error in plan.errors] == [("dry-run-unanswered", HELD)]
+    assert (plan.barring, plan.work.credentials) == ([], [])
+
+
 CANNOT = 'User "x" cannot patch resource "gateways" in API group "networking.istio.io" in the namespace "istio-system"'
 
 
