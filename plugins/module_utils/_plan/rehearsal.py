@@ -191,13 +191,14 @@ def _groups(outcomes: Iterable[Outcome]) -> list[_Group]:
     """By the reason alone: twenty objects that one quota refuses are told once."""
     found: dict[Refusal | Message, list[Trial]] = {}
     for outcome in outcomes:
-        if reason := outcome.lost or _alike(outcome.refusal):
+        reason = outcome.lost or (outcome.refusal and _alike(outcome.refusal))
+        if reason:
             found.setdefault(reason, []).append(outcome.trial)
     return [_Group(reason, trials) for reason, trials in found.items()]
 
 
-def _alike(refusal: Refusal | None) -> Refusal | None:
-    of_namespace = refusal is None or refusal.cause in ("namespace", "terminating")
+def _alike(refusal: Refusal) -> Refusal:
+    of_namespace = refusal.cause in ("namespace", "terminating")
     return refusal if of_namespace else replace(refusal, subject="")
 
 

@@ -11,7 +11,6 @@ import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.dry_run import (
-    PARALLEL,
     Outcome,
     Quota,
     Trial,
@@ -19,6 +18,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.dry_run im
     try_all,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import Place
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import PARALLEL
 from tests.unit.cluster.fake_api import FakeApi, collection_path
 from tests.unit.support import Json, refused
 

@@ -165,8 +165,8 @@ def test_a_chain_is_accepted_as_proxies_accept_it_whatever_python_it_is(
 
 def authority(name: str, key: ec.EllipticCurvePublicKey, issuer: str, issuing: ec.EllipticCurvePrivateKey) -> str:
     """A CA's certificate with the least that there can be: no keyUsage, no identifiers of keys."""
-    named = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, item)]) for item in (name, issuer)]
-    builder = x509.CertificateBuilder(*reversed(named), key, x509.random_serial_number(), NOW, NOW + timedelta(days=9))
+    own, its = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, item)]) for item in (name, issuer))
+    builder = x509.CertificateBuilder(its, own, key, x509.random_serial_number(), NOW, NOW + timedelta(days=9))
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     made = builder.sign(issuing, hashes.SHA256())
     return made.public_bytes(serialization.Encoding.PEM).decode()
