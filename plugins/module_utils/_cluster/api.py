@@ -220,7 +220,7 @@ class Api:
         attributes = _attributes(method, path)
         refusal = read_refusal(status, data, attributes.get("namespace", ""))
         if refusal.cause == "forbidden" and self._lacks_permission(attributes):
-            refusal = replace(refusal, cause="permission")
+            refusal = replace(refusal, cause="permission", who=attributes.get("verb", ""))
         message = refusal.message(self.where, f"the API server refused {method} {path}")
         return ApiError(message, refusal=refusal)
 

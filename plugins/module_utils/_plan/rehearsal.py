@@ -154,8 +154,7 @@ class _Group:
         return self.reason.why if isinstance(self.reason, Refusal) else self.reason.what
 
     def message(self) -> Message:
-        first, more = self.trials[0].place.title, len(self.trials) - 1
-        where = f"{first} and {more} more objects" if more else first
+        where = _where(self.trials)
         if isinstance(self.reason, Refusal):
             return self.reason.message(where, "the API server would refuse this")
         what = f"it could not be tried ({self.why}), though the API server answers other requests"
@@ -170,7 +169,6 @@ def judge(
     groups = _groups(outcomes)
     effects = list(_effects(outcomes, wanted))
     refusing = [group for group in groups if group.cause not in ("permission", "webhook-never-dry")]
-    denied = [group.message() for group in groups if group.cause == "permission"]
     told = {outcome.refusal.who for outcome in outcomes if outcome.refusal and outcome.refusal.cause == "quota"}
     return Rehearsal(
         tried=len(outcomes),
@@ -180,7 +178,7 @@ def judge(
             *(_changed(effect) for effect in effects if effect.changed),
         ],
         held={trial.place.name: group.message() for group in refusing for trial in group.trials if _is_there(trial)},
-        denied=denied[0] if denied else None,
+        denied=_denied(outcomes),
         warnings=[_not_tried(group) for group in groups if group.cause == "webhook-never-dry"],
         notices=[_added(effect) for effect in effects if effect.added and not effect.changed],
         admitted=frozenset(_admitted(effects, live)),
@@ -200,6 +198,29 @@ def _groups(outcomes: Iterable[Outcome]) -> list[_Group]:
 def _alike(refusal: Refusal) -> Refusal:
     of_namespace = refusal.cause in ("namespace", "terminating")
     return refusal if of_namespace else replace(refusal, subject="")
+
+
+def _denied(outcomes: Iterable[Outcome]) -> Message | None:
+    """All that the user lacks, in the words of a role: none of it is known from the places alone."""
+    found = [(item.trial, item.refusal) for item in outcomes if item.refusal and item.refusal.cause == "permission"]
+    if not found:
+        return None
+    _trial, refusal = found[0]
+    lacking = listed({_permission(trial, refusal.who) for trial, refusal in found})
+    what = (
+        f"the API server would refuse this: {refusal.status} {refusal.reason}; the user of this context lacks {lacking}"
+    )
+    return Message.error(refusal.code, where=_where([trial for trial, _ in found]), what=what, fix=refusal.fix)
+
+
+def _permission(trial: Trial, verb: str) -> str:
+    verb = verb or ("delete" if trial.verb == "delete" else "patch")
+    return f"{verb} on {trial.place.resource} in namespace {trial.place.namespace}"
+
+
+def _where(trials: Sequence[Trial]) -> str:
+    first, more = trials[0].place.title, len(trials) - 1
+    return f"{first} and {more} more objects" if more else first
 
 
 def _is_there(trial: Trial) -> bool:

@@ -228,8 +228,21 @@ CANNOT = 'User "x" cannot patch resource "gateways" in API group "networking.ist
 
 def test_without_the_permission_a_run_that_has_to_write_stops() -> None:
     plan = rehearsed(FakeApi(refused={GATEWAY: forbidden(CANNOT)}), objects=[])
-    assert codes_of(plan.errors) == ["not-permitted"]
-    assert "docs/permissions.md" in plan.errors[0].fix
+    (error,) = plan.errors
+    assert (error.code, error.where) == ("not-permitted", TITLE)
+    assert "403 Forbidden" in error.what
+    assert error.what.endswith(" lacks patch on gateways.networking.istio.io in namespace istio-system")
+    assert "docs/permissions.md" in error.fix
+
+
+def test_all_that_is_lacking_is_told_at_once() -> None:
+    secrets = "/".join(SECRET.split("/")[:-1])
+    may_not_create = 403, {"message": 'secrets is forbidden: User "x" cannot create resource "secrets" in API group ""'}
+    refused = {GATEWAY: forbidden(CANNOT), f"{secrets}/link-1-credential": may_not_create}
+    plan = rehearsed(FakeApi(refused=refused), [link(), numbered(1)], objects=[])
+    (error,) = plan.errors
+    assert error.where.endswith("and 1 more objects")
+    assert "lacks create on secrets in namespace istio-system, patch on gateways" in error.what
 
 
 def test_who_only_looks_is_not_stopped_by_a_certificate_that_is_due() -> None:
