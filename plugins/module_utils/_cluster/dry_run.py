@@ -23,7 +23,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.refusal im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
-__all__ = ["Outcome", "Quota", "Trial", "read_quotas", "try_all"]
+__all__ = ["Answers", "Outcome", "Quota", "Trial", "read_quotas", "try_all", "try_out"]
 
 Verb = Literal["apply", "merge", "delete"]
 
@@ -63,6 +63,20 @@ class Quota:
     namespace: str
     name: str
     room: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """To all that was tried, with the quotas of where something new would be."""
+
+    outcomes: Sequence[Outcome] = ()
+    quotas: Sequence[Quota] = ()
+
+
+def try_out(api: Api, trials: Sequence[Trial]) -> Answers:
+    """:raises CrossmeshError: when the API server cannot be reached."""
+    outcomes = try_all(api, trials)
+    return Answers(outcomes, read_quotas(api, {trial.place.namespace for trial in trials if trial.new}))
 
 
 def try_all(api: Api, trials: Sequence[Trial]) -> list[Outcome]:

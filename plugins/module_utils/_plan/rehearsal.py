@@ -27,7 +27,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.refusal im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import WantedSecret
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
 
-__all__ = ["NOTHING_TRIED", "Rehearsal", "judge", "trials_of_objects", "trials_of_secrets"]
+__all__ = ["NOTHING_TRIED", "Rehearsal", "as_kept", "judge", "trials_of_objects", "trials_of_secrets"]
 
 # Kind, namespace, name.
 Key = tuple[str, str, str]
@@ -47,6 +47,7 @@ class Rehearsal:
     :param held: of Secrets that are there, by name.
     :param denied: what the user may not try, and so not write.
     :param admitted: objects that are as admission makes them: to write them would change nothing.
+    :param kept: the specs of what admission adds to, as they would be kept.
     """
 
     tried: int = 0
@@ -56,6 +57,7 @@ class Rehearsal:
     warnings: Sequence[Message] = ()
     notices: Sequence[Message] = ()
     admitted: frozenset[Key] = frozenset()
+    kept: Mapping[Key, Spec] = field(default_factory=dict)
 
 
 NOTHING_TRIED = Rehearsal()
@@ -182,7 +184,12 @@ def judge(
         warnings=[_not_tried(group) for group in groups if group.cause == "webhook-never-dry"],
         notices=[_added(effect) for effect in effects if effect.added and not effect.changed],
         admitted=frozenset(_admitted(effects, live)),
+        kept={effect.key: effect.spec for effect in effects if effect.added and not effect.changed},
     )
+
+
+def as_kept(manifests: Sequence[Manifest], kept: Mapping[Key, Spec]) -> list[Manifest]:
+    return [{**item, "spec": kept.get(_key(item), item.get("spec", {}))} for item in manifests]
 
 
 def _groups(outcomes: Iterable[Outcome]) -> list[_Group]:

@@ -9,16 +9,18 @@ import base64
 import copy
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.dry_run import try_out
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Manifest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.outlook import Case, look_ahead
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Plan
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import render
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._rehearsal import rehearsed_plan
 from tests.unit.cluster.fake_api import FakeApi, collection_path
 from tests.unit.cluster.test_dry_run import quota
 from tests.unit.pki.support import DAY, NOW, make_leaf
@@ -66,7 +68,8 @@ def rehearsed(
     """The plan of a cluster in which everything is as wanted, but for what is given."""
     wanted, reading = links or [link()], settled_reading(**{"objects": written(), **found})
     side = view(wanted, SERVER)["server"]
-    return rehearsed_plan(cast(Api, api), reading, side, manifests_of(wanted), AUTHORITY, policy, now, None)
+    case = Case(reading, side, manifests_of(wanted), AUTHORITY, policy, now)
+    return look_ahead(case, partial(try_out, cast(Api, api))).plan
 
 
 def forbidden(message: str, what: str = 'gateways.networking.istio.io "x" is forbidden: ') -> tuple[int, Json]:

@@ -142,9 +142,9 @@ def test_a_chain_is_accepted_as_proxies_accept_it_whatever_python_it_is(
 ) -> None:
     own = ssl.create_default_context
 
-    def strict(**options: str) -> ssl.SSLContext:
+    def strict(cadata: str | None = None) -> ssl.SSLContext:
         """As Python makes it from 3.13 on."""
-        context = own(**options)
+        context = own(cadata=cadata)
         context.verify_flags |= ssl.VERIFY_X509_STRICT
         return context
 
