@@ -42,8 +42,19 @@ try:
 except ImportError as error:
     KUBERNETES_IMPORT_ERROR = error
 
-__all__ = ["KUBERNETES_IMPORT_ERROR", "METADATA_ONLY", "Api", "ApiError", "Executed", "RefusedError", "object_path"]
+__all__ = [
+    "KUBERNETES_IMPORT_ERROR",
+    "METADATA_ONLY",
+    "PARALLEL",
+    "Api",
+    "ApiError",
+    "Executed",
+    "RefusedError",
+    "object_path",
+]
 
+# Requests that one API server is sent at once, by whoever has several.
+PARALLEL = 8
 # Seconds. The first bounds what an unreachable cluster costs, the second a slow list.
 CONNECT_TIMEOUT = 10
 READ_TIMEOUT = 60

@@ -15,10 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api, ApiError, object_path
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import PARALLEL, Api, ApiError, object_path
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Spec
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import Place
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import PARALLEL
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.refusal import Refusal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message

@@ -20,6 +20,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as na
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import envoy, managed_fields
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import (
     METADATA_ONLY,
+    PARALLEL,
     Api,
     ApiError,
     RefusedError,
@@ -69,7 +70,6 @@ __all__ = [
     "secret_view",
 ]
 
-PARALLEL = 8
 # Seconds for one question to one gateway pod.
 EXEC_TIMEOUT = 15.0
 MESH_ROOT = "istio-ca-root-cert"

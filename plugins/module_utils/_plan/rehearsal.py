@@ -22,15 +22,14 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model impo
     Manifest,
     Spec,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import Place, place_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import Key, key_of, place_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.refusal import Cause, Refusal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import WantedSecret
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.comparison import differing
 
 __all__ = ["NOTHING_TRIED", "Rehearsal", "as_kept", "judge", "trials_of_objects", "trials_of_secrets"]
 
-# Kind, namespace, name.
-Key = tuple[str, str, str]
 # Characters, about as many as a certificate, an encrypted key and a root have.
 _LENGTHS: Mapping[str, tuple[str, int]] = {
     "tls.crt": ("CERTIFICATE", 1000),
@@ -76,10 +75,10 @@ def trials_of_objects(
     """The manifests of a plan: what is missing and the gateway's Service as kubernetes.core.k8s applies them, the rest
     by one merge patch that does all that the run does to the object.
     """
-    there = {_key(item) for item in live}
-    extra = {_key(item): item.get("spec", {}) for item in stripped}
+    there = {key_of(item) for item in live}
+    extra = {key_of(item): item.get("spec", {}) for item in stripped}
     for manifest in written:
-        key = _key(manifest)
+        key = key_of(manifest)
         if key not in there:
             yield _trial("apply", manifest, manifest, owner.manager, new=manifest["kind"] != "Service")
         else:
@@ -127,14 +126,6 @@ def _with_nulls(wanted: Spec, nulls: Spec) -> Spec:
     for key, value in nulls.items():
         merged[key] = _with_nulls(wanted[key], value) if isinstance(value, dict) and key in wanted else value
     return merged
-
-
-def _key(item: LiveObject | Manifest) -> Key:
-    return item["kind"], item["metadata"]["namespace"], item["metadata"]["name"]
-
-
-def _place_key(place: Place) -> Key:
-    return place.kind, place.namespace, place.name
 
 
 # -- what follows --------------------------------------------------------------------------------------------------
@@ -189,7 +180,7 @@ def judge(
 
 
 def as_kept(manifests: Sequence[Manifest], kept: Mapping[Key, Spec]) -> list[Manifest]:
-    return [{**item, "spec": kept.get(_key(item), item.get("spec", {}))} for item in manifests]
+    return [{**item, "spec": kept.get(key_of(item), item.get("spec", {}))} for item in manifests]
 
 
 def _groups(outcomes: Iterable[Outcome]) -> list[_Group]:
@@ -271,28 +262,13 @@ class _Effect:
 
 
 def _effects(outcomes: Iterable[Outcome], wanted: Iterable[Manifest]) -> Iterator[_Effect]:
-    manifests = {_key(item): item for item in wanted}
+    manifests = {key_of(item): item for item in wanted}
     for outcome in outcomes:
-        manifest = manifests.get(_place_key(outcome.trial.place))
+        manifest = manifests.get(outcome.trial.place.key)
         if manifest is not None and outcome.spec is not None:
-            found = list(_differing(manifest.get("spec", {}), outcome.spec, "spec"))
+            found = list(differing(manifest.get("spec", {}), outcome.spec, "spec", in_lists=True))
             added, changed = [path for path, more in found if more], [path for path, more in found if not more]
-            yield _Effect(_key(manifest), outcome.spec, manifest["metadata"]["labels"], added, changed)
-
-
-def _differing(sent: object, kept: object, path: str) -> Iterator[tuple[str, bool]]:
-    """Paths of what is kept otherwise than it was sent, and whether it is only more."""
-    if isinstance(sent, Mapping) and isinstance(kept, Mapping):
-        for key in {**sent, **kept}:
-            if key in sent and key in kept:
-                yield from _differing(sent[key], kept[key], f"{path}.{key}")
-            else:
-                yield f"{path}.{key}", key in kept
-    elif isinstance(sent, list) and isinstance(kept, list) and len(sent) == len(kept):
-        for number, (one, other) in enumerate(zip(sent, kept, strict=True)):
-            yield from _differing(one, other, f"{path}[{number}]")
-    elif sent != kept:
-        yield path, False
+            yield _Effect(key_of(manifest), outcome.spec, manifest["metadata"]["labels"], added, changed)
 
 
 def _changed(effect: _Effect) -> Message:
@@ -310,7 +286,7 @@ def _added(effect: _Effect) -> Message:
 
 def _admitted(effects: Iterable[_Effect], live: Iterable[LiveObject]) -> Iterator[Key]:
     """What is there as it would be kept, if it were written again."""
-    there = {_key(item): item for item in live}
+    there = {key_of(item): item for item in live}
     for effect in effects:
         item = there.get(effect.key)
         if item and not effect.changed and item.get("spec", {}) == effect.spec:

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import (
+    PARALLEL,
     Api,
     ApiError,
     RefusedError,
@@ -31,7 +32,6 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.verdict impo
 
 __all__ = ["Asked", "ask_links"]
 
-PARALLEL = 8
 _PROXY = "istio-proxy"
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 _FIX_TOOLS = (

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import PARALLEL, Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.dry_run import (
     Outcome,
     Quota,
@@ -18,7 +18,6 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.dry_run im
     try_all,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import Place
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import PARALLEL
 from tests.unit.cluster.fake_api import FakeApi, collection_path
 from tests.unit.support import Json, refused
 
