@@ -60,7 +60,8 @@ class ActionModule(ClusterAction):
         # Beyond serials only where trust is on the move, or something is revoked: each pod is one more question.
         moving = bool(authority.lists) or authority.rotates
         api = variables.api()
-        found = read_cluster(api, watching(view), trust=moving)
+        parts = read_cluster(api, watching(view), trust=moving)
+        found = parts.reading
         if fault := variables.misled(found["identity"]["cluster_uid"], request["cluster"]):
             raise CrossmeshError(fault)
         reading: Reading = {**found, **ca_reading(store, authority, entries, now)}
@@ -69,7 +70,9 @@ class ActionModule(ClusterAction):
         # What works on the credentials alone goes on whatever others do.
         foresees = not policy.existing and any(side["links"] for side in wanted.values())
         surroundings = (
-            read_surroundings(api, [pod for side in wanted for pod in reading["pods"][side]]) if foresees else None
+            read_surroundings(api, [pod for side in wanted for pod in reading["pods"][side]], parts.whole)
+            if foresees
+            else None
         )
         sides: dict[Side, SideLook] = {}
         for side, desired in wanted.items():

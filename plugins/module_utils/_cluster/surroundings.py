@@ -64,21 +64,26 @@ class Surroundings:
     unseen: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_surroundings(api: Api, pods: Sequence[Pod]) -> Surroundings:
+def read_surroundings(api: Api, pods: Sequence[Pod], known: Mapping[str, Sequence[Item]]) -> Surroundings:
     """What is there. What could not be read is told, and is no error: none of it is the run's own.
 
     :param pods: of the gateways: their revision is that of the control plane that counts.
+    :param known: by kind, all objects of those kinds that need not be read again.
     """
     unseen: dict[str, str] = {}
     with ThreadPoolExecutor(PARALLEL) as pool:
-        lists = [pool.submit(_permitted, partial(_list, api, kind), f"list {kind.plural}", unseen) for kind in KINDS]
+        lists = [
+            pool.submit(_permitted, partial(_list, api, kind), f"list {kind.plural}", unseen)
+            for kind in KINDS
+            if kind.kind not in known
+        ]
         config = pool.submit(
             _permitted, partial(_mesh_config, api, pods), f"get configmaps in {names.ROOT_NAMESPACE}", unseen
         )
         namespaces = pool.submit(_permitted, partial(_namespaces, api), "list namespaces", unseen)
     objects: dict[Key, Item] = {}
-    for found in lists:
-        for item in found.result() or ():
+    for items in (*known.values(), *(found.result() for found in lists)):
+        for item in items or ():
             objects.setdefault(key_of(item), item)
     return Surroundings(list(objects.values()), config.result(), namespaces.result(), unseen)
 

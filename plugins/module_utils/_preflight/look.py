@@ -113,7 +113,8 @@ def look(
     ]
     surroundings = None
     if request.links:
-        surroundings = read_surroundings(api, [pod for found in reading["pods"].values() for pod in found])
+        gateways = [pod for found in reading["pods"].values() for pod in found]
+        surroundings = read_surroundings(api, gateways, parts.whole)
     return Look(rows, reading, surroundings, incomplete, _sight(api, request, view, reading))
 
 
