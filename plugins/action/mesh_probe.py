@@ -19,6 +19,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
     is_server,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import authority_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import listed
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import NOT_ASKED, LinkSideJson, first_fault
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.handshakes import (
@@ -27,6 +28,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.handshakes i
     shake_hands,
     stranger,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.question import WAIT
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.workload import Asked, ask_links
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import SIDES, ClusterAction, Variables
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import ClusterLook, SideLook
@@ -55,6 +57,7 @@ class ActionModule(ClusterAction):
             links[side] = [_standing(link, faults, asked) for link in plan["status"]]
             result["faults"] += _told(plan["status"], faults)
             result["warnings"] += [str(item.unasked) for item in asked if item.unasked]
+            result["warnings"] += [str(message) for message in shaken.unknown]
             result["not_asked"] += [str(message) for message in shaken.unasked]
             result["report"] += _report(side, shaken, asked)
         return result
@@ -133,5 +136,11 @@ def _is_first(link: LinkSideJson, fault: Fault) -> bool:
 def _report(side: Side, shaken: Handshakes, asked: Sequence[Asked]) -> list[str]:
     """What was done, for people: nothing that was not asked counts."""
     answered = sum(1 for item in asked if not item.unasked)
+    silent = listed(item.link for item in asked if item.silent)
     lines = [f"{side} side: {shaken.asked} handshakes from the controller"] if shaken.asked else []
-    return [*lines, *([f"{side} side: {answered} of {len(asked)} probes asked"] if asked else [])]
+    lines += [f"{side} side: {answered} of {len(asked)} probes asked"] if asked else []
+    if any(item.silent for item in asked):
+        lines.append(
+            f"{side} side: open for {WAIT} s, and the server said nothing (a tcp probe without banner): {silent}"
+        )
+    return lines

@@ -435,6 +435,12 @@ CODES: Mapping[str, Entry] = {
         "So it is not known beforehand whether it would refuse an object",
         "Let its owner declare C(sideEffects: None), if it has none",
     ),
+    "dry-run-unanswered": Entry(
+        "A write could not be tried",
+        "The dry run of one object had no answer in time, or its connection broke, while the API server answered "
+        "others. Where it answers nothing at all the code is C(api-unreachable)",
+        "See which admission webhook for this kind takes so long, then run again",
+    ),
     "dry-run-not-permitted": Entry(
         "A dry run is not permitted",
         "It needs the permission of the write that it stands for; nothing has to be written urgently",
@@ -715,6 +721,12 @@ CODES: Mapping[str, Entry] = {
         "A handshake from the controller without any certificate was not refused: everybody who reaches the address "
         "reaches the backend",
         "Remove the Gateway or EnvoyFilter of others that changed the listener",
+    ),
+    "refusal-unknown": Entry(
+        "Whether a server refuses a client is not known",
+        "In TLS 1.3 a refusal comes after the handshake. The server said nothing for long, neither a refusal nor a "
+        "session ticket, which would mean that it has let the client in",
+        "Run playbook C(verify) again; else look at what answers there, and at the load of the gateway's pods",
     ),
     "stranger-let-in": Entry(
         "A server lets clients in whose certificate nobody has issued",

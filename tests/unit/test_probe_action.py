@@ -132,6 +132,15 @@ def test_what_could_not_be_asked_is_a_warning_and_neither_up_nor_broken(monkeypa
     assert result["report"] == ["client side: 0 of 1 probes asked"]
 
 
+def test_silence_is_stated_for_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    result, _seen = probed(monkeypatch, CLUSTER_A, look("client", status()), asked=[Asked("mysql", silent=True)])
+    assert result["faults"] == []
+    assert result["report"] == [
+        "client side: 1 of 1 probes asked",
+        "client side: open for 12 s, and the server said nothing (a tcp probe without banner): mysql",
+    ]
+
+
 def test_only_links_that_are_there_and_worked_on_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     links = [link(probe=PROBE), numbered(1, probe=PROBE), numbered(2, probe=PROBE)]
     before = look("client", status(), status("link-1", until=""), status("link-2"))
@@ -164,6 +173,13 @@ def test_a_server_is_asked_at_its_addresses_and_a_stranger_has_the_links_own_nam
     assert result["links"]["server"] == [status(broken="hop 2", cause="anybody-let-in")]
     assert result["not_asked"] == ["x: away. [server-not-asked]"]
     assert result["report"] == ["server side: 2 handshakes from the controller"]
+
+
+def test_what_nothing_proves_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = Message.warning("refusal-unknown", where="x", what="not known")
+    found = Handshakes(1, unknown=[message])
+    result, _seen = probed(monkeypatch, CLUSTER_B, look("server", status(), endpoints=[ENDPOINT]), shaken=found)
+    assert (result["warnings"], result["faults"]) == ([str(message)], [])
 
 
 def test_no_key_of_a_stranger_is_in_a_result(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,8 +42,19 @@ try:
 except ImportError as error:
     KUBERNETES_IMPORT_ERROR = error
 
-__all__ = ["KUBERNETES_IMPORT_ERROR", "METADATA_ONLY", "Api", "ApiError", "Executed", "RefusedError", "object_path"]
+__all__ = [
+    "KUBERNETES_IMPORT_ERROR",
+    "METADATA_ONLY",
+    "PARALLEL",
+    "Api",
+    "ApiError",
+    "Executed",
+    "RefusedError",
+    "object_path",
+]
 
+# Requests that one API server is sent at once, by whoever has several.
+PARALLEL = 8
 # Seconds. The first bounds what an unreachable cluster costs, the second a slow list.
 CONNECT_TIMEOUT = 10
 READ_TIMEOUT = 60
@@ -220,7 +231,7 @@ class Api:
         attributes = _attributes(method, path)
         refusal = read_refusal(status, data, attributes.get("namespace", ""))
         if refusal.cause == "forbidden" and self._lacks_permission(attributes):
-            refusal = replace(refusal, cause="permission")
+            refusal = replace(refusal, cause="permission", who=attributes.get("verb", ""))
         message = refusal.message(self.where, f"the API server refused {method} {path}")
         return ApiError(message, refusal=refusal)
 

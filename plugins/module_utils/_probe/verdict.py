@@ -15,6 +15,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import listed
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.answer import Answer, shown
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.http2 import health_answer
+from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.question import WAIT
 
 __all__ = ["fault_of", "greeting"]
 
@@ -80,14 +81,16 @@ def _reply(link: ClientLink, probe: Probe, answer: Answer, seen: str) -> Fault |
 
 
 def _nothing(answer: Answer) -> str:
-    return "the connection was closed without an answer" if answer.end == "closed" else "no answer in time"
+    if answer.end == "closed":
+        return "the connection was closed without an answer"
+    return f"silence for {WAIT} s, on a connection that stayed open" if answer.end else f"no answer within {WAIT} s"
 
 
 def _tcp(probe: Probe, answer: Answer) -> tuple[str, str]:
     banner = probe["banner"]
     if not banner:
         gone = answer.end == "closed" and not answer.data
-        return "a connection that stays open", _nothing(answer) if gone else ""
+        return f"a connection that stays open for {WAIT} s", _nothing(answer) if gone else ""
     wanted = f"{shown(banner.encode())} in the first bytes"
     if not answer.data:
         return wanted, _nothing(answer)

@@ -66,7 +66,7 @@ def reading(
     request: Request = REQUEST,
 ) -> ClusterReading:
     api = FakeApi(list(objects), statuses or {}, answers or {})
-    return read_cluster(cast(Api, api), request)
+    return read_cluster(cast(Api, api), request).reading
 
 
 def names_in(found: Sequence[Any]) -> list[str]:
@@ -123,7 +123,7 @@ def test_what_others_have_under_a_wanted_name_is_seen_beside_one_of_ours_in_anot
 
 def test_objects_of_others_are_asked_for_by_name_with_the_permission_to_list() -> None:
     api = FakeApi([item("VirtualService", ROUTE, labels={}), item("VirtualService", "another", labels={})])
-    found = read_cluster(cast(Api, api), ON_SERVER)
+    found = read_cluster(cast(Api, api), ON_SERVER).reading
     assert names_in(found["objects"]) == [ROUTE]
     single = [path for path in api.reads if path.endswith((ROUTE, "another"))]
     assert single == []
