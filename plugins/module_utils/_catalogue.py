@@ -476,7 +476,7 @@ CODES: Mapping[str, Entry] = {
     ),
     "no-ready-pod": Entry(
         "The gateway has no ready pod",
-        "Nothing can be proven, and no link works there",
+        "Nothing can be proven, and no link works there: C(verify) fails, the others warn",
         "Start the gateway, or correct the selector",
     ),
     "no-proxy": Entry(
@@ -606,6 +606,18 @@ CODES: Mapping[str, Entry] = {
         "By Envoy's counters, all that the egress gateway tried have failed; maybe before the other end was ready",
         "Look into the egress gateway's log, and try again",
     ),
+    "no-connection": Entry(
+        "The egress gateway gets no connection to the servers",
+        "A probe had no answer, and by Envoy's counters no connection for it has come about: the network between the "
+        "clusters, the servers' load balancer, DNS, or a handshake that does not finish",
+        "Check the network and DNS from the egress gateway to the servers' ingress gateway; its log has Envoy's reason",
+    ),
+    "not-passed-on": Entry(
+        "A call does not come out of the egress gateway",
+        "A probe had no answer, and by Envoy's counters the egress gateway has not tried to reach a server for it: the "
+        "call did not come to the gateway, or was refused there",
+        "Check NetworkPolicies between workload and egress gateway, and policies and EnvoyFilters at the gateway",
+    ),
     "plain-backend": Entry(
         "The hop to the backend is plain text",
         "The backend has a sidecar, and yet the ingress gateway does not speak mutual TLS of the mesh with it",
@@ -696,8 +708,9 @@ CODES: Mapping[str, Entry] = {
         "Choose another pod or container in C(probe.from), or grant the permission",
     ),
     "server-not-asked": Entry(
-        "A server cannot be reached from the controller",
-        "The handshakes that show its certificate, and whom it refuses, were not made; this says nothing of the link",
+        "A server cannot be reached from the controller, or does not say whom it takes",
+        "The handshakes that show its certificate, and whom it refuses, were not made, or had no end; this says nothing "
+        "of the link",
         "",
     ),
     "server-certificate": Entry(

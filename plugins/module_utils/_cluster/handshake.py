@@ -22,6 +22,7 @@ __all__ = ["Endpoint", "Shaken", "presented", "shake"]
 
 # Seconds for one handshake.
 TIMEOUT = 3.0
+_UNDECIDED = f"it has not said in {TIMEOUT:.0f} s whether it takes this client"
 _REFUSALS = ("CERTIFICATE", "UNKNOWN_CA", "HANDSHAKE_FAILURE", "ACCESS_DENIED", "DECRYPT_ERROR")
 
 
@@ -64,14 +65,14 @@ class Shaken:
     """How a handshake with a server went.
 
     :param outcome: C(refused): it does not take our certificate, or wants one. C(accepted): it goes on, and says more.
-        C(silent): it goes on, or waits. C(closed): it ended the connection after the handshake, and says not why.
-        C(untrusted): we do not take its certificate. C(failed): it speaks no TLS that we understand. C(unreached): no
-        connection, or none that lasts for a handshake.
+        C(silent): it goes on, or waits. C(undecided): it has not said whether it takes us. C(closed): it ended the
+        connection after the handshake, and says not why. C(untrusted): we do not take its certificate. C(failed): it
+        speaks no TLS that we understand. C(unreached): no connection, or none that lasts for a handshake.
     :param detail: why, in the words of the library.
     :param late: nothing came at all, so that asking at other ports of this address takes as long.
     """
 
-    outcome: Literal["refused", "accepted", "silent", "closed", "untrusted", "failed", "unreached"]
+    outcome: Literal["refused", "accepted", "silent", "undecided", "closed", "untrusted", "failed", "unreached"]
     detail: str = ""
     late: bool = False
 
@@ -122,9 +123,18 @@ def _first_word(session: ssl.SSLSocket) -> Shaken:
     try:
         return Shaken("accepted" if session.recv(1) else "closed")
     except TimeoutError:
-        return Shaken("silent")
+        return Shaken("silent") if _has_decided(session) else Shaken("undecided", _UNDECIDED)
     except OSError as error:
         return Shaken("refused" if _is_refusal(error) else "closed", one_line(error))
+
+
+def _has_decided(session: ssl.SSLSocket) -> bool:
+    """Whether the server has looked at our certificate, or at our having none.
+
+    In TLS 1.3 its ticket says so, which comes after that (RFC 8446, section 4.6.1). Until then what we sent may be lost
+    on the way, or Envoy lets it lie until the server behind it takes a connection.
+    """
+    return session.version() != "TLSv1.3" or bool(session.session and session.session.has_ticket)
 
 
 def _is_refusal(error: OSError) -> bool:

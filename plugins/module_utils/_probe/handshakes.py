@@ -110,8 +110,9 @@ def _both(credential: str, server: Server) -> tuple[Shaken, Shaken | None]:
 
 
 def _judge(server: Server, bare: Shaken, strange: Shaken | None, found: Handshakes) -> None:
-    if bare.outcome == "unreached":
-        what = f"not asked from here: {bare.detail}"
+    unknown = next((shaken for shaken in (bare, strange) if shaken and _tells_nothing(server, shaken)), None)
+    if unknown:
+        what = f"not asked from here: {unknown.detail}"
         found.unasked.append(Message.notice("server-not-asked", where=f"link {server.link}, {server.seen}", what=what))
         return
     found.asked += 1
@@ -131,6 +132,10 @@ def _faults(server: Server, bare: Shaken, strange: Shaken | None) -> Iterable[Fa
     elif strange and _is_let_in(server, strange):
         wanted = "a client to be refused whose certificate the CA has not issued"
         yield _fault(server, "stranger-let-in", wanted, "it was let in", _FIX_ASKS)
+
+
+def _tells_nothing(server: Server, shaken: Shaken) -> bool:
+    return shaken.outcome == "unreached" or (shaken.outcome == "undecided" and server.ours)
 
 
 def _is_let_in(server: Server, shaken: Shaken) -> bool:

@@ -45,6 +45,7 @@ def tls_server(
     says: bytes = b"",
     closes: bool = False,
     newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
+    tickets: int = 2,
 ) -> Iterator[Endpoint]:
     """One that trusts clients of ROOT; after a handshake it says something, waits or closes."""
     (folder / "leaf.pem").write_text(leaf.certificate_pem + leaf.key_pem.decode())
@@ -52,6 +53,7 @@ def tls_server(
     context.load_cert_chain(folder / "leaf.pem")
     context.load_verify_locations(cadata=ROOT.view.pem)
     context.verify_mode, context.maximum_version = asks, newest
+    context.num_tickets = tickets
 
     def talk(way: socket.socket) -> None:
         try:
@@ -114,6 +116,19 @@ def test_a_server_that_asks_for_nothing_lets_everybody_in(
 ) -> None:
     with tls_server(tmp_path, asks=ssl.CERT_NONE, says=says, newest=newest) as endpoint:
         assert shake(endpoint, ROOT.view.pem).outcome == outcome
+
+
+def test_a_server_that_has_not_said_whom_it_takes_lets_nobody_in(tmp_path: Path) -> None:
+    """As where packets of a certificate's size are lost, or Envoy waits for the server behind it."""
+    with tls_server(tmp_path, asks=ssl.CERT_NONE, tickets=0) as endpoint:
+        shaken = shake(endpoint, ROOT.view.pem)
+        found, of_others = shake_hands([own(endpoint)], STRANGER), shake_hands([own(endpoint, ours=False)], "")
+    assert shaken.outcome == "undecided"
+    assert (found.asked, found.faults) == (0, [])
+    (message,) = found.unasked
+    assert (message.code, message.what) == ("server-not-asked", f"not asked from here: {shaken.detail}")
+    # Of another's server only the certificate is looked at.
+    assert (of_others.asked, of_others.faults, of_others.unasked) == (1, [], [])
 
 
 def test_a_server_that_hangs_up_says_nothing_of_certificates(tmp_path: Path) -> None:
