@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import PLACES, Fault
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway, read_connections
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import read_connections
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
     ClientLink,
     DesiredSide,
@@ -62,7 +62,7 @@ class ActionModule(ClusterAction):
             shaken = _shaken(variables, desired, plan)
             probed = [link for link in _dialled(desired, plan) if link["probe"]]
             # Else nobody has to log in.
-            asked = _asked(variables.api(), probed, gateway_of(plan)) if probed else []
+            asked = _asked(variables.api(), probed, plan) if probed else []
             faults = [*shaken.faults, *_gone(side, plan), *(item.fault for item in asked if item.fault)]
             links[side] = [_standing(link, faults, asked) for link in plan["status"]]
             result["faults"] += _told(plan["status"], faults)
@@ -89,17 +89,22 @@ def _dialled(desired: DesiredSide, plan: SideLook) -> list[ClientLink]:
     return [link for link in desired["links"] if link["name"] in _written(plan)] if is_client(desired) else []
 
 
-def _asked(api: Api, links: Sequence[ClientLink], egress: Gateway) -> list[Asked]:
+def _asked(api: Api, links: Sequence[ClientLink], plan: SideLook) -> list[Asked]:
     """What became of the probes; where one had no answer, how far the call came."""
-    watch = watch_of(links)
+    egress, watch = gateway_of(plan), watch_of(links)
     before = read_connections(api, egress, watch)
     asked = ask_links(api, links)
-    if not any(item.fault for item in asked):
+    broken = {link["link"] for link in plan["status"] if link["broken"]}
+    # Where the look has told of something in the gateway, it is that.
+    open_ends = {item.link for item in asked if item.fault} - broken
+    if not open_ends:
         return asked
     after = read_connections(api, egress, watch)
     by_name = {link["name"]: link for link in links}
     return [
-        replace(item, fault=located(item.fault, by_name[item.link], before, after)) if item.fault else item
+        replace(item, fault=located(item.fault, by_name[item.link], before, after))
+        if item.fault and item.link in open_ends
+        else item
         for item in asked
     ]
 

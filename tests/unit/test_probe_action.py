@@ -121,6 +121,17 @@ def test_a_call_without_an_answer_is_located_by_what_the_egress_gateway_counts(
     assert result["links"]["client"] == [status(broken="answer", cause="no-answer")]
 
 
+def test_what_the_look_has_found_in_the_gateway_is_why_it_tried_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    way = "outbound|13306|mysql|mysql.server.example.com"
+    asked, counted = [Asked("mysql", fault=fault("no-answer", 4))], [{way: Connections()}, {way: Connections()}]
+    before = look("client", status(broken="hop 2", cause="no-endpoint"))
+    result, _seen = probed(monkeypatch, CLUSTER_A, before, asked=asked, counted=counted)
+    assert result["links"]["client"] == [status(broken="hop 2", cause="no-endpoint")]
+    # The control.
+    result, _seen = probed(monkeypatch, CLUSTER_A, look("client", status()), asked=asked, counted=counted)
+    assert result["links"]["client"] == [status(broken="hop 1", cause="not-passed-on")]
+
+
 @pytest.mark.parametrize(("side", "cluster", "place"), [("client", CLUSTER_A, "hop 1"), ("server", CLUSTER_B, "hop 2")])
 def test_a_gateway_without_a_ready_pod_breaks_its_links(
     monkeypatch: pytest.MonkeyPatch, side: str, cluster: Json, place: str

@@ -21,9 +21,9 @@ from typing import Any
 __all__ = [
     "CERTS",
     "CLUSTERS",
-    "Connections",
     "SECRETS",
     "SERVER_INFO",
+    "Connections",
     "Trust",
     "addresses",
     "connections",

@@ -29,22 +29,22 @@ _FIX_TO_SERVERS = (
 )
 _FIX_TO_BACKEND = f"{_FIX_TO_SERVERS}; if that is sound, the backend: its port, its log, policies there"
 _FIX_TO_GATEWAY = (
-    "check NetworkPolicies and the network from that pod to the egress gateway's pods, and what refuses the call in "
-    "the gateway: AuthorizationPolicy, EnvoyFilter, WasmPlugin"
+    "check NetworkPolicies and the network from that pod to the egress gateway's pods, internalTrafficPolicy of its "
+    "Service, and what refuses the call in the gateway: AuthorizationPolicy, EnvoyFilter, WasmPlugin"
 )
 
 
 def located(fault: Fault, link: ClientLink, before: Counted, after: Counted) -> Fault:
-    """The same where the counters tell nothing more."""
+    """The same where the counters tell nothing more. That the egress gateway knows its way is for others to see."""
     names = server_clusters(link) & before.keys() & after.keys()
     if fault.hop != ANSWER or not names:
         return fault
     made = sum((after[name] - before[name] for name in names), Connections())
     if made.carried == 0 and made.tried > 0:
         return _not_connected(fault, link, made.tried)
-    # A connection for requests may still be in the making from a call before.
-    is_still = link["layer"] == "tcp" or not any(after[name].open for name in names)
-    if made == Connections() and is_still:
+    # Without any answer, a connection for requests may still be in the making from a call before.
+    waits = fault.code == "no-answer" and link["layer"] != "tcp" and any(after[name].open for name in names)
+    if (made.tried, made.carried) == (0, 0) and not waits:
         return replace(
             fault,
             code="not-passed-on",

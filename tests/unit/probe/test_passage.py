@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import Connections
@@ -55,6 +57,13 @@ def test_of_tcp_it_may_be_the_server_behind_the_gateway_that_takes_no_connection
     assert found.found == "nothing, and none of 2 connections of the egress gateway to its server has come about"
     assert "firewall" in found.fix
     assert "the backend" in found.fix
+
+
+def test_an_answer_that_came_while_the_gateway_carried_nothing_is_that_of_a_proxy_before() -> None:
+    """Such as a 503 of the sidecar, which finds no pod of the egress gateway."""
+    refused = replace(UNANSWERED, code="wrong-answer")
+    found = located(refused, link_of("http"), {WAY: BEFORE}, {WAY: replace(BEFORE, open=0)})
+    assert (found.code, found.place) == ("not-passed-on", "hop 1")
 
 
 def test_requests_that_find_no_connection_at_all_did_not_come_to_the_gateway() -> None:
