@@ -681,9 +681,9 @@ CODES: Mapping[str, Entry] = {
         "Set C(mesh_dns) and restart the pod, or add the name to the DNS that the pod asks",
     ),
     "name-elsewhere": Entry(
-        "The link's name resolves to another address than its virtual one",
-        "Sidecars know a C(tcp) link by its virtual address, so that a connection to another one does not use the link",
-        "Correct the record, or C(mesh_dns); restart pods whose sidecars were started before",
+        "The link's name resolves to an address by which sidecars do not know the link",
+        "Sidecars know a C(tcp) link with virtual addresses by these alone, and see no connection of a pod to itself",
+        "Correct the record, C(hostAliases) or C(mesh_dns); restart pods whose sidecars were started before",
     ),
     "port-closed": Entry(
         "No connection to the link comes about where it is asked",
