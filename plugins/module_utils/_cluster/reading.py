@@ -64,6 +64,7 @@ __all__ = [
     "life_of",
     "not_permitted",
     "read_cluster",
+    "read_connections",
     "read_parts",
     "read_pods",
     "read_service",
@@ -611,6 +612,20 @@ def _trust_by_secret(config_dump: str) -> dict[str, SecretTrust]:
         except CrossmeshError as error:
             raise ValueError(str(error)) from error
     return {secret: {"roots": sorted(roots), "lists": sorted(lists)} for secret, (roots, lists) in found.items()}
+
+
+def read_connections(api: Api, gateway: Gateway, watch: Watch) -> dict[str, envoy.Connections]:
+    """What all ready pods of a gateway count of the connections to their servers; nothing where one does not answer."""
+    pods = [pod for pod in gateway_pods(api, gateway, ask=False) if pod["ready"]]
+    try:
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            answers = list(pool.map(lambda pod: envoy.connections(_ask(api, pod, watch.question_of_counts)), pods))
+    except (RefusedError, ValueError):
+        return {}
+    names = {name for answer in answers for name in answer}
+    return {
+        name: sum((answer.get(name, envoy.Connections()) for answer in answers), envoy.Connections()) for name in names
+    }
 
 
 def _ask(api: Api, pod: Pod, path: str) -> str:

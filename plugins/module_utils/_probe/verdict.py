@@ -8,6 +8,7 @@ PRIVATE to the collection. The first thing in the order of the call: the name, t
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import ANSWER, NAME, Fault
@@ -37,6 +38,10 @@ def fault_of(link: ClientLink, probe: Probe, answer: Answer, seen: str) -> Fault
 
 def _name(link: ClientLink, answer: Answer, seen: str) -> Fault | None:
     names, own = answer.names, frozenset(link["addresses"])
+    if names and all(ipaddress.ip_address(name).is_loopback for name in names):
+        wanted = f"{link['fqdn']} to resolve to an address that is not the pod's own, so that its sidecar sees the call"
+        fix = "take the name out of the pod's /etc/hosts (hostAliases), or correct the record"
+        return Fault("name-elsewhere", link["name"], NAME, "", wanted, listed(names), fix, seen=seen)
     if names is None or (names and (not own or names <= own or link["layer"] != "tcp")):
         return None
     if not names:

@@ -46,6 +46,8 @@ BANNER = {"kind": "tcp", "banner": "SSH-2.0"}
         ({"data": health(1)}, GRPC),
         # By its virtual address, and where a link has none by any.
         ({"data": GREETING, "names": frozenset({"240.0.0.10"})}, {"ADDRESSES": ["240.0.0.10"]}),
+        # One address of several is of use.
+        ({"data": GREETING, "names": frozenset({"127.0.0.1", "198.18.2.10"})}, {}),
         # Requests are told apart by their host.
         ({"data": b"HTTP/1.1 200 OK\r\n\r\n"}, {**HTTP, "ADDRESSES": ["240.0.0.10"]}),
     ],
@@ -57,6 +59,8 @@ def test_an_answer_that_is_as_it_should_be(answer: dict[str, Any], asked: dict[s
 @pytest.mark.parametrize(
     ("answer", "asked", "place", "found", "code"),
     [
+        ({"names": frozenset({"127.0.0.1"})}, {}, "name", "found 127.0.0.1", "name-elsewhere"),
+        ({"names": frozenset({"::1", "127.0.0.1"})}, HTTP, "name", "not the pod's own", "name-elsewhere"),
         ({"names": frozenset()}, {}, "name", "found no address", "name-unknown"),
         ({"names": frozenset()}, {"ADDRESSES": ["240.0.0.10"]}, "name", "240.0.0.10; found no", "name-unknown"),
         # Whatever came back: it came from somewhere else.
