@@ -9,7 +9,7 @@ is for M(_istio.parsing) to read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,7 +29,7 @@ try:
 except ImportError:
     pass
 
-__all__ = ["KINDS", "Surroundings", "read_surroundings"]
+__all__ = ["KINDS", "Surroundings", "config_names", "read_surroundings"]
 
 MESH_CONFIG = "istio"
 REVISION = "istio.io/rev"
@@ -114,7 +114,9 @@ def _namespaces(api: Api) -> dict[str, dict[str, str]]:
 
 
 def _mesh_config(api: Api, pods: Sequence[Pod]) -> object:
-    name = _config_name(pods)
+    name, *others = config_names(pods)
+    if others:
+        raise _unreadable(MESH_CONFIG, "the gateways are of several revisions")
     item = api.get(object_path("", "v1", "configmaps", names.ROOT_NAMESPACE, name))
     try:
         found: object = yaml.load((item.get("data") or {}).get("mesh", ""), Loader=_PARSER)
@@ -124,14 +126,10 @@ def _mesh_config(api: Api, pods: Sequence[Pod]) -> object:
     return found
 
 
-def _config_name(pods: Sequence[Pod]) -> str:
-    """Of the ConfigMap of the gateways' control plane."""
-    revisions = {pod["labels"].get(REVISION, "") for pod in pods}
-    revisions = {"" if revision in DEFAULT_REVISIONS else revision for revision in revisions} or {""}
-    if len(revisions) > 1:
-        raise _unreadable(MESH_CONFIG, "the gateways are of several revisions")
-    (revision,) = revisions
-    return f"{MESH_CONFIG}-{revision}" if revision else MESH_CONFIG
+def config_names(pods: Iterable[Pod]) -> list[str]:
+    """Of the ConfigMap of the gateways' control plane; several where they are of several revisions."""
+    revisions = {pod["labels"].get(REVISION, "") for pod in pods} or {""}
+    return sorted({MESH_CONFIG if item in DEFAULT_REVISIONS else f"{MESH_CONFIG}-{item}" for item in revisions})
 
 
 def _unreadable(name: str, what: str) -> CrossmeshError:

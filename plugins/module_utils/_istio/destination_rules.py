@@ -78,7 +78,7 @@ def rivals(mesh: Mesh, proxy: Proxy, service: Service) -> list[Meta]:
 
 def _looked_up(mesh: Mesh, namespace: str, service: Service) -> list[Merged]:
     root = mesh.settings.root
-    own = mesh.rules_of.get(namespace, [])
+    own = _covering(mesh, namespace, service.host)
     if namespace == root:
         own = [rule for rule in own if _is_private(rule, mesh)]
     else:
@@ -86,11 +86,15 @@ def _looked_up(mesh: Mesh, namespace: str, service: Service) -> list[Merged]:
     if found := list(_most_specific(own, service.host)):
         return found
     for owner in (service.meta.namespace, root):
-        exported = [rule for rule in mesh.rules_of.get(owner, []) if not _is_private(rule, mesh)]
+        exported = [rule for rule in _covering(mesh, owner, service.host) if not _is_private(rule, mesh)]
         found = [rule for rule in _most_specific(exported, service.host) if _is_exported(rule.exports, namespace)]
         if found:
             return found
     return []
+
+
+def _covering(mesh: Mesh, namespace: str, host: str) -> list[DestinationRule]:
+    return [rule for rule in mesh.rules_of.get(namespace, ()) if hosts.covers(rule.host, host)]
 
 
 def _exports(rule: DestinationRule) -> frozenset[str]:

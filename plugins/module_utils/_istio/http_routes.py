@@ -69,9 +69,8 @@ def of_workload(scope: Scope, host: str, port: int) -> list[Way]:
 
 
 def _speaks_http(listening: Listening, host: str, port: int) -> bool:
-    """Of several services for a host the last one says how its port speaks."""
-    found = [own for service, own in listening.services_at.get(port, ()) if service.host == host]
-    return bool(found) and (found[-1].protocol in PLAIN_HTTP or not found[-1].protocol)
+    own = listening.port_of.get((port, host))
+    return own is not None and (own.protocol in PLAIN_HTTP or not own.protocol)
 
 
 def _candidates(listening: Listening, host: str) -> Iterable[VirtualService]:

@@ -83,6 +83,13 @@ class _Listener:
 
 def outbound(scope: Scope, port: int) -> dict[str, list[Chain]]:
     """The chains of a workload's listeners on a port, by address; those of tcp in the order in which they came."""
+    if port not in scope.outbound:
+        scope.outbound[port] = _outbound(scope, port)
+    chains: dict[str, list[Chain]] = scope.outbound[port]
+    return chains
+
+
+def _outbound(scope: Scope, port: int) -> dict[str, list[Chain]]:
     found: dict[str, _Listener] = {}
     for listening in scope.listening:
         if not listening.port:

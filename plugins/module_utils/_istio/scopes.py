@@ -67,6 +67,11 @@ class Listening:
         return found
 
     @cached_property
+    def port_of(self) -> dict[tuple[int, str], Port]:
+        """By number and host: of several services for a host the last one says how its port speaks."""
+        return {(port.number, service.host): port for service in self.services for port in service.ports}
+
+    @cached_property
     def virtual_services_by_host(self) -> ByHost:
         return ByHost(self.virtual_services)
 
@@ -79,8 +84,9 @@ class Scope:
     proxy: Proxy
     sidecar: Sidecar | None
     services: dict[str, Service] = field(default_factory=dict)
-    # What was looked up so far, by host.
+    # What was looked up so far, by host, and by port.
     rules: dict[str, Merged | None] = field(default_factory=dict, compare=False)
+    outbound: dict[int, Any] = field(default_factory=dict, compare=False)
     listening: Sequence[Listening] = ()
 
     def rule_for(self, service: Service) -> Merged | None:

@@ -19,7 +19,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places imp
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.surroundings import Surroundings
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import model as inventory
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide, is_server
-from ansible_collections.crossmesh.mtls.plugins.module_utils._istio import hosts
+from ansible_collections.crossmesh.mtls.plugins.module_utils._istio import hosts, visibility
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.discovery import undiscovered
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.findings import (
     Backend,
@@ -95,10 +95,11 @@ class Future:
         the link is for.
         """
         elsewhere = [self._caller(namespace) for namespace in self._local_namespaces(links)] if everywhere else []
+        gateways = self.gateways()
         return [
             _client_link(link, gateway, elsewhere if everywhere else self._callers(link))
             for link in links
-            for gateway in self.gateways()
+            for gateway in gateways
         ]
 
     def _callers(self, link: inventory.ClientLink) -> list[Caller]:
@@ -115,7 +116,8 @@ class Future:
         """Namespaces whose proxies may go by something of their own for what a link is made of."""
         mesh, ours = self.mesh, _Hosts.of(links)
         found = {item.meta.namespace for item in mesh.sidecars if not item.meta.ours}
-        found |= {item.meta.namespace for item in mesh.services if not item.meta.ours and ours.met_by(item)}
+        met = (item for item in mesh.services if not item.meta.ours and ours.met_by(item))
+        found |= {item.meta.namespace for item in met if item.host in ours.hosts or not _is_for_all_alike(mesh, item)}
         found |= {rule.meta.namespace for rule in mesh.destination_rules if not rule.meta.ours and ours.ruled_by(rule)}
         found |= {rule.meta.namespace for rule in mesh.virtual_services if not rule.meta.ours and ours.led_by(rule)}
         return sorted(found - {self.side["namespace"], mesh.settings.root})
@@ -124,7 +126,8 @@ class Future:
 
     def server_links(self) -> list[ServerLink]:
         links = self.side["links"] if is_server(self.side) else []
-        return [self._server_link(link, gateway) for link in links for gateway in self.gateways()]
+        gateways = self.gateways()
+        return [self._server_link(link, gateway) for link in links for gateway in gateways]
 
     def _server_link(self, link: inventory.ServerLink, gateway: Proxy) -> ServerLink:
         return ServerLink(
@@ -216,6 +219,15 @@ class _Hosts:
 
     def led_by(self, rule: VirtualService) -> bool:
         return any(hosts.overlap(taken, host) for taken in rule.hosts for host in self.hosts)
+
+
+def _is_for_all_alike(mesh: Mesh, service: Service) -> bool:
+    """Whether proxies of its own namespace take it as all others do, who are asked about in any case.
+
+    So is nearly every Service of Kubernetes: thousands of namespaces have one on the port of some link.
+    """
+    claims = {other.meta.namespace for other in mesh.services_of[service.host]}
+    return visibility.is_public(service.exports or mesh.settings.services) and len(claims) == 1
 
 
 def _client_link(link: inventory.ClientLink, gateway: Proxy, callers: Sequence[Caller]) -> ClientLink:

@@ -33,6 +33,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading im
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.surroundings import (
     Surroundings,
+    config_names,
     read_surroundings,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
@@ -135,7 +136,8 @@ def _api(api: Api, request: Request, version: str, parts: Parts) -> Row:
 
 def _permissions(api: Api, request: Request, view: Desired, parts: Parts, reading: Reading) -> list[Row]:
     owners = [request.owner("server"), request.owner("client")]
-    needed = permissions.needs(view, permissions.held(reading, owners))
+    configs = config_names(pod for pods in reading["pods"].values() for pod in pods)
+    needed = permissions.needs(view, permissions.held(reading, owners), configs)
     try:
         answers = dict(zip(needed, _together(lambda need: api.review(need.attributes), needed), strict=True))
     except CrossmeshError as error:

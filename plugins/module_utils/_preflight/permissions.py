@@ -87,12 +87,13 @@ class Need:
         return {key: value for key, value in given.items() if value}
 
 
-def needs(view: Desired, holding: Held = ()) -> list[Need]:
+def needs(view: Desired, holding: Held = (), configs: Iterable[str] = (surroundings.MESH_CONFIG,)) -> list[Need]:
     """Everything that a run over this view does in the cluster.
 
     :param holding: kinds of what is ours there, and where: it is changed or taken away, whatever links say now.
+    :param configs: names of the ConfigMaps with MeshConfig: each revision has its own.
     """
-    found = [*_reading(view["request"], holding), *_writing(view, holding)]
+    found = [*_reading(view["request"], holding, configs), *_writing(view, holding)]
     return list(dict.fromkeys(found))
 
 
@@ -115,11 +116,11 @@ def wanted_kinds(view: Desired) -> list[names.Kind]:
     return [kind for kind in names.KINDS if kind.kind in wanted]
 
 
-def _reading(request: ReadingRequest, holding: Held) -> Iterator[Need]:
+def _reading(request: ReadingRequest, holding: Held, configs: Iterable[str]) -> Iterator[Need]:
     unknown = "it is not known which cluster this is"
     yield Need(READ, "get", "", "namespaces", name=FIRST_NAMESPACE, lacking=unknown)
     if request["links"]:
-        yield from _of_surroundings()
+        yield from _of_surroundings(configs)
     locked_down = request["lockdown"] or any(kind in names.LOCKDOWN_KINDS for kind, _namespace in holding)
     for kind in names.KINDS:
         if kind.kind not in names.LOCKDOWN_KINDS:
@@ -140,13 +141,13 @@ def _reading(request: ReadingRequest, holding: Held) -> Iterator[Need]:
             yield Need(BACKEND, "list", "", resource, backend["namespace"])
 
 
-def _of_surroundings() -> Iterator[Need]:
+def _of_surroundings(configs: Iterable[str]) -> Iterator[Need]:
     unforeseen = "what others' objects do to links is not foreseen in full"
     for kind in (*surroundings.KINDS, _NAMESPACES):
         if kind not in names.KINDS or kind.kind in names.LOCKDOWN_KINDS:
             yield Need(SURROUNDINGS, "list", kind.group, kind.plural, lacking=unforeseen)
-    config = surroundings.MESH_CONFIG
-    yield Need(MESH_CONFIG, "get", "", "configmaps", names.ROOT_NAMESPACE, config, lacking=unforeseen)
+    for config in configs:
+        yield Need(MESH_CONFIG, "get", "", "configmaps", names.ROOT_NAMESPACE, config, lacking=unforeseen)
 
 
 def _writing(view: Desired, holding: Held) -> Iterator[Need]:

@@ -18,6 +18,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.surroundin
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.foresight import Foresight, foresee
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.questions import future_of
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import render
 from tests.unit.istio.objects import made, route, rule, service
 from tests.unit.plan.test_plan import POLICY, SERVICE, plan_of, reading
@@ -181,6 +182,33 @@ def test_it_is_a_warning_for_a_link_that_is_for_everybody_and_nothing_for_one_th
     (found,) = said(WIDE, links=[ALONE])
     assert (found.code, found.level) == ("cluster-missing", "warning")
     assert codes(WIDE, links=[{**ALONE, "workloads": {"namespaces": ["shop"]}}]) == []
+
+
+def callers(*others: Json, links: Sequence[Json]) -> list[str]:
+    """Namespaces beside those of no one in particular whose workloads are asked about."""
+    wanted = view(links, CLIENT)["client"]
+    changes = SimpleNamespace(strip=[], force=[], write=[], delete=[])
+    surroundings = Surroundings([*SERVICES, *others])
+    future = future_of(surroundings, reading(**EMPTY), wanted, [], cast(Any, changes))
+    (found,) = future.client_links(wanted["links"], everywhere=True)
+    return [caller.proxy.namespace for caller in found.callers]
+
+
+def test_a_service_on_a_links_port_that_all_proxies_take_alike_is_no_reason_to_ask_about_its_namespace() -> None:
+    """Nearly every namespace of a large cluster has one: each costs as much as all workloads together."""
+    many = [service(f"ns-{number}/web", 1, 8080, "http") for number in range(50)]
+    assert callers(*many, links=[link(**HTTP)]) == []
+    # The control: one that only its own namespace sees, and one whose host others claim as well.
+    hidden = service("hidden/web", 1, 8080, "http")
+    hidden["metadata"]["annotations"] = {"networking.istio.io/exportTo": "."}
+    assert callers(*many, hidden, links=[link(**HTTP)]) == ["hidden"]
+    ports = [{"number": 8080, "name": "http", "protocol": "HTTP"}]
+    claims = [
+        made("ServiceEntry", f"{team}/api", 1, hosts=["api.example.com"], ports=ports, resolution="DNS")
+        for team in ("one", "two")
+    ]
+    assert callers(*many, *claims, links=[link(**HTTP)]) == ["one", "two"]
+    assert callers(*many, claims[0], links=[link(**HTTP)]) == []
 
 
 def test_rules_that_do_nothing_to_links_are_left_alone() -> None:

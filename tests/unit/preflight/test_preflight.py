@@ -169,6 +169,30 @@ def test_what_is_not_permitted_is_told_by_role_and_hides_nothing(store: Path) ->
     assert of(found.rows, "istio")[0][0] == "ok"
 
 
+def test_the_mesh_settings_are_asked_for_by_the_name_of_the_gateways_revision(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def review(attributes: Mapping[str, str]) -> bool:
+        asked.append(f"{attributes['resource']}/{attributes.get('name', '')}")
+        return True
+
+    old, canary = gateway("ingress"), gateway("egress")
+    canary[1]["metadata"]["labels"]["istio.io/rev"] = "canary"
+    found = api([*old, *canary, *BACKEND])
+    monkeypatch.setattr(found, "review", review)
+    looked(found, store)
+    assert {"configmaps/istio", "configmaps/istio-canary"} <= set(asked)
+    # The control: where there is one revision, its own is asked for and no other.
+    asked.clear()
+    found = api([*old, *gateway("egress"), *BACKEND])
+    monkeypatch.setattr(found, "review", review)
+    looked(found, store)
+    assert "configmaps/istio" in asked
+    assert "configmaps/istio-canary" not in asked
+
+
 def test_exec_that_is_forbidden_is_a_warning(store: Path) -> None:
     ((status, seen),) = of(looked(api(denied={("get", "pods/exec")}), store).rows, "permission")
     assert (status, "may not get pods/exec" in seen) == ("warning", True)
