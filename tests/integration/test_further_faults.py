@@ -6,6 +6,8 @@ which all links are sound.
 
 from __future__ import annotations
 
+import base64
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -13,14 +15,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.integration.support.admission_faults import present
+from tests.integration.support.admission_faults import ADMISSION, present
 from tests.integration.support.changed_objects import patched, unready
 from tests.integration.support.foreign_objects import foreign
 from tests.integration.support.lab_mesh import MYSQL, Mesh, Run, cleared_afterwards
 from tests.integration.support.network_faults import DROP, RESET, host_aliases, names_answered, rule
+from tests.integration.support.preflight_reports import run_preflight
 from tests.integration.support.probed_links import CLIENT, DATABASE, ORDERS, SERVER, WEB, assert_sound, carries, stands
-from tests.integration.support.rival_objects import SYSTEM
+from tests.integration.support.rival_objects import SYSTEM, rival
 from tests.integration.support.standing_link import StandingLink
 from tests.integration.support.web_servers import BACKEND, curl, running_web_servers
 from tests.integration.support.workload_programs import PYTHON, programs
@@ -33,7 +37,8 @@ WORKLOAD, DATABASE_POD = "mysql-client", "mysql-0"
 EGRESS, INGRESS = "istio-egressgateway-0", "istio-ingressgateway-0"
 EGRESS_LABELS, INGRESS_LABELS = {"istio": "egressgateway"}, {"istio": "ingressgateway"}
 SECURITY = "security.istio.io/v1"
-GONE = "198.18.32.77"
+GONE = "203.0.113.77"
+OUTSIDE = "changed-outside-the-model"
 LARGE = ("-m", "length", "--length", "700:65535", *DROP)
 
 
@@ -42,6 +47,7 @@ class Case:
     """:param make: has it in force for the length of a block.
     :param sound: a link that is told up meanwhile; empty where all of them are broken.
     :param carried: whether the link carries all the same.
+    :param also: the code of something that is told beside it.
     """
 
     make: Make
@@ -52,6 +58,7 @@ class Case:
     link: str = "mysql"
     sound: str = "orders"
     carried: bool = False
+    also: str = ""
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +138,28 @@ def service(ports: Json | None = None, name: str = "mysql", cluster: str = SERVE
 
 def database_port(target: int | str) -> Json:
     return {"name": "tcp-mysql", "port": 3306, "targetPort": target, "protocol": "TCP"}
+
+
+@contextmanager
+def old_record(mesh: Mesh) -> Iterator[None]:
+    """Envoy asks DNS once a minute."""
+    with names_answered(mesh, CLIENT, web=mesh.lab.pod("cluster-c", "edge-0").address):
+        eventually(lambda: not carries(mesh, "web"), within=90)
+        yield
+    eventually(lambda: carries(mesh, "web"), within=90)
+
+
+def anew(make: Make) -> Make:
+    """The same, with the connections to link web's server of before ended: those that are open go on."""
+
+    @contextmanager
+    def made(mesh: Mesh) -> Iterator[None]:
+        with make(mesh):
+            with rule(mesh, SERVER, INGRESS, "INPUT", *tcp(13380, *RESET)):
+                eventually(lambda: not carries(mesh, "web"))
+            yield
+
+    return made
 
 
 @contextmanager
@@ -218,6 +247,24 @@ def overwritten(mesh: Mesh) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def open_to_all(mesh: Mesh) -> Iterator[None]:
+    """Somebody's older Gateway has the link's host and port, and demands no certificate; its server waits."""
+    server = {
+        "port": {"number": 13380, "name": "https-web", "protocol": "HTTPS"},
+        "hosts": [WEB["fqdn"]],
+        "tls": {"mode": "SIMPLE", "credentialName": "web-credential"},
+    }
+    destination = {"host": BACKEND, "port": {"number": 8080}}
+    route = {"hosts": [WEB["fqdn"]], "gateways": ["rival"], "http": [{"route": [{"destination": destination}]}]}
+    gateway = {"selector": INGRESS_LABELS, "servers": [server]}
+    with (
+        rival(mesh, SERVER, "Gateway", gateway, before=("Gateway", "gateway-web")),
+        rival(mesh, SERVER, "VirtualService", route),
+    ):
+        yield
+
+
 WORKLOAD_ENTRY = foreign("WorkloadEntry", "theirs", {"address": GONE, "labels": {"app": "mysql"}}, namespace="default")
 ENTRY_OF_BACKEND = foreign(
     "ServiceEntry",
@@ -278,6 +325,31 @@ UNFETCHED = foreign(
     api="extensions.istio.io/v1alpha1",
 )
 
+REQUEST_AUTHENTICATION = {"selector": {"matchLabels": INGRESS_LABELS}}
+
+
+def tokens_of(jwks: Json) -> Json:
+    """Somebody's RequestAuthentication at the ingress gateway, for tokens of his issuer."""
+    rules = [{"issuer": "https://login.example.com", "jwks": json.dumps(jwks)}]
+    return foreign("RequestAuthentication", "theirs", {**REQUEST_AUTHENTICATION, "jwtRules": rules}, api=SECURITY)
+
+
+def public_key() -> Json:
+    numbers = rsa.generate_private_key(65537, 2048).public_key().public_numbers()
+    return {"kty": "RSA", "kid": "theirs", "alg": "RS256", "n": as_text(numbers.n), "e": as_text(numbers.e)}
+
+
+def as_text(number: int) -> str:
+    """As a JSON Web Key has it (RFC 7518, section 6.3)."""
+    return base64.urlsafe_b64encode(number.to_bytes((number.bit_length() + 7) // 8)).decode().rstrip("=")
+
+
+def token_of_another_issuer() -> str:
+    parts = ({"alg": "RS256", "typ": "JWT"}, {"iss": "https://shop.example.com", "sub": "web"})
+    texts = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
+    return ".".join([*texts, "c2ln"])
+
+
 # -- broken, and told with its place -----------------------------------------------------------------------------------
 
 CASES = {
@@ -331,7 +403,7 @@ CASES = {
         lambda mesh: unready(mesh, SERVER, INGRESS, SYSTEM), "no-ready-pod", "hop 2", SERVER, sound="", carried=True
     ),
     "a firewall between the clusters drops packets": Case(
-        packets(SERVER, INGRESS, "INPUT", *tcp(13380, *DROP)),
+        anew(packets(SERVER, INGRESS, "INPUT", *tcp(13380, *DROP))),
         "no-connection",
         "hop 2",
         CLIENT,
@@ -349,7 +421,7 @@ CASES = {
         ("of the egress gateway to its server has come about", "firewall", "the backend"),
     ),
     "large packets to the egress gateway are lost (MTU)": Case(
-        packets(CLIENT, EGRESS, "INPUT", "-p", "tcp", "--sport", "13380", *LARGE),
+        anew(packets(CLIENT, EGRESS, "INPUT", "-p", "tcp", "--sport", "13380", *LARGE)),
         "no-connection",
         "hop 2",
         CLIENT,
@@ -358,16 +430,27 @@ CASES = {
     ),
     # In TLS 1.3 the client is through by then.
     "large packets to the ingress gateway are lost (MTU)": Case(
-        packets(SERVER, INGRESS, "INPUT", *tcp(13306, *LARGE)), "no-answer", "answer", CLIENT, ("MTU",)
+        packets(SERVER, INGRESS, "INPUT", *tcp(13306, *LARGE)),
+        "no-answer",
+        "answer",
+        CLIENT,
+        ("MTU",),
+        also="server-not-asked",
     ),
     "the ingress gateway waits for the PROXY protocol": Case(
-        objects(SERVER, PROXY_PROTOCOL), "no-connection", "hop 2", CLIENT, ("EnvoyFilter",), link="web"
+        anew(objects(SERVER, PROXY_PROTOCOL)),
+        "no-connection",
+        "hop 2",
+        CLIENT,
+        ("EnvoyFilter",),
+        link="web",
+        also=OUTSIDE,
     ),
     "too short a connectTimeout at the egress gateway": Case(
-        objects(CLIENT, SHORT_TIMEOUT), "no-connection", "hop 2", CLIENT, ("EnvoyFilter",), link="web"
+        objects(CLIENT, SHORT_TIMEOUT), "no-connection", "hop 2", CLIENT, ("EnvoyFilter",), link="web", also=OUTSIDE
     ),
     "the DNS record leads to another gateway": Case(
-        lambda mesh: names_answered(mesh, CLIENT, web=mesh.lab.pod("cluster-c", "edge-0").address),
+        old_record,
         "no-connection",
         "hop 2",
         CLIENT,
@@ -427,10 +510,14 @@ CASES = {
         full_database, "wrong-answer", "answer", CLIENT, ("error 1040 of MySQL",)
     ),
     "an EnvoyFilter at the ingress gateway answers by itself": Case(
-        objects(SERVER, FORBIDS), "wrong-answer", "answer", CLIENT, ("status 403",), link="web"
+        objects(SERVER, FORBIDS), "wrong-answer", "answer", CLIENT, ("status 403",), link="web", also=OUTSIDE
     ),
     "a WasmPlugin that cannot be fetched": Case(
         objects(SERVER, UNFETCHED), "wrong-answer", "answer", CLIENT, ("status 403",), link="web", sound="mysql"
+    ),
+    # The control of those in which nobody is let in: a server that says nothing, and has looked at what the client has.
+    "a server that takes everybody, and waits": Case(
+        open_to_all, "anybody-let-in", "hop 2", SERVER, ("it was let in",), link="web", sound="mysql", carried=True
     ),
     "somebody else writes another certificate into our Secret": Case(
         overwritten, "server-certificate", "hop 2", SERVER, link="web"
@@ -438,6 +525,7 @@ CASES = {
 }
 # They take their time, or are much like another one.
 SLOW = {
+    "the DNS record leads to another gateway",
     "istio-cni was late: no redirection at all",
     "a firewall between the clusters refuses connections",
     "a ServiceEntry of others for the backend's host",
@@ -460,7 +548,127 @@ def test_a_fault_is_told_with_its_place_and_goes_with_its_cause(links: Mesh, nam
             assert eventually(lambda: not carries(links, case.link))
         run = told(links, case)
         assert run.reports(case.code, f"link {case.link}, {case.place}, ", *case.parts), run.output
+        assert not case.also or run.reports(case.also), run.output
         if case.sound:
             assert stands(run, case.sound, "up"), run.output
             assert not run.says(f"link {case.sound},")
-    assert eventually(lambda: is_sound(links)), links.play("verify").output
+    assert eventually(lambda: is_sound(links), within=60), links.play("verify").output
+
+
+# -- told by a warning, or a limit that docs/troubleshooting.md states -------------------------------------------------
+
+
+def test_keys_that_envoy_does_not_read_are_told_of_before_a_pod_is_new(links: Mesh) -> None:
+    with present(links, SERVER, tokens_of({"keys": []})):
+        assert eventually(lambda: links.play("verify").reports("fresh-pod-listener", "has invalid local jwks"))
+        assert carries(links, "web"), "the listener of before goes on"
+    assert eventually(lambda: not links.play("verify").says("fresh-pod-listener"))
+
+
+def test_a_request_authentication_refuses_tokens_of_others_and_no_probe_has_one(links: Mesh) -> None:
+    def status(*options: str) -> str:
+        return curl(links, WEB["fqdn"], "/", *options).stdout.partition(" ")[2][:3]
+
+    token = ("--header", f"Authorization: Bearer {token_of_another_issuer()}")
+    assert status(*token) == "200"
+    with present(links, SERVER, tokens_of({"keys": [public_key()]})):
+        assert eventually(lambda: status(*token) == "401")
+        assert status() == "200"
+        assert links.play("verify").code == 0
+    assert eventually(lambda: status(*token) == "200")
+
+
+def test_requests_that_envoy_refuses_by_itself(links: Mesh) -> None:
+    def answer(*options: str) -> str:
+        return curl(links, WEB["fqdn"], "/", *options).stdout.partition("\n")[0]
+
+    assert "200" in answer()
+    assert "431" in answer("--header", f"X-Large: {'a' * 70000}")
+    assert "200" not in answer("--http1.0")
+
+
+# -- before the first write --------------------------------------------------------------------------------------------
+
+SECOND = {**MYSQL, "name": "second", "fqdn": "second.server.example.com", "port": 3308, "tls_port": 13308}
+VALIDATION = "rev.validation.istio.io"
+
+
+def webhook_of_istio(mesh: Mesh) -> Json:
+    """Its address is istiod's, at a port that nobody answers."""
+    rule_of_all = {
+        "apiGroups": ["networking.istio.io"],
+        "apiVersions": ["*"],
+        "operations": ["CREATE", "UPDATE"],
+        "resources": ["*"],
+    }
+    hook = {
+        "name": VALIDATION,
+        "admissionReviewVersions": ["v1"],
+        "sideEffects": "None",
+        "failurePolicy": "Fail",
+        "timeoutSeconds": 2,
+        "clientConfig": {"url": f"https://{mesh.lab.cluster(SERVER).host_address}:9/validate"},
+        "rules": [rule_of_all],
+    }
+    metadata = {"name": "istio-validator-istio-system"}
+    kind = "ValidatingWebhookConfiguration"
+    return {"apiVersion": ADMISSION, "kind": kind, "metadata": metadata, "webhooks": [hook]}
+
+
+def test_istios_validation_that_does_not_answer_stops_a_run_and_no_link(links: Mesh) -> None:
+    more = links.with_changes(links=[*(links.links or []), SECOND])
+    with present(links, SERVER, webhook_of_istio(links)):
+        assert eventually(lambda: more.site("--check").reports("webhook-unreachable", VALIDATION))
+        found = run_preflight(more)
+        assert not found.passed
+        assert found.reports((SERVER, "-", "dry run"), "webhook-unreachable", VALIDATION), found.run.output
+        assert is_sound(links)
+    assert eventually(lambda: more.site("--check").ok)
+
+
+def test_an_istiod_that_is_down_stops_what_is_new_and_nothing_that_is_there(links: Mesh) -> None:
+    more = links.with_changes(links=[*(links.links or []), SECOND])
+    links.lab.stop(f"{SERVER}.istiod")
+    try:
+        run = more.site()
+        assert not run.ok, run.output
+        assert run.reports("listener-missing", "link second, hop 2", "istiod's log"), run.output
+        assert stands(run, "web", "up") or stands(run, "web", "up, changed in .*"), run.output
+        assert all(carries(links, link) for link in ("mysql", "web", "orders"))
+    finally:
+        links.lab.start(f"{SERVER}.istiod")
+    assert eventually(lambda: more.site("-e", "mesh_gate_timeout=30").ok)
+    assert links.site("-e", "mesh_gate_timeout=60").ok
+
+
+def test_a_load_balancer_without_an_address_is_told_of(links: Mesh) -> None:
+    pending = {"status": {"loadBalancer": None}}
+    with patched(links, SERVER, "service", "istio-ingressgateway", pending, namespace=SYSTEM, status=True):
+        assert links.play("verify").reports("no-address", "istio-ingressgateway")
+    assert not links.play("verify").says("[no-address]")
+
+
+# -- what is no fault --------------------------------------------------------------------------------------------------
+
+
+def strict(cluster: str, labels: dict[str, str], mode: str) -> Make:
+    spec = {"selector": {"matchLabels": labels}, "mtls": {"mode": mode}}
+    return objects(cluster, foreign("PeerAuthentication", "theirs", spec, api=SECURITY))
+
+
+HARMLESS: dict[str, Make] = {
+    "PeerAuthentication STRICT at the ingress gateway": strict(SERVER, INGRESS_LABELS, "STRICT"),
+    "PeerAuthentication DISABLE at the egress gateway": strict(CLIENT, EGRESS_LABELS, "DISABLE"),
+    "a network's label on the backend's pod": lambda mesh: patched(
+        mesh, SERVER, "pod", DATABASE_POD, {"metadata": {"labels": {"topology.istio.io/network": "vpc-2"}}}
+    ),
+    "trafficDistribution at the backend": service(trafficDistribution="PreferClose"),
+}
+
+
+def test_what_looks_like_a_fault_and_is_none(links: Mesh) -> None:
+    with ExitStack() as stack:
+        for make in HARMLESS.values():
+            stack.enter_context(make(links))
+        assert eventually(lambda: is_sound(links), within=60), links.play("verify").output
+    assert eventually(lambda: is_sound(links))

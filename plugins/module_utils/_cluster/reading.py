@@ -616,16 +616,15 @@ def _trust_by_secret(config_dump: str) -> dict[str, SecretTrust]:
 
 def read_connections(api: Api, gateway: Gateway, watch: Watch) -> dict[str, envoy.Connections]:
     """What all ready pods of a gateway count of the connections to their servers; nothing where one does not answer."""
-    pods = [pod for pod in gateway_pods(api, gateway, ask=False) if pod["ready"]]
     try:
+        pods = [pod for pod in gateway_pods(api, gateway, ask=False) if pod["ready"]]
         with ThreadPoolExecutor(PARALLEL) as pool:
             answers = list(pool.map(lambda pod: envoy.connections(_ask(api, pod, watch.question_of_counts)), pods))
-    except (RefusedError, ValueError):
+    except (CrossmeshError, ValueError):
         return {}
+    none = envoy.Connections()
     names = {name for answer in answers for name in answer}
-    return {
-        name: sum((answer.get(name, envoy.Connections()) for answer in answers), envoy.Connections()) for name in names
-    }
+    return {name: sum((answer.get(name, none) for answer in answers), none) for name in names}
 
 
 def _ask(api: Api, pod: Pod, path: str) -> str:

@@ -45,14 +45,9 @@ def located(fault: Fault, link: ClientLink, before: Counted, after: Counted) -> 
     # Without any answer, a connection for requests may still be in the making from a call before.
     waits = fault.code == "no-answer" and link["layer"] != "tcp" and any(after[name].open for name in names)
     if (made.tried, made.carried) == (0, 0) and not waits:
-        return replace(
-            fault,
-            code="not-passed-on",
-            hop=1,
-            wanted=f"the egress gateway to pass the call on to {link['fqdn']}:{link['tls_port']}",
-            found="no connection that it tried",
-            fix=_FIX_TO_GATEWAY,
-        )
+        wanted = f"the egress gateway to pass the call on to {link['fqdn']}:{link['tls_port']}"
+        found = "no connection that it tried"
+        return Fault("not-passed-on", link["name"], 1, "", wanted, found, _FIX_TO_GATEWAY, seen=fault.seen)
     return fault
 
 
@@ -61,11 +56,6 @@ def _not_connected(fault: Fault, link: ClientLink, tried: int) -> Fault:
         # Envoy finishes no handshake for TCP before the server behind it takes a connection: it may be that one.
         found = f"{fault.found}, and none of {tried} connections of the egress gateway to its server has come about"
         return replace(fault, found=found, fix=_FIX_TO_BACKEND)
-    return replace(
-        fault,
-        code="no-connection",
-        hop=2,
-        wanted=f"the egress gateway to get through to {link['fqdn']}:{link['tls_port']}",
-        found=f"none of {tried} connections has come about",
-        fix=_FIX_TO_SERVERS,
-    )
+    wanted = f"the egress gateway to get through to {link['fqdn']}:{link['tls_port']}"
+    found = f"none of {tried} connections has come about"
+    return Fault("no-connection", link["name"], 2, "", wanted, found, _FIX_TO_SERVERS, seen=fault.seen)

@@ -22,8 +22,8 @@ __all__ = ["fault_of", "greeting"]
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})\b")
 _FIX_ANSWER = (
-    "see what this run says of the link's hops in both clusters; if nothing, the backend's log, policies there, "
-    "and the proxy of the pod that asked"
+    "see what this run says of the link's hops in both clusters; if nothing, the backend's log, policies there, large "
+    "packets that are lost on the way (MTU), and the proxy of the pod that asked"
 )
 _GREETING, _ERROR = 10, 0xFF
 

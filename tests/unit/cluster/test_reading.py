@@ -16,13 +16,14 @@ import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.config_dump import Watch
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import CERTS
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import CERTS, Connections
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import ClusterReading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import (
     Gateway,
     Request,
     gateway_pods,
     read_cluster,
+    read_connections,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner, Side
 from tests.unit.cluster.fake_api import FakeApi, collection_path
@@ -336,6 +337,23 @@ def test_a_pod_without_a_proxy_is_no_gateway_whatever_its_labels() -> None:
     found = reading(debug, job, native, gateway_pod("real", ready=False))
     assert names_in(found["pods"]["server"]) == ["native", "real"]
     assert found["strangers"] == {"server": ["istio-system/debug", "istio-system/job"], "client": []}
+
+
+def test_connections_are_counted_over_all_ready_pods_or_not_at_all() -> None:
+    def counted(**values: str) -> str:
+        stats = [{"name": name, "value": value} for name, value in values.items()]
+        return json.dumps({"cluster_statuses": [{"name": "way", "host_statuses": [{"stats": stats}]}]})
+
+    def read(*pods: Json, statuses: dict[str, int] | None = None, **answers: str) -> dict[str, Connections]:
+        api = cast(Api, FakeApi(list(pods), statuses or {}, answers))
+        return read_connections(api, INGRESS, Watch(frozenset({(13306, "mysql.server.example.com")})))
+
+    first, second = counted(cx_total="3", rq_total="2"), counted(cx_total="4", cx_active="1")
+    pods = [gateway_pod("a"), gateway_pod("b"), gateway_pod("c", ready=False)]
+    assert read(*pods, a=first, b=second) == {"way": Connections(tried=7, carried=2, open=1)}
+    # A pod that does not answer may have taken the call.
+    assert read(*pods, a=first, b="upstream connect error") == {}
+    assert read(*pods, a=first, b=second, statuses={collection_path("Pod", "istio-system"): 403}) == {}
 
 
 def test_what_ends_an_object_or_keeps_it_is_read() -> None:
