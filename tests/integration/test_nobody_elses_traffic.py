@@ -30,6 +30,7 @@ ENTRY: Json = {
     "resolution": "DNS",
     "ports": [{"number": PORT, "name": "tcp", "protocol": "TCP"}],
 }
+PAGES: Json = {**ENTRY, "hosts": ["pages.example.org"], "ports": [{"number": PORT, "name": "http", "protocol": "HTTP"}]}
 # Whether somebody else's object is the younger or the older one.
 AGES: Mapping[str, tuple[str, str] | None] = {"younger": None, "older": ("ServiceEntry", "mysql-external")}
 
@@ -134,3 +135,18 @@ def test_without_an_address_both_lead_to_one_server_and_the_run_names_the_other_
         assert not run.ok
         assert run.reports(code, f"ServiceEntry {SYSTEM}/rival", BILLING, "choose another port"), run.output
         assert state_snapshots.versions_everywhere(addressed) == before
+
+
+def test_http_of_others_on_the_port_keeps_a_link_without_an_address_waiting_and_is_refused(addressed: Mesh) -> None:
+    with without_its_address(addressed) as bare:
+        eventually(lambda: DATABASE in reads(addressed, MYSQL["fqdn"]))
+        with rival(addressed, CLIENT, "ServiceEntry", PAGES, namespace="legacy"):
+            # The proxy waits for the client, and the client for the server's greeting.
+            eventually(lambda: reads(addressed, MYSQL["fqdn"]) == "")
+            run = bare.site()
+            assert not run.ok
+            assert run.reports("port-captured", "ServiceEntry legacy/rival", "in plain text", "addresses"), run.output
+            # The control: with an address it is no matter.
+            run = addressed.site()
+            assert run.ok, run.output
+            eventually(lambda: DATABASE in reads(addressed, address_of(addressed)))
