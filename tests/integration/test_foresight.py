@@ -62,6 +62,9 @@ CASES: dict[str, Case] = {
     "A2, another host on the port": Case(
         CLIENT, "ServiceEntry", entry("billing.example.com"), "port-captured", link=ORDERS
     ),
+    "A2, another host at the link's address": Case(
+        CLIENT, "ServiceEntry", entry("billing.example.com", addresses=ADDRESSED["addresses"]), "port-captured"
+    ),
     "A5, a ServiceEntry for the host in its namespace": Case(CLIENT, "ServiceEntry", entry(FQDN), "host-shared"),
     "A5, a ServiceEntry for the host in another one": Case(
         CLIENT, "ServiceEntry", entry(FQDN), "host-claimed", namespace="shop"

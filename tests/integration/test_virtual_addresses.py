@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from tests.integration.support import state_snapshots
 from tests.integration.support.lab_mesh import CLUSTER_C, MYSQL, Mesh
 from tests.lab.wait import eventually
 
@@ -23,9 +28,24 @@ def two_servers(mesh: Mesh) -> Mesh:
     return mesh
 
 
-def reaches(mesh: Mesh, pod: str, fqdn: str) -> bool:
+def reaches(mesh: Mesh, pod: str, fqdn: str, server_of: str = "") -> bool:
+    """:param server_of: the FQDN whose database it is; its own where nothing is said."""
     found = mesh.lab.mysql_from("cluster-a", pod, "SELECT @@socket", fqdn=fqdn)
-    return SOCKETS[fqdn] in found.stdout
+    return SOCKETS[server_of or fqdn] in found.stdout
+
+
+def two_instances(mesh: Mesh, folder: Path, client: dict[str, Any]) -> tuple[Mesh, Mesh]:
+    """One link on the same port each, from the same client's cluster to another server's."""
+    hosts = {"cluster-a": client, "cluster-b": {}}
+    first = mesh.with_changes(hosts=hosts, links=[B])
+    second = mesh.with_changes(
+        folder=folder,
+        hosts={"cluster-a": client, "cluster-c": dict(CLUSTER_C)},
+        groups={"mesh_servers": ["cluster-c"], "mesh_clients": ["cluster-a"]},
+        variables={"mesh_instance": "default-2", "mesh_client_credential_prefix": "second-credential"},
+        links=[C],
+    )
+    return first, second
 
 
 @contextmanager
@@ -75,3 +95,37 @@ def test_where_nobody_tells_workloads_of_them_the_run_says_what_could_be_done(me
     assert not run.ok
     assert run.reports("shared-port", "mysql: port: 3306", "set mesh_dns: capture", "address in servers")
     assert mesh.names("cluster-a") == set()
+
+
+def test_two_instances_on_one_port_lead_to_their_own_databases(
+    mesh: Mesh, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    instances = two_instances(mesh, tmp_path_factory.mktemp("second"), {"mesh_dns": "capture"})
+    for instance in instances:
+        run = instance.site()
+        assert run.ok, run.output
+    for fqdn in SOCKETS:
+        eventually(partial(reaches, mesh, "shop-0", fqdn))
+    assert [instance.site().changed for instance in instances] == [0, 0]
+    # The control: without their addresses both names lead to one database.
+    for name in ("mysql-external", "orders-external"):
+        patch = json.dumps({"spec": {"addresses": []}})
+        mesh.lab.kubectl(
+            "cluster-a", "patch", "serviceentry", name, "-n", "istio-system", "--type", "merge", "-p", patch
+        )
+    for fqdn in SOCKETS:
+        eventually(partial(reaches, mesh, "mysql-client", fqdn, B["fqdn"]))
+
+
+def test_a_second_instance_is_refused_where_neither_link_has_an_address(
+    mesh: Mesh, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    first, second = two_instances(mesh, tmp_path_factory.mktemp("second"), {})
+    run = first.site()
+    assert run.ok, run.output
+    before = state_snapshots.versions_in_cluster(mesh, "cluster-a")
+    run = second.site()
+    assert not run.ok
+    assert run.reports("port-captured", "ServiceEntry istio-system/mysql-external", B["fqdn"]), run.output
+    assert state_snapshots.versions_in_cluster(mesh, "cluster-a") == before
+    eventually(partial(reaches, mesh, "mysql-client", B["fqdn"]))

@@ -40,6 +40,11 @@ class Capture:
         """What the captured TCP segments carried, in the order of capture."""
         return b"".join(pcap.tcp_payloads(self.pcap))
 
+    @property
+    def streams(self) -> dict[tuple[pcap.End, pcap.End], bytes]:
+        """The same by who sent it to whom."""
+        return pcap.tcp_streams(self.pcap)
+
 
 @dataclass(frozen=True)
 class Lab:

@@ -142,7 +142,11 @@ def _connections_lead(made: Set, mesh: Mesh, node: Node, dump: Dump, wanted: str
     own = next((service for service in mesh.services if service.meta.ours and service.host == made.host), None)
     given = own.given if own and node.dns_capture else ""
     address = (own.address if own else "") or given or _ANYWHERE
-    ways = [way for way in truth.outbound(dump, made.port).get(address, set()) if not (way.http or way.sni)]
+    there = truth.outbound(dump, made.port).get(address, set())
+    if any(way.http for way in there):
+        # What is sent is looked at first: HTTP goes elsewhere, and a server that speaks first waits for ever.
+        return False
+    ways = [way for way in there if not way.sni]
     inside = [way for way in ways if any(_has(subnet, address) for subnet in way.subnets)]
     # Ranges do not overlap in a set, so that there is no narrowest one to be found.
     return any(wanted in way.clusters for way in inside or [way for way in ways if not way.subnets])

@@ -8,7 +8,7 @@ PRIVATE to the collection. The rules are those of the wing's other modules; here
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio import (
     authorization,
@@ -106,6 +106,7 @@ def _connections(link: ClientLink, scope: Scope, service: Service, who: str) -> 
         what = f"{who} reach {taker.service.host if taker else 'nothing'} where they dial {link.host}:{link.port}"
         yield _stop(link, "workload", "port-captured", source, what, f"{_ADDRESS_FIX} for one of them")
         return
+    yield from _inspected(link, there, who)
     if address == listeners.ANYWHERE:
         yield from _captures(link, scope, who)
     if first.rule is None or not first.rule.ours:
@@ -113,6 +114,18 @@ def _connections(link: ClientLink, scope: Scope, service: Service, who: str) -> 
     elif (wanted := _first_hop(link)) not in first.clusters:
         what = f"{who} are sent to {', '.join(first.clusters)} instead of {wanted}"
         yield _stop(link, "workload", "route-taken", first.rule, what, "run playbook site")
+
+
+def _inspected(link: ClientLink, there: Sequence[listeners.Chain], who: str) -> Iterator[Finding]:
+    """Where others' HTTP or TLS comes to the same address, Envoy waits for a client's first bytes to tell which."""
+    place, fix = f"{link.host}:{link.port}", f"{_ADDRESS_FIX} for one of them"
+    waits = f"connections of {who} to {place} hang where the server speaks first (MySQL does)"
+    if http := next((chain.service for chain in there if chain.http), None):
+        what = f"requests of {who} to {place} go past the link, in plain text, and {waits}: {http.host} has HTTP there"
+        yield _stop(link, "workload", "port-captured", http.meta, what, fix)
+    elif tls := next((chain.service for chain in there if chain.sni and chain.service.host != link.host), None):
+        what = f"{waits}: {tls.host} has TLS there"
+        yield Finding("warning", link.name, "workload", "port-captured", tls.meta, what, fix)
 
 
 def _captures(link: ClientLink, scope: Scope, who: str) -> Iterator[Finding]:

@@ -262,8 +262,17 @@ def test_a_link_without_an_address_takes_what_is_not_its_own() -> None:
     # Where its host is claimed, too, its VirtualService still leads to the gateway.
     claimed = in_client(entry(f"{SHOP}/theirs", 9), ours=without_address())
     assert ("warning", "workload", "host-claimed", "ServiceEntry shop/theirs") in told(claimed)
-    by_name = entry(f"{TEAM}/theirs", 9, host="other.example.com", protocol="TLS")
-    assert {item[0] for item in told(in_client(by_name, ours=without_address()))} == {"warning"}
+
+
+@pytest.mark.parametrize(("protocol", "level"), [("HTTP", "error"), ("GRPC", "error"), ("TLS", "warning")])
+def test_a_link_without_an_address_waits_for_the_clients_first_bytes_beside_http_and_tls(
+    protocol: str, level: str
+) -> None:
+    theirs = entry(f"{TEAM}/theirs", 9, host="other.example.com", protocol=protocol)
+    found = told(in_client(theirs, ours=without_address()))
+    assert (level, "workload", "port-captured", "ServiceEntry team/theirs") in found
+    assert {item[0] for item in found} == {level, "warning"}
+    assert told(in_client(theirs)) == []
 
 
 def test_a_route_for_some_addresses_counts_where_the_links_is_among_them() -> None:
