@@ -42,7 +42,16 @@ try:
 except ImportError as error:
     KUBERNETES_IMPORT_ERROR = error
 
-__all__ = ["KUBERNETES_IMPORT_ERROR", "METADATA_ONLY", "Api", "ApiError", "Executed", "RefusedError", "object_path"]
+__all__ = [
+    "KUBERNETES_IMPORT_ERROR",
+    "METADATA_OF_ONE",
+    "METADATA_ONLY",
+    "Api",
+    "ApiError",
+    "Executed",
+    "RefusedError",
+    "object_path",
+]
 
 # Seconds. The first bounds what an unreachable cluster costs, the second a slow list.
 CONNECT_TIMEOUT = 10
@@ -60,7 +69,9 @@ if KUBERNETES_IMPORT_ERROR is None:
 
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
+# Of a list, and of a single object. What does not know the form must not answer with the whole Secret in its place.
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+METADATA_OF_ONE = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 
 class ApiError(CrossmeshError):

@@ -73,6 +73,7 @@ class FakeApi:
     forbidden_writes: set[str] = field(default_factory=set)
     calls: list[Call] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)
+    accepted: list[tuple[str, str]] = field(default_factory=list)
     where: str = "context cluster-b of kubeconfig"
     clock_ahead: float = 0.0
     denied: set[tuple[str, str]] = field(default_factory=set)
@@ -90,6 +91,7 @@ class FakeApi:
 
     def get(self, path: str, query: Mapping[str, str] | None = None, accept: str = "application/json") -> Json:
         self.reads.append(path)
+        self.accepted.append((path, accept))
         self._refuse(path)
         if path in DISCOVERY:
             return copy.deepcopy(DISCOVERY[path])
