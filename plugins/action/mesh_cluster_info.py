@@ -16,6 +16,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority impor
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import ca_reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import clock_warning
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.dry_run import try_out
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.identity import unidentified
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import read_cluster
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.surroundings import read_surroundings
@@ -25,6 +26,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets impo
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import status
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.outlook import Case, look_ahead
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Plan, Work
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import presence_of
@@ -38,7 +40,6 @@ from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
 )
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import PlanJson, SideLook
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import render
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._rehearsal import rehearsed_plan
 
 
 class ActionModule(ClusterAction):
@@ -61,7 +62,8 @@ class ActionModule(ClusterAction):
         moving = bool(authority.lists) or authority.rotates
         api = variables.api()
         recorded = partial(store.secrets_of, request["instance"], request["cluster"], now)
-        found = read_cluster(api, replace(watching(view), recorded=recorded), trust=moving)
+        parts = read_cluster(api, replace(watching(view), recorded=recorded), trust=moving)
+        found = parts.reading
         if fault := variables.misled(found["identity"]["cluster_uid"], request["cluster"]):
             raise CrossmeshError(fault)
         reading: Reading = {**found, **ca_reading(store, authority, entries, now)}
@@ -70,12 +72,15 @@ class ActionModule(ClusterAction):
         # What works on the credentials alone goes on whatever others do.
         foresees = not policy.existing and any(side["links"] for side in wanted.values())
         surroundings = (
-            read_surroundings(api, [pod for side in wanted for pod in reading["pods"][side]]) if foresees else None
+            read_surroundings(api, [pod for side in wanted for pod in reading["pods"][side]], parts.whole)
+            if foresees
+            else None
         )
         sides: dict[Side, SideLook] = {}
         for side, desired in wanted.items():
-            plan = rehearsed_plan(api, reading, desired, render(side, desired), authority, policy, now, surroundings)
-            sides[side] = _side(plan, reading, desired, authority)
+            case = Case(reading, desired, render(side, desired), authority, policy, now, surroundings)
+            ahead = look_ahead(case, partial(try_out, api))
+            sides[side] = _side(ahead.plan, reading, desired, authority)
         return {
             "changed": False,
             "warnings": [f"{variables.cluster}: {line}" for line in _warnings(reading, sides, policy)],

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.dry_run import try_out
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import Desired, DesiredSide
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import Desired
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Plan
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import presence_of
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.rehearsal import Rehearsal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ca_in_cluster
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.look import Look, look, unreachable
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.report import inventory_rows
@@ -29,7 +26,6 @@ from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
     watching,
 )
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import render
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._rehearsal import rehearse
 
 Json = dict[str, Any]
 
@@ -92,11 +88,6 @@ def _side_rows(found: Look, variables: Variables, view: Desired, side: Side) -> 
         surroundings=found.surroundings,
         policy=variables.policy("all", existing=False, force=False),
         known=found.rows,
-        rehearse=partial(_rehearse, variables, found.reading, desired),
+        ask=lambda trials: try_out(variables.api(), trials),
     )
     return side_rows(scene, datetime.now(UTC))
-
-
-def _rehearse(variables: Variables, reading: Reading, desired: DesiredSide, made: Plan) -> Rehearsal:
-    policy = variables.policy("all", existing=False, force=False)
-    return rehearse(variables.api(), made, reading, desired, render(desired["owner"]["side"], desired), policy)

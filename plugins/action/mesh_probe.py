@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import PLACES, Fault
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import read_connections
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
     ClientLink,
     DesiredSide,
@@ -19,6 +22,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
     is_server,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import authority_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import listed
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import NOT_ASKED, LinkSideJson, first_fault
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.handshakes import (
@@ -27,12 +31,22 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.handshakes i
     shake_hands,
     stranger,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.passage import located
+from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.question import WAIT
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.workload import Asked, ask_links
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import SIDES, ClusterAction, Variables
+from ansible_collections.crossmesh.mtls.plugins.module_utils._proxy.judge import watch_of
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
+    SIDES,
+    ClusterAction,
+    Variables,
+    gateway_of,
+)
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import ClusterLook, SideLook
 
 Json = dict[str, Any]
 UNREACHABLE = "api-unreachable"
+# The one that ends in the gateway of a side.
+HOPS: Mapping[Side, int] = {"client": 1, "server": 2}
 
 
 class ActionModule(ClusterAction):
@@ -50,11 +64,12 @@ class ActionModule(ClusterAction):
             shaken = _shaken(variables, desired, plan)
             probed = [link for link in _dialled(desired, plan) if link["probe"]]
             # Else nobody has to log in.
-            asked = ask_links(variables.api(), probed) if probed else []
-            faults = [*shaken.faults, *(item.fault for item in asked if item.fault)]
+            asked = _asked(variables.api(), probed, plan) if probed else []
+            faults = [*shaken.faults, *_gone(side, plan), *(item.fault for item in asked if item.fault)]
             links[side] = [_standing(link, faults, asked) for link in plan["status"]]
             result["faults"] += _told(plan["status"], faults)
             result["warnings"] += [str(item.unasked) for item in asked if item.unasked]
+            result["warnings"] += [str(message) for message in shaken.unknown]
             result["not_asked"] += [str(message) for message in shaken.unasked]
             result["report"] += _report(side, shaken, asked)
         return result
@@ -75,6 +90,37 @@ def _written(plan: SideLook) -> frozenset[str]:
 
 def _dialled(desired: DesiredSide, plan: SideLook) -> list[ClientLink]:
     return [link for link in desired["links"] if link["name"] in _written(plan)] if is_client(desired) else []
+
+
+def _asked(api: Api, links: Sequence[ClientLink], plan: SideLook) -> list[Asked]:
+    """What became of the probes; where one had no answer, how far the call came."""
+    egress, watch = gateway_of(plan), watch_of(links)
+    before = read_connections(api, egress, watch)
+    asked = ask_links(api, links)
+    broken = {link["link"] for link in plan["status"] if link["broken"]}
+    # Where the look has told of something in the gateway, it is that.
+    open_ends = {item.link for item in asked if item.fault} - broken
+    if not open_ends:
+        return asked
+    after = read_connections(api, egress, watch)
+    by_name = {link["name"]: link for link in links}
+    return [
+        replace(item, fault=located(item.fault, by_name[item.link], before, after))
+        if item.fault and item.link in open_ends
+        else item
+        for item in asked
+    ]
+
+
+def _gone(side: Side, plan: SideLook) -> list[Fault]:
+    """Of links whose gateway has no ready pod, to which a Service would lead."""
+    title, hop = f"gateway {plan['namespace']}/{plan['service']}", HOPS[side]
+    fix = "start the gateway: see its Deployment, why its pods are not ready, and the selector in the inventory"
+    return [
+        Fault("no-ready-pod", link["link"], hop, "", "a ready pod of the gateway", "none", fix, seen=title)
+        for link in plan["status"]
+        if link["link"] in _written(plan) and not link["ready"]
+    ]
 
 
 def _shaken(variables: Variables, desired: DesiredSide, plan: SideLook) -> Handshakes:
@@ -133,5 +179,11 @@ def _is_first(link: LinkSideJson, fault: Fault) -> bool:
 def _report(side: Side, shaken: Handshakes, asked: Sequence[Asked]) -> list[str]:
     """What was done, for people: nothing that was not asked counts."""
     answered = sum(1 for item in asked if not item.unasked)
+    silent = listed(item.link for item in asked if item.silent)
     lines = [f"{side} side: {shaken.asked} handshakes from the controller"] if shaken.asked else []
-    return [*lines, *([f"{side} side: {answered} of {len(asked)} probes asked"] if asked else [])]
+    lines += [f"{side} side: {answered} of {len(asked)} probes asked"] if asked else []
+    if any(item.silent for item in asked):
+        lines.append(
+            f"{side} side: open for {WAIT} s, and the server said nothing (a tcp probe without banner): {silent}"
+        )
+    return lines

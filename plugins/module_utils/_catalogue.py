@@ -435,6 +435,12 @@ CODES: Mapping[str, Entry] = {
         "So it is not known beforehand whether it would refuse an object",
         "Let its owner declare C(sideEffects: None), if it has none",
     ),
+    "dry-run-unanswered": Entry(
+        "A write could not be tried",
+        "The dry run of one object had no answer in time, or its connection broke, while the API server answered "
+        "others. Where it answers nothing at all the code is C(api-unreachable)",
+        "See which admission webhook for this kind takes so long, then run again",
+    ),
     "dry-run-not-permitted": Entry(
         "A dry run is not permitted",
         "It needs the permission of the write that it stands for; nothing has to be written urgently",
@@ -481,7 +487,7 @@ CODES: Mapping[str, Entry] = {
     ),
     "no-ready-pod": Entry(
         "The gateway has no ready pod",
-        "Nothing can be proven, and no link works there",
+        "Nothing can be proven, and no link works there: C(verify) fails, the others warn",
         "Start the gateway, or correct the selector",
     ),
     "no-proxy": Entry(
@@ -611,6 +617,18 @@ CODES: Mapping[str, Entry] = {
         "By Envoy's counters, all that the egress gateway tried have failed; maybe before the other end was ready",
         "Look into the egress gateway's log, and try again",
     ),
+    "no-connection": Entry(
+        "The egress gateway gets no connection to the servers",
+        "A probe had no answer, and by Envoy's counters no connection for it has come about: the network between the "
+        "clusters, the servers' load balancer, DNS, or a handshake that does not finish",
+        "Check the network and DNS from the egress gateway to the servers' ingress gateway; its log has Envoy's reason",
+    ),
+    "not-passed-on": Entry(
+        "A call does not come out of the egress gateway",
+        "A probe had no answer, and by Envoy's counters the egress gateway has not tried to reach a server for it: the "
+        "call did not come to the gateway, or was refused there",
+        "Check NetworkPolicies between workload and egress gateway, and policies and EnvoyFilters at the gateway",
+    ),
     "plain-backend": Entry(
         "The hop to the backend is plain text",
         "The backend has a sidecar, and yet the ingress gateway does not speak mutual TLS of the mesh with it",
@@ -674,9 +692,9 @@ CODES: Mapping[str, Entry] = {
         "Set C(mesh_dns) and restart the pod, or add the name to the DNS that the pod asks",
     ),
     "name-elsewhere": Entry(
-        "The link's name resolves to another address than its virtual one",
-        "Sidecars know a C(tcp) link by its virtual address, so that a connection to another one does not use the link",
-        "Correct the record, or C(mesh_dns); restart pods whose sidecars were started before",
+        "The link's name resolves to an address by which sidecars do not know the link",
+        "Sidecars know a C(tcp) link with virtual addresses by these alone, and see no connection of a pod to itself",
+        "Correct the record, C(hostAliases) or C(mesh_dns); restart pods whose sidecars were started before",
     ),
     "port-closed": Entry(
         "No connection to the link comes about where it is asked",
@@ -720,6 +738,12 @@ CODES: Mapping[str, Entry] = {
         "A handshake from the controller without any certificate was not refused: everybody who reaches the address "
         "reaches the backend",
         "Remove the Gateway or EnvoyFilter of others that changed the listener",
+    ),
+    "refusal-unknown": Entry(
+        "Whether a server refuses a client is not known",
+        "In TLS 1.3 a refusal comes after the handshake. The server said nothing for long, neither a refusal nor a "
+        "session ticket, which would mean that it has let the client in",
+        "Run playbook C(verify) again; else look at what answers there, and at the load of the gateway's pods",
     ),
     "stranger-let-in": Entry(
         "A server lets clients in whose certificate nobody has issued",

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypedDict
 
-__all__ = ["Level", "Message", "MessageJson", "listed", "one_line", "short"]
+__all__ = ["Level", "Message", "MessageJson", "listed", "one_line", "short", "visible"]
 
 Level = Literal["error", "warning", "notice", "alarm"]
 
@@ -49,7 +49,7 @@ class Message:
     def __post_init__(self) -> None:
         # What clusters, stores and files say is foreign.
         for part in ("where", "what", "fix"):
-            object.__setattr__(self, part, _visible(getattr(self, part)))
+            object.__setattr__(self, part, visible(getattr(self, part)))
 
     @classmethod
     def error(cls, code: str, *, where: str, what: str, fix: str = "") -> Message:
@@ -93,7 +93,7 @@ def _sentence(text: str) -> str:
     return f"{text.rstrip('.')}."
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """With what does not print (control characters, marks that turn the direction of text) written out."""
     if text.isprintable():
         return text

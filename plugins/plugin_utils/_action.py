@@ -30,7 +30,11 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import Entry
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import KUBERNETES_IMPORT_ERROR, Api
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import Connection, connection_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import (
+    Connection,
+    connection_of,
+    connection_to_host,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway, Request
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError, failure
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
@@ -98,6 +102,9 @@ class Variables:
     def connection(self) -> Connection:
         """How the cluster is reached, by whatever reads or writes there."""
         kubeconfig, context = (str(self.given.get(f"mesh_{key}") or "") for key in ("kubeconfig", "context"))
+        host, authority = (str(self.given.get(f"mesh_api_{key}") or "") for key in ("host", "ca_cert"))
+        if host:
+            return connection_to_host(host, self.text("mesh_api_key"), authority, kubeconfig, context)
         return connection_of(kubeconfig, context, os.environ, Path.cwd())
 
     def api(self) -> Api:

@@ -129,6 +129,31 @@ def test_the_environment_is_followed_by_reads_and_writes_where_it_is_asked_for(m
     assert mesh.names("cluster-b") == set()
 
 
+def test_an_address_and_a_token_of_the_inventory_are_followed_by_reads_and_writes(mesh: Mesh, awx: Any) -> None:
+    """As custom credentials of AWX hand them over: one a cluster, the CA in PEM."""
+    given = {name: awx(name) for name in ("cluster-a", "cluster-b")}
+    hosts = {
+        name: {
+            "mesh_kubeconfig": "",
+            "mesh_context": "",
+            "mesh_api_host": found["K8S_AUTH_HOST"],
+            "mesh_api_ca_cert": Path(found["K8S_AUTH_SSL_CA_CERT"]).read_text(),
+            "mesh_api_key": found["K8S_AUTH_API_KEY"],
+        }
+        for name, found in given.items()
+    }
+    described = mesh.with_changes(hosts=hosts)
+    for playbook in ("preflight", "site", "verify"):
+        run = described.play(playbook, "-vvv", environment=awx(ELSEWHERE))
+        assert_ok(run)
+        assert not [name for name, found in given.items() if found["K8S_AUTH_API_KEY"] in run.output]
+    assert mesh.carries()
+    assert mesh.names(ELSEWHERE) == set()
+    assert_ok(described.play("rotate_certificates", "-e", "mesh_rotate_force=true"))
+    assert_ok(described.play("teardown"))
+    assert [mesh.names(cluster) for cluster in ("cluster-a", "cluster-b")] == [set()] * 2
+
+
 # -- kubeconfigs ---------------------------------------------------------------------------------------------------
 
 

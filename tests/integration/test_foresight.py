@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.integration.support import state_snapshots
 from tests.integration.support.lab_mesh import MYSQL, Mesh
@@ -173,6 +174,39 @@ def test_b3_a_backend_that_is_not_exported(restored_mesh: Mesh) -> None:
     with backend(mesh, SERVICE, {"networking.istio.io/exportTo": "~"}):
         assert_refused(mesh, case, "link orders")
     with backend(mesh, SERVICE):
+        run = mesh.site("--check")
+        assert run.ok, run.output
+
+
+@contextmanager
+def mesh_settings(mesh: Mesh, **changed: Any) -> Iterator[None]:
+    """The server's mesh with other settings than it was installed with."""
+    target = ("configmap", "istio", "-n", SYSTEM)
+    kept = mesh.get(SERVER, *target)["data"]["mesh"]
+
+    def write(settings: str) -> None:
+        patch = json.dumps({"data": {"mesh": settings}})
+        mesh.lab.kubectl(SERVER, "patch", *target, "--type=merge", "-p", patch)
+
+    write(yaml.safe_dump({**yaml.safe_load(kept), **changed}))
+    try:
+        yield
+    finally:
+        write(kept)
+
+
+@pytest.mark.parametrize(
+    ("settings", "code", "part"),
+    [
+        ({"defaultServiceExportTo": ["."]}, "host-hidden", "the ingress gateway does not see orders"),
+        ({"discoverySelectors": [{"matchLabels": {"mesh": "yes"}}]}, "not-discovered", "namespace default"),
+    ],
+)
+def test_a9_settings_of_the_mesh_that_hide_a_backend(restored_mesh: Mesh, settings: Json, code: str, part: str) -> None:
+    mesh = restored_mesh.with_changes(links=[MYSQL, ADDRESSED])
+    with backend(mesh, SERVICE):
+        with mesh_settings(mesh, **settings):
+            assert_refused(mesh, Case(SERVER, "ConfigMap", {}, code), part)
         run = mesh.site("--check")
         assert run.ok, run.output
 

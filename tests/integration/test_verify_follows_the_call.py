@@ -7,13 +7,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.integration.support.cluster_faults import stopped_api_server
 from tests.integration.support.foreign_certificates import GONE, stolen_certificate
 from tests.integration.support.lab_mesh import MYSQL, Mesh, Run, cleared_afterwards
+from tests.integration.support.probed_links import (
+    ALL,
+    BANNER,
+    CLIENT,
+    DATABASE,
+    ORDERS,
+    SERVER,
+    WEB,
+    assert_sound,
+    broken,
+    probed,
+    stands,
+)
 from tests.integration.support.rival_objects import rival
 from tests.integration.support.service_accounts import documented_account
 from tests.integration.support.standing_link import StandingLink
@@ -22,26 +34,7 @@ from tests.integration.support.workload_programs import BASH, CURL, PYTHON, prog
 from tests.lab import Lab
 from tests.lab.wait import eventually
 
-CLIENT, SERVER = "cluster-a", "cluster-b"
-FROM = {"namespace": "default", "selector": {"app": "mysql-client"}}
 OUTSIDER = {"namespace": "legacy", "selector": {"app": "outsider"}}
-
-LinkDict = dict[str, Any]
-
-
-def probed(link: LinkDict, kind: str, **probe: Any) -> LinkDict:
-    return {**link, "probe": {"type": kind, "from": FROM, **probe}}
-
-
-DATABASE = probed(MYSQL, "mysql")
-BANNER = probed(
-    {**MYSQL, "name": "banner", "fqdn": "banner.server.example.com", "port": 3307, "tls_port": 13307},
-    "tcp",
-    banner="MariaDB",
-)
-WEB = probed(web_link("web", "http", 13380), "http", status="200")
-ORDERS = probed(web_link("orders", "grpc", 13381, port=50051), "grpc")
-ALL = [DATABASE, BANNER, WEB, ORDERS]
 
 
 @pytest.fixture(scope="module")
@@ -62,36 +55,6 @@ def with_python(four_links: Mesh, tmp_path: Path) -> Iterator[Mesh]:
     """The same, with a Python in the workloads' containers."""
     with programs(four_links.lab, tmp_path, *PYTHON):
         yield four_links
-
-
-def stands(run: Run, link: str, state: str) -> bool:
-    """Whether the table says so of the link."""
-    return re.search(rf"^{link} .*  {state}$", run.output, re.MULTILINE) is not None
-
-
-def assert_sound(mesh: Mesh) -> None:
-    """Once every gateway and sidecar has what was written."""
-    assert eventually(lambda: mesh.play("verify").code == 0), mesh.play("verify").output
-    run = mesh.play("verify")
-    for link in mesh.links or []:
-        assert stands(run, link["name"], "up"), run.output
-
-
-def broken(
-    mesh: Mesh, code: str, place: str, cluster: str, *parts: str, link: str = "mysql", sound: str = "web"
-) -> Run:
-    """verify ends with 2, names the cause and its place for this link, and says of the sound one that it is up."""
-
-    def is_told() -> bool:
-        run = mesh.play("verify")
-        return run.code == 2 and stands(run, link, f"{code} +broken at {place} in {cluster}")
-
-    assert eventually(is_told), mesh.play("verify").output
-    run = mesh.play("verify")
-    assert run.reports(code, f"link {link}, {place}, ", *parts), run.output
-    assert stands(run, sound, "up"), run.output
-    assert not run.says(f"link {sound},")
-    return run
 
 
 # -- sound -------------------------------------------------------------------------------------------------------------
@@ -237,7 +200,7 @@ def test_a_backend_that_is_down_while_its_pod_is_ready(with_python: Mesh) -> Non
 def test_an_answer_that_is_not_the_wanted_one(with_python: Mesh) -> None:
     failing = probed(web_link("web", "http", 13380), "http", path="/fails", status="200")
     mesh = with_python.with_changes(links=[DATABASE, BANNER, failing, ORDERS])
-    found = "status 200; found status 503, 'not now'"
+    found = "status 200; found status 503. Fix"
     broken(mesh, "wrong-answer", "answer", CLIENT, found, link="web", sound="mysql")
     sick = probed(web_link("orders", "grpc", 13381, port=50051), "grpc", service="shop.Orders")
     assert stands(with_python.with_changes(links=[*ALL[:3], sick]).play("verify"), "orders", "up"), (
@@ -282,7 +245,7 @@ def test_a_cluster_that_cannot_be_asked_ends_with_4_whatever_the_others_are(with
 
 
 def test_where_both_clusters_are_wrong_the_report_is_printed_all_the_same(with_python: Mesh) -> None:
-    wrong = with_python.with_changes(hosts={name: {"mesh_context": "nowhere"} for name in (CLIENT, SERVER)})
+    wrong = with_python.with_changes(hosts={name: {"mesh_context": f"nowhere-of-{name}"} for name in (CLIENT, SERVER)})
     run = wrong.play("verify")
     assert run.code == 2, run.output
     assert run.says(f"not looked at in this run: {CLIENT}, {SERVER}")

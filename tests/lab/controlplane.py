@@ -52,7 +52,6 @@ class ControlPlane:
         (self._directory / "istiod").mkdir()
         (self._directory / "kubeconfig").touch(mode=0o600)
         (self._directory / "kubeconfig").write_text(yaml.safe_dump(kubeconfig([(self._cluster, self.pki)])))
-        (self._directory / "mesh.yaml").write_text(yaml.safe_dump(self._mesh()))
         (self._directory / "dnsmasq.conf").write_text(self._dnsmasq(description))
         stages = (self._binaries / "kwok-stages.yaml").read_text()
         (self._directory / "kwok.yaml").write_text(f"{stages}\n---\n{yaml.safe_dump_all(self._kwok())}")
@@ -107,11 +106,12 @@ class ControlPlane:
             name=self.name("istiod"),
             argv=(
                 *(str(self._binaries / "pilot-discovery"), "discovery", f"--kubeconfig={self._directory}/kubeconfig"),
-                *(f"--meshConfig={self._directory}/mesh.yaml", f"--httpAddr={host}:8080", f"--grpcAddr={host}:15010"),
+                *(f"--httpAddr={host}:8080", f"--grpcAddr={host}:15010"),
                 *(f"--secureGRPCAddr={host}:15012", f"--httpsAddr={host}:15017", f"--monitoringAddr={host}:15014"),
                 f"--ctrlz_address={self._cluster.loopback}",
             ),
-            # Its own working directory: it keeps its certificates below it.
+            # Its own working directory: it keeps its certificates below it, and finds no MeshConfig there but that in
+            # the cluster.
             directory=self._directory / "istiod",
             environment={
                 "POD_NAME": manifests.ISTIOD,
@@ -129,14 +129,6 @@ class ControlPlane:
         own = self._binaries / program
         argv = (str(own) if own.exists() else program, *arguments)
         return Process(self.name(program), argv, self._directory, environment)
-
-    def _mesh(self) -> dict[str, Any]:
-        return {
-            "trustDomain": "cluster.local",
-            "enableTracing": False,
-            "accessLogFile": "/dev/stdout",
-            "defaultConfig": {"discoveryAddress": "istiod.istio-system.svc:15012"},
-        }
 
     def _dnsmasq(self, description: Description) -> str:
         settings = [

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+import yaml
+
 from .description import Cluster, Pod, Service
 from .kubeapi import Object
 
@@ -23,6 +25,7 @@ def objects(cluster: Cluster) -> Iterator[Object]:
             "labels": {"kubernetes.io/os": "linux", **cluster.node_labels},
         },
     }
+    yield _mesh_config(cluster.revision)
     for service in cluster.services:
         yield _service(service)
     for (namespace, app), pods in cluster.workloads().items():
@@ -30,6 +33,18 @@ def objects(cluster: Cluster) -> Iterator[Object]:
         yield _deployment(pods, cluster.revision)
         if pods[0].gateway:
             yield from _secret_reader(namespace, app)
+
+
+def _mesh_config(revision: str) -> Object:
+    """Where istiod looks for it, and everybody who wants to know how the mesh is set up."""
+    name = "istio" if revision == "default" else f"istio-{revision}"
+    config = {
+        "trustDomain": "cluster.local",
+        "enableTracing": False,
+        "accessLogFile": "/dev/stdout",
+        "defaultConfig": {"discoveryAddress": "istiod.istio-system.svc:15012"},
+    }
+    return {**_object("v1", "ConfigMap", name, "istio-system"), "data": {"mesh": yaml.safe_dump(config)}}
 
 
 def pods(cluster: Cluster) -> Iterator[tuple[Object, str]]:

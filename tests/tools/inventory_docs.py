@@ -45,6 +45,9 @@ CA = """In `group_vars/all`. Beside them stand two secrets, which belong in a va
 characters) encrypts the private keys of the CA, and `custom_ca_import_passphrase` opens `custom_ca_import_key`, where
 that is encrypted. [The role](../roles/custom_ca/README.md) says what is in the folder."""
 
+CLUSTER = """Of a host, or of a group. Beside them stands a secret, which belongs in a vault or a credential of AWX:
+`mesh_api_key`, the token for `mesh_api_host`."""
+
 TABLES: tuple[tuple[str, str, tuple[schema.Field, ...]], ...] = (
     ("A link", "One entry of `mesh_links`.", schema.LINK),
     ("Its backend", "The value of `backend`.", schema.BACKEND),
@@ -54,7 +57,7 @@ TABLES: tuple[tuple[str, str, tuple[schema.Field, ...]], ...] = (
     ("Its probe", "The value of `probe`; [verify.md](verify.md) says how it is asked.", schema.PROBE),
     ("Where it is asked", "The value of `probe.from`.", schema.PROBE_FROM),
     ("A server with an address", "An entry of `servers` that is more than a name.", schema.SERVER),
-    ("Variables of a cluster", "Of a host, or of a group.", schema.CLUSTER),
+    ("Variables of a cluster", CLUSTER, schema.CLUSTER),
     ("A gateway", "The value of `mesh_ingress_gateway` and `mesh_egress_gateway`.", schema.GATEWAY),
     ("Variables that all clusters share", "In `group_vars/all`: one value for the whole instance.", schema.SHARED),
     ("What a run is told", "For one run (`-e`), or for as long as it stands in the inventory.", schema.RUN),

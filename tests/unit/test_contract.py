@@ -40,7 +40,7 @@ COLLECTION = "ansible_collections.crossmesh.mtls.plugins"
 
 FIELDS = {field.name: field for field in schema.CONTRACT}
 # Read by actions beside the contract; never an argument, and in no result.
-SECRETS = frozenset({"custom_ca_passphrase", "custom_ca_import_passphrase"})
+SECRETS = frozenset({"custom_ca_passphrase", "custom_ca_import_passphrase", "mesh_api_key"})
 
 
 def loaded(path: Path) -> Any:

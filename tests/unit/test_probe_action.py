@@ -17,9 +17,11 @@ import yaml
 
 from ansible_collections.crossmesh.mtls.plugins.action import mesh_probe
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import Connections
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import Fault
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.handshakes import Handshakes, Server
+from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.passage import Counted
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.workload import Asked
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Variables
 from tests.unit.pki.support import make_root
@@ -28,17 +30,20 @@ from tests.unit.support import CHECKOUT, Json, link, numbered, run_action
 
 ROOT = make_root()
 PROBE = {"type": "mysql", "from": FROM}
+HTTP = {"type": "http", "from": FROM}
 CLUSTER_A: Json = {"inventory_hostname": "cluster-a", "group_names": ["mesh_clients"]}
 CLUSTER_B: Json = {"inventory_hostname": "cluster-b", "group_names": ["mesh_servers"]}
 
 
 def status(name: str = "mysql", **changes: Any) -> Json:
-    return {"link": name, "until": "2026-12-01T00:00:00Z", "broken": "", "cause": "", "answer": "", **changes}
+    base = {"link": name, "until": "2026-12-01T00:00:00Z", "broken": "", "cause": "", "answer": "", "ready": 1}
+    return {**base, **changes}
 
 
 def look(side: str, *links: Json, endpoints: Sequence[Json] = ()) -> Json:
     judged = [item["link"] for item in links]
-    return {"sides": {side: {"status": list(links), "judged": judged, "endpoints": list(endpoints)}}}
+    gateway = {"namespace": "istio-system", "service": "gateway", "selector": {"istio": "gateway"}}
+    return {"sides": {side: {"status": list(links), "judged": judged, "endpoints": list(endpoints), **gateway}}}
 
 
 def fault(code: str, hop: int, name: str = "mysql") -> Fault:
@@ -66,8 +71,11 @@ def probed(
     asked: Sequence[Asked] = (),
     shaken: Handshakes | None = None,
     links: Sequence[Json] = (),
+    counted: Sequence[Counted] = (),
 ) -> tuple[Json, Seen]:
+    """:param counted: by the egress gateway before and after."""
     seen = Seen()
+    counts = iter(counted)
 
     def shake_hands(servers: Sequence[Server], credential: str) -> Handshakes:
         seen.servers, seen.credential = list(servers), credential
@@ -79,6 +87,7 @@ def probed(
 
     monkeypatch.setattr(mesh_probe, "shake_hands", shake_hands)
     monkeypatch.setattr(mesh_probe, "ask_links", ask_links)
+    monkeypatch.setattr(mesh_probe, "read_connections", lambda _api, _gateway, _watch: next(counts, {}))
     monkeypatch.setattr(mesh_probe, "authority_of", lambda _store: Authority("store", ROOT.view, (ROOT.view,)))
     monkeypatch.setattr(Variables, "api", lambda _self: seen.login())
     monkeypatch.setattr(Variables, "store", lambda _self: None)
@@ -94,6 +103,45 @@ def test_a_call_that_breaks_is_told_with_its_place_and_stands_in_the_table(monke
     assert line.startswith("link mysql, answer, asked in pod shop/web-0: wanted this; found that")
     assert result["links"]["client"] == [status(broken="answer", cause="no-answer")]
     assert not result.get("failed")
+
+
+def test_a_call_without_an_answer_is_located_by_what_the_egress_gateway_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    way = "outbound|13306|mysql|mysql.server.example.com"
+    asked = [Asked("mysql", fault=fault("no-answer", 4))]
+    counted, given = [{way: Connections(5, 5)}, {way: Connections(6, 5)}], [link(protocol="http", probe=HTTP)]
+    before = look("client", status())
+    result, _seen = probed(monkeypatch, CLUSTER_A, before, asked=asked, counted=counted, links=given)
+    assert result["links"]["client"] == [status(broken="hop 2", cause="no-connection")]
+    (line,) = result["faults"]
+    assert line.startswith("link mysql, hop 2, asked in pod shop/web-0: wanted the egress gateway to get through to ")
+    # Where nothing was counted, it stays what the workload saw.
+    result, _seen = probed(monkeypatch, CLUSTER_A, look("client", status()), asked=asked, links=given)
+    assert result["links"]["client"] == [status(broken="answer", cause="no-answer")]
+
+
+def test_what_the_look_has_found_in_the_gateway_is_why_it_tried_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    way = "outbound|13306|mysql|mysql.server.example.com"
+    asked, counted = [Asked("mysql", fault=fault("no-answer", 4))], [{way: Connections()}, {way: Connections()}]
+    before = look("client", status(broken="hop 2", cause="no-endpoint"))
+    result, _seen = probed(monkeypatch, CLUSTER_A, before, asked=asked, counted=counted)
+    assert result["links"]["client"] == [status(broken="hop 2", cause="no-endpoint")]
+    # The control.
+    result, _seen = probed(monkeypatch, CLUSTER_A, look("client", status()), asked=asked, counted=counted)
+    assert result["links"]["client"] == [status(broken="hop 1", cause="not-passed-on")]
+
+
+@pytest.mark.parametrize(("side", "cluster", "place"), [("client", CLUSTER_A, "hop 1"), ("server", CLUSTER_B, "hop 2")])
+def test_a_gateway_without_a_ready_pod_breaks_its_links(
+    monkeypatch: pytest.MonkeyPatch, side: str, cluster: Json, place: str
+) -> None:
+    links = [link(), numbered(1)]
+    before = look(side, status(ready=0), status("link-1"))
+    result, _seen = probed(monkeypatch, cluster, before, links=links)
+    assert result["links"][side] == [status(ready=0, broken=place, cause="no-ready-pod"), status("link-1")]
+    (line,) = result["faults"]
+    assert line.startswith(f"link mysql, {place}, gateway istio-system/gateway: wanted a ready pod of the gateway; ")
 
 
 def test_a_sound_link_beside_a_broken_one_stays_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,6 +180,15 @@ def test_what_could_not_be_asked_is_a_warning_and_neither_up_nor_broken(monkeypa
     assert result["report"] == ["client side: 0 of 1 probes asked"]
 
 
+def test_silence_is_stated_for_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    result, _seen = probed(monkeypatch, CLUSTER_A, look("client", status()), asked=[Asked("mysql", silent=True)])
+    assert result["faults"] == []
+    assert result["report"] == [
+        "client side: 1 of 1 probes asked",
+        "client side: open for 12 s, and the server said nothing (a tcp probe without banner): mysql",
+    ]
+
+
 def test_only_links_that_are_there_and_worked_on_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     links = [link(probe=PROBE), numbered(1, probe=PROBE), numbered(2, probe=PROBE)]
     before = look("client", status(), status("link-1", until=""), status("link-2"))
@@ -164,6 +221,13 @@ def test_a_server_is_asked_at_its_addresses_and_a_stranger_has_the_links_own_nam
     assert result["links"]["server"] == [status(broken="hop 2", cause="anybody-let-in")]
     assert result["not_asked"] == ["x: away. [server-not-asked]"]
     assert result["report"] == ["server side: 2 handshakes from the controller"]
+
+
+def test_what_nothing_proves_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = Message.warning("refusal-unknown", where="x", what="not known")
+    found = Handshakes(1, unknown=[message])
+    result, _seen = probed(monkeypatch, CLUSTER_B, look("server", status(), endpoints=[ENDPOINT]), shaken=found)
+    assert (result["warnings"], result["faults"]) == ([str(message)], [])
 
 
 def test_no_key_of_a_stranger_is_in_a_result(monkeypatch: pytest.MonkeyPatch) -> None:

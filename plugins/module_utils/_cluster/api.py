@@ -46,6 +46,7 @@ __all__ = [
     "KUBERNETES_IMPORT_ERROR",
     "METADATA_OF_ONE",
     "METADATA_ONLY",
+    "PARALLEL",
     "Api",
     "ApiError",
     "Executed",
@@ -53,6 +54,8 @@ __all__ = [
     "object_path",
 ]
 
+# Requests that one API server is sent at once, by whoever has several.
+PARALLEL = 8
 # Seconds. The first bounds what an unreachable cluster costs, the second a slow list.
 CONNECT_TIMEOUT = 10
 READ_TIMEOUT = 60
@@ -231,7 +234,7 @@ class Api:
         attributes = _attributes(method, path)
         refusal = read_refusal(status, data, attributes.get("namespace", ""))
         if refusal.cause == "forbidden" and self._lacks_permission(attributes):
-            refusal = replace(refusal, cause="permission")
+            refusal = replace(refusal, cause="permission", who=attributes.get("verb", ""))
         message = refusal.message(self.where, f"the API server refused {method} {path}")
         return ApiError(message, refusal=refusal)
 

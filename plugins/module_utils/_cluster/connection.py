@@ -9,6 +9,7 @@ environment, nor the account of a pod, nor a kubeconfig somewhere else.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from collections.abc import Iterator, Mapping, MutableMapping
@@ -26,6 +27,7 @@ __all__ = [
     "IN_CLUSTER",
     "Connection",
     "connection_of",
+    "connection_to_host",
     "refuse",
     "without_overrides",
     "writer_kubeconfig",
@@ -78,6 +80,32 @@ def connection_of(kubeconfig: str, context: str, environ: Mapping[str, str], fol
     if kubeconfig == ENVIRONMENT:
         return _of_environment(context, environ, folder)
     return _of_files(kubeconfig or environ.get("KUBECONFIG", "") or "~/.kube/config", context, folder)
+
+
+def connection_to_host(host: str, token: str, authority: str, *others: str) -> Connection:
+    """What C(mesh_api_host), C(mesh_api_key) and C(mesh_api_ca_cert) mean.
+
+    :param host: URL of the API server.
+    :param authority: path of a file with the CA's certificates, or these in PEM; empty for those of the system.
+    :param others: what C(mesh_kubeconfig) and C(mesh_context) say; one of both ways has to be the one.
+    :raises CrossmeshError: nothing can be meant by it.
+    """
+    where, server = f"mesh_api_host {host}", host.rstrip("/")
+    if any(others):
+        fix = "set mesh_kubeconfig and mesh_context to '' for this cluster, or leave mesh_api_host out"
+        raise refuse(where, "mesh_kubeconfig or mesh_context is set as well", fix)
+    if not server.startswith("https://"):
+        raise refuse(where, "it is no https:// address", "set it to the URL of the API server")
+    if not token:
+        raise refuse(where, "there is no mesh_api_key", "set mesh_api_key to the token of a service account")
+    cluster = {"server": server, **_authority_of(authority)}
+    return Connection(where, context=_NAME, document=_document(cluster, {"token": token}), private=True)
+
+
+def _authority_of(given: str) -> Json:
+    if given.lstrip().startswith("-----BEGIN CERTIFICATE-----"):
+        return {"certificate-authority-data": base64.b64encode(given.encode()).decode()}
+    return {"certificate-authority": os.path.expanduser(given)} if given else {}
 
 
 def _of_files(paths: str, context: str, folder: Path) -> Connection:

@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api, ApiError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import PARALLEL, Api, ApiError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Life, Manifest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import Place, place_of
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import PARALLEL, life_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import life_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.waiting import Waiting
 
 __all__ = ["await_gone"]

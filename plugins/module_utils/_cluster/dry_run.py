@@ -15,13 +15,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api, ApiError, object_path
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import PARALLEL, Api, ApiError, object_path
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Spec
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import Place
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import PARALLEL
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.refusal import Refusal
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
-__all__ = ["Outcome", "Quota", "Trial", "read_quotas", "try_all"]
+__all__ = ["Answers", "Outcome", "Quota", "Trial", "read_quotas", "try_all", "try_out"]
 
 Verb = Literal["apply", "merge", "delete"]
 
@@ -45,11 +46,13 @@ class Trial:
 class Outcome:
     """:param refusal: None where it would be accepted.
     :param spec: as it would be kept; of a Secret nothing is.
+    :param lost: why there was no answer to it, though there is to others.
     """
 
     trial: Trial
     refusal: Refusal | None = None
     spec: Spec | None = None
+    lost: Message | None = None
 
 
 @dataclass(frozen=True)
@@ -61,13 +64,63 @@ class Quota:
     room: Mapping[str, int]
 
 
+@dataclass(frozen=True)
+class Answers:
+    """To all that was tried, with the quotas of where something new would be."""
+
+    outcomes: Sequence[Outcome] = ()
+    quotas: Sequence[Quota] = ()
+
+
+def try_out(api: Api, trials: Sequence[Trial]) -> Answers:
+    """:raises CrossmeshError: when the API server cannot be reached."""
+    outcomes = try_all(api, trials)
+    return Answers(outcomes, read_quotas(api, {trial.place.namespace for trial in trials if trial.new}))
+
+
 def try_all(api: Api, trials: Sequence[Trial]) -> list[Outcome]:
     """Several at once.
 
     :raises CrossmeshError: when the API server cannot be reached.
     """
+    tries = _Tries(api)
     with ThreadPoolExecutor(PARALLEL) as pool:
-        return list(pool.map(lambda trial: _try(api, trial), trials))
+        return list(pool.map(tries.make, trials))
+
+
+@dataclass
+class _Tries:
+    """:param lost: how many in a row had no answer.
+    :param away: why nothing more is asked.
+    """
+
+    api: Api
+    lost: int = 0
+    away: CrossmeshError | None = None
+
+    def make(self, trial: Trial) -> Outcome:
+        if self.away:
+            raise self.away
+        try:
+            outcome = _try(self.api, trial)
+        except CrossmeshError as error:
+            self.lost += 1
+            if self.lost > PARALLEL or not self._is_there():
+                self.away = error
+                raise
+            return Outcome(trial, lost=error.message)
+        self.lost = 0
+        return outcome
+
+    def _is_there(self) -> bool:
+        """Whether it was this one write that had no answer: such as one that a webhook keeps waiting."""
+        try:
+            self.api.get("/version")
+        except ApiError:
+            return True
+        except CrossmeshError:
+            return False
+        return True
 
 
 def _try(api: Api, trial: Trial) -> Outcome:

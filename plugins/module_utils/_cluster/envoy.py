@@ -23,8 +23,10 @@ __all__ = [
     "CLUSTERS",
     "SECRETS",
     "SERVER_INFO",
+    "Connections",
     "Trust",
     "addresses",
+    "connections",
     "istio_version",
     "outbound",
     "own_trust_domain",
@@ -107,3 +109,36 @@ def addresses(clusters: str) -> dict[str, list[str]]:
         )
         for cluster in json.loads(clusters).get("cluster_statuses", [])
     }
+
+
+@dataclass(frozen=True)
+class Connections:
+    """What became of connections to one of Envoy's clusters.
+
+    :param tried: since Envoy knows the addresses.
+    :param carried: requests, or connections of clients, that one of them took.
+    :param open: now, or still being made.
+    """
+
+    tried: int = 0
+    carried: int = 0
+    open: int = 0
+
+    def __add__(self, other: Connections) -> Connections:
+        return Connections(self.tried + other.tried, self.carried + other.carried, self.open + other.open)
+
+    def __sub__(self, other: Connections) -> Connections:
+        return Connections(self.tried - other.tried, self.carried - other.carried, self.open - other.open)
+
+
+def connections(clusters: str) -> dict[str, Connections]:
+    """By Envoy's cluster, of all its addresses; Envoy leaves out what is 0, and writes numbers as text."""
+    found = {}
+    for cluster in json.loads(clusters).get("cluster_statuses", []):
+        counts = [
+            Connections(*(int(values.get(name, 0)) for name in ("cx_total", "rq_total", "cx_active")))
+            for host in cluster.get("host_statuses", [])
+            for values in [{stat.get("name"): stat.get("value", 0) for stat in host.get("stats", [])}]
+        ]
+        found[cluster["name"]] = sum(counts, Connections())
+    return found

@@ -20,8 +20,12 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import pa
 
 __all__ = ["Endpoint", "Shaken", "presented", "shake"]
 
-# Seconds for one handshake.
-TIMEOUT = 3.0
+# Seconds for one handshake, and where the first word after it may take its time.
+TIMEOUT, PATIENCE = 3.0, 10.0
+# What the proxies that use a link accept (Envoy): a root or an intermediate as the end of a chain, and certificates
+# without all that RFC 5280 asks for. Python's own default is another one from 3.13 on (VERIFY_X509_STRICT), and would
+# refuse here what carries there.
+FLAGS = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
 _REFUSALS = ("CERTIFICATE", "UNKNOWN_CA", "HANDSHAKE_FAILURE", "ACCESS_DENIED", "DECRYPT_ERROR")
 
 
@@ -39,7 +43,7 @@ def presented(endpoint: Endpoint) -> str | None:
 
     :returns: None where there is no way to it.
     """
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     # Before 1.3 a server asks for the client's certificate first (RFC 8446, section 4.4).
@@ -64,19 +68,18 @@ class Shaken:
     """How a handshake with a server went.
 
     :param outcome: C(refused): it does not take our certificate, or wants one. C(accepted): it goes on, and says more.
-        C(silent): it goes on, or waits. C(closed): it ended the connection after the handshake, and says not why.
+        C(completed): its side of the handshake is over too, and it waits for a first word. C(silent): nothing shows
+        whether it is. C(closed): it ended the connection after the handshake, and says not why.
         C(untrusted): we do not take its certificate. C(failed): it speaks no TLS that we understand. C(unreached): no
         connection, or none that lasts for a handshake.
     :param detail: why, in the words of the library.
-    :param late: nothing came at all, so that asking at other ports of this address takes as long.
     """
 
-    outcome: Literal["refused", "accepted", "silent", "closed", "untrusted", "failed", "unreached"]
+    outcome: Literal["refused", "accepted", "completed", "silent", "closed", "untrusted", "failed", "unreached"]
     detail: str = ""
-    late: bool = False
 
 
-def shake(endpoint: Endpoint, roots: str, credential: str = "") -> Shaken:
+def shake(endpoint: Endpoint, roots: str, credential: str = "", *, patient: bool = False) -> Shaken:
     """Go through a handshake, and see whether the server takes us.
 
     In TLS 1.3 our side is through before the server has looked at our certificate: a refusal is what is read next (RFC
@@ -84,23 +87,27 @@ def shake(endpoint: Endpoint, roots: str, credential: str = "") -> Shaken:
 
     :param roots: PEM of those that its certificate may come from.
     :param credential: PEM of the certificate that we present and its key; empty to present none.
+    :param patient: wait longer for what is read next.
     """
     context = _context(roots, credential)
     try:
         raw = socket.create_connection((endpoint.address, endpoint.port), timeout=TIMEOUT)
     except OSError as error:
-        return Shaken("unreached", one_line(error), late=isinstance(error, TimeoutError))
+        return Shaken("unreached", one_line(error))
     with raw:
         try:
             session = context.wrap_socket(raw, server_hostname=endpoint.fqdn)
         except OSError as error:
             return _unfinished(error)
         with session:
+            session.settimeout(PATIENCE if patient else TIMEOUT)
             return _first_word(session)
 
 
 def _context(roots: str, credential: str) -> ssl.SSLContext:
-    context = ssl.create_default_context(cadata=roots)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_flags = FLAGS
+    context.load_verify_locations(cadata=roots)
     if credential:
         # OpenSSL takes no key but from a file.
         with memory_file("credential", credential) as path:
@@ -122,9 +129,18 @@ def _first_word(session: ssl.SSLSocket) -> Shaken:
     try:
         return Shaken("accepted" if session.recv(1) else "closed")
     except TimeoutError:
-        return Shaken("silent")
+        return Shaken("completed" if _is_over(session) else "silent")
     except OSError as error:
         return Shaken("refused" if _is_refusal(error) else "closed", one_line(error))
+
+
+def _is_over(session: ssl.SSLSocket) -> bool:
+    """Whether the server has looked at our certificate, or does without.
+
+    Before TLS 1.3 its last word ends the handshake. From then on ours does, and the server sends tickets only once it
+    has read that (RFC 8446, section 4.6.1), as Envoy does by default; but a server need not give any.
+    """
+    return session.version() != "TLSv1.3" or bool(session.session and session.session.has_ticket)
 
 
 def _is_refusal(error: OSError) -> bool:

@@ -8,13 +8,18 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import object_path
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Manifest
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import LiveObject, Manifest
 
-__all__ = ["Place", "place_of"]
+__all__ = ["Key", "Place", "key_of", "place_of"]
+
+# Kind, namespace, name.
+Key = tuple[str, str, str]
 
 _CORE = {"Secret": "secrets", "Service": "services"}
 _KINDS = {kind.kind: kind for kind in names.KINDS}
@@ -31,8 +36,16 @@ class Place:
     path: str
 
     @property
+    def key(self) -> Key:
+        return self.kind, self.namespace, self.name
+
+    @property
     def title(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}"
+
+
+def key_of(item: Mapping[str, Any] | LiveObject | Manifest) -> Key:
+    return item["kind"], item["metadata"]["namespace"], item["metadata"]["name"]
 
 
 def place_of(manifest: Manifest) -> Place:

@@ -20,6 +20,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as na
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import envoy, managed_fields
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import (
     METADATA_ONLY,
+    PARALLEL,
     Api,
     ApiError,
     RefusedError,
@@ -69,13 +70,13 @@ __all__ = [
     "life_of",
     "not_permitted",
     "read_cluster",
+    "read_connections",
     "read_parts",
     "read_pods",
     "read_service",
     "secret_view",
 ]
 
-PARALLEL = 8
 # Seconds for one question to one gateway pod.
 EXEC_TIMEOUT = 15.0
 MESH_ROOT = "istio-ca-root-cert"
@@ -162,14 +163,16 @@ class Parts:
 
     :param denied: what the user of the context is not permitted to do.
     :param failed: what went wrong otherwise, by what was to be done.
+    :param whole: by kind, all objects of those kinds of which all were read.
     """
 
     reading: ClusterReading
     denied: set[str] = field(default_factory=set)
     failed: dict[str, CrossmeshError] = field(default_factory=dict)
+    whole: Mapping[str, Sequence[Item]] = field(default_factory=dict)
 
 
-def read_cluster(api: Api, request: Request, *, trust: bool = False) -> ClusterReading:
+def read_cluster(api: Api, request: Request, *, trust: bool = False) -> Parts:
     """Read one cluster.
 
     :param trust: ask the gateways' pods for what they trust as well.
@@ -180,7 +183,7 @@ def read_cluster(api: Api, request: Request, *, trust: bool = False) -> ClusterR
         raise error
     if parts.denied:
         raise CrossmeshError(not_permitted(api.where, parts.denied))
-    return parts.reading
+    return parts
 
 
 def not_permitted(where: str, denied: Collection[str]) -> Message:
@@ -236,7 +239,7 @@ def read_parts(api: Api, request: Request, *, trust: bool = False) -> Parts:
         "backends": backends.result(),
         "clock_ahead": api.clock_ahead,
     }
-    return Parts(reading, reader.denied, reader.failed)
+    return Parts(reading, reader.denied, reader.failed, reader.whole(lists))
 
 
 def _place(item: Item) -> tuple[str, str]:
@@ -275,7 +278,7 @@ class _Reader:
         path = object_path(kind.group, kind.version, kind.plural)
         locked = kind.kind in names.LOCKDOWN_KINDS
         try:
-            if kind.kind in _WHOLE or (locked and self.request.lockdown):
+            if self._is_whole(kind.kind):
                 found = self.api.get(path)["items"]
             else:
                 found = self.api.get(path, {"labelSelector": self._ours})["items"]
@@ -287,6 +290,18 @@ class _Reader:
                 return []
             raise
         return [{**item, "kind": kind.kind, "apiVersion": kind.api_version} for item in found]
+
+    def _is_whole(self, kind: str) -> bool:
+        return kind in _WHOLE or (kind in names.LOCKDOWN_KINDS and bool(self.request.lockdown))
+
+    def whole(self, lists: Mapping[str, list[Item] | None]) -> dict[str, list[Item]]:
+        plurals = {kind.kind: kind.plural for kind in names.KINDS}
+        unread = {*self.denied, *self.failed}
+        return {
+            kind: found or []
+            for kind, found in lists.items()
+            if self._is_whole(kind) and f"list {plurals[kind]}" not in unread
+        }
 
     def _places(self, kind: str) -> Iterator[tuple[str, str]]:
         """Namespace and name of every object of a kind that a side may need."""
@@ -616,6 +631,20 @@ def _trust_by_secret(config_dump: str) -> dict[str, SecretTrust]:
         except CrossmeshError as error:
             raise ValueError(str(error)) from error
     return {secret: {"roots": sorted(roots), "lists": sorted(lists)} for secret, (roots, lists) in found.items()}
+
+
+def read_connections(api: Api, gateway: Gateway, watch: Watch) -> dict[str, envoy.Connections]:
+    """What all ready pods of a gateway count of the connections to their servers; nothing where one does not answer."""
+    pods = [pod for pod in gateway_pods(api, gateway, ask=False) if pod["ready"]]
+    try:
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            answers = list(pool.map(lambda pod: envoy.connections(_ask(api, pod, watch.question_of_counts)), pods))
+    except (RefusedError, ValueError):
+        return {}
+    names = {name for answer in answers for name in answer}
+    return {
+        name: sum((answer.get(name, envoy.Connections()) for answer in answers), envoy.Connections()) for name in names
+    }
 
 
 def _ask(api: Api, pod: Pod, path: str) -> str:

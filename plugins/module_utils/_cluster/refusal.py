@@ -4,7 +4,7 @@
 """Why an API server refused a request: its Status, read without what was sent. Pure.
 
 PRIVATE to the collection. A server's message can hold the value that was sent. Of it only names are taken (of a quota,
-a policy, a webhook), where it has the form in which Kubernetes itself writes them, and only if they are names.
+a policy, a webhook, a verb), where it has the form in which Kubernetes itself writes them, and only if they are names.
 """
 
 from __future__ import annotations
@@ -57,7 +57,10 @@ _SHAPES: tuple[tuple[Cause, re.Pattern[str]], ...] = (
         "quota",
         re.compile(rf"^[^:]{{1,400}} is forbidden: (?:exceeded|failed|status unknown for) quota: {_NAME}(?:[,:]|$)"),
     ),
-    ("permission", re.compile(r'^(?:[^:]{1,400} is )?forbidden: User "[^"]*" cannot [a-z]+ (?:resource|path) "')),
+    (
+        "permission",
+        re.compile(r'^(?:[^:]{1,400} is )?forbidden: User "[^"]*" cannot ([a-z]{1,20}) (?:resource|path) "'),
+    ),
 )
 # A path of fields, with keys of maps and places in lists; no segment is long enough for a secret.
 _FIELD = re.compile(r"[A-Za-z]\w{0,40}(?:\.[A-Za-z]\w{0,40}|\[[\w./-]{1,63}\]){0,12}")
@@ -68,7 +71,7 @@ class Refusal:
     """What can be told of an answer.
 
     :param reason: the Status's, in one word.
-    :param who: the quota, policy or webhook.
+    :param who: the quota, policy or webhook; of a permission the verb that it lacks, where that is told.
     :param fields: of the object that was sent.
     :param subject: name of the namespace that lacks or ends, or of the object.
     """

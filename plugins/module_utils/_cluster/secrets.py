@@ -18,14 +18,13 @@ from typing import Any
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import (
     METADATA_ONLY,
+    PARALLEL,
     Api,
     ApiError,
     object_path,
 )
 
 __all__ = ["FoundSecrets", "SecretQuestion", "find_secrets", "get_secret", "referred_to"]
-
-PARALLEL = 8
 
 # An object as an API server gives it.
 Item = dict[str, Any]

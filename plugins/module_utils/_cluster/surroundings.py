@@ -16,8 +16,9 @@ from functools import partial
 from typing import Any, TypeVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api, ApiError, object_path
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import PARALLEL, Api, ApiError, object_path
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Pod
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import Key, key_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
@@ -30,7 +31,6 @@ except ImportError:
 
 __all__ = ["KINDS", "Surroundings", "read_surroundings"]
 
-PARALLEL = 8
 MESH_CONFIG = "istio"
 REVISION = "istio.io/rev"
 DEFAULT_REVISIONS = ("", "default")
@@ -64,23 +64,27 @@ class Surroundings:
     unseen: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_surroundings(api: Api, pods: Sequence[Pod]) -> Surroundings:
+def read_surroundings(api: Api, pods: Sequence[Pod], known: Mapping[str, Sequence[Item]]) -> Surroundings:
     """What is there. What could not be read is told, and is no error: none of it is the run's own.
 
     :param pods: of the gateways: their revision is that of the control plane that counts.
+    :param known: by kind, all objects of those kinds that need not be read again.
     """
     unseen: dict[str, str] = {}
     with ThreadPoolExecutor(PARALLEL) as pool:
-        lists = [pool.submit(_permitted, partial(_list, api, kind), f"list {kind.plural}", unseen) for kind in KINDS]
+        lists = [
+            pool.submit(_permitted, partial(_list, api, kind), f"list {kind.plural}", unseen)
+            for kind in KINDS
+            if kind.kind not in known
+        ]
         config = pool.submit(
             _permitted, partial(_mesh_config, api, pods), f"get configmaps in {names.ROOT_NAMESPACE}", unseen
         )
         namespaces = pool.submit(_permitted, partial(_namespaces, api), "list namespaces", unseen)
-    objects: dict[tuple[str, str, str], Item] = {}
-    for found in lists:
-        for item in found.result() or ():
-            metadata = item["metadata"]
-            objects.setdefault((item["kind"], metadata["namespace"], metadata["name"]), item)
+    objects: dict[Key, Item] = {}
+    for items in (*known.values(), *(found.result() for found in lists)):
+        for item in items or ():
+            objects.setdefault(key_of(item), item)
     return Surroundings(list(objects.values()), config.result(), namespaces.result(), unseen)
 
 

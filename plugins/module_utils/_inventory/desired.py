@@ -43,6 +43,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
 )
 
 __all__ = [
+    "SLOWEST_CONNECTION",
     "Cluster",
     "Settings",
     "addresses_of",
@@ -61,6 +62,8 @@ __all__ = [
 CLIENTS_GROUP = "mesh_clients"
 SERVERS_GROUP = "mesh_servers"
 EVERY_HOST = "all"
+# Seconds that any proxy of a link waits for a connection: of its own accord, and by Istio's default elsewhere.
+SLOWEST_CONNECTION = 10
 
 
 @dataclass(frozen=True)
@@ -555,7 +558,7 @@ def _connect_timeout(link: WantedLink) -> str:
 
     The handshake counts. The only server may be slow, and would be given up for nobody.
     """
-    return "3s" if _has_several_addresses(link) else "10s"
+    return "3s" if _has_several_addresses(link) else f"{SLOWEST_CONNECTION}s"
 
 
 def _has_several_addresses(link: WantedLink) -> bool:

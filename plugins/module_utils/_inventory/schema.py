@@ -333,6 +333,18 @@ CLUSTER: tuple[Field, ...] = (
     ),
     Field("mesh_context", "str", "The context in the kubeconfig; its current one if not given.", example="cluster-a"),
     Field(
+        "mesh_api_host",
+        "str",
+        "In place of a kubeconfig: the URL of the API server. It needs C(mesh_api_key), a token.",
+        example="https://api.b.example.com:6443",
+    ),
+    Field(
+        "mesh_api_ca_cert",
+        "str",
+        "The CA of C(mesh_api_host): a file on the controller, or its certificates in PEM. Default: the system's.",
+        example="/etc/crossmesh/cluster-b.crt",
+    ),
+    Field(
         "mesh_cluster_uid",
         "str",
         "The uid of the cluster's namespace C(kube-system); any other cluster is refused. Needed where another cluster "

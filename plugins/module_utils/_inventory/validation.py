@@ -213,7 +213,7 @@ def _check_places(world: World) -> Iterator[Finding]:
     for there in _places(world):
         if len(there) == 1:
             continue
-        unset = [name_of(variables) for variables in there if not variables.get("mesh_context")]
+        unset = [name_of(variables) for variables in there if not _context_of(variables)]
         met = _shared(world, [name_of(variables) for variables in there])
         shared = {what: names for what, names in met.items() if not unset or set(unset) & set(names)}
         if shared:
@@ -222,26 +222,32 @@ def _check_places(world: World) -> Iterator[Finding]:
             more = ", ..." if len(shared) > 3 else ""
             what = f"{', '.join(names)} {where}; they share {', '.join([*shared][:3])}{more}"
             fix = (
-                "set a different mesh_context or mesh_kubeconfig for each; two meshes in one cluster need mesh_context "
-                "and different gateways"
+                "set a different mesh_context, mesh_kubeconfig or mesh_api_host for each; two meshes in one cluster "
+                "need mesh_context and different gateways"
             )
-            value = "not set" if unset else show(there[0]["mesh_context"])
-            yield Finding.of("same-cluster", (unset or names)[0], "mesh_context", value, what, fix)
+            field = "mesh_api_host" if there[0].get("mesh_api_host") else "mesh_context"
+            value = "not set" if unset else show(there[0][field])
+            yield Finding.of("same-cluster", (unset or names)[0], field, value, what, fix)
 
 
 def _places(world: World) -> Iterator[list[Mapping[str, Any]]]:
     """Hosts that may lead to one cluster: with one kubeconfig, all where somebody names no context in it."""
-    files: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    files: dict[tuple[str, ...], list[Mapping[str, Any]]] = defaultdict(list)
     for variables in world.variables.values():
-        files[str(variables.get("mesh_kubeconfig") or "")].append(variables)
+        files[tuple(str(variables.get(name) or "") for name in ("mesh_kubeconfig", "mesh_api_host"))].append(variables)
     for there in files.values():
         places: dict[tuple[str, ...], list[Mapping[str, Any]]] = defaultdict(list)
         for variables in there:
-            if variables.get("mesh_context"):
+            if _context_of(variables):
                 places[_place_of(variables)].append(variables)
         yield from places.values()
-        if not all(variables.get("mesh_context") for variables in there):
+        if not all(map(_context_of, there)):
             yield there
+
+
+def _context_of(variables: Mapping[str, Any]) -> str:
+    """What leads to one cluster alone; empty for a kubeconfig's current context."""
+    return str(variables.get("mesh_api_host") or variables.get("mesh_context") or "")
 
 
 def _place_of(variables: Mapping[str, Any]) -> tuple[str, ...]:
@@ -250,7 +256,7 @@ def _place_of(variables: Mapping[str, Any]) -> tuple[str, ...]:
     cluster = desired.cluster_of({"mesh_cluster_name": "", **sound})
     gateways = (cluster.ingress_gateway, cluster.egress_gateway)
     ways = (str(gateway[key]) for gateway in gateways for key in ("namespace", "service"))
-    return (str(variables["mesh_context"]), *ways)
+    return (_context_of(variables), *ways)
 
 
 def _shared(world: World, names: Sequence[str]) -> dict[str, list[str]]:

@@ -26,10 +26,10 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import n
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record, record_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import refuse_clock
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api, ApiError, object_path
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import PARALLEL, Api, ApiError, object_path
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import serial
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import LiveSecret
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import PARALLEL, Item, secret_view
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Item, secret_view
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.secrets import get_secret
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import WantedSecret

@@ -21,7 +21,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model impo
     ServicePort,
     Spec,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import Key, key_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.comparison import differing
 
 __all__ = [
     "Difference",
@@ -68,7 +70,7 @@ def compare_objects(
     *,
     adopt: bool,
     only: Collection[str],
-    admitted: Collection[tuple[str, str, str]] = (),
+    admitted: Collection[Key] = (),
 ) -> Difference:
     """Wanted manifests against the live objects of the same owner or under the same names.
 
@@ -76,14 +78,14 @@ def compare_objects(
     :param admitted: kind, namespace and name of what is as admission makes it of what is wanted.
     """
     result = Difference()
-    found = {_key(item): item for item in live}
+    found = {key_of(item): item for item in live}
     keys = set()
     for manifest in wanted:
-        keys.add(_key(manifest))
-        if _key(manifest) in admitted:
+        keys.add(key_of(manifest))
+        if key_of(manifest) in admitted:
             continue
         if not only or manifest["metadata"]["labels"][names.LABEL_LINK] in only:
-            _compare_one(manifest, found.get(_key(manifest)), owner, adopt, result)
+            _compare_one(manifest, found.get(key_of(manifest)), owner, adopt, result)
     for key, item in found.items():
         link = item["metadata"].get("labels", {}).get(names.LABEL_LINK, "")
         if key not in keys and _is_ours(item, owner) and (not only or link in only):
@@ -176,25 +178,13 @@ def _makers(live: LiveObject) -> str:
 
 def _deviations(manifest: Manifest, live: LiveObject, owner: names.Owner) -> Iterator[str]:
     owners = managed_fields.field_owners(live["metadata"].get("managedFields") or [], "spec")
-    for path in _differing(manifest["spec"], live.get("spec", {}), "spec"):
+    for path, _more in differing(manifest["spec"], live.get("spec", {}), "spec"):
         others = managed_fields.owners_of(owners, path, owner.manager)
         yield f"{path} was changed by {', '.join(others)}" if others else f"{path} differs from the inventory"
     labels = live["metadata"].get("labels") or {}
     for key, value in manifest["metadata"]["labels"].items():
         if labels.get(key) != value:
             yield f"label {key} is {labels.get(key)}"
-
-
-def _differing(wanted: object, live: object, path: str) -> Iterator[str]:
-    """Paths at which two values differ; lists are compared whole, as Istio's CRDs declare them atomic."""
-    if isinstance(wanted, Mapping) and isinstance(live, Mapping):
-        for key in [*wanted, *(key for key in live if key not in wanted)]:
-            if key not in wanted or key not in live:
-                yield f"{path}.{key}"
-            else:
-                yield from _differing(wanted[key], live[key], f"{path}.{key}")
-    elif wanted != live:
-        yield path
 
 
 def _surplus(live: Spec, wanted: Spec) -> Spec:
@@ -210,10 +200,6 @@ def _surplus(live: Spec, wanted: Spec) -> Spec:
     return patch
 
 
-def _key(item: LiveObject | Manifest) -> tuple[str, str, str]:
-    return item["kind"], item["metadata"]["namespace"], item["metadata"]["name"]
-
-
 def _identity(item: LiveObject | Manifest) -> Manifest:
     metadata = item["metadata"]
     return {
@@ -224,7 +210,7 @@ def _identity(item: LiveObject | Manifest) -> Manifest:
 
 
 def _title(item: LiveObject | Manifest) -> str:
-    return "{} {}/{}".format(*_key(item))
+    return "{} {}/{}".format(*key_of(item))
 
 
 # -- ports of the gateway's Service --------------------------------------------------------------------------------

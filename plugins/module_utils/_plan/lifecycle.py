@@ -17,6 +17,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model impo
     LiveSecret,
     Manifest,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import key_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.difference import has_labels_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
@@ -28,12 +29,13 @@ def object_faults(
     wanted: Iterable[Manifest], live: Sequence[LiveObject], owner: names.Owner, policy: Policy
 ) -> list[Message]:
     """Of the objects that are wanted and there."""
-    keys = {_key(manifest) for manifest in wanted if policy.works_on(manifest["metadata"]["labels"][names.LABEL_LINK])}
+    works_on = [item for item in wanted if policy.works_on(item["metadata"]["labels"][names.LABEL_LINK])]
+    keys = set(map(key_of, works_on))
     return [
         fault
         for item in live
-        if _key(item) in keys and _is_to_be_ours(item["metadata"]["labels"], owner, policy)
-        for fault in _faults("{} {}/{}".format(*_key(item)), item["metadata"])
+        if key_of(item) in keys and _is_to_be_ours(item["metadata"]["labels"], owner, policy)
+        for fault in _faults("{} {}/{}".format(*key_of(item)), item["metadata"])
     ]
 
 
@@ -95,7 +97,3 @@ def _immutable(secret: LiveSecret) -> Message:
 
 def _title(secret: LiveSecret) -> str:
     return f"Secret {secret['namespace']}/{secret['name']}"
-
-
-def _key(item: LiveObject | Manifest) -> tuple[str, str, str]:
-    return item["kind"], item["metadata"]["namespace"], item["metadata"]["name"]

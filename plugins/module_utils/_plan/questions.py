@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Manifest, Pod
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import key_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.surroundings import Surroundings
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import model as inventory
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide, is_server
@@ -38,9 +39,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.parsing impo
 
 __all__ = ["Changes", "Future", "future_of"]
 
+
 # An object as an API server gives it: opaque.
 Item = Mapping[str, Any]
-Key = tuple[str, str, str]
 
 
 class Changes(Protocol):
@@ -173,15 +174,15 @@ def _is_of(item: Item, owner: names.Owner) -> bool:
 
 def _after(there: Iterable[Item], manifests: Sequence[Manifest], changes: Changes) -> Iterator[Item]:
     """The objects as they will be: what is to be written as its manifest has it, and as old as it is."""
-    known = {_key(item): item for item in there}
+    known = {key_of(item): item for item in there}
     services = [item for item in changes.write if item["kind"] == "Service"]
-    touched = {_key(item) for item in (*changes.strip, *changes.force, *changes.write)} - set(map(_key, services))
-    gone = {_key(item) for item in changes.delete}
+    touched = {key_of(item) for item in (*changes.strip, *changes.force, *changes.write)} - set(map(key_of, services))
+    gone = {key_of(item) for item in changes.delete}
     for service in services:
-        if live := known.get(_key(service)):
-            known[_key(service)] = _with_ports(live, service)
+        if live := known.get(key_of(service)):
+            known[key_of(service)] = _with_ports(live, service)
     yield from (item for key, item in known.items() if key not in touched | gone)
-    yield from (_as_old_as(known.get(_key(item)), item) for item in manifests if _key(item) in touched)
+    yield from (_as_old_as(known.get(key_of(item)), item) for item in manifests if key_of(item) in touched)
 
 
 def _with_ports(live: Item, written: Manifest) -> Item:
@@ -193,10 +194,6 @@ def _with_ports(live: Item, written: Manifest) -> Item:
 def _as_old_as(live: Item | None, manifest: Manifest) -> Item:
     created = live["metadata"].get("creationTimestamp") if live else None
     return {**manifest, "metadata": {**manifest["metadata"], **({"creationTimestamp": created} if created else {})}}
-
-
-def _key(item: Item | Manifest) -> Key:
-    return item["kind"], item["metadata"]["namespace"], item["metadata"]["name"]
 
 
 @dataclass(frozen=True)

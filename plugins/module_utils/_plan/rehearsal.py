@@ -22,15 +22,14 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model impo
     Manifest,
     Spec,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import Place, place_of
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.refusal import Refusal
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import Key, key_of, place_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.refusal import Cause, Refusal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import WantedSecret
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.comparison import differing
 
-__all__ = ["NOTHING_TRIED", "Rehearsal", "judge", "trials_of_objects", "trials_of_secrets"]
+__all__ = ["NOTHING_TRIED", "Rehearsal", "as_kept", "judge", "trials_of_objects", "trials_of_secrets"]
 
-# Kind, namespace, name.
-Key = tuple[str, str, str]
 # Characters, about as many as a certificate, an encrypted key and a root have.
 _LENGTHS: Mapping[str, tuple[str, int]] = {
     "tls.crt": ("CERTIFICATE", 1000),
@@ -47,6 +46,7 @@ class Rehearsal:
     :param held: of Secrets that are there, by name.
     :param denied: what the user may not try, and so not write.
     :param admitted: objects that are as admission makes them: to write them would change nothing.
+    :param kept: the specs of what admission adds to, as they would be kept.
     """
 
     tried: int = 0
@@ -56,6 +56,7 @@ class Rehearsal:
     warnings: Sequence[Message] = ()
     notices: Sequence[Message] = ()
     admitted: frozenset[Key] = frozenset()
+    kept: Mapping[Key, Spec] = field(default_factory=dict)
 
 
 NOTHING_TRIED = Rehearsal()
@@ -74,10 +75,10 @@ def trials_of_objects(
     """The manifests of a plan: what is missing and the gateway's Service as kubernetes.core.k8s applies them, the rest
     by one merge patch that does all that the run does to the object.
     """
-    there = {_key(item) for item in live}
-    extra = {_key(item): item.get("spec", {}) for item in stripped}
+    there = {key_of(item) for item in live}
+    extra = {key_of(item): item.get("spec", {}) for item in stripped}
     for manifest in written:
-        key = _key(manifest)
+        key = key_of(manifest)
         if key not in there:
             yield _trial("apply", manifest, manifest, owner.manager, new=manifest["kind"] != "Service")
         else:
@@ -127,28 +128,31 @@ def _with_nulls(wanted: Spec, nulls: Spec) -> Spec:
     return merged
 
 
-def _key(item: LiveObject | Manifest) -> Key:
-    return item["kind"], item["metadata"]["namespace"], item["metadata"]["name"]
-
-
-def _place_key(place: Place) -> Key:
-    return place.kind, place.namespace, place.name
-
-
 # -- what follows --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Group:
-    """What is refused for one reason."""
+    """What is refused, or had no answer, for one reason."""
 
-    refusal: Refusal
+    reason: Refusal | Message
     trials: Sequence[Trial]
 
+    @property
+    def cause(self) -> Cause | None:
+        return self.reason.cause if isinstance(self.reason, Refusal) else None
+
+    @property
+    def why(self) -> str:
+        return self.reason.why if isinstance(self.reason, Refusal) else self.reason.what
+
     def message(self) -> Message:
-        first, more = self.trials[0].place.title, len(self.trials) - 1
-        where = f"{first} and {more} more objects" if more else first
-        return self.refusal.message(where, "the API server would refuse this")
+        where = _where(self.trials)
+        if isinstance(self.reason, Refusal):
+            return self.reason.message(where, "the API server would refuse this")
+        what = f"it could not be tried ({self.why}), though the API server answers other requests"
+        fix = "see which admission webhook for this kind takes so long, or what breaks the connection; then run again"
+        return Message.error("dry-run-unanswered", where=where, what=what, fix=fix)
 
 
 def judge(
@@ -157,9 +161,8 @@ def judge(
     """:param wanted: the manifests of the side."""
     groups = _groups(outcomes)
     effects = list(_effects(outcomes, wanted))
-    refusing = [group for group in groups if group.refusal.cause not in ("permission", "webhook-never-dry")]
-    denied = [group.message() for group in groups if group.refusal.cause == "permission"]
-    told = {group.refusal.who for group in refusing if group.refusal.cause == "quota"}
+    refusing = [group for group in groups if group.cause not in ("permission", "webhook-never-dry")]
+    told = {outcome.refusal.who for outcome in outcomes if outcome.refusal and outcome.refusal.cause == "quota"}
     return Rehearsal(
         tried=len(outcomes),
         errors=[
@@ -168,22 +171,54 @@ def judge(
             *(_changed(effect) for effect in effects if effect.changed),
         ],
         held={trial.place.name: group.message() for group in refusing for trial in group.trials if _is_there(trial)},
-        denied=denied[0] if denied else None,
-        warnings=[_not_tried(group) for group in groups if group.refusal.cause == "webhook-never-dry"],
+        denied=_denied(outcomes),
+        warnings=[_not_tried(group) for group in groups if group.cause == "webhook-never-dry"],
         notices=[_added(effect) for effect in effects if effect.added and not effect.changed],
         admitted=frozenset(_admitted(effects, live)),
+        kept={effect.key: effect.spec for effect in effects if effect.added and not effect.changed},
     )
+
+
+def as_kept(manifests: Sequence[Manifest], kept: Mapping[Key, Spec]) -> list[Manifest]:
+    return [{**item, "spec": kept.get(key_of(item), item.get("spec", {}))} for item in manifests]
 
 
 def _groups(outcomes: Iterable[Outcome]) -> list[_Group]:
     """By the reason alone: twenty objects that one quota refuses are told once."""
-    found: dict[Refusal, list[Trial]] = {}
+    found: dict[Refusal | Message, list[Trial]] = {}
     for outcome in outcomes:
-        if refusal := outcome.refusal:
-            of_namespace = refusal.cause in ("namespace", "terminating")
-            alike = refusal if of_namespace else replace(refusal, subject="")
-            found.setdefault(alike, []).append(outcome.trial)
-    return [_Group(refusal, trials) for refusal, trials in found.items()]
+        reason = outcome.lost or (outcome.refusal and _alike(outcome.refusal))
+        if reason:
+            found.setdefault(reason, []).append(outcome.trial)
+    return [_Group(reason, trials) for reason, trials in found.items()]
+
+
+def _alike(refusal: Refusal) -> Refusal:
+    of_namespace = refusal.cause in ("namespace", "terminating")
+    return refusal if of_namespace else replace(refusal, subject="")
+
+
+def _denied(outcomes: Iterable[Outcome]) -> Message | None:
+    """All that the user lacks, in the words of a role: none of it is known from the places alone."""
+    found = [(item.trial, item.refusal) for item in outcomes if item.refusal and item.refusal.cause == "permission"]
+    if not found:
+        return None
+    _trial, refusal = found[0]
+    lacking = listed({_permission(trial, refusal.who) for trial, refusal in found})
+    what = (
+        f"the API server would refuse this: {refusal.status} {refusal.reason}; the user of this context lacks {lacking}"
+    )
+    return Message.error(refusal.code, where=_where([trial for trial, _ in found]), what=what, fix=refusal.fix)
+
+
+def _permission(trial: Trial, verb: str) -> str:
+    verb = verb or ("delete" if trial.verb == "delete" else "patch")
+    return f"{verb} on {trial.place.resource} in namespace {trial.place.namespace}"
+
+
+def _where(trials: Sequence[Trial]) -> str:
+    first, more = trials[0].place.title, len(trials) - 1
+    return f"{first} and {more} more objects" if more else first
 
 
 def _is_there(trial: Trial) -> bool:
@@ -192,7 +227,7 @@ def _is_there(trial: Trial) -> bool:
 
 
 def _not_tried(group: _Group) -> Message:
-    return replace(group.message(), level="warning", what=f"not known beforehand: {group.refusal.why}")
+    return replace(group.message(), level="warning", what=f"not known beforehand: {group.why}")
 
 
 def _beyond(outcomes: Iterable[Outcome], quotas: Iterable[Quota], told: Collection[str]) -> Iterator[Message]:
@@ -227,28 +262,13 @@ class _Effect:
 
 
 def _effects(outcomes: Iterable[Outcome], wanted: Iterable[Manifest]) -> Iterator[_Effect]:
-    manifests = {_key(item): item for item in wanted}
+    manifests = {key_of(item): item for item in wanted}
     for outcome in outcomes:
-        manifest = manifests.get(_place_key(outcome.trial.place))
+        manifest = manifests.get(outcome.trial.place.key)
         if manifest is not None and outcome.spec is not None:
-            found = list(_differing(manifest.get("spec", {}), outcome.spec, "spec"))
+            found = list(differing(manifest.get("spec", {}), outcome.spec, "spec", in_lists=True))
             added, changed = [path for path, more in found if more], [path for path, more in found if not more]
-            yield _Effect(_key(manifest), outcome.spec, manifest["metadata"]["labels"], added, changed)
-
-
-def _differing(sent: object, kept: object, path: str) -> Iterator[tuple[str, bool]]:
-    """Paths of what is kept otherwise than it was sent, and whether it is only more."""
-    if isinstance(sent, Mapping) and isinstance(kept, Mapping):
-        for key in {**sent, **kept}:
-            if key in sent and key in kept:
-                yield from _differing(sent[key], kept[key], f"{path}.{key}")
-            else:
-                yield f"{path}.{key}", key in kept
-    elif isinstance(sent, list) and isinstance(kept, list) and len(sent) == len(kept):
-        for number, (one, other) in enumerate(zip(sent, kept, strict=True)):
-            yield from _differing(one, other, f"{path}[{number}]")
-    elif sent != kept:
-        yield path, False
+            yield _Effect(key_of(manifest), outcome.spec, manifest["metadata"]["labels"], added, changed)
 
 
 def _changed(effect: _Effect) -> Message:
@@ -266,7 +286,7 @@ def _added(effect: _Effect) -> Message:
 
 def _admitted(effects: Iterable[_Effect], live: Iterable[LiveObject]) -> Iterator[Key]:
     """What is there as it would be kept, if it were written again."""
-    there = {_key(item): item for item in live}
+    there = {key_of(item): item for item in live}
     for effect in effects:
         item = there.get(effect.key)
         if item and not effect.changed and item.get("spec", {}) == effect.spec:

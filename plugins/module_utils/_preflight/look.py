@@ -22,12 +22,11 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Re
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import NO_REVOCATION, ca_reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import envoy
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api, ApiError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import PARALLEL, Api, ApiError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Pod
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import (
     EXEC_TIMEOUT,
     IDENTITY,
-    PARALLEL,
     Parts,
     Request,
     not_permitted,
@@ -119,7 +118,8 @@ def look(
     ]
     surroundings = None
     if request.links:
-        surroundings = read_surroundings(api, [pod for found in reading["pods"].values() for pod in found])
+        gateways = [pod for found in reading["pods"].values() for pod in found]
+        surroundings = read_surroundings(api, gateways, parts.whole)
     return Look(rows, reading, surroundings, incomplete, _sight(api, request, view, reading))
 
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from typing import cast
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import authority_from_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.dry_run import Answers, Trial
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Manifest, Pod
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proof import no_ready_pod
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import READ_SECRETS
@@ -40,9 +40,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import (
     proxies,
     refusals,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.foresight import Foresight, foresee
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.foresight import Foresight
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.outlook import Case, Outlook, look_ahead
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.rehearsal import Rehearsal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import CA_STORE, NOBODY, Row
 
 __all__ = ["Scene", "side_rows", "unseen_rows"]
@@ -56,7 +56,7 @@ class Scene:
     """One side of a cluster that was looked at.
 
     :param incomplete: why, by what could not be read.
-    :param rehearse: tries a plan on the API server.
+    :param ask: tries writes on the API server.
     :param known: the rows that there are of this cluster already.
     """
 
@@ -65,7 +65,7 @@ class Scene:
     side: DesiredSide
     manifests: Sequence[Manifest]
     policy: Policy
-    rehearse: Callable[[plan.Plan], Rehearsal]
+    ask: Callable[[Sequence[Trial]], Answers]
     surroundings: Surroundings | None = None
     known: Sequence[Row] = ()
 
@@ -265,7 +265,7 @@ def _run(scene: Scene, rows: Sequence[Row], now: datetime) -> Iterator[Row]:
         why = "; ".join(dict.fromkeys(scene.incomplete.values()))
         yield Row(scene.cluster, NOBODY, "run", "unknown", f"{title}: not everything could be read: {why}")
         return
-    made, told = _whole_plan(scene, now)
+    made, told = _ahead(scene, now)
     yield from told
     others = [error for error in made.errors if not _is_reported(error, [*scene.known, *rows, *told])]
     blocked = made.errors and not others
@@ -277,16 +277,26 @@ def _run(scene: Scene, rows: Sequence[Row], now: datetime) -> Iterator[Row]:
         yield Row(scene.cluster, NOBODY, "run", "ok", f"{title}: {len(made.work.lines) or 'nothing'} to do")
 
 
-def _whole_plan(scene: Scene, now: datetime) -> tuple[plan.Plan, list[Row]]:
+def _ahead(scene: Scene, now: datetime) -> tuple[plan.Plan, list[Row]]:
     """The plan, after what others have there and what the API server says of it, with the rows of both."""
+    lost = list[Message]()
+
+    def ask(trials: Sequence[Trial]) -> Answers:
+        try:
+            return scene.ask(trials)
+        except CrossmeshError as error:
+            lost.extend(error.messages)
+            return Answers()
+
     authority = authority_from_json(scene.reading["authority"])
-    make = partial(plan.make_plan, scene.reading, scene.side, scene.manifests, authority, scene.policy, now)
-    if scene.surroundings is None:
-        return _tried(scene, make)
-    work = make().work
-    found = foresee(scene.surroundings, scene.reading, scene.side, scene.manifests, work, scene.policy)
-    made, told = _tried(scene, partial(make, foresight=found))
-    return made, [*_others(scene, found), *told]
+    case = Case(scene.reading, scene.side, scene.manifests, authority, scene.policy, now, scene.surroundings)
+    found = look_ahead(case, ask)
+    others = list(_others(scene, found.foresight)) if scene.surroundings else []
+    rows = list(_rows(scene, NOBODY, "dry run", lost) if lost else _of_rehearsal(scene, found))
+    # What is lacking, and what grants it, is in the rows of the permissions, which fail for it.
+    allowed = replace(found.rehearsal, denied=None)
+    made = case.plan(found.foresight, allowed) if found.rehearsal.denied else found.plan
+    return made, [*others, *rows]
 
 
 def _others(scene: Scene, found: Foresight) -> Iterator[Row]:
@@ -299,23 +309,13 @@ def _others(scene: Scene, found: Foresight) -> Iterator[Row]:
             yield Row(scene.cluster, link["name"], "others", "ok", "nothing stands in its way")
 
 
-def _tried(scene: Scene, make: Callable[..., plan.Plan]) -> tuple[plan.Plan, list[Row]]:
-    """The plan, after what the API server says of it, and its rows."""
-    made = make()
-    title = f"{scene.owner.side}'s side"
-    if not plan.trials(made, scene.reading, scene.side, scene.policy):
+def _of_rehearsal(scene: Scene, ahead: Outlook) -> Iterator[Row]:
+    """What the API server says of the plan."""
+    found, title = ahead.rehearsal, f"{scene.owner.side}'s side"
+    if not ahead.tried:
         why = f"{title}: not tried, because of the failures in other rows"
-        return made, [Row(scene.cluster, NOBODY, "dry run", "unknown", why)] if made.errors else []
-    try:
-        found = scene.rehearse(made)
-    except CrossmeshError as error:
-        return made, [Row.of(scene.cluster, NOBODY, "dry run", message) for message in error.messages]
-    # What is lacking, and what grants it, is in the rows of the permissions, which fail for it.
-    allowed = replace(found, denied=None)
-    return make(rehearsal=allowed), list(_of_rehearsal(scene, found, title))
-
-
-def _of_rehearsal(scene: Scene, found: Rehearsal, title: str) -> Iterator[Row]:
+        yield from [Row(scene.cluster, NOBODY, "dry run", "unknown", why)] if ahead.plan.errors else []
+        return
     messages = list(dict.fromkeys([*found.errors, *found.held.values(), *found.warnings, *found.notices]))
     yield from _rows(scene, NOBODY, "dry run", messages)
     if denied := found.denied:

@@ -15,6 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import visible
+
 __all__ = ["Answer", "read_answer", "shown"]
 
 Tool = Literal["python3", "bash", "curl", "nc", "wget", "none", ""]
@@ -106,6 +108,5 @@ def _address(text: str) -> str:
 
 def shown(data: bytes) -> str:
     """For people: no byte that a terminal would obey."""
-    text = data[:_LONGEST].decode("ascii", "backslashreplace")
-    escaped = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
-    return f"'{escaped}'" + (f" and {len(data) - _LONGEST} bytes more" if len(data) > _LONGEST else "")
+    text = visible(data[:_LONGEST].decode("ascii", "backslashreplace"))
+    return f"'{text}'" + (f" and {len(data) - _LONGEST} bytes more" if len(data) > _LONGEST else "")

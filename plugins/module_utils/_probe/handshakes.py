@@ -15,7 +15,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint, Shaken, shake
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import (
+    PATIENCE,
+    Endpoint,
+    Shaken,
+    shake,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.memory import has_memory_files
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import Fault
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
@@ -23,7 +28,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import is
 
 __all__ = ["Handshakes", "Server", "shake_hands", "stranger"]
 
-PARALLEL = 8
+# As many as wait for an address that does not answer; each port of it may be open all the same.
+PARALLEL = 64
 HOP = 2
 _FIX_ASKS = "remove what others changed on this listener: a Gateway with the same host or an EnvoyFilter"
 _FIX_CERTIFICATE = (
@@ -54,11 +60,13 @@ class Server:
 class Handshakes:
     """:param asked: how many servers were reached.
     :param unasked: what was not, and why.
+    :param unknown: what nothing that was seen proves or disproves.
     """
 
     asked: int = 0
     faults: list[Fault] = field(default_factory=list)
     unasked: list[Message] = field(default_factory=list)
+    unknown: list[Message] = field(default_factory=list)
 
 
 def stranger(sans: Sequence[str], now: datetime) -> str:
@@ -87,26 +95,24 @@ def shake_hands(servers: Sequence[Server], credential: str) -> Handshakes:
     """:param credential: of a stranger; empty for none."""
     found = Handshakes()
     with ThreadPoolExecutor(PARALLEL) as pool:
-        # One server of each address first: what is far away takes as long at every port.
-        first = {server.endpoint.address: server for server in servers}
-        tried = dict(zip(first, pool.map(_bare, first.values()), strict=True))
-        near = [server for server in servers if not tried[server.endpoint.address].late]
-        seen = dict(zip(near, pool.map(partial(_both, credential), near), strict=True))
-    for server in servers:
-        bare, strange = seen.get(server, (tried[server.endpoint.address], None))
-        _judge(server, bare, strange, found)
+        for server, (bare, strange) in zip(servers, pool.map(partial(_both, credential), servers), strict=True):
+            _judge(server, bare, strange, found)
     return found
-
-
-def _bare(server: Server) -> Shaken:
-    return shake(server.endpoint, server.roots)
 
 
 def _both(credential: str, server: Server) -> tuple[Shaken, Shaken | None]:
     """Without a certificate, and with a stranger's where that was refused."""
-    bare = _bare(server)
+    bare = _shaken(server, "")
     is_next = credential and bare.outcome == "refused"
-    return bare, shake(server.endpoint, server.roots, credential) if is_next else None
+    return bare, _shaken(server, credential) if is_next else None
+
+
+def _shaken(server: Server, credential: str) -> Shaken:
+    """Asked once more, with patience, where only silence would say that somebody was let in."""
+    first = shake(server.endpoint, server.roots, credential)
+    if first.outcome != "silent" or not server.ours:
+        return first
+    return shake(server.endpoint, server.roots, credential, patient=True)
 
 
 def _judge(server: Server, bare: Shaken, strange: Shaken | None, found: Handshakes) -> None:
@@ -116,6 +122,8 @@ def _judge(server: Server, bare: Shaken, strange: Shaken | None, found: Handshak
         return
     found.asked += 1
     found.faults.extend(_faults(server, bare, strange))
+    if server.ours and "silent" in (bare.outcome, strange.outcome if strange else ""):
+        found.unknown.append(_unknown(server, "a stranger's" if strange else "no"))
 
 
 def _faults(server: Server, bare: Shaken, strange: Shaken | None) -> Iterable[Fault]:
@@ -134,7 +142,15 @@ def _faults(server: Server, bare: Shaken, strange: Shaken | None) -> Iterable[Fa
 
 
 def _is_let_in(server: Server, shaken: Shaken) -> bool:
-    return shaken.outcome == "accepted" or (shaken.outcome == "silent" and server.ours)
+    """Of another server only what it says by itself counts: it may refuse a client when it is asked something."""
+    return shaken.outcome == "accepted" or (shaken.outcome == "completed" and server.ours)
+
+
+def _unknown(server: Server, which: str) -> Message:
+    what = f"whether it refuses a client with {which} certificate is not known: after the handshake of TLS 1.3 it said "
+    what += f"nothing for {PATIENCE:.0f} s, neither a refusal nor a session ticket"
+    fix = "run verify again; if it goes on, look at what answers at this address, and at the load of its gateway's pods"
+    return Message.warning("refusal-unknown", where=f"link {server.link}, {server.seen}", what=what, fix=fix)
 
 
 def _fault(server: Server, code: str, wanted: str, found: str, fix: str) -> Fault:

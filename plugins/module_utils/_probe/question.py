@@ -8,16 +8,18 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.desired import SLOWEST_CONNECTION
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import ClientLink, Probe
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.http2 import health_request
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.scripts import BASH, PYTHON, SHELL
 
 __all__ = ["LIMIT", "TIMEOUT", "WAIT", "commands"]
 
-# Seconds that a connection may take, and then the first byte.
-WAIT = 4
-# Seconds for the whole command, with a name that takes its time.
-TIMEOUT = 20.0
+# Seconds that a connection may take, and then the first byte. Longer than a proxy on the way waits for its own: until
+# that has come about, or was given up, what a proxy holds open says nothing of what is behind it.
+WAIT = SLOWEST_CONNECTION + 2
+# Seconds for the whole command: both, with a name that takes its time.
+TIMEOUT = 2.0 * WAIT + 6
 # Characters of its output.
 LIMIT = 4096
 

@@ -8,6 +8,7 @@ PRIVATE to the collection. The first thing in the order of the call: the name, t
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import ANSWER, NAME, Fault
@@ -15,6 +16,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import listed
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.answer import Answer, shown
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.http2 import health_answer
+from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.question import WAIT
 
 __all__ = ["fault_of", "greeting"]
 
@@ -36,6 +38,10 @@ def fault_of(link: ClientLink, probe: Probe, answer: Answer, seen: str) -> Fault
 
 def _name(link: ClientLink, answer: Answer, seen: str) -> Fault | None:
     names, own = answer.names, frozenset(link["addresses"])
+    if names and all(ipaddress.ip_address(name).is_loopback for name in names):
+        wanted = f"{link['fqdn']} to resolve to an address that is not the pod's own, so that its sidecar sees the call"
+        fix = "take the name out of the pod's /etc/hosts (hostAliases), or correct the record"
+        return Fault("name-elsewhere", link["name"], NAME, "", wanted, listed(names), fix, seen=seen)
     if names is None or (names and (not own or names <= own or link["layer"] != "tcp")):
         return None
     if not names:
@@ -80,14 +86,16 @@ def _reply(link: ClientLink, probe: Probe, answer: Answer, seen: str) -> Fault |
 
 
 def _nothing(answer: Answer) -> str:
-    return "the connection was closed without an answer" if answer.end == "closed" else "no answer in time"
+    if answer.end == "closed":
+        return "the connection was closed without an answer"
+    return f"silence for {WAIT} s, on a connection that stayed open" if answer.end else f"no answer within {WAIT} s"
 
 
 def _tcp(probe: Probe, answer: Answer) -> tuple[str, str]:
     banner = probe["banner"]
     if not banner:
         gone = answer.end == "closed" and not answer.data
-        return "a connection that stays open", _nothing(answer) if gone else ""
+        return f"a connection that stays open for {WAIT} s", _nothing(answer) if gone else ""
     wanted = f"{shown(banner.encode())} in the first bytes"
     if not answer.data:
         return wanted, _nothing(answer)

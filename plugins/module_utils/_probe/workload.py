@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import (
+    PARALLEL,
     Api,
     ApiError,
     RefusedError,
@@ -31,7 +32,6 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.verdict impo
 
 __all__ = ["Asked", "ask_links"]
 
-PARALLEL = 8
 _PROXY = "istio-proxy"
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 _FIX_TOOLS = (
@@ -48,11 +48,13 @@ class Asked:
 
     :param unasked: why it could not be asked, a warning; None where it was.
     :param fault: where the call broke; also that it could not be asked, where it has to be.
+    :param silent: nothing is wrong, and nothing came: the connection stayed open, which is all that was asked for.
     """
 
     link: str
     unasked: Message | None = None
     fault: Fault | None = None
+    silent: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ def _ask(api: Api, item: tuple[ClientLink, Probe]) -> Asked:
             "no shell there, and no python3" if not answer.tool else f"nothing there that can ask for {probe['type']}"
         )
         return _not_asked(link, probe, seen, what, _FIX_TOOLS)
-    return Asked(link["name"], fault=fault_of(link, probe, answer, seen))
+    fault = fault_of(link, probe, answer, seen)
+    return Asked(link["name"], fault=fault, silent=not (fault or answer.data or answer.status))
 
 
 def _answer(api: Api, place: _Place, link: ClientLink, probe: Probe) -> Answer:

@@ -72,7 +72,8 @@ def _to_backend(scene: Scene, cluster: str) -> Iterator[Fault]:
             "plain-backend",
             "mutual TLS of the mesh with the backend",
             f"PLAIN TEXT to {few(plain)}",
-            "remove the PeerAuthentication or DestinationRule that turns it off; let the backend's pods have sidecars",
+            "remove the PeerAuthentication or DestinationRule that turns it off; let the backend's pods have sidecars; "
+            "an address that is none of its pods comes from a WorkloadEntry, ServiceEntry or EndpointSlice of others",
             hop=3,
             culprit=upstream.made_by,
         )

@@ -162,6 +162,8 @@ def mutating_webhook(mesh: Mesh, cluster: str, folder: Path, patch: Sequence[Jso
         }
         with present(mesh, cluster, configuration):
             yield
+    # The API server asks it for a moment longer, and would refuse what it cannot ask about.
+    eventually(lambda: _lets_in(mesh, cluster))
 
 
 @contextmanager

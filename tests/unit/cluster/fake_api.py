@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import METADATA_ONLY, ApiError, object_path
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.refusal import read_refusal
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from tests.unit.support import Json
 
 CORE = {
@@ -62,7 +64,7 @@ class FakeApi:
     Permits everything but what is ``denied``: verb and resource.
 
     What is tried only, ``dry``, is remembered apart: it is refused by the Status in ``refused`` (by path), or answered
-    as ``admission`` makes it.
+    as ``admission`` makes it; there is no answer to what is in ``lost`` (by path), as where a connection breaks.
 
     Every write gives an object another version, and one that names another version than the present is refused.
     """
@@ -82,6 +84,7 @@ class FakeApi:
     owned: dict[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     dry_calls: list[Call] = field(default_factory=list)
     refused: dict[str, tuple[int, Json]] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
     admission: Callable[[Json], Json] = lambda item: item
 
     def __post_init__(self) -> None:
@@ -92,6 +95,7 @@ class FakeApi:
     def get(self, path: str, query: Mapping[str, str] | None = None, accept: str = "application/json") -> Json:
         self.reads.append(path)
         self.accepted.append((path, accept))
+        self._lose(path)
         self._refuse(path)
         if path in DISCOVERY:
             return copy.deepcopy(DISCOVERY[path])
@@ -134,6 +138,7 @@ class FakeApi:
 
     def _try(self, verb: str, path: str, body: Mapping[str, Any], manager: str) -> Json:
         self.dry_calls.append(Call(verb, path, manager, copy.deepcopy(dict(body))))
+        self._lose(path)
         if path in self.refused:
             raise api_error(path, *self.refused[path])
         there = self._at(path) if verb == "merge" else None
@@ -180,6 +185,11 @@ class FakeApi:
             if path == f"{collection_path(item['kind'], metadata['namespace'])}/{metadata['name']}":
                 return item
         return None
+
+    def _lose(self, path: str) -> None:
+        if path in self.lost:
+            what = "cannot reach the API server: Read timed out"
+            raise CrossmeshError(Message.error("api-unreachable", where=self.where, what=what, fix="x"))
 
     def _refuse(self, path: str) -> None:
         if path in self.statuses:

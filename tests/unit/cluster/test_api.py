@@ -17,7 +17,7 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from math import inf
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import pytest
 import urllib3
@@ -161,8 +161,9 @@ def test_who_forbids_without_a_word_is_asked_of_the_api_server(
 ) -> None:
     server.answer = {"reason": "Forbidden", "status": {"allowed": allowed}}
     server.busy = [(403, None)]
-    with refused(code):
+    with refused(code) as failure:
         api.apply(f"{SECRETS}/x", {}, "crossmesh-x", force=True)
+    assert cast(ApiError, failure.value).refusal.who == ("" if allowed else "patch")
     asked = server.seen[-1].body["spec"]["resourceAttributes"]
     assert asked == {"verb": "patch", "resource": "secrets", "namespace": "istio-system", "name": "x"}
 

@@ -18,6 +18,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import con
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import (
     Connection,
     connection_of,
+    connection_to_host,
     without_overrides,
     writer_kubeconfig,
 )
@@ -264,6 +265,44 @@ def test_a_context_has_no_meaning_where_there_are_none(account: Path, kind: str)
     with refused("connection") as failure:
         connection_of(kind, "cluster-a", STRANGE if kind == "in-cluster" else dict([*STRANGE.items()][:2]), account)
     assert "mesh_context is cluster-a" in failure.value.message.what
+
+
+# -- an address in the inventory -----------------------------------------------------------------------------------
+
+URL = "https://b.example"
+
+
+def test_an_address_a_token_and_a_ca_of_the_inventory(tmp_path: Path) -> None:
+    authority = tmp_path / "ca.crt"
+    authority.write_text("PEM")
+    found = connection_to_host(f"{URL}/", TOKEN, str(authority))
+    settings = configuration(found)
+    assert (settings.host, settings.ssl_ca_cert, settings.verify_ssl) == (URL, str(authority), True)
+    assert settings.get_api_key_with_prefix("BearerToken") == f"Bearer {TOKEN}"
+    assert TOKEN not in repr(found)
+    assert TOKEN not in found.where
+
+
+def test_a_ca_can_be_given_in_pem(tmp_path: Path) -> None:
+    pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    found = configuration(connection_to_host(URL, TOKEN, pem))
+    assert Path(found.ssl_ca_cert).read_text() == pem
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ((URL, "", ""), "no mesh_api_key"),
+        (("http://b.example", TOKEN, ""), "no https:// address"),
+        ((URL, TOKEN, "", "/srv/kubeconfig", ""), "mesh_kubeconfig or mesh_context is set as well"),
+        ((URL, TOKEN, "", "", "cluster-b"), "mesh_kubeconfig or mesh_context is set as well"),
+    ],
+)
+def test_an_address_that_cannot_be_followed_is_refused(given: tuple[str, str, str], words: str) -> None:
+    with refused("connection") as failure:
+        connection_to_host(*given)
+    assert words in failure.value.message.what
+    assert TOKEN not in str(failure.value)
 
 
 # -- what kubernetes.core gets -------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import PARALLEL, Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.dry_run import (
     Outcome,
     Quota,
@@ -19,7 +19,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.dry_run im
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import Place
 from tests.unit.cluster.fake_api import FakeApi, collection_path
-from tests.unit.support import Json
+from tests.unit.support import Json, refused
 
 PATH = collection_path("Gateway", "istio-system") + "/gateway-mysql"
 SECRET = collection_path("Secret", "istio-system") + "/mysql-credential"
@@ -61,6 +61,24 @@ def test_what_is_to_go_and_has_gone_is_in_nobodys_way() -> None:
     there = {"kind": "Gateway", "metadata": {"name": "gateway-mysql", "namespace": "istio-system"}}
     (outcome,) = tried(FakeApi([there], refused={PATH: (500, {})}), trial("delete"))
     assert outcome.refusal
+
+
+def test_one_that_has_no_answer_is_told_of_its_object_and_the_rest_goes_on() -> None:
+    outcomes = tried(FakeApi(lost={PATH}), trial("merge", "Secret", SECRET), trial(), trial("merge", "Secret", SECRET))
+    assert [outcome.lost and outcome.lost.code for outcome in outcomes] == [None, "api-unreachable", None]
+    assert [outcome.refusal for outcome in outcomes] == [None, None, None]
+
+
+def test_where_nothing_is_answered_it_ends_early() -> None:
+    api = FakeApi(lost={PATH, "/version"})
+    with refused("api-unreachable"):
+        tried(api, *[trial()] * 200)
+    assert len(api.dry_calls) <= 2 * PARALLEL
+    # An API server that says its version and does nothing else is as good as away.
+    api = FakeApi(lost={PATH})
+    with refused("api-unreachable"):
+        tried(api, *[trial()] * 200)
+    assert len(api.dry_calls) <= 3 * PARALLEL
 
 
 def quota(name: str, status: Json) -> Json:

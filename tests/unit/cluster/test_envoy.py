@@ -12,7 +12,9 @@ from collections.abc import Callable
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import (
+    Connections,
     Trust,
+    connections,
     serial,
     served_serials,
     trust,
@@ -125,3 +127,15 @@ def test_a_proxy_without_secrets_trusts_nobody() -> None:
 def test_an_answer_that_is_no_json_is_a_value_error(read: Callable[[str], object], answer: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         read(answer)
+
+
+def test_connections_are_counted_over_all_addresses_of_a_cluster() -> None:
+    def host(**values: str) -> Json:
+        stats = [{"name": "cx_connect_fail"}, *({"name": name, "value": value} for name, value in values.items())]
+        return {"address": {"socket_address": {"address": "198.18.2.10"}}, "stats": stats}
+
+    busy = {"name": "a", "host_statuses": [host(cx_total="12", rq_total="121", cx_active="2"), host(cx_total="3")]}
+    answer = {"cluster_statuses": [busy, {"name": "unresolved"}]}
+    found = connections(json.dumps(answer))
+    assert found == {"a": Connections(tried=15, carried=121, open=2), "unresolved": Connections()}
+    assert found["a"] - Connections(5, 1, 1) == Connections(10, 120, 1)

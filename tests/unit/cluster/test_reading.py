@@ -71,7 +71,7 @@ def reading(
     request: Request = REQUEST,
 ) -> ClusterReading:
     api = FakeApi(list(objects), statuses or {}, answers or {})
-    return read_cluster(cast(Api, api), request)
+    return read_cluster(cast(Api, api), request).reading
 
 
 def names_in(found: Sequence[Any]) -> list[str]:
@@ -128,7 +128,7 @@ def test_what_others_have_under_a_wanted_name_is_seen_beside_one_of_ours_in_anot
 
 def test_objects_of_others_are_asked_for_by_name_with_the_permission_to_list() -> None:
     api = FakeApi([item("VirtualService", ROUTE, labels={}), item("VirtualService", "another", labels={})])
-    found = read_cluster(cast(Api, api), ON_SERVER)
+    found = read_cluster(cast(Api, api), ON_SERVER).reading
     assert names_in(found["objects"]) == [ROUTE]
     single = [path for path in api.reads if path.endswith((ROUTE, "another"))]
     assert single == []
@@ -283,7 +283,7 @@ def test_what_may_not_be_listed_is_read_by_the_names_that_links_need() -> None:
     beside = secret("mysql-credential-cacert", data={"cacert": b"x"})
     theirs = secret("client-credential")
     api = FakeApi([ours, beside, theirs, secret("cacerts"), secret("istio-ca-secret")], dict(NO_LIST))
-    found = read_cluster(cast(Api, api), REQUEST)
+    found = read_cluster(cast(Api, api), REQUEST).reading
     assert names_in(found["secrets"]) == ["client-credential", "mysql-credential", "mysql-credential-cacert"]
     asked = {path.rpartition("/")[2] for path in api.reads if "/secrets/" in path}
     assert asked == {name + end for _namespace, name in REQUEST.secrets for end in ("", "-cacert")}

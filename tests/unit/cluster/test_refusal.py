@@ -182,3 +182,8 @@ def test_a_field_that_is_none_is_not_told(field: str) -> None:
 def test_no_answer_is_too_strange(status: int, answer: object) -> None:
     refusal = read_refusal(status, json.dumps(answer).encode(), "")
     assert str(status) in refusal.message("x", "refused").what
+
+
+def test_the_verb_that_is_lacking_is_told_and_nothing_but_a_verb() -> None:
+    assert told(403, "Forbidden", 'forbidden: User "x" cannot create resource "secrets" in API').who == "create"
+    assert told(403, "Forbidden", f'forbidden: User "x" cannot {SECRET} resource "secrets" in API').who == ""

@@ -895,6 +895,17 @@ WRONG: list[Wrong] = [
         {"hosts": cluster(mesh_context="cluster-b", mesh_ingress_gateway={"service": "istio-ingressgateway"})},
     ),
     Wrong(
+        "same-cluster",
+        "cluster-b: mesh_api_host: 'https://api.example'",
+        "mesh_api_host",
+        {
+            "hosts": {
+                host: {"group_names": v["group_names"], "mesh_api_host": "https://api.example"}
+                for host, v in HOSTS.items()
+            }
+        },
+    ),
+    Wrong(
         "mesh-trust-domain",
         "cluster-a: mesh_trust_domain: 'spiffe://prod'",
         "trustDomain",

@@ -181,7 +181,7 @@ def test_what_lies_here_for_other_clusters_is_read_on_the_way() -> None:
     ]
     wanted = view([link()], SERVER)
     fake = FakeApi(objects)
-    found = read_cluster(cast(Api, fake), request_of(wanted["request"]))
+    found = read_cluster(cast(Api, fake), request_of(wanted["request"])).reading
     assert found["of_others"] == {
         "cluster-x": [
             "DestinationRule istio-system/strange",
@@ -197,7 +197,7 @@ def test_what_lies_here_for_other_clusters_is_read_on_the_way() -> None:
 
 def test_a_look_tells_which_cluster_it_is_and_what_is_held_there() -> None:
     wanted = view([link()], CLIENT)
-    found = read_cluster(cast(Api, FakeApi()), request_of(wanted["request"]))
+    found = read_cluster(cast(Api, FakeApi()), request_of(wanted["request"])).reading
     assert presence_of(found, wanted["request"], [wanted["server"], wanted["client"]]) == {
         "cluster": "cluster-a",
         "uid": "uid-of-cluster-b",

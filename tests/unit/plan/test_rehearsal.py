@@ -9,16 +9,18 @@ import base64
 import copy
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.dry_run import try_out
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Manifest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.outlook import Case, look_ahead
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Plan
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import render
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._rehearsal import rehearsed_plan
 from tests.unit.cluster.fake_api import FakeApi, collection_path
 from tests.unit.cluster.test_dry_run import quota
 from tests.unit.pki.support import DAY, NOW, make_leaf
@@ -66,7 +68,8 @@ def rehearsed(
     """The plan of a cluster in which everything is as wanted, but for what is given."""
     wanted, reading = links or [link()], settled_reading(**{"objects": written(), **found})
     side = view(wanted, SERVER)["server"]
-    return rehearsed_plan(cast(Api, api), reading, side, manifests_of(wanted), AUTHORITY, policy, now, None)
+    case = Case(reading, side, manifests_of(wanted), AUTHORITY, policy, now)
+    return look_ahead(case, partial(try_out, cast(Api, api))).plan
 
 
 def forbidden(message: str, what: str = 'gateways.networking.istio.io "x" is forbidden: ') -> tuple[int, Json]:
@@ -211,13 +214,38 @@ def test_a_secret_that_may_not_be_renewed_holds_up_no_other() -> None:
     assert len(rehearsed(FakeApi(), links, now=SOON, **found).work.credentials) == 2
 
 
+def test_a_write_that_has_no_answer_is_an_error_of_its_object() -> None:
+    plan = rehearsed(FakeApi(lost={GATEWAY}), objects=[])
+    (error,) = plan.errors
+    assert (error.code, error.where) == ("dry-run-unanswered", TITLE)
+    assert "cannot reach the API server: Read timed out" in error.what
+    assert "admission webhook" in error.fix
+    # A Secret that is there is held up, and no manifest for it.
+    plan = rehearsed(FakeApi(lost={SECRET}), now=SOON)
+    assert [(error.code, error.where) for error in plan.errors] == [("dry-run-unanswered", HELD)]
+    assert (plan.barring, plan.work.credentials) == ([], [])
+
+
 CANNOT = 'User "x" cannot patch resource "gateways" in API group "networking.istio.io" in the namespace "istio-system"'
 
 
 def test_without_the_permission_a_run_that_has_to_write_stops() -> None:
     plan = rehearsed(FakeApi(refused={GATEWAY: forbidden(CANNOT)}), objects=[])
-    assert codes_of(plan.errors) == ["not-permitted"]
-    assert "docs/permissions.md" in plan.errors[0].fix
+    (error,) = plan.errors
+    assert (error.code, error.where) == ("not-permitted", TITLE)
+    assert "403 Forbidden" in error.what
+    assert error.what.endswith(" lacks patch on gateways.networking.istio.io in namespace istio-system")
+    assert "docs/permissions.md" in error.fix
+
+
+def test_all_that_is_lacking_is_told_at_once() -> None:
+    secrets = "/".join(SECRET.split("/")[:-1])
+    may_not_create = 403, {"message": 'secrets is forbidden: User "x" cannot create resource "secrets" in API group ""'}
+    refused = {GATEWAY: forbidden(CANNOT), f"{secrets}/link-1-credential": may_not_create}
+    plan = rehearsed(FakeApi(refused=refused), [link(), numbered(1)], objects=[])
+    (error,) = plan.errors
+    assert error.where.endswith("and 1 more objects")
+    assert "lacks create on secrets in namespace istio-system, patch on gateways" in error.what
 
 
 def test_who_only_looks_is_not_stopped_by_a_certificate_that_is_due() -> None:

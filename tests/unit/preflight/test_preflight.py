@@ -18,21 +18,21 @@ import pytest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import METADATA_OF_ONE, Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.dry_run import Answers, try_out
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Manifest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import KINDS, LOCKDOWN_KINDS, Owner
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import plan
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import outlook
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Plan, make_plan
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.rehearsal import Rehearsal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight import rows
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.look import Look, look, unreachable
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.model import Sight
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import Row
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.side import Scene, side_rows, unseen_rows
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import request_of
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._rehearsal import rehearse
 from tests.unit.cluster.fake_api import FakeApi, api_error, collection_path
 from tests.unit.pki.support import NOW
 from tests.unit.support import CLIENT, SERVER, Json, link, names_of, numbered, view
@@ -369,8 +369,8 @@ def scene(on: FakeApi, found: Look, wanted: DesiredSide, **changes: Any) -> Scen
     ]
     reading = found.reading
     assert reading
-    tried = partial(rehearse, cast(Api, on), reading=reading, side=wanted, manifests=manifests, policy=POLICY)
-    given = {"incomplete": found.incomplete, "policy": POLICY, "rehearse": tried, **changes}
+    ask = partial(try_out, cast(Api, on))
+    given = {"incomplete": found.incomplete, "policy": POLICY, "ask": ask, **changes}
     return Scene(reading=reading, side=wanted, manifests=manifests, **given)
 
 
@@ -438,10 +438,10 @@ CANNOT = 'forbidden: User "x" cannot patch resource "gateways" in API group "net
 
 
 def test_an_api_server_that_goes_away_meanwhile_is_a_row_too(store: Path) -> None:
-    def away(_made: plan.Plan) -> Rehearsal:
+    def away(_trials: object) -> Answers:
         raise CrossmeshError(Message.error("api-unreachable", where="x", what="gone", fix="x"))
 
-    assert [row[:2] for row in dry_run(api(), store, rehearse=away)] == [("failed", "api-unreachable")]
+    assert [row[:2] for row in dry_run(api(), store, ask=away)] == [("failed", "api-unreachable")]
 
 
 def test_where_other_rows_fail_it_is_unknown(store: Path) -> None:
@@ -549,13 +549,11 @@ def test_what_the_look_says_of_the_cluster_is_not_said_again_of_the_run(store: P
 
 
 def test_what_no_other_row_says_is_said_of_the_run(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make_plan = plan.make_plan
-
-    def refuses(*given: Any, **named: Any) -> plan.Plan:
+    def refuses(*given: Any, **named: Any) -> Plan:
         moon = Message.error("crl-too-large", where="moon", what="it is full", fix="wait")
         return replace(make_plan(*given, **named), errors=[moon])
 
-    monkeypatch.setattr(plan, "make_plan", refuses)
+    monkeypatch.setattr(outlook, "make_plan", refuses)
     (row,) = [row for row in judged(api(), store) if row.check == "run"]
     assert (row.status, row.code, row.seen) == ("failed", "crl-too-large", "server's side: moon: it is full")
     assert row.fix == "wait"

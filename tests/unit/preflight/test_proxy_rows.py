@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.rehearsal import NOTHING_TRIED
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.dry_run import Answers
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import Row
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.side import Scene, side_rows
 from tests.unit.pki.support import NOW
@@ -20,7 +20,7 @@ from tests.unit.support import SERVER, Json, link, view
 
 
 def rows(found: Reading, manifests: Sequence[Any]) -> list[Row]:
-    scene = Scene(found, {}, view([link()], SERVER)["server"], manifests, POLICY, lambda _plan: NOTHING_TRIED)
+    scene = Scene(found, {}, view([link()], SERVER)["server"], manifests, POLICY, lambda _trials: Answers())
     return [row for row in side_rows(scene, NOW) if row.check == "proxies"]
 
 

@@ -64,7 +64,7 @@ def test_nothing_that_comes_back_breaks_the_reading(lines: list[str]) -> None:
     ("data", "text"),
     [
         (b"SSH-2.0", "'SSH-2.0'"),
-        (b"\x1b[2J\r\n\x00", r"'\x1b[2J\x0d\x0a\x00'"),
+        (b"\x1b[2J\r\n\x00", r"'\x1b[2J\r\n\x00'"),
         ("\u00e4\u202e".encode(), r"'\xc3\xa4\xe2\x80\xae'"),
         (b"a" * 121, f"'{'a' * 120}' and 1 bytes more"),
     ],

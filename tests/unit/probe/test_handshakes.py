@@ -10,17 +10,22 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import handshake
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint, shake
-from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf, parse_certificates
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe import handshakes
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.handshakes import Server, shake_hands, stranger
-from tests.unit.pki.support import make_leaf, make_root
+from tests.unit.pki.support import Root, make_leaf, make_root
 from tests.unit.support import codes_of
 
 NOW = datetime.now(UTC)
@@ -34,6 +39,7 @@ STRANGER = stranger(["mysql.link.crossmesh.internal"], NOW)
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handshake, "TIMEOUT", 1.0)
+    monkeypatch.setattr(handshake, "PATIENCE", 2.0)
 
 
 @contextmanager
@@ -45,6 +51,7 @@ def tls_server(
     says: bytes = b"",
     closes: bool = False,
     newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
+    tickets: int = 2,
 ) -> Iterator[Endpoint]:
     """One that trusts clients of ROOT; after a handshake it says something, waits or closes."""
     (folder / "leaf.pem").write_text(leaf.certificate_pem + leaf.key_pem.decode())
@@ -52,6 +59,7 @@ def tls_server(
     context.load_cert_chain(folder / "leaf.pem")
     context.load_verify_locations(cadata=ROOT.view.pem)
     context.verify_mode, context.maximum_version = asks, newest
+    context.num_tickets = tickets
 
     def talk(way: socket.socket) -> None:
         try:
@@ -104,11 +112,11 @@ def test_a_server_that_asks_for_a_certificate_refuses_whoever_has_none_of_the_ca
         assert shake(endpoint, ROOT.view.pem).outcome == "refused"
         assert shake(endpoint, ROOT.view.pem, STRANGER).outcome == "refused"
         # The control: whom the CA has certified is let in, and the server waits for the first word.
-        assert shake(endpoint, ROOT.view.pem, pem(CLIENT)).outcome == "silent"
+        assert shake(endpoint, ROOT.view.pem, pem(CLIENT)).outcome == "completed"
 
 
 @VERSIONS
-@pytest.mark.parametrize(("says", "outcome"), [(b"", "silent"), (b"\x4a", "accepted")])
+@pytest.mark.parametrize(("says", "outcome"), [(b"", "completed"), (b"\x4a", "accepted")])
 def test_a_server_that_asks_for_nothing_lets_everybody_in(
     tmp_path: Path, newest: ssl.TLSVersion, says: bytes, outcome: str
 ) -> None:
@@ -116,9 +124,52 @@ def test_a_server_that_asks_for_nothing_lets_everybody_in(
         assert shake(endpoint, ROOT.view.pem).outcome == outcome
 
 
+def test_silence_after_a_handshake_proves_nothing_by_itself(tmp_path: Path) -> None:
+    with tls_server(tmp_path, asks=ssl.CERT_NONE, tickets=0) as endpoint:
+        assert shake(endpoint, ROOT.view.pem).outcome == "silent"
+    # Before TLS 1.3 the handshake does not end before the server has looked.
+    with tls_server(tmp_path, asks=ssl.CERT_NONE, tickets=0, newest=ssl.TLSVersion.TLSv1_2) as endpoint:
+        assert shake(endpoint, ROOT.view.pem).outcome == "completed"
+
+
 def test_a_server_that_hangs_up_says_nothing_of_certificates(tmp_path: Path) -> None:
     with tls_server(tmp_path, asks=ssl.CERT_NONE, closes=True) as endpoint:
         assert shake(endpoint, ROOT.view.pem).outcome == "closed"
+
+
+def test_a_chain_is_accepted_as_proxies_accept_it_whatever_python_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = ssl.create_default_context
+
+    def strict(cadata: str | None = None) -> ssl.SSLContext:
+        """As Python makes it from 3.13 on."""
+        context = own(cadata=cadata)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", strict)
+    key = ec.generate_private_key(ec.SECP256R1())
+    root = authority("root", key.public_key(), "root", key)
+    below = ec.generate_private_key(ec.SECP256R1())
+    between = authority("between", below.public_key(), "root", key)
+    leaf = make_leaf(Root(parse_certificates(between)[0], below), now=NOW)
+    leaf = replace(leaf, certificate_pem=leaf.certificate_pem + between)
+    # Of a root without keyUsage, and of a CA below it that is all that is trusted.
+    for trusted in (root, between):
+        with tls_server(tmp_path, leaf, asks=ssl.CERT_NONE) as endpoint:
+            assert shake(endpoint, trusted).outcome != "untrusted", trusted
+            # The control: who is not trusted is found.
+            assert shake(endpoint, OTHER.view.pem).outcome == "untrusted"
+
+
+def authority(name: str, key: ec.EllipticCurvePublicKey, issuer: str, issuing: ec.EllipticCurvePrivateKey) -> str:
+    """A CA's certificate with the least that there can be: no keyUsage, no identifiers of keys."""
+    own, its = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, item)]) for item in (name, issuer))
+    builder = x509.CertificateBuilder(its, own, key, x509.random_serial_number(), NOW, NOW + timedelta(days=9))
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    made = builder.sign(issuing, hashes.SHA256())
+    return made.public_bytes(serialization.Encoding.PEM).decode()
 
 
 OLD = timedelta(days=400)
@@ -152,8 +203,7 @@ def test_what_is_no_tls_and_what_is_not_there() -> None:
     with accepting(lambda way: way.close()) as endpoint:
         assert shake(endpoint, ROOT.view.pem).outcome == "unreached"
     # Its port is free again.
-    gone = shake(endpoint, ROOT.view.pem)
-    assert (gone.outcome, gone.late) == ("unreached", False)
+    assert shake(endpoint, ROOT.view.pem).outcome == "unreached"
 
 
 def test_a_server_that_does_not_even_shake_hands_is_not_reached() -> None:
@@ -182,12 +232,34 @@ def test_a_server_that_demands_no_certificate_is_found_beside_a_sound_one(tmp_pa
 
 
 def test_a_server_that_takes_any_certificate_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    refused, let_in = handshake.Shaken("refused"), handshake.Shaken("silent")
+    refused, let_in = handshake.Shaken("refused"), handshake.Shaken("completed")
     monkeypatch.setattr(handshakes, "shake", lambda _endpoint, _roots, credential="": let_in if credential else refused)
     found = shake_hands([own(Endpoint("127.0.0.1", 1, FQDN))], STRANGER)
     assert codes_of(fault.message() for fault in found.faults) == ["stranger-let-in"]
     # Without a stranger's certificate there is nobody to be let in.
     assert shake_hands([own(Endpoint("127.0.0.1", 1, FQDN))], "").faults == []
+
+
+def test_a_refusal_that_takes_its_time_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(_endpoint: Endpoint, _roots: str, _credential: str = "", *, patient: bool = False) -> handshake.Shaken:
+        return handshake.Shaken("refused" if patient else "silent")
+
+    monkeypatch.setattr(handshakes, "shake", late)
+    found = shake_hands([own(Endpoint("127.0.0.1", 1, FQDN))], STRANGER)
+    assert (found.faults, found.unknown) == ([], [])
+
+
+def test_what_stays_silent_is_not_known_and_no_fault(tmp_path: Path) -> None:
+    with tls_server(tmp_path, asks=ssl.CERT_NONE, tickets=0) as endpoint:
+        found = shake_hands([own(endpoint)], STRANGER)
+    assert found.faults == []
+    (message,) = found.unknown
+    assert (message.code, message.level) == ("refusal-unknown", "warning")
+    assert "a client with no certificate is not known" in message.what
+    # Where it shows that it has let the client in, there is no doubt.
+    with tls_server(tmp_path, asks=ssl.CERT_NONE) as endpoint:
+        found = shake_hands([own(endpoint)], STRANGER)
+    assert (codes_of(fault.message() for fault in found.faults), found.unknown) == (["anybody-let-in"], [])
 
 
 def test_a_wrong_certificate_and_no_tls_are_faults_of_hop_2(tmp_path: Path) -> None:
@@ -201,8 +273,10 @@ def test_a_wrong_certificate_and_no_tls_are_faults_of_hop_2(tmp_path: Path) -> N
 
 
 def test_an_external_server_may_refuse_later_and_may_not_go_on_by_itself(tmp_path: Path) -> None:
-    with tls_server(tmp_path, asks=ssl.CERT_NONE) as waits:
-        assert shake_hands([own(waits, ours=False)], "").faults == []
+    for tickets in (0, 2):
+        with tls_server(tmp_path, asks=ssl.CERT_NONE, tickets=tickets) as waits:
+            found = shake_hands([own(waits, ours=False)], "")
+        assert (found.faults, found.unknown) == ([], [])
     with tls_server(tmp_path, asks=ssl.CERT_NONE, says=b"\x4a") as speaks:
         (fault,) = shake_hands([own(speaks, ours=False)], "").faults
     assert fault.code == "anybody-let-in"
@@ -218,18 +292,32 @@ def test_what_cannot_be_reached_is_not_asked_and_no_fault() -> None:
     assert "not asked from here: " in message.what
 
 
-def test_an_address_that_is_far_away_costs_its_time_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    tried: list[int] = []
+def test_a_slow_port_hides_no_other_of_its_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = socket.create_connection
 
-    def late(endpoint: Endpoint, _roots: str, _credential: str = "") -> handshake.Shaken:
-        tried.append(endpoint.port)
-        return handshake.Shaken("unreached", "timed out", late=True)
+    def slow(address: tuple[str, int], timeout: float) -> socket.socket:
+        if address[1] == 1:
+            raise TimeoutError("timed out")
+        return connect(address, timeout)
+
+    monkeypatch.setattr(socket, "create_connection", slow)
+    with tls_server(tmp_path, make_leaf(OTHER, now=NOW)) as wrong:
+        found = shake_hands([own(wrong, "wrong"), own(Endpoint("127.0.0.1", 1, FQDN), "slow")], "")
+    assert [message.where.partition(",")[0] for message in found.unasked] == ["link slow"]
+    assert [(fault.link, fault.code) for fault in found.faults] == [("wrong", "server-certificate")]
+
+
+def test_an_address_that_is_far_away_costs_its_time_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Passed where all of them wait at once; broken, and an error, where not.
+    together = threading.Barrier(50)
+
+    def late(_endpoint: Endpoint, _roots: str, _credential: str = "") -> handshake.Shaken:
+        together.wait(10)
+        return handshake.Shaken("unreached", "timed out")
 
     monkeypatch.setattr(handshakes, "shake", late)
     servers = [own(Endpoint("198.51.100.7", 13306 + number, FQDN), f"link-{number}") for number in range(50)]
-    found = shake_hands(servers, STRANGER)
-    assert len(tried) == 1
-    assert len(found.unasked) == 50
+    assert len(shake_hands(servers, STRANGER).unasked) == 50
 
 
 def test_a_strangers_key_is_in_memory_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,8 @@ BANNER = {"kind": "tcp", "banner": "SSH-2.0"}
         ({"data": health(1)}, GRPC),
         # By its virtual address, and where a link has none by any.
         ({"data": GREETING, "names": frozenset({"240.0.0.10"})}, {"ADDRESSES": ["240.0.0.10"]}),
+        # One address of several is of use.
+        ({"data": GREETING, "names": frozenset({"127.0.0.1", "198.18.2.10"})}, {}),
         # Requests are told apart by their host.
         ({"data": b"HTTP/1.1 200 OK\r\n\r\n"}, {**HTTP, "ADDRESSES": ["240.0.0.10"]}),
     ],
@@ -57,6 +59,8 @@ def test_an_answer_that_is_as_it_should_be(answer: dict[str, Any], asked: dict[s
 @pytest.mark.parametrize(
     ("answer", "asked", "place", "found", "code"),
     [
+        ({"names": frozenset({"127.0.0.1"})}, {}, "name", "found 127.0.0.1", "name-elsewhere"),
+        ({"names": frozenset({"::1", "127.0.0.1"})}, HTTP, "name", "not the pod's own", "name-elsewhere"),
         ({"names": frozenset()}, {}, "name", "found no address", "name-unknown"),
         ({"names": frozenset()}, {"ADDRESSES": ["240.0.0.10"]}, "name", "240.0.0.10; found no", "name-unknown"),
         # Whatever came back: it came from somewhere else.
@@ -64,8 +68,15 @@ def test_an_answer_that_is_as_it_should_be(answer: dict[str, Any], asked: dict[s
         ({"port": "closed"}, {}, "hop 1", "found the connection was refused", "port-closed"),
         ({"port": "late"}, HTTP, "hop 1", "found no connection in time", "port-closed"),
         ({"end": "closed"}, {}, "answer", "closed without an answer", "no-answer"),
-        ({}, {}, "answer", "no answer in time", "no-answer"),
-        ({"end": "closed"}, {"kind": "tcp"}, "answer", "wanted a connection that stays open; found", "no-answer"),
+        ({}, {}, "answer", "found silence for 12 s, on a connection that stayed open", "no-answer"),
+        ({"tool": "curl", "end": ""}, HTTP, "answer", "found no answer within 12 s", "no-answer"),
+        (
+            {"end": "closed"},
+            {"kind": "tcp"},
+            "answer",
+            "wanted a connection that stays open for 12 s; found",
+            "no-answer",
+        ),
         ({"end": "closed"}, BANNER, "answer", "closed without", "no-answer"),
         ({"data": b"\x1b[1m220 mail"}, BANNER, "answer", r"found '\x1b[1m220 mail'", "wrong-answer"),
         ({"data": HTTP_503}, HTTP, "answer", "found status 503", "wrong-answer"),

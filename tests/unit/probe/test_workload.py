@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api, Executed, RefusedError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
-from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.question import LIMIT
+from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.question import LIMIT, TIMEOUT, commands
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.workload import Asked, ask_links
 from tests.unit.cluster.fake_api import api_error
 from tests.unit.probe.support import GREETING, probed_link
@@ -103,6 +103,26 @@ def test_a_broken_call_is_a_fault_with_the_pod_that_asked() -> None:
     assert str(asked.fault.message()).startswith(
         "link mysql, answer, asked in pod shop/web-0: wanted a greeting of MySQL"
     )
+
+
+@pytest.mark.parametrize(("heard", "silent"), [("", True), ("bytes 5353482d\n", False)])
+def test_a_connection_that_stays_open_is_told_from_an_answer(heard: str, silent: bool) -> None:
+    cluster = Cluster([pod()], {"sh": f"tool python3\nname 198.18.2.10\nport open\n{heard}end open\n"})
+    assert ask(cluster, kind="tcp") == Asked("mysql", silent=silent)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_an_open_connection_is_waited_for_longer_than_proxies_wait_for_theirs(several: bool) -> None:
+    addresses = ["198.51.100.1", "198.51.100.2"] if several else ["198.51.100.1"]
+    found, question = probed_link(
+        "tcp", SERVERS=[{"name": f"cluster-{item[-1]}", "address": item} for item in addresses]
+    )
+    shell, _python = commands(found, question)
+    wait = float(shell[shell.index("crossmesh-probe") + 6])
+    assert wait > float(found["connect_timeout"].removesuffix("s"))
+    # Istio's own, of the sidecar and of the ingress gateway.
+    assert wait > 10
+    assert wait * 2 < TIMEOUT
 
 
 def test_an_unknown_name_is_a_fault_though_no_tool_was_chosen() -> None:

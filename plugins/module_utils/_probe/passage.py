@@ -1,0 +1,71 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far a call came that had no answer, by the connections that egress gateways count. Pure.
+
+PRIVATE to the collection. A workload sees the same wherever behind its sidecar a call gets stuck. Counters before and
+after it tell the first two hops apart, as long as nobody else's calls over the link blur them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import Connections
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import ANSWER, Fault
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import ClientLink
+from ansible_collections.crossmesh.mtls.plugins.module_utils._proxy.egress import server_clusters
+
+__all__ = ["Counted", "located"]
+
+# Of all egress gateways' pods, by Envoy's cluster.
+Counted = Mapping[str, Connections]
+
+_FIX_TO_SERVERS = (
+    "check the network from the egress gateway to these addresses (firewall, security group, load balancer without "
+    "targets, MTU), that the name leads to the servers' ingress gateway, and that no EnvoyFilter is in the way there; "
+    "the egress gateway's log has the reason (UPSTREAM_TRANSPORT_FAILURE_REASON)"
+)
+_FIX_TO_BACKEND = f"{_FIX_TO_SERVERS}; if that is sound, the backend: its port, its log, policies there"
+_FIX_TO_GATEWAY = (
+    "check NetworkPolicies and the network from that pod to the egress gateway's pods, internalTrafficPolicy of its "
+    "Service, and what refuses the call in the gateway: AuthorizationPolicy, EnvoyFilter, WasmPlugin"
+)
+
+
+def located(fault: Fault, link: ClientLink, before: Counted, after: Counted) -> Fault:
+    """The same where the counters tell nothing more. That the egress gateway knows its way is for others to see."""
+    names = server_clusters(link) & before.keys() & after.keys()
+    if fault.hop != ANSWER or not names:
+        return fault
+    made = sum((after[name] - before[name] for name in names), Connections())
+    if made.carried == 0 and made.tried > 0:
+        return _not_connected(fault, link, made.tried)
+    # Without any answer, a connection for requests may still be in the making from a call before.
+    waits = fault.code == "no-answer" and link["layer"] != "tcp" and any(after[name].open for name in names)
+    if (made.tried, made.carried) == (0, 0) and not waits:
+        return replace(
+            fault,
+            code="not-passed-on",
+            hop=1,
+            wanted=f"the egress gateway to pass the call on to {link['fqdn']}:{link['tls_port']}",
+            found="no connection that it tried",
+            fix=_FIX_TO_GATEWAY,
+        )
+    return fault
+
+
+def _not_connected(fault: Fault, link: ClientLink, tried: int) -> Fault:
+    if link["layer"] == "tcp":
+        # Envoy finishes no handshake for TCP before the server behind it takes a connection: it may be that one.
+        found = f"{fault.found}, and none of {tried} connections of the egress gateway to its server has come about"
+        return replace(fault, found=found, fix=_FIX_TO_BACKEND)
+    return replace(
+        fault,
+        code="no-connection",
+        hop=2,
+        wanted=f"the egress gateway to get through to {link['fqdn']}:{link['tls_port']}",
+        found=f"none of {tried} connections has come about",
+        fix=_FIX_TO_SERVERS,
+    )

@@ -1,0 +1,466 @@
+"""Faults from public reports beside those that others' objects make by Istio's rules: what is told of each, and where.
+
+docs/troubleshooting.md has all of them, with their sources. Each case is in force for one look of verify between two in
+which all links are sound.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.integration.support.admission_faults import present
+from tests.integration.support.changed_objects import patched, unready
+from tests.integration.support.foreign_objects import foreign
+from tests.integration.support.lab_mesh import MYSQL, Mesh, Run, cleared_afterwards
+from tests.integration.support.network_faults import DROP, RESET, host_aliases, names_answered, rule
+from tests.integration.support.probed_links import CLIENT, DATABASE, ORDERS, SERVER, WEB, assert_sound, carries, stands
+from tests.integration.support.rival_objects import SYSTEM
+from tests.integration.support.standing_link import StandingLink
+from tests.integration.support.web_servers import BACKEND, curl, running_web_servers
+from tests.integration.support.workload_programs import PYTHON, programs
+from tests.lab import Lab
+from tests.lab.wait import eventually
+
+Json = dict[str, Any]
+Make = Callable[[Mesh], AbstractContextManager[object]]
+WORKLOAD, DATABASE_POD = "mysql-client", "mysql-0"
+EGRESS, INGRESS = "istio-egressgateway-0", "istio-ingressgateway-0"
+EGRESS_LABELS, INGRESS_LABELS = {"istio": "egressgateway"}, {"istio": "ingressgateway"}
+SECURITY = "security.istio.io/v1"
+GONE = "198.18.32.77"
+LARGE = ("-m", "length", "--length", "700:65535", *DROP)
+
+
+@dataclass(frozen=True)
+class Case:
+    """:param make: has it in force for the length of a block.
+    :param sound: a link that is told up meanwhile; empty where all of them are broken.
+    :param carried: whether the link carries all the same.
+    """
+
+    make: Make
+    code: str
+    place: str
+    cluster: str
+    parts: tuple[str, ...] = ()
+    link: str = "mysql"
+    sound: str = "orders"
+    carried: bool = False
+
+
+@pytest.fixture(scope="module")
+def links(lab: Lab, standing_link: StandingLink, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    """A link of tcp, http and grpc each, sound, and a pod that can ask."""
+    mesh = Mesh(lab, tmp_path_factory.mktemp("mesh"), standing_link.passphrase, {"mesh_gate_timeout": 5})
+    with ExitStack() as stack:
+        stack.enter_context(cleared_afterwards(mesh))
+        standing_link.put_in_place(mesh)
+        stack.enter_context(running_web_servers(mesh, tmp_path_factory.mktemp("web")))
+        stack.enter_context(programs(lab, tmp_path_factory.mktemp("programs"), *PYTHON))
+        mesh.links = [DATABASE, WEB, ORDERS]
+        run = mesh.site("-e", "mesh_gate_timeout=60")
+        assert run.ok, run.output
+        assert_sound(mesh)
+        yield mesh
+
+
+def is_sound(mesh: Mesh) -> bool:
+    return all(carries(mesh, link) for link in ("mysql", "web", "orders")) and mesh.play("verify").code == 0
+
+
+def told(mesh: Mesh, case: Case) -> Run:
+    """The first run of verify that tells it in its table."""
+    seen: list[Run] = []
+
+    def is_told() -> bool:
+        seen.append(mesh.play("verify"))
+        return seen[-1].code == 2 and stands(
+            seen[-1], case.link, f"{case.code} +broken at {case.place} in {case.cluster}"
+        )
+
+    assert eventually(is_told), seen[-1].output
+    return seen[-1]
+
+
+# -- how each is made --------------------------------------------------------------------------------------------------
+
+
+def packets(cluster: str, pod: str, chain: str, *match: str, table: str = "filter") -> Make:
+    return lambda mesh: rule(mesh, cluster, pod, chain, *match, table=table)
+
+
+def tcp(port: int, *rest: str) -> tuple[str, ...]:
+    return ("-p", "tcp", "--dport", str(port), *rest)
+
+
+def from_ingress(mesh: Mesh, *verdict: str) -> AbstractContextManager[None]:
+    """A NetworkPolicy of the backend's: its sidecar takes connections on 15006."""
+    address = mesh.lab.pod(SERVER, INGRESS).address
+    return rule(mesh, SERVER, DATABASE_POD, "INPUT", *tcp(15006, "-s", address, *verdict))
+
+
+def objects(cluster: str, *items: Json) -> Make:
+    return lambda mesh: present(mesh, cluster, *items)
+
+
+def envoy_filter(labels: dict[str, str], apply_to: str, match: Json, operation: str, value: Json) -> Json:
+    patch = {
+        "applyTo": apply_to,
+        "match": {"context": "GATEWAY", **match},
+        "patch": {"operation": operation, "value": value},
+    }
+    spec = {"workloadSelector": {"labels": labels}, "configPatches": [patch]}
+    return foreign("EnvoyFilter", "theirs", spec, api="networking.istio.io/v1alpha3")
+
+
+def of_type(name: str, kind: str, **config: Any) -> Json:
+    return {"name": name, "typed_config": {"@type": f"type.googleapis.com/envoy.extensions.{kind}", **config}}
+
+
+def service(ports: Json | None = None, name: str = "mysql", cluster: str = SERVER, **spec: Any) -> Make:
+    """The backend's Service, changed."""
+    change = {"spec": {**({"ports": [ports]} if ports else {}), **spec}}
+    return lambda mesh: patched(mesh, cluster, "service", name, change)
+
+
+def database_port(target: int | str) -> Json:
+    return {"name": "tcp-mysql", "port": 3306, "targetPort": target, "protocol": "TCP"}
+
+
+@contextmanager
+def web_behind(mesh: Mesh, program: list[str], port: int) -> Iterator[None]:
+    """The backend of link web is this program, in the same pod."""
+    ports = [
+        {**item, "targetPort": port if item["port"] == 8080 else item["targetPort"]}
+        for item in mesh.get(SERVER, "service", "web", "-n", "default")["spec"]["ports"]
+    ]
+    process = mesh.lab.popen(SERVER, DATABASE_POD, program)
+    try:
+        with patched(mesh, SERVER, "service", "web", {"spec": {"ports": ports}}):
+            yield
+    finally:
+        process.kill()
+        process.communicate(timeout=30)
+
+
+def on_loopback(mesh: Mesh) -> AbstractContextManager[None]:
+    return web_behind(mesh, [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "9988"], 9988)
+
+
+@contextmanager
+def held_connections(mesh: Mesh, count: int) -> Iterator[None]:
+    """Sessions over the link that stay."""
+    database = mesh.lab.pod(SERVER, DATABASE_POD).mariadb
+    assert database
+    command = ["mariadb", "--no-defaults", "--protocol=TCP", "-h", MYSQL["fqdn"], "-P", "3306"]
+    command += [f"-u{database.user}", f"-p{database.password}", database.database, "-e", "SELECT SLEEP(300)"]
+    sessions = [mesh.lab.popen(CLIENT, WORKLOAD, command) for _ in range(count)]
+    try:
+        eventually(lambda: mesh.lab.mysql_local("SHOW PROCESSLIST").count("SLEEP(300)") >= min(count, 10))
+        yield
+    finally:
+        for session in sessions:
+            session.kill()
+            session.communicate(timeout=30)
+
+
+@contextmanager
+def one_connection_only(mesh: Mesh) -> Iterator[None]:
+    """Somebody's limit for the backend, and a session that is there already."""
+    policy = {"connectionPool": {"tcp": {"maxConnections": 1}}}
+    spec = {"host": MYSQL["backend"]["host"], "trafficPolicy": policy}
+    limit = foreign("DestinationRule", "theirs", spec, namespace="default")
+    with held_connections(mesh, 1), present(mesh, SERVER, limit):
+        yield
+
+
+@contextmanager
+def full_database(mesh: Mesh) -> Iterator[None]:
+    mesh.lab.mysql_local("SET GLOBAL max_connections = 10")
+    try:
+        with held_connections(mesh, 12):
+            yield
+    finally:
+        mesh.lab.mysql_local("SET GLOBAL max_connections = 151")
+
+
+@contextmanager
+def ejected(mesh: Mesh) -> Iterator[None]:
+    """Somebody's outlier detection has thrown the only pod out."""
+    detection = {
+        "consecutive5xxErrors": 1,
+        "interval": "1s",
+        "baseEjectionTime": "600s",
+        "maxEjectionPercent": 100,
+    }
+    spec = {"host": BACKEND, "trafficPolicy": {"outlierDetection": detection}}
+    with present(mesh, SERVER, foreign("DestinationRule", "theirs", spec, namespace="default")):
+
+        def is_thrown_out() -> bool:
+            curl(mesh, WEB["fqdn"], "/fails")
+            return not carries(mesh, "web")
+
+        eventually(is_thrown_out)
+        yield
+
+
+@contextmanager
+def overwritten(mesh: Mesh) -> Iterator[None]:
+    """cert-manager, or whoever else, writes a certificate of another CA into our Secret."""
+    theirs = mesh.get(SERVER, "secret", "orders-credential", "-n", SYSTEM)["data"]
+    with patched(mesh, SERVER, "secret", "web-credential", {"data": theirs}, namespace=SYSTEM):
+        yield
+
+
+WORKLOAD_ENTRY = foreign("WorkloadEntry", "theirs", {"address": GONE, "labels": {"app": "mysql"}}, namespace="default")
+ENTRY_OF_BACKEND = foreign(
+    "ServiceEntry",
+    "theirs",
+    {
+        "hosts": [MYSQL["backend"]["host"]],
+        "location": "MESH_INTERNAL",
+        "resolution": "STATIC",
+        "ports": [{"number": 3306, "name": "tcp-mysql", "protocol": "TCP"}],
+        "endpoints": [{"address": GONE}],
+    },
+    namespace="default",
+)
+STALE_SLICE = {
+    "apiVersion": "discovery.k8s.io/v1",
+    "kind": "EndpointSlice",
+    "metadata": {"name": "mysql-old", "namespace": "default", "labels": {"kubernetes.io/service-name": "mysql"}},
+    "addressType": "IPv4",
+    "endpoints": [{"addresses": [GONE], "conditions": {"ready": True}}],
+    "ports": [{"name": "tcp-mysql", "port": 3306, "protocol": "TCP"}],
+}
+PROXY_PROTOCOL = envoy_filter(
+    INGRESS_LABELS,
+    "LISTENER",
+    {"listener": {"portNumber": 13380}},
+    "MERGE",
+    {
+        "listener_filters": [
+            of_type("envoy.filters.listener.proxy_protocol", "filters.listener.proxy_protocol.v3.ProxyProtocol")
+        ]
+    },
+)
+SHORT_TIMEOUT = envoy_filter(
+    EGRESS_LABELS,
+    "CLUSTER",
+    {"cluster": {"service": WEB["fqdn"]}},
+    "MERGE",
+    {"connect_timeout": "0.0001s"},
+)
+HTTP_CONNECTION_MANAGER = {"filter": {"name": "envoy.filters.network.http_connection_manager"}}
+FORBIDS = envoy_filter(
+    INGRESS_LABELS,
+    "HTTP_FILTER",
+    {"listener": {"portNumber": 13380, "filterChain": HTTP_CONNECTION_MANAGER}},
+    "INSERT_BEFORE",
+    of_type(
+        "theirs",
+        "filters.http.lua.v3.Lua",
+        default_source_code={
+            "inline_string": "function envoy_on_request(handle) handle:respond({[':status'] = '403'}, '') end"
+        },
+    ),
+)
+UNFETCHED = foreign(
+    "WasmPlugin",
+    "theirs",
+    {"selector": {"matchLabels": INGRESS_LABELS}, "url": "http://127.0.0.1:1/x.wasm", "failStrategy": "FAIL_CLOSE"},
+    api="extensions.istio.io/v1alpha1",
+)
+
+# -- broken, and told with its place -----------------------------------------------------------------------------------
+
+CASES = {
+    "the port is left out of the sidecar's redirection (excludeOutboundPorts)": Case(
+        packets(CLIENT, WORKLOAD, "ISTIO_OUTPUT", *tcp(3306, "-j", "RETURN"), table="nat"),
+        "port-closed",
+        "hop 1",
+        CLIENT,
+        ("the connection was refused", "sidecar"),
+    ),
+    "istio-cni was late: no redirection at all": Case(
+        packets(CLIENT, WORKLOAD, "OUTPUT", "-p", "tcp", "-j", "ACCEPT", table="nat"),
+        "port-closed",
+        "hop 1",
+        CLIENT,
+        ("the connection was refused", "sidecar"),
+        sound="",
+    ),
+    "hostAliases lead to the pod itself": Case(
+        lambda mesh: host_aliases(mesh, CLIENT, WORKLOAD, mysql="127.0.0.1"), "name-elsewhere", "name", CLIENT
+    ),
+    "a NetworkPolicy between workload and egress gateway": Case(
+        packets(CLIENT, WORKLOAD, "OUTPUT", *tcp(15443, *DROP)),
+        "not-passed-on",
+        "hop 1",
+        CLIENT,
+        ("NetworkPolicies",),
+        sound="",
+    ),
+    "internalTrafficPolicy: Local on the egress gateway's Service": Case(
+        lambda mesh: patched(
+            mesh,
+            CLIENT,
+            "service",
+            "istio-egressgateway",
+            {"spec": {"internalTrafficPolicy": "Local"}},
+            namespace=SYSTEM,
+        ),
+        "not-passed-on",
+        "hop 1",
+        CLIENT,
+        ("internalTrafficPolicy",),
+        link="web",
+        sound="",
+    ),
+    "no pod of the egress gateway is ready": Case(
+        lambda mesh: unready(mesh, CLIENT, EGRESS, SYSTEM), "no-ready-pod", "hop 1", CLIENT, sound=""
+    ),
+    # The lab's load balancer sends connections to pods that are not ready.
+    "no pod of the ingress gateway is ready": Case(
+        lambda mesh: unready(mesh, SERVER, INGRESS, SYSTEM), "no-ready-pod", "hop 2", SERVER, sound="", carried=True
+    ),
+    "a firewall between the clusters drops packets": Case(
+        packets(SERVER, INGRESS, "INPUT", *tcp(13380, *DROP)),
+        "no-connection",
+        "hop 2",
+        CLIENT,
+        ("firewall", "security group"),
+        link="web",
+    ),
+    "a firewall between the clusters refuses connections": Case(
+        packets(SERVER, INGRESS, "INPUT", *tcp(13380, *RESET)), "no-connection", "hop 2", CLIENT, link="web"
+    ),
+    "of a link of tcp, that may be the backend": Case(
+        packets(SERVER, INGRESS, "INPUT", *tcp(13306, *RESET)),
+        "no-answer",
+        "answer",
+        CLIENT,
+        ("of the egress gateway to its server has come about", "firewall", "the backend"),
+    ),
+    "large packets to the egress gateway are lost (MTU)": Case(
+        packets(CLIENT, EGRESS, "INPUT", "-p", "tcp", "--sport", "13380", *LARGE),
+        "no-connection",
+        "hop 2",
+        CLIENT,
+        ("MTU",),
+        link="web",
+    ),
+    # In TLS 1.3 the client is through by then.
+    "large packets to the ingress gateway are lost (MTU)": Case(
+        packets(SERVER, INGRESS, "INPUT", *tcp(13306, *LARGE)), "no-answer", "answer", CLIENT, ("MTU",)
+    ),
+    "the ingress gateway waits for the PROXY protocol": Case(
+        objects(SERVER, PROXY_PROTOCOL), "no-connection", "hop 2", CLIENT, ("EnvoyFilter",), link="web"
+    ),
+    "too short a connectTimeout at the egress gateway": Case(
+        objects(CLIENT, SHORT_TIMEOUT), "no-connection", "hop 2", CLIENT, ("EnvoyFilter",), link="web"
+    ),
+    "the DNS record leads to another gateway": Case(
+        lambda mesh: names_answered(mesh, CLIENT, web=mesh.lab.pod("cluster-c", "edge-0").address),
+        "no-connection",
+        "hop 2",
+        CLIENT,
+        ("the name leads to",),
+        link="web",
+    ),
+    "a WorkloadEntry of others has the labels of the backend": Case(
+        objects(SERVER, WORKLOAD_ENTRY),
+        "plain-backend",
+        "hop 3",
+        SERVER,
+        (f"PLAIN TEXT to {GONE}:3306", "WorkloadEntry"),
+        sound="",
+    ),
+    "an old EndpointSlice of the backend": Case(
+        objects(SERVER, STALE_SLICE), "plain-backend", "hop 3", SERVER, (f"PLAIN TEXT to {GONE}:3306", "EndpointSlice")
+    ),
+    "a ServiceEntry of others for the backend's host": Case(
+        objects(SERVER, ENTRY_OF_BACKEND),
+        "plain-backend",
+        "hop 3",
+        SERVER,
+        (f"PLAIN TEXT to {GONE}:3306", "ServiceEntry"),
+    ),
+    "the backend's Service selects nothing": Case(
+        service(selector={"app": "renamed"}), "no-endpoint", "hop 3", SERVER, ("a backend that is ready",)
+    ),
+    "targetPort by a name that no container has": Case(
+        service(database_port("db")), "no-endpoint", "hop 3", SERVER, ("a backend that is ready",)
+    ),
+    "targetPort by a number on which nothing listens": Case(
+        service(database_port(3399)), "no-answer", "answer", CLIENT, ("backend's log",)
+    ),
+    "the backend's pod is not ready": Case(
+        lambda mesh: unready(mesh, SERVER, DATABASE_POD, "default"), "no-endpoint", "hop 3", SERVER, sound=""
+    ),
+    "outlier detection has ejected the backend": Case(ejected, "no-endpoint", "hop 3", SERVER, link="web"),
+    "a NetworkPolicy between ingress gateway and backend drops": Case(
+        lambda mesh: from_ingress(mesh, *DROP), "no-answer", "answer", CLIENT, ("policies there",), sound=""
+    ),
+    "a NetworkPolicy between ingress gateway and backend refuses": Case(
+        lambda mesh: from_ingress(mesh, *RESET), "wrong-answer", "answer", CLIENT, ("status 503",), "web", sound=""
+    ),
+    "the backend's port is left out of its sidecar (excludeInboundPorts)": Case(
+        packets(SERVER, DATABASE_POD, "ISTIO_INBOUND", *tcp(3306, "-j", "RETURN"), table="nat"),
+        "no-answer",
+        "answer",
+        CLIENT,
+    ),
+    "the backend listens on loopback only": Case(
+        on_loopback, "wrong-answer", "answer", CLIENT, ("status 503",), link="web"
+    ),
+    "a limit of connections for the backend (maxConnections)": Case(
+        one_connection_only, "no-answer", "answer", CLIENT, ("has come about",)
+    ),
+    "the database has too many connections": Case(
+        full_database, "wrong-answer", "answer", CLIENT, ("error 1040 of MySQL",)
+    ),
+    "an EnvoyFilter at the ingress gateway answers by itself": Case(
+        objects(SERVER, FORBIDS), "wrong-answer", "answer", CLIENT, ("status 403",), link="web"
+    ),
+    "a WasmPlugin that cannot be fetched": Case(
+        objects(SERVER, UNFETCHED), "wrong-answer", "answer", CLIENT, ("status 403",), link="web", sound="mysql"
+    ),
+    "somebody else writes another certificate into our Secret": Case(
+        overwritten, "server-certificate", "hop 2", SERVER, link="web"
+    ),
+}
+# They take their time, or are much like another one.
+SLOW = {
+    "istio-cni was late: no redirection at all",
+    "a firewall between the clusters refuses connections",
+    "a ServiceEntry of others for the backend's host",
+    "targetPort by a number on which nothing listens",
+    "the backend's pod is not ready",
+    "a NetworkPolicy between ingress gateway and backend refuses",
+    "the backend's port is left out of its sidecar (excludeInboundPorts)",
+    "a limit of connections for the backend (maxConnections)",
+    "too short a connectTimeout at the egress gateway",
+}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in CASES]
+)
+def test_a_fault_is_told_with_its_place_and_goes_with_its_cause(links: Mesh, name: str) -> None:
+    case = CASES[name]
+    with case.make(links):
+        if not case.carried:
+            assert eventually(lambda: not carries(links, case.link))
+        run = told(links, case)
+        assert run.reports(case.code, f"link {case.link}, {case.place}, ", *case.parts), run.output
+        if case.sound:
+            assert stands(run, case.sound, "up"), run.output
+            assert not run.says(f"link {case.sound},")
+    assert eventually(lambda: is_sound(links)), links.play("verify").output

@@ -1,0 +1,79 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far a call without an answer came, by what egress gateways count."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import Connections
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import Fault
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import ClientLink
+from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.passage import located
+from tests.unit.probe.support import probed_link
+
+WAY = "outbound|13306|mysql|mysql.server.example.com"
+UNANSWERED = Fault("no-answer", "mysql", 4, "", "a greeting", "nothing", "look", seen="asked in pod shop/web-0")
+BEFORE = Connections(tried=7, carried=9, open=1)
+
+
+def link_of(protocol: str) -> ClientLink:
+    found, _probe = probed_link("tcp" if protocol == "tcp" else "http", protocol=protocol)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("protocol", "after", "code", "place"),
+    [
+        ("http", Connections(8, 9, 1), "no-connection", "hop 2"),
+        ("http", Connections(9, 9, 3), "no-connection", "hop 2"),
+        ("tcp", Connections(7, 9, 1), "not-passed-on", "hop 1"),
+        ("http", Connections(7, 9, 1), "no-answer", "answer"),
+        ("tcp", Connections(8, 10, 1), "no-answer", "answer"),
+        ("http", Connections(7, 10, 1), "no-answer", "answer"),
+        ("tcp", Connections(2, 2, 0), "no-answer", "answer"),
+    ],
+    ids=[
+        "none came about",
+        "two are still in the making",
+        "the gateway tried none",
+        "one for requests is open, maybe in the making",
+        "it was carried on",
+        "it was carried on over one that was open",
+        "an address has gone meanwhile",
+    ],
+)
+def test_counters_tell_where_it_got_stuck(protocol: str, after: Connections, code: str, place: str) -> None:
+    found = located(UNANSWERED, link_of(protocol), {WAY: BEFORE}, {WAY: after})
+    assert (found.code, found.place, found.link, found.seen) == (code, place, "mysql", UNANSWERED.seen)
+
+
+def test_of_tcp_it_may_be_the_server_behind_the_gateway_that_takes_no_connection() -> None:
+    found = located(UNANSWERED, link_of("tcp"), {WAY: BEFORE}, {WAY: Connections(9, 9, 1)})
+    assert (found.code, found.place) == ("no-answer", "answer")
+    assert found.found == "nothing, and none of 2 connections of the egress gateway to its server has come about"
+    assert "firewall" in found.fix
+    assert "the backend" in found.fix
+
+
+def test_an_answer_that_came_while_the_gateway_carried_nothing_is_that_of_a_proxy_before() -> None:
+    """Such as a 503 of the sidecar, which finds no pod of the egress gateway."""
+    refused = replace(UNANSWERED, code="wrong-answer")
+    found = located(refused, link_of("http"), {WAY: BEFORE}, {WAY: replace(BEFORE, open=0)})
+    assert (found.code, found.place) == ("not-passed-on", "hop 1")
+
+
+def test_requests_that_find_no_connection_at_all_did_not_come_to_the_gateway() -> None:
+    closed = Connections(7, 9, 0)
+    assert located(UNANSWERED, link_of("http"), {WAY: closed}, {WAY: closed}).code == "not-passed-on"
+
+
+def test_what_broke_before_and_what_was_not_counted_stay_as_they_are() -> None:
+    refused = Fault("port-closed", "mysql", 1, "", "this", "that", "do it")
+    after = {WAY: Connections(8, 9, 1)}
+    assert located(refused, link_of("tcp"), {WAY: BEFORE}, after) == refused
+    assert located(UNANSWERED, link_of("tcp"), {}, after) == UNANSWERED
+    assert located(UNANSWERED, link_of("tcp"), {WAY: BEFORE}, {}) == UNANSWERED
