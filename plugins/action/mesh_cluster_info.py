@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, ClassVar
@@ -60,7 +61,8 @@ class ActionModule(ClusterAction):
         # Beyond serials only where trust is on the move, or something is revoked: each pod is one more question.
         moving = bool(authority.lists) or authority.rotates
         api = variables.api()
-        parts = read_cluster(api, watching(view), trust=moving)
+        recorded = partial(store.secrets_of, request["instance"], request["cluster"], now)
+        parts = read_cluster(api, replace(watching(view), recorded=recorded), trust=moving)
         found = parts.reading
         if fault := variables.misled(found["identity"]["cluster_uid"], request["cluster"]):
             raise CrossmeshError(fault)

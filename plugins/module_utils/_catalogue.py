@@ -475,6 +475,11 @@ CODES: Mapping[str, Entry] = {
         "The gateways run an old Istio", "Versions before 1.24 are not tested", "Update Istio to 1.24 or later"
     ),
     # Gateways
+    "gateway-beside-mesh-ca": Entry(
+        "Gateways are in the namespace of the mesh's own CA",
+        "The permissions that a run has for gateways lead to the key of that CA: commands in pods, and Secrets",
+        "Run gateways in a namespace of their own (docs/permissions.md)",
+    ),
     "no-gateway": Entry(
         "The gateway does not exist",
         "Its Service was not found",

@@ -28,6 +28,7 @@ __all__ = [
     "Kind",
     "Owner",
     "Side",
+    "cacert_secret",
     "client_objects",
     "client_secret_of_link",
     "cluster_identity",
@@ -122,11 +123,6 @@ class Owner:
             LABEL_LINK: link,
         }
 
-    @property
-    def selector(self) -> str:
-        """The label selector that finds what this owner has written."""
-        return ",".join(f"{key}={value}" for key, value in self.labels("").items() if key != LABEL_LINK)
-
 
 def server_objects(link: str) -> dict[str, tuple[str, ...]]:
     """Names of the objects that a link has in a server's cluster, by kind."""
@@ -155,6 +151,11 @@ def lockdown_objects() -> dict[str, str]:
 
 def server_secret(link: str) -> str:
     return f"{link}-credential"
+
+
+def cacert_secret(secret: str) -> str:
+    """The Secret beside one of ours of which Istio would take the CA; never made by us."""
+    return f"{secret}-cacert"
 
 
 def external(link: str) -> str:

@@ -217,6 +217,7 @@ def request_of(wanted: ReadingRequest) -> Request:
         links=wanted["links"],
         client_credential=wanted["client_credential"],
         backends=[(item["service"], item["namespace"]) for item in wanted["backends"]],
+        secrets=[(item["namespace"], item["name"]) for item in wanted["secrets"]],
         lockdown=wanted["lockdown"],
         sides=wanted["sides"],
     )

@@ -116,7 +116,7 @@ def test_a_tenant_may(kept: Mesh, name: str) -> None:
 
 def test_a_run_writes_as_the_user_that_is_named_and_another_is_told_why_not(kept: Mesh, tmp_path: Path) -> None:
     more = {**MYSQL, "name": "more", "fqdn": "more.server.example.com", "port": 3321, "tls_port": 13321}
-    with documented_account(kept.lab, tmp_path) as kubeconfig:
+    with documented_account(kept.lab, tmp_path, links=("mysql", "more")) as kubeconfig:
         mesh = kept.with_changes(links=[MYSQL, more], variables={"mesh_kubeconfig": str(kubeconfig)})
         run = mesh.site()
         assert run.ok, run.output

@@ -39,6 +39,7 @@ EXTRA = [
     {**MYSQL, "name": f"extra-{n}", "fqdn": f"extra-{n}.server.example.com", "port": 3310 + n, "tls_port": 13310 + n}
     for n in range(2)
 ]
+BOTH = ("mysql", EXTRA[0]["name"])
 FORCED = ("-e", "mesh_rotate_force=true")
 AT_ONCE = ("-e", '{"mesh_gate_timeout": 3}')
 
@@ -268,14 +269,14 @@ def test_a_role_used_alone_tries_it_too(restored_mesh: Mesh) -> None:
 def test_without_the_permission_to_write_nothing_is_half_written(restored_mesh: Mesh, tmp_path: Path) -> None:
     """The documented account has all that a dry run needs; without one verb the run stops before its first write."""
     mesh = restored_mesh.with_changes(links=[MYSQL, *EXTRA[:1]])
-    with documented_account(mesh.lab, tmp_path, lacking=("create", "virtualservices")) as kubeconfig:
+    with documented_account(mesh.lab, tmp_path, links=BOTH, lacking=("create", "virtualservices")) as kubeconfig:
         before = versions_in_cluster(mesh, B)
         run = mesh.with_changes(variables={"mesh_kubeconfig": str(kubeconfig)}).site()
         after = versions_in_cluster(mesh, B)
     assert not run.ok
     assert run.reports("not-permitted", "VirtualService"), run.output
     assert after == before
-    with documented_account(mesh.lab, tmp_path) as kubeconfig:
+    with documented_account(mesh.lab, tmp_path, links=BOTH) as kubeconfig:
         assert mesh.with_changes(variables={"mesh_kubeconfig": str(kubeconfig)}).site().ok
 
 

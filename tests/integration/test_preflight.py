@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.support.lab_mesh import MYSQL, Mesh
-from tests.integration.support.preflight_reports import run_preflight
+from tests.integration.support.preflight_reports import BESIDE_MESH_CA, run_preflight
 from tests.integration.support.service_accounts import documented_account
 from tests.integration.support.state_snapshots import folder_contents, versions_everywhere
 
@@ -33,6 +33,16 @@ def test_it_passes_before_the_first_run_and_leaves_no_trace_and_then_the_run_suc
     assert after.says(FQDN, "ok", f"resolves to {address['loadBalancer']['ingress'][0]['ip']}, the ingress gateway of")
     assert versions_everywhere(mesh) == before
     assert folder_contents(mesh.store) == store
+
+
+def test_gateways_beside_istiod_are_a_warning_that_fails_nothing(mesh: Mesh) -> None:
+    found = run_preflight(mesh)
+    assert found.passed
+    for cluster in mesh.hosts:
+        place = (cluster, "-", "namespace")
+        assert found.reports(
+            place, BESIDE_MESH_CA, "istio-system", "pod istiod, Secret istio-ca-secret", "of their own"
+        )
 
 
 def test_the_table_has_a_line_for_every_row_and_the_count_of_each_status(mesh: Mesh) -> None:

@@ -161,7 +161,8 @@ def open_to_all(mesh: Mesh) -> Iterator[None]:
 
 def test_a_server_that_demands_no_certificate_is_found_by_a_handshake(with_python: Mesh, tmp_path: Path) -> None:
     """By an account that may not look into the gateways' proxies: the handshake alone shows it."""
-    with documented_account(with_python.lab, tmp_path, without="crossmesh-proof") as kubeconfig:
+    served = [link["name"] for link in ALL]
+    with documented_account(with_python.lab, tmp_path, links=served, without="crossmesh-proof") as kubeconfig:
         blind = with_python.with_changes(variables={**with_python.variables, "mesh_kubeconfig": str(kubeconfig)})
         with open_to_all(with_python):
 

@@ -174,6 +174,11 @@ class CaStore:
         unexpired = [record for record in self._storage.records() if not record.expired(now)]
         return sorted(unexpired, key=lambda record: (record.issued_at, record.serial))
 
+    def secrets_of(self, instance: str, cluster: str, now: datetime) -> set[tuple[str, str]]:
+        """Namespace and name of the Secrets of a cluster that certificates were issued for, and have not expired."""
+        mine = (record for record in self.records(now) if (record.instance, record.cluster) == (instance, cluster))
+        return {(namespace, name) for namespace, _slash, name in (record.secret.partition("/") for record in mine)}
+
     # -- the store as a whole ------------------------------------------------------------------------------------------
 
     def occupied(self) -> bool:

@@ -44,6 +44,7 @@ except ImportError as error:
 
 __all__ = [
     "KUBERNETES_IMPORT_ERROR",
+    "METADATA_OF_ONE",
     "METADATA_ONLY",
     "PARALLEL",
     "Api",
@@ -71,7 +72,9 @@ if KUBERNETES_IMPORT_ERROR is None:
 
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
+# Of a list, and of a single object. What does not know the form must not answer with the whole Secret in its place.
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+METADATA_OF_ONE = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 
 class ApiError(CrossmeshError):

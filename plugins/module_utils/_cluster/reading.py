@@ -46,15 +46,21 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model impo
     SecretTrust,
     Service,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.secrets import (
+    SecretQuestion,
+    find_secrets,
+    referred_to,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.services import tcp_ports
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.credential import read_live
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import parse_crls
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import parse_certificates
 
 __all__ = [
     "IDENTITY",
+    "READ_SECRETS",
     "Gateway",
     "Item",
     "Parts",
@@ -76,6 +82,7 @@ EXEC_TIMEOUT = 15.0
 MESH_ROOT = "istio-ca-root-cert"
 # What could not be read, where that is who asks.
 IDENTITY = "create selfsubjectreviews"
+READ_SECRETS = "get secrets"
 # Of these, what others made says whether ours works.
 _WHOLE = frozenset({"Gateway", "DestinationRule"})
 _OBJECTS: Mapping[names.Side, Callable[[str], Mapping[str, Sequence[str]]]] = {
@@ -108,6 +115,8 @@ class Request:
 
     :param links: names of the links that are wanted here; objects under their names are read whoever made them.
     :param backends: (service, namespace) of the links' backends.
+    :param secrets: (namespace, name) of those that the links need.
+    :param recorded: tells the same, if asked, of those that certificates on record were issued for.
     :param lockdown: namespaces whose egress is to be locked down.
     :param sides: those whose gateway pods are asked what they serve; of the others there is nothing to prove.
     :param watches: by side, what of its proxies to look at.
@@ -120,6 +129,8 @@ class Request:
     links: Sequence[str]
     client_credential: str
     backends: Sequence[tuple[str, str]]
+    secrets: Sequence[tuple[str, str]] = ()
+    recorded: Callable[[], Collection[tuple[str, str]]] = tuple
     lockdown: Sequence[str] = ()
     sides: Collection[names.Side] = names.SIDES
     watches: Mapping[names.Side, Watch] = field(default_factory=dict)
@@ -193,7 +204,13 @@ def read_parts(api: Api, request: Request, *, trust: bool = False) -> Parts:
             kind.kind: pool.submit(reader.permitted, f"list {kind.plural}", partial(reader.kind, kind), [])
             for kind in names.KINDS
         }
-        secrets = pool.submit(reader.permitted, "get, list secrets", reader.secrets, [])
+        # Begun after the kinds that it may wait for.
+        secrets = pool.submit(
+            reader.permitted,
+            READ_SECRETS,
+            partial(reader.secrets, lambda: [item for kind in _WHOLE for item in kinds[kind].result() or ()]),
+            [],
+        )
         services = {
             side: pool.submit(reader.permitted, "get services", partial(read_service, api, gateway), None)
             for side, gateway in gateways.items()
@@ -310,14 +327,14 @@ class _Reader:
             found += self.api.get(path, selector)["items"]
         return found
 
+    def is_ours(self, item: Item) -> bool:
+        labels = item["metadata"].get("labels") or {}
+        keys = (names.LABEL_MANAGED_BY, names.LABEL_INSTANCE, names.LABEL_CLUSTER)
+        return [labels.get(key) for key in keys] == [names.MANAGED_BY, self.request.instance, self.request.cluster]
+
     def concerns(self, item: Item) -> bool:
         """Whether an object is ours, or stands under a name that a wanted link has."""
-        metadata = item["metadata"]
-        labels = metadata.get("labels") or {}
-        if (labels.get(names.LABEL_INSTANCE), labels.get(names.LABEL_CLUSTER)) == (
-            self.request.instance,
-            self.request.cluster,
-        ) and labels.get(names.LABEL_MANAGED_BY) == names.MANAGED_BY:
+        if self.is_ours(item):
             return True
         if (item["kind"], *_place(item)) in self._lockdowns:
             return True
@@ -349,23 +366,25 @@ class _Reader:
         watch = self.request.watches.get(side)
         return read_pods(self.api, gateway, ask=side in self.request.sides, trust=trust, watch=watch)
 
-    def secrets(self) -> list[LiveSecret]:
-        """Our Secrets, and what others have under the names that we want."""
-        wanted = {names.server_secret(link) for link in self.request.links} | {self.request.client_credential}
-        wanted |= {names.client_secret_of_link(link, self.request.client_credential) for link in self.request.links}
-        wanted |= {f"{name}-cacert" for name in wanted}
-        found = []
-        for namespace in self.request.namespaces:
-            path = object_path("", "v1", "secrets", namespace)
-            ours = self.api.get(path, {"labelSelector": self._ours})["items"]
-            known = {item["metadata"]["name"] for item in ours}
-            # Where there is no Secret at all, an API server gives null for this form of a list.
-            everything = self.api.get(path, accept=METADATA_ONLY)["items"] or []
-            self._secrets += [{**item, "kind": "Secret"} for item in everything]
-            present = {item["metadata"]["name"] for item in everything}
-            others = [self.api.get(f"{path}/{name}") for name in sorted(wanted & present - known)]
-            found += [secret_view(item) for item in [*ours, *others]]
-        return found
+    def secrets(self, with_references: Callable[[], Iterable[Item]]) -> list[LiveSecret]:
+        """Our Secrets, and what others have under the names that we want.
+
+        :param with_references: gives the objects that refer to Secrets, once they are read.
+        """
+        found = find_secrets(
+            self.api,
+            SecretQuestion(
+                self.request.namespaces,
+                self._ours,
+                self.request.secrets,
+                lambda: set(referred_to(filter(self.is_ours, with_references()), self.request.client_credential)),
+                self.request.recorded,
+            ),
+        )
+        if found.denied:
+            self.denied.add(f"{READ_SECRETS} ({listed(found.denied)})")
+        self._secrets = [{**item, "kind": "Secret"} for item in found.seen]
+        return [secret_view(item) for item in found.items]
 
     def mesh_roots(self) -> list[str]:
         """Fingerprints of the roots of the mesh's own CA (ConfigMap istio-ca-root-cert)."""

@@ -252,6 +252,7 @@ def resolve(links: Sequence[GivenLink], cluster: Cluster, settings: Settings) ->
 def _request(server: ServerSide, client: ClientSide, cluster: Cluster, settings: Settings) -> ReadingRequest:
     """Arguments of the module that reads a cluster."""
     backends = {(link["backend"]["service"], link["backend"]["namespace"]) for link in server["links"]}
+    secrets = [(side["namespace"], item["name"]) for side in (server, client) for item in side["secrets"]]
     return {
         "instance": settings.instance,
         "cluster": cluster.name,
@@ -261,6 +262,7 @@ def _request(server: ServerSide, client: ClientSide, cluster: Cluster, settings:
         "client_credential": settings.client_credential,
         "backends": [{"service": service, "namespace": namespace} for service, namespace in sorted(backends)],
         "lockdown": [item["namespace"] for item in client["lockdowns"]],
+        "secrets": [{"namespace": namespace, "name": name} for namespace, name in sorted(secrets)],
         "sides": [side["owner"]["side"] for side in (server, client) if side["links"]],
     }
 

@@ -46,6 +46,7 @@ __all__ = [
     "ProbeType",
     "Protocol",
     "ReadingRequest",
+    "SecretPlace",
     "ServerLink",
     "ServerSide",
     "SideFrame",
@@ -405,10 +406,16 @@ DesiredSide: TypeAlias = ServerSide | ClientSide
 DesiredLink: TypeAlias = "ServerLink | ClientLink"
 
 
+class SecretPlace(TypedDict):
+    namespace: str
+    name: str
+
+
 class ReadingRequest(TypedDict):
     """What has to be read of a cluster.
 
     :param lockdown: namespaces.
+    :param secrets: those that the links need.
     :param sides: those that have links.
     """
 
@@ -420,6 +427,7 @@ class ReadingRequest(TypedDict):
     client_credential: str
     backends: list[BackendPlace]
     lockdown: list[str]
+    secrets: list[SecretPlace]
     sides: list[Side]
 
 

@@ -30,6 +30,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import serial
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import LiveSecret
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Item, secret_view
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.secrets import get_secret
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import WantedSecret
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
@@ -217,24 +218,10 @@ def _write_all(api: Api, work: Work, issued: Sequence[Credential], written: dict
 
 def _live(api: Api, work: Work) -> dict[str, LiveSecret]:
     path = object_path("", "v1", "secrets", work.namespace)
-    own = api.get(path, {"labelSelector": work.owner.selector})["items"]
-    views = {view["name"]: view for view in map(secret_view, own)}
-    missing = [wanted["name"] for wanted in work.wanted if wanted["name"] not in views]
+    wanted = [item["name"] for item in work.wanted]
     with ThreadPoolExecutor(PARALLEL) as pool:
-        for item in pool.map(lambda name: _get(api, f"{path}/{name}"), missing):
-            if item is not None:
-                views[item["metadata"]["name"]] = secret_view(item)
-    return views
-
-
-def _get(api: Api, path: str) -> Item | None:
-    try:
-        found: Item = api.get(path)
-    except ApiError as error:
-        if error.status == 404:
-            return None
-        raise
-    return found
+        found = list(pool.map(lambda name: get_secret(api, f"{path}/{name}"), wanted))
+    return {name: secret_view(item) for name, item in zip(wanted, found, strict=True) if item is not None}
 
 
 def _refuse(secrets: Mapping[str, LiveSecret], authority: Authority, work: Work) -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
@@ -40,7 +41,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import Cros
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import ClientLink, Desired
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import authority_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight import permissions
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.mesh_ca import mesh_ca_rows
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.model import Destination, Sight
+from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.permissions import Need
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import (
     CA_STORE,
     NOBODY,
@@ -95,7 +98,8 @@ def look(
         version = _version(api)
     except CrossmeshError as error:
         return unreachable(request.cluster, error)
-    parts = read_parts(api, request)
+    recorded = partial(store.secrets_of, request.instance, request.cluster, now)
+    parts = read_parts(api, replace(request, recorded=recorded))
     incomplete = {needed: f"not permitted: {needed}" for needed in parts.denied}
     incomplete |= {needed: error.message.seen for needed, error in parts.failed.items()}
     try:
@@ -111,6 +115,7 @@ def look(
         *_permissions(api, request, view, parts, reading),
         *crd_rows(request.cluster, permissions.wanted_kinds(view), _served(api)),
         *_istio(api, request, view, pods),
+        *mesh_ca_rows(api, request.cluster, [view[side]["namespace"] for side in names.SIDES if view[side]["links"]]),
     ]
     surroundings = None
     if request.links:
@@ -139,12 +144,22 @@ def _permissions(api: Api, request: Request, view: Desired, parts: Parts, readin
     configs = config_names(pod for pods in reading["pods"].values() for pod in pods)
     needed = permissions.needs(view, permissions.held(reading, owners), configs)
     try:
-        answers = dict(zip(needed, _together(lambda need: api.review(need.attributes), needed), strict=True))
+        answers = _reviewed(api, needed)
     except CrossmeshError as error:
         if parts.denied:
             return [Row.of(request.cluster, NOBODY, "permission", not_permitted("", parts.denied))]
         return permission_rows(request.cluster, {}, error.message.seen)
     return permission_rows(request.cluster, answers, "")
+
+
+def _reviewed(api: Api, needed: Sequence[Need]) -> dict[Need, bool]:
+    """What is permitted. Who may do something to all objects of a resource is not asked for each of many names."""
+    wide = {need: replace(need, name="") for need in needed if need.name and need.resource == "secrets"}
+    questions = [*dict.fromkeys(wide.values())]
+    everywhere = dict(zip(questions, _together(lambda need: api.review(need.attributes), questions), strict=True))
+    left = [need for need in needed if not everywhere.get(wide.get(need, need), False)]
+    answers = dict(zip(left, _together(lambda need: api.review(need.attributes), left), strict=True))
+    return {need: answers.get(need, True) for need in needed}
 
 
 def _served(api: Api) -> dict[str, frozenset[str] | str]:

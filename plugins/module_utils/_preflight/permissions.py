@@ -29,11 +29,12 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import differ
 __all__ = ["Need", "describe", "held", "needs", "of_group", "wanted_kinds"]
 
 # The ClusterRoles of docs/permissions.md.
-READ, SURROUNDINGS, MESH_CONFIG, GATEWAY, PROOF, BACKEND, STRICT, LOCKDOWN_READ, LOCKDOWN = (
+READ, SURROUNDINGS, MESH_CONFIG, GATEWAY, CREDENTIALS, PROOF, BACKEND, STRICT, LOCKDOWN_READ, LOCKDOWN = (
     "crossmesh-read",
     "crossmesh-surroundings",
     "crossmesh-mesh-config",
     "crossmesh-gateway",
+    "crossmesh-credentials",
     "crossmesh-proof",
     "crossmesh-backend",
     "crossmesh-strict",
@@ -44,13 +45,14 @@ READ, SURROUNDINGS, MESH_CONFIG, GATEWAY, PROOF, BACKEND, STRICT, LOCKDOWN_READ,
 WRITERS = {"PeerAuthentication": STRICT, **dict.fromkeys(names.LOCKDOWN_KINDS, LOCKDOWN)}
 _NAMESPACES = names.Kind("Namespace", "", "v1", "namespaces")
 OBJECT_VERBS = ("get", "create", "patch", "delete")
+SECRET = "Secret"
 MESH_ROOT = "istio-ca-root-cert"
 KINDS = {kind.kind: kind for kind in names.KINDS}
 # Links have them only if they ask for more than a way.
 OPTIONAL_KINDS = frozenset({"PeerAuthentication", "AuthorizationPolicy"})
 
-# (kind, namespace)
-Held = Collection[tuple[str, str]]
+# (kind, namespace, name); of all but Secrets the name does not matter, and is empty.
+Held = Collection[tuple[str, str, str]]
 
 
 @dataclass(frozen=True)
@@ -90,22 +92,23 @@ class Need:
 def needs(view: Desired, holding: Held = (), configs: Iterable[str] = (surroundings.MESH_CONFIG,)) -> list[Need]:
     """Everything that a run over this view does in the cluster.
 
-    :param holding: kinds of what is ours there, and where: it is changed or taken away, whatever links say now.
+    :param holding: what is ours there: it is changed or taken away, whatever links say now.
     :param configs: names of the ConfigMaps with MeshConfig: each revision has its own.
     """
-    found = [*_reading(view["request"], holding, configs), *_writing(view, holding)]
+    request = view["request"]
+    found = [*_reading(request, holding, configs), *_of_secrets(request, holding), *_writing(view, holding)]
     return list(dict.fromkeys(found))
 
 
-def held(reading: Reading, owners: Iterable[names.Owner]) -> set[tuple[str, str]]:
-    """The kinds of what is ours in a cluster, and where."""
+def held(reading: Reading, owners: Iterable[names.Owner]) -> set[tuple[str, str, str]]:
+    """What is ours in a cluster, as far as permissions tell it apart."""
     metadata = [(item["kind"], item["metadata"]) for item in reading["objects"]]
-    found = [(kind, item["namespace"], item["labels"]) for kind, item in metadata]
-    found += [("Secret", item["namespace"], item["labels"]) for item in reading["secrets"]]
+    found = [(kind, item["namespace"], "", item["labels"]) for kind, item in metadata]
+    found += [(SECRET, item["namespace"], item["name"], item["labels"]) for item in reading["secrets"]]
     every = list(owners)
     return {
-        (kind, namespace)
-        for kind, namespace, labels in found
+        (kind, namespace, name)
+        for kind, namespace, name, labels in found
         if any(difference.has_labels_of(labels, owner) for owner in every)
     }
 
@@ -121,7 +124,7 @@ def _reading(request: ReadingRequest, holding: Held, configs: Iterable[str]) -> 
     yield Need(READ, "get", "", "namespaces", name=FIRST_NAMESPACE, lacking=unknown)
     if request["links"]:
         yield from _of_surroundings(configs)
-    locked_down = request["lockdown"] or any(kind in names.LOCKDOWN_KINDS for kind, _namespace in holding)
+    locked_down = request["lockdown"] or any(kind in names.LOCKDOWN_KINDS for kind, _namespace, _name in holding)
     for kind in names.KINDS:
         if kind.kind not in names.LOCKDOWN_KINDS:
             yield Need(READ, "list", kind.group, kind.plural)
@@ -131,8 +134,6 @@ def _reading(request: ReadingRequest, holding: Held, configs: Iterable[str]) -> 
         namespace = gateway["namespace"]
         yield Need(GATEWAY, "get", "", "services", namespace, gateway["service"])
         yield Need(GATEWAY, "list", "", "pods", namespace)
-        for verb in ("get", "list"):
-            yield Need(GATEWAY, verb, "", "secrets", namespace)
         for verb in ("get", "create") if side in request["sides"] else ():
             yield Need(PROOF, verb, "", "pods/exec", namespace, lacking="not every step of a run can be proven")
     yield Need(GATEWAY, "get", "", "configmaps", request["ingress_gateway"]["namespace"], MESH_ROOT)
@@ -150,18 +151,26 @@ def _of_surroundings(configs: Iterable[str]) -> Iterator[Need]:
         yield Need(MESH_CONFIG, "get", "", "configmaps", names.ROOT_NAMESPACE, config, lacking=unforeseen)
 
 
+def _of_secrets(request: ReadingRequest, holding: Held) -> Iterator[Need]:
+    """Each by its name: a namespace may hold Secrets of others."""
+    wanted = {(item["namespace"], item["name"]) for item in request["secrets"]}
+    for namespace, name in sorted(wanted):
+        for verb in OBJECT_VERBS:
+            yield Need(CREDENTIALS, verb, "", "secrets", namespace, name)
+        yield Need(CREDENTIALS, "get", "", "secrets", namespace, names.cacert_secret(name))
+    surplus = {(namespace, name) for kind, namespace, name in holding if kind == SECRET} - wanted
+    for namespace, name in sorted(surplus):
+        for verb in ("get", "delete"):
+            yield Need(CREDENTIALS, verb, "", "secrets", namespace, name)
+
+
 def _writing(view: Desired, holding: Held) -> Iterator[Need]:
-    written = set(holding)
+    written = {(kind, namespace) for kind, namespace, _name in holding if kind != SECRET}
     for side in (view["server"], view["client"]):
         written |= _of_links(side)
-        if side["links"] or any(namespace == side["namespace"] for _kind, namespace in holding):
+        if side["links"] or any(namespace == side["namespace"] for _kind, namespace, _name in holding):
             yield Need(GATEWAY, "patch", "", "services", side["namespace"], side["service"])
-            written.add(("Secret", side["namespace"]))
     for kind, namespace in sorted(written):
-        if kind == "Secret":
-            for verb in ("create", "patch", "delete"):
-                yield Need(GATEWAY, verb, "", "secrets", namespace)
-            continue
         role = WRITERS.get(kind, GATEWAY)
         for verb in OBJECT_VERBS:
             yield Need(role, verb, KINDS[kind].group, KINDS[kind].plural, namespace)

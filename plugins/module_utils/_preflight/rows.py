@@ -51,6 +51,7 @@ CHECKS: Mapping[str, str] = {
     "crds": "whether the cluster knows the kinds that the links need",
     "istio": "which version the gateways run",
     "gateway": "whether the gateway is there and ready",
+    "namespace": "whether the gateways are apart from the mesh's own CA",
     "backend": "whether the Service behind a link is there and in the mesh",
     "proxies": "whether the gateways' proxies do for a link what it means, once it is written",
     "others": "whether an object of others stands in a link's way, or a link in the way of theirs",

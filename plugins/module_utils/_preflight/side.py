@@ -20,6 +20,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Re
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.dry_run import Answers, Trial
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Manifest, Pod
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proof import no_ready_pod
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import READ_SECRETS
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.services import tcp_ports
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.surroundings import Surroundings
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
@@ -46,7 +47,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows imp
 
 __all__ = ["Scene", "side_rows", "unseen_rows"]
 
-READ_SERVICES, READ_PODS, READ_SECRETS, READ_ROOTS = "get services", "list pods", "get, list secrets", "get configmaps"
+READ_SERVICES, READ_PODS, READ_ROOTS = "get services", "list pods", "get configmaps"
 UNKNOWN_KIND = "unknown-kind"
 
 
@@ -87,7 +88,9 @@ class Scene:
 
     def lacking(self, *parts: str) -> str:
         """Why something cannot be told: parts of it could not be read."""
-        return "; ".join(dict.fromkeys(why for part, why in self.incomplete.items() if part in parts))
+        # Behind a part may stand which objects of it.
+        found = (why for part, why in self.incomplete.items() if part.partition(" (")[0] in parts)
+        return "; ".join(dict.fromkeys(found))
 
     def of_link(self, link: DesiredLink) -> DesiredSide:
         """The side as if it had this link only; the client's one Secret is for all of them."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -13,6 +14,7 @@ from tests.integration.support.lab_mesh import CHECKOUT, CLUSTERS
 from tests.lab import Lab
 
 NAMESPACE = "crossmesh"
+PAGES_GATEWAYS, LABS_GATEWAYS = "istio-gateways", "istio-system"
 RBAC = "rbac.authorization.k8s.io"
 
 Rule = dict[str, list[str]]
@@ -48,20 +50,59 @@ def service_account(lab: Lab, folder: Path, name: str, rules: Sequence[Rule]) ->
         "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": name},
         "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": NAMESPACE}],
     }
-    with _account(lab, folder, name, [role, binding]) as path:
+    with _account(lab, folder, name, {cluster: [role, binding] for cluster in CLUSTERS}) as path:
         yield path
 
 
 @contextmanager
 def documented_account(
-    lab: Lab, folder: Path, *, without: str = "", lacking: tuple[str, str] = ("", "")
+    lab: Lab,
+    folder: Path,
+    *,
+    links: Sequence[str] = ("mysql",),
+    namespaces: Mapping[str, str] = MappingProxyType({}),
+    without: str = "",
+    lacking: tuple[str, str] = ("", ""),
+    more: Sequence[dict[str, Any]] = (),
 ) -> Iterator[Path]:
-    """The account of docs/permissions.md, without one of its roles, or one verb on one resource, if one is named."""
+    """The account of docs/permissions.md, without one of its roles, or one verb on one resource, if one is named.
+
+    :param links: whose Secrets it may read and write.
+    :param namespaces: of the gateways, by cluster; where it is not given, the lab's.
+    :param more: objects beside its own.
+    """
     text = (CHECKOUT / "docs/permissions.md").read_text(encoding="utf-8")
     objects = yaml.safe_load_all(text.partition("```yaml\n")[2].partition("```")[0])
-    kept = [_lacking(item, *lacking) for item in objects if item["metadata"]["name"] != without]
-    with _account(lab, folder, "crossmesh", kept) as path:
+    kept = [_lacking(_for_links(item, links), *lacking) for item in objects if item["metadata"]["name"] != without]
+    rights = {
+        cluster: [*(_in_place(item, namespaces.get(cluster, LABS_GATEWAYS)) for item in kept), *more]
+        for cluster in CLUSTERS
+    }
+    with _account(lab, folder, "crossmesh", rights) as path:
         yield path
+
+
+def _for_links(item: dict[str, Any], links: Sequence[str]) -> dict[str, Any]:
+    """The page's names of Secrets are those of its example; what is no role, as it is."""
+    rules = [
+        {**granted, "resourceNames": _named(granted["resourceNames"], links)}
+        if granted["resources"] == ["secrets"]
+        else granted
+        for granted in item.get("rules", ())
+    ]
+    return {**item, "rules": rules} if "rules" in item else item
+
+
+def _named(example: Sequence[str], links: Sequence[str]) -> list[str]:
+    found = (name.replace("mysql", link) for name in example for link in links)
+    return list(dict.fromkeys(found))
+
+
+def _in_place(item: dict[str, Any], namespace: str) -> dict[str, Any]:
+    """What the page has in its gateways' namespace, in this one instead."""
+    metadata = item["metadata"]
+    there = namespace if metadata.get("namespace") == PAGES_GATEWAYS else metadata.get("namespace")
+    return {**item, "metadata": {**metadata, "namespace": there}} if there else item
 
 
 def _lacking(item: dict[str, Any], verb: str, resource: str) -> dict[str, Any]:
@@ -81,21 +122,21 @@ def _lacking(item: dict[str, Any], verb: str, resource: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _account(lab: Lab, folder: Path, name: str, rights: Sequence[dict[str, Any]]) -> Iterator[Path]:
+def _account(lab: Lab, folder: Path, name: str, rights: Mapping[str, Sequence[dict[str, Any]]]) -> Iterator[Path]:
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     user = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": NAMESPACE}}
     # The namespace stays: to delete one takes longer than all else.
-    made = yaml.safe_dump_all([user, *rights])
+    made = {cluster: yaml.safe_dump_all([user, *rights[cluster]]) for cluster in CLUSTERS}
     try:
         for cluster in CLUSTERS:
-            lab.kubectl(cluster, "apply", "-f", "-", stdin=f"{yaml.safe_dump(namespace)}---\n{made}")
+            lab.kubectl(cluster, "apply", "-f", "-", stdin=f"{yaml.safe_dump(namespace)}---\n{made[cluster]}")
         path = folder / f"{name}.kubeconfig"
         path.touch(mode=0o600)
         path.write_text(yaml.safe_dump(_kubeconfig(lab, name)), encoding="utf-8")
         yield path
     finally:
         for cluster in CLUSTERS:
-            lab.kubectl(cluster, "delete", "--ignore-not-found", "-f", "-", stdin=made)
+            lab.kubectl(cluster, "delete", "--ignore-not-found", "-f", "-", stdin=made[cluster])
 
 
 def _kubeconfig(lab: Lab, name: str) -> dict[str, Any]:

@@ -518,6 +518,12 @@ class TestRecords:
         made.record([record(leaf)], NOW)
         assert made.records(NOW) == [record(leaf)]
 
+    def test_name_the_secrets_of_one_cluster_and_instance(self, made: CaStore, issuer: Root) -> None:
+        mine, others, another = (record(make_leaf(issuer)) for _ in range(3))
+        made.record([mine, replace(others, cluster="cluster-a"), replace(another, instance="blue")], NOW)
+        assert made.secrets_of("default", "cluster-b", NOW) == {("istio-system", "mysql-credential")}
+        assert made.secrets_of("default", "cluster-z", NOW) == set()
+
     def test_hold_no_key_and_no_certificate(self, made: CaStore, leaf: Leaf) -> None:
         made.record([record(leaf)], NOW)
         content = (folder(made) / "issued" / f"{leaf.view.serial}.json").read_text(encoding="utf-8")

@@ -75,6 +75,7 @@ class FakeApi:
     forbidden_writes: set[str] = field(default_factory=set)
     calls: list[Call] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)
+    accepted: list[tuple[str, str]] = field(default_factory=list)
     where: str = "context cluster-b of kubeconfig"
     clock_ahead: float = 0.0
     denied: set[tuple[str, str]] = field(default_factory=set)
@@ -93,6 +94,7 @@ class FakeApi:
 
     def get(self, path: str, query: Mapping[str, str] | None = None, accept: str = "application/json") -> Json:
         self.reads.append(path)
+        self.accepted.append((path, accept))
         self._lose(path)
         self._refuse(path)
         if path in DISCOVERY:

@@ -41,6 +41,7 @@ REQUEST = Request(
     links=["mysql"],
     client_credential="client-credential",
     backends=[("mysql", "default")],
+    secrets=[("istio-system", name) for name in ("mysql-credential", "client-credential", "mysql-client-credential")],
 )
 ROOT = make_root()
 LEAF = make_leaf(ROOT)
@@ -58,6 +59,10 @@ def secret(name: str, labels: Json | None = None, data: dict[str, bytes] | None 
     }
     encoded = {key: base64.b64encode(value).decode() for key, value in given.items()}
     return item("Secret", name, labels=labels, data=encoded, type="kubernetes.io/tls")
+
+
+def secret_path(name: str) -> str:
+    return f"{collection_path('Secret', 'istio-system')}/{name}"
 
 
 def reading(
@@ -221,12 +226,16 @@ def test_everything_that_is_not_permitted_is_told_at_once() -> None:
     statuses = {
         collection_path("Gateway"): 403,
         collection_path("Secret", "istio-system"): 403,
+        secret_path("client-credential"): 403,
+        secret_path("mysql-credential-cacert"): 403,
         collection_path("Pod", "istio-system"): 403,
     }
     with refused("not-permitted") as failure:
         reading(statuses=statuses)
     assert failure.value.message.where == "context cluster-b of kubeconfig"
-    assert failure.value.message.what.endswith("403 for: get, list secrets; list gateways; list pods")
+    assert failure.value.message.what.endswith(
+        "403 for: get secrets (client-credential, mysql-credential-cacert); list gateways; list pods"
+    )
 
 
 def test_any_other_error_is_an_error() -> None:
@@ -251,6 +260,78 @@ def test_secrets_are_told_without_their_keys() -> None:
     text = json.dumps(found)
     assert "PRIVATE KEY" not in text
     assert base64.b64encode(LEAF.key_pem).decode()[:40] not in text
+
+
+# -- without the permission to list Secrets ------------------------------------------------------------------------
+
+NO_LIST = {collection_path("Secret", "istio-system"): 403}
+
+
+def referring(kind: str, name: str, credential: str, labels: Json) -> Json:
+    """An object that names a Secret, where its kind has it."""
+    tls = {"tls": {"credentialName": credential}}
+    spec = {"servers": [tls]} if kind == "Gateway" else {"trafficPolicy": {"portLevelSettings": [tls]}}
+    return item(kind, name, labels=labels, spec=spec)
+
+
+def known(*objects: Json, request: Request = REQUEST, **more: int) -> list[str]:
+    statuses = {**NO_LIST, **{secret_path(name.replace("_", "-")): status for name, status in more.items()}}
+    return names_in(reading(*objects, statuses=statuses, request=request)["secrets"])
+
+
+def test_what_may_not_be_listed_is_read_by_the_names_that_links_need() -> None:
+    ours = secret("mysql-credential", OWNER.labels("mysql"))
+    beside = secret("mysql-credential-cacert", data={"cacert": b"x"})
+    theirs = secret("client-credential")
+    api = FakeApi([ours, beside, theirs, secret("cacerts"), secret("istio-ca-secret")], dict(NO_LIST))
+    found = read_cluster(cast(Api, api), REQUEST).reading
+    assert names_in(found["secrets"]) == ["client-credential", "mysql-credential", "mysql-credential-cacert"]
+    asked = {path.rpartition("/")[2] for path in api.reads if "/secrets/" in path}
+    assert asked == {name + end for _namespace, name in REQUEST.secrets for end in ("", "-cacert")}
+
+
+def test_a_secret_that_no_link_needs_is_found_by_the_objects_of_ours_that_name_it() -> None:
+    old, dialled = OWNER.labels("old"), Owner("default", "cluster-b", "client").labels("far")
+    secrets = [secret("old-credential", old), secret("far-client-credential", dialled)]
+    naming = [
+        referring("Gateway", "gateway-old", "old-credential", old),
+        referring("DestinationRule", "originate-mtls-for-far", "far-client-credential", dialled),
+    ]
+    assert known(*secrets, *naming) == ["far-client-credential", "old-credential"]
+    assert known(*secrets) == [], "the control: nothing names them"
+
+
+@pytest.mark.parametrize("labels", [{}, Owner("blue", "cluster-b", "server").labels("old"), OWNER.labels("old")])
+def test_no_object_leads_to_a_secret_of_a_name_that_is_not_given_here(labels: Json) -> None:
+    assert known(secret("cacerts"), referring("Gateway", "gateway-old", "cacerts", labels)) == []
+
+
+def test_a_secret_that_an_object_of_ours_names_has_to_be_readable() -> None:
+    old = OWNER.labels("old")
+    with refused("not-permitted") as failure:
+        known(referring("Gateway", "gateway-old", "old-credential", old), old_credential=403)
+    assert failure.value.message.what.endswith("403 for: get secrets (old-credential)")
+
+
+def test_a_secret_that_nothing_names_any_more_is_found_by_the_record_of_its_certificate() -> None:
+    places = [("istio-system", "old-credential"), ("elsewhere", "older-credential")]
+    recorded = replace(REQUEST, recorded=lambda: places)
+    orphan = secret("old-credential", OWNER.labels("old"))
+    assert known(orphan, request=recorded) == ["old-credential"]
+    assert known(orphan, request=recorded, old_credential=403) == [], "its permission may have gone with it"
+
+
+def test_records_are_not_looked_at_where_secrets_may_be_listed() -> None:
+    def recorded() -> list[tuple[str, str]]:
+        raise AssertionError
+
+    assert reading(request=replace(REQUEST, recorded=recorded))["secrets"] == []
+
+
+def test_secrets_of_other_clusters_are_seen_among_those_that_are_known_by_name() -> None:
+    other = Owner("default", "cluster-z", "client").labels("client")
+    found = reading(secret("client-credential", other), statuses=NO_LIST)
+    assert found["of_others"] == {"cluster-z": ["Secret istio-system/client-credential"]}
 
 
 @pytest.mark.parametrize(

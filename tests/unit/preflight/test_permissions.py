@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +23,8 @@ from tests.unit.support import CHECKOUT, CLIENT, SERVER, Json, link, view
 BOTH = {
     "mesh_cluster_name": "cluster-b",
     "groups": ["mesh_servers", "mesh_clients"],
+    "mesh_ingress_gateway": {"namespace": "istio-gateways"},
+    "mesh_egress_gateway": {"namespace": "istio-gateways"},
     "mesh_egress_lockdown": ["default"],
     "mesh_cluster_cidrs": ["10.0.0.0/8"],
 }
@@ -48,7 +54,7 @@ def granted() -> Iterator[Need]:
 
 def comparable(need: Need) -> tuple[str, ...]:
     """Without what the page leaves open: it grants all Services, a run asks for the gateways'."""
-    name = need.name if need.resource in ("configmaps", "namespaces") else ""
+    name = need.name if need.resource in ("configmaps", "namespaces", "secrets") else ""
     return (need.role, need.verb, need.group, need.resource, need.namespace, name)
 
 
@@ -57,6 +63,15 @@ def test_the_page_grants_exactly_what_a_run_needs() -> None:
     documented = {comparable(need) for need in granted()}
     assert needed - documented == set(), "add it to docs/permissions.md"
     assert documented - needed == set(), "no run needs it: take it out of docs/permissions.md"
+
+
+def test_the_command_of_the_page_prints_the_names_of_an_inventorys_secrets() -> None:
+    (line,) = [line for line in PAGE.splitlines() if line.startswith("ansible localhost ")]
+    program, *words = shlex.split(line)
+    inventory = str(CHECKOUT / "inventories/example")
+    command = [str(Path(sys.executable).parent / program), *(inventory if word == "meshes" else word for word in words)]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1].strip('"}') == "mysql-credential", "of the one link that it has"
 
 
 def test_the_page_explains_every_role() -> None:
@@ -80,12 +95,34 @@ def test_each_side_writes_its_own_kinds_in_the_namespace_of_its_gateway() -> Non
 def test_what_is_ours_already_has_to_be_taken_away() -> None:
     gone = {"variables": {**SERVER, "mesh_cluster_state": "absent"}}
     assert written(**gone) == set()
-    assert written(**gone, holding={("Gateway", "istio-system"), ("PeerAuthentication", "default")}) == {
-        ("secrets", "istio-system"),
+    assert written(**gone, holding={("Gateway", "istio-system", ""), ("PeerAuthentication", "default", "")}) == {
         ("services", "istio-system"),
         ("gateways", "istio-system"),
         ("peerauthentications", "default"),
     }
+
+
+def of_secrets(**changes: Any) -> dict[str, list[str]]:
+    """Verbs by the names of Secrets."""
+    found: dict[str, list[str]] = {}
+    for need in permissions.needs(view([link()], changes.pop("variables", SERVER)), **changes):
+        if need.resource == "secrets":
+            assert (need.namespace, need.role) == ("istio-system", "crossmesh-credentials")
+            found.setdefault(need.name, []).append(need.verb)
+    return found
+
+
+EVERY_VERB = ["get", "create", "patch", "delete"]
+
+
+def test_secrets_are_asked_for_by_name_and_never_listed() -> None:
+    assert of_secrets() == {"mysql-credential": EVERY_VERB, "mysql-credential-cacert": ["get"]}
+    assert of_secrets(variables=CLIENT) == {"client-credential": EVERY_VERB, "client-credential-cacert": ["get"]}
+
+
+def test_a_secret_that_no_link_needs_any_more_has_to_be_taken_away() -> None:
+    wanted, old = (("Secret", "istio-system", f"{name}-credential") for name in ("mysql", "old"))
+    assert of_secrets(holding={wanted, old}) == {**of_secrets(), "old-credential": ["get", "delete"]}
 
 
 def test_what_is_ours_is_told_by_its_labels() -> None:
@@ -97,13 +134,13 @@ def test_what_is_ours_is_told_by_its_labels() -> None:
             for kind, labels in (("Gateway", owner.labels("mysql")), ("VirtualService", other.labels("mysql")))
         ],
         "secrets": [
-            {"namespace": "istio-system", "labels": owner.labels("mysql")},
-            {"namespace": "shop", "labels": {}},
+            {"namespace": "istio-system", "name": "mysql-credential", "labels": owner.labels("mysql")},
+            {"namespace": "shop", "name": "theirs", "labels": {}},
         ],
     }
     assert permissions.held(reading, [owner]) == {
-        ("Gateway", "istio-system"),
-        ("Secret", "istio-system"),
+        ("Gateway", "istio-system", ""),
+        ("Secret", "istio-system", "mysql-credential"),
     }
 
 

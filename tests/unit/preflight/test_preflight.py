@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import METADATA_OF_ONE, Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.dry_run import Answers, try_out
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Manifest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
@@ -41,6 +41,12 @@ CERTS = json.dumps({"certificates": []})
 SERVER_INFO = json.dumps({"node": {"metadata": {"ISTIO_VERSION": "1.26.3"}}})
 TO_MYSQL = "outbound|13306||mysql.server.example.com"
 POLICY = Policy(key_type="P-256", renew_before=timedelta(days=30))
+
+
+CREDENTIAL = "mysql-credential"
+SECRETS = collection_path("Secret", "istio-system")
+# Of a user who may neither list Secrets nor read ours.
+NO_SECRET = {SECRETS: 403, **{f"{SECRETS}/{CREDENTIAL}{end}": 403 for end in ("", "-cacert")}}
 
 
 def item(kind: str, name: str, namespace: str = "istio-system", **content: Any) -> Json:
@@ -99,7 +105,7 @@ def store(tmp_path: Path) -> Path:
 def test_a_healthy_cluster_has_nothing_but_ok(store: Path) -> None:
     found = looked(api(), store)
     assert [row for row in found.rows if row.status != "ok"] == []
-    assert [row.check for row in found.rows] == ["api", "clock", "permission", "crds", "istio"]
+    assert [row.check for row in found.rows] == ["api", "clock", "permission", "crds", "istio", "namespace"]
     assert of(found.rows, "api") == [("ok", "context cluster-b of kubeconfig: Kubernetes v1.34.4, as lab-admin")]
     assert of(found.rows, "istio") == [("ok", "1.26.3 in istio-ingressgateway-0")]
     assert found.incomplete == {}
@@ -241,13 +247,90 @@ def test_an_answer_that_is_no_json_is_no_answer(store: Path) -> None:
     assert of(looked(api(answers=spoiled), store).rows, "istio")[0][0] == "unknown"
 
 
+class Reviewing(FakeApi):
+    """Permits everything but Secrets that are not named, and remembers what it was asked."""
+
+    asked: list[Mapping[str, str]]
+
+    def review(self, attributes: Mapping[str, str]) -> bool:
+        self.asked.append(attributes)
+        return attributes["resource"] != "secrets" or "name" in attributes or not self.denied
+
+
+@pytest.mark.parametrize(("denied", "named"), [(set(), 0), ({("get", "secrets")}, 3 * 5)])
+def test_secrets_are_asked_for_each_by_name_only_where_not_all_are_permitted(
+    store: Path, denied: set[tuple[str, str]], named: int
+) -> None:
+    found = Reviewing(HEALTHY, answers=answers(), denied=denied)
+    found.asked = []
+    rows_of_look = looked(found, store, links=[numbered(number) for number in range(3)]).rows
+    assert [status for status, _seen in of(rows_of_look, "permission")] == ["ok"]
+    assert len([asked for asked in found.asked if asked["resource"] == "secrets" and "name" in asked]) == named
+
+
+# -- beside the mesh's own CA --------------------------------------------------------------------------------------
+
+ISTIOD = item("Pod", "istiod-0", labels={"app": "istiod"}, spec={"containers": [{"name": "discovery"}]})
+MESH_CA = f"{SECRETS}/istio-ca-secret"
+
+
+def secret(name: str) -> Json:
+    return item("Secret", name, data={"ca-key.pem": "c2VjcmV0"})
+
+
+@pytest.mark.parametrize(
+    ("beside", "seen"),
+    [
+        ([ISTIOD], "pod istiod-0"),
+        ([secret("istio-ca-secret")], "Secret istio-ca-secret"),
+        ([secret("cacerts"), ISTIOD], "pod istiod-0, Secret cacerts"),
+    ],
+)
+def test_gateways_beside_the_meshs_own_ca_are_a_warning_with_what_was_seen(
+    store: Path, beside: list[Json], seen: str
+) -> None:
+    (row,) = [row for row in looked(api([*HEALTHY, *beside]), store).rows if row.check == "namespace"]
+    assert (row.status, row.code) == ("warning", "gateway-beside-mesh-ca")
+    assert row.seen.startswith(f"namespace istio-system: the gateways stand beside the mesh's own CA ({seen}): ")
+    assert "mesh_ingress_gateway" in row.fix
+
+
+def test_gateways_of_a_namespace_without_it_are_apart(store: Path) -> None:
+    elsewhere = [{**ISTIOD, "metadata": {**ISTIOD["metadata"], "namespace": "control"}}, secret("others")]
+    (found,) = of(looked(api([*HEALTHY, *elsewhere]), store).rows, "namespace")
+    assert found == ("ok", "istio-system: neither istiod nor the mesh's own CA is there")
+
+
+def test_the_key_of_the_meshs_ca_is_never_asked_for(store: Path) -> None:
+    found = api([*HEALTHY, secret("istio-ca-secret")])
+    looked(found, store)
+    assert {accept for path, accept in found.accepted if path == MESH_CA} == {METADATA_OF_ONE}
+
+
+def test_who_may_not_know_whether_the_key_is_there_cannot_read_it_either(store: Path) -> None:
+    denied = {MESH_CA: 403, f"{SECRETS}/cacerts": 403}
+    (found,) = of(looked(api([*HEALTHY, secret("istio-ca-secret")], statuses=denied), store).rows, "namespace")
+    assert found[0] == "ok"
+    (found,) = of(looked(api([*HEALTHY, ISTIOD], statuses=denied), store).rows, "namespace")
+    assert found[0] == "warning"
+
+
+def test_where_it_could_not_be_asked_it_is_unknown(store: Path) -> None:
+    (found,) = of(looked(api(statuses={MESH_CA: 500}), store).rows, "namespace")
+    assert found[0] == "unknown"
+
+
+def test_gateways_without_links_are_nobodys_concern(store: Path) -> None:
+    assert of(looked(api([*HEALTHY, ISTIOD]), store, links=[]).rows, "namespace") == []
+
+
 # -- what cannot be read -------------------------------------------------------------------------------------------
 
 
 def test_what_is_forbidden_or_fails_is_left_out_and_all_the_rest_is_read(store: Path) -> None:
-    statuses = {collection_path("Secret", "istio-system"): 403, collection_path("VirtualService"): 500}
+    statuses = {**NO_SECRET, collection_path("VirtualService"): 500}
     found = looked(api(statuses=statuses), store)
-    assert set(found.incomplete) == {"get, list secrets", "list virtualservices"}
+    assert set(found.incomplete) == {f"get secrets ({CREDENTIAL}, {CREDENTIAL}-cacert)", "list virtualservices"}
     service = found.reading["services"]["server"] if found.reading else None
     assert service
     assert service["name"] == "istio-ingressgateway"
@@ -501,7 +584,7 @@ def test_what_no_other_row_says_is_said_of_the_run(store: Path, monkeypatch: pyt
 
 
 def test_what_could_not_be_read_is_unknown_where_it_matters_and_nowhere_else(store: Path) -> None:
-    rows = judged(api(statuses={collection_path("Secret", "istio-system"): 403}), store)
+    rows = judged(api(statuses=NO_SECRET), store)
     assert statuses(rows) == {
         ("gateway", "-"): "ok",
         ("backend", "mysql"): "ok",
@@ -510,7 +593,7 @@ def test_what_could_not_be_read_is_unknown_where_it_matters_and_nowhere_else(sto
         ("ca", "-"): "unknown",
         ("run", "-"): "unknown",
     }
-    assert all("not permitted: get, list secrets" in row.seen for row in rows if row.status == "unknown")
+    assert all("not permitted: get secrets" in row.seen for row in rows if row.status == "unknown")
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
