@@ -286,7 +286,7 @@ def test_an_address_a_token_and_a_ca_of_the_inventory(tmp_path: Path) -> None:
 def test_a_ca_can_be_given_in_pem(tmp_path: Path) -> None:
     pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
     found = configuration(connection_to_host(URL, TOKEN, pem))
-    assert Path(found.ssl_ca_cert).read_text() == pem
+    assert Path(str(found.ssl_ca_cert)).read_text() == pem
 
 
 @pytest.mark.parametrize(
