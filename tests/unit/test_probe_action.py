@@ -282,7 +282,9 @@ def kubeconfig(folder: Path) -> Path:
     return path
 
 
-def verify(folder: Path, contexts: Json, *arguments: str, links: Any = None) -> tuple[int, str]:
+def verify(
+    folder: Path, contexts: Json, *arguments: str, links: Any = None, playbook: str = "verify"
+) -> tuple[int, str]:
     """Exit code and output of the playbook for two clusters that lead nowhere."""
     groups = {"mesh_clients": ["cluster-a"], "mesh_servers": ["cluster-b"]}
     everybody = {
@@ -297,8 +299,8 @@ def verify(folder: Path, contexts: Json, *arguments: str, links: Any = None) -> 
     children: Json = {name: {"hosts": {host: {} for host in members}} for name, members in groups.items()}
     inventory = folder / "hosts.yml"
     inventory.write_text(yaml.safe_dump({"all": {"vars": everybody, "hosts": hosts, "children": children}}))
-    playbook = CHECKOUT / "collections/ansible_collections/crossmesh/mtls/playbooks/verify.yml"
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory), str(playbook), *arguments]
+    path = CHECKOUT / f"collections/ansible_collections/crossmesh/mtls/playbooks/{playbook}.yml"
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory), str(path), *arguments]
     environment = {
         **os.environ,
         "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
@@ -341,3 +343,12 @@ def test_an_inventory_that_is_refused_ends_with_2_and_a_wrong_limit_with_1(tmp_p
     ended, output = verify(tmp_path, AWAY, links=[link(port=0)])
     assert (ended, "[port]" in output, "api-unreachable" in output) == (2, True, False)
     assert verify(tmp_path, AWAY, "--limit", "nowhere")[0] == 1
+
+
+@pytest.mark.parametrize("playbook", ["site", "preflight", "rotate_certificates"])
+def test_a_playbook_that_writes_or_prepares_it_ends_with_2_where_a_cluster_is_away(
+    tmp_path: Path, playbook: str
+) -> None:
+    """As docs/verify.md has it; the code of the message tells one from the other."""
+    ended, output = verify(tmp_path, AWAY, playbook=playbook)
+    assert (ended, "api-unreachable" in output) == (2, True), output

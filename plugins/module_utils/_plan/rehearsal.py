@@ -199,7 +199,7 @@ def _alike(refusal: Refusal) -> Refusal:
 
 
 def _denied(outcomes: Iterable[Outcome]) -> Message | None:
-    """All that the user lacks, in the words of a role: none of it is known from the places alone."""
+    """All that the user lacks, in the words of a role."""
     found = [(item.trial, item.refusal) for item in outcomes if item.refusal and item.refusal.cause == "permission"]
     if not found:
         return None
