@@ -12,10 +12,9 @@ import pytest
 
 from tests.integration.support.cluster_faults import EGRESS, INGRESS
 from tests.integration.support.cluster_objects import Written, put_back, written_by_runs
-from tests.integration.support.foreign_objects import await_push, foreign, objects_of_others
 from tests.integration.support.lab_mesh import MYSQL, Mesh
 from tests.integration.support.live_traffic import live_traffic
-from tests.integration.support.rival_objects import rival
+from tests.integration.support.rival_objects import await_push, foreign, objects_of_others, rival
 from tests.integration.support.web_servers import BACKEND, curl, running_web_servers, web_link
 from tests.lab import Capture
 from tests.lab.wait import eventually

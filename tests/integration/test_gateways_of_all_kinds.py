@@ -15,6 +15,7 @@ import pytest
 from tests.integration.support import state_snapshots
 from tests.integration.support.cluster_objects import clear_clusters
 from tests.integration.support.lab_mesh import CLUSTER_C, MYSQL, Mesh, cleared_afterwards, finished_run
+from tests.integration.support.rival_objects import foreign, objects_of_others
 from tests.integration.support.service_accounts import READ, WRITE_OBJECTS, rule, service_account
 from tests.lab import Lab
 from tests.lab.wait import eventually
@@ -93,27 +94,9 @@ def _gateway(
     namespace: str = "default",
     **server: Any,
 ) -> Json:
-    return {
-        "apiVersion": "networking.istio.io/v1",
-        "kind": "Gateway",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {
-            "selector": dict(selector),
-            "servers": [
-                {"port": {"number": port, "name": f"theirs-{name}", "protocol": protocol}, "hosts": [host], **server}
-            ],
-        },
-    }
-
-
-@contextmanager
-def _beside(mesh: Mesh, cluster: str, *gateways: Json) -> Iterator[None]:
-    everything = json.dumps({"apiVersion": "v1", "kind": "List", "items": gateways})
-    mesh.lab.kubectl(cluster, "apply", "-f", "-", stdin=everything)
-    try:
-        yield
-    finally:
-        mesh.lab.kubectl(cluster, "delete", "--ignore-not-found", "-f", "-", stdin=everything)
+    ports = {"number": port, "name": f"theirs-{name}", "protocol": protocol}
+    spec = {"selector": dict(selector), "servers": [{"port": ports, "hosts": [host], **server}]}
+    return foreign("Gateway", name, spec, namespace=namespace)
 
 
 def test_a_link_goes_through_gateways_of_helms_chart_and_a_second_run_changes_nothing(field: Mesh) -> None:
@@ -275,7 +258,7 @@ def test_other_hosts_on_our_port_live_beside_ours(field: Mesh) -> None:
         _gateway("terminated", 13307, "TCP", "tcp.c.example.com", selector=EDGE_PODS, **SIMPLE),
         _gateway("web", 13307, "HTTPS", "web.c.example.com", selector=EDGE_PODS, **SIMPLE),
     ]
-    with _beside(field, "cluster-c", *theirs):
+    with objects_of_others(field, "cluster-c", theirs):
         both = field.with_changes(links=[LINK, EXTRA])
         run = both.site()
         assert run.ok, run.output
@@ -320,7 +303,7 @@ ALIKE = ("our host, by our namespace's name", "plain text through another port")
     ],
 )
 def test_of_two_that_cannot_live_together_the_older_one_does(field: Mesh, theirs: Json, code: str, told: str) -> None:
-    with _opened(field, "cluster-c", EDGE, 23306, 13306), _beside(field, "cluster-c", theirs):
+    with _opened(field, "cluster-c", EDGE, 23306, 13306), objects_of_others(field, "cluster-c", [theirs]):
         younger = field.site()
         assert younger.ok, younger.output
         assert younger.reports(code, "[WARNING]: ", told, "Our Gateway is older")
@@ -345,7 +328,7 @@ def test_our_host_for_other_namespaces_makes_envoy_refuse_both(field: Mesh, host
     theirs = _gateway("same-host", 13306, "HTTPS", host, selector=EDGE_PODS, **SIMPLE)
     told = ("host-taken-in-namespace", "Gateway default/same-host, port 13306", FQDN)
     before = _refused(field)
-    with _beside(field, "cluster-c", theirs):
+    with objects_of_others(field, "cluster-c", [theirs]):
         assert eventually(lambda: _refused(field) > before)
         there = field.site()
         assert there.ok, there.output
@@ -384,7 +367,7 @@ def test_an_east_west_gateway_on_the_egress_workload_keeps_its_port_and_services
     assert _services(bare) == before
     selector = {"istio": "egressgateway"}
     theirs = _gateway("east-west", 15443, "TLS", "*.local", selector=selector, tls={"mode": "AUTO_PASSTHROUGH"})
-    with _opened(bare, "cluster-a", EGRESS, 15443, 15443), _beside(bare, "cluster-a", theirs):
+    with _opened(bare, "cluster-a", EGRESS, 15443, 15443), objects_of_others(bare, "cluster-a", [theirs]):
         standing = _services(bare)
         assert standing["cluster-a"] != before["cluster-a"]
         run = bare.site()

@@ -157,6 +157,9 @@ def _has(subnet: str, address: str) -> bool:
 
 
 def _requests_lead(made: Set, mesh: Mesh, node: Node, dump: Dump, wanted: str) -> bool:
+    there = truth.outbound(dump, made.port).get(_ANYWHERE, set())
+    if there and not any(way.http for way in there):
+        return False
     ways = truth.ways(dump, str(made.port), made.host) or []
     return bool(ways) and all(wanted in clusters for _narrow, clusters in ways)
 

@@ -18,8 +18,8 @@ from typing import Any
 
 from tests.integration.support.cluster_faults import EGRESS, INGRESS
 from tests.integration.support.cluster_objects import Written, put_back, written_by_runs
-from tests.integration.support.foreign_objects import await_push
 from tests.integration.support.lab_mesh import Mesh
+from tests.integration.support.rival_objects import await_push
 from tests.integration.support.web_servers import running_web_servers
 from tests.lab import LabError
 from tests.lab.wait import eventually

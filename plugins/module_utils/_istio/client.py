@@ -141,6 +141,16 @@ def _captures(link: ClientLink, scope: Scope, who: str) -> Iterator[Finding]:
 
 
 def _requests(link: ClientLink, scope: Scope, who: str) -> Iterator[Finding]:
+    there = listeners.outbound(scope, link.port).get(listeners.ANYWHERE, [])
+    if there and not any(chain.http for chain in there):
+        # Beside MySQL and Mongo Istio puts no HTTP; whichever is older has the port.
+        taker = there[0].service
+        what = (
+            f"{who} reach {taker.host} where they dial {link.host}:{link.port}: its protocol leaves no HTTP beside it"
+        )
+        fix = "give that host an address of its own, or choose another port for one of them"
+        yield _stop(link, "workload", "port-captured", taker.meta, what, fix)
+        return
     ways = http_routes.of_workload(scope, link.host, link.port)
     if not ways:
         yield _not_ours(link, "workload", None, f"requests of {who} are not sent to the egress gateway")

@@ -275,6 +275,16 @@ def test_a_link_without_an_address_waits_for_the_clients_first_bytes_beside_http
     assert told(in_client(theirs)) == []
 
 
+def test_requests_reach_nothing_of_the_link_where_an_older_host_leaves_no_http_on_the_port() -> None:
+    def codes(created: int, protocol: str) -> set[tuple[str, str]]:
+        theirs = entry(f"{TEAM}/theirs", created, host="other.example.com", protocol=protocol)
+        return {(item.level, item.code) for item in in_client(theirs, layer="http")}
+
+    assert codes(1, "MONGO") == codes(1, "MYSQL") == {("error", "port-captured")}
+    # Tcp of another kind lives beside HTTP, and of two that do not live together the older one has the port.
+    assert codes(1, "TCP") == codes(9, "MONGO") == set()
+
+
 def test_a_route_for_some_addresses_counts_where_the_links_is_among_them() -> None:
     def taken(subnet: str, ours: Sequence[Object] = ()) -> set[str]:
         some = route("thief.example.com", 1, [{"destinationSubnets": [subnet]}])
