@@ -435,7 +435,7 @@ CASES = {
         "answer",
         CLIENT,
         ("MTU",),
-        also="server-not-asked",
+        also="refusal-unknown",
     ),
     "the ingress gateway waits for the PROXY protocol": Case(
         anew(objects(SERVER, PROXY_PROTOCOL)),
