@@ -31,7 +31,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.handshakes i
     shake_hands,
     stranger,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.passage import located
+from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.passage import Counted, located, strayed
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.question import WAIT
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.workload import Asked, ask_links
 from ansible_collections.crossmesh.mtls.plugins.module_utils._proxy.judge import watch_of
@@ -93,23 +93,24 @@ def _dialled(desired: DesiredSide, plan: SideLook) -> list[ClientLink]:
 
 
 def _asked(api: Api, links: Sequence[ClientLink], plan: SideLook) -> list[Asked]:
-    """What became of the probes; where one had no answer, how far the call came."""
+    """What became of the probes, which way an answer came, and how far a call without one."""
     egress, watch = gateway_of(plan), watch_of(links)
     before = read_connections(api, egress, watch)
     asked = ask_links(api, links)
-    broken = {link["link"] for link in plan["status"] if link["broken"]}
-    # Where the look has told of something in the gateway, it is that.
-    open_ends = {item.link for item in asked if item.fault} - broken
-    if not open_ends:
-        return asked
     after = read_connections(api, egress, watch)
+    # Where the look has told of something in the gateway, it is that.
+    sound = {link["link"] for link in plan["status"] if not link["broken"]}
     by_name = {link["name"]: link for link in links}
     return [
-        replace(item, fault=located(item.fault, by_name[item.link], before, after))
-        if item.fault and item.link in open_ends
-        else item
+        replace(item, fault=_on_its_way(item, by_name[item.link], before, after)) if item.link in sound else item
         for item in asked
     ]
+
+
+def _on_its_way(asked: Asked, link: ClientLink, before: Counted, after: Counted) -> Fault | None:
+    if asked.unasked:
+        return None
+    return located(asked.fault, link, before, after) if asked.fault else strayed(link, asked.seen, before, after)
 
 
 def _gone(side: Side, plan: SideLook) -> list[Fault]:

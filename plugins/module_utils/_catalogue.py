@@ -629,6 +629,12 @@ CODES: Mapping[str, Entry] = {
         "call did not come to the gateway, or was refused there",
         "Check NetworkPolicies between workload and egress gateway, and policies and EnvoyFilters at the gateway",
     ),
+    "answered-elsewhere": Entry(
+        "A probe's answer did not come over the link",
+        "By Envoy's counters the egress gateway made no connection to the link's servers for it, and used none: a "
+        "workload's calls go past the gateway, to whomever the name leads",
+        "Let the pod have a sidecar that takes its calls; remove what others have for this host and port",
+    ),
     "plain-backend": Entry(
         "The hop to the backend is plain text",
         "The backend has a sidecar, and yet the ingress gateway does not speak mutual TLS of the mesh with it",

@@ -1,10 +1,10 @@
 # Copyright (c) Crossmesh maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far a call came that had no answer, by the connections that egress gateways count. Pure.
+"""Which way a call went, and how far, by the connections that egress gateways count. Pure.
 
-PRIVATE to the collection. A workload sees the same wherever behind its sidecar a call gets stuck. Counters before and
-after it tell the first two hops apart, as long as nobody else's calls over the link blur them.
+PRIVATE to the collection. A workload sees the same wherever behind its sidecar a call gets stuck, and whoever answers.
+Counters before and after it tell, as long as nobody else's calls over the link blur them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy impo
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import ClientLink
 from ansible_collections.crossmesh.mtls.plugins.module_utils._proxy.egress import server_clusters
 
-__all__ = ["Counted", "located"]
+__all__ = ["Counted", "located", "strayed"]
 
 # Of all egress gateways' pods, by Envoy's cluster.
 Counted = Mapping[str, Connections]
@@ -34,21 +34,46 @@ _FIX_TO_GATEWAY = (
 )
 
 
+_FIX_TO_LINK = (
+    "let the pod have a sidecar that takes its calls (see its traffic.sidecar.istio.io annotations), and remove what "
+    "others have for this host and port: ServiceEntry, VirtualService, Sidecar, or a record in DNS"
+)
+
+
+def strayed(link: ClientLink, seen: str, before: Counted, after: Counted) -> Fault | None:
+    """Why an answer is none of the link's: the egress gateway had no part in it."""
+    made = _made(link, before, after)
+    if made is None or (made.tried, made.carried) != (0, 0):
+        return None
+    wanted = f"an answer over the egress gateway, from {link['fqdn']}:{link['tls_port']}"
+    found = "one that came another way: meanwhile the egress gateway made no connection there, and used none"
+    return Fault("answered-elsewhere", link["name"], 1, "", wanted, found, _FIX_TO_LINK, seen=seen)
+
+
+def _made(link: ClientLink, before: Counted, after: Counted) -> Connections | None:
+    """None where it was not counted."""
+    names = server_clusters(link) & before.keys() & after.keys()
+    return sum((after[name] - before[name] for name in names), Connections()) if names else None
+
+
 def located(fault: Fault, link: ClientLink, before: Counted, after: Counted) -> Fault:
     """The same where the counters tell nothing more. That the egress gateway knows its way is for others to see."""
-    names = server_clusters(link) & before.keys() & after.keys()
-    if fault.hop != ANSWER or not names:
+    made = _made(link, before, after)
+    if fault.hop != ANSWER or made is None:
         return fault
-    made = sum((after[name] - before[name] for name in names), Connections())
     if made.carried == 0 and made.tried > 0:
         return _not_connected(fault, link, made.tried)
     # Without any answer, a connection for requests may still be in the making from a call before.
-    waits = fault.code == "no-answer" and link["layer"] != "tcp" and any(after[name].open for name in names)
+    waits = fault.code == "no-answer" and link["layer"] != "tcp" and _any_open(link, after)
     if (made.tried, made.carried) == (0, 0) and not waits:
         wanted = f"the egress gateway to pass the call on to {link['fqdn']}:{link['tls_port']}"
         found = "no connection that it tried"
         return Fault("not-passed-on", link["name"], 1, "", wanted, found, _FIX_TO_GATEWAY, seen=fault.seen)
     return fault
+
+
+def _any_open(link: ClientLink, after: Counted) -> bool:
+    return any(after[name].open for name in server_clusters(link) & after.keys())
 
 
 def _not_connected(fault: Fault, link: ClientLink, tried: int) -> Fault:

@@ -46,12 +46,14 @@ Json = Mapping[str, Any]
 class Asked:
     """What became of one link's question.
 
+    :param seen: where it was asked, in words.
     :param unasked: why it could not be asked, a warning; None where it was.
     :param fault: where the call broke; also that it could not be asked, where it has to be.
     :param silent: nothing is wrong, and nothing came: the connection stayed open, which is all that was asked for.
     """
 
     link: str
+    seen: str = ""
     unasked: Message | None = None
     fault: Fault | None = None
     silent: bool = False
@@ -91,7 +93,7 @@ def _ask(api: Api, item: tuple[ClientLink, Probe]) -> Asked:
         )
         return _not_asked(link, probe, seen, what, _FIX_TOOLS)
     fault = fault_of(link, probe, answer, seen)
-    return Asked(link["name"], fault=fault, silent=not (fault or answer.data or answer.status))
+    return Asked(link["name"], seen, fault=fault, silent=not (fault or answer.data or answer.status))
 
 
 def _answer(api: Api, place: _Place, link: ClientLink, probe: Probe) -> Answer:

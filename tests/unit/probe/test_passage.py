@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import Connections
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import Fault
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import ClientLink
-from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.passage import located
+from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.passage import located, strayed
 from tests.unit.probe.support import probed_link
 
 WAY = "outbound|13306|mysql|mysql.server.example.com"
@@ -77,3 +78,24 @@ def test_what_broke_before_and_what_was_not_counted_stay_as_they_are() -> None:
     assert located(refused, link_of("tcp"), {WAY: BEFORE}, after) == refused
     assert located(UNANSWERED, link_of("tcp"), {}, after) == UNANSWERED
     assert located(UNANSWERED, link_of("tcp"), {WAY: BEFORE}, {}) == UNANSWERED
+
+
+@pytest.mark.parametrize(
+    ("after", "code"),
+    [
+        ({WAY: BEFORE}, "answered-elsewhere"),
+        ({WAY: replace(BEFORE, open=3)}, "answered-elsewhere"),
+        ({WAY: Connections(8, 10, 1)}, ""),
+        ({WAY: Connections(7, 10, 1)}, ""),
+        ({WAY: Connections(1, 1, 1)}, ""),
+        ({}, ""),
+    ],
+    ids=["nothing was made or used", "one is being closed", "one was made", "one was used", "made anew", "not counted"],
+)
+def test_an_answer_that_the_gateway_had_no_part_in_is_none_of_the_link(
+    after: Mapping[str, Connections], code: str
+) -> None:
+    found = strayed(link_of("tcp"), "asked in pod shop/web-0", {WAY: BEFORE}, after)
+    assert (found.code if found else "") == code
+    if found:
+        assert (found.place, found.link, found.seen) == ("hop 1", "mysql", "asked in pod shop/web-0")
