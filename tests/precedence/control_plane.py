@@ -77,8 +77,14 @@ class ControlPlane:
     def _call(self, method: str, path: str, body: Object | None = None, *, passes: Collection[int] = ()) -> Object:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        self._api.request(method, path, data, headers)
-        answer = self._api.getresponse()
+        try:
+            self._api.request(method, path, data, headers)
+            answer = self._api.getresponse()
+        except http.client.RemoteDisconnected:
+            # An API server ends a connection that was idle for long; the client opens another one.
+            self._api.close()
+            self._api.request(method, path, data, headers)
+            answer = self._api.getresponse()
         text = answer.read()
         if answer.status >= 300 and answer.status not in passes:
             raise LabError(f"{method} {path} answered {answer.status}: {text[:500].decode(errors='replace')}")

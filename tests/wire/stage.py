@@ -78,6 +78,7 @@ class Stage:
         self.mesh = mesh
         mesh.links = [link(slot) for slot in range(slots)]
         mesh.variables["mesh_gate_timeout"] = 20
+        self._planes = {cluster: ControlPlane(mesh.lab, cluster) for cluster in (CLIENT, SERVER)}
         # What a run wrote, by cluster, and the custom root in PEM.
         self._written: dict[str, list[Written]] = {}
         self._root = ""
@@ -121,18 +122,13 @@ class Stage:
         self._await_push()
 
     def _create(self, sets: Sequence[Others], *, older: bool) -> None:
-        planes = self._planes()
         for found in sets:
             for cluster, items in (found.older if older else found.younger).items():
                 for item in items:
-                    _create_one(planes[cluster], item)
-
-    def _planes(self) -> dict[str, ControlPlane]:
-        """New ones each time: an API server ends a connection that was idle for the length of a run."""
-        return {cluster: ControlPlane(self.mesh.lab, cluster) for cluster in (CLIENT, SERVER)}
+                    _create_one(self._planes[cluster], item)
 
     def _clear(self) -> None:
-        for plane in self._planes().values():
+        for plane in self._planes.values():
             for kind in PLURALS:
                 if kind != "Namespace":
                     for item in plane.everything(kind, f"{LABEL}=yes"):
