@@ -132,6 +132,20 @@ def test_what_the_look_has_found_in_the_gateway_is_why_it_tried_no_connection(mo
     assert result["links"]["client"] == [status(broken="hop 1", cause="not-passed-on")]
 
 
+def test_an_answer_that_came_past_the_egress_gateway_breaks_the_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    way = "outbound|13306|mysql|mysql.server.example.com"
+    asked = [Asked("mysql", "asked in pod shop/web-0")]
+    before, used = {way: Connections(5, 5)}, {way: Connections(5, 6)}
+    result, _seen = probed(monkeypatch, CLUSTER_A, look("client", status()), asked=asked, counted=[before, before])
+    assert result["links"]["client"] == [status(broken="hop 1", cause="answered-elsewhere")]
+    (line,) = result["faults"]
+    assert line.startswith("link mysql, hop 1, asked in pod shop/web-0: wanted an answer over the egress gateway")
+    # The control.
+    result, _seen = probed(monkeypatch, CLUSTER_A, look("client", status()), asked=asked, counted=[before, used])
+    assert result["links"]["client"] == [status()]
+    assert result["faults"] == []
+
+
 @pytest.mark.parametrize(("side", "cluster", "place"), [("client", CLUSTER_A, "hop 1"), ("server", CLUSTER_B, "hop 2")])
 def test_a_gateway_without_a_ready_pod_breaks_its_links(
     monkeypatch: pytest.MonkeyPatch, side: str, cluster: Json, place: str
@@ -173,7 +187,7 @@ def test_a_name_that_is_unknown_comes_before_what_a_proxy_lacks(monkeypatch: pyt
 
 def test_what_could_not_be_asked_is_a_warning_and_neither_up_nor_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     message = Message.warning("probe-not-asked", where="link mysql", what="the probe was not asked: no shell", fix="x")
-    result, _seen = probed(monkeypatch, CLUSTER_A, look("client", status()), asked=[Asked("mysql", message)])
+    result, _seen = probed(monkeypatch, CLUSTER_A, look("client", status()), asked=[Asked("mysql", unasked=message)])
     assert result["faults"] == []
     assert result["warnings"] == [str(message)]
     assert result["links"]["client"] == [status(answer="not asked")]

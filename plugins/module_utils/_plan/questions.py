@@ -40,6 +40,10 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.parsing impo
 __all__ = ["Changes", "Future", "future_of"]
 
 
+# What may stand in exportTo beside namespaces.
+_NO_NAMESPACES = frozenset({"*", ".", "~"})
+Exported = Service | DestinationRule | VirtualService
+
 # An object as an API server gives it: opaque.
 Item = Mapping[str, Any]
 
@@ -117,9 +121,12 @@ class Future:
         mesh, ours = self.mesh, _Hosts.of(links)
         found = {item.meta.namespace for item in mesh.sidecars if not item.meta.ours}
         met = (item for item in mesh.services if not item.meta.ours and ours.met_by(item))
-        found |= {item.meta.namespace for item in met if item.host in ours.hosts or not _is_for_all_alike(mesh, item)}
-        found |= {rule.meta.namespace for rule in mesh.destination_rules if not rule.meta.ours and ours.ruled_by(rule)}
-        found |= {rule.meta.namespace for rule in mesh.virtual_services if not rule.meta.ours and ours.led_by(rule)}
+        local: list[Exported] = [
+            *(item for item in met if item.host in ours.hosts or not _is_for_all_alike(mesh, item)),
+            *(rule for rule in mesh.destination_rules if not rule.meta.ours and ours.ruled_by(rule)),
+            *(rule for rule in mesh.virtual_services if not rule.meta.ours and ours.led_by(rule)),
+        ]
+        found |= {namespace for item in local for namespace in {item.meta.namespace, *item.exports} - _NO_NAMESPACES}
         return sorted(found - {self.side["namespace"], mesh.settings.root})
 
     # -- a server's links ------------------------------------------------------------------------------------------

@@ -211,6 +211,17 @@ def test_a_service_on_a_links_port_that_all_proxies_take_alike_is_no_reason_to_a
     assert callers(*many, claims[0], links=[link(**HTTP)]) == []
 
 
+def test_what_is_exported_to_some_namespaces_is_a_reason_to_ask_about_them() -> None:
+    theirs = {"hosts": [FQDN], "tcp": [{"route": [{"destination": {"host": "elsewhere.example.com"}}]}]}
+    exported = made("VirtualService", "istio-system/theirs", 1, exportTo=["shop", "."], **theirs)
+    assert callers(exported, links=[ALONE]) == ["shop"]
+    (found,) = said(exported, links=[ALONE])
+    assert (found.code, found.level) == ("route-taken", "warning")
+    assert "workloads of namespace shop" in found.what
+    # The control: who does not see it is not led by it.
+    assert callers(made("VirtualService", "istio-system/theirs", 1, exportTo=["."], **theirs), links=[ALONE]) == []
+
+
 def test_rules_that_do_nothing_to_links_are_left_alone() -> None:
     harmless = [
         rule("istio-system/theirs", host=EGRESS, subsets=[{"name": "v1"}]),

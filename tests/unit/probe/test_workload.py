@@ -68,7 +68,7 @@ def ask(cluster: Cluster, **probe: Any) -> Asked:
 
 def test_a_probe_is_asked_in_the_first_ready_pod_and_not_in_its_proxy() -> None:
     cluster = Cluster([pod("web-2"), pod("web-0", ready=False), pod("web-1", containers=("istio-proxy", "app"))])
-    assert ask(cluster) == Asked("mysql")
+    assert ask(cluster) == Asked("mysql", "asked in pod shop/web-1")
     assert cluster.executed == [("shop", "web-1", "app", "sh")]
     assert cluster.selectors == ["app=web"]
 
@@ -92,7 +92,7 @@ def test_a_pod_that_goes_is_not_asked() -> None:
 
 def test_python_is_tried_where_there_is_no_shell() -> None:
     cluster = Cluster([pod()], {"python3": GREETS})
-    assert ask(cluster) == Asked("mysql")
+    assert ask(cluster) == Asked("mysql", "asked in pod shop/web-0")
     assert [command for *_place, command in cluster.executed] == ["sh", "python3"]
 
 
@@ -108,7 +108,7 @@ def test_a_broken_call_is_a_fault_with_the_pod_that_asked() -> None:
 @pytest.mark.parametrize(("heard", "silent"), [("", True), ("bytes 5353482d\n", False)])
 def test_a_connection_that_stays_open_is_told_from_an_answer(heard: str, silent: bool) -> None:
     cluster = Cluster([pod()], {"sh": f"tool python3\nname 198.18.2.10\nport open\n{heard}end open\n"})
-    assert ask(cluster, kind="tcp") == Asked("mysql", silent=silent)
+    assert ask(cluster, kind="tcp") == Asked("mysql", "asked in pod shop/web-0", silent=silent)
 
 
 @pytest.mark.parametrize("several", [False, True])
