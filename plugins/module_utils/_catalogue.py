@@ -708,9 +708,9 @@ CODES: Mapping[str, Entry] = {
         "Choose another pod or container in C(probe.from), or grant the permission",
     ),
     "server-not-asked": Entry(
-        "A server cannot be reached from the controller, or does not say whom it takes",
-        "The handshakes that show its certificate, and whom it refuses, were not made, or had no end; this says "
-        "nothing of the link",
+        "A server cannot be reached from the controller",
+        "The handshakes that show its certificate, and whom it refuses, were not made, or what was sent in them did not "
+        "arrive; this says nothing of the link",
         "",
     ),
     "server-certificate": Entry(

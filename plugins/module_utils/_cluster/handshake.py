@@ -8,8 +8,11 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
+import fcntl
 import socket
 import ssl
+import sys
+import termios
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,7 +25,9 @@ __all__ = ["Endpoint", "Shaken", "presented", "shake"]
 
 # Seconds for one handshake.
 TIMEOUT = 3.0
-_UNDECIDED = f"it has not said in {TIMEOUT:.0f} s whether it takes this client"
+# Whoever is silent then is waited for: a gateway lets what a client of TCP sends lie, its certificate too, until the
+# server behind it takes a connection, and ends it after 10 s (connectTimeout of MeshConfig).
+LONGER = 9.0
 _REFUSALS = ("CERTIFICATE", "UNKNOWN_CA", "HANDSHAKE_FAILURE", "ACCESS_DENIED", "DECRYPT_ERROR")
 
 
@@ -65,7 +70,7 @@ class Shaken:
     """How a handshake with a server went.
 
     :param outcome: C(refused): it does not take our certificate, or wants one. C(accepted): it goes on, and says more.
-        C(silent): it goes on, or waits. C(undecided): it has not said whether it takes us. C(closed): it ended the
+        C(silent): it goes on, or waits. C(undecided): it has not got our certificate. C(closed): it ended the
         connection after the handshake, and says not why. C(untrusted): we do not take its certificate. C(failed): it
         speaks no TLS that we understand. C(unreached): no connection, or none that lasts for a handshake.
     :param detail: why, in the words of the library.
@@ -120,21 +125,22 @@ def _unfinished(error: OSError) -> Shaken:
 
 
 def _first_word(session: ssl.SSLSocket) -> Shaken:
-    try:
-        return Shaken("accepted" if session.recv(1) else "closed")
-    except TimeoutError:
-        return Shaken("silent") if _has_decided(session) else Shaken("undecided", _UNDECIDED)
-    except OSError as error:
-        return Shaken("refused" if _is_refusal(error) else "closed", one_line(error))
+    for seconds in (TIMEOUT, LONGER):
+        session.settimeout(seconds)
+        try:
+            return Shaken("accepted" if session.recv(1) else "closed")
+        except TimeoutError:
+            if _is_lost(session):
+                return Shaken("undecided", "what was sent does not arrive: packets of that size are lost (MTU)")
+        except OSError as error:
+            return Shaken("refused" if _is_refusal(error) else "closed", one_line(error))
+    return Shaken("silent")
 
 
-def _has_decided(session: ssl.SSLSocket) -> bool:
-    """Whether the server has looked at our certificate, or at our having none.
-
-    In TLS 1.3 its ticket says so, which comes after that (RFC 8446, section 4.6.1). Until then what we sent may be lost
-    on the way, or Envoy lets it lie until the server behind it takes a connection.
-    """
-    return session.version() != "TLSv1.3" or bool(session.session and session.session.has_ticket)
+def _is_lost(session: ssl.SSLSocket) -> bool:
+    """Whether the other machine has not acknowledged all that we sent (tcp(7), SIOCOUTQ)."""
+    waiting = fcntl.ioctl(session.fileno(), termios.TIOCOUTQ, bytes(4))
+    return int.from_bytes(waiting, sys.byteorder) > 0
 
 
 def _is_refusal(error: OSError) -> bool:

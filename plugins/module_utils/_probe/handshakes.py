@@ -25,6 +25,7 @@ __all__ = ["Handshakes", "Server", "shake_hands", "stranger"]
 
 PARALLEL = 8
 HOP = 2
+_UNHEARD = ("unreached", "undecided")
 _FIX_ASKS = "remove what others changed on this listener: a Gateway with the same host or an EnvoyFilter"
 _FIX_CERTIFICATE = (
     "run playbook site; if it goes on, something else answers at this address: a load balancer that ends TLS, another "
@@ -110,7 +111,7 @@ def _both(credential: str, server: Server) -> tuple[Shaken, Shaken | None]:
 
 
 def _judge(server: Server, bare: Shaken, strange: Shaken | None, found: Handshakes) -> None:
-    unknown = next((shaken for shaken in (bare, strange) if shaken and _tells_nothing(server, shaken)), None)
+    unknown = next((shaken for shaken in (bare, strange) if shaken and shaken.outcome in _UNHEARD), None)
     if unknown:
         what = f"not asked from here: {unknown.detail}"
         found.unasked.append(Message.notice("server-not-asked", where=f"link {server.link}, {server.seen}", what=what))
@@ -132,10 +133,6 @@ def _faults(server: Server, bare: Shaken, strange: Shaken | None) -> Iterable[Fa
     elif strange and _is_let_in(server, strange):
         wanted = "a client to be refused whose certificate the CA has not issued"
         yield _fault(server, "stranger-let-in", wanted, "it was let in", _FIX_ASKS)
-
-
-def _tells_nothing(server: Server, shaken: Shaken) -> bool:
-    return shaken.outcome == "unreached" or (shaken.outcome == "undecided" and server.ours)
 
 
 def _is_let_in(server: Server, shaken: Shaken) -> bool:
