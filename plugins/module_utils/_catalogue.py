@@ -709,8 +709,8 @@ CODES: Mapping[str, Entry] = {
     ),
     "server-not-asked": Entry(
         "A server cannot be reached from the controller",
-        "The handshakes that show its certificate, and whom it refuses, were not made, or what was sent in them did not "
-        "arrive; this says nothing of the link",
+        "The handshakes that show its certificate, and whom it refuses, were not made, or what was sent in them did "
+        "not arrive; this says nothing of the link",
         "",
     ),
     "server-certificate": Entry(
