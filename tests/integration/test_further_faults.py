@@ -510,7 +510,7 @@ CASES = {
         open_to_all, "anybody-let-in", "hop 2", SERVER, ("it was let in",), link="web", sound="mysql", carried=True
     ),
     "somebody else writes another certificate into our Secret": Case(
-        overwritten, "server-certificate", "hop 2", SERVER, link="web"
+        anew(overwritten), "server-certificate", "hop 2", SERVER, link="web"
     ),
 }
 # They take their time, or are much like another one.
