@@ -69,7 +69,6 @@ class ActionModule(ClusterAction):
             links[side] = [_standing(link, faults, asked) for link in plan["status"]]
             result["faults"] += _told(plan["status"], faults)
             result["warnings"] += [str(item.unasked) for item in asked if item.unasked]
-            result["warnings"] += [str(message) for message in shaken.unknown]
             result["not_asked"] += [str(message) for message in shaken.unasked]
             result["report"] += _report(side, shaken, asked)
         return result

@@ -726,7 +726,8 @@ CODES: Mapping[str, Entry] = {
     ),
     "server-not-asked": Entry(
         "A server cannot be reached from the controller",
-        "The handshakes that show its certificate, and whom it refuses, were not made; this says nothing of the link",
+        "The handshakes that show its certificate, and whom it refuses, were not made, or what was sent in them did "
+        "not arrive; this says nothing of the link",
         "",
     ),
     "server-certificate": Entry(
@@ -744,12 +745,6 @@ CODES: Mapping[str, Entry] = {
         "A handshake from the controller without any certificate was not refused: everybody who reaches the address "
         "reaches the backend",
         "Remove the Gateway or EnvoyFilter of others that changed the listener",
-    ),
-    "refusal-unknown": Entry(
-        "Whether a server refuses a client is not known",
-        "In TLS 1.3 a refusal comes after the handshake. The server said nothing for long, neither a refusal nor a "
-        "session ticket, which would mean that it has let the client in",
-        "Run playbook C(verify) again; else look at what answers there, and at the load of the gateway's pods",
     ),
     "stranger-let-in": Entry(
         "A server lets clients in whose certificate nobody has issued",

@@ -13,6 +13,7 @@ import pytest
 from tests.integration.support.cluster_faults import stopped_api_server
 from tests.integration.support.foreign_certificates import GONE, stolen_certificate
 from tests.integration.support.lab_mesh import MYSQL, Mesh, Run, cleared_afterwards
+from tests.integration.support.network_faults import host_aliases
 from tests.integration.support.probed_links import (
     ALL,
     BANNER,
@@ -121,6 +122,15 @@ def test_a_port_that_is_closed_where_it_is_asked(with_python: Mesh) -> None:
     """Without a sidecar the name leads to the ingress gateway itself, which does not listen on the link's port."""
     mesh = with_python.with_changes(links=[probed(MYSQL, "mysql", **{"from": OUTSIDER}), *ALL[1:]])
     broken(mesh, "port-closed", "hop 1", CLIENT, "asked in pod legacy/outsider", "the connection was refused")
+    assert_sound(with_python)
+
+
+def test_an_answer_that_did_not_come_over_the_link(with_python: Mesh) -> None:
+    """Without a sidecar, and with a name that leads to the database itself: it answers, in plain text."""
+    mesh = with_python.with_changes(links=[probed(MYSQL, "mysql", **{"from": OUTSIDER}), *ALL[1:]])
+    database = with_python.lab.pod(SERVER, "mysql-0").address
+    with host_aliases(with_python, CLIENT, "outsider", mysql=database):
+        broken(mesh, "answered-elsewhere", "hop 1", CLIENT, "asked in pod legacy/outsider", "one that came another way")
     assert_sound(with_python)
 
 

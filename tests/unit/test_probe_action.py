@@ -237,13 +237,6 @@ def test_a_server_is_asked_at_its_addresses_and_a_stranger_has_the_links_own_nam
     assert result["report"] == ["server side: 2 handshakes from the controller"]
 
 
-def test_what_nothing_proves_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    message = Message.warning("refusal-unknown", where="x", what="not known")
-    found = Handshakes(1, unknown=[message])
-    result, _seen = probed(monkeypatch, CLUSTER_B, look("server", status(), endpoints=[ENDPOINT]), shaken=found)
-    assert (result["warnings"], result["faults"]) == ([str(message)], [])
-
-
 def test_no_key_of_a_stranger_is_in_a_result(monkeypatch: pytest.MonkeyPatch) -> None:
     result, seen = probed(monkeypatch, CLUSTER_B, look("server", status(), endpoints=[ENDPOINT]))
     assert "PRIVATE KEY" in seen.credential, "the probe finds it"

@@ -8,8 +8,12 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
+import fcntl
 import socket
 import ssl
+import sys
+import termios
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,8 +24,11 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import pa
 
 __all__ = ["Endpoint", "Shaken", "presented", "shake"]
 
-# Seconds for one handshake, and where the first word after it may take its time.
-TIMEOUT, PATIENCE = 3.0, 10.0
+# Seconds for one handshake.
+TIMEOUT = 3.0
+# Whoever is silent then is waited for: a gateway lets what a client of TCP sends lie, its certificate too, until the
+# server behind it takes a connection, and ends it after 10 s (connectTimeout of MeshConfig).
+LONGER = 9.0
 # What the proxies that use a link accept (Envoy): a root or an intermediate as the end of a chain, and certificates
 # without all that RFC 5280 asks for. Python's own default is another one from 3.13 on (VERIFY_X509_STRICT), and would
 # refuse here what carries there.
@@ -68,14 +75,14 @@ class Shaken:
     """How a handshake with a server went.
 
     :param outcome: C(refused): it does not take our certificate, or wants one. C(accepted): it goes on, and says more.
-        C(completed): its side of the handshake is over too, and it waits for a first word. C(silent): nothing shows
-        whether it is. C(closed): it ended the connection after the handshake, and says not why.
-        C(untrusted): we do not take its certificate. C(failed): it speaks no TLS that we understand. C(unreached): no
-        connection, or none that lasts for a handshake.
+        C(completed): its side of the handshake is over too, and it waits for a first word. C(silent): it has got ours,
+        and does not refuse it. C(lost): it has not got ours. C(closed): it ended the connection after the handshake,
+        and says not why. C(untrusted): we do not take its certificate. C(failed): it speaks no TLS that we understand.
+        C(unreached): no connection, or none that lasts for a handshake.
     :param detail: why, in the words of the library.
     """
 
-    outcome: Literal["refused", "accepted", "completed", "silent", "closed", "untrusted", "failed", "unreached"]
+    outcome: Literal["refused", "accepted", "completed", "silent", "lost", "closed", "untrusted", "failed", "unreached"]
     detail: str = ""
 
 
@@ -87,7 +94,7 @@ def shake(endpoint: Endpoint, roots: str, credential: str = "", *, patient: bool
 
     :param roots: PEM of those that its certificate may come from.
     :param credential: PEM of the certificate that we present and its key; empty to present none.
-    :param patient: wait longer for what is read next.
+    :param patient: wait for a refusal as long as a gateway may take for it.
     """
     context = _context(roots, credential)
     try:
@@ -100,8 +107,7 @@ def shake(endpoint: Endpoint, roots: str, credential: str = "", *, patient: bool
         except OSError as error:
             return _unfinished(error)
         with session:
-            session.settimeout(PATIENCE if patient else TIMEOUT)
-            return _first_word(session)
+            return _first_word(session, (TIMEOUT, LONGER) if patient else (TIMEOUT,))
 
 
 def _context(roots: str, credential: str) -> ssl.SSLContext:
@@ -125,22 +131,34 @@ def _unfinished(error: OSError) -> Shaken:
     return Shaken("unreached", one_line(error))
 
 
-def _first_word(session: ssl.SSLSocket) -> Shaken:
-    try:
-        return Shaken("accepted" if session.recv(1) else "closed")
-    except TimeoutError:
-        return Shaken("completed" if _is_over(session) else "silent")
-    except OSError as error:
-        return Shaken("refused" if _is_refusal(error) else "closed", one_line(error))
+def _first_word(session: ssl.SSLSocket, patience: Sequence[float]) -> Shaken:
+    for seconds in patience:
+        session.settimeout(seconds)
+        try:
+            return Shaken("accepted" if session.recv(1) else "closed")
+        except TimeoutError:
+            if _is_over(session):
+                return Shaken("completed")
+            if _is_lost(session):
+                return Shaken("lost", "what was sent does not arrive: packets of that size are lost (MTU)")
+        except OSError as error:
+            return Shaken("refused" if _is_refusal(error) else "closed", one_line(error))
+    return Shaken("silent")
 
 
 def _is_over(session: ssl.SSLSocket) -> bool:
-    """Whether the server has looked at our certificate, or does without.
+    """Whether the server shows that it has looked at our certificate, or does without.
 
     Before TLS 1.3 its last word ends the handshake. From then on ours does, and the server sends tickets only once it
-    has read that (RFC 8446, section 4.6.1), as Envoy does by default; but a server need not give any.
+    has read that (RFC 8446, section 4.6.1); but it need not give any, and gateways of Istio were seen to give none.
     """
     return session.version() != "TLSv1.3" or bool(session.session and session.session.has_ticket)
+
+
+def _is_lost(session: ssl.SSLSocket) -> bool:
+    """Whether the other machine has not acknowledged all that we sent (tcp(7), SIOCOUTQ)."""
+    waiting = fcntl.ioctl(session.fileno(), termios.TIOCOUTQ, bytes(4))
+    return int.from_bytes(waiting, sys.byteorder) > 0
 
 
 def _is_refusal(error: OSError) -> bool:

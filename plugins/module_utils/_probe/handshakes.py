@@ -16,7 +16,8 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import (
-    PATIENCE,
+    LONGER,
+    TIMEOUT,
     Endpoint,
     Shaken,
     shake,
@@ -30,6 +31,7 @@ __all__ = ["Handshakes", "Server", "shake_hands", "stranger"]
 
 # As many as wait for an address that does not answer; each port of it may be open all the same.
 PARALLEL = 64
+_UNHEARD = ("unreached", "lost")
 HOP = 2
 _FIX_ASKS = "remove what others changed on this listener: a Gateway with the same host or an EnvoyFilter"
 _FIX_CERTIFICATE = (
@@ -60,13 +62,11 @@ class Server:
 class Handshakes:
     """:param asked: how many servers were reached.
     :param unasked: what was not, and why.
-    :param unknown: what nothing that was seen proves or disproves.
     """
 
     asked: int = 0
     faults: list[Fault] = field(default_factory=list)
     unasked: list[Message] = field(default_factory=list)
-    unknown: list[Message] = field(default_factory=list)
 
 
 def stranger(sans: Sequence[str], now: datetime) -> str:
@@ -102,28 +102,20 @@ def shake_hands(servers: Sequence[Server], credential: str) -> Handshakes:
 
 def _both(credential: str, server: Server) -> tuple[Shaken, Shaken | None]:
     """Without a certificate, and with a stranger's where that was refused."""
-    bare = _shaken(server, "")
-    is_next = credential and bare.outcome == "refused"
-    return bare, _shaken(server, credential) if is_next else None
-
-
-def _shaken(server: Server, credential: str) -> Shaken:
-    """Asked once more, with patience, where only silence would say that somebody was let in."""
-    first = shake(server.endpoint, server.roots, credential)
-    if first.outcome != "silent" or not server.ours:
-        return first
-    return shake(server.endpoint, server.roots, credential, patient=True)
+    bare = shake(server.endpoint, server.roots, patient=server.ours)
+    if not credential or bare.outcome != "refused":
+        return bare, None
+    return bare, shake(server.endpoint, server.roots, credential, patient=server.ours)
 
 
 def _judge(server: Server, bare: Shaken, strange: Shaken | None, found: Handshakes) -> None:
-    if bare.outcome == "unreached":
-        what = f"not asked from here: {bare.detail}"
+    unheard = next((shaken for shaken in (bare, strange) if shaken and shaken.outcome in _UNHEARD), None)
+    if unheard:
+        what = f"not asked from here: {unheard.detail}"
         found.unasked.append(Message.notice("server-not-asked", where=f"link {server.link}, {server.seen}", what=what))
         return
     found.asked += 1
     found.faults.extend(_faults(server, bare, strange))
-    if server.ours and "silent" in (bare.outcome, strange.outcome if strange else ""):
-        found.unknown.append(_unknown(server, "a stranger's" if strange else "no"))
 
 
 def _faults(server: Server, bare: Shaken, strange: Shaken | None) -> Iterable[Fault]:
@@ -133,24 +125,22 @@ def _faults(server: Server, bare: Shaken, strange: Shaken | None) -> Iterable[Fa
         yield _fault(server, "server-certificate", wanted, bare.detail, _FIX_CERTIFICATE)
     elif bare.outcome == "failed":
         yield _fault(server, "no-handshake", f"TLS for {name}", bare.detail, _FIX_CERTIFICATE)
-    elif _is_let_in(server, bare):
-        wanted, let_in = "a client without a certificate to be refused", "it was let in"
+    elif let_in := _let_in(server, bare):
+        wanted = "a client without a certificate to be refused"
         yield _fault(server, "anybody-let-in", wanted, let_in, _FIX_ASKS)
-    elif strange and _is_let_in(server, strange):
+    elif strange and (let_in := _let_in(server, strange)):
         wanted = "a client to be refused whose certificate the CA has not issued"
-        yield _fault(server, "stranger-let-in", wanted, "it was let in", _FIX_ASKS)
+        yield _fault(server, "stranger-let-in", wanted, let_in, _FIX_ASKS)
 
 
-def _is_let_in(server: Server, shaken: Shaken) -> bool:
-    """Of another server only what it says by itself counts: it may refuse a client when it is asked something."""
-    return shaken.outcome == "accepted" or (shaken.outcome == "completed" and server.ours)
+def _let_in(server: Server, shaken: Shaken) -> str:
+    """What shows it; empty for nothing.
 
-
-def _unknown(server: Server, which: str) -> Message:
-    what = f"whether it refuses a client with {which} certificate is not known: after the handshake of TLS 1.3 it said "
-    what += f"nothing for {PATIENCE:.0f} s, neither a refusal nor a session ticket"
-    fix = "run verify again; if it goes on, look at what answers at this address, and at the load of its gateway's pods"
-    return Message.warning("refusal-unknown", where=f"link {server.link}, {server.seen}", what=what, fix=fix)
+    Of another server only what it says by itself counts: it may refuse a client when it is asked something.
+    """
+    if shaken.outcome == "accepted" or (shaken.outcome == "completed" and server.ours):
+        return "it was let in"
+    return f"no refusal in {TIMEOUT + LONGER:.0f} s" if shaken.outcome == "silent" and server.ours else ""
 
 
 def _fault(server: Server, code: str, wanted: str, found: str, fix: str) -> Fault:

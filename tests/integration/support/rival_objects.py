@@ -15,9 +15,12 @@ from tests.lab.wait import eventually
 Json = dict[str, Any]
 SYSTEM = "istio-system"
 _NETWORKING = "networking.istio.io/v1"
+_SECURITY = "security.istio.io/v1"
 _APIS = {
-    "AuthorizationPolicy": "security.istio.io/v1",
-    "PeerAuthentication": "security.istio.io/v1",
+    "AuthorizationPolicy": _SECURITY,
+    "PeerAuthentication": _SECURITY,
+    "RequestAuthentication": _SECURITY,
+    "WasmPlugin": "extensions.istio.io/v1alpha1",
     "EnvoyFilter": "networking.istio.io/v1alpha3",
     "Service": "v1",
 }
