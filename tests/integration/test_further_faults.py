@@ -23,7 +23,7 @@ from tests.integration.support.lab_mesh import MYSQL, Mesh, Run, cleared_afterwa
 from tests.integration.support.network_faults import DROP, RESET, host_aliases, names_answered, rule
 from tests.integration.support.preflight_reports import run_preflight
 from tests.integration.support.probed_links import CLIENT, DATABASE, ORDERS, SERVER, WEB, assert_sound, carries, stands
-from tests.integration.support.rival_objects import SYSTEM, foreign, rival
+from tests.integration.support.rival_objects import SYSTEM, foreign, objects_of_others, rival
 from tests.integration.support.standing_link import StandingLink
 from tests.integration.support.web_servers import BACKEND, curl, running_web_servers
 from tests.integration.support.workload_programs import PYTHON, programs
@@ -193,7 +193,7 @@ def held_connections(mesh: Mesh, count: int) -> Iterator[None]:
     command += [f"-u{database.user}", f"-p{database.password}", database.database, "-e", "SELECT SLEEP(300)"]
     sessions = [mesh.lab.popen(CLIENT, WORKLOAD, command) for _ in range(count)]
     try:
-        eventually(lambda: mesh.lab.mysql_local("SHOW PROCESSLIST").count("SLEEP(300)") >= min(count, 10))
+        eventually(lambda: mesh.lab.mysql_local("SHOW PROCESSLIST").count("SLEEP(300)") == count)
         yield
     finally:
         for session in sessions:
@@ -203,11 +203,11 @@ def held_connections(mesh: Mesh, count: int) -> Iterator[None]:
 
 @contextmanager
 def one_connection_only(mesh: Mesh) -> Iterator[None]:
-    """Somebody's limit for the backend, and a session that is there already."""
+    """Somebody's limit for the backend, and a session that takes it up."""
     policy = {"connectionPool": {"tcp": {"maxConnections": 1}}}
     spec = {"host": MYSQL["backend"]["host"], "trafficPolicy": policy}
     limit = foreign("DestinationRule", "theirs", spec, namespace="default")
-    with held_connections(mesh, 1), present(mesh, SERVER, limit):
+    with objects_of_others(mesh, SERVER, [limit], told=INGRESS), held_connections(mesh, 1):
         yield
 
 
@@ -288,13 +288,6 @@ PROXY_PROTOCOL = envoy_filter(
             of_type("envoy.filters.listener.proxy_protocol", "filters.listener.proxy_protocol.v3.ProxyProtocol")
         ]
     },
-)
-SHORT_TIMEOUT = envoy_filter(
-    EGRESS_LABELS,
-    "CLUSTER",
-    {"cluster": {"service": WEB["fqdn"]}},
-    "MERGE",
-    {"connect_timeout": "0.0001s"},
 )
 HTTP_CONNECTION_MANAGER = {"filter": {"name": "envoy.filters.network.http_connection_manager"}}
 FORBIDS = envoy_filter(
@@ -437,9 +430,6 @@ CASES = {
         link="web",
         also=OUTSIDE,
     ),
-    "too short a connectTimeout at the egress gateway": Case(
-        objects(CLIENT, SHORT_TIMEOUT), "no-connection", "hop 2", CLIENT, ("EnvoyFilter",), link="web", also=OUTSIDE
-    ),
     "the DNS record leads to another gateway": Case(
         old_record,
         "no-connection",
@@ -522,7 +512,6 @@ SLOW = {
     "a NetworkPolicy between ingress gateway and backend refuses",
     "the backend's port is left out of its sidecar (excludeInboundPorts)",
     "a limit of connections for the backend (maxConnections)",
-    "too short a connectTimeout at the egress gateway",
 }
 
 
