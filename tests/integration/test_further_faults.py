@@ -35,7 +35,6 @@ Make = Callable[[Mesh], AbstractContextManager[object]]
 WORKLOAD, DATABASE_POD = "mysql-client", "mysql-0"
 EGRESS, INGRESS = "istio-egressgateway-0", "istio-ingressgateway-0"
 EGRESS_LABELS, INGRESS_LABELS = {"istio": "egressgateway"}, {"istio": "ingressgateway"}
-SECURITY = "security.istio.io/v1"
 GONE = "203.0.113.77"
 OUTSIDE = "changed-outside-the-model"
 LARGE = ("-m", "length", "--length", "700:65535", *DROP)
