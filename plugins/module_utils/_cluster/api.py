@@ -25,7 +25,7 @@ from ssl import SSLCertVerificationError
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import Connection
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import Connection, refuse
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.kubeconfig import configuration
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.refusal import Refusal, read_refusal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
@@ -217,6 +217,10 @@ class Api:
             )
         except (HTTPError, OSError) as error:
             raise CrossmeshError(_unreached(error, f"{self.where}, {self._configuration.host}")) from error
+        except ValueError:
+            # It quotes the header that cannot be sent, and so the credential.
+            what = "a request cannot be sent: its credential holds a character that has no place in a header"
+            raise refuse(self.where, what, "correct the credential of this connection") from None
         self._compare_clocks(answer.headers.get("Date", ""))
         return answer
 

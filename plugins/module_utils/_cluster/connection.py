@@ -28,6 +28,7 @@ __all__ = [
     "Connection",
     "connection_of",
     "connection_to_host",
+    "is_sendable",
     "refuse",
     "without_overrides",
     "writer_kubeconfig",
@@ -82,36 +83,74 @@ def connection_of(kubeconfig: str, context: str, environ: Mapping[str, str], fol
     return _of_files(kubeconfig or environ.get("KUBECONFIG", "") or "~/.kube/config", context, folder)
 
 
-def connection_to_host(host: str, token: str, authority: str, *others: str) -> Connection:
+def connection_to_host(host: str, token: str, authority: str, folder: Path, *others: str) -> Connection:
     """What C(mesh_api_host), C(mesh_api_key) and C(mesh_api_ca_cert) mean.
 
     :param host: URL of the API server.
     :param authority: path of a file with the CA's certificates, or these in PEM; empty for those of the system.
+    :param folder: where relative paths begin.
     :param others: what C(mesh_kubeconfig) and C(mesh_context) say; one of both ways has to be the one.
     :raises CrossmeshError: nothing can be meant by it.
     """
-    where, server = f"mesh_api_host {host}", host.rstrip("/")
+    where, server = _address("mesh_api_host", host)
     if any(others):
         fix = "set mesh_kubeconfig and mesh_context to '' for this cluster, or leave mesh_api_host out"
         raise refuse(where, "mesh_kubeconfig or mesh_context is set as well", fix)
     if not server.startswith("https://"):
         raise refuse(where, "it is no https:// address", "set it to the URL of the API server")
-    if not token:
+    if not (sent := _token("mesh_api_key", token, where)):
         raise refuse(where, "there is no mesh_api_key", "set mesh_api_key to the token of a service account")
-    cluster = {"server": server, **_authority_of(authority)}
-    return Connection(where, context=_NAME, document=_document(cluster, {"token": token}), private=True)
+    cluster = {"server": server, **_authority_of(authority, folder, where)}
+    return Connection(where, context=_NAME, document=_document(cluster, {"token": sent}), private=True)
 
 
-def _authority_of(given: str) -> Json:
-    if given.lstrip().startswith("-----BEGIN CERTIFICATE-----"):
+def _address(variable: str, given: str) -> tuple[str, str]:
+    """What names an API server in messages, and its URL; what may hold a password is not repeated."""
+    if any(mark in given for mark in "@?#"):
+        fix = f"set {variable} to https://, the name and the port, and give a credential by its own variable"
+        raise refuse(variable, "it has a user, a query or a fragment, which have no place in it", fix)
+    server = given.rstrip("/")
+    return f"{variable} {server}", server
+
+
+def _token(variable: str, given: str, where: str) -> str:
+    """A token as it can be sent: YAML's block scalars and files end with a line end."""
+    token = given.strip()
+    if not is_sendable(token):
+        what = f"{variable} holds a blank, a line end or another character that no token has"
+        raise refuse(where, what, f"set {variable} to the token alone, as kubectl create token prints it")
+    return token
+
+
+def is_sendable(token: str) -> bool:
+    """Whether it can stand in a header; libraries quote what cannot, secret or not."""
+    return token.isascii() and token.isprintable() and " " not in token
+
+
+def _authority_of(given: str, folder: Path, where: str) -> Json:
+    if "-----BEGIN CERTIFICATE-----" in given:
         return {"certificate-authority-data": base64.b64encode(given.encode()).decode()}
-    return {"certificate-authority": os.path.expanduser(given)} if given else {}
+    if "-----BEGIN" in given:
+        fix = "set mesh_api_ca_cert to the CA's certificates, or to a file that holds them"
+        raise refuse(where, "mesh_api_ca_cert is in PEM and holds no certificate", fix)
+    return {"certificate-authority": _file("mesh_api_ca_cert", given, folder, where)} if given else {}
+
+
+def _file(variable: str, given: str, folder: Path, where: str) -> str:
+    path = _absolute(given, folder)
+    if not os.path.isfile(path):
+        fix = f"set {variable} to a file that exists; a relative path begins where Ansible was started"
+        raise refuse(where, f"{variable} is {path}, and there is no such file", fix)
+    return path
+
+
+def _absolute(path: str, folder: Path) -> str:
+    return os.path.normpath(folder / os.path.expanduser(os.path.expandvars(path)))
 
 
 def _of_files(paths: str, context: str, folder: Path) -> Connection:
     """As kubectl takes them: an empty entry is none, and of several, those that do not exist are left out."""
-    given = [os.path.expanduser(os.path.expandvars(path)) for path in paths.split(os.pathsep) if path.strip()]
-    files = [os.path.normpath(folder / path) for path in given]
+    files = [_absolute(path, folder) for path in paths.split(os.pathsep) if path.strip()]
     there = [path for path in files if os.path.exists(path)]
     chosen = f"context {context}" if context else "the current context"
     where = f"{chosen} of {os.pathsep.join(there or files)}"
@@ -158,32 +197,28 @@ def _of_environment(context: str, environ: Mapping[str, str], folder: Path) -> C
         fix = "remove the one or the other from the environment"
         raise refuse(where, f"{_PREFIX}HOST is set, and a kubeconfig or context as well", fix)
     _refuse_context(where, context)
-    server = given["HOST"].rstrip("/")
-    return Connection(
-        f"{_PREFIX}HOST {server}",
-        context=_NAME,
-        document=_document(_server_of(given, server), _user_of(given, where)),
-        private=True,
-    )
+    where, server = _address(f"{_PREFIX}HOST", given["HOST"])
+    document = _document(_server_of(given, server, folder, where), _user_of(given, folder, where))
+    return Connection(where, context=_NAME, document=document, private=True)
 
 
-def _server_of(given: Mapping[str, str], server: str) -> Json:
+def _server_of(given: Mapping[str, str], server: str, folder: Path, where: str) -> Json:
     found: Json = {"server": server}
     if authority := _first(given, _AUTHORITY):
-        found["certificate-authority"] = os.path.expanduser(authority)
-    verify = _first(given, _VERIFY)
-    if verify and verify.lower() in _FALSE:
+        found["certificate-authority"] = _file(_PREFIX + authority, given[authority], folder, where)
+    verify = given.get(_first(given, _VERIFY), "")
+    if verify.lower() in _FALSE:
         found["insecure-skip-tls-verify"] = True
     return {**found, "proxy-url": given["PROXY"]} if "PROXY" in given else found
 
 
-def _user_of(given: Mapping[str, str], where: str) -> Json:
+def _user_of(given: Mapping[str, str], folder: Path, where: str) -> Json:
     certificate, key = _first(given, _CERTIFICATE), _first(given, _KEY)
-    if "API_KEY" in given:
-        return {"token": given["API_KEY"]}
+    if token := _token(f"{_PREFIX}API_KEY", given.get("API_KEY", ""), where):
+        return {"token": token}
     if certificate and key:
         files = {"client-certificate": certificate, "client-key": key}
-        return {name: os.path.expanduser(path) for name, path in files.items()}
+        return {option: _file(_PREFIX + name, given[name], folder, where) for option, name in files.items()}
     if given.keys() >= {"USERNAME", "PASSWORD"}:
         return {"username": given["USERNAME"], "password": given["PASSWORD"]}
     fix = f"set {_PREFIX}API_KEY, or {_PREFIX}CERT_FILE and {_PREFIX}KEY_FILE"
@@ -191,7 +226,8 @@ def _user_of(given: Mapping[str, str], where: str) -> Json:
 
 
 def _first(given: Mapping[str, str], names: tuple[str, ...]) -> str:
-    return next((given[name] for name in names if name in given), "")
+    """The name that is set."""
+    return next((name for name in names if name in given), "")
 
 
 _NAME = "crossmesh"

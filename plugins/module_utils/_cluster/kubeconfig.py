@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import Connection, refuse
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import Connection, is_sendable, refuse
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed, one_line
 
@@ -56,6 +56,7 @@ def configuration(connection: Connection) -> Configuration:
         loader.title = connection.where
         loader.load_and_set(found)
         loader.refuse_nobody(found)
+        loader.refuse_unsendable()
     _settle_proxy(found)
     return found
 
@@ -134,6 +135,15 @@ class _Loader(KubeConfigLoader):
         if "auth-provider" in user and not (found.api_key or found.cert_file):
             provider = (user["auth-provider"] or {}).get("name", "")
             raise self._without_credential(f"the auth-provider {provider} gave no token")
+
+    def refuse_unsendable(self) -> None:
+        """Stop at a token that is quoted by whoever is to send it, kubernetes.core too."""
+        kind, _, token = str(getattr(self, "token", "")).partition(" ")
+        if kind == "Bearer" and not is_sendable(token):
+            what = "the token of this context's user holds a blank, a line end or another character that no token has"
+            raise refuse(
+                self.title, what, "correct the token: nothing may stand before or behind it, not even a line end"
+            )
 
     def _load_from_exec_plugin(self) -> Any:
         # The package logs what the plugin printed, and goes on.

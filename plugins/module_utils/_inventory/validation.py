@@ -226,8 +226,14 @@ def _check_places(world: World) -> Iterator[Finding]:
                 "need mesh_context and different gateways"
             )
             field = "mesh_api_host" if there[0].get("mesh_api_host") else "mesh_context"
-            value = "not set" if unset else show(there[0][field])
+            value = "not set" if unset else _shown(there[0][field], field)
             yield Finding.of("same-cluster", (unset or names)[0], field, value, what, fix)
+
+
+def _shown(value: object, field: str) -> str:
+    """Of an address that may hold a password nothing is told; contexts have an C(@) in their names."""
+    suspect = field == "mesh_api_host" and any(mark in str(value) for mark in "@?#")
+    return "not shown, as it may hold a password" if suspect else show(value)
 
 
 def _places(world: World) -> Iterator[list[Mapping[str, Any]]]:

@@ -11,6 +11,7 @@ import socket
 import ssl
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -107,6 +108,22 @@ def api_of(kubeconfig: str, context: str = "") -> Api:
 @pytest.fixture
 def api(server: Server, tmp_path: Path) -> Api:
     return api_of(kubeconfig(tmp_path, server.port), "cluster-b")
+
+
+@pytest.mark.parametrize("token", ["hidden\n", "hidd\u20acn"])
+def test_a_header_that_cannot_be_sent_is_told_without_a_word_of_it(
+    api: Api, server: Server, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    """Such as one of a token that was renewed while the run went on."""
+    headers = {"authorization": f"Bearer {token}"}
+    monkeypatch.setattr(api, "_authentication", lambda: headers)
+    with refused("connection") as failure:
+        api.get(SECRETS)
+    assert "hidd" not in "".join(traceback.format_exception(failure.value)) + str(failure.value)
+    # The control: it is what would be quoted.
+    with pytest.raises(ValueError, match=r"Invalid header|codec") as quoted:
+        api._pool.request("GET", f"http://127.0.0.1:{server.port}", headers=headers, retries=False)
+    assert "hidd" in repr(quoted.value)
 
 
 def test_reading_and_applying(api: Api, server: Server) -> None:

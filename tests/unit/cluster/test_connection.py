@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection
     writer_kubeconfig,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.kubeconfig import configuration, context_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, failure
 from tests.unit.support import Json, refused
 
 TOKEN = "a-secret-token"
@@ -48,6 +50,11 @@ def kubeconfig(path: Path, user: Json | None = None, current: str | None = "b", 
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(content))
     return path
+
+
+def told(error: CrossmeshError) -> str:
+    """All that a user may get to see of an error, with the most verbose output."""
+    return "".join(map(str, (failure(error), *traceback.format_exception(error))))
 
 
 def host_of(connection: Connection) -> str:
@@ -106,6 +113,19 @@ def test_certificates_lie_beside_the_kubeconfig_that_names_them(tmp_path: Path) 
     (tmp_path / "sub/ca.crt").write_text("PEM")
     path = kubeconfig(tmp_path / "sub/config", authority="ca.crt")
     assert configuration(connection_of(str(path), "", {}, tmp_path)).ssl_ca_cert == str(tmp_path / "sub/ca.crt")
+
+
+@pytest.mark.parametrize("key", ["token", "tokenFile"])
+@pytest.mark.parametrize("token", ["SECRET\n", "SEC RET", "SECR\u00c9T"])
+def test_a_token_of_a_kubeconfig_that_no_header_can_hold_is_refused_without_a_word_of_it(
+    tmp_path: Path, token: str, key: str
+) -> None:
+    (tmp_path / "token").write_text(token)
+    path = kubeconfig(tmp_path / "config", {key: token if key == "token" else str(tmp_path / "token")})
+    with refused("connection") as caught:
+        configuration(connection_of(str(path), "", {}, tmp_path))
+    assert "the token of this context's user" in caught.value.message.what
+    assert "SEC" not in told(caught.value)
 
 
 def test_a_user_who_is_to_act_as_another_one_is_refused(tmp_path: Path) -> None:
@@ -226,6 +246,24 @@ def test_what_awx_sets_is_followed_where_it_is_asked_for(tmp_path: Path) -> None
     assert TOKEN not in repr(found)
 
 
+def test_files_of_the_environment_are_one_file_for_reads_and_writes(tmp_path: Path) -> None:
+    names = {"SSL_CA_CERT": "ca.crt", "CERT_FILE": "tls.crt", "KEY_FILE": "$NAME_OF_KEY"}
+    for name in ("ca.crt", "tls.crt", "tls.key"):
+        (tmp_path / name).write_text("PEM")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NAME_OF_KEY", "tls.key")
+        found = of_environment(tmp_path, HOST=URL, **names).document
+    assert found["clusters"][0]["cluster"]["certificate-authority"] == str(tmp_path / "ca.crt")
+    assert found["users"][0]["user"] == {
+        "client-certificate": str(tmp_path / "tls.crt"),
+        "client-key": str(tmp_path / "tls.key"),
+    }
+    (tmp_path / "tls.crt").unlink()
+    with refused("connection") as caught:
+        of_environment(tmp_path, HOST=URL, **{**names, "KEY_FILE": "tls.key"})
+    assert caught.value.message.what == f"K8S_AUTH_CERT_FILE is {tmp_path}/tls.crt, and there is no such file"
+
+
 @pytest.mark.parametrize("name", ["VERIFY_SSL", "VALIDATE_CERTS"])
 @pytest.mark.parametrize(("value", "verified"), [("False", False), ("no", False), ("0", False), ("true", True)])
 def test_verification_is_switched_off_in_the_words_of_kubernetes_core(
@@ -275,7 +313,7 @@ URL = "https://b.example"
 def test_an_address_a_token_and_a_ca_of_the_inventory(tmp_path: Path) -> None:
     authority = tmp_path / "ca.crt"
     authority.write_text("PEM")
-    found = connection_to_host(f"{URL}/", TOKEN, str(authority))
+    found = connection_to_host(f"{URL}/", TOKEN, str(authority), tmp_path)
     settings = configuration(found)
     assert (settings.host, settings.ssl_ca_cert, settings.verify_ssl) == (URL, str(authority), True)
     assert settings.get_api_key_with_prefix("BearerToken") == f"Bearer {TOKEN}"
@@ -283,26 +321,102 @@ def test_an_address_a_token_and_a_ca_of_the_inventory(tmp_path: Path) -> None:
     assert TOKEN not in found.where
 
 
-def test_a_ca_can_be_given_in_pem(tmp_path: Path) -> None:
-    pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
-    found = configuration(connection_to_host(URL, TOKEN, pem))
-    assert Path(str(found.ssl_ca_cert)).read_text() == pem
+@pytest.mark.parametrize("given", ["sub/ca.crt", "~/sub/ca.crt", "$FOLDER/sub/ca.crt"])
+def test_the_file_of_a_ca_is_made_absolute_as_a_kubeconfig_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/ca.crt").write_text("PEM")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("FOLDER", str(tmp_path))
+    (cluster,) = connection_to_host(URL, TOKEN, given, tmp_path).document["clusters"]
+    assert cluster["cluster"]["certificate-authority"] == f"{tmp_path}/sub/ca.crt"
+
+
+PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+
+
+@pytest.mark.parametrize("before", ["", "\n", "# the CA of cluster-b\n", "subject=CN = ca\n\n"])
+def test_a_ca_can_be_given_in_pem_with_words_before_it(tmp_path: Path, before: str) -> None:
+    found = configuration(connection_to_host(URL, TOKEN, before + PEM, tmp_path))
+    assert Path(str(found.ssl_ca_cert)).read_text() == before + PEM
+
+
+def test_what_is_wrong_with_a_ca_is_told_of_its_variable(tmp_path: Path) -> None:
+    with refused("connection") as caught:
+        connection_to_host(URL, TOKEN, "none.crt", tmp_path)
+    assert caught.value.message.what == f"mesh_api_ca_cert is {tmp_path}/none.crt, and there is no such file"
+    key = "-----BEGIN PRIVATE KEY-----\nSECRET\n"
+    with refused("connection") as caught:
+        connection_to_host(URL, TOKEN, key, tmp_path)
+    assert "holds no certificate" in caught.value.message.what
+    assert "SECRET" not in told(caught.value)
 
 
 @pytest.mark.parametrize(
     ("given", "words"),
     [
         ((URL, "", ""), "no mesh_api_key"),
+        ((URL, " \n", ""), "no mesh_api_key"),
         (("http://b.example", TOKEN, ""), "no https:// address"),
         ((URL, TOKEN, "", "/srv/kubeconfig", ""), "mesh_kubeconfig or mesh_context is set as well"),
         ((URL, TOKEN, "", "", "cluster-b"), "mesh_kubeconfig or mesh_context is set as well"),
     ],
 )
-def test_an_address_that_cannot_be_followed_is_refused(given: tuple[str, str, str], words: str) -> None:
-    with refused("connection") as failure:
-        connection_to_host(*given)
-    assert words in failure.value.message.what
-    assert TOKEN not in str(failure.value)
+def test_an_address_that_cannot_be_followed_is_refused(tmp_path: Path, given: tuple[str, ...], words: str) -> None:
+    host, token, authority, *others = given
+    with refused("connection") as caught:
+        connection_to_host(host, token, authority, tmp_path, *others)
+    assert words in caught.value.message.what
+    assert TOKEN not in str(caught.value)
+
+
+WAYS: dict[str, Callable[[str, str, Path], Connection]] = {
+    "mesh_api": lambda host, token, folder: connection_to_host(host, token, "", folder),
+    "K8S_AUTH": lambda host, token, folder: of_environment(folder, HOST=host, API_KEY=token),
+}
+EACH_WAY = pytest.mark.parametrize("way", WAYS)
+
+
+@EACH_WAY
+def test_white_space_around_a_token_is_none_of_it(tmp_path: Path, way: str) -> None:
+    found = configuration(WAYS[way](URL, f" {TOKEN}\n", tmp_path))
+    assert found.get_api_key_with_prefix("BearerToken") == f"Bearer {TOKEN}"
+
+
+@EACH_WAY
+@pytest.mark.parametrize("token", ["SEC RET", "SEC\nRET", "SECR\u00c9T", "SEC\x00RET"])
+def test_what_is_no_token_is_refused_without_a_word_of_it(tmp_path: Path, way: str, token: str) -> None:
+    with refused("connection") as caught:
+        WAYS[way](URL, token, tmp_path)
+    assert f"{way}_" in caught.value.message.what
+    assert "SEC" not in told(caught.value)
+
+
+@EACH_WAY
+@pytest.mark.parametrize(
+    "host",
+    [
+        "https://user:SECRET@b.example",
+        "user:SECRET@b.example",
+        "https://b.example?token=SECRET",
+        "https://b.example/#SECRET",
+    ],
+)
+def test_an_address_that_holds_more_than_an_address_is_refused_without_a_word_of_it(
+    tmp_path: Path, way: str, host: str
+) -> None:
+    with refused("connection") as caught:
+        WAYS[way](host, TOKEN, tmp_path)
+    assert "a user, a query or a fragment" in caught.value.message.what
+    assert "SECRET" not in told(caught.value)
+
+
+def test_what_is_searched_for_secrets_holds_what_an_error_quotes() -> None:
+    with refused("connection") as caught:
+        raise module.refuse("somewhere", "x", "x") from ValueError("Invalid header value b'Bearer SECRET'")
+    assert "SECRET" in told(caught.value)
+    assert "SECRET" in told(module.refuse("somewhere", "it is SECRET", "x"))
 
 
 # -- what kubernetes.core gets -------------------------------------------------------------------------------------

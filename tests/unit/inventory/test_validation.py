@@ -906,6 +906,17 @@ WRONG: list[Wrong] = [
         },
     ),
     Wrong(
+        "same-cluster",
+        "cluster-b: mesh_api_host: not shown, as it may hold a password",
+        "mesh_api_host",
+        {
+            "hosts": {
+                host: {"group_names": v["group_names"], "mesh_api_host": "https://user:secret@api.example"}
+                for host, v in HOSTS.items()
+            }
+        },
+    ),
+    Wrong(
         "mesh-trust-domain",
         "cluster-a: mesh_trust_domain: 'spiffe://prod'",
         "trustDomain",
