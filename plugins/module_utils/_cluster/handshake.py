@@ -8,19 +8,26 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-import fcntl
 import socket
 import ssl
 import sys
-import termios
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import serial
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.memory import memory_file
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.memory import has_memory_files, memory_file
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import one_line
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import parse_certificates
+
+try:
+    from fcntl import ioctl
+    from termios import TIOCOUTQ
+
+    _KNOWS_UNSENT = True
+except ImportError:
+    # Not of every operating system.
+    _KNOWS_UNSENT = False
 
 __all__ = ["Endpoint", "Shaken", "presented", "shake"]
 
@@ -57,13 +64,16 @@ def presented(endpoint: Endpoint) -> str | None:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     try:
         raw = socket.create_connection((endpoint.address, endpoint.port), timeout=TIMEOUT)
-    except OSError:
+    except (OSError, ValueError):
         return None
     try:
         with raw, context.wrap_socket(raw, server_hostname=endpoint.fqdn) as session:
             certificate = session.getpeercert(binary_form=True)
     except OSError:
         return ""
+    except ValueError:
+        # A name that cannot be asked for.
+        return None
     if not certificate:
         return ""
     pem = ssl.DER_cert_to_PEM_cert(certificate)
@@ -78,7 +88,7 @@ class Shaken:
         C(completed): its side of the handshake is over too, and it waits for a first word. C(silent): it has got ours,
         and does not refuse it. C(lost): it has not got ours. C(closed): it ended the connection after the handshake,
         and says not why. C(untrusted): we do not take its certificate. C(failed): it speaks no TLS that we understand.
-        C(unreached): no connection, or none that lasts for a handshake.
+        C(unreached): no connection, or none that lasts for a handshake, or nothing here to go through one with.
     :param detail: why, in the words of the library.
     """
 
@@ -96,15 +106,19 @@ def shake(endpoint: Endpoint, roots: str, credential: str = "", *, patient: bool
     :param credential: PEM of the certificate that we present and its key; empty to present none.
     :param patient: wait for a refusal as long as a gateway may take for it.
     """
-    context = _context(roots, credential)
+    try:
+        context = _context(roots, credential)
+    except (OSError, ValueError, TypeError) as error:
+        return Shaken("unreached", f"the trust or the certificate for it cannot be loaded: {one_line(error)}")
     try:
         raw = socket.create_connection((endpoint.address, endpoint.port), timeout=TIMEOUT)
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        # What a cluster names as an address need not be one: a name of DNS has no label of over 63 letters.
         return Shaken("unreached", one_line(error))
     with raw:
         try:
             session = context.wrap_socket(raw, server_hostname=endpoint.fqdn)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             return _unfinished(error)
         with session:
             return _first_word(session, (TIMEOUT, LONGER) if patient else (TIMEOUT,))
@@ -115,13 +129,15 @@ def _context(roots: str, credential: str) -> ssl.SSLContext:
     context.verify_flags = FLAGS
     context.load_verify_locations(cadata=roots)
     if credential:
+        if not has_memory_files():
+            raise OSError("this operating system has no files in memory to hand the key on")
         # OpenSSL takes no key but from a file.
         with memory_file("credential", credential) as path:
             context.load_cert_chain(path)
     return context
 
 
-def _unfinished(error: OSError) -> Shaken:
+def _unfinished(error: OSError | ValueError) -> Shaken:
     if isinstance(error, ssl.SSLCertVerificationError):
         return Shaken("untrusted", error.verify_message)
     if _is_refusal(error):
@@ -156,12 +172,17 @@ def _is_over(session: ssl.SSLSocket) -> bool:
 
 
 def _is_lost(session: ssl.SSLSocket) -> bool:
-    """Whether the other machine has not acknowledged all that we sent (tcp(7), SIOCOUTQ)."""
-    waiting = fcntl.ioctl(session.fileno(), termios.TIOCOUTQ, bytes(4))
+    """Whether the other machine has not acknowledged all that we sent (tcp(7), SIOCOUTQ), where that is known."""
+    if not _KNOWS_UNSENT:
+        return False
+    try:
+        waiting = ioctl(session.fileno(), TIOCOUTQ, bytes(4))
+    except OSError:
+        return False
     return int.from_bytes(waiting, sys.byteorder) > 0
 
 
-def _is_refusal(error: OSError) -> bool:
+def _is_refusal(error: Exception) -> bool:
     """Whether it is an alert about our certificate (RFC 8446, section 6.2), as OpenSSL names them."""
     reason = (isinstance(error, ssl.SSLError) and error.reason) or ""
     return "ALERT" in reason and any(word in reason for word in _REFUSALS)

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import handshake
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint, shake
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint, presented, shake
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf, parse_certificates
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe import handshakes
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.handshakes import Server, shake_hands, stranger
@@ -224,6 +227,67 @@ def test_what_is_no_tls_and_what_is_not_there() -> None:
         assert shake(endpoint, ROOT.view.pem).outcome == "unreached"
     # Its port is free again.
     assert shake(endpoint, ROOT.view.pem).outcome == "unreached"
+
+
+@pytest.mark.parametrize("name", [f"{'a' * 64}.elb.example.com", "a..example.com", "a\0b"])
+def test_an_address_that_is_none_is_not_reached(name: str) -> None:
+    endpoint = Endpoint(name, 443, FQDN)
+    assert shake(endpoint, ROOT.view.pem).outcome == "unreached"
+    assert presented(endpoint) is None
+
+
+@pytest.mark.parametrize("fqdn", ["", f"{'a' * 64}.example.com"])
+def test_a_name_that_tls_cannot_ask_for_is_not_asked_for(tmp_path: Path, fqdn: str) -> None:
+    with tls_server(tmp_path) as endpoint:
+        assert shake(replace(endpoint, fqdn=fqdn), ROOT.view.pem).outcome == "unreached"
+        assert presented(replace(endpoint, fqdn=fqdn)) is None
+
+
+@pytest.mark.parametrize(
+    ("roots", "credential"), [("", ""), ("nonsense", ""), ("\u00e9", ""), (ROOT.view.pem, "nonsense")]
+)
+def test_what_cannot_be_loaded_is_told_and_nobody_is_asked(tmp_path: Path, roots: str, credential: str) -> None:
+    with tls_server(tmp_path) as endpoint:
+        shaken = shake(endpoint, roots, credential)
+    assert shaken.outcome == "unreached"
+    assert shaken.detail.startswith("the trust or the certificate for it cannot be loaded: ")
+
+
+def test_a_system_without_files_in_memory_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "memfd_create")
+    with tls_server(tmp_path) as endpoint:
+        shaken = shake(endpoint, ROOT.view.pem, STRANGER)
+    assert (shaken.outcome, "no files in memory" in shaken.detail) == ("unreached", True)
+
+
+def test_where_it_is_not_known_whether_something_was_lost_it_was_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_arguments: object) -> bytes:
+        raise OSError("Inappropriate ioctl for device")
+
+    def lost(*_arguments: object) -> bytes:
+        return b"\x01\x01\x01\x01"
+
+    with tls_server(tmp_path, asks=ssl.CERT_NONE, tickets=0) as endpoint:
+        monkeypatch.setattr(handshake, "ioctl", unknown)
+        assert shake(endpoint, ROOT.view.pem).outcome == "silent"
+        # The control.
+        monkeypatch.setattr(handshake, "ioctl", lost)
+        assert shake(endpoint, ROOT.view.pem).outcome == "lost"
+        monkeypatch.setattr(handshake, "_KNOWS_UNSENT", False)
+        assert shake(endpoint, ROOT.view.pem).outcome == "silent"
+
+
+@pytest.mark.parametrize("missing", ["fcntl", "termios"])
+def test_handshakes_need_no_module_that_is_not_everywhere(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    spec = importlib.util.find_spec(handshake.__name__)
+    assert spec
+    assert spec.loader
+    monkeypatch.setitem(sys.modules, missing, None)
+    fresh = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fresh)
+    assert (fresh._KNOWS_UNSENT, handshake._KNOWS_UNSENT) == (False, True)
 
 
 def test_a_server_that_does_not_even_shake_hands_is_not_reached() -> None:
