@@ -10,7 +10,8 @@ have is read beside it, for the sum to be held against.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -23,6 +24,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import Cros
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
 __all__ = ["Answers", "Outcome", "Quota", "Trial", "read_quotas", "try_all", "try_out"]
+
+# Seconds after which a trial without an answer ends them all. Those with answers may take longer.
+PATIENCE = 120.0
 
 Verb = Literal["apply", "merge", "delete"]
 
@@ -78,39 +82,38 @@ def try_out(api: Api, trials: Sequence[Trial]) -> Answers:
     return Answers(outcomes, read_quotas(api, {trial.place.namespace for trial in trials if trial.new}))
 
 
-def try_all(api: Api, trials: Sequence[Trial]) -> list[Outcome]:
+def try_all(api: Api, trials: Sequence[Trial], clock: Callable[[], float] = time.monotonic) -> list[Outcome]:
     """Several at once.
 
+    :param clock: seconds.
     :raises CrossmeshError: when the API server cannot be reached.
     """
-    tries = _Tries(api)
+    tries = _Tries(api, clock, clock() + PATIENCE)
     with ThreadPoolExecutor(PARALLEL) as pool:
         return list(pool.map(tries.make, trials))
 
 
 @dataclass
 class _Tries:
-    """:param lost: how many in a row had no answer.
+    """:param until: by the clock; who has no answer then is the last one.
     :param away: why nothing more is asked.
     """
 
     api: Api
-    lost: int = 0
+    clock: Callable[[], float]
+    until: float
     away: CrossmeshError | None = None
 
     def make(self, trial: Trial) -> Outcome:
         if self.away:
             raise self.away
         try:
-            outcome = _try(self.api, trial)
+            return _try(self.api, trial)
         except CrossmeshError as error:
-            self.lost += 1
-            if self.lost > PARALLEL or not self._is_there():
+            if self.clock() >= self.until or not self._is_there():
                 self.away = error
                 raise
             return Outcome(trial, lost=error.message)
-        self.lost = 0
-        return outcome
 
     def _is_there(self) -> bool:
         """Whether it was this one write that had no answer: such as one that a webhook keeps waiting."""

@@ -74,11 +74,27 @@ def test_where_nothing_is_answered_it_ends_early() -> None:
     with refused("api-unreachable"):
         tried(api, *[trial()] * 200)
     assert len(api.dry_calls) <= 2 * PARALLEL
-    # An API server that says its version and does nothing else is as good as away.
-    api = FakeApi(lost={PATH})
+
+
+@pytest.mark.parametrize("path", [PATH, SECRET], ids=["all", "every other one"])
+def test_where_answers_do_not_come_it_ends_in_time_whatever_comes_between(path: str) -> None:
+    """An API server that says its version and keeps much else waiting."""
+    api, now = FakeApi(lost={PATH}), [1000.0]
+
+    def clock() -> float:
+        # As if each look at the clock were a minute after the one before, for one of those who ask at once.
+        now[0] += 60.0 / PARALLEL
+        return now[0]
+
     with refused("api-unreachable"):
-        tried(api, *[trial()] * 200)
-    assert len(api.dry_calls) <= 3 * PARALLEL
+        try_all(cast(Api, api), [trial(), trial("merge", "Secret" if path == SECRET else "Gateway", path)] * 100, clock)
+    assert len(api.dry_calls) < 100
+
+
+def test_what_is_answered_may_take_long() -> None:
+    api, now = FakeApi(), iter(range(1000, 10**6, 600))
+    outcomes = try_all(cast(Api, api), [trial("merge", "Secret", SECRET)] * 20, lambda: float(next(now)))
+    assert [outcome.lost for outcome in outcomes] == [None] * 20
 
 
 def quota(name: str, status: Json) -> Json:
