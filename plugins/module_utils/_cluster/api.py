@@ -17,6 +17,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -255,7 +256,7 @@ class Api:
         """RFC 9110 section 6.6.1: the moment at which the server answered, to the second."""
         try:
             there = parsedate_to_datetime(date)
-        except ValueError:
+        except (ValueError, OverflowError):
             return
         self.clock_ahead = -_from_now(there)
 
@@ -296,10 +297,9 @@ class Api:
         query += [("command", word) for word in command]
         url = self._configuration.host + object_path("", "v1", "pods", namespace, pod) + f"/exec?{urlencode(query)}"
         try:
-            session = self._session(url)
-            output = _read(session, timeout, limit)
-            finished, outcome = not session.is_open(), session.read_channel(ERROR_CHANNEL)
-            session.close()
+            with closing(self._session(url)) as session:
+                output = _read(session, timeout, limit)
+                finished, outcome = not session.is_open(), session.read_channel(ERROR_CHANNEL)
         except WebSocketBadStatusException as error:
             forbidden = error.status_code == 403
             why = "exec is forbidden (403)" if forbidden else f"exec was refused ({error.status_code})"
@@ -356,8 +356,8 @@ def _seconds(retry_after: str | None) -> float:
     """RFC 9110 section 10.2.3: seconds, or a date; never so short that a busy server gets busier."""
     given = (retry_after or "").strip()
     try:
-        wait = float(int(given)) if given.isdecimal() else _from_now(parsedate_to_datetime(given))
-    except ValueError:
+        wait = float(given) if given.isdecimal() else _from_now(parsedate_to_datetime(given))
+    except (ValueError, OverflowError):
         wait = BUSY_WAIT
     return max(BUSY_WAIT, wait)
 

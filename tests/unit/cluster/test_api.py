@@ -239,6 +239,16 @@ def test_a_date_to_come_back_at_is_obeyed_too(patient: tuple[Api, Time], server:
     assert waited.slept[1:] == [BUSY_WAIT, BUSY_WAIT]
 
 
+@pytest.mark.parametrize("retry_after", ["9" * 400, "9" * 5000, f"Mon, 01 Jan {'9' * 20} 00:00:00 GMT"])
+def test_a_time_to_come_back_that_is_no_time_is_an_answer_like_others(
+    patient: tuple[Api, Time], server: Server, retry_after: str
+) -> None:
+    api, _time = patient
+    server.status, server.busy = 429, [(429, retry_after)] * 100
+    with refused("api-busy"):
+        api.get(SECRETS)
+
+
 def test_its_patience_has_an_end(patient: tuple[Api, Time], server: Server) -> None:
     api, time = patient
     server.status, server.busy = 429, [(429, "10")] * 100
@@ -338,7 +348,9 @@ def test_how_far_this_clock_is_ahead_of_the_servers_is_told_with_any_answer(
     assert ahead <= api.clock_ahead <= ahead + time.time() - before
 
 
-@pytest.mark.parametrize("date", [None, "", "yesterday", "Mon, 99 Nov 2026 22:54:28 GMT"])
+@pytest.mark.parametrize(
+    "date", [None, "", "yesterday", "Mon, 99 Nov 2026 22:54:28 GMT", f"Mon, 01 Jan {'9' * 20} 00:00:00 GMT"]
+)
 def test_a_server_that_does_not_tell_the_time_is_as_good_as_one_that_agrees(
     api: Api, server: Server, date: str | None
 ) -> None:
@@ -391,6 +403,10 @@ class Session:
         self._turns, self._ends = turns, ends
         self._held: dict[int, str] = {}
         self.asked = 0
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
 
     def is_open(self) -> bool:
         return bool(self._turns) or not self._ends
@@ -417,6 +433,24 @@ def test_a_command_that_writes_without_end_is_cut_off() -> None:
     session = Session([("y" * 1000, "z" * 1000)] * 10_000)
     assert _read(session, 60, 4096) == "y" * 4096
     assert session.asked < 20
+
+
+@pytest.mark.parametrize("fault", [None, OSError("Connection reset by peer"), KeyboardInterrupt()])
+def test_a_commands_connection_is_closed_however_it_ends(
+    api: Api, monkeypatch: pytest.MonkeyPatch, fault: BaseException | None
+) -> None:
+    class Broken(Session):
+        def update(self, timeout: float) -> None:
+            if fault:
+                raise fault
+            super().update(timeout)
+
+    session = Broken([("a", "")])
+    monkeypatch.setattr(api, "_session", lambda _url: session)
+    with contextlib.suppress(RefusedError, KeyboardInterrupt):
+        assert api.execute("istio-system", "pod-0", "istio-proxy", ["true"], 5).output == "a"
+        assert fault is None
+    assert session.closed
 
 
 def test_a_command_that_does_not_end_is_given_up_in_time() -> None:
