@@ -20,7 +20,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 
 __all__ = ["await_address"]
 
-# Seconds between two looks, and between two lines about it.
+# Seconds between two looks.
 INTERVAL = 1.0
 
 

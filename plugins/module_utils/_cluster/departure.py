@@ -20,7 +20,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.waiting im
 
 __all__ = ["await_gone"]
 
-# Seconds between two looks, and between two lines about what is waited for.
+# Seconds between two looks.
 INTERVAL = 0.5
 
 

@@ -29,7 +29,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 
 __all__ = ["Expected", "Proof", "Trusted", "UnprovenError", "lag", "no_ready_pod", "prove"]
 
-# Seconds between two looks, and between two lines about what is waited for.
+# Seconds between two looks.
 INTERVAL = 0.2
 # More than these, and a message counts the rest.
 MOST_LINKS, MOST_SERIALS = 5, 3

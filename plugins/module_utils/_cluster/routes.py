@@ -21,7 +21,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 
 __all__ = ["await_clusters"]
 
-# Seconds between two looks, and between two lines about it.
+# Seconds between two looks.
 INTERVAL = 0.2
 
 
