@@ -104,7 +104,7 @@ class Variables:
         kubeconfig, context = (str(self.given.get(f"mesh_{key}") or "") for key in ("kubeconfig", "context"))
         host, authority = (str(self.given.get(f"mesh_api_{key}") or "") for key in ("host", "ca_cert"))
         if host:
-            return connection_to_host(host, self.text("mesh_api_key"), authority, kubeconfig, context)
+            return connection_to_host(host, self.text("mesh_api_key"), authority, Path.cwd(), kubeconfig, context)
         return connection_of(kubeconfig, context, os.environ, Path.cwd())
 
     def api(self) -> Api:

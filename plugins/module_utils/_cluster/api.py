@@ -217,6 +217,10 @@ class Api:
             )
         except (HTTPError, OSError) as error:
             raise CrossmeshError(_unreached(error, f"{self.where}, {self._configuration.host}")) from error
+        except ValueError:
+            # Its own words hold the header, and so the token.
+            what, fix = "the request cannot be sent with this credential", "check the token or password of this context"
+            raise CrossmeshError(Message.error("connection", where=self.where, what=what, fix=fix)) from None
         self._compare_clocks(answer.headers.get("Date", ""))
         return answer
 
@@ -353,7 +357,8 @@ def _seconds(retry_after: str | None) -> float:
     given = (retry_after or "").strip()
     try:
         wait = float(int(given)) if given.isdecimal() else _from_now(parsedate_to_datetime(given))
-    except ValueError:
+    # What has too many digits is no number of seconds.
+    except (ValueError, OverflowError):
         wait = BUSY_WAIT
     return max(BUSY_WAIT, wait)
 

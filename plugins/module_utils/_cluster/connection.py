@@ -17,6 +17,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.memory import has_memory_files, memory_file
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
@@ -82,36 +83,54 @@ def connection_of(kubeconfig: str, context: str, environ: Mapping[str, str], fol
     return _of_files(kubeconfig or environ.get("KUBECONFIG", "") or "~/.kube/config", context, folder)
 
 
-def connection_to_host(host: str, token: str, authority: str, *others: str) -> Connection:
+def connection_to_host(host: str, token: str, authority: str, folder: Path, *others: str) -> Connection:
     """What C(mesh_api_host), C(mesh_api_key) and C(mesh_api_ca_cert) mean.
 
     :param host: URL of the API server.
     :param authority: path of a file with the CA's certificates, or these in PEM; empty for those of the system.
+    :param folder: where relative paths begin: where Ansible was started.
     :param others: what C(mesh_kubeconfig) and C(mesh_context) say; one of both ways has to be the one.
     :raises CrossmeshError: nothing can be meant by it.
     """
-    where, server = f"mesh_api_host {host}", host.rstrip("/")
+    server = _server("mesh_api_host", host)
+    where, token = f"mesh_api_host {server}", token.strip()
     if any(others):
         fix = "set mesh_kubeconfig and mesh_context to '' for this cluster, or leave mesh_api_host out"
         raise refuse(where, "mesh_kubeconfig or mesh_context is set as well", fix)
-    if not server.startswith("https://"):
-        raise refuse(where, "it is no https:// address", "set it to the URL of the API server")
     if not token:
         raise refuse(where, "there is no mesh_api_key", "set mesh_api_key to the token of a service account")
-    cluster = {"server": server, **_authority_of(authority)}
+    cluster = {"server": server, **_authority_of(authority, where, folder)}
     return Connection(where, context=_NAME, document=_document(cluster, {"token": token}), private=True)
 
 
-def _authority_of(given: str) -> Json:
-    if given.lstrip().startswith("-----BEGIN CERTIFICATE-----"):
+def _server(name: str, given: str) -> str:
+    """:param name: of the variable, which alone is shown of what is none: it may hold a password."""
+    url = urlsplit(given.strip().rstrip("/"))
+    if url.scheme != "https" or not url.hostname or "@" in url.netloc or url.query or url.fragment:
+        fix = "set it to the URL of the API server, with neither user nor query: https://HOST:PORT"
+        raise refuse(name, "it is no https:// address of an API server", fix)
+    return url.geturl()
+
+
+def _authority_of(given: str, where: str, folder: Path) -> Json:
+    if "-----BEGIN CERTIFICATE-----" in given:
         return {"certificate-authority-data": base64.b64encode(given.encode()).decode()}
-    return {"certificate-authority": os.path.expanduser(given)} if given else {}
+    if not given:
+        return {}
+    path = _absolute(given, folder)
+    if not os.path.isfile(path):
+        fix = "set mesh_api_ca_cert to a file that exists, or to certificates in PEM"
+        raise refuse(where, f"mesh_api_ca_cert leads to no file: {path}", fix)
+    return {"certificate-authority": path}
+
+
+def _absolute(path: str, folder: Path) -> str:
+    return os.path.normpath(folder / os.path.expanduser(os.path.expandvars(path)))
 
 
 def _of_files(paths: str, context: str, folder: Path) -> Connection:
     """As kubectl takes them: an empty entry is none, and of several, those that do not exist are left out."""
-    given = [os.path.expanduser(os.path.expandvars(path)) for path in paths.split(os.pathsep) if path.strip()]
-    files = [os.path.normpath(folder / path) for path in given]
+    files = [_absolute(path, folder) for path in paths.split(os.pathsep) if path.strip()]
     there = [path for path in files if os.path.exists(path)]
     chosen = f"context {context}" if context else "the current context"
     where = f"{chosen} of {os.pathsep.join(there or files)}"
@@ -162,28 +181,28 @@ def _of_environment(context: str, environ: Mapping[str, str], folder: Path) -> C
     return Connection(
         f"{_PREFIX}HOST {server}",
         context=_NAME,
-        document=_document(_server_of(given, server), _user_of(given, where)),
+        document=_document(_server_of(given, server, folder), _user_of(given, where, folder)),
         private=True,
     )
 
 
-def _server_of(given: Mapping[str, str], server: str) -> Json:
+def _server_of(given: Mapping[str, str], server: str, folder: Path) -> Json:
     found: Json = {"server": server}
     if authority := _first(given, _AUTHORITY):
-        found["certificate-authority"] = os.path.expanduser(authority)
+        found["certificate-authority"] = _absolute(authority, folder)
     verify = _first(given, _VERIFY)
     if verify and verify.lower() in _FALSE:
         found["insecure-skip-tls-verify"] = True
     return {**found, "proxy-url": given["PROXY"]} if "PROXY" in given else found
 
 
-def _user_of(given: Mapping[str, str], where: str) -> Json:
+def _user_of(given: Mapping[str, str], where: str, folder: Path) -> Json:
     certificate, key = _first(given, _CERTIFICATE), _first(given, _KEY)
     if "API_KEY" in given:
-        return {"token": given["API_KEY"]}
+        return {"token": given["API_KEY"].strip()}
     if certificate and key:
         files = {"client-certificate": certificate, "client-key": key}
-        return {name: os.path.expanduser(path) for name, path in files.items()}
+        return {name: _absolute(path, folder) for name, path in files.items()}
     if given.keys() >= {"USERNAME", "PASSWORD"}:
         return {"username": given["USERNAME"], "password": given["PASSWORD"]}
     fix = f"set {_PREFIX}API_KEY, or {_PREFIX}CERT_FILE and {_PREFIX}KEY_FILE"

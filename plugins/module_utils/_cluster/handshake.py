@@ -96,10 +96,11 @@ def shake(endpoint: Endpoint, roots: str, credential: str = "", *, patient: bool
     :param credential: PEM of the certificate that we present and its key; empty to present none.
     :param patient: wait for a refusal as long as a gateway may take for it.
     """
-    context = _context(roots, credential)
     try:
+        context = _context(roots, credential)
         raw = socket.create_connection((endpoint.address, endpoint.port), timeout=TIMEOUT)
-    except OSError as error:
+    # A name that is none, and trust that is no PEM, are no OSError.
+    except (OSError, ValueError) as error:
         return Shaken("unreached", one_line(error))
     with raw:
         try:
@@ -157,7 +158,11 @@ def _is_over(session: ssl.SSLSocket) -> bool:
 
 def _is_lost(session: ssl.SSLSocket) -> bool:
     """Whether the other machine has not acknowledged all that we sent (tcp(7), SIOCOUTQ)."""
-    waiting = fcntl.ioctl(session.fileno(), termios.TIOCOUTQ, bytes(4))
+    try:
+        waiting = fcntl.ioctl(session.fileno(), termios.TIOCOUTQ, bytes(4))
+    except OSError:
+        # Not every operating system can tell.
+        return False
     return int.from_bytes(waiting, sys.byteorder) > 0
 
 

@@ -56,8 +56,17 @@ def configuration(connection: Connection) -> Configuration:
         loader.title = connection.where
         loader.load_and_set(found)
         loader.refuse_nobody(found)
+    _refuse_unsendable(found, connection)
     _settle_proxy(found)
     return found
+
+
+def _refuse_unsendable(found: Configuration, connection: Connection) -> None:
+    """A token with a line end would be shown in clear by whoever refuses to send it."""
+    for token in found.api_key.values():
+        if token and not all("!" <= char <= "~" for char in token.removeprefix("Bearer ").removeprefix("Basic ")):
+            what, fix = "its token has blanks, line ends or what is no ASCII", "correct the token"
+            raise CrossmeshError(Message.error("kubeconfig", where=connection.where, what=what, fix=fix))
 
 
 def context_of(connection: Connection) -> str:

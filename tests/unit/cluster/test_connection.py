@@ -275,7 +275,7 @@ URL = "https://b.example"
 def test_an_address_a_token_and_a_ca_of_the_inventory(tmp_path: Path) -> None:
     authority = tmp_path / "ca.crt"
     authority.write_text("PEM")
-    found = connection_to_host(f"{URL}/", TOKEN, str(authority))
+    found = connection_to_host(f"{URL}/", f"{TOKEN}\n", "ca.crt", tmp_path)
     settings = configuration(found)
     assert (settings.host, settings.ssl_ca_cert, settings.verify_ssl) == (URL, str(authority), True)
     assert settings.get_api_key_with_prefix("BearerToken") == f"Bearer {TOKEN}"
@@ -285,24 +285,47 @@ def test_an_address_a_token_and_a_ca_of_the_inventory(tmp_path: Path) -> None:
 
 def test_a_ca_can_be_given_in_pem(tmp_path: Path) -> None:
     pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
-    found = configuration(connection_to_host(URL, TOKEN, pem))
-    assert Path(str(found.ssl_ca_cert)).read_text() == pem
+    found = configuration(connection_to_host(URL, TOKEN, f"# of cluster-b\n{pem}", tmp_path))
+    assert pem in Path(str(found.ssl_ca_cert)).read_text()
 
 
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ((URL, "", ""), "no mesh_api_key"),
+        ((URL, " ", ""), "no mesh_api_key"),
         (("http://b.example", TOKEN, ""), "no https:// address"),
+        ((f"https://admin:{TOKEN}@b.example", TOKEN, ""), "no https:// address"),
+        ((f"https://b.example?token={TOKEN}", TOKEN, ""), "no https:// address"),
+        ((URL, TOKEN, "gone.crt"), "mesh_api_ca_cert leads to no file"),
         ((URL, TOKEN, "", "/srv/kubeconfig", ""), "mesh_kubeconfig or mesh_context is set as well"),
         ((URL, TOKEN, "", "", "cluster-b"), "mesh_kubeconfig or mesh_context is set as well"),
     ],
 )
-def test_an_address_that_cannot_be_followed_is_refused(given: tuple[str, str, str], words: str) -> None:
+def test_an_address_that_cannot_be_followed_is_refused(tmp_path: Path, given: tuple[str, ...], words: str) -> None:
+    host, token, authority, *others = given
     with refused("connection") as failure:
-        connection_to_host(*given)
+        connection_to_host(host, token, authority, tmp_path, *others)
     assert words in failure.value.message.what
     assert TOKEN not in str(failure.value)
+
+
+@pytest.mark.parametrize("token", [f"{TOKEN} {TOKEN}", f"{TOKEN}\r\n{TOKEN}", f"{TOKEN}\u00e9"])
+def test_a_token_that_cannot_be_sent_is_told_of_and_not_shown(tmp_path: Path, token: str) -> None:
+    with refused("kubeconfig") as failure:
+        configuration(connection_to_host(URL, token, "", tmp_path))
+    assert TOKEN not in str(failure.value)
+    with refused("kubeconfig") as failure:
+        configuration(connection_of(str(kubeconfig(tmp_path / "config", {"token": token})), "", {}, tmp_path))
+    assert TOKEN not in str(failure.value)
+
+
+def test_paths_of_the_environment_are_made_absolute_once(tmp_path: Path) -> None:
+    """kubernetes.core reads the document from a file in memory, beside which nothing lies."""
+    given = {"HOST": URL, "SSL_CA_CERT": "ca.crt", "CERT_FILE": "me.crt", "KEY_FILE": "me.key"}
+    found = of_environment(tmp_path, **given).document
+    assert found["clusters"][0]["cluster"]["certificate-authority"] == f"{tmp_path}/ca.crt"
+    user = found["users"][0]["user"]
+    assert (user["client-certificate"], user["client-key"]) == (f"{tmp_path}/me.crt", f"{tmp_path}/me.key")
 
 
 # -- what kubernetes.core gets -------------------------------------------------------------------------------------
