@@ -11,7 +11,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -107,6 +108,19 @@ def api_of(kubeconfig: str, context: str = "") -> Api:
 @pytest.fixture
 def api(server: Server, tmp_path: Path) -> Api:
     return api_of(kubeconfig(tmp_path, server.port), "cluster-b")
+
+
+def test_a_request_that_cannot_be_sent_shows_nothing_of_its_headers(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_request: object, headers: Mapping[str, str], **_more: object) -> None:
+        raise ValueError(f"Invalid header value {headers['authorization']!r}")
+
+    # The control: what is raised has the token.
+    with pytest.raises(ValueError, match="a-token"):
+        refuse(headers={"authorization": "Bearer a-token"})
+    monkeypatch.setattr(api._pool, "request", refuse)
+    with refused("connection") as failure:
+        api.get(SECRETS)
+    assert "a-token" not in "".join(traceback.format_exception(failure.value))
 
 
 def test_reading_and_applying(api: Api, server: Server) -> None:
