@@ -10,10 +10,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import PARALLEL, Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import PLACES, Fault
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import read_connections
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, failure
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
     ClientLink,
     DesiredSide,
@@ -45,6 +46,7 @@ from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import Cluste
 
 Json = dict[str, Any]
 UNREACHABLE = "api-unreachable"
+_LET_IN = ("anybody-let-in", "stranger-let-in")
 # The one that ends in the gateway of a side.
 HOPS: Mapping[Side, int] = {"client": 1, "server": 2}
 
@@ -55,6 +57,13 @@ class ActionModule(ClusterAction):
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
         if "sides" not in params["look"]:
             return _not_looked_at(params["look"])
+        try:
+            return self._probe(variables, params)
+        except CrossmeshError as error:
+            # It may have gone away since it was looked at.
+            return _not_looked_at(failure(error))
+
+    def _probe(self, variables: Variables, params: dict[str, Any]) -> Json:
         look: ClusterLook = params["look"]
         links: dict[Side, list[LinkSideJson]] = {}
         result: Json = {"changed": False, "links": links, "faults": [], "warnings": [], "not_asked": [], "report": []}
@@ -94,22 +103,28 @@ def _dialled(desired: DesiredSide, plan: SideLook) -> list[ClientLink]:
 def _asked(api: Api, links: Sequence[ClientLink], plan: SideLook) -> list[Asked]:
     """What became of the probes, which way an answer came, and how far a call without one."""
     egress, watch = gateway_of(plan), watch_of(links)
-    before = read_connections(api, egress, watch)
-    asked = ask_links(api, links)
-    after = read_connections(api, egress, watch)
+    before, found = read_connections(api, egress, watch), []
     # Where the look has told of something in the gateway, it is that.
     sound = {link["link"] for link in plan["status"] if not link["broken"]}
-    by_name = {link["name"]: link for link in links}
-    return [
-        replace(item, fault=_on_its_way(item, by_name[item.link], before, after)) if item.link in sound else item
-        for item in asked
-    ]
+    # Counters around no more than are asked at once, so that little else falls between.
+    for start in range(0, len(links), PARALLEL):
+        some = links[start : start + PARALLEL]
+        asked = ask_links(api, some)
+        after = read_connections(api, egress, watch)
+        by_name = {link["name"]: link for link in some if link["name"] in sound}
+        found += [
+            _on_its_way(item, by_name[item.link], before, after) if item.link in by_name and item.seen else item
+            for item in asked
+        ]
+        before = after
+    return found
 
 
-def _on_its_way(asked: Asked, link: ClientLink, before: Counted, after: Counted) -> Fault | None:
-    if asked.unasked:
-        return None
-    return located(asked.fault, link, before, after) if asked.fault else strayed(link, asked.seen, before, after)
+def _on_its_way(asked: Asked, link: ClientLink, before: Counted, after: Counted) -> Asked:
+    if asked.fault:
+        return replace(asked, fault=located(asked.fault, link, before, after))
+    fault = strayed(link, asked.seen, before, after, silent=asked.silent)
+    return replace(asked, fault=fault, silent=False) if fault else asked
 
 
 def _gone(side: Side, plan: SideLook) -> list[Fault]:
@@ -156,8 +171,8 @@ def _external_servers(links: Sequence[ClientLink], desired: DesiredSide, roots: 
 
 def _standing(link: LinkSideJson, faults: Sequence[Fault], asked: Sequence[Asked]) -> LinkSideJson:
     """How the link stands now: the first place at which it is broken, of the look before and of what was asked."""
-    now, first = link.copy(), first_fault(faults, link["link"])
-    if first and _is_first(link, first):
+    now = link.copy()
+    if first := next(iter(_to_tell(link, faults)), None):
         now["broken"], now["cause"] = first.place, first.code
     if any(item.unasked for item in asked if item.link == link["link"]):
         now["answer"] = NOT_ASKED
@@ -165,20 +180,24 @@ def _standing(link: LinkSideJson, faults: Sequence[Fault], asked: Sequence[Asked
 
 
 def _told(links: Sequence[LinkSideJson], faults: Sequence[Fault]) -> list[str]:
-    """One fault a link, and none where the look before has told of something earlier."""
-    firsts = [(link, first) for link in links if (first := first_fault(faults, link["link"]))]
-    return [str(first.message()) for link, first in firsts if _is_first(link, first)]
+    return [str(fault.message()) for link in links for fault in _to_tell(link, faults)]
 
 
-def _is_first(link: LinkSideJson, fault: Fault) -> bool:
-    # Who is let in that must not be is told whatever else is wrong.
-    is_open = fault.code in ("anybody-let-in", "stranger-let-in")
-    return is_open or not link["broken"] or fault.hop < PLACES.index(link["broken"])
+def _to_tell(link: LinkSideJson, faults: Sequence[Fault]) -> list[Fault]:
+    """Who is let in that must not be, whatever else is wrong; then where the call breaks.
+
+    Not where the look has told of something before that.
+    """
+    of_link = [fault for fault in faults if fault.link == link["link"]]
+    let_in = [fault for fault in of_link if fault.code in _LET_IN]
+    first = first_fault((fault for fault in of_link if fault not in let_in), link["link"])
+    is_first = first and (not link["broken"] or first.hop < PLACES.index(link["broken"]))
+    return [*let_in[:1], *([first] if first and is_first else [])]
 
 
 def _report(side: Side, shaken: Handshakes, asked: Sequence[Asked]) -> list[str]:
     """What was done, for people: nothing that was not asked counts."""
-    answered = sum(1 for item in asked if not item.unasked)
+    answered = sum(1 for item in asked if item.seen)
     silent = listed(item.link for item in asked if item.silent)
     lines = [f"{side} side: {shaken.asked} handshakes from the controller"] if shaken.asked else []
     lines += [f"{side} side: {answered} of {len(asked)} probes asked"] if asked else []

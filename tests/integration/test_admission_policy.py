@@ -47,6 +47,15 @@ REFUSED: dict[str, tuple[str, Json]] = {
         {"host": "elsewhere.example.com", "subsets": [{"name": "v1", "trafficPolicy": {"tls": TLS}}]},
     ),
     "a route for its host": ("VirtualService", {"hosts": [MYSQL["fqdn"]], "tcp": ROUTE}),
+    "a route for every host in sidecars": ("VirtualService", {"hosts": ["*"], "tcp": ROUTE}),
+    "one in sidecars and at its own gateway": (
+        "VirtualService",
+        {"hosts": ["*"], "gateways": ["mesh", "shop/own"], "tcp": ROUTE},
+    ),
+    "a route for a wildcard of its host at its own gateway": (
+        "VirtualService",
+        {"hosts": ["*.server.example.com"], "gateways": ["shop/own"], "tcp": ROUTE},
+    ),
     "an entry for its host": ("ServiceEntry", {"hosts": [MYSQL["fqdn"]], "ports": PORTS, "resolution": "DNS"}),
     "a Gateway for its host": (
         "Gateway",
@@ -67,6 +76,10 @@ ALLOWED: dict[str, tuple[str, Json]] = {
         {"host": "elsewhere.example.com", "trafficPolicy": {"tls": {**TLS, "credentialName": "own"}}},
     ),
     "a route for another host": ("VirtualService", {"hosts": ["elsewhere.example.com"], "tcp": ROUTE}),
+    "a route for every host at its own gateway": (
+        "VirtualService",
+        {"hosts": ["*"], "gateways": ["shop/own"], "tcp": ROUTE},
+    ),
     "an entry for another host": (
         "ServiceEntry",
         {"hosts": ["elsewhere.example.com"], "ports": PORTS, "resolution": "DNS"},
@@ -112,6 +125,21 @@ def test_a_tenant_may_not(kept: Mesh, name: str) -> None:
 @pytest.mark.parametrize("name", ALLOWED)
 def test_a_tenant_may(kept: Mesh, name: str) -> None:
     assert not is_refused(kept, *ALLOWED[name])
+
+
+def test_hosts_may_stand_one_a_line(kept: Mesh) -> None:
+    """In a value by C(|), each of them ends in a line end."""
+    last = "last.example.com"
+    by_lines = POLICY.replace("  hosts: ", "  hosts: |\n    ", 1).replace(
+        "\n  credentials:", f"\n    {last}\n  credentials:"
+    )
+    assert not is_refused(kept, "DestinationRule", {"host": last}), "the control: it is none of the links' yet"
+    kept.lab.kubectl(CLUSTER, "apply", "-f", "-", stdin=by_lines)
+    try:
+        assert eventually(lambda: is_refused(kept, "DestinationRule", {"host": last}))
+        assert is_refused(kept, *REFUSED["a rule for a link's host"])
+    finally:
+        kept.lab.kubectl(CLUSTER, "apply", "-f", "-", stdin=POLICY)
 
 
 def test_a_run_writes_as_the_user_that_is_named_and_another_is_told_why_not(kept: Mesh, tmp_path: Path) -> None:

@@ -502,6 +502,17 @@ CASES = {
 }
 # They take their time, or are much like another one.
 SLOW = {
+    "the port is left out of the sidecar's redirection (excludeOutboundPorts)",
+    "internalTrafficPolicy: Local on the egress gateway's Service",
+    "no pod of the ingress gateway is ready",
+    "of a link of tcp, that may be the backend",
+    "large packets to the ingress gateway are lost (MTU)",
+    "an old EndpointSlice of the backend",
+    "targetPort by a name that no container has",
+    "outlier detection has ejected the backend",
+    "a NetworkPolicy between ingress gateway and backend drops",
+    "the backend listens on loopback only",
+    "a WasmPlugin that cannot be fetched",
     "the DNS record leads to another gateway",
     "istio-cni was late: no redirection at all",
     "a firewall between the clusters refuses connections",

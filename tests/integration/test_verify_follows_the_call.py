@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.support.banner_servers import banner_on_machine
 from tests.integration.support.cluster_faults import stopped_api_server
 from tests.integration.support.foreign_certificates import GONE, stolen_certificate
 from tests.integration.support.lab_mesh import MYSQL, Mesh, Run, cleared_afterwards
@@ -126,11 +127,16 @@ def test_a_port_that_is_closed_where_it_is_asked(with_python: Mesh) -> None:
 
 
 def test_an_answer_that_did_not_come_over_the_link(with_python: Mesh) -> None:
-    """Without a sidecar, and with a name that leads to the database itself: it answers, in plain text."""
-    mesh = with_python.with_changes(links=[probed(MYSQL, "mysql", **{"from": OUTSIDER}), *ALL[1:]])
-    database = with_python.lab.pod(SERVER, "mysql-0").address
-    with host_aliases(with_python, CLIENT, "outsider", mysql=database):
-        broken(mesh, "answered-elsewhere", "hop 1", CLIENT, "asked in pod legacy/outsider", "one that came another way")
+    """Without a sidecar, and with a name that leads to another server: it answers as the link's does, in plain text."""
+    outside = probed(BANNER, "tcp", banner="MariaDB", **{"from": OUTSIDER})
+    mesh = with_python.with_changes(links=[DATABASE, outside, WEB, ORDERS])
+    other = with_python.lab.machine("legacy-db").address
+    with (
+        banner_on_machine(mesh, "legacy-db", "MariaDB", BANNER["port"]),
+        host_aliases(mesh, CLIENT, "outsider", banner=other),
+    ):
+        asked = "asked in pod legacy/outsider"
+        broken(mesh, "answered-elsewhere", "hop 1", CLIENT, asked, "one that came another way", link="banner")
     assert_sound(with_python)
 
 

@@ -19,6 +19,7 @@ from ansible_collections.crossmesh.mtls.plugins.action import mesh_probe
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import Connections
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import Fault
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.handshakes import Handshakes, Server
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.passage import Counted
@@ -31,6 +32,7 @@ from tests.unit.support import CHECKOUT, Json, link, numbered, run_action
 ROOT = make_root()
 PROBE = {"type": "mysql", "from": FROM}
 HTTP = {"type": "http", "from": FROM}
+SEEN = "asked in pod shop/web-0"
 CLUSTER_A: Json = {"inventory_hostname": "cluster-a", "group_names": ["mesh_clients"]}
 CLUSTER_B: Json = {"inventory_hostname": "cluster-b", "group_names": ["mesh_servers"]}
 
@@ -96,7 +98,7 @@ def probed(
 
 
 def test_a_call_that_breaks_is_told_with_its_place_and_stands_in_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = [Asked("mysql", fault=fault("no-answer", 4))]
+    asked = [Asked("mysql", SEEN, fault=fault("no-answer", 4))]
     result, seen = probed(monkeypatch, CLUSTER_A, look("client", status()), asked=asked)
     assert seen.links == ["mysql"]
     (line,) = result["faults"]
@@ -109,8 +111,11 @@ def test_a_call_without_an_answer_is_located_by_what_the_egress_gateway_counts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     way = "outbound|13306|mysql|mysql.server.example.com"
-    asked = [Asked("mysql", fault=fault("no-answer", 4))]
-    counted, given = [{way: Connections(5, 5)}, {way: Connections(6, 5)}], [link(protocol="http", probe=HTTP)]
+    asked = [Asked("mysql", SEEN, fault=fault("no-answer", 4))]
+    counted, given = (
+        [{way: {"a": Connections(5, 5)}}, {way: {"a": Connections(6, 5)}}],
+        [link(protocol="http", probe=HTTP)],
+    )
     before = look("client", status())
     result, _seen = probed(monkeypatch, CLUSTER_A, before, asked=asked, counted=counted, links=given)
     assert result["links"]["client"] == [status(broken="hop 2", cause="no-connection")]
@@ -123,7 +128,7 @@ def test_a_call_without_an_answer_is_located_by_what_the_egress_gateway_counts(
 
 def test_what_the_look_has_found_in_the_gateway_is_why_it_tried_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     way = "outbound|13306|mysql|mysql.server.example.com"
-    asked, counted = [Asked("mysql", fault=fault("no-answer", 4))], [{way: Connections()}, {way: Connections()}]
+    asked, counted = [Asked("mysql", SEEN, fault=fault("no-answer", 4))], [{way: {"a": Connections()}}] * 2
     before = look("client", status(broken="hop 2", cause="no-endpoint"))
     result, _seen = probed(monkeypatch, CLUSTER_A, before, asked=asked, counted=counted)
     assert result["links"]["client"] == [status(broken="hop 2", cause="no-endpoint")]
@@ -134,8 +139,8 @@ def test_what_the_look_has_found_in_the_gateway_is_why_it_tried_no_connection(mo
 
 def test_an_answer_that_came_past_the_egress_gateway_breaks_the_link(monkeypatch: pytest.MonkeyPatch) -> None:
     way = "outbound|13306|mysql|mysql.server.example.com"
-    asked = [Asked("mysql", "asked in pod shop/web-0")]
-    before, used = {way: Connections(5, 5)}, {way: Connections(5, 6)}
+    asked = [Asked("mysql", SEEN)]
+    before, used = {way: {"a": Connections(5, 5)}}, {way: {"a": Connections(5, 6)}}
     result, _seen = probed(monkeypatch, CLUSTER_A, look("client", status()), asked=asked, counted=[before, before])
     assert result["links"]["client"] == [status(broken="hop 1", cause="answered-elsewhere")]
     (line,) = result["faults"]
@@ -160,7 +165,7 @@ def test_a_gateway_without_a_ready_pod_breaks_its_links(
 
 def test_a_sound_link_beside_a_broken_one_stays_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     links = [link(probe=PROBE), numbered(1, probe=PROBE)]
-    asked = [Asked("mysql", fault=fault("port-closed", 1)), Asked("link-1")]
+    asked = [Asked("mysql", SEEN, fault=fault("port-closed", 1)), Asked("link-1", SEEN)]
     result, _seen = probed(monkeypatch, CLUSTER_A, look("client", status(), status("link-1")), asked=asked, links=links)
     assert result["links"]["client"] == [status(broken="hop 1", cause="port-closed"), status("link-1")]
     assert result["report"] == ["client side: 2 of 2 probes asked"]
@@ -171,7 +176,7 @@ def test_what_the_look_has_found_earlier_on_the_way_stays_the_cause(
     monkeypatch: pytest.MonkeyPatch, before: str, told: int
 ) -> None:
     was = status(broken=before, cause="chain-missing" if before else "")
-    asked = [Asked("mysql", fault=fault("no-answer", 4))]
+    asked = [Asked("mysql", SEEN, fault=fault("no-answer", 4))]
     result, _seen = probed(monkeypatch, CLUSTER_A, look("client", was), asked=asked)
     assert len(result["faults"]) == told
     assert result["links"]["client"][0]["cause"] == (was["cause"] or "no-answer")
@@ -195,7 +200,7 @@ def test_what_could_not_be_asked_is_a_warning_and_neither_up_nor_broken(monkeypa
 
 
 def test_silence_is_stated_for_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    result, _seen = probed(monkeypatch, CLUSTER_A, look("client", status()), asked=[Asked("mysql", silent=True)])
+    result, _seen = probed(monkeypatch, CLUSTER_A, look("client", status()), asked=[Asked("mysql", SEEN, silent=True)])
     assert result["faults"] == []
     assert result["report"] == [
         "client side: 1 of 1 probes asked",
@@ -359,3 +364,31 @@ def test_a_playbook_that_writes_or_prepares_it_ends_with_2_where_a_cluster_is_aw
     """As docs/verify.md has it; the code of the message tells one from the other."""
     ended, output = verify(tmp_path, AWAY, playbook=playbook)
     assert (ended, "api-unreachable" in output) == (2, True), output
+
+
+def test_a_call_that_has_to_be_asked_and_was_not_stays_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its counters stand still, which says nothing of the network."""
+    way = "outbound|13306|mysql|mysql.server.example.com"
+    asked, counted = [Asked("mysql", fault=fault("probe-not-asked", 4))], [{way: {"a": Connections()}}] * 2
+    result, _seen = probed(monkeypatch, CLUSTER_A, look("client", status()), asked=asked, counted=counted)
+    assert result["links"]["client"] == [status(broken="answer", cause="probe-not-asked")]
+    assert result["report"] == ["client side: 0 of 1 probes asked"]
+
+
+def test_a_door_that_is_open_is_told_beside_what_breaks_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = [Asked("mysql", SEEN, fault=fault("name-elsewhere", 0))]
+    shaken = Handshakes(1, [fault("anybody-let-in", 2)])
+    result, _seen = probed(monkeypatch, CLUSTER_A, look("client", status()), asked=asked, shaken=shaken)
+    assert [line.rpartition("[")[2] for line in result["faults"]] == ["anybody-let-in]", "name-elsewhere]"]
+
+
+def test_a_cluster_that_goes_away_while_it_is_asked_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(_api: object, _links: object) -> list[Asked]:
+        raise CrossmeshError(Message.error("api-unreachable", where="context a", what="no answer", fix="x"))
+
+    links, variables = [link(probe=PROBE)], CLUSTER_A
+    probed(monkeypatch, variables, look("client", status()))
+    monkeypatch.setattr(mesh_probe, "ask_links", gone)
+    result = run_action(mesh_probe, {"look": look("client", status())}, {**variables, "mesh_links": links})
+    assert result["unreachable"] is True
+    assert "[api-unreachable]" in result["msg"]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
 import pytest
@@ -32,6 +33,13 @@ def told() -> set[str]:
     return found
 
 
+def given_by_probes() -> set[str]:
+    """Codes of the catalogue that stand in the wing that follows calls."""
+    sources = (CHECKOUT / "plugins/module_utils/_probe").glob("*.py")
+    nodes = (node for source in sources for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))))
+    return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)} & {*CODES}
+
+
 def anchors(page: str) -> set[str]:
     """As GitHub makes them of headings."""
     headings = re.findall(r"^#+ (.+)$", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE)
@@ -41,6 +49,11 @@ def anchors(page: str) -> set[str]:
 def test_codes_that_the_guide_names_are_in_the_catalogue() -> None:
     assert len(told()) > 40, "the probe finds them"
     assert told() - {*CODES, *RULES} == set()
+
+
+def test_the_guide_has_every_code_that_a_probe_or_a_handshake_of_verify_gives() -> None:
+    assert {"answered-elsewhere", "no-answer", "anybody-let-in"} <= given_by_probes(), "the probe finds them"
+    assert given_by_probes() - told() == set()
 
 
 def test_the_guide_has_a_line_for_each_fault_of_the_lists_that_it_began_with() -> None:

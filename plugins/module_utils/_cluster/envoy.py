@@ -131,14 +131,16 @@ class Connections:
         return Connections(self.tried - other.tried, self.carried - other.carried, self.open - other.open)
 
 
-def connections(clusters: str) -> dict[str, Connections]:
-    """By Envoy's cluster, of all its addresses; Envoy leaves out what is 0, and writes numbers as text."""
-    found = {}
-    for cluster in json.loads(clusters).get("cluster_statuses", []):
-        counts = [
-            Connections(*(int(values.get(name, 0)) for name in ("cx_total", "rq_total", "cx_active")))
-            for host in cluster.get("host_statuses", [])
-            for values in [{stat.get("name"): stat.get("value", 0) for stat in host.get("stats", [])}]
-        ]
-        found[cluster["name"]] = sum(counts, Connections())
-    return found
+def connections(clusters: str) -> dict[str, dict[str, Connections]]:
+    """By Envoy's cluster and address; Envoy leaves out what is 0, and writes numbers as text."""
+    return {
+        cluster["name"]: {
+            json.dumps(host.get("address"), sort_keys=True): _counts(host) for host in cluster.get("host_statuses", [])
+        }
+        for cluster in json.loads(clusters).get("cluster_statuses", [])
+    }
+
+
+def _counts(host: Any) -> Connections:
+    values = {stat.get("name"): stat.get("value", 0) for stat in host.get("stats", [])}
+    return Connections(*(int(values.get(name, 0)) for name in ("cx_total", "rq_total", "cx_active")))

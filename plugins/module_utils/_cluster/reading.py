@@ -10,6 +10,7 @@ whether its key belongs to the certificate.
 from __future__ import annotations
 
 import base64
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -633,17 +634,26 @@ def _trust_by_secret(config_dump: str) -> dict[str, SecretTrust]:
     return {secret: {"roots": sorted(roots), "lists": sorted(lists)} for secret, (roots, lists) in found.items()}
 
 
-def read_connections(api: Api, gateway: Gateway, watch: Watch) -> dict[str, envoy.Connections]:
-    """What all ready pods of a gateway count of the connections to their servers; nothing where one does not answer."""
+def read_connections(api: Api, gateway: Gateway, watch: Watch) -> dict[str, dict[str, envoy.Connections]]:
+    """What a gateway counts of connections to its servers, by Envoy's cluster, and by pod and address.
+
+    :returns: nothing where a pod does not answer, or comes or goes: one that is told to end still carries what it has.
+    """
+    path = object_path("", "v1", "pods", gateway.namespace)
     try:
-        pods = [pod for pod in gateway_pods(api, gateway, ask=False) if pod["ready"]]
+        items = api.get(path, {"labelSelector": gateway.label_selector})["items"]
+        pods = [_pod(api, item, False, False, None) for item in items if _has_sidecar(item)]
+        if not all(pod["ready"] for pod in pods) or any(item["metadata"].get("deletionTimestamp") for item in items):
+            return {}
         with ThreadPoolExecutor(PARALLEL) as pool:
             answers = list(pool.map(lambda pod: envoy.connections(_ask(api, pod, watch.question_of_counts)), pods))
     except (CrossmeshError, ValueError):
         return {}
-    none = envoy.Connections()
-    names = {name for answer in answers for name in answer}
-    return {name: sum((answer.get(name, none) for answer in answers), none) for name in names}
+    found: dict[str, dict[str, envoy.Connections]] = defaultdict(dict)
+    for pod, answer in zip(pods, answers, strict=True):
+        for name, counts in answer.items():
+            found[name] |= {f"{pod['uid']} {address}": count for address, count in counts.items()}
+    return dict(found)
 
 
 def _ask(api: Api, pod: Pod, path: str) -> str:

@@ -31,6 +31,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.mesh import 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import (
     DestinationRule,
     Labels,
+    Meta,
     Proxy,
     Service,
     VirtualService,
@@ -42,10 +43,16 @@ __all__ = ["Changes", "Future", "future_of"]
 
 # What may stand in exportTo beside namespaces.
 _NO_NAMESPACES = frozenset({"*", ".", "~"})
-Exported = Service | DestinationRule | VirtualService
 
 # An object as an API server gives it: opaque.
 Item = Mapping[str, Any]
+
+
+class _Exported(Protocol):
+    @property
+    def meta(self) -> Meta: ...
+    @property
+    def exports(self) -> frozenset[str]: ...
 
 
 class Changes(Protocol):
@@ -121,7 +128,7 @@ class Future:
         mesh, ours = self.mesh, _Hosts.of(links)
         found = {item.meta.namespace for item in mesh.sidecars if not item.meta.ours}
         met = (item for item in mesh.services if not item.meta.ours and ours.met_by(item))
-        local: list[Exported] = [
+        local: list[_Exported] = [
             *(item for item in met if item.host in ours.hosts or not _is_for_all_alike(mesh, item)),
             *(rule for rule in mesh.destination_rules if not rule.meta.ours and ours.ruled_by(rule)),
             *(rule for rule in mesh.virtual_services if not rule.meta.ours and ours.led_by(rule)),

@@ -208,7 +208,7 @@ def _denied(outcomes: Iterable[Outcome]) -> Message | None:
     what = (
         f"the API server would refuse this: {refusal.status} {refusal.reason}; the user of this context lacks {lacking}"
     )
-    return Message.error(refusal.code, where=_where([trial for trial, _ in found]), what=what, fix=refusal.fix)
+    return Message.error(refusal.code, where=_where([denied for denied, _refusal in found]), what=what, fix=refusal.fix)
 
 
 def _permission(trial: Trial, verb: str) -> str:

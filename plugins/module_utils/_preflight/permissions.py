@@ -18,18 +18,19 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Re
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import surroundings
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.identity import FIRST_NAMESPACE
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
+    ClientLink,
     Desired,
     DesiredSide,
     ReadingRequest,
     is_server,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import difference
 
 __all__ = ["Need", "describe", "held", "needs", "of_group", "wanted_kinds"]
 
 # The ClusterRoles of docs/permissions.md.
-READ, SURROUNDINGS, MESH_CONFIG, GATEWAY, CREDENTIALS, PROOF, BACKEND, STRICT, LOCKDOWN_READ, LOCKDOWN = (
+READ, SURROUNDINGS, MESH_CONFIG, GATEWAY, CREDENTIALS, PROOF, BACKEND, STRICT, LOCKDOWN_READ, LOCKDOWN, PROBE = (
     "crossmesh-read",
     "crossmesh-surroundings",
     "crossmesh-mesh-config",
@@ -40,6 +41,7 @@ READ, SURROUNDINGS, MESH_CONFIG, GATEWAY, CREDENTIALS, PROOF, BACKEND, STRICT, L
     "crossmesh-strict",
     "crossmesh-lockdown-read",
     "crossmesh-lockdown",
+    "crossmesh-probe",
 )
 # What is not written into the namespace of a gateway has a role of its own.
 WRITERS = {"PeerAuthentication": STRICT, **dict.fromkeys(names.LOCKDOWN_KINDS, LOCKDOWN)}
@@ -97,6 +99,7 @@ def needs(view: Desired, holding: Held = (), configs: Iterable[str] = (surroundi
     """
     request = view["request"]
     found = [*_reading(request, holding, configs), *_of_secrets(request, holding), *_writing(view, holding)]
+    found += _of_probes(view["client"]["links"])
     return list(dict.fromkeys(found))
 
 
@@ -140,6 +143,20 @@ def _reading(request: ReadingRequest, holding: Held, configs: Iterable[str]) -> 
     for backend in request["backends"]:
         for resource in ("services", "pods"):
             yield Need(BACKEND, "list", "", resource, backend["namespace"])
+
+
+def _of_probes(links: Iterable[ClientLink]) -> Iterator[Need]:
+    """No run needs them: C(verify) does, which fails without them where a probe is required."""
+    asked: dict[str, list[tuple[str, bool]]] = defaultdict(list)
+    for link in links:
+        if probe := link["probe"]:
+            asked[probe["namespace"]].append((link["name"], probe["required"]))
+    for namespace, found in sorted(asked.items()):
+        lacking = f"verify cannot ask the probe of {listed(name for name, _required in found)}"
+        if required := [name for name, is_required in found if is_required]:
+            lacking += f", and fails, as it is required of {listed(required)}"
+        for verb, resource in (("list", "pods"), ("get", "pods/exec"), ("create", "pods/exec")):
+            yield Need(PROBE, verb, "", resource, namespace, lacking=lacking)
 
 
 def _of_surroundings(configs: Iterable[str]) -> Iterator[Need]:

@@ -86,6 +86,11 @@ class Scene:
         """Whether this run works on the link."""
         return self.policy.works_on(link["name"])
 
+    @property
+    def lacks_permissions(self) -> bool:
+        """Whether a row fails for a permission already: what is lacking, and what grants it, is told there."""
+        return any((row.check, row.status) == ("permission", "failed") for row in self.known)
+
     def lacking(self, *parts: str) -> str:
         """Why something cannot be told: parts of it could not be read."""
         # Behind a part may stand which objects of it.
@@ -293,10 +298,9 @@ def _ahead(scene: Scene, now: datetime) -> tuple[plan.Plan, list[Row]]:
     found = look_ahead(case, ask)
     others = list(_others(scene, found.foresight)) if scene.surroundings else []
     rows = list(_rows(scene, NOBODY, "dry run", lost) if lost else _of_rehearsal(scene, found))
-    # What is lacking, and what grants it, is in the rows of the permissions, which fail for it.
-    allowed = replace(found.rehearsal, denied=None)
-    made = case.plan(found.foresight, allowed) if found.rehearsal.denied else found.plan
-    return made, [*others, *rows]
+    if found.rehearsal.denied and scene.lacks_permissions:
+        return case.plan(found.foresight, replace(found.rehearsal, denied=None)), [*others, *rows]
+    return found.plan, [*others, *rows]
 
 
 def _others(scene: Scene, found: Foresight) -> Iterator[Row]:
@@ -319,9 +323,8 @@ def _of_rehearsal(scene: Scene, ahead: Outlook) -> Iterator[Row]:
     messages = list(dict.fromkeys([*found.errors, *found.held.values(), *found.warnings, *found.notices]))
     yield from _rows(scene, NOBODY, "dry run", messages)
     if denied := found.denied:
-        # What is lacking, and what grants it, is in the row of the permissions.
-        unknown = Row.of(scene.cluster, NOBODY, "dry run", denied)
-        yield replace(unknown, status="unknown", fix="")
+        row = Row.of(scene.cluster, NOBODY, "dry run", denied)
+        yield replace(row, status="unknown", fix="") if scene.lacks_permissions else row
     elif not messages:
         seen = f"{title}: the API server would accept {found.tried} writes"
         yield Row(scene.cluster, NOBODY, "dry run", "ok", seen)

@@ -17,7 +17,7 @@ from typing import Literal, TypeVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import visible
 
-__all__ = ["Answer", "read_answer", "shown"]
+__all__ = ["Answer", "is_unasked", "read_answer", "shown"]
 
 Tool = Literal["python3", "bash", "curl", "nc", "wget", "none", ""]
 Port = Literal["open", "closed", "late", ""]
@@ -37,12 +37,14 @@ _LONGEST = 120
 
 @dataclass(frozen=True)
 class Answer:
-    """:param tool: that asked; empty where nothing came back at all.
+    """:param tool: that asked; empty where it did not come to that.
     :param names: what the name resolves to; None where nothing there could tell.
     :param port: whether the connection came about; empty where nothing there could tell.
     :param data: what the server sent first.
     :param end: whether the connection was still open then.
     :param status: of HTTP, where the tool tells no more.
+    :param begun: there was a shell.
+    :param finished: whether it came to its end in time.
     """
 
     tool: Tool = ""
@@ -51,6 +53,8 @@ class Answer:
     data: bytes = b""
     end: End = ""
     status: int = 0
+    begun: bool = False
+    finished: bool = True
 
 
 def read_answer(output: str) -> Answer:
@@ -59,16 +63,30 @@ def read_answer(output: str) -> Answer:
     port: Port = _word(lines, "port", _PORTS) or ""
     end: End = _word(lines, "end", _ENDS) or ""
     curl = next(_numbers(lines, "curl"), 0)
+    if tool == "curl":
+        port = _port_of_curl(curl, connected=any(key == "connected" and _is_above_zero(words) for key, words in lines))
+        # Whatever else it ends with, it has not come to ask.
+        tool = tool if port or curl == _NO_NAME else "none"
+    elif tool == "bash" and not port:
+        # What takes longer for a connection than a command may take has been ended.
+        port = "late"
     names = [address for key, words in lines if key == "name" for address in map(_address, words) if address]
     has_names = any(key == "name" for key, _words in lines)
     return Answer(
         tool=tool,
         names=frozenset(names) if has_names or curl == _NO_NAME else None,
-        port=port or _port_of(tool, curl),
+        port=port,
         data=b"".join(bytes.fromhex(hexes) for key, words in lines if key == "bytes" for hexes in _hex(words)),
         end=end or ("closed" if curl in (_NOTHING, _BROKEN) else ""),
         status=next(_numbers(lines, "status"), 0),
+        begun=("shell", ["sh"]) in lines,
     )
+
+
+def is_unasked(answer: Answer) -> bool:
+    """Whether nothing there could ask: no shell, or no tool. An unknown or slow name ends it before one is chosen."""
+    no_name = answer.names == frozenset() or (answer.begun and not answer.finished)
+    return answer.tool in ("", "none") and not no_name
 
 
 def _word(lines: _Lines, wanted: str, known: Sequence[_Word]) -> _Word | None:
@@ -77,12 +95,14 @@ def _word(lines: _Lines, wanted: str, known: Sequence[_Word]) -> _Word | None:
     return next((word for word in known if said == [word]), None)
 
 
-def _port_of(tool: Tool, curl: int) -> Port:
-    if tool == "curl":
-        codes: dict[int, Port] = {_NO_NAME: "", _NO_CONNECTION: "closed", _LATE: "late"}
-        return codes.get(curl, "open")
-    # What takes longer for a connection than a command may take has been ended.
-    return "late" if tool == "bash" else ""
+def _is_above_zero(words: list[str]) -> bool:
+    return any(digit in "123456789" for word in words for digit in word)
+
+
+def _port_of_curl(code: int, *, connected: bool) -> Port:
+    """Too late is its word for a connection that takes too long, and for an answer."""
+    codes: dict[int, Port] = {_NO_CONNECTION: "closed", _LATE: "late"}
+    return "open" if connected else codes.get(code, "")
 
 
 def _numbers(lines: _Lines, wanted: str) -> Iterator[int]:

@@ -101,9 +101,9 @@ def shake_hands(servers: Sequence[Server], credential: str) -> Handshakes:
 
 
 def _both(credential: str, server: Server) -> tuple[Shaken, Shaken | None]:
-    """Without a certificate, and with a stranger's where that was refused."""
+    """Without a certificate, and with a stranger's where that was not taken."""
     bare = shake(server.endpoint, server.roots, patient=server.ours)
-    if not credential or bare.outcome != "refused":
+    if not credential or bare.outcome not in ("refused", "closed"):
         return bare, None
     return bare, shake(server.endpoint, server.roots, credential, patient=server.ours)
 

@@ -7,8 +7,8 @@ PRIVATE to the collection. Everything that comes from an inventory is an argumen
 them; what is sent comes as octal numbers, the one form that every shell's C(printf) knows. Their lines are read by
 M(_probe/answer) alone:
 
-C(tool NAME), C(name ADDRESS...) (none where it does not resolve), C(port open|closed|late), C(bytes HEX...),
-C(end open|closed), C(status CODE), C(curl CODE).
+C(shell sh), C(tool NAME), C(name ADDRESS...) (none where it does not resolve), C(port open|closed|late),
+C(bytes HEX...), C(end open|closed), C(status CODE), C(curl CODE), C(connected SECONDS).
 """
 
 from __future__ import annotations
@@ -81,6 +81,7 @@ echo "end $end"
 # Arguments: the two texts above, host, port, what is sent, seconds to wait, and of a request by HTTP its path.
 SHELL = r"""
 python=$1 bash=$2 host=$3 port=$4 request=$5 seconds=$6 path=$7
+echo "shell sh"
 unset http_proxy HTTP_PROXY all_proxy ALL_PROXY
 has() { command -v "$1" >/dev/null 2>&1; }
 if has python3; then
@@ -96,7 +97,7 @@ fi
 if [ -n "$path" ] && has curl; then
   echo "tool curl"
   curl -q --silent --globoff --path-as-is --noproxy '*' --max-time "$seconds" --output /dev/null \
-    --write-out 'status %{http_code}\n' "http://$host:$port$path"
+    --write-out 'status %{http_code}\nconnected %{time_connect}\n' "http://$host:$port$path"
   echo "curl $?"
   exit
 fi

@@ -16,7 +16,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import listed
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.answer import Answer, shown
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.http2 import health_answer
-from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.question import WAIT
+from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.question import TIMEOUT, WAIT
 
 __all__ = ["fault_of", "greeting"]
 
@@ -38,6 +38,10 @@ def fault_of(link: ClientLink, probe: Probe, answer: Answer, seen: str) -> Fault
 
 def _name(link: ClientLink, answer: Answer, seen: str) -> Fault | None:
     names, own = answer.names, frozenset(link["addresses"])
+    if names is None and not answer.finished and not (answer.port or answer.data):
+        fix = "check the DNS that the pod asks: its servers, search domains, and what is between"
+        wanted, found = f"{link['fqdn']} to resolve", f"nothing within {TIMEOUT:.0f} s"
+        return Fault("name-unknown", link["name"], NAME, "", wanted, found, fix, seen=seen)
     if names and all(ipaddress.ip_address(name).is_loopback for name in names):
         wanted = f"{link['fqdn']} to resolve to an address that is not the pod's own, so that its sidecar sees the call"
         fix = "take the name out of the pod's /etc/hosts (hostAliases), or correct the record"
@@ -88,7 +92,7 @@ def _reply(link: ClientLink, probe: Probe, answer: Answer, seen: str) -> Fault |
 def _nothing(answer: Answer) -> str:
     if answer.end == "closed":
         return "the connection was closed without an answer"
-    return f"silence for {WAIT} s, on a connection that stayed open" if answer.end else f"no answer within {WAIT} s"
+    return f"silence for {WAIT} s, on a connection that stayed open" if answer.end else "no answer"
 
 
 def _tcp(probe: Probe, answer: Answer) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -26,7 +26,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy impo
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import ClientLink, Probe
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
-from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.answer import Answer, read_answer
+from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.answer import Answer, is_unasked, read_answer
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.question import LIMIT, TIMEOUT, commands
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.verdict import fault_of
 
@@ -46,7 +46,7 @@ Json = Mapping[str, Any]
 class Asked:
     """What became of one link's question.
 
-    :param seen: where it was asked, in words.
+    :param seen: where it was asked, in words; empty where it was not.
     :param unasked: why it could not be asked, a warning; None where it was.
     :param fault: where the call broke; also that it could not be asked, where it has to be.
     :param silent: nothing is wrong, and nothing came: the connection stayed open, which is all that was asked for.
@@ -86,10 +86,12 @@ def _ask(api: Api, item: tuple[ClientLink, Probe]) -> Asked:
     try:
         answer = _answer(api, place, link, probe)
     except RefusedError as error:
-        return _not_asked(link, probe, seen, error.message.what, _FIX_EXEC)
-    if answer.tool in ("", "none") and answer.names != frozenset():
+        return _not_asked(link, probe, seen, _reason(error), _FIX_EXEC)
+    if is_unasked(answer):
         what = (
-            "no shell there, and no python3" if not answer.tool else f"nothing there that can ask for {probe['type']}"
+            "no shell there, and no python3"
+            if not (answer.begun or answer.tool)
+            else f"nothing there that can ask for {probe['type']}"
         )
         return _not_asked(link, probe, seen, what, _FIX_TOOLS)
     fault = fault_of(link, probe, answer, seen)
@@ -100,9 +102,8 @@ def _answer(api: Api, place: _Place, link: ClientLink, probe: Probe) -> Answer:
     answer = Answer()
     for command in commands(link, probe):
         done = api.execute(place.namespace, place.pod, place.container, command, TIMEOUT, LIMIT)
-        answer = read_answer(done.output)
-        # A name that is unknown ends it before any tool was chosen.
-        if answer.tool or answer.names is not None or not done.finished:
+        answer = replace(read_answer(done.output), finished=done.finished)
+        if answer.begun or answer.tool or answer.names is not None or not done.finished:
             break
     return answer
 
@@ -126,13 +127,27 @@ def _place(api: Api, probe: Probe) -> _Place:
     except ApiError as error:
         return _Place(namespace, problem=error.message.what, fix=_FIX_EXEC)
     except CrossmeshError as error:
-        return _Place(namespace, problem=error.message.what, fix=error.message.fix)
+        return _Place(namespace, problem=_reason(error), fix=error.message.fix)
     ready = sorted((pod["metadata"]["name"], pod) for pod in pods if _is_ready(pod))
     if not ready:
         fix = "correct probe.from, or wait until such a pod is ready"
         return _Place(namespace, problem=f"no ready pod there has the labels {labels}", fix=fix)
     name, pod = ready[0]
-    return _Place(namespace, name, probe["container"] or _container(pod))
+    container = probe["container"] or _container(pod)
+    if not container:
+        fix = "choose a pod in probe.from that has an application beside its proxy"
+        return _Place(namespace, problem=f"pod {name} has no container but its proxy", fix=fix)
+    return _Place(namespace, name, container)
+
+
+def _reason(error: CrossmeshError) -> str:
+    """Why it could not be asked; a cluster that is away is none, as nothing else can be asked there either.
+
+    :raises CrossmeshError: it is that.
+    """
+    if error.message.code == "api-unreachable":
+        raise error
+    return error.message.what
 
 
 def _is_ready(pod: Json) -> bool:

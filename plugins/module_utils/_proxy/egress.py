@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import envoy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import Chain, Fault, Upstream
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import ClientLink
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import listed
@@ -39,7 +40,7 @@ def egress_faults(scene: Scene, link: ClientLink) -> Iterator[Fault]:
 
 def server_clusters(link: ClientLink) -> frozenset[str]:
     """Envoy's names of the way to the servers, with and without a subset of the link's own."""
-    return frozenset(f"outbound|{link['tls_port']}|{subset}|{link['fqdn']}" for subset in ("", link["name"]))
+    return frozenset(envoy.outbound(link["tls_port"], link["fqdn"], subset) for subset in ("", link["name"]))
 
 
 def _mesh_callers(scene: Scene, link: ClientLink, chain: Chain) -> Iterator[Fault]:

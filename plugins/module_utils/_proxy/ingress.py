@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import envoy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import Chain, Fault
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import ServerLink
 from ansible_collections.crossmesh.mtls.plugins.module_utils._proxy.scene import (
@@ -28,7 +29,7 @@ _MINIMA = frozenset({"TLSv1_2", "TLSv1_3"})
 def ingress_faults(scene: Scene, link: ServerLink) -> Iterator[Fault]:
     yield from scene.way_in()
     backend = link["backend"]
-    cluster = f"outbound|{backend['port']}||{backend['host']}"
+    cluster = envoy.outbound(backend["port"], backend["host"])
     for chain in scene.chains:
         yield from _client_certificates(scene, link, chain)
         if chain.tls:

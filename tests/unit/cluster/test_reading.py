@@ -420,18 +420,24 @@ def test_a_pod_without_a_proxy_is_no_gateway_whatever_its_labels() -> None:
     assert found["strangers"] == {"server": ["istio-system/debug", "istio-system/job"], "client": []}
 
 
-def test_connections_are_counted_over_all_ready_pods_or_not_at_all() -> None:
+def test_connections_are_counted_in_all_pods_or_not_at_all() -> None:
     def counted(**values: str) -> str:
         stats = [{"name": name, "value": value} for name, value in values.items()]
         return json.dumps({"cluster_statuses": [{"name": "way", "host_statuses": [{"stats": stats}]}]})
 
-    def read(*pods: Json, statuses: dict[str, int] | None = None, **answers: str) -> dict[str, Connections]:
+    def read(*pods: Json, statuses: dict[str, int] | None = None, **answers: str) -> dict[str, dict[str, Connections]]:
         api = cast(Api, FakeApi(list(pods), statuses or {}, answers))
         return read_connections(api, INGRESS, Watch(frozenset({(13306, "mysql.server.example.com")})))
 
     first, second = counted(cx_total="3", rq_total="2"), counted(cx_total="4", cx_active="1")
-    pods = [gateway_pod("a"), gateway_pod("b"), gateway_pod("c", ready=False)]
-    assert read(*pods, a=first, b=second) == {"way": Connections(tried=7, carried=2, open=1)}
+    pods = [gateway_pod("a"), gateway_pod("b")]
+    found = read(*pods, a=first, b=second)["way"]
+    assert sorted(found.values(), key=lambda count: count.tried) == [Connections(3, 2), Connections(4, 0, 1)]
+    # One that comes, or ends, may have taken the call as well.
+    ending = gateway_pod("c")
+    ending["metadata"]["deletionTimestamp"] = "2026-11-01T00:00:00Z"
+    assert read(*pods, gateway_pod("c", ready=False), a=first, b=second, c=first) == {}
+    assert read(*pods, ending, a=first, b=second, c=first) == {}
     # A pod that does not answer may have taken the call.
     assert read(*pods, a=first, b="upstream connect error") == {}
     assert read(*pods, a=first, b=second, statuses={collection_path("Pod", "istio-system"): 403}) == {}

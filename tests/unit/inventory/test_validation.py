@@ -393,6 +393,13 @@ BAD_LINKS: list[Bad] = [
         for name in ("", "Shop", "a/b", "a\n")
     ),
     Bad("probe-from", "probe.from.container", "'-it'", "as in Kubernetes", asked_from(container="-it")),
+    Bad(
+        "probe-from",
+        "probe.from.container",
+        "is the proxy's",
+        "of the application",
+        asked_from(container="istio-proxy"),
+    ),
     Bad("probe-from", "probe.from.selector", "{}", "{app: web}", asked_from(selector={})),
     *(
         Bad("probe-from", "probe.from.selector", "{", "{app: web}", asked_from(selector=selector))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import sys
@@ -15,10 +16,13 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import envoy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.config_dump import Watch
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight import permissions
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.permissions import Need
-from tests.unit.support import CHECKOUT, CLIENT, SERVER, Json, link, view
+from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.question import commands
+from tests.unit.support import CHECKOUT, CLIENT, SERVER, Json, link, numbered, view
 
 BOTH = {
     "mesh_cluster_name": "cluster-b",
@@ -34,13 +38,18 @@ EVERYTHING = [
     link(name="far", fqdn="far.example.com", servers=["cluster-x"], workloads={"namespaces": ["shop"]}),
 ]
 PAGE = (CHECKOUT / "docs/permissions.md").read_text()
-DOCUMENTED: list[Json] = list(yaml.safe_load_all(PAGE.partition("```yaml\n")[2].partition("```")[0]))
 
 
-def granted() -> Iterator[Need]:
+def documented(page: str) -> list[Json]:
+    """The objects of its first block."""
+    return list(yaml.safe_load_all(page.partition("```yaml\n")[2].partition("```")[0]))
+
+
+def granted(page: str = PAGE) -> Iterator[Need]:
     """Every single permission of the page, with the namespace that it is bound in."""
-    roles = {item["metadata"]["name"]: item["rules"] for item in DOCUMENTED if item["kind"] == "ClusterRole"}
-    for binding in DOCUMENTED:
+    objects = documented(page)
+    roles = {item["metadata"]["name"]: item["rules"] for item in objects if item["kind"] == "ClusterRole"}
+    for binding in objects:
         if binding["kind"] == "ClusterRole":
             continue
         role = binding["roleRef"]["name"]
@@ -60,9 +69,59 @@ def comparable(need: Need) -> tuple[str, ...]:
 
 def test_the_page_grants_exactly_what_a_run_needs() -> None:
     needed = {comparable(need) for need in permissions.needs(view(EVERYTHING, BOTH))}
-    documented = {comparable(need) for need in granted()}
-    assert needed - documented == set(), "add it to docs/permissions.md"
-    assert documented - needed == set(), "no run needs it: take it out of docs/permissions.md"
+    allowed = {comparable(need) for need in granted()}
+    assert needed - allowed == set(), "add it to docs/permissions.md"
+    assert allowed - needed == set(), "no run needs it: take it out of docs/permissions.md"
+
+
+def probed(number: int, *, namespace: str = "shop", required: bool = False) -> Json:
+    place = {"namespace": namespace, "selector": {"app": "web"}}
+    return numbered(number, probe={"type": "mysql", "from": place, "required": required})
+
+
+def of_probes(links: list[Json]) -> list[Need]:
+    return [need for need in permissions.needs(view(links, CLIENT)) if need.role == "crossmesh-probe"]
+
+
+def test_the_page_grants_exactly_what_probes_need() -> None:
+    assert {comparable(need) for need in of_probes([probed(1)])} == {
+        comparable(need) for need in granted(section("Workloads that are asked"))
+    }
+    assert of_probes([link()]) == []
+    server = permissions.needs(view([probed(1)], SERVER))
+    assert [need for need in server if need.role == "crossmesh-probe"] == [], "only clients are asked"
+
+
+def test_what_probes_lack_is_a_warning_that_says_when_verify_fails_for_it() -> None:
+    links = [probed(1), probed(2, required=True), probed(3), probed(4, namespace="other")]
+    told = [permissions.describe(group) for group in permissions.of_group(of_probes(links))]
+    assert {message.level for message in told} == {"warning"}
+    few, many = "the probe of link-4", "the probe of link-1, link-2, link-3, and fails, as it is required of link-2"
+    assert [message.seen for message in told] == [
+        f"may not list pods in namespace other, so verify cannot ask {few}",
+        f"may not get, create pods/exec in namespace other, so verify cannot ask {few}",
+        f"may not list pods in namespace shop, so verify cannot ask {many}",
+        f"may not get, create pods/exec in namespace shop, so verify cannot ask {many}",
+    ]
+    assert "crossmesh-probe" in told[0].fix
+
+
+def section(title: str) -> str:
+    return PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def test_the_page_lists_all_that_is_run_by_exec() -> None:
+    """Who lets nothing else pass would lock runs out otherwise."""
+    page = section("What is run by exec")
+    watch = Watch(frozenset({(3306, "mysql.example.com")}))
+    asked = {getattr(envoy, name) for name in envoy.__all__ if name.isupper()}
+    assert len(asked) == 4, "the probe finds them"
+    asked |= {f"{path[: path.rindex('=')]}=REGEX" for path in (watch.question, watch.question_of_counts)}
+    assert set(re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)) == asked
+    (dialled,) = view([probed(1)], CLIENT)["client"]["links"]
+    assert dialled["probe"]
+    run = {f"{program} {option} SCRIPT" for program, option, *_script in commands(dialled, dialled["probe"])}
+    assert set(re.findall(r"`(\S+ -c SCRIPT)`", page)) == run
 
 
 def test_the_command_of_the_page_prints_the_names_of_an_inventorys_secrets() -> None:

@@ -452,10 +452,29 @@ def test_what_the_api_server_would_refuse_fails_once_and_nothing_else_does(store
     assert failed == [("dry run", "quota-exceeded"), ("run", "blocked")]
 
 
-def test_what_may_not_be_tried_is_unknown_as_the_permission_has_its_own_row(store: Path) -> None:
-    rows = judged(api(refused={GATEWAY: (403, {"message": CANNOT})}), store)
-    assert [(row.status, row.code) for row in rows if row.check == "dry run"] == [("unknown", "not-permitted")]
-    assert [row.check for row in rows if row.status == "failed"] == []
+PERMISSION = partial(Row, "cluster-b", "-", "permission")
+
+
+@pytest.mark.parametrize(
+    ("permission", "tried", "failed"),
+    [
+        (PERMISSION("failed", "may not patch gateways"), ("unknown", "not-permitted", ""), []),
+        (PERMISSION("warning", "may not get pods/exec"), ("failed", "not-permitted", "grant"), ["dry run", "run"]),
+        (PERMISSION("unknown", "could not be checked"), ("failed", "not-permitted", "grant"), ["dry run", "run"]),
+        (PERMISSION("ok", "all permissions"), ("failed", "not-permitted", "grant"), ["dry run", "run"]),
+    ],
+)
+def test_what_may_not_be_tried_fails_unless_a_permissions_row_does(
+    store: Path, permission: Row, tried: tuple[str, str, str], failed: list[str]
+) -> None:
+    """The reviews may not have been answered, or another authorizer may be stricter than they are."""
+    found = judged(api(refused={GATEWAY: (403, {"message": CANNOT})}), store, known=[permission])
+    status, code, fix = tried
+    (row,) = (row for row in found if row.check == "dry run")
+    assert (row.status, row.code) == (status, code)
+    assert fix in row.fix
+    assert bool(row.fix) == bool(fix)
+    assert [row.check for row in found if row.status == "failed"] == failed
 
 
 CANNOT = 'forbidden: User "x" cannot patch resource "gateways" in API group "networking.istio.io"'

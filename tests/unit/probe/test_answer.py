@@ -32,11 +32,17 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.answer impor
         # It was ended while it still connected.
         ("tool bash\n", Answer("bash", port="late")),
         ("tool nc\nend closed\n", Answer("nc", end="closed")),
-        ("tool curl\nstatus 200\ncurl 0\n", Answer("curl", port="open", status=200)),
+        ("tool curl\nstatus 200\nconnected 0.001\ncurl 0\n", Answer("curl", port="open", status=200)),
         ("tool curl\nstatus 000\ncurl 6\n", Answer("curl", frozenset())),
         ("tool curl\nstatus 000\ncurl 7\n", Answer("curl", port="closed")),
-        ("tool curl\nstatus 000\ncurl 28\n", Answer("curl", port="late")),
-        ("tool curl\nstatus 000\ncurl 52\n", Answer("curl", port="open", end="closed")),
+        ("tool curl\nstatus 000\nconnected 0.000000\ncurl 28\n", Answer("curl", port="late")),
+        # A sidecar has taken the connection, and nobody has answered.
+        ("tool curl\nstatus 000\nconnected 0.000412\ncurl 28\n", Answer("curl", port="open")),
+        ("tool curl\nstatus 000\nconnected 0.000412\ncurl 52\n", Answer("curl", port="open", end="closed")),
+        # One that does not know an option, or is none.
+        ("tool curl\ncurl 2\n", Answer("none")),
+        ("tool curl\ncurl 127\n", Answer("none")),
+        ("shell sh\ntool nc\n", Answer("nc", begun=True)),
         ("tool wget\nstatus 503\n", Answer("wget", status=503)),
         # Cut off in the middle of a byte.
         ("tool python3\nbytes 4a0", Answer("python3", data=b"\x4a")),

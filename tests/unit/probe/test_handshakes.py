@@ -295,6 +295,12 @@ def test_a_server_that_does_not_even_shake_hands_is_not_reached() -> None:
         assert shake(endpoint, ROOT.view.pem).outcome == "unreached"
 
 
+def test_what_is_no_name_and_what_is_no_trust_are_not_reached() -> None:
+    """A load balancer's name is a cluster's word, and an external server's trust a user's."""
+    assert shake(Endpoint(f"{'a' * 64}.example.com", 443, FQDN), ROOT.view.pem).outcome == "unreached"
+    assert shake(Endpoint("127.0.0.1", 1, FQDN), "no PEM").outcome == "unreached"
+
+
 def own(endpoint: Endpoint, link: str = "mysql", *, ours: bool = True) -> Server:
     return Server(link, endpoint, ROOT.view.pem, ours)
 

@@ -12,12 +12,13 @@ from typing import Any, cast
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api, Executed, RefusedError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.question import LIMIT, TIMEOUT, commands
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.workload import Asked, ask_links
 from tests.unit.cluster.fake_api import api_error
 from tests.unit.probe.support import GREETING, probed_link
-from tests.unit.support import CLIENT, Json, link, view
+from tests.unit.support import CLIENT, Json, link, refused, view
 
 GREETS = f"name 198.18.2.10\ntool python3\nport open\nbytes {GREETING.hex()}\nend open\n"
 FORBIDDEN = RefusedError(Message.error("proxy-silent", where="x", what="exec is forbidden (403)"), forbidden=True)
@@ -41,6 +42,7 @@ class Cluster:
     outputs: dict[str, str | Exception] = field(default_factory=lambda: {"sh": GREETS})
     executed: list[tuple[str, str, str, str]] = field(default_factory=list)
     selectors: list[str] = field(default_factory=list)
+    finished: bool = True
 
     def get(self, path: str, query: Json) -> Json:
         if not self.pods:
@@ -57,7 +59,7 @@ class Cluster:
         found = self.outputs.get(command[0], "")
         if isinstance(found, Exception):
             raise found
-        return Executed(found, True, bool(found))
+        return Executed(found, self.finished, bool(found))
 
 
 def ask(cluster: Cluster, **probe: Any) -> Asked:
@@ -159,3 +161,25 @@ def test_links_without_a_probe_are_not_asked_and_cost_nothing() -> None:
     cluster = Cluster([pod()])
     assert ask_links(cast(Api, cluster), view([link()], CLIENT)["client"]["links"]) == []
     assert (cluster.executed, cluster.selectors) == ([], [])
+
+
+def test_a_pod_that_has_nothing_but_a_proxy_is_not_asked() -> None:
+    cluster = Cluster([pod(containers=("istio-proxy",))])
+    asked = ask(cluster)
+    assert asked.unasked
+    assert "no container but its proxy" in asked.unasked.what
+    assert cluster.executed == []
+
+
+def test_a_name_that_takes_longer_than_the_command_may_is_the_name_that_is_broken() -> None:
+    asked = ask(Cluster([pod()], {"sh": "shell sh\n"}, finished=False))
+    assert asked.fault
+    assert (asked.fault.code, asked.fault.place) == ("name-unknown", "name")
+    # The control: without a shell nothing is said of the name.
+    assert ask(Cluster([pod()], {"sh": ""})).fault is None
+
+
+def test_a_cluster_that_is_away_is_no_reason_not_to_ask() -> None:
+    away = CrossmeshError(Message.error("api-unreachable", where="context a", what="no answer", fix="x"))
+    with refused("api-unreachable"):
+        ask(Cluster([pod()], {"sh": away}))

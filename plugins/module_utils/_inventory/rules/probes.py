@@ -28,6 +28,7 @@ __all__ = ["check_probe"]
 _PATH = re.compile(r"/[!-~]{0,511}")
 _STATUS = re.compile(r"[1-5][0-9]{2}(-[1-5][0-9]{2})?", re.ASCII)
 _SERVICE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*", re.ASCII)
+_PROXY = "istio-proxy"
 _LABEL_PART = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
 LONGEST_SERVICE, LONGEST_BANNER = 200, 100
 # What each type takes beside what all take.
@@ -104,6 +105,9 @@ def _check_from(subject: str, place: Mapping[str, object]) -> Iterator[Finding]:
         if value is not None and name not in wrong and not is_label(value):
             what, fix = "is not a DNS label", f"write the {name} as in Kubernetes"
             yield Finding.of("probe-from", subject, f"probe.from.{name}", show(value), what, fix)
+    if place.get("container") == _PROXY:
+        what, fix = "is the proxy's, whose calls go past itself", "name a container of the application"
+        yield Finding.of("probe-from", subject, "probe.from.container", show(_PROXY), what, fix)
     selector = place.get("selector")
     if isinstance(selector, Mapping) and (not selector or not all(map(_is_selecting, selector.items()))):
         what = "is no set of labels" if selector else "has no label, so it would select every pod"
