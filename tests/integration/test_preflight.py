@@ -13,6 +13,8 @@ from tests.integration.support.state_snapshots import folder_contents, versions_
 
 STRICT = {**MYSQL, "strict_backend": True}
 FQDN = ("cluster-a", "mysql", "fqdn")
+# A tcp link without an address takes its port (docs/shapes.md).
+OTHERS = ("cluster-a", "mysql", "others")
 
 
 def test_it_passes_before_the_first_run_and_leaves_no_trace_and_then_the_run_succeeds(mesh: Mesh) -> None:
@@ -22,13 +24,13 @@ def test_it_passes_before_the_first_run_and_leaves_no_trace_and_then_the_run_suc
     assert again.report == first.report, "check mode and a second time say the same"
     assert versions_everywhere(mesh) == before
     assert not mesh.store.exists()
-    assert set(first.rows("warning", "failed", "unknown")) == {FQDN}
+    assert set(first.rows("warning", "failed", "unknown")) == {FQDN, OTHERS}
     assert first.says(FQDN, "unknown", "not known before the first run")
     assert mesh.site().ok
     before, store = versions_everywhere(mesh), folder_contents(mesh.store)
     after = run_preflight(mesh)
     assert after.passed
-    assert after.rows("warning", "failed", "unknown") == {}
+    assert set(after.rows("warning", "failed", "unknown")) == {OTHERS}
     address = mesh.get("cluster-b", "-n", "istio-system", "service/istio-ingressgateway")["status"]
     assert after.says(FQDN, "ok", f"resolves to {address['loadBalancer']['ingress'][0]['ip']}, the ingress gateway of")
     assert versions_everywhere(mesh) == before
@@ -60,7 +62,7 @@ def test_the_documented_permissions_are_all_that_it_needs(mesh: Mesh, tmp_path: 
         limited = mesh.with_changes(variables={"mesh_kubeconfig": str(kubeconfig)}, links=[STRICT])
         found = run_preflight(limited)
     assert found.passed
-    assert set(found.rows("warning", "failed", "unknown")) == {FQDN}
+    assert set(found.rows("warning", "failed", "unknown")) == {FQDN, OTHERS}
 
 
 @pytest.mark.parametrize(
@@ -99,6 +101,6 @@ def test_without_exec_it_passes_with_a_warning_and_does_not_know_what_only_pods_
     with documented_account(mesh.lab, tmp_path, without="crossmesh-proof") as kubeconfig:
         found = run_preflight(mesh.with_changes(variables={"mesh_kubeconfig": str(kubeconfig)}))
     assert found.passed
-    assert set(found.rows("warning")) == {("cluster-a", "-", "permission"), ("cluster-b", "-", "permission")}
+    assert set(found.rows("warning")) == {OTHERS, ("cluster-a", "-", "permission"), ("cluster-b", "-", "permission")}
     assert {check for _cluster, _link, check in found.rows("unknown")} == {"istio", "fqdn"}
     assert found.says(FQDN, "unknown", "exec is forbidden (403)")

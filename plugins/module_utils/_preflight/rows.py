@@ -60,7 +60,7 @@ CHECKS: Mapping[str, str] = {
     "fqdn": "whether the name resolves in the client's gateway, and to the servers'",
     "ca": "whether the CA can issue, and is the one that the clusters know",
     "external": "whether a certificate for an external server could be kept, and is served",
-    "dry run": "whether the API server would accept what the run would write",
+    "dry-run": "whether the API server would accept what the run would write",
     "run": "what the run would do, and whatever else would stop it",
 }
 

@@ -297,7 +297,7 @@ def _ahead(scene: Scene, now: datetime) -> tuple[plan.Plan, list[Row]]:
     case = Case(scene.reading, scene.side, scene.manifests, authority, scene.policy, now, scene.surroundings)
     found = look_ahead(case, ask)
     others = list(_others(scene, found.foresight)) if scene.surroundings else []
-    rows = list(_rows(scene, NOBODY, "dry run", lost) if lost else _of_rehearsal(scene, found))
+    rows = list(_rows(scene, NOBODY, "dry-run", lost) if lost else _of_rehearsal(scene, found))
     if found.rehearsal.denied and scene.lacks_permissions:
         return case.plan(found.foresight, replace(found.rehearsal, denied=None)), [*others, *rows]
     return found.plan, [*others, *rows]
@@ -318,16 +318,16 @@ def _of_rehearsal(scene: Scene, ahead: Outlook) -> Iterator[Row]:
     found, title = ahead.rehearsal, f"{scene.owner.side}'s side"
     if not ahead.tried:
         why = f"{title}: not tried, because of the failures in other rows"
-        yield from [Row(scene.cluster, NOBODY, "dry run", "unknown", why)] if ahead.plan.errors else []
+        yield from [Row(scene.cluster, NOBODY, "dry-run", "unknown", why)] if ahead.plan.errors else []
         return
     messages = list(dict.fromkeys([*found.errors, *found.held.values(), *found.warnings, *found.notices]))
-    yield from _rows(scene, NOBODY, "dry run", messages)
+    yield from _rows(scene, NOBODY, "dry-run", messages)
     if denied := found.denied:
-        row = Row.of(scene.cluster, NOBODY, "dry run", denied)
+        row = Row.of(scene.cluster, NOBODY, "dry-run", denied)
         yield replace(row, status="unknown", fix="") if scene.lacks_permissions else row
     elif not messages:
         seen = f"{title}: the API server would accept {found.tried} writes"
-        yield Row(scene.cluster, NOBODY, "dry run", "ok", seen)
+        yield Row(scene.cluster, NOBODY, "dry-run", "ok", seen)
 
 
 def _proxies(scene: Scene, made: plan.Plan) -> Iterator[Row]:

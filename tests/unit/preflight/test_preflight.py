@@ -417,7 +417,7 @@ def test_a_side_on_which_nothing_stands_in_the_way(store: Path) -> None:
         ("port", "mysql"): "ok",
         ("names", "mysql"): "ok",
         ("ca", "-"): "ok",
-        ("dry run", "-"): "ok",
+        ("dry-run", "-"): "ok",
         ("run", "-"): "ok",
     }
     assert statuses(judged(api(), store, variables=CLIENT)) == {
@@ -426,13 +426,13 @@ def test_a_side_on_which_nothing_stands_in_the_way(store: Path) -> None:
         ("names", "mysql"): "ok",
         ("names", "-"): "ok",
         ("ca", "-"): "ok",
-        ("dry run", "-"): "ok",
+        ("dry-run", "-"): "ok",
         ("run", "-"): "ok",
     }
 
 
 def dry_run(found: FakeApi, store: Path, **changes: Any) -> list[tuple[str, str, str]]:
-    return [(row.status, row.code, row.seen) for row in judged(found, store, **changes) if row.check == "dry run"]
+    return [(row.status, row.code, row.seen) for row in judged(found, store, **changes) if row.check == "dry-run"]
 
 
 GATEWAY = f"{collection_path('Gateway', 'istio-system')}/gateway-mysql"
@@ -449,7 +449,7 @@ def test_what_the_api_server_would_refuse_fails_once_and_nothing_else_does(store
     told = {"reason": "Forbidden", "message": 'gateways "x" is forbidden: exceeded quota: few, requested: 1'}
     rows = judged(api(refused={GATEWAY: (403, told)}), store)
     failed = [(row.check, row.code) for row in rows if row.status == "failed"]
-    assert failed == [("dry run", "quota-exceeded"), ("run", "blocked")]
+    assert failed == [("dry-run", "quota-exceeded"), ("run", "blocked")]
 
 
 PERMISSION = partial(Row, "cluster-b", "-", "permission")
@@ -459,9 +459,9 @@ PERMISSION = partial(Row, "cluster-b", "-", "permission")
     ("permission", "tried", "failed"),
     [
         (PERMISSION("failed", "may not patch gateways"), ("unknown", "not-permitted", ""), []),
-        (PERMISSION("warning", "may not get pods/exec"), ("failed", "not-permitted", "grant"), ["dry run", "run"]),
-        (PERMISSION("unknown", "could not be checked"), ("failed", "not-permitted", "grant"), ["dry run", "run"]),
-        (PERMISSION("ok", "all permissions"), ("failed", "not-permitted", "grant"), ["dry run", "run"]),
+        (PERMISSION("warning", "may not get pods/exec"), ("failed", "not-permitted", "grant"), ["dry-run", "run"]),
+        (PERMISSION("unknown", "could not be checked"), ("failed", "not-permitted", "grant"), ["dry-run", "run"]),
+        (PERMISSION("ok", "all permissions"), ("failed", "not-permitted", "grant"), ["dry-run", "run"]),
     ],
 )
 def test_what_may_not_be_tried_fails_unless_a_permissions_row_does(
@@ -470,7 +470,7 @@ def test_what_may_not_be_tried_fails_unless_a_permissions_row_does(
     """The reviews may not have been answered, or another authorizer may be stricter than they are."""
     found = judged(api(refused={GATEWAY: (403, {"message": CANNOT})}), store, known=[permission])
     status, code, fix = tried
-    (row,) = (row for row in found if row.check == "dry run")
+    (row,) = (row for row in found if row.check == "dry-run")
     assert (row.status, row.code) == (status, code)
     assert fix in row.fix
     assert bool(row.fix) == bool(fix)
