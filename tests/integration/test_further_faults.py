@@ -17,8 +17,10 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import envoy
 from tests.integration.support.admission_faults import ADMISSION, present
 from tests.integration.support.changed_objects import patched, unready
+from tests.integration.support.credential_secrets import serial
 from tests.integration.support.lab_mesh import MYSQL, Mesh, Run, cleared_afterwards
 from tests.integration.support.network_faults import DROP, RESET, host_aliases, names_answered, rule
 from tests.integration.support.preflight_reports import run_preflight
@@ -232,9 +234,11 @@ def ejected(mesh: Mesh) -> Iterator[None]:
 
 @contextmanager
 def overwritten(mesh: Mesh) -> Iterator[None]:
-    """cert-manager, or whoever else, writes a certificate of another CA into our Secret."""
+    """cert-manager, or whoever else, writes a certificate for another name into our Secret."""
     theirs = mesh.get(SERVER, "secret", "orders-credential", "-n", SYSTEM)["data"]
+    ours = serial(mesh, (SERVER, "web-credential"))
     with patched(mesh, SERVER, "secret", "web-credential", {"data": theirs}, namespace=SYSTEM):
+        eventually(lambda: ours not in envoy.served_serials(mesh.lab.envoy(SERVER, INGRESS, envoy.CERTS)))
         yield
 
 
