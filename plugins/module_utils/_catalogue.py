@@ -308,9 +308,9 @@ CODES: Mapping[str, Entry] = {
     ),
     "connection": Entry(
         "A cluster's connection cannot be followed",
-        "C(mesh_kubeconfig) asks for something that is not there, for two things at once, or for what cannot be done "
-        "in every part of a run",
-        "Follow the message; docs/links.md has what C(mesh_kubeconfig) can be",
+        "C(mesh_kubeconfig), C(mesh_api_host), C(mesh_api_key) or C(mesh_api_ca_cert) asks for something that is not "
+        "there, for two things at once, or for what cannot be done in every part of a run",
+        "Follow the message; docs/links.md has what each can be",
     ),
     "credential-plugin": Entry(
         "A credential plugin gave no credential",

@@ -25,6 +25,7 @@ from tests.integration.support.credential_secrets import CLIENT, SERVER
 from tests.integration.support.lab_mesh import CLUSTERS, MYSQL, Mesh, Run
 from tests.integration.support.preflight_reports import run_preflight
 from tests.integration.support.service_accounts import documented_account
+from tests.integration.support.slow_cases import with_slow
 from tests.integration.support.state_snapshots import versions_in_cluster
 from tests.lab.wait import eventually
 
@@ -200,7 +201,17 @@ CASES: dict[str, Case] = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+SLOW = {
+    "C10: a quota with room for one of two",
+    "C5: a webhook that adds",
+    "a webhook that changes",
+    "C7: our port under another name",
+    "C3: immutable",
+    "B8, C10: a port without a name",
+}
+
+
+@pytest.mark.parametrize("name", with_slow(CASES, SLOW))
 def test_site_verify_and_preflight_agree(restored_mesh: Mesh, tmp_path: Path, name: str) -> None:
     case = CASES[name]
     mesh = restored_mesh.with_changes(links=[MYSQL, *case.links], hosts={"cluster-a": {}, B: case.host})
@@ -283,6 +294,7 @@ def test_without_the_permission_to_write_nothing_is_half_written(restored_mesh: 
 # -- adoption and teardown -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_object_is_not_adopted_with_its_former_owner(restored_mesh: Mesh, tmp_path: Path) -> None:
     labels = json.dumps({"metadata": {"labels": {"crossmesh/side": None, "app.kubernetes.io/managed-by": None}}})
     with owned(restored_mesh, tmp_path):

@@ -65,7 +65,12 @@ def test_permissions_that_are_missing_are_told_all_at_once(restored_mesh: Mesh, 
     assert run.reports("not-permitted")
     istio = ("destinationrules", "gateways", "serviceentries", "virtualservices")
     kinds = (*istio, "authorizationpolicies", "peerauthentications")
-    for denied in (*(f"list {kind}" for kind in kinds), "get, list secrets", "get services", "get configmaps"):
+    for denied in (
+        *(f"list {kind}" for kind in kinds),
+        "get secrets (extra-credential, extra-credential-cacert, ",
+        "get services",
+        "get configmaps",
+    ):
         assert run.says(denied), denied
     assert not run.says("list pods;")
 

@@ -17,6 +17,7 @@ import yaml
 from tests.integration.support.lab_mesh import CLUSTER_C as GATEWAYS
 from tests.integration.support.lab_mesh import Mesh, Run
 from tests.integration.support.service_accounts import documented_account
+from tests.integration.support.slow_cases import with_slow
 from tests.lab import Lab
 
 # Nothing of ours is ever there.
@@ -158,7 +159,7 @@ def test_an_address_and_a_token_of_the_inventory_are_followed_by_reads_and_write
 # -- kubeconfigs ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("given", ["{name}", "{name}:", "none:{name}"], ids=["relative", "trailing colon", "missing"])
+@pytest.mark.parametrize("given", with_slow(["{name}", "{name}:", "none:{name}"], {"{name}:", "none:{name}"}))
 def test_a_list_of_relative_kubeconfigs(mesh: Mesh, given: str) -> None:
     (mesh.folder / "kube.config").write_bytes(mesh.lab.kubeconfig.read_bytes())
     (mesh.folder / "kube.config").chmod(0o600)
@@ -260,6 +261,7 @@ def test_objects_in_the_wrong_cluster_are_named_and_can_be_taken_away(mesh: Mesh
     assert not again.reports("misplaced-objects")
 
 
+@pytest.mark.slow
 def test_a_user_who_may_not_see_which_cluster_it_is_is_told_so(mesh: Mesh, tmp_path: Path) -> None:
     with documented_account(mesh.lab, tmp_path, lacking=("get", "namespaces")) as kubeconfig:
         run = mesh.with_changes(variables={"mesh_kubeconfig": str(kubeconfig)}).site()

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.integration.support import state_snapshots
+from tests.integration.support.changed_objects import mesh_settings
 from tests.integration.support.lab_mesh import MYSQL, Mesh
 from tests.integration.support.preflight_reports import run_preflight
 from tests.integration.support.rival_objects import SYSTEM, rival
+from tests.integration.support.slow_cases import with_slow
 from tests.integration.support.web_servers import web_link
 
 Json = dict[str, Any]
@@ -156,7 +157,17 @@ def assert_refused(mesh: Mesh, case: Case, title: str) -> None:
     assert found.reports((case.cluster, "orders", "others"), case.code, title), found.run.output
 
 
-@pytest.mark.parametrize("name", CASES)
+SLOW = {
+    "A2, another host at the link's address",
+    "A5, a ServiceEntry for the host in its namespace",
+    "A6, a VirtualService for the host",
+    "A6, a VirtualService for some requests",
+    "A7, an allow-list without the link on the ingress gateway",
+    "A7, an allow-list without the gateway at the backend",
+}
+
+
+@pytest.mark.parametrize("name", with_slow(CASES, SLOW))
 def test_what_stands_in_the_way_is_refused_before_the_first_write(restored_mesh: Mesh, name: str) -> None:
     case = CASES[name]
     mesh = restored_mesh.with_changes(links=[MYSQL, case.link])
@@ -181,34 +192,22 @@ def test_b3_a_backend_that_is_not_exported(restored_mesh: Mesh) -> None:
         assert run.ok, run.output
 
 
-@contextmanager
-def mesh_settings(mesh: Mesh, **changed: Any) -> Iterator[None]:
-    """The server's mesh with other settings than it was installed with."""
-    target = ("configmap", "istio", "-n", SYSTEM)
-    kept = mesh.get(SERVER, *target)["data"]["mesh"]
-
-    def write(settings: str) -> None:
-        patch = json.dumps({"data": {"mesh": settings}})
-        mesh.lab.kubectl(SERVER, "patch", *target, "--type=merge", "-p", patch)
-
-    write(yaml.safe_dump({**yaml.safe_load(kept), **changed}))
-    try:
-        yield
-    finally:
-        write(kept)
-
-
 @pytest.mark.parametrize(
     ("settings", "code", "part"),
     [
         ({"defaultServiceExportTo": ["."]}, "host-hidden", "the ingress gateway does not see orders"),
-        ({"discoverySelectors": [{"matchLabels": {"mesh": "yes"}}]}, "not-discovered", "namespace default"),
+        pytest.param(
+            {"discoverySelectors": [{"matchLabels": {"mesh": "yes"}}]},
+            "not-discovered",
+            "namespace default",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a9_settings_of_the_mesh_that_hide_a_backend(restored_mesh: Mesh, settings: Json, code: str, part: str) -> None:
     mesh = restored_mesh.with_changes(links=[MYSQL, ADDRESSED])
     with backend(mesh, SERVICE):
-        with mesh_settings(mesh, **settings):
+        with mesh_settings(mesh, SERVER, **settings):
             assert_refused(mesh, Case(SERVER, "ConfigMap", {}, code), part)
         run = mesh.site("--check")
         assert run.ok, run.output

@@ -19,13 +19,14 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import envoy
 from tests.integration.support.admission_faults import ADMISSION, present
-from tests.integration.support.changed_objects import patched, unready
+from tests.integration.support.changed_objects import mesh_settings, patched, unready
 from tests.integration.support.credential_secrets import serial
 from tests.integration.support.lab_mesh import MYSQL, Mesh, Run, cleared_afterwards
 from tests.integration.support.network_faults import DROP, RESET, host_aliases, names_answered, rule
 from tests.integration.support.preflight_reports import run_preflight
 from tests.integration.support.probed_links import CLIENT, DATABASE, ORDERS, SERVER, WEB, assert_sound, carries, stands
 from tests.integration.support.rival_objects import SYSTEM, foreign, objects_of_others, rival
+from tests.integration.support.slow_cases import with_slow
 from tests.integration.support.standing_link import StandingLink
 from tests.integration.support.web_servers import BACKEND, curl, running_web_servers
 from tests.integration.support.workload_programs import PYTHON, programs
@@ -504,8 +505,13 @@ CASES = {
         anew(overwritten), "server-certificate", "hop 2", SERVER, link="web"
     ),
 }
-# They take their time, or are much like another one.
 SLOW = {
+    "a WorkloadEntry of others has the labels of the backend",
+    "hostAliases lead to the pod itself",
+    "a firewall between the clusters drops packets",
+    "a server that takes everybody, and waits",
+    "an EnvoyFilter at the ingress gateway answers by itself",
+    "the ingress gateway waits for the PROXY protocol",
     "the port is left out of the sidecar's redirection (excludeOutboundPorts)",
     "internalTrafficPolicy: Local on the egress gateway's Service",
     "no pod of the ingress gateway is ready",
@@ -529,9 +535,7 @@ SLOW = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in CASES]
-)
+@pytest.mark.parametrize("name", with_slow(CASES, SLOW))
 def test_a_fault_is_told_with_its_place_and_goes_with_its_cause(links: Mesh, name: str) -> None:
     case = CASES[name]
     with case.make(links):
@@ -606,6 +610,7 @@ def webhook_of_istio(mesh: Mesh) -> Json:
     return {"apiVersion": ADMISSION, "kind": kind, "metadata": metadata, "webhooks": [hook]}
 
 
+@pytest.mark.slow
 def test_istios_validation_that_does_not_answer_stops_a_run_and_no_link(links: Mesh) -> None:
     more = links.with_changes(links=[*(links.links or []), SECOND])
     with present(links, SERVER, webhook_of_istio(links)):
@@ -663,3 +668,20 @@ def test_what_looks_like_a_fault_and_is_none(links: Mesh) -> None:
             stack.enter_context(make(links))
         assert eventually(lambda: is_sound(links), within=60), links.play("verify").output
     assert eventually(lambda: is_sound(links))
+
+
+def test_links_carry_where_the_mesh_knows_registered_hosts_only_and_tls_13(links: Mesh) -> None:
+    unregistered = links.lab.pod(SERVER, DATABASE_POD).address
+
+    def passes() -> bool:
+        return curl(links, unregistered, "/", "--max-time", "5", port=8080).stdout.partition(" ")[2].startswith("200")
+
+    assert passes()
+    with ExitStack() as stack:
+        for cluster in (CLIENT, SERVER):
+            settings = {"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}}
+            settings |= {name: {"minProtocolVersion": "TLSV1_3"} for name in ("meshMTLS", "tlsDefaults")}
+            stack.enter_context(mesh_settings(links, cluster, **settings))
+        assert eventually(lambda: not passes()), "the settings are in force"
+        assert eventually(lambda: is_sound(links), within=60), links.play("verify").output
+    assert eventually(lambda: passes() and is_sound(links), within=60)

@@ -292,7 +292,7 @@ CONFLICTS: dict[str, tuple[Json, str, str]] = {
 
 
 # Those of them that differ in nothing but the reason.
-ALIKE = ("our host, by our namespace's name", "plain text through another port")
+ALIKE = ("our host, by our namespace's name", "plain text", "plain text through another port")
 
 
 @pytest.mark.parametrize(
@@ -360,6 +360,7 @@ def _make_anew(mesh: Mesh, name: str) -> None:
     mesh.lab.kubectl("cluster-c", "create", "-f", "-", stdin=json.dumps(found))
 
 
+@pytest.mark.slow
 def test_an_east_west_gateway_on_the_egress_workload_keeps_its_port_and_services_are_as_before(
     bare: Mesh, before: dict[str, dict[str, Json]]
 ) -> None:

@@ -15,6 +15,7 @@ import pytest
 from tests.integration.support.lab_mesh import CLUSTER_C, LOCKDOWN, MYSQL, Mesh, Run, locked_down
 from tests.integration.support.preflight_reports import BESIDE_MESH_CA, run_preflight
 from tests.integration.support.service_accounts import RBAC, documented_account, rule
+from tests.integration.support.slow_cases import with_slow
 from tests.lab import Lab
 
 Json = dict[str, Any]
@@ -93,7 +94,7 @@ def limited(mesh: Mesh, folder: Path, links: Sequence[str] = ("mysql",), more: S
         yield mesh.with_changes(variables={**mesh.variables, "mesh_kubeconfig": str(kubeconfig)})
 
 
-@pytest.mark.parametrize("cluster", ["cluster-a", "cluster-b"])
+@pytest.mark.parametrize("cluster", with_slow(["cluster-a", "cluster-b"], {"cluster-a"}))
 def test_the_documented_account_reads_its_own_secrets_and_not_the_key_of_the_meshs_ca(
     linked_mesh: Mesh, tmp_path: Path, cluster: str
 ) -> None:
@@ -129,6 +130,7 @@ def test_with_names_alone_links_are_made_kept_renewed_verified_and_taken_away(me
     assert mesh.names("cluster-a") | mesh.names("cluster-b") == set()
 
 
+@pytest.mark.slow
 def test_a_secret_whose_objects_are_gone_is_found_by_the_record_of_its_certificate(mesh: Mesh, tmp_path: Path) -> None:
     with limited(mesh, tmp_path, ["mysql", "extra"]) as user:
         assert_ok(user.with_changes(links=[MYSQL, EXTRA]).site())
@@ -160,6 +162,7 @@ APART = {"cluster-c": "gateways"}
 NAMESPACE_OF = "namespace"
 
 
+@pytest.mark.slow
 def test_gateways_apart_from_istiod_keep_the_account_away_from_the_meshs_ca(mesh: Mesh, tmp_path: Path) -> None:
     link = {**MYSQL, "fqdn": "mysql.c.example.com"}
     apart = mesh.with_changes(

@@ -122,7 +122,9 @@ def test_a_host_of_others_without_an_address_and_the_link_lead_to_their_own_serv
         assert DATABASE in reads(addressed, MYSQL["fqdn"], WITH_DNS)
 
 
-@pytest.mark.parametrize(("age", "code"), [("younger", "port-captures"), ("older", "port-captured")])
+@pytest.mark.parametrize(
+    ("age", "code"), [pytest.param("younger", "port-captures", marks=pytest.mark.slow), ("older", "port-captured")]
+)
 def test_without_an_address_both_lead_to_one_server_and_the_run_names_the_other_host(
     addressed: Mesh, age: str, code: str
 ) -> None:

@@ -124,8 +124,10 @@ def gateways_of_strangers(restored_mesh: Mesh) -> Iterator[None]:
 def test_strangers_under_our_names_and_in_our_way(restored_mesh: Mesh) -> None:
     found = looked_and_refused(with_work(restored_mesh))
     named = ("cluster-b", "extra", "names")
-    assert set(found.rows("failed")) == {named, OF_EXTRA, ("cluster-b", "-", "run")}
+    others = ("cluster-b", "extra", "others")
+    assert set(found.rows("failed")) == {named, others, OF_EXTRA, ("cluster-b", "-", "run")}
     assert found.reports(named, "not-ours", "Gateway istio-system/gateway-extra", "mesh_adopt=true")
+    assert found.reports(others, "listener-refused", "Gateway default/theirs", "port 13307")
     assert found.reports(OF_EXTRA, "host-taken-in-namespace", "Gateway default/theirs, port 13307")
 
 

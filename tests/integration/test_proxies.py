@@ -82,14 +82,26 @@ def assert_mended(mesh: Mesh) -> None:
     assert is_told_up(run, "sound")
 
 
+@pytest.mark.slow
 def test_two_sound_links_are_told_up(two_links: Mesh) -> None:
     assert_mended(two_links)
     assert two_links.site().changed == 0
     assert two_links.carries()
 
 
+SLOW = {
+    "A5, an older ServiceEntry that leads elsewhere",
+    "A5, an older ServiceEntry without our port",
+    "A6, an older VirtualService on our Gateway",
+    "A7, an allow-list without the link on the ingress gateway",
+    "A10, an EnvoyFilter that Envoy refuses",
+    "B5, no mesh TLS at the backend",
+}
+
+
 def case(name: str, hop: int, code: str, *parts: str, **object_of_others: Any) -> Any:
-    return pytest.param(hop, code, parts, object_of_others, id=name)
+    marks = pytest.mark.slow if name in SLOW else ()
+    return pytest.param(hop, code, parts, object_of_others, id=name, marks=marks)
 
 
 @pytest.mark.parametrize(
@@ -246,6 +258,7 @@ def test_b1_a_port_that_is_taken_in_the_pod(two_links: Mesh) -> None:
     assert_mended(two_links)
 
 
+@pytest.mark.slow
 def test_b2_a_service_that_leads_to_other_pods(two_links: Mesh) -> None:
     def select(labels: dict[str, str | None]) -> None:
         patch = json.dumps({"spec": {"selector": labels}})
@@ -265,6 +278,7 @@ def test_b2_a_service_that_leads_to_other_pods(two_links: Mesh) -> None:
     assert_mended(two_links)
 
 
+@pytest.mark.slow
 def test_b9_an_istiod_that_may_not_give_the_gateway_its_secrets(two_links: Mesh) -> None:
     role = ("role", "istio-ingressgateway-sds", "-n", SYSTEM)
     before = two_links.get(SERVER, *role)["rules"]
@@ -288,6 +302,7 @@ def test_b9_an_istiod_that_may_not_give_the_gateway_its_secrets(two_links: Mesh)
     assert two_links.site("-e", "mesh_gate_timeout=60").ok
 
 
+@pytest.mark.slow
 def test_b10_a_port_below_1024(two_links: Mesh) -> None:
     low = {**SOUND, "name": "low", "fqdn": "low.server.example.com", "port": 3308, "tls_port": 843}
     mesh = two_links.with_changes(links=[MYSQL, SOUND, low])

@@ -82,6 +82,7 @@ def test_a_cluster_that_leaves_the_servers_is_pruned_on_that_side(restored_mesh:
     assert _ports(mesh, "cluster-a", "istio-egressgateway") == {80, 443}
 
 
+@pytest.mark.slow
 def test_a_cluster_that_leaves_one_of_its_two_groups_keeps_the_other_side(restored_mesh: Mesh) -> None:
     both = restored_mesh.with_changes(
         groups={"mesh_servers": ["cluster-a", "cluster-b"], "mesh_clients": ["cluster-a"]}

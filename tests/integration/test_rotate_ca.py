@@ -279,6 +279,7 @@ def test_the_retired_key_can_be_kept(shared_mesh: Mesh) -> None:
     assert shared_mesh.site().changed == 0
 
 
+@pytest.mark.slow
 def test_a_lost_ca_is_replaced_under_load(shared_mesh: Mesh, tmp_path: Path) -> None:
     lost = credential_secrets.trusted_roots(shared_mesh, CLIENT)
     shared_mesh.store.rename(tmp_path / "lost")

@@ -119,6 +119,7 @@ def test_a_name_that_does_not_resolve(with_python: Mesh) -> None:
     assert_sound(with_python)
 
 
+@pytest.mark.slow
 def test_a_port_that_is_closed_where_it_is_asked(with_python: Mesh) -> None:
     """Without a sidecar the name leads to the ingress gateway itself, which does not listen on the link's port."""
     mesh = with_python.with_changes(links=[probed(MYSQL, "mysql", **{"from": OUTSIDER}), *ALL[1:]])
@@ -224,7 +225,7 @@ def test_an_answer_that_is_not_the_wanted_one(with_python: Mesh) -> None:
     )
     other = probed(MYSQL, "tcp", banner="PostgreSQL")
     mesh = with_python.with_changes(links=[other, *ALL[1:]])
-    broken(mesh, "wrong-answer", "answer", CLIENT, "wanted 'PostgreSQL' in the first bytes")
+    broken(mesh, "wrong-answer", "answer", CLIENT, "PostgreSQL", "in the first bytes")
 
 
 # -- what is revoked, and how it ends ----------------------------------------------------------------------------------

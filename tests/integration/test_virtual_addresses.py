@@ -117,6 +117,7 @@ def test_two_instances_on_one_port_lead_to_their_own_databases(
         eventually(partial(reaches, mesh, "mysql-client", fqdn, B["fqdn"]))
 
 
+@pytest.mark.slow
 def test_a_second_instance_is_refused_where_neither_link_has_an_address(
     mesh: Mesh, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -8,11 +8,13 @@ PRIVATE to the collection. M(_istio) says what Istio will do, M(_plan.questions)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Manifest
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import key_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.surroundings import Surroundings
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import model as inventory
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide, is_client, is_server
@@ -77,10 +79,25 @@ def foresee(
     by_link: dict[str, list[Message]] = {}
     future = future_of(surroundings, reading, side, manifests, changes)
     of_side += _used_by_others(future, side)
+    made = _gateways_made(manifests, changes)
     for finding in _findings(future, side):
         if policy.works_on(finding.link):
-            by_link.setdefault(finding.link, []).append(finding.message)
+            by_link.setdefault(finding.link, []).append(_as_it_stands(finding, made).message)
     return Foresight(by_link, of_side)
+
+
+def _gateways_made(manifests: Sequence[Manifest], changes: Changes) -> frozenset[str]:
+    """Links whose Gateway a run writes."""
+    written = {key_of(item) for item in (*changes.strip, *changes.force, *changes.write)}
+    gateways = (item["metadata"] for item in manifests if item["kind"] == "Gateway" and key_of(item) in written)
+    return frozenset(metadata.get("labels", {}).get(names.LABEL_LINK, "") for metadata in gateways)
+
+
+def _as_it_stands(finding: Finding, made: Collection[str]) -> Finding:
+    """Envoy refuses a change, and goes on with the listener that it has."""
+    if finding.code != "listener-refused" or finding.link in made:
+        return finding
+    return replace(finding, level="warning", what=f"{finding.what}; what it has of before it serves until it restarts")
 
 
 def _unseen(surroundings: Surroundings, side: DesiredSide) -> list[Message]:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import yaml
+
 from tests.integration.support.lab_mesh import Mesh
 
 Json = dict[str, Any]
@@ -51,4 +53,13 @@ def unready(mesh: Mesh, cluster: str, pod: str, namespace: str) -> Iterator[None
         namespace=namespace,
         status=True,
     ):
+        yield
+
+
+@contextmanager
+def mesh_settings(mesh: Mesh, cluster: str, **changed: Any) -> Iterator[None]:
+    """Its mesh with other settings than it was installed with."""
+    settings = yaml.safe_load(mesh.get(cluster, "configmap", "istio", "-n", "istio-system")["data"]["mesh"])
+    data = {"mesh": yaml.safe_dump({**settings, **changed})}
+    with patched(mesh, cluster, "configmap", "istio", {"data": data}, namespace="istio-system"):
         yield

@@ -117,7 +117,7 @@ def _database(mesh: Mesh, data: Path) -> Iterator[None]:
     argv += [f"--pid-file={data}/pid", f"--init-file={init}", "--port=3306", "--bind-address=127.0.0.1"]
     process = mesh.lab.popen_on(MACHINE, [*argv, "--skip-name-resolve", "--innodb-buffer-pool-size=32M"])
     try:
-        eventually(lambda: _listens(mesh, 3306), within=60)
+        eventually(lambda: _listens(mesh, 3306), within=120)
         yield
     finally:
         process.send_signal(signal.SIGTERM)

@@ -366,6 +366,26 @@ def _with_pods(pods: Sequence[Pod], *others: Json, side: Side, links: Sequence[J
     return [*found.errors, *found.warnings]
 
 
+def test_a_gateway_that_stands_goes_on_beside_one_that_makes_envoy_refuse_changes() -> None:
+    wanted = view([link()], SERVER)["server"]
+    https = {"number": wanted["links"][0]["tls_port"], "name": "https", "protocol": "HTTPS"}
+    tls = {"mode": "SIMPLE", "credentialName": "theirs"}
+    servers = [{"port": https, "hosts": [FQDN], "tls": tls}]
+    theirs = made("Gateway", "default/theirs", 9, selector=INGRESS_LABELS, servers=servers)
+    manifests = render("server", wanted)
+    seen = Surroundings([*SERVICES, theirs, *manifests])
+
+    def told(*written: Json) -> list[tuple[str, str]]:
+        changes = cast(Any, SimpleNamespace(strip=[], force=[], write=written, delete=[]))
+        found = foresee(seen, reading(**EMPTY), wanted, manifests, changes, POLICY)
+        return [(message.code, message.level) for message in found.by_link.get("mysql", ())]
+
+    assert told() == [("listener-refused", "warning")]
+    # Envoy refuses what is changed.
+    ours = [item for item in manifests if item["kind"] == "Gateway"]
+    assert told(*ours) == [("listener-refused", "error")]
+
+
 def test_a_backend_that_is_not_there_yet_is_nobodys_fault() -> None:
     elsewhere = link(backend={"host": "later.default.svc.cluster.local", "port": 3306})
     assert codes(side="server", links=[elsewhere]) == []
