@@ -127,7 +127,7 @@ def test_strangers_under_our_names_and_in_our_way(restored_mesh: Mesh) -> None:
     others = ("cluster-b", "extra", "others")
     assert set(found.rows("failed")) == {named, others, OF_EXTRA, ("cluster-b", "-", "run")}
     assert found.reports(named, "not-ours", "Gateway istio-system/gateway-extra", "mesh_adopt=true")
-    assert found.reports(others, "listener-refused", "Gateway default/theirs", "port 13307")
+    assert found.reports(others, "way-in-missing", "has no server for extra.server.example.com, port 13307")
     assert found.reports(OF_EXTRA, "host-taken-in-namespace", "Gateway default/theirs, port 13307")
 
 
