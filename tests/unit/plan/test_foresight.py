@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import pytest
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Pod
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Manifest, Pod
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.surroundings import Surroundings
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
@@ -373,9 +373,9 @@ def test_a_gateway_that_stands_goes_on_beside_one_that_makes_envoy_refuse_change
     servers = [{"port": https, "hosts": [FQDN], "tls": tls}]
     theirs = made("Gateway", "default/theirs", 9, selector=INGRESS_LABELS, servers=servers)
     manifests = render("server", wanted)
-    seen = Surroundings([*SERVICES, theirs, *manifests])
+    seen = Surroundings([*SERVICES, theirs, *cast(list[Json], manifests)])
 
-    def told(*written: Json) -> list[tuple[str, str]]:
+    def told(*written: Manifest) -> list[tuple[str, str]]:
         changes = cast(Any, SimpleNamespace(strip=[], force=[], write=written, delete=[]))
         found = foresee(seen, reading(**EMPTY), wanted, manifests, changes, POLICY)
         return [(message.code, message.level) for message in found.by_link.get("mysql", ())]
