@@ -118,6 +118,7 @@ def test_a_server_of_another_ca_or_with_another_name_is_refused(mesh: Mesh, exte
     eventually(lambda: not reaches(mesh, f"sql.{HOST}"))
 
 
+@pytest.mark.slow
 def test_a_directory_that_is_refused_stops_no_cluster(mesh: Mesh) -> None:
     """The run fails for it, at its end; without what somebody else keeps there it does not."""
     kept = mesh.folder / "external"

@@ -622,6 +622,7 @@ def test_istios_validation_that_does_not_answer_stops_a_run_and_no_link(links: M
     assert eventually(lambda: more.site("--check").ok)
 
 
+@pytest.mark.slow
 def test_an_istiod_that_is_down_stops_what_is_new_and_nothing_that_is_there(links: Mesh) -> None:
     more = links.with_changes(links=[*(links.links or []), SECOND])
     links.lab.stop(f"{SERVER}.istiod")

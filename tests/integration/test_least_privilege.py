@@ -141,6 +141,7 @@ def test_a_secret_whose_objects_are_gone_is_found_by_the_record_of_its_certifica
     assert "Secret/extra-credential" not in mesh.names("cluster-b")
 
 
+@pytest.mark.slow
 def test_a_link_whose_name_the_role_lacks_is_refused_before_the_first_write(linked_mesh: Mesh, tmp_path: Path) -> None:
     before = linked_mesh.names("cluster-b")
     with limited(linked_mesh, tmp_path) as user:

@@ -115,6 +115,7 @@ def test_a_pod_without_a_sidecar_is_refused_by_the_egress_gateway(restored_mesh:
     assert MYSQL["fqdn"].encode() in wire.payload
 
 
+@pytest.mark.slow
 def test_two_links_of_different_namespaces_on_one_egress_gateway(restored_mesh: Mesh) -> None:
     links = [
         {**MYSQL, "workloads": {"namespaces": ["default"]}},

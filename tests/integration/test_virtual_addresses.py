@@ -97,6 +97,7 @@ def test_where_nobody_tells_workloads_of_them_the_run_says_what_could_be_done(me
     assert mesh.names("cluster-a") == set()
 
 
+@pytest.mark.slow
 def test_two_instances_on_one_port_lead_to_their_own_databases(
     mesh: Mesh, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
