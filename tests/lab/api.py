@@ -10,6 +10,7 @@ assert b"MariaDB" not in wire.payload
 import os
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -152,14 +153,25 @@ class Lab:
         """Record the pod's traffic for the length of the block."""
         argv = ["tcpdump", "-i", interface, "--immediate-mode", "-U", "-s", "0", "-w", "-", bpf_filter]
         inside = _inside(self.pod(cluster, pod))
-        process = subprocess.Popen([*inside, *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         captured = Capture()
-        try:
-            self._until_listening(process)
-            yield captured
-        finally:
-            process.send_signal(signal.SIGINT)
-            captured.pcap, _ = process.communicate(timeout=10)
+        # A file: a pipe that nobody reads is full after 64 KiB, and the rest is lost.
+        with tempfile.TemporaryFile() as file:
+            process = subprocess.Popen([*inside, *argv], stdout=file, stderr=subprocess.PIPE)
+            try:
+                self._until_listening(process)
+                yield captured
+                # What it has not read yet when it is told to end, it never reads.
+                wait.until(
+                    lambda: procfs.sleeps(process.pid),
+                    what="tcpdump has read every packet",
+                    cure="capture less, or see whether the machine is overloaded",
+                    timeout=30,
+                )
+            finally:
+                process.send_signal(signal.SIGINT)
+                process.communicate(timeout=10)
+            file.seek(0)
+            captured.pcap = file.read()
 
     def envoy(self, cluster: str, pod: str, path: str, *, method: Literal["GET", "POST"] = "GET") -> str:
         """Ask a proxy's admin port."""

@@ -24,6 +24,11 @@ def command(pid: int) -> str:
         return ""
 
 
+def sleeps(pid: int) -> bool:
+    """Whether it waits for something to happen (proc_pid_stat(5)); what has happened already leaves it ready to run."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] == "S"
+
+
 def memory_mib(pid: int) -> int:
     """Resident memory of a process and its children; 0 when it is gone."""
     try:
