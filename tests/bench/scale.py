@@ -45,7 +45,7 @@ def links(lab: Lab, counts: Sequence[int], repeat: int) -> Iterator[Sample | Rea
 
 
 def clusters(lab: Lab, counts: Sequence[int], links: int, repeat: int) -> Iterator[Sample | Reading]:
-    """More and more clusters with the same links, half of them servers and half clients."""
+    """More and more clusters with as many links each, half of them servers and half clients."""
     for count in counts:
         with stage(lab, links + 1, members(count)) as here:
             for _ in range(repeat):
@@ -54,7 +54,7 @@ def clusters(lab: Lab, counts: Sequence[int], links: int, repeat: int) -> Iterat
                     for measured in _cycle(SITE, here, SITE_SPREAD, _PHASES):
                         yield measured
                         if measured.phase in (FIRST, ADDED):
-                            written.append(_whole(here, len(here.links) if measured.phase == ADDED else links))
+                            written.append(_whole(here, links + (measured.phase == ADDED)))
                 with _namespaces(here):
                     yield from _kubectl(here, FLOOR_SPREAD, written)
 
@@ -90,19 +90,19 @@ def _watched(here: Stage, count: int, written: list[Manifests]) -> Iterator[Samp
 def _cycle(contender: Contender, here: Stage, who: str, phases: Sequence[str]) -> Iterator[Sample]:
     """A first run, one without a change, one link added, one removed."""
     for phase in phases:
-        here.describe(here.links if phase == ADDED else here.links[:-1])
+        here.describe(here.links if phase == ADDED else here.lasting)
         settle(here.lab)
         joined = contender.join(here)
         if bool(joined.changed) == (phase == UNCHANGED):
             said = joined.measured.stdout[-4000:]
             raise BenchError(f"{who}, {phase}: {joined.changed} tasks changed something:\n{said}")
-        yield sample(who, phase, len(here.links) - 1, [joined.measured], tasks=joined.tasks, clusters=len(here.members))
+        yield sample(who, phase, here.links_of_each, [joined.measured], tasks=joined.tasks, clusters=len(here.members))
 
 
 def _kubectl(here: Stage, who: str, written: Sequence[Manifests]) -> Iterator[Sample]:
     """The same with what the site playbook has written."""
     few, more = written
-    count = len(here.links) - 1
+    count = here.links_of_each
     for phase in _PHASES:
         settle(here.lab)
         runs: list[Measured] = kubectl.apply(here, more if phase == ADDED else few)

@@ -33,22 +33,35 @@ _FIRST_TLS_PORT = 30001
 
 @dataclass(frozen=True)
 class Link:
-    """A TCP link to the lab's database; all ports are its own."""
+    """A TCP link to the lab's database; host and ports are its own.
+
+    :param ends: C(servers) and C(clients); those of the groups where there are none.
+    """
 
     name: str
     fqdn: str
     port: int
     tls_port: int
+    ends: Mapping[str, list[str]] = field(default_factory=dict)
 
     def inventory(self) -> dict[str, Any]:
         backend = {"host": "mysql.default.svc.cluster.local", "port": 3306}
-        return {"name": self.name, "fqdn": self.fqdn, "port": self.port, "tls_port": self.tls_port, "backend": backend}
+        link = {"name": self.name, "fqdn": self.fqdn, "port": self.port, "tls_port": self.tls_port, "backend": backend}
+        return {**link, **self.ends}
 
 
-def make_links(count: int) -> list[Link]:
+def make_links(count: int, pairs: Sequence[tuple["Member", "Member"]] = ()) -> list[Link]:
+    """So many links between the two groups, or between a server and a client each; one of each pair after another."""
+    ends = [{"servers": [server.name], "clients": [client.name]} for server, client in pairs] or [{}]
     return [
-        Link(f"bench-{n:03}", f"bench-{n:03}.server.example.com", _FIRST_PORT + n, _FIRST_TLS_PORT + n)
-        for n in range(count)
+        Link(
+            f"bench-{n:03}",
+            f"bench-{n:03}.server.example.com",
+            _FIRST_PORT + n,
+            _FIRST_TLS_PORT + n,
+            ends[n % len(ends)],
+        )
+        for n in range(count * len(ends))
     ]
 
 
@@ -79,9 +92,20 @@ class Member:
 TWO = (Member(SERVER, SERVERS, SERVER), Member(CLIENT, CLIENTS, CLIENT))
 
 
+def pairs(members: Sequence[Member]) -> list[tuple[Member, Member]]:
+    """Servers and clients that share API servers, two by two: links of one pair are nobody else's business.
+
+    With each other's hosts they would be what they look like: objects of strangers that claim a link's host.
+    """
+    if members == TWO:
+        return []
+    sides = [[member for member in members if member.group == group] for group in (SERVERS, CLIENTS)]
+    return list(zip(*sides, strict=True))
+
+
 @dataclass(frozen=True)
 class Stage:
-    """:param links: all that there will ever be."""
+    """:param links: all that there will ever be; the last of each pair is one that comes and goes."""
 
     lab: Lab
     links: list[Link]
@@ -93,6 +117,19 @@ class Stage:
     @property
     def inventory(self) -> Path:
         return self.folder / "inventory"
+
+    @property
+    def lasting(self) -> list[Link]:
+        return self.links[: -self._strands]
+
+    @property
+    def links_of_each(self) -> int:
+        """How many of them a cluster has."""
+        return len(self.lasting) // self._strands
+
+    @property
+    def _strands(self) -> int:
+        return len(pairs(self.members)) or 1
 
     @property
     def baseline_dir(self) -> Path:
@@ -152,7 +189,9 @@ class Stage:
 def stage(lab: Lab, count: int, members: Sequence[Member] = TWO, **variables: Any) -> Iterator[Stage]:
     """A stage for so many links; further variables go into the inventory."""
     with tempfile.TemporaryDirectory(prefix="crossmesh-bench-") as folder:
-        made = Stage(lab, make_links(count), Path(folder), secrets.token_urlsafe(24), members, variables)
+        made = Stage(
+            lab, make_links(count, pairs(members)), Path(folder), secrets.token_urlsafe(24), members, variables
+        )
         made.describe(made.links)
         made.forget()
         yield made

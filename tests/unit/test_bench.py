@@ -11,6 +11,7 @@ from tests.bench.figures import Groups, slope
 from tests.bench.markdown import scale_tables
 from tests.bench.samples import ADDED, FIRST, REMOVED, UNCHANGED, Sample
 from tests.bench.scale import members
+from tests.bench.stage import TWO, make_links, pairs
 from tests.bench.watching import Reading, mean, parse, within
 
 BEFORE = """\
@@ -58,6 +59,19 @@ def test_half_of_the_clusters_serve_and_no_two_share_a_namespace() -> None:
     made = members(10)
     assert [member.group for member in made].count("mesh_servers") == 5
     assert len({member.namespace for member in made}) == len({member.name for member in made}) == 10
+
+
+def test_of_many_clusters_every_two_have_links_of_their_own() -> None:
+    made = make_links(3, pairs(members(4)))
+    assert len({(link.fqdn, link.port, link.tls_port) for link in made}) == len(made) == 6
+    ends = [link.ends for link in made]
+    assert ends[:2] == [{"servers": ["c01"], "clients": ["c02"]}, {"servers": ["c03"], "clients": ["c04"]}]
+    assert ends[2:] == [*ends[:2], *ends[:2]]
+
+
+def test_two_clusters_have_all_links_there_are() -> None:
+    assert pairs(TWO) == []
+    assert [link.inventory().keys() & {"servers", "clients"} for link in make_links(2)] == [set(), set()]
 
 
 def test_the_tables_hold_what_was_measured_and_say_what_was_not() -> None:
