@@ -62,15 +62,15 @@ class ActionModule(ClusterAction):
         moving = bool(authority.lists) or authority.rotates
         api = variables.api()
         recorded = partial(store.secrets_of, request["instance"], request["cluster"], now)
-        parts = read_cluster(api, replace(watching(view), recorded=recorded), trust=moving)
-        found = parts.reading
-        if fault := variables.misled(found["identity"]["cluster_uid"], request["cluster"]):
-            raise CrossmeshError(fault)
-        reading: Reading = {**found, **ca_reading(store, authority, entries, now)}
         policy = variables.policy(params["stage"], existing=params["existing"], force=params["force"])
         wanted = {side: views[state][side] for side, state in states.items()}
         # What works on the credentials alone goes on whatever others do.
         foresees = not policy.existing and any(side["links"] for side in wanted.values())
+        parts = read_cluster(api, replace(watching(view), recorded=recorded, whole=foresees), trust=moving)
+        found = parts.reading
+        if fault := variables.misled(found["identity"]["cluster_uid"], request["cluster"]):
+            raise CrossmeshError(fault)
+        reading: Reading = {**found, **ca_reading(store, authority, entries, now)}
         surroundings = (
             read_surroundings(api, [pod for side in wanted for pod in reading["pods"][side]], parts.whole)
             if foresees

@@ -10,6 +10,7 @@ Their options are documented in plugins/modules.
 
 from __future__ import annotations
 
+import gc
 import os
 import pkgutil
 import sys
@@ -243,6 +244,8 @@ class Action(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
+        # Ansible forks for each task: to search for garbage in all that was inherited takes longer than the work.
+        gc.freeze()
         # ansible-core does not annotate it.
         _validation, given = self.validate_argument_spec(self.ARGUMENTS)  # type: ignore[no-untyped-call]
         params: dict[str, Any] = plain(given)

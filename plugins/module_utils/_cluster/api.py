@@ -29,6 +29,7 @@ from urllib.parse import quote, unquote, urlencode
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import Connection, refuse
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.kubeconfig import configuration
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.refusal import Refusal, read_refusal
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.tls import with_one_context
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, one_line
 
@@ -140,7 +141,13 @@ class Api:
         self._configuration = configuration(connection)
         self._configuration.retries = False
         self.clock_ahead = 0.0
-        self._pool = RESTClientObject(self._configuration).pool_manager
+        self._pool = self._opened()
+
+    def _opened(self) -> Any:
+        try:
+            return with_one_context(RESTClientObject(self._configuration).pool_manager)
+        except OSError as error:
+            raise CrossmeshError(_unreached(error, f"{self.where}, {self._configuration.host}")) from error
 
     # -- requests --------------------------------------------------------------------------------------------------
 

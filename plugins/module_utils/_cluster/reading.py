@@ -121,6 +121,7 @@ class Request:
     :param lockdown: namespaces whose egress is to be locked down.
     :param sides: those whose gateway pods are asked what they serve; of the others there is nothing to prove.
     :param watches: by side, what of its proxies to look at.
+    :param whole: read everybody's objects of the kinds that Istio reads as well: they are needed anyway.
     """
 
     instance: str
@@ -135,6 +136,7 @@ class Request:
     lockdown: Sequence[str] = ()
     sides: Collection[names.Side] = names.SIDES
     watches: Mapping[names.Side, Watch] = field(default_factory=dict)
+    whole: bool = False
 
     @property
     def namespaces(self) -> list[str]:
@@ -254,6 +256,8 @@ class _Reader:
         self.denied: set[str] = set()
         self.failed: dict[str, CrossmeshError] = {}
         self._secrets: list[Item] = []
+        # Kinds that may not be read, and need not be.
+        self._spared: set[str] = set()
         self._wanted = {kind.kind: set(self._places(kind.kind)) for kind in names.KINDS}
         self._ours = (
             f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY},{names.LABEL_INSTANCE}={request.instance},"
@@ -288,12 +292,15 @@ class _Reader:
             if error.status == 404:
                 return None
             if error.status == 403 and locked and not self.request.lockdown:
+                self._spared.add(kind.kind)
                 return []
             raise
         return [{**item, "kind": kind.kind, "apiVersion": kind.api_version} for item in found]
 
     def _is_whole(self, kind: str) -> bool:
-        return kind in _WHOLE or (kind in names.LOCKDOWN_KINDS and bool(self.request.lockdown))
+        if kind in names.LOCKDOWN_KINDS and self.request.lockdown:
+            return True
+        return kind in _WHOLE or (self.request.whole and kind != "NetworkPolicy")
 
     def whole(self, lists: Mapping[str, list[Item] | None]) -> dict[str, list[Item]]:
         plurals = {kind.kind: kind.plural for kind in names.KINDS}
@@ -301,7 +308,7 @@ class _Reader:
         return {
             kind: found or []
             for kind, found in lists.items()
-            if self._is_whole(kind) and f"list {plurals[kind]}" not in unread
+            if self._is_whole(kind) and kind not in self._spared and f"list {plurals[kind]}" not in unread
         }
 
     def _places(self, kind: str) -> Iterator[tuple[str, str]]:

@@ -99,7 +99,7 @@ def look(
     except CrossmeshError as error:
         return unreachable(request.cluster, error)
     recorded = partial(store.secrets_of, request.instance, request.cluster, now)
-    parts = read_parts(api, replace(request, recorded=recorded))
+    parts = read_parts(api, replace(request, recorded=recorded, whole=bool(request.links)))
     incomplete = {needed: f"not permitted: {needed}" for needed in parts.denied}
     incomplete |= {needed: error.message.seen for needed, error in parts.failed.items()}
     try:

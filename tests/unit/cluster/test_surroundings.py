@@ -44,6 +44,33 @@ def test_what_was_read_in_full_is_not_read_again(lockdown: tuple[str, ...], once
     assert reads[collection_path("ServiceEntry")] > 1
 
 
+EACH = (
+    "ServiceEntry",
+    "Gateway",
+    "DestinationRule",
+    "VirtualService",
+    "PeerAuthentication",
+    "AuthorizationPolicy",
+    "Sidecar",
+)
+
+
+def test_where_everything_is_needed_anyway_each_kind_is_read_once() -> None:
+    api = FakeApi(THEIRS)
+    found = looked(api, replace(REQUEST, whole=True))
+    assert sorted(thing["kind"] for thing in found.objects) == sorted(thing["kind"] for thing in THEIRS)
+    reads = Counter(api.reads)
+    assert {kind: reads[collection_path(kind)] for kind in EACH} == dict.fromkeys(EACH, 1)
+
+
+def test_what_need_not_be_read_is_told_as_unseen_where_it_may_not_be() -> None:
+    """Sidecars: without a lock-down no link needs them, but what they hide is not known either."""
+    api = FakeApi(THEIRS, statuses={collection_path("Sidecar"): 403})
+    found = looked(api, replace(REQUEST, whole=True))
+    assert found.unseen["list sidecars"] == "403"
+    assert "Sidecar" not in [thing["kind"] for thing in found.objects]
+
+
 def test_what_could_not_be_read_is_not_taken_for_empty() -> None:
     api = FakeApi(THEIRS, statuses={collection_path("Gateway"): 403})
     parts = read_parts(cast(Api, api), REQUEST)
