@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .control_plane import Object, api_version
@@ -31,6 +31,10 @@ class Places:
     team: str
     other: str
     gate: str
+
+    @classmethod
+    def of_slot(cls, slot: int) -> Places:
+        return cls(*(f"px-{slot}-{name}" for name in ("app", "team", "other", "gate")))
 
     @property
     def own(self) -> tuple[str, ...]:
@@ -141,10 +145,9 @@ class Generator:
 
     def make(self, number: int, slot: int) -> Set:
         chance = random.Random(f"{self._seed}/{number}")
-        prefix = f"px-{slot}"
-        places = Places(f"{prefix}-app", f"{prefix}-team", f"{prefix}-other", f"{prefix}-gate")
+        places = Places.of_slot(slot)
         if chance.random() < 0.3:
-            places = Places(places.app, places.team, places.other, ROOT)
+            places = replace(places, gate=ROOT)
         made = Set(number, slot, places, http=chance.random() < 0.3)
         _Maker(made, chance).fill()
         return made

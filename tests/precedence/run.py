@@ -13,7 +13,7 @@ from tests.lab import LabError
 from .compare import Difference, compare
 from .control_plane import PLURALS, ControlPlane, Object, services_of, wait_for
 from .dump import Dump
-from .generate import LABEL, WAVES, Generator, Set
+from .generate import LABEL, WAVES, Generator, Places, Set
 from .xds import Connection, Node
 
 _KINDS = [kind for kind in PLURALS if kind != "Namespace"]
@@ -43,9 +43,8 @@ class Runner:
     def prepare(self) -> None:
         """Namespaces for a batch, and nothing of a run before."""
         for slot in range(self._size):
-            for namespace in self._generator.make(0, slot).places.own:
-                if namespace.startswith("px-"):
-                    self._namespace(namespace)
+            for namespace in Places.of_slot(slot).own:
+                self._namespace(namespace)
         self._clear()
 
     def _namespace(self, name: str) -> None:
