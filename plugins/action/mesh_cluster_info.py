@@ -105,7 +105,9 @@ def _side(plan: Plan, reading: Reading, desired: DesiredSide, authority: Authori
     side = desired["owner"]["side"]
     return {
         **_json(plan),
-        "status": [link.to_json() for link in status.of_side(reading, desired, authority, plan.standing.faults)],
+        "status": [
+            link.to_json() for link in status.of_side(reading, desired, authority, plan.standing.faults, plan.pending)
+        ],
         "side": side,
         "settled": plan.proven and not plan.errors,
         "manager": desired["manager"],

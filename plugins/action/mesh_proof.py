@@ -21,7 +21,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proof impo
     UnprovenError,
     prove,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import Fault
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import BackendFault, Fault
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredLink
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
@@ -116,8 +116,10 @@ def _links(variables: Variables, plan: SideLook) -> list[DesiredLink]:
     return [link for link in wanted if link["name"] in plan["judged"]]
 
 
-def _faults(links: Sequence[DesiredLink], unbacked: Sequence[str], pod: Pod, service: Service | None) -> list[Fault]:
-    return [fault for fault in faults_of(pod, links, service) if not fault.is_of_backend_in(unbacked)]
+def _faults(
+    links: Sequence[DesiredLink], unbacked: Mapping[str, BackendFault], pod: Pod, service: Service | None
+) -> list[Fault]:
+    return [fault for item in faults_of(pod, links, service) if (fault := item.beside(unbacked))]
 
 
 def _holders(links: Sequence[LinkSideJson]) -> dict[str, str]:

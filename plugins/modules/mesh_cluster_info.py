@@ -253,9 +253,10 @@ sides:
           type: list
           elements: str
         unbacked:
-          description: Names of the links of whose backend a warning tells.
-          type: list
-          elements: str
+          description: >-
+            By name of the link, what a warning tells of its backend: C(code), C(what), C(fix), and whether calls
+            reach it all the same (C(carries)).
+          type: dict
         proven:
           description: >-
             Whether there is nothing to write, nothing that was not seen in the gateway's pods, and no fault that this
@@ -269,7 +270,8 @@ sides:
             How each link stands, with C(link), C(cluster), C(side), C(secret), C(until) (when the certificate expires),
             C(root), C(serial), and of C(ready) gateway pods how many are C(serving) it and how many are C(unseen), as
             exec is forbidden there; C(broken) is the first hop at which one does not do what the link means, C(cause)
-            the code of why; C(answer) is for M(crossmesh.mtls.mesh_probe).
+            the code of why; C(answer) is for M(crossmesh.mtls.mesh_probe). C(touched) says whether a run has something
+            of it to write, C(refused) is the code of what forbids that.
           type: list
           elements: dict
         side:

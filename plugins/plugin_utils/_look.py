@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import NotRequired, TypedDict
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Identity
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import BackendFault
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import GatewayPlace, WantedSecret
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Stage
@@ -56,7 +57,7 @@ class PlanJson(TypedDict):
     served: bool
     faults: list[str]
     judged: list[str]
-    unbacked: list[str]
+    unbacked: dict[str, BackendFault]
     proven: bool
 
 

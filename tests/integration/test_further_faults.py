@@ -172,6 +172,21 @@ def anew(make: Make) -> Make:
 
 
 @contextmanager
+def without_service(mesh: Mesh) -> Iterator[None]:
+    """The backend of link web has no Service for a while."""
+    place = ("service", "web", "-n", "default")
+    found = mesh.get(SERVER, *place)
+    mesh.lab.kubectl(SERVER, "delete", *place)
+    try:
+        yield
+    finally:
+        metadata = {key: found["metadata"][key] for key in ("name", "namespace")}
+        again = {**found, "metadata": metadata}
+        again.pop("status", None)
+        mesh.lab.kubectl(SERVER, "create", "-f", "-", stdin=json.dumps(again))
+
+
+@contextmanager
 def web_behind(mesh: Mesh, program: list[str], port: int) -> Iterator[None]:
     """The backend of link web is this program, in the same pod."""
     ports = [
@@ -413,6 +428,7 @@ CASES = {
         CLIENT,
         ("of the egress gateway to its server has come about", "firewall", "the backend"),
     ),
+    "the backend's Service is gone": Case(without_service, "backend-missing", "hop 3", SERVER, link="web"),
     "large packets to the egress gateway are lost (MTU)": Case(
         anew(packets(CLIENT, EGRESS, "INPUT", "-p", "tcp", "--sport", "13380", *LARGE)),
         "no-connection",

@@ -34,7 +34,8 @@ def field_owners(managed_fields: Entries, root: str) -> dict[str, list[str]]:
     """Managers of every leaf below C(root) (such as C(spec) or C(data)), by dotted path."""
     owners: dict[str, list[str]] = {}
     for entry in managed_fields:
-        for path in _leaves(entry.get("fieldsV1", {}).get(f"f:{root}", {}), root):
+        fields = entry.get("fieldsV1", {})
+        for path in _leaves(fields[f"f:{root}"], root) if f"f:{root}" in fields else ():
             owners.setdefault(path, []).append(entry.get("manager", ""))
     return owners
 

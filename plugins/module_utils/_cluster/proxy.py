@@ -8,9 +8,9 @@ PRIVATE to the collection. M(_cluster/config_dump) reads them out of Envoy's ans
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, TypedDict
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.access import Rules
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Level, Message
@@ -19,6 +19,7 @@ __all__ = [
     "ANSWER",
     "NAME",
     "PLACES",
+    "BackendFault",
     "Chain",
     "Fault",
     "Listener",
@@ -153,6 +154,18 @@ class Proxy:
         return [item for item in self.listeners if wanted is None or item.port in wanted]
 
 
+class BackendFault(TypedDict):
+    """Why a link's backend is not as the link means it, as a warning tells it.
+
+    :param carries: whether calls reach it all the same.
+    """
+
+    code: str
+    what: str
+    fix: str
+    carries: bool
+
+
 @dataclass(frozen=True)
 class Fault:
     """The first thing by which a link is not as it is meant: in a gateway's proxy, or to somebody who asked.
@@ -182,9 +195,22 @@ class Fault:
     def place(self) -> str:
         return PLACES[self.hop]
 
-    def is_of_backend_in(self, links: Collection[str]) -> bool:
-        """Whether it is what a warning about the backend of one of these links tells already."""
-        return self.hop == BACKEND_HOP and self.link in links
+    def beside(self, backends: Mapping[str, BackendFault]) -> Fault | None:
+        """The same where the backend of its link is known to lack something, which is why; None where that carries."""
+        known = backends.get(self.link) if self.hop == BACKEND_HOP else None
+        if known is None:
+            return self
+        if known["carries"]:
+            return None
+        return replace(
+            self,
+            code=known["code"],
+            wanted="the link's backend",
+            found=known["what"],
+            fix=known["fix"],
+            culprit="",
+            outside=True,
+        )
 
     def message(self, level: Level = "error") -> Message:
         blame = f" ({self.culprit})" if self.culprit else ""

@@ -137,7 +137,7 @@ def _captures(link: ClientLink, scope: Scope, who: str) -> Iterator[Finding]:
             what = f"{who} reach link {link.name} where they dial {service.host}:{link.port}"
             yield _stop(link, "workload", "port-captures", service.meta, what, _ADDRESS_FIX)
     what = f"{who} reach it at every address on port {link.port} that Istio knows no service for"
-    yield Finding("warning", link.name, "workload", "port-captures", None, what, _ADDRESS_FIX)
+    yield Finding("warning", link.name, "workload", "port-captures", None, what, _CAPTURES_FIX)
 
 
 def _requests(link: ClientLink, scope: Scope, who: str) -> Iterator[Finding]:
@@ -239,7 +239,14 @@ def _unknown(mesh: Mesh, link: ClientLink, scope: Scope) -> Iterator[Finding]:
 
 # -- parts -------------------------------------------------------------------------------------------------------------
 
-_ADDRESS_FIX = "give the link an address of its own (addresses, or mesh_vip_range), or choose another port"
+_ADDRESS_FIX = (
+    "give the link an address of its own (mesh_dns: capture, where sidecars answer DNS; else addresses, to which DNS "
+    "then leads the FQDN), or choose another port"
+)
+_CAPTURES_FIX = (
+    "none where no workload needs another server on this port; else give the link an address of its own (mesh_dns: "
+    "capture, where sidecars answer DNS; or addresses, to which DNS then leads the FQDN)"
+)
 _RULE_FIX = "give it a host that does not cover this one, or delete it"
 
 

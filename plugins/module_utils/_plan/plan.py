@@ -25,7 +25,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model impo
     Manifest,
     Metadata,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import Fault
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import BackendFault, Fault
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
     DesiredSide,
     WantedSecret,
@@ -105,7 +105,7 @@ class Standing:
     :param served: whether every ready gateway pod serves what the Secrets hold.
     :param faults: what those pods do not do of links that are written.
     :param judged: the links that a proof after this plan has to find in order.
-    :param unbacked: of them, those of whose backend a warning tells.
+    :param unbacked: of them, those of whose backend a warning tells, with what it tells.
     """
 
     warnings: list[Message]
@@ -119,7 +119,7 @@ class Standing:
     served: bool
     faults: list[Fault]
     judged: list[str]
-    unbacked: list[str]
+    unbacked: dict[str, BackendFault]
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,21 @@ class Plan:
     barring: list[Message]
     work: Work
     standing: Standing
+
+    @property
+    def pending(self) -> dict[str, str]:
+        """By link of which something is to be written: the code of what forbids that; empty where nothing does.
+
+        The one certificate of a client is all its links', but where nothing is new of it than the name of a link.
+        """
+        work = self.work
+        objects = (*work.strip, *work.force, *work.write)
+        links = {item["metadata"].get("labels", {}).get(names.LABEL_LINK, "") for item in objects}
+        certified = {item.wanted["link"] for item in work.due if item.decision.reason != SAN_CHANGED}
+        return {
+            **dict.fromkeys(certified, ""),
+            **dict.fromkeys(links - {""}, self.errors[0].code if self.errors else ""),
+        }
 
     @property
     def proven(self) -> bool:
@@ -342,7 +357,7 @@ def _standing(case: _Case, warnings: Sequence[Message], rehearsal: Rehearsal, wo
         served=not notices.unproven(reading, side, owner),
         faults=faults,
         judged=proxies.judged(reading, side, owner, case.policy),
-        unbacked=sorted(proxies.unbacked(reading, side)),
+        unbacked=proxies.unbacked(reading, side),
     )
 
 

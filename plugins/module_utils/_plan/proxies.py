@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import Fault
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import BackendFault, Fault
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide, is_client, is_server
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import difference
@@ -26,6 +26,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._proxy.judge import
 
 __all__ = ["faults", "fresh", "judged", "unbacked", "warnings"]
 
+# Codes of what is wrong with a backend where no call reaches it.
+BROKEN = ("backend-missing", "backend-port")
+
 
 def faults(reading: Reading, side: DesiredSide, owner: names.Owner, policy: Policy) -> list[Fault]:
     """What the ready pods do not do of the links that are written already, link by link."""
@@ -34,7 +37,7 @@ def faults(reading: Reading, side: DesiredSide, owner: names.Owner, policy: Poli
     service, known = reading["services"][owner.side], unbacked(reading, side)
     pods = [pod for pod in reading["pods"][owner.side] if pod["ready"]]
     found = [fault for pod in pods for fault in faults_of(pod, links, service)]
-    return [fault for fault in found if not fault.is_of_backend_in(known)]
+    return [fault for item in found if (fault := item.beside(known))]
 
 
 def judged(reading: Reading, side: DesiredSide, owner: names.Owner, policy: Policy) -> list[str]:
@@ -43,16 +46,22 @@ def judged(reading: Reading, side: DesiredSide, owner: names.Owner, policy: Poli
     return [link["name"] for link in side["links"] if link["name"] in written and policy.works_on(link["name"])]
 
 
-def unbacked(reading: Reading, side: DesiredSide) -> frozenset[str]:
-    """The links of whose backend a warning tells: it is not there yet, or not in the mesh."""
-    return frozenset(backend_faults(reading, side)) if is_server(side) else frozenset()
+def unbacked(reading: Reading, side: DesiredSide) -> dict[str, BackendFault]:
+    """By link, what a warning tells of its backend: it is not there yet, or not in the mesh."""
+    if not is_server(side):
+        return {}
+    return {
+        link: {"code": fault.code, "what": fault.what, "fix": fault.fix, "carries": fault.code not in BROKEN}
+        for link, fault in backend_faults(reading, side).items()
+    }
 
 
 def warnings(
     reading: Reading, side: DesiredSide, owner: names.Owner, policy: Policy, found: Sequence[Fault]
 ) -> list[Message]:
     """What does not fail a run."""
-    outside = [fault.message("warning") for fault in found if fault.outside]
+    told = {(link, fault["code"]) for link, fault in unbacked(reading, side).items()}
+    outside = [fault.message("warning") for fault in found if fault.outside and (fault.link, fault.code) not in told]
     return [*outside, *_failed(reading, side, owner, policy), *fresh(reading, owner, found)]
 
 

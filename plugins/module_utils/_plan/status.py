@@ -33,6 +33,7 @@ MOST_NAMES = 3
 NOTHING = "-"
 HEADS = ("LINK", "FROM", "TO", "CERTIFICATES UNTIL", "ROOT", "SERVED", "CAUSE", "STATE")
 NOT_ASKED = "not asked"
+NOTHING_PENDING: Mapping[str, str] = {}
 
 
 class LinkSideJson(TypedDict):
@@ -51,6 +52,8 @@ class LinkSideJson(TypedDict):
     broken: str
     cause: str
     answer: str
+    refused: str
+    touched: bool
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ class LinkSide:
     :param broken: the first place of a call at which the link is not as it is meant, such as C(hop 2); empty for none.
     :param cause: the code of what is wrong there.
     :param answer: C(NOT_ASKED) where the link's probe could not be asked.
+    :param refused: the code of what forbids to write what it lacks; empty where nothing does.
+    :param touched: whether a run has something of it to write.
     """
 
     link: str
@@ -80,15 +85,24 @@ class LinkSide:
     broken: str = ""
     cause: str = ""
     answer: str = ""
+    refused: str = ""
+    touched: bool = False
 
     def to_json(self) -> LinkSideJson:
         return cast(LinkSideJson, asdict(self))
 
 
-def of_side(reading: Reading, side: DesiredSide, authority: Authority, faults: Sequence[Fault] = ()) -> list[LinkSide]:
+def of_side(
+    reading: Reading,
+    side: DesiredSide,
+    authority: Authority,
+    faults: Sequence[Fault] = (),
+    pending: Mapping[str, str] = NOTHING_PENDING,
+) -> list[LinkSide]:
     """Each link of a side, by the Secret that its gateway presents, and by what its pods do.
 
     :param faults: of all its links.
+    :param pending: the links of which something is to be written, and the code of what forbids it, if so.
     """
     owner = names.Owner(**side["owner"])
     ready = [pod for pod in reading["pods"][owner.side] if pod["ready"]]
@@ -124,6 +138,8 @@ def of_side(reading: Reading, side: DesiredSide, authority: Authority, faults: S
                 number,
                 first.place if first else "",
                 first.code if first else "",
+                refused=pending.get(link["name"], ""),
+                touched=not pending.keys().isdisjoint((link["name"], names.CLIENT_LINK)),
             )
         )
     return found
@@ -190,13 +206,14 @@ def _served(sides: Sequence[LinkSideJson]) -> str:
 def _state(sides: Sequence[LinkSideJson], changed: Mapping[str, Sequence[str]]) -> str:
     """The worst that there is, and where."""
     for word, found in (
+        ("refused", [side for side in sides if side["refused"]]),
         ("no certificate", [side for side in sides if not side["until"]]),
         *((f"broken at {hop}", [side for side in sides if side["broken"] == hop]) for hop in _broken(sides)),
         ("not served", [side for side in sides if side["serving"] + side["unseen"] < side["ready"]]),
         ("not proven", [side for side in sides if side["unseen"]]),
         ("no ready gateway pod", [side for side in sides if not side["ready"]]),
         (NOT_ASKED, [side for side in sides if side["answer"] == NOT_ASKED]),
-        ("up, changed", [side for side in sides if changed.get(side["cluster"])]),
+        ("up, changed", [side for side in sides if side["touched"] and changed.get(side["cluster"])]),
     ):
         if found:
             return f"{word} in {_clusters(found)}"
@@ -209,7 +226,9 @@ def _broken(sides: Iterable[LinkSideJson]) -> list[str]:
 
 
 def _cause(sides: Sequence[LinkSideJson]) -> str:
-    """Of the first place at which the link is broken, wherever that is."""
+    """Of what forbids to write it, or of the first place at which it is broken, wherever that is."""
+    if refused := [side["refused"] for side in sides if side["refused"]]:
+        return refused[0]
     first = next(iter(_broken(sides)), "")
     return next((side["cause"] for side in sides if first and side["broken"] == first), NOTHING)
 

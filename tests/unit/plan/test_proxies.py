@@ -36,6 +36,10 @@ def plain_backend(dump: Json) -> None:
     put("metadata", value={})(endpoint(dump, "outbound|3306|"))
 
 
+def no_backend(dump: Json) -> None:
+    part(dump, "dynamic_active_clusters").pop(0)
+
+
 def seen(*edits: Edit, backend: Json = BACKEND, written: tuple[str, ...] = ("mysql",), **changes: Any) -> Reading:
     """A cluster whose gateway was asked for what it does."""
     dump = copy.deepcopy(DUMPS["server"])
@@ -103,7 +107,21 @@ def test_a_run_over_some_links_judges_these() -> None:
 def test_plain_text_to_a_backend_is_a_fault_where_it_has_a_sidecar(backend: Json, codes: list[str]) -> None:
     plan = of_mysql(seen(plain_backend, backend=backend))
     assert [fault.code for fault in plan.standing.faults] == codes
-    assert plan.standing.unbacked == ([] if codes else ["mysql"])
+    assert list(plan.standing.unbacked) == ([] if codes else ["mysql"])
+
+
+GONE = {**BACKEND, "found": False, "ports": [], "pods": 0, "sidecars": 0}
+
+
+@pytest.mark.parametrize(("backend", "code"), [(GONE, "backend-missing"), ({**BACKEND, "ports": [1]}, "backend-port")])
+def test_a_link_whose_backend_is_not_there_is_broken_and_keeps_no_run_from_its_end(backend: Json, code: str) -> None:
+    plan = of_mysql(seen(no_backend, backend=backend))
+    (fault,) = plan.standing.faults
+    assert (fault.link, fault.place, fault.code, fault.outside) == ("mysql", "hop 3", code, True)
+    assert codes_of(plan.standing.warnings) == [code], "it is told once"
+    # The control: where the backend is there, the gateway lacks something.
+    (fault,) = of_mysql(seen(no_backend)).standing.faults
+    assert (fault.code, fault.outside) == ("cluster-missing", False)
 
 
 def test_what_a_fresh_pod_would_lack_is_a_warning() -> None:

@@ -89,7 +89,17 @@ def test_the_earlier_end_of_the_two_sides_counts() -> None:
 
 def test_clusters_that_were_written_to_are_named() -> None:
     changed = {"cluster-a": ["issue Secret x"], "cluster-b": []}
-    assert status.table(both_sides(), changed, NOW)[-1].endswith("up, changed in cluster-a")
+    written = [one_side("client", touched=True), one_side("server")]
+    assert status.table(written, changed, NOW)[-1].endswith("up, changed in cluster-a")
+    # The control: of another link, in the same cluster.
+    assert status.table(both_sides(), changed, NOW)[-1].endswith(" up")
+
+
+def test_a_link_that_is_refused_is_not_up_whatever_its_certificate_says() -> None:
+    sides = [one_side("client", refused="rule-before-ours"), one_side("server", touched=True)]
+    (heads, row) = status.table(sides, {"cluster-b": ["write Gateway x"]}, NOW)
+    assert heads.split()[-2:] == ["CAUSE", "STATE"]
+    assert row.endswith("rule-before-ours  refused in cluster-a")
 
 
 def test_many_clusters_are_counted_and_their_pods_summed() -> None:

@@ -20,7 +20,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.config_dum
     with_counts,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Pod, Service
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import Fault
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import BackendFault, Fault
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredLink
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import SIDES, Side
 from ansible_collections.crossmesh.mtls.plugins.module_utils._proxy.judge import (
@@ -523,7 +523,13 @@ def test_a_backend_is_every_links_that_leads_there(edit: Edit, code: str, outsid
         ("mysql", 3, code, outside),
         ("sales", 3, code, outside),
     ]
-    assert all(fault.is_of_backend_in({"mysql", "sales"}) for fault in faults)
+    known: BackendFault = {"code": "backend-port", "what": "it has no port", "fix": "open it", "carries": False}
+    first, second = (fault.beside({"mysql": known}) for fault in faults)
+    assert first
+    assert (first.code, first.hop, first.found, first.outside) == ("backend-port", 3, "it has no port", True)
+    assert second == faults[1], "nothing is known of that one"
+    carrying: BackendFault = {**known, "carries": True}
+    assert faults[0].beside({"mysql": carrying}) is None
 
 
 def test_a_service_of_other_pods_breaks_every_link() -> None:
