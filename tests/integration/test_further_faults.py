@@ -428,7 +428,9 @@ CASES = {
         CLIENT,
         ("of the egress gateway to its server has come about", "firewall", "the backend"),
     ),
-    "the backend's Service is gone": Case(without_service, "backend-missing", "hop 3", SERVER, link="web"),
+    "the backend's Service is gone": Case(
+        without_service, "backend-missing", "hop 3", SERVER, link="web", sound="mysql"
+    ),
     "large packets to the egress gateway are lost (MTU)": Case(
         anew(packets(CLIENT, EGRESS, "INPUT", "-p", "tcp", "--sport", "13380", *LARGE)),
         "no-connection",
