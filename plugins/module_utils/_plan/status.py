@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import TypedDict, cast
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
@@ -33,7 +34,7 @@ MOST_NAMES = 3
 NOTHING = "-"
 HEADS = ("LINK", "FROM", "TO", "CERTIFICATES UNTIL", "ROOT", "SERVED", "CAUSE", "STATE")
 NOT_ASKED = "not asked"
-NOTHING_PENDING: Mapping[str, str] = {}
+NOTHING_PENDING: Mapping[str, str] = MappingProxyType({})
 
 
 class LinkSideJson(TypedDict):

@@ -248,7 +248,7 @@ def test_no_managed_fields_no_owners() -> None:
 
 def test_who_wrote_a_status_owns_nothing_of_the_spec() -> None:
     """istiod writes the status of every ServiceEntry."""
-    status = {"manager": "pilot-discovery", "operation": "Update", "fieldsV1": {"f:status": {"f:addresses": {}}}}
+    status: Any = {"manager": "pilot-discovery", "operation": "Update", "fieldsV1": {"f:status": {"f:addresses": {}}}}
     assert field_owners([status], "spec") == {}
     # The control: who holds the whole of it.
     assert field_owners([{"manager": "edit", "fieldsV1": {"f:spec": {}}}], "spec") == {"spec": ["edit"]}
