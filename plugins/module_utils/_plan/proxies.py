@@ -8,7 +8,7 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
@@ -24,7 +24,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._proxy.judge import
     fresh_pod,
 )
 
-__all__ = ["faults", "fresh", "judged", "unbacked", "warnings"]
+__all__ = ["faults", "fresh", "is_told", "judged", "unbacked", "warnings"]
 
 # Codes of what is wrong with a backend where no call reaches it.
 BROKEN = ("backend-missing", "backend-port")
@@ -56,12 +56,18 @@ def unbacked(reading: Reading, side: DesiredSide) -> dict[str, BackendFault]:
     }
 
 
+def is_told(fault: Fault, backends: Mapping[str, BackendFault]) -> bool:
+    """Whether a warning about the backend of its link tells the same."""
+    known = backends.get(fault.link)
+    return known is not None and known["code"] == fault.code
+
+
 def warnings(
     reading: Reading, side: DesiredSide, owner: names.Owner, policy: Policy, found: Sequence[Fault]
 ) -> list[Message]:
     """What does not fail a run."""
-    told = {(link, fault["code"]) for link, fault in unbacked(reading, side).items()}
-    outside = [fault.message("warning") for fault in found if fault.outside and (fault.link, fault.code) not in told]
+    known = unbacked(reading, side)
+    outside = [fault.message("warning") for fault in found if fault.outside and not is_told(fault, known)]
     return [*outside, *_failed(reading, side, owner, policy), *fresh(reading, owner, found)]
 
 

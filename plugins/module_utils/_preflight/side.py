@@ -20,7 +20,6 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Re
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.dry_run import Answers, Trial
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Manifest, Pod
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proof import no_ready_pod
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import Fault
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import READ_SECRETS
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.services import tcp_ports
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.surroundings import Surroundings
@@ -336,16 +335,10 @@ def _proxies(scene: Scene, made: plan.Plan) -> Iterator[Row]:
     told: set[str] = set()
     for fault in made.standing.faults:
         level: Level = "warning" if fault.outside or made.work.changed else "error"
-        if fault.link not in told and not _is_of_backend(fault, made):
+        if fault.link not in told and not proxies.is_told(fault, made.standing.unbacked):
             yield Row.of(scene.cluster, fault.link, "proxies", fault.message(level))
         told.add(fault.link)
     yield from _rows(scene, NOBODY, "proxies", proxies.fresh(scene.reading, scene.owner, made.standing.faults))
-
-
-def _is_of_backend(fault: Fault, made: plan.Plan) -> bool:
-    """Whether a row about the backend tells it."""
-    known = made.standing.unbacked.get(fault.link)
-    return known is not None and known["code"] == fault.code
 
 
 def _blocked() -> Message:
