@@ -9,6 +9,7 @@ the handshake.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,6 +18,9 @@ with suppress(ImportError):
     from urllib3.util import create_urllib3_context
 
 __all__ = ["with_one_context"]
+
+# RFC 7301; what urllib3 offers.
+PROTOCOLS = ("http/1.1",)
 
 
 def with_one_context(manager: Any) -> Any:
@@ -36,5 +40,13 @@ def with_one_context(manager: Any) -> Any:
         context.load_default_certs()
     if certificate := settings.pop("cert_file", None):
         context.load_cert_chain(certificate, settings.pop("key_file", None))
+    context.set_alpn_protocols(PROTOCOLS)
+    # urllib3 sets them again for each connection. OpenSSL frees the old ones while another thread may be copying them
+    # into its ClientHello, which then holds anything at all.
+    setattr(context, "set_alpn_protocols", _leave)  # noqa: B010
     settings["ssl_context"] = context
     return manager
+
+
+def _leave(_protocols: Sequence[str]) -> None:
+    """What was set stays."""

@@ -54,6 +54,23 @@ def test_the_clusters_ca_alone_is_trusted(tmp_path: Path) -> None:
     assert serials(context) == {int(ROOT.view.serial, 16)}
 
 
+def hello(context: ssl.SSLContext) -> bytes:
+    """The first message of a handshake, which holds the protocols in clear."""
+    outgoing = ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="cluster-a").do_handshake()
+    return outgoing.read()
+
+
+@pytest.mark.parametrize("one", [True, False])
+def test_no_connection_changes_what_another_one_may_be_sending(tmp_path: Path, *, one: bool) -> None:
+    """urllib3 sets the protocols for each connection: seen was one ClientHello of 112,214 with others' memory in it."""
+    context = context_of(manager(tmp_path)) if one else ssl.create_default_context()
+    context.set_alpn_protocols(["other/1"])
+    assert (b"\x08http/1.1" in hello(context)) == one
+    assert (b"\x07other/1" in hello(context)) != one
+
+
 def test_without_one_those_of_the_system_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SSL_CERT_FILE is where OpenSSL looks for them."""
     files = settings(tmp_path)
