@@ -19,7 +19,7 @@ SECOND_LAB := : no second lab for
 endif
 LINTERS := ruff mypy shell yaml ansible sanity docs package
 
-.PHONY: help deps venv docs requirements demo test lint $(LINTERS:%=lint-%) unit integration bench campaign \
+.PHONY: help deps venv docs requirements demo test lint $(LINTERS:%=lint-%) unit attacks integration bench campaign \
 	zlint lab-build lab-up labs-up lab-down lab-status clean
 
 help:  ## list the targets
@@ -72,7 +72,10 @@ zlint: venv
 	@$(PYTHON) -m tests.lab build-zlint
 
 unit: venv zlint  ## tests that need no lab
-	$(PYTEST) --numprocesses auto tests/unit
+	$(PYTEST) --numprocesses auto -m 'not slow' tests/unit tests/attacks
+
+attacks: venv zlint  ## every attack that needs no lab, the long ones too
+	$(PYTEST) --numprocesses auto tests/attacks
 
 integration: deps zlint  ## tests on the running lab, or on both
 	$(PYTEST) --numprocesses auto --dist loadfile --max-worker-restart 0 -m 'not slow' tests/integration
