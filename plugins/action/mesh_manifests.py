@@ -12,8 +12,9 @@ from typing import Any, ClassVar, Literal
 
 from ansible.plugins.loader import action_loader
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.departure import await_gone
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.departure import await_gone, delete
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Manifest
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import place_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.routes import await_clusters
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.writer import without_overrides, writer_options
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError
@@ -28,7 +29,7 @@ Verb = Literal["strip", "force", "write", "delete"]
 
 NOTES = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "uid")
 WRITER = "kubernetes.core.k8s"
-ROUTE = "VirtualService"
+ROUTE, SECRET = "VirtualService", "Secret"
 # In this order: a field that others added can be in the way of a write, and what goes may be in use until then.
 VERBS: tuple[Verb, ...] = ("strip", "force", "write", "delete")
 
@@ -64,7 +65,9 @@ class ActionModule(ClusterAction):
         self, variables: Variables, plan: SideLook, wanted: Mapping[Verb, Sequence[Manifest]], where: Json
     ) -> Iterator[Json | Message]:
         """What each call has done, or why it could not; after one that failed, no other begins."""
-        steps = _steps(wanted, apart=bool(plan["moved"]))
+        secrets = [item for item in wanted.get("delete", ()) if item["kind"] == SECRET]
+        others = {**wanted, "delete": [item for item in wanted.get("delete", ()) if item["kind"] != SECRET]}
+        steps = _steps(others, apart=bool(plan["moved"]))
         objects, done = sum(map(len, wanted.values())), 0
         for verb, step in steps:
             failed = self._await_clusters(variables, plan) if step[0]["kind"] == ROUTE else []
@@ -84,6 +87,19 @@ class ActionModule(ClusterAction):
                     self._say(f"{variables.cluster}: {done} of {objects} objects")
             if failed:
                 return
+        if secrets:
+            yield from self._deleted(variables, secrets)
+
+    def _deleted(self, variables: Variables, secrets: Sequence[Manifest]) -> Iterator[Json | Message]:
+        """By our own client: kubernetes.core returns what it has deleted, and its key, while a finalizer holds it."""
+        api = variables.api()
+        for item in secrets:
+            try:
+                changed = delete(api, place_of(item), dry=bool(self._task.check_mode))
+            except CrossmeshError as error:
+                yield error.message
+                return
+            yield {"changed": changed, "result": item, "diff": {"before": item, "after": {}} if changed else {}}
 
     def _await_clusters(self, variables: Variables, plan: SideLook) -> list[Message]:
         """Wait until routes that carry can be changed without a lost connection; why they cannot, if so."""

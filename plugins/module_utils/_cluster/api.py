@@ -146,7 +146,8 @@ class Api:
     def _opened(self) -> Any:
         try:
             return with_one_context(RESTClientObject(self._configuration).pool_manager)
-        except OSError as error:
+        # A proxy whose address is none.
+        except (HTTPError, OSError, ValueError) as error:
             raise CrossmeshError(_unreached(error, f"{self.where}, {self._configuration.host}")) from None
 
     # -- requests --------------------------------------------------------------------------------------------------
