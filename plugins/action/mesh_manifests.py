@@ -200,7 +200,7 @@ def _not_written(cluster: str, verb: Verb, result: Json) -> Message:
     return Message.error(
         "not-written",
         where=f"cluster {cluster}",
-        what=f"{WRITER} failed ({verb}): {one_line(result.get('msg', ''))}",
+        what=f"{WRITER} failed ({verb}): {one_line(result.get('msg') or 'it does not say why')}",
         fix="correct what the API server refuses, then run again: it goes on from where it stopped. After 409 Conflict "
         "run again first; if it comes back, the object's managedFields name who else writes it",
     )

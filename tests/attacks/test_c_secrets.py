@@ -32,12 +32,13 @@ from ansible_collections.crossmesh.mtls.plugins.action import custom_ca, mesh_cr
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import memory, writer
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import Connection, connection_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.environment import SECRETS
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.kubeconfig import configuration
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, failure
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import issue_leaf, new_root, parse_certificates
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Variables
 from tests.unit.cluster.fake_api import FakeApi
-from tests.unit.support import Json, run_action
+from tests.unit.support import CHECKOUT, Json, run_action
 
 SECRET = "hunter2-hunter2-hunter2"
 KEY = f"-----BEGIN {'PRIVATE'} KEY-----\n{base64.b64encode(SECRET.encode()).decode()}\n-----END {'PRIVATE'} KEY-----\n"
@@ -81,6 +82,38 @@ def quoted_by_the_package(content: Json) -> str:
     except Exception as error:
         return "".join(traceback.format_exception(error))
     return ""
+
+
+# -- C1: arguments of tasks ----------------------------------------------------------------------------------------
+
+
+def tasks_naming_secrets(text: str) -> list[str]:
+    """Lines of a playbook or task file that name a secret's variable."""
+    return [line for line in text.splitlines() if any(name in line for name in SECRETS)]
+
+
+def test_no_task_is_given_a_secret() -> None:
+    """C1: the passphrase was an argument of five tasks, which every callback, log and AnsiballZ file shows."""
+    files = [*CHECKOUT.glob("roles/*/tasks/*.yml"), *CHECKOUT.glob("playbooks/**/*.yml")]
+    assert len(files) > 15
+    assert [line for path in files for line in tasks_naming_secrets(path.read_text())] == []
+    # The control: as it stood there.
+    assert tasks_naming_secrets('    passphrase: "{{ custom_ca_passphrase }}"\n    state: present')
+
+
+def test_no_action_has_an_option_for_a_secret() -> None:
+    """C1, sibling: an option that is there will be used."""
+    folder = CHECKOUT / "plugins/modules"
+    options = {path.stem: set(documented(path)) for path in folder.glob("*.py")}
+    assert "plan" in options["mesh_manifests"]
+    named = [f"{name}: {option}" for name, found in options.items() for option in found]
+    assert [name for name in named if "pass" in name or "key" in name] == []
+
+
+def documented(path: Path) -> Json:
+    text = path.read_text().partition('DOCUMENTATION = r"""')[2].partition('"""')[0]
+    found: Json = yaml.safe_load(text).get("options") or {}
+    return found
 
 
 # -- C2: the API server's answer to a deletion ---------------------------------------------------------------------
