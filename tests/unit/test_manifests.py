@@ -175,6 +175,11 @@ def test_what_the_module_says_becomes_one_message_and_nothing_more_is_called() -
     assert (result["changed"], result["unfinished"]) == (False, False)
 
 
+def test_a_module_that_fails_without_a_word_is_told_so() -> None:
+    (error,) = written(Writer(lambda arguments: {"failed": True, "msg": ""}), write=[manifest(1)])["errors"]
+    assert error["what"] == "kubernetes.core.k8s failed (write): it does not say why"
+
+
 def test_a_failure_tells_what_was_written_before_it() -> None:
     writer = Writer(lambda asked: answer(asked) if asked.get("apply") else {"failed": True, "msg": "no"})
     result = written(writer, write=[manifest(1)], delete=[manifest(2)])

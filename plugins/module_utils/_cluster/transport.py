@@ -56,7 +56,8 @@ def _of_the_system(error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return error.verify_message
     if isinstance(error, ssl.SSLError):
-        return f"TLS: {error.reason}" if error.reason else "TLS failed"
+        # Python sets it only where OpenSSL gave a reason.
+        return f"TLS: {reason}" if (reason := getattr(error, "reason", None)) else "TLS failed"
     if isinstance(error, socket.gaierror):
         return f"[Errno {error.errno}] {error.strerror}"
     if isinstance(error, OSError) and error.errno:
