@@ -34,6 +34,7 @@ __all__ = [
     "cluster_identity",
     "external",
     "link_identity",
+    "link_in",
     "lockdown_objects",
     "server_objects",
     "server_secret",
@@ -185,3 +186,9 @@ def cluster_identity(cluster: str, trust_domain: str) -> str:
 def link_identity(link: str, trust_domain: str) -> str:
     """The DNS SAN by which a client certificate names a link that it may use."""
     return f"{link}.link.{trust_domain}"
+
+
+def link_in(identity: str) -> str:
+    """The link that a DNS SAN of a client certificate names, whatever the trust domain; empty where it names none."""
+    link, _dot, rest = identity.partition(".")
+    return link if rest.startswith("link.") else ""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias, get_args
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, short
@@ -73,7 +74,9 @@ class Entry:
     def names(self, record: Record) -> bool:
         """Tell whether the certificate is of this cluster, link, serial or fingerprint, whenever it was issued."""
         if self.kind == "link":
-            return self.value in record.links
+            # Records of earlier versions can hold fewer links than the certificate names.
+            named = map(names.link_in, record.sans) if record.side == "client" else ()
+            return self.value in (*record.links, *named)
         return self.value == {
             "cluster": record.cluster,
             "serial": record.serial,

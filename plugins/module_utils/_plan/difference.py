@@ -30,6 +30,7 @@ __all__ = [
     "compare_objects",
     "compare_ports",
     "has_labels_of",
+    "held_ports",
     "label_lost",
     "lost_labels",
     "not_ours",
@@ -244,6 +245,15 @@ def compare_ports(wanted: Sequence[int], service: Service, owner: names.Owner) -
     if {f"{number}/TCP" for number in mine} != held and not result.errors:
         result.service.append(_service_manifest(service, [_port(number, live) for number in mine]))
     return result
+
+
+def held_ports(service: Service, owner: names.Owner) -> frozenset[int]:
+    """Numbers of the TCP ports that this side has on a Service, alone or with others."""
+    return frozenset(
+        port["port"]
+        for port in service["ports"]
+        if port.get("protocol", "TCP") == "TCP" and owner.manager in service["owners"].get(f"{port['port']}/TCP", ())
+    )
 
 
 def _unnamed(service: Service, mine: Collection[int]) -> Message | None:

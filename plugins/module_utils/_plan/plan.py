@@ -183,7 +183,7 @@ def make_plan(
     :param foresight: what will stand in the way of its links.
     """
     owner = names.Owner(**side["owner"])
-    narrowed = _narrowed(reading, side, owner, policy)
+    narrowed = _narrowed(reading, side, owner, authority, policy)
     case = _Case(reading, narrowed, owner, authority, policy, now)
     objects = difference.compare_objects(
         manifests,
@@ -234,12 +234,18 @@ def _due(case: _Case, held: Collection[str], *, those_there: bool) -> list[Due]:
     return [item for item in free if item.wanted["name"] in live and item.decision.reason != SAN_CHANGED]
 
 
-def _narrowed(reading: Reading, side: DesiredSide, owner: names.Owner, policy: Policy) -> DesiredSide:
-    sans = credentials.client_sans(reading, side)
+def _narrowed(
+    reading: Reading, side: DesiredSide, owner: names.Owner, authority: Authority, policy: Policy
+) -> DesiredSide:
+    if not policy.only:
+        return side
+    sans = credentials.client_sans(reading, side, authority)
+    service = reading["services"][owner.side]
+    ports = difference.held_ports(service, owner) if service else frozenset()
     # Twice the same, for mypy: what comes back is of the same side.
     if is_server(side):
-        return scope.narrowed(side, reading["objects"], sans, owner, policy.only)
-    return scope.narrowed(side, reading["objects"], sans, owner, policy.only)
+        return scope.narrowed(side, reading["objects"], sans, ports, owner, policy.only)
+    return scope.narrowed(side, reading["objects"], sans, ports, owner, policy.only)
 
 
 def _refusals(case: _Case, manifests: Sequence[Manifest], found: Sequence[Message]) -> list[Message]:

@@ -1,0 +1,253 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Part A: what stands in a cluster is believed where it should only be compared.
+
+The attacker is admin of one cluster, or a tenant who may write objects into a namespace of it. What he puts there may
+take away from what the inventory gives, and adds nothing to it.
+"""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import Entry, revoked_serials
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import ca_reading
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.dry_run import try_out
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import read_cluster
+from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import (
+    Credential,
+    Work,
+    authority_of,
+    ensure,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner, Side
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.outlook import Case, look_ahead
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Plan
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import request_of
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import render
+from tests.unit.ca.support import file_store
+from tests.unit.cluster.fake_api import FakeApi
+from tests.unit.pki.support import DAY, NOW, PASSPHRASE, Root, make_leaf, make_root
+from tests.unit.support import CLIENT, SERVER, Json, link, numbered, view
+
+GATEWAYS = "istio-system"
+TENANT = "tenant"
+CREDENTIAL = "client-credential"
+A_CLIENT, B_SERVER = Owner("default", "cluster-a", "client"), Owner("default", "cluster-b", "server")
+CLUSTER, MYSQL, BANK, REPORTS = (
+    f"{name}.crossmesh.internal" for name in ("cluster-a.cluster", "mysql.link", "bank.link", "reports.link")
+)
+# The bank is not for cluster-a.
+LINKS = [
+    link(),
+    numbered(1, name="reports", clients=["cluster-a"]),
+    numbered(2, name="bank", clients=["cluster-z"]),
+]
+THEIRS = make_root()
+
+
+@dataclass(frozen=True)
+class Authority:
+    """The CA of the tests: its store, and the root by itself."""
+
+    store: CaStore
+    root: Root
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Root]:
+    path, root = tmp_path_factory.mktemp("template") / "ca", make_root()
+    file_store(path).create(PASSPHRASE, root.key, root.view.pem)
+    return path, root
+
+
+@pytest.fixture
+def ca(tmp_path: Path, template: tuple[Path, Root]) -> Authority:
+    path, root = template
+    return Authority(file_store(shutil.copytree(path, tmp_path / "ca")), root)
+
+
+@dataclass(frozen=True)
+class Seat:
+    """One side of a cluster, and the run that works on it."""
+
+    api: FakeApi
+    ca: Authority
+    links: Sequence[Json]
+    variables: Json
+    side: Side
+    only: Sequence[str] = ()
+
+    @property
+    def policy(self) -> Policy:
+        return Policy("P-256", 30 * DAY, only=frozenset(self.only))
+
+    def plan(self) -> Plan:
+        """What a run of playbook site would do here."""
+        store, wanted = self.ca.store, view(self.links, self.variables)
+        request = request_of(wanted["request"])
+        recorded = partial(store.secrets_of, request.instance, request.cluster, NOW)
+        found = read_cluster(cast(Api, self.api), replace(request, recorded=recorded)).reading
+        authority, desired = authority_of(store), wanted[self.side]
+        reading: Reading = {**found, **ca_reading(store, authority, (), NOW)}
+        case = Case(reading, desired, render(self.side, desired), authority, self.policy, NOW)
+        return look_ahead(case, partial(try_out, cast(Api, self.api))).plan
+
+    def issue(self) -> list[Credential]:
+        """What it then issues."""
+        plan, desired = self.plan(), view(self.links, self.variables)[self.side]
+        work = Work(
+            owner=Owner(**desired["owner"]),
+            namespace=desired["namespace"],
+            wanted=plan.work.credentials,
+            policy=self.policy,
+            validity=90 * DAY,
+            passphrase=PASSPHRASE,
+            check=False,
+        )
+        return ensure(cast(Api, self.api), self.ca.store, work, NOW)
+
+
+def client(ca: Authority, *objects: Json, only: Sequence[str] = (), links: Sequence[Json] = LINKS) -> Seat:
+    api = FakeApi([gateway_service("egress"), *objects])
+    return Seat(api, ca, links, CLIENT, "client", only)
+
+
+def server(ca: Authority, *objects: Json, only: Sequence[str] = (), links: Sequence[Json] = LINKS) -> Seat:
+    api = FakeApi([gateway_service("ingress"), *objects])
+    return Seat(api, ca, links, SERVER, "server", only)
+
+
+def thing(kind: str, name: str, namespace: str, labels: Json, **content: object) -> Json:
+    metadata = {"kind": kind, "metadata": {"name": name, "namespace": namespace, "labels": labels}}
+    return {**metadata, **content}
+
+
+def gateway_service(way: str, *ports: int, manager: str = "") -> Json:
+    found = thing("Service", f"istio-{way}gateway", GATEWAYS, {}, spec={"ports": [_port(number) for number in ports]})
+    owned: Json = {f'k:{{"port":{number},"protocol":"TCP"}}': {} for number in ports}
+    if manager:
+        fields = {"f:spec": {"f:ports": owned}}
+        found["metadata"]["managedFields"] = [{"manager": manager, "fieldsV1": fields}]
+    return found
+
+
+def _port(number: int) -> Json:
+    return {"name": f"tls-{number}", "port": number, "protocol": "TCP", "targetPort": number}
+
+
+def credential(leaf: Leaf, trust: str, *, name: str = CREDENTIAL, labels: Json | None = None) -> Json:
+    data = {"tls.crt": leaf.certificate_pem.encode(), "tls.key": leaf.key_pem, "ca.crt": trust.encode()}
+    encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
+    held = A_CLIENT.labels("client") if labels is None else labels
+    return thing("Secret", name, GATEWAYS, held, data=encoded, type="kubernetes.io/tls")
+
+
+def client_leaf(root: Root, *sans: str) -> Leaf:
+    return make_leaf(root, role="client", sans=[CLUSTER, *sans], common_name="cluster-a")
+
+
+def sans_issued(seat: Seat) -> set[str]:
+    return {san for item in seat.issue() if item.leaf for san in item.leaf.view.sans}
+
+
+# -- A1: names -----------------------------------------------------------------------------------------------------
+
+
+def test_a_certificate_that_somebody_else_signed_gets_no_name_signed(ca: Authority) -> None:
+    """A1: a self-signed certificate with bank's name in the client's Secret, then a run with mesh_only_links: the CA
+    issued bank's name to a cluster that bank is not for.
+    """
+    forged = credential(client_leaf(THEIRS, MYSQL, BANK), ca.root.view.pem)
+    assert sans_issued(client(ca, forged, only=["mysql"])) == {CLUSTER, MYSQL}
+    # The control: what the CA itself has issued of other links stays.
+    sound = credential(client_leaf(ca.root, MYSQL, REPORTS), ca.root.view.pem)
+    due = [*LINKS, numbered(3, name="new", clients=["cluster-a"])]
+    new = "new.link.crossmesh.internal"
+    assert sans_issued(client(ca, sound, only=["new"], links=due)) == {CLUSTER, MYSQL, REPORTS, new}
+
+
+def test_a_name_that_was_given_once_is_not_given_again(ca: Authority) -> None:
+    """A1, sibling: an old certificate of the CA itself, of a time when bank was for this cluster, put back into the
+    Secret: its name was issued anew for as long as somebody put it back.
+    """
+    old = credential(client_leaf(ca.root, MYSQL, BANK), ca.root.view.pem)
+    assert sans_issued(client(ca, old, only=["reports"])) == {CLUSTER, MYSQL, REPORTS}
+    # The control: while bank is for this cluster, the same certificate keeps its name.
+    given = [*LINKS[:2], numbered(2, name="bank", clients=["cluster-a"])]
+    assert BANK in sans_issued(client(ca, old, only=["reports"], links=given))
+
+
+def test_a_name_of_another_trust_domain_or_of_another_cluster_is_not_signed(ca: Authority) -> None:
+    """A1, sibling: any name at all was kept, another cluster's or a host's of the internet among them."""
+    strange = ["cluster-z.cluster.crossmesh.internal", "bank.link.elsewhere.example", "www.example.com"]
+    forged = credential(client_leaf(THEIRS, MYSQL, *strange), ca.root.view.pem)
+    assert sans_issued(client(ca, forged, only=["mysql"])) == {CLUSTER, MYSQL}
+    # Of the CA itself they would be a sign of another fault, and are not signed again either.
+    issued = credential(client_leaf(ca.root, *strange), ca.root.view.pem)
+    assert sans_issued(client(ca, issued, only=["mysql"])) == {CLUSTER, MYSQL}
+
+
+def test_a_revocation_of_a_link_reaches_every_certificate_that_names_it(ca: Authority) -> None:
+    """A1: the record of a forged certificate held the links of the run alone, so that no entry for bank found it."""
+    client(ca).issue()
+    (record,) = ca.store.records(NOW)
+    assert set(record.sans) == {CLUSTER, MYSQL, REPORTS}
+    assert set(record.links) == {"mysql", "reports"}
+    # A record that an earlier version has made of what it issued by the attack.
+    poor = replace(record, serial="5" * 32, sans=(CLUSTER, MYSQL, BANK), links=("mysql",))
+    entry = Entry("link", "bank", "keyCompromise", NOW)
+    assert revoked_serials([entry], [record, poor]) == {poor.serial}
+    # A server is certified under a name that may look like a link's.
+    named = replace(poor, side="server", sans=("bank.link.example.com",), links=("shop",))
+    assert revoked_serials([entry], [named]) == frozenset()
+
+
+# -- A2: ports -----------------------------------------------------------------------------------------------------
+
+
+def listening(name: str, port: int, *, namespace: str = GATEWAYS, of: str = "reports") -> Json:
+    spec = {"selector": {"istio": "ingressgateway"}, "servers": [{"port": {"number": port}, "hosts": ["a.example"]}]}
+    return thing("Gateway", name, namespace, B_SERVER.labels(of), spec=spec)
+
+
+def ports_written(seat: Seat) -> set[int]:
+    plan = seat.plan()
+    assert plan.errors == []
+    services = [item for item in plan.work.write if item["kind"] == "Service"]
+    return {port["port"] for item in services for port in item["spec"]["ports"]}
+
+
+@pytest.mark.parametrize("name", ["shop", "gateway-reports"])
+def test_a_tenants_gateway_opens_no_port_on_the_external_load_balancer(ca: Authority, name: str) -> None:
+    """A2: a Gateway in a tenant's namespace with our labels and port 22, then a run with mesh_only_links: 22 was opened
+    on the ingress gateway's Service.
+    """
+    assert ports_written(server(ca, listening(name, 22, namespace=TENANT), only=["mysql"])) == {13306}
+    # The control: a port of another link that the inventory gives, and whose Gateway is ours, is kept open.
+    ours = listening("gateway-reports", 30001)
+    assert ports_written(server(ca, ours, only=["mysql"])) == {13306, 30001}
+
+
+def test_an_edited_gateway_of_ours_opens_no_port_that_the_inventory_does_not_give(ca: Authority) -> None:
+    """A2, sibling: who may change our own Gateway object, and not the Service, had his port opened there."""
+    assert ports_written(server(ca, listening("gateway-reports", 22), only=["mysql"])) == {13306}
+    # The control: what this side has open there already stays, as long as the link's own run has not been.
+    held = gateway_service("ingress", 13306, 13399, manager=B_SERVER.manager)
+    seat = server(ca, listening("gateway-reports", 13399), only=["mysql"])
+    moving = replace(seat, api=FakeApi([held, listening("gateway-reports", 13399)]))
+    assert ports_written(moving) == set(), "nothing to write: both stay open"
