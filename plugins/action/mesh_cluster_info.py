@@ -25,7 +25,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import authority_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import status
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import status, strays
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.outlook import Case, look_ahead
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Plan, Work
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
@@ -166,5 +166,5 @@ def _warnings(reading: Reading, sides: Mapping[Side, SideLook], policy: Policy) 
         line for side in sides.values() for line in (*side["warnings"], *(() if policy.existing else side["notices"]))
     ]
     of_cluster = [clock_warning(reading["clock_ahead"])]
-    of_cluster += [] if policy.existing else [unidentified(reading["identity"])]
+    of_cluster += [] if policy.existing else [unidentified(reading["identity"]), *strays.warnings(reading)]
     return list(dict.fromkeys([*(str(message) for message in of_cluster if message), *of_sides]))

@@ -848,6 +848,17 @@ CODES: Mapping[str, Entry] = {
         "It does not have the labels of this collection",
         "Check it, then run with C(mesh_adopt=true) to take it over, or rename the link",
     ),
+    "borrowed-labels": Entry(
+        "What others made bears our labels",
+        "It stands in a namespace, or under a name, that no run gives; it is left alone and counts as somebody else's",
+        "Find out who made it, then delete it, or take the labels off it",
+    ),
+    "left-behind": Entry(
+        "What no link needs stays in a namespace of workloads",
+        "The user of the context may not delete it, or a finalizer keeps it. Whoever writes objects in that namespace "
+        "may have made it, so that no run fails for it",
+        "If it was made by a run, delete it; else take the labels of this collection off it",
+    ),
     "label-lost": Entry(
         "An object has lost one of our labels",
         "Only objects with all our labels are changed or deleted",

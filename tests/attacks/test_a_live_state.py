@@ -10,6 +10,7 @@ take away from what the inventory gives, and adds nothing to it.
 from __future__ import annotations
 
 import base64
+import copy
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import Ca
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import ca_reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.dry_run import try_out
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Manifest
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import key_of, place_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import read_cluster
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import (
     Credential,
@@ -34,6 +37,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets impo
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner, Side
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import strays
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.outlook import Case, look_ahead
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Plan
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
@@ -42,7 +46,7 @@ from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import r
 from tests.unit.ca.support import file_store
 from tests.unit.cluster.fake_api import FakeApi
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE, Root, make_leaf, make_root
-from tests.unit.support import CLIENT, SERVER, Json, link, numbered, view
+from tests.unit.support import CLIENT, SERVER, Json, codes_of, link, numbered, view
 
 GATEWAYS = "istio-system"
 TENANT = "tenant"
@@ -96,15 +100,16 @@ class Seat:
     def policy(self) -> Policy:
         return Policy("P-256", 30 * DAY, only=frozenset(self.only))
 
-    def plan(self) -> Plan:
-        """What a run of playbook site would do here."""
-        store, wanted = self.ca.store, view(self.links, self.variables)
-        request = request_of(wanted["request"])
+    def reading(self) -> Reading:
+        store, request = self.ca.store, request_of(view(self.links, self.variables)["request"])
         recorded = partial(store.secrets_of, request.instance, request.cluster, NOW)
         found = read_cluster(cast(Api, self.api), replace(request, recorded=recorded)).reading
-        authority, desired = authority_of(store), wanted[self.side]
-        reading: Reading = {**found, **ca_reading(store, authority, (), NOW)}
-        case = Case(reading, desired, render(self.side, desired), authority, self.policy, NOW)
+        return {**found, **ca_reading(store, authority_of(store), (), NOW)}
+
+    def plan(self) -> Plan:
+        """What a run of playbook site would do here."""
+        desired = view(self.links, self.variables)[self.side]
+        case = Case(self.reading(), desired, render(self.side, desired), authority_of(self.ca.store), self.policy, NOW)
         return look_ahead(case, partial(try_out, cast(Api, self.api))).plan
 
     def issue(self) -> list[Credential]:
@@ -220,9 +225,14 @@ def test_a_revocation_of_a_link_reaches_every_certificate_that_names_it(ca: Auth
 # -- A2: ports -----------------------------------------------------------------------------------------------------
 
 
+def serving(port: int, host: str = "a.example.com") -> Json:
+    """The spec of a Gateway."""
+    listener = {"port": {"number": port, "protocol": "TLS"}, "tls": {"mode": "MUTUAL"}, "hosts": [host]}
+    return {"selector": {"istio": "ingressgateway"}, "servers": [listener]}
+
+
 def listening(name: str, port: int, *, namespace: str = GATEWAYS, of: str = "reports") -> Json:
-    spec = {"selector": {"istio": "ingressgateway"}, "servers": [{"port": {"number": port}, "hosts": ["a.example"]}]}
-    return thing("Gateway", name, namespace, B_SERVER.labels(of), spec=spec)
+    return thing("Gateway", name, namespace, B_SERVER.labels(of), spec=serving(port))
 
 
 def ports_written(seat: Seat) -> set[int]:
@@ -251,3 +261,161 @@ def test_an_edited_gateway_of_ours_opens_no_port_that_the_inventory_does_not_giv
     seat = server(ca, listening("gateway-reports", 13399), only=["mysql"])
     moving = replace(seat, api=FakeApi([held, listening("gateway-reports", 13399)]))
     assert ports_written(moving) == set(), "nothing to write: both stay open"
+
+
+def test_a_tenants_gateway_keeps_no_port_open(ca: Authority) -> None:
+    """A2, sibling: a port that goes with its link stayed open where a Gateway elsewhere bore our labels."""
+    held = gateway_service("ingress", 13306, 30001, manager=B_SERVER.manager)
+    theirs = listening("gateway-reports", 30001, namespace=TENANT)
+    assert ports_written(replace(server(ca, only=["mysql"]), api=FakeApi([held, theirs]))) == {13306}
+    # The control: where the Gateway is ours, the port stays, and nothing is written.
+    ours = FakeApi([held, listening("gateway-reports", 30001)])
+    assert ports_written(replace(server(ca, only=["mysql"]), api=ours)) == set()
+
+
+# -- A4: whose an object is ----------------------------------------------------------------------------------------
+
+
+def titles(plan: Plan) -> list[str]:
+    return sorted("{} {}/{}".format(*key_of(item)) for item in plan.work.delete)
+
+
+def warned(seat: Seat) -> str:
+    """What a run says of the objects of others."""
+    return " ".join(map(str, strays.warnings(seat.reading())))
+
+
+FORGED = [
+    thing("VirtualService", "x", TENANT, B_SERVER.labels("mysql"), spec={}),
+    thing("VirtualService", "mysql-virtual-service", TENANT, B_SERVER.labels("mysql"), spec={}),
+    thing("VirtualService", "x", GATEWAYS, B_SERVER.labels("mysql"), spec={}),
+    thing("Gateway", "gateway-gone", TENANT, B_SERVER.labels("gone"), spec={}),
+    thing("PeerAuthentication", "gone-strict-backend", TENANT, B_SERVER.labels("gone"), spec={}),
+    thing("Sidecar", "default", TENANT, Owner("default", "cluster-b", "client").labels("client"), spec={}),
+    thing("AuthorizationPolicy", "egressgateway-gone-workloads", GATEWAYS, B_SERVER.labels("gone"), spec={}),
+]
+IDS = ["{kind} {0}".format("/".join(item["metadata"][key] for key in ("namespace", "name")), **item) for item in FORGED]
+
+
+@pytest.mark.parametrize("forged", FORGED, ids=IDS)
+def test_what_others_made_with_our_labels_is_named_and_left_alone(ca: Authority, forged: Json) -> None:
+    """A4: a tenant's VirtualService with our labels was to be deleted: verify, preflight and site failed with 403."""
+    seat = server(ca, forged)
+    plan = seat.plan()
+    assert (plan.errors, titles(plan)) == ([], [])
+    assert forged["metadata"]["name"] in warned(seat)
+
+
+def test_what_a_link_has_left_is_deleted_wherever_runs_have_written(ca: Authority) -> None:
+    """The control of A4: each kind, of a link that has left the inventory."""
+    gone, had = B_SERVER.labels("gone"), Owner("default", "cluster-b", "client").labels("client")
+    led = {"tcp": [{"route": [{"destination": {"host": "gone.shop.svc.cluster.local"}}]}]}
+    left = [
+        thing("Gateway", "gateway-gone", GATEWAYS, gone, spec={}),
+        thing("VirtualService", "gone-virtual-service", GATEWAYS, gone, spec=led),
+        thing("PeerAuthentication", "gone-strict-backend", "shop", gone, spec={}),
+        thing("Secret", "gone-credential", GATEWAYS, gone, data={}),
+    ]
+    seat = server(ca, *left)
+    assert titles(seat.plan()) == sorted("{} {}/{}".format(*key_of(item)) for item in left)
+    assert warned(seat) == ""
+    locked = thing("Sidecar", "egress-lockdown", "shop", had, spec={})
+    assert titles(replace(seat, side="client", api=FakeApi([locked])).plan()) == ["Sidecar shop/egress-lockdown"]
+
+
+def test_a_gateway_that_has_moved_takes_its_objects_along(ca: Authority) -> None:
+    """The control of A4: where certificates on record were issued for, runs have written."""
+    server(ca).issue()
+    old = thing("Gateway", "gateway-mysql", GATEWAYS, B_SERVER.labels("mysql"), spec={})
+    moved = {**SERVER, "mesh_ingress_gateway": {"namespace": "edge"}}
+    seat = replace(server(ca), variables=moved, api=FakeApi([old]))
+    assert (titles(seat.plan()), warned(seat)) == (["Gateway istio-system/gateway-mysql"], "")
+    elsewhere = thing("Gateway", "gateway-mysql", TENANT, B_SERVER.labels("mysql"), spec={})
+    other = replace(seat, api=FakeApi([elsewhere]))
+    assert titles(other.plan()) == []
+    assert "Gateway tenant/gateway-mysql" in warned(other)
+
+
+BESIDE_WORKLOADS = [
+    ("server", thing("PeerAuthentication", "mysql-strict-backend", "default", B_SERVER.labels("mysql"), spec={})),
+    ("client", thing("Sidecar", "egress-lockdown", TENANT, A_CLIENT.labels("client"), spec={})),
+    ("client", thing("NetworkPolicy", "egress-lockdown", TENANT, A_CLIENT.labels("client"), spec={})),
+]
+
+
+@pytest.mark.parametrize(("side", "forged"), BESIDE_WORKLOADS, ids=[item["kind"] for _side, item in BESIDE_WORKLOADS])
+def test_what_may_be_anybodys_beside_workloads_fails_no_run(ca: Authority, side: Side, forged: Json) -> None:
+    """A4, sibling: under the one name that we would give in his namespace, a tenant's object was to be deleted too: 403
+    where the documented role is bound nowhere near it, and a finalizer made each run wait for its time limit and fail.
+    """
+    seat = server(ca, forged) if side == "server" else client(ca, forged)
+    path = place_of(cast(Manifest, forged)).path
+    denied = {"reason": "Forbidden", "message": 'x is forbidden: User "lab" cannot delete resource "x" in API group ""'}
+    seat.api.refused[path] = (403, denied)
+    plan = seat.plan()
+    assert (plan.errors, titles(plan)) == ([], [])
+    assert "left-behind" in codes_of(plan.standing.warnings)
+    held = copy.deepcopy(forged)
+    held["metadata"]["finalizers"] = ["example.com/hold"]
+    assert titles(replace(seat, api=FakeApi([held])).plan()) == []
+    # The control: where it may be deleted, it goes.
+    assert titles(replace(seat, api=FakeApi([forged])).plan()) == ["{} {}/{}".format(*key_of(forged))]
+
+
+def test_labels_of_ours_hide_nothing_from_what_is_looked_for_in_others(ca: Authority) -> None:
+    """A4, sibling: an older Gateway of a tenant that takes a link's host and port was not reported once it bore our
+    labels: it counted as ours.
+    """
+    spec = serving(13306, "mysql.server.example.com")
+    for labels in (B_SERVER.labels("mysql"), {}):
+        theirs = thing("Gateway", "theirs", TENANT, labels, spec=spec)
+        theirs["metadata"]["creationTimestamp"] = "2020-01-01T00:00:00Z"
+        assert "host-taken-in-namespace" in codes_of(server(ca, theirs).plan().errors)
+    # The control: ours, in its place.
+    ours = thing("Gateway", "gateway-mysql", GATEWAYS, B_SERVER.labels("mysql"), spec=spec)
+    assert server(ca, ours).plan().errors == []
+
+
+def test_a_secret_of_others_with_our_labels_neither_goes_nor_speaks_for_a_root(ca: Authority) -> None:
+    """A4, sibling: a Secret of somebody who may write Secrets beside the gateways was to be deleted, and its ca.crt
+    stopped the cluster as that of a CA that the store does not know.
+    """
+    leaf = make_leaf(THEIRS)
+    theirs = credential(leaf, THEIRS.view.pem, name="shop-tls", labels=B_SERVER.labels("mysql"))
+    seat = server(ca, theirs)
+    plan = seat.plan()
+    assert (plan.errors, titles(plan)) == ([], [])
+    assert "Secret istio-system/shop-tls" in warned(seat)
+    # The control: under a name of ours both follow.
+    ours = credential(leaf, THEIRS.view.pem, name="gone-credential", labels=B_SERVER.labels("gone"))
+    assert codes_of(server(ca, ours).plan().errors) == ["wrong-store"]
+
+
+STRANGE_FIELDS: list[object] = [
+    [{}],
+    [{"manager": None}, {"manager": 7, "fieldsV1": []}],
+    [None, "text", 5, []],
+    [{"manager": "ops", "fieldsV1": {"f:spec": None}}],
+    [{"manager": "ops", "fieldsV1": {"f:spec": {"f:ports": [], "f:servers": 5}}}],
+    [{"manager": "ops", "fieldsV1": {"f:spec": {"f:ports": {"k:{": {}, "k:[]": {}, 'k:{"port":"x"}': {}, "k:7": {}}}}}],
+    [{"manager": "ops", "fieldsV1": {"f:spec": {"f:ports": {"k:" + "[" * 100_000: {}}}}}],
+    "text",
+    5,
+    {"manager": "ops"},
+]
+
+
+@pytest.mark.parametrize("fields", STRANGE_FIELDS, ids=lambda fields: str(fields)[:60])
+def test_managed_fields_of_any_form_stop_nothing(ca: Authority, fields: object) -> None:
+    """A4: an entry without a manager ended every playbook with Task failed: 'manager'. An API server, or whoever may
+    update an object, writes them as he likes; siblings: entries and fields of other types.
+    """
+    spec = serving(13306, "elsewhere.example.com")
+    edited = thing("Gateway", "gateway-mysql", GATEWAYS, B_SERVER.labels("mysql"), spec=spec)
+    service = gateway_service("ingress", 13306)
+    secret = credential(make_leaf(ca.root), ca.root.view.pem, name="mysql-credential", labels=B_SERVER.labels("mysql"))
+    for item in (edited, service, secret):
+        item["metadata"]["managedFields"] = fields
+    plan = replace(server(ca), api=FakeApi([edited, service, secret])).plan()
+    assert plan.errors == []
+    assert any(line.startswith("write Gateway istio-system/gateway-mysql: spec") for line in plan.work.lines)

@@ -23,7 +23,6 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
     WantedSecret,
     gateway_port,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import difference
 
 __all__ = ["narrowed"]
 
@@ -64,7 +63,7 @@ def _ports_of_others(objects: Sequence[LiveObject], owner: names.Owner, only: Co
     """Ports on which Gateways of our other links listen now."""
     for item in objects:
         labels = item["metadata"]["labels"]
-        if item["kind"] != "Gateway" or not difference.has_labels_of(labels, owner):
+        if item["kind"] != "Gateway" or not owner.labelled(labels):
             continue
         if labels.get(names.LABEL_LINK) not in only:
             numbers = (server.get("port", {}).get("number") for server in item["spec"].get("servers", []))

@@ -28,7 +28,6 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
     parse_certificates,
     verify_issued_by,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import difference
 
 __all__ = [
     "CaInCluster",
@@ -66,7 +65,7 @@ class CaInCluster(TypedDict):
 
 def is_ours(labelled: LiveMetadata | LiveSecret, owner: names.Owner) -> bool:
     """Whether something with labels has all of ours; which link it is for does not matter."""
-    return difference.has_labels_of(labelled["labels"], owner)
+    return owner.labelled(labelled["labels"])
 
 
 def live_secrets(reading: Reading, side: DesiredSide) -> dict[str, LiveSecret]:
