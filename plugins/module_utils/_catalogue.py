@@ -218,6 +218,9 @@ RULES: Mapping[str, Rule] = {
     ),
     "unknown-link": Rule("C(mesh_only_links) lists names of links", "otherwise the run would do nothing"),
     # The CA
+    "lost-root-fingerprint": Rule(
+        "C(custom_ca_lost_roots) lists SHA-256 fingerprints", "a root is trusted for nothing less than all of it"
+    ),
     "ca-trust-domain": Rule(
         "C(custom_ca_trust_domain) is a DNS name in lower case, short enough to be a suffix of cluster names",
         "it is the suffix of names in client certificates; a DNS name has at most 253 characters (RFC 1035, section "
@@ -942,6 +945,11 @@ CODES: Mapping[str, Entry] = {
         "The root is a mesh's own CA",
         "The links would accept every certificate that mesh issues",
         "Use a root that is not the CA of any mesh",
+    ),
+    "lost-root": Entry(
+        "A root that was found in the clusters is not trusted on the word of one of them",
+        "Fewer than two clusters hold certificates of it: whoever may write Secrets in one can have put it there",
+        "Compare the fingerprint with a copy of yours; add it to C(custom_ca_lost_roots), or take it out of C(ca.crt)",
     ),
     "ca-exists": Entry("No CA was lost", "The store has a CA, so it is not replaced", "Run without C(custom_ca_lost)"),
     "no-ca-lost": Entry("No CA was lost", "No cluster holds a credential of this collection", "Run playbook C(site)"),

@@ -19,7 +19,11 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from ansible_collections.crossmesh.mtls.plugins.filter.authority_state import authority_state
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import Entry, revoked_serials
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
@@ -36,11 +40,12 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets impo
     ensure,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner, Side
-from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf, parse_certificates
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import strays
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.outlook import Case, look_ahead
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Plan
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ca_in_cluster
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import request_of
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import render
 from tests.unit.ca.support import file_store
@@ -419,3 +424,111 @@ def test_managed_fields_of_any_form_stop_nothing(ca: Authority, fields: object) 
     plan = replace(server(ca), api=FakeApi([edited, service, secret])).plan()
     assert plan.errors == []
     assert any(line.startswith("write Gateway istio-system/gateway-mysql: spec") for line in plan.work.lines)
+
+
+# -- A3, A8: roots -------------------------------------------------------------------------------------------------
+
+
+def shows(seat: Seat) -> Json:
+    """What a look at a cluster hands on of the CA."""
+    owner = Owner(**view(seat.links, seat.variables)[seat.side]["owner"])
+    return {"cluster": owner.cluster, "ca": ca_in_cluster(seat.reading(), owner.instance, owner.cluster)}
+
+
+def holding(ca: Authority, root: Root, *trust: Root) -> tuple[Seat, Seat]:
+    """A server's cluster whose certificate is of this root, and a client's, with these roots beside it in C(ca.crt)."""
+    leaf, held = make_leaf(root), "".join(item.view.pem for item in (root, *trust))
+    served = credential(leaf, root.view.pem, name="mysql-credential", labels=B_SERVER.labels("mysql"))
+    return server(ca, served), client(ca, credential(client_leaf(root, MYSQL), held))
+
+
+def state(*seats: Seat, named: Sequence[str] = ()) -> Json:
+    looks = {found["cluster"]: found for found in map(shows, seats)}
+    return authority_state(looks, {}, False, False, named)
+
+
+def lost(tmp_path: Path) -> Authority:
+    """A CA whose store is gone."""
+    return Authority(file_store(tmp_path / "lost" / "ca"), make_root())
+
+
+def test_a_root_that_one_cluster_slips_in_enters_no_recovery(tmp_path: Path) -> None:
+    """A3: a root of his own, appended to ca.crt in a client's cluster, was trusted by every gateway from step trust on
+    where the CA was replaced with custom_ca_lost.
+    """
+    gone = lost(tmp_path)
+    found = state(*holding(gone, gone.root, THEIRS))
+    assert found["lost_roots"] == [gone.root.view.pem]
+    (refusal,) = found["unvouched"]
+    assert f"root {THEIRS.view.fingerprint}" in refusal
+    assert "Secrets of cluster-a" in refusal
+    # The control: what both clusters hold certificates of is trusted, and a run goes on.
+    sound = state(*holding(gone, gone.root))
+    assert (sound["lost_roots"], sound["unvouched"]) == ([gone.root.view.pem], [])
+
+
+def test_certificates_of_ones_own_in_one_cluster_vouch_for_nothing(tmp_path: Path) -> None:
+    """A3, sibling: who may write one Secret may write two, and puts certificates of his root into them; or the root
+    itself in the place of a certificate.
+    """
+    gone = lost(tmp_path)
+    honest, _client = holding(gone, gone.root)
+    own = [
+        credential(client_leaf(THEIRS, MYSQL), THEIRS.view.pem),
+        credential(make_leaf(THEIRS), THEIRS.view.pem, name="x-client-credential", labels=A_CLIENT.labels("client")),
+    ]
+    found = state(honest, client(gone, *own))
+    assert found["lost_roots"] == []
+    assert len(found["unvouched"]) == 2, "of the true one only the server's cluster holds a certificate now"
+    pem = THEIRS.view.pem
+    itself = credential(replace(make_leaf(THEIRS), certificate_pem=pem), pem)
+    assert shows(client(gone, itself))["ca"]["vouched"] == []
+    # The control: the operator's word for the true one is enough, and is no word for the other.
+    named = state(honest, client(gone, *own), named=[gone.root.view.fingerprint])
+    assert (named["lost_roots"], len(named["unvouched"])) == ([gone.root.view.pem], 1)
+
+
+def test_a_root_beside_the_true_one_is_not_vouched_for_by_the_true_ones_certificates(tmp_path: Path) -> None:
+    """A3, sibling: the same name, or the same key identifier, as the true root; two clusters hold certificates that
+    name it as their issuer.
+    """
+    gone = lost(tmp_path)
+    twin = named_like(gone.root)
+    found = state(*holding(gone, gone.root, twin))
+    assert twin.view.subject == gone.root.view.subject
+    assert twin.view.ski == gone.root.view.ski
+    assert (found["lost_roots"], len(found["unvouched"])) == ([gone.root.view.pem], 1)
+
+
+def named_like(root: Root) -> Root:
+    """Somebody's root with the name and key identifier of another."""
+    true = x509.load_pem_x509_certificate(root.view.pem.encode())
+    key = ec.generate_private_key(ec.SECP256R1())
+    made = x509.CertificateBuilder(true.issuer, true.subject, key.public_key(), 7, NOW, NOW + 90 * DAY)
+    for extension in true.extensions:
+        made = made.add_extension(extension.value, extension.critical)
+    pem = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    return Root(parse_certificates(pem)[0], key)
+
+
+def test_somebodys_root_in_one_secret_costs_that_cluster_its_turn_alone(ca: Authority) -> None:
+    """A8: a root in ca.crt of one Secret failed the play on localhost that makes the CA, and with it every cluster:
+    none got its new link.
+    """
+    honest, tampered = holding(ca, ca.root, THEIRS)
+    found = state(honest, tampered)
+    assert (found["needed"], found["in_service"]) == (False, [])
+    assert codes_of(tampered.plan().barring) == ["wrong-store"]
+    assert honest.plan().errors == []
+    # The control: a store that several clusters' certificates are not of is the wrong one, and nobody goes on.
+    wrong = state(*holding(ca, THEIRS))
+    assert (wrong["needed"], wrong["in_service"]) == (True, [THEIRS.view.fingerprint])
+
+
+def test_a_root_with_a_certificate_of_it_costs_that_cluster_its_turn_alone(ca: Authority) -> None:
+    """A8, sibling: not appended, but in the place of all that was there, with a certificate of its own."""
+    honest, _client = holding(ca, ca.root)
+    replaced = client(ca, credential(client_leaf(THEIRS, MYSQL), THEIRS.view.pem))
+    assert state(honest, replaced)["needed"] is False
+    assert codes_of(replaced.plan().barring) == ["wrong-store"]
+    assert honest.plan().errors == []

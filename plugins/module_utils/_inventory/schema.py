@@ -474,6 +474,14 @@ SHARED: tuple[Field, ...] = (
         default=[],
         example="[{cluster: cluster-c, date: '2026-03-01T08:00:00Z', reason: keyCompromise}]",
     ),
+    Field(
+        "custom_ca_lost_roots",
+        "list",
+        "For playbook C(rotate_ca) with C(custom_ca_lost): SHA-256 fingerprints of roots that it may trust though "
+        "fewer than two clusters hold certificates of them.",
+        default=[],
+        example="['3f9a1c2e...']",
+    ),
 )
 
 

@@ -755,6 +755,14 @@ WRONG: list[Wrong] = [
         "mysql",
         {"shared": {"mesh_only_links": [["mysql"]]}},
     ),
+    Wrong(
+        "lost-root-fingerprint",
+        "custom_ca_lost_roots: 'AB:CD'",
+        "openssl x509",
+        {"shared": {"custom_ca_lost_roots": ["AB:CD"]}},
+    ),
+    Wrong("lost-root-fingerprint", "custom_ca_lost_roots: 5", "openssl", {"shared": {"custom_ca_lost_roots": [5]}}),
+    Wrong("type", "custom_ca_lost_roots: 'ab'", "write a list", {"shared": {"custom_ca_lost_roots": "ab"}}),
     Wrong("type", "mesh_only_links: 'mysql'", "write a list", {"shared": {"mesh_only_links": "mysql"}}),
     Wrong(
         "prefix",
@@ -1115,6 +1123,7 @@ GOOD: list[tuple[str, Json]] = [
         {"links": [link(), numbered(1, servers=["cluster-a"], state="absent")]},
     ),
     ("only one link", {"shared": {"mesh_only_links": ["mysql"]}}),
+    ("a root that was lost", {"shared": {"custom_ca_lost_roots": ["AB:" * 31 + "CD"]}}),
     (
         "declared clusters",
         {"shared": {"mesh_clusters": {"cluster-a": ["mesh_clients"], "cluster-b": ["mesh_servers"], "cluster-c": []}}},

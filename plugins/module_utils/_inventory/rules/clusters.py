@@ -29,6 +29,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings
     show,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import GivenLink, WantedLink
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.revoked import AS_OPENSSL, NO_FINGERPRINT
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import fingerprint_from
 
 __all__ = [
     "check_cluster",
@@ -163,6 +165,12 @@ def _check_only_links(shared: Mapping[str, object], name: str, value: Sequence[o
             yield Finding.of("unknown-link", name, name, show(link), "is not a link", fix)
 
 
+def _check_lost_roots(_shared: Mapping[str, object], name: str, value: Sequence[object]) -> Iterator[Finding]:
+    for root in value:
+        if not (isinstance(root, str) and fingerprint_from(root)):
+            yield Finding.of("lost-root-fingerprint", name, name, show(root), NO_FINGERPRINT, AS_OPENSSL)
+
+
 def names_of_links(shared: Mapping[str, object]) -> list[str]:
     links = shared.get("mesh_links")
     found = [link.get("name") for link in links if isinstance(link, Mapping)] if isinstance(links, list) else []
@@ -185,6 +193,7 @@ CHECKS_OF_SETTINGS: dict[str, Callable[[Mapping[str, object], str, Any], Iterato
     "mesh_only_links": _check_only_links,
     "mesh_clusters": check_declared,
     "custom_ca_trust_domain": _check_trust_domain,
+    "custom_ca_lost_roots": _check_lost_roots,
 }
 
 
