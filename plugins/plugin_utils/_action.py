@@ -14,7 +14,8 @@ import gc
 import os
 import pkgutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -36,6 +37,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection
     connection_of,
     connection_to_host,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.environment import SECRETS, withheld
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway, Request
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError, failure
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
@@ -50,7 +52,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.resoluti
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ca import check_passphrase, check_policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.clusters import check_trust_domain
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.revoked import entries_or_refusal
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, is_path
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import SIDES
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import HAS_CRYPTOGRAPHY
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy, Stage
@@ -102,11 +104,20 @@ class Variables:
 
     def connection(self) -> Connection:
         """How the cluster is reached, by whatever reads or writes there."""
+        return replace(self._connection(), withheld=withheld(os.environ, self._secrets()))
+
+    def _connection(self) -> Connection:
         kubeconfig, context = (str(self.given.get(f"mesh_{key}") or "") for key in ("kubeconfig", "context"))
         host, authority = (str(self.given.get(f"mesh_api_{key}") or "") for key in ("host", "ca_cert"))
         if host:
             return connection_to_host(host, self.text("mesh_api_key"), authority, Path.cwd(), kubeconfig, context)
         return connection_of(kubeconfig, context, os.environ, Path.cwd())
+
+    def _secrets(self) -> Iterator[str]:
+        """Those that can be read; one that cannot is told where it is needed."""
+        for name in SECRETS:
+            with suppress(CrossmeshError):
+                yield self.text(name)
 
     def api(self) -> Api:
         return Api(self.connection())
@@ -126,7 +137,7 @@ class Variables:
 
     def wanted_root(self) -> Wanted:
         """The root that is made where there is none, or brought in."""
-        certificate, key = (str(self.filled[f"custom_ca_import_{part}"]) for part in ("certificate", "key"))
+        certificate, key = (self._file(f"custom_ca_import_{part}") for part in ("certificate", "key"))
         if bool(certificate) != bool(key):
             raise CrossmeshError(
                 Message.error(
@@ -137,8 +148,19 @@ class Variables:
                 )
             )
         passphrase = self.text("custom_ca_import_passphrase")
-        source = Import(_path(certificate), _path(key), passphrase) if certificate else None
+        source = Import(certificate, key, passphrase) if certificate else None
         return Wanted(ROOT_NAME, self.filled["custom_ca_key_type"], self.filled["custom_ca_validity_days"], source)
+
+    def _file(self, name: str) -> str:
+        """A path on the controller; empty where none is given."""
+        given = str(self.filled[name])
+        if not is_path(given):
+            what, fix = (
+                "it holds something that is no path",
+                f"write it to a file of mode 0600, and set {name} to its path",
+            )
+            raise CrossmeshError(Message.error("root-import", where=name, what=what, fix=fix))
+        return os.path.expanduser(os.path.expandvars(given))
 
     def ca_findings(self) -> list[Finding]:
         """Everything that is wrong with the settings of the CA, the passphrase's length among them."""
@@ -191,10 +213,6 @@ class Variables:
             stage=stage,
             existing=existing,
         )
-
-
-def _path(text: str) -> str:
-    return os.path.expanduser(os.path.expandvars(text))
 
 
 def gateway_of(value: GatewayPlace) -> Gateway:

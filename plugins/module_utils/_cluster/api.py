@@ -13,7 +13,6 @@ A server that is busy is obeyed: what it answers with 429, or with 503 and a tim
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -30,8 +29,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.kubeconfig import configuration
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.refusal import Refusal, read_refusal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.tls import with_one_context
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.transport import causes, reason_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, one_line
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
 try:
     from kubernetes.client.rest import RESTClientObject
@@ -146,8 +146,9 @@ class Api:
     def _opened(self) -> Any:
         try:
             return with_one_context(RESTClientObject(self._configuration).pool_manager)
-        except OSError as error:
-            raise CrossmeshError(_unreached(error, f"{self.where}, {self._configuration.host}")) from error
+        # A proxy whose address is none.
+        except (HTTPError, OSError, ValueError) as error:
+            raise CrossmeshError(_unreached(error, f"{self.where}, {self._configuration.host}")) from None
 
     # -- requests --------------------------------------------------------------------------------------------------
 
@@ -202,7 +203,7 @@ class Api:
             raise self._error(method, path, answer.status, answer.data)
         try:
             return json.loads(answer.data)
-        except ValueError as error:
+        except ValueError:
             raise CrossmeshError(
                 Message.error(
                     "no-api-server",
@@ -210,7 +211,7 @@ class Api:
                     what="this is not an API server: its answer is not JSON",
                     fix="correct the server's address in the kubeconfig, or the proxy in front of it",
                 )
-            ) from error
+            ) from None
 
     def _send(self, method: str, path: str, query: Mapping[str, str], body: Any, headers: Mapping[str, str]) -> Any:
         url = self._configuration.host + path + (f"?{urlencode(query)}" if query else "")
@@ -224,7 +225,7 @@ class Api:
                 retries=False,
             )
         except (HTTPError, OSError) as error:
-            raise CrossmeshError(_unreached(error, f"{self.where}, {self._configuration.host}")) from error
+            raise CrossmeshError(_unreached(error, f"{self.where}, {self._configuration.host}")) from None
         except ValueError:
             # It quotes the header that cannot be sent, and so the credential.
             what = "a request cannot be sent: its credential holds a character that has no place in a header"
@@ -310,9 +311,9 @@ class Api:
         except WebSocketBadStatusException as error:
             forbidden = error.status_code == 403
             why = "exec is forbidden (403)" if forbidden else f"exec was refused ({error.status_code})"
-            raise _refused(namespace, pod, why, forbidden=forbidden) from error
+            raise _refused(namespace, pod, why, forbidden=forbidden) from None
         except (WebSocketException, OSError, ValueError) as error:
-            raise _refused(namespace, pod, one_line(error)) from error
+            raise _refused(namespace, pod, reason_of(error)) from None
         return Executed(output, finished, '"Success"' in outcome)
 
     def _session(self, url: str) -> Any:
@@ -393,9 +394,9 @@ def _attributes(method: str, path: str) -> dict[str, str]:
 
 
 def _unreached(error: Exception, where: str) -> Message:
-    fault = _certificate_fault(error)
+    fault = next((item for item in causes(error) if isinstance(item, SSLCertVerificationError)), None)
     if fault is None:
-        what = f"cannot reach the API server: {_reason_of(error)}"
+        what = f"cannot reach the API server: {reason_of(error)}"
         fix = "check the address, the network and that the server is up; then run again"
         return Message.error("api-unreachable", where=where, what=what, fix=fix)
     if fault.verify_code in STRICT_ONLY:
@@ -406,16 +407,3 @@ def _unreached(error: Exception, where: str) -> Message:
     what = f"the certificate of the API server is not accepted: {fault.verify_message}"
     fix = "correct certificate-authority, server or tls-server-name in the kubeconfig, or renew the certificate"
     return Message.error("api-certificate", where=where, what=what, fix=fix)
-
-
-def _certificate_fault(error: BaseException | None) -> SSLCertVerificationError | None:
-    """What OpenSSL says of the server's certificate, where that is at the bottom of an error."""
-    while error is not None and not isinstance(error, SSLCertVerificationError):
-        inner = (getattr(error, "reason", None), *error.args, error.__cause__, error.__context__)
-        error = next((item for item in inner if isinstance(item, BaseException)), None)
-    return error
-
-
-def _reason_of(error: Exception) -> str:
-    # urllib3 begins with the connection, whose address stands elsewhere in the line.
-    return re.sub(r"^<?[\w.]*Connection\b.*?[)>]: ", "", one_line(getattr(error, "reason", None) or error))
