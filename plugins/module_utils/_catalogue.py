@@ -207,6 +207,10 @@ RULES: Mapping[str, Rule] = {
     ),
     "timeout": Rule("C(mesh_gate_timeout) is at least 1", "a gate that does not wait always fails"),
     "wait": Rule("C(mesh_gate_wait) is at least 0", "it is a time to wait"),
+    "limit": Rule(
+        "C(mesh_api_timeout) and C(mesh_cluster_timeout) are at least 1, C(mesh_api_max_bytes) is at least 2 MiB",
+        "a cluster would be given up before it could answer with one Secret",
+    ),
     "prefix": Rule(
         "C(mesh_client_credential_prefix) is a DNS label, does not end in C(-cacert), and is not the server Secret of "
         "a link",
@@ -364,6 +368,21 @@ CODES: Mapping[str, Entry] = {
         "The API server cannot be reached",
         "No connection to the address of the context",
         "Check the address, the network and the server",
+    ),
+    "api-too-slow": Entry(
+        "The API server gave no whole answer in time",
+        "An answer was not there as a whole within C(mesh_api_timeout), however much of it has come",
+        "Find out what holds up the API server, or the proxy in front of it, or set C(mesh_api_timeout) to more",
+    ),
+    "answer-too-large": Entry(
+        "An answer has more bytes than are taken",
+        "The API server, or a command in a gateway's pod, sent more than C(mesh_api_max_bytes)",
+        "Check that it is the cluster's API server; if the cluster holds as much, set C(mesh_api_max_bytes) to more",
+    ),
+    "cluster-too-slow": Entry(
+        "A cluster took too long, over all that it was asked",
+        "A task has waited for answers of one cluster for C(mesh_cluster_timeout); the others go on",
+        "Find out what holds up the API server, or set C(mesh_cluster_timeout) to more",
     ),
     "no-api-server": Entry(
         "The address is not an API server",

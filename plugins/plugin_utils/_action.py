@@ -38,6 +38,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection
     connection_to_host,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.environment import SECRETS, withheld
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.limits import Limits
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway, Request
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError, failure
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
@@ -119,8 +120,13 @@ class Variables:
             with suppress(CrossmeshError):
                 yield self.text(name)
 
-    def api(self) -> Api:
-        return Api(self.connection())
+    def api(self, waits: float = 0) -> Api:
+        """The cluster's API server.
+
+        :param waits: seconds that the work itself may let pass, beside the time that the cluster has for its answers.
+        """
+        answer, size = self.number("mesh_api_timeout"), self.number("mesh_api_max_bytes")
+        return Api(self.connection(), Limits(answer, size, self.number("mesh_cluster_timeout") + waits))
 
     def store(self) -> CaStore:
         return CaStore(FileStorage(store_folder(self.task_vars, str(self.filled["custom_ca_dir"]))))
@@ -198,10 +204,14 @@ class Variables:
             raise CrossmeshError(at_home(self.cluster, other))
         return other or self.cluster
 
-    def days(self, name: str) -> int:
-        """A number of days; the default where it is none: what is wrong with it is for the rules to tell."""
+    def number(self, name: str) -> int:
+        """A whole number; the default where it is none: what is wrong with it is for the rules to tell."""
         value = self.filled[name]
-        return int(value if isinstance(value, int) else schema.defaults(schema.CA)[name])
+        return int(value if isinstance(value, int) else schema.defaults(schema.CONTRACT)[name])
+
+    def days(self, name: str) -> int:
+        """A number of days, likewise."""
+        return self.number(name)
 
     def policy(self, stage: Stage, *, existing: bool, force: bool) -> Policy:
         return Policy(

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.limits import Limits
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import KEY_TYPES
 
 __all__ = [
@@ -451,6 +452,28 @@ SHARED: tuple[Field, ...] = (
         "Seconds to wait where a gateway's pods cannot be asked (exec is forbidden) and no handshake reaches them.",
         default=10,
         example="30",
+    ),
+    Field(
+        "mesh_api_timeout",
+        "int",
+        "Seconds; the longest that one answer of an API server may take as a whole, and that a login plugin of a "
+        "kubeconfig may.",
+        default=Limits.answer,
+        example="120",
+    ),
+    Field(
+        "mesh_api_max_bytes",
+        "int",
+        "Bytes; the longest answer that is taken of an API server, the output of a command in a pod too.",
+        default=Limits.size,
+        example="268435456",
+    ),
+    Field(
+        "mesh_cluster_timeout",
+        "int",
+        "Seconds; the longest that one cluster may take for all answers of a task, beside what the gates wait.",
+        default=Limits.cluster,
+        example="1800",
     ),
     Field("mesh_only_links", "list", "Limits the work to these links, never the view.", default=[], example="[mysql]"),
     Field(
