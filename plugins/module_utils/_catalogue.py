@@ -1010,8 +1010,14 @@ CODES: Mapping[str, Entry] = {
     ),
     "root-import": Entry(
         "This root cannot be imported",
-        "It is not a self-signed CA certificate, has expired, or its key does not match",
+        "It is not a self-signed CA certificate, ends before the certificates that it would issue, or its key does not "
+        "match",
         "Import another root, or let the run create one",
+    ),
+    "root-refused": Entry(
+        "Certificates of this root would be refused",
+        "Certificates with the names of all links were issued from it in memory, and a verifier refused them",
+        "Import a root that may issue for both roles and all names, or let the run create one",
     ),
     "root-out-of-range": Entry(
         "A root cannot have this name or lifetime", "It is out of range", "Choose another value"

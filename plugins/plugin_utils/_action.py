@@ -31,6 +31,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import R
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import Entry
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.trial import Uses
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import KUBERNETES_IMPORT_ERROR, Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import (
     Connection,
@@ -42,6 +43,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.limits imp
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway, Request
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError, failure
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.desired import CLIENTS_GROUP, SERVERS_GROUP
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import Finding
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
     Desired,
@@ -52,7 +54,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.resolution import Resolution, resolve
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ca import check_passphrase, check_policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.clusters import check_trust_domain
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.links import sound_links
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.revoked import entries_or_refusal
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.uses import uses_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, is_path
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import SIDES
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import HAS_CRYPTOGRAPHY
@@ -153,8 +157,10 @@ class Variables:
                     fix="set both, or neither",
                 )
             )
-        passphrase = self.text("custom_ca_import_passphrase")
-        source = Import(certificate, key, passphrase) if certificate else None
+        source = None
+        if certificate:
+            passphrase = self.text("custom_ca_import_passphrase")
+            source = Import(certificate, key, passphrase, self._uses())
         return Wanted(ROOT_NAME, self.filled["custom_ca_key_type"], self.filled["custom_ca_validity_days"], source)
 
     def _file(self, name: str) -> str:
@@ -167,6 +173,23 @@ class Variables:
             )
             raise CrossmeshError(Message.error("root-import", where=name, what=what, fix=fix))
         return os.path.expanduser(os.path.expandvars(given))
+
+    def _uses(self) -> Uses:
+        """What the CA is to issue, as far as the inventory is sound; what is not is told elsewhere."""
+        now = datetime.now(UTC)
+        resolved = [resolve(given, now, prune_all=True).desired for given in self.clusters().values()]
+        return uses_of(
+            sound_links(self.given.get("mesh_links")),
+            [view for view in resolved if view],
+            str(self.filled["custom_ca_trust_domain"]),
+            timedelta(days=self.days("custom_ca_leaf_validity_days")),
+        )
+
+    def clusters(self) -> dict[str, dict[str, Any]]:
+        """The contract's variables of every cluster that this run sees, by host."""
+        groups = self.task_vars.get("groups", {})
+        hosts = dict.fromkeys([*groups.get(SERVERS_GROUP, ()), *groups.get(CLIENTS_GROUP, ())])
+        return {str(host): contract(self.task_vars["hostvars"][host]) for host in hosts}
 
     def ca_findings(self) -> list[Finding]:
         """Everything that is wrong with the settings of the CA, the passphrase's length among them."""
