@@ -34,6 +34,7 @@ __all__ = [
     "cluster_identity",
     "external",
     "link_identity",
+    "link_of",
     "lockdown_objects",
     "server_objects",
     "server_secret",
@@ -185,3 +186,9 @@ def cluster_identity(cluster: str, trust_domain: str) -> str:
 def link_identity(link: str, trust_domain: str) -> str:
     """The DNS SAN by which a client certificate names a link that it may use."""
     return f"{link}.link.{trust_domain}"
+
+
+def link_of(san: str) -> str:
+    """The link that a DNS SAN of a client certificate names, whatever the trust domain; empty for another name."""
+    link, mark, _domain = san.partition(".link.")
+    return link if mark and "." not in link else ""

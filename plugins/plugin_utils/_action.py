@@ -28,6 +28,7 @@ from ansible_collections.crossmesh.mtls.plugins import filter as filters
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import ROOT_NAME, Import, Wanted
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.holdings import Grants, Removal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import Entry
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import KUBERNETES_IMPORT_ERROR, Api
@@ -40,6 +41,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError, failure
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import Finding
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.grants import grants_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
     Desired,
     DesiredLink,
@@ -57,7 +59,13 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import at_home, moved
 from ansible_collections.crossmesh.mtls.plugins.module_utils._proxy.judge import watch_of
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import ROLES
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contract, plain, store_folder, text
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import (
+    contract,
+    contracts,
+    plain,
+    store_folder,
+    text,
+)
 
 __all__ = ["SIDES", "STAGES", "Action", "ClusterAction", "Variables", "gateway_of", "lacks", "request_of", "watching"]
 
@@ -147,6 +155,20 @@ class Variables:
 
     def revoked(self) -> tuple[Entry, ...]:
         return entries_or_refusal(self.filled["custom_ca_revoked"], datetime.now(UTC))
+
+    def grants(self) -> Grants:
+        """What the inventory gives to which cluster, as far as this run sees it."""
+        clusters = contracts(self.task_vars, ("mesh_cluster_name", "mesh_cluster_state"))
+        return grants_of(clusters, {"mesh_links": None, **self.filled})
+
+    def removal(self, *, foreseen: bool) -> Removal | None:
+        """What is revoked because it was taken away; None where nothing is.
+
+        :param foreseen: whether certificates that this run is still to replace count as replaced.
+        """
+        if self.filled["custom_ca_revoke_removed"] is not True:
+            return None
+        return Removal(self.grants(), limited=bool(self.filled["mesh_only_links"]), foreseen=foreseen)
 
     def side_state(self, side: names.Side) -> str:
         """C(present), or what the side's role is told to be by its one option."""
