@@ -52,5 +52,6 @@ class ActionModule(ClusterAction):
             passphrase=variables.passphrase,
             check=bool(self._task.check_mode),
             revoked=variables.revoked(),
+            removal=variables.removal(foreseen=bool(self._task.check_mode)),
         )
         return ensure(api, variables.store(), work, datetime.now(UTC))

@@ -74,6 +74,16 @@ notes:
     certificates; C(custom_ca_revoked), what is revoked; and C(mesh_only_links), the links to work on.
 """
 
+    # Holds certificates against what the inventory gives to whom.
+    GRANTS = r"""
+options: {}
+notes:
+  - Reads C(custom_ca_revoked), what is revoked, and C(custom_ca_revoke_removed), whether that is what was taken away as
+    well; C(mesh_only_links), beside which nothing is taken for removed; and C(mesh_links), C(mesh_clusters),
+    C(mesh_instance), and C(mesh_cluster_name) and C(mesh_cluster_state) of every cluster, by which it is told what
+    was.
+"""
+
     # Holds the CA's settings against the rules.
     SETTINGS = r"""
 options: {}

@@ -1099,6 +1099,11 @@ CODES: Mapping[str, Entry] = {
         "Its entry was removed before it expired",
         "Restore the entry, unless gateways should accept the certificate",
     ),
+    "removed-still-valid": Entry(
+        "Certificates outlast what was taken away",
+        "A link, a client or a cluster was removed; its certificates are accepted until they expire or are revoked",
+        "Add the entries that the message shows to C(custom_ca_revoked), or set C(custom_ca_revoke_removed)",
+    ),
     # External servers
     "foreign-directory": Entry(
         "The directory contains other files",

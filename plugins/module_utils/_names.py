@@ -41,7 +41,7 @@ __all__ = [
     "gives_secret",
     "is_reserved",
     "link_identity",
-    "link_in",
+    "link_of",
     "lockdown_objects",
     "server_objects",
     "server_secret",
@@ -240,7 +240,7 @@ def link_identity(link: str, trust_domain: str) -> str:
     return f"{link}.link.{trust_domain}"
 
 
-def link_in(identity: str) -> str:
-    """The link that a DNS SAN of a client certificate names, whatever the trust domain; empty where it names none."""
-    link, _dot, rest = identity.partition(".")
-    return link if rest.startswith("link.") else ""
+def link_of(san: str) -> str:
+    """The link that a DNS SAN of a client certificate names, whatever the trust domain; empty for another name."""
+    link, mark, _domain = san.partition(".link.")
+    return link if mark and "." not in link else ""

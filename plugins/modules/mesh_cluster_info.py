@@ -28,6 +28,7 @@ extends_documentation_fragment:
   - crossmesh.mtls.variables.cluster
   - crossmesh.mtls.variables.desired
   - crossmesh.mtls.variables.store
+  - crossmesh.mtls.variables.grants
 notes:
   - Reads C(custom_ca_key_type) and C(custom_ca_renew_before_days), which decide about certificates; C(mesh_adopt),
     whether to take over what others made; and C(mesh_prune_all), whether to accept an empty C(mesh_links).

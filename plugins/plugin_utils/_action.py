@@ -29,6 +29,7 @@ from ansible_collections.crossmesh.mtls.plugins import filter as filters
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import ROOT_NAME, Import, Wanted
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.holdings import Grants, Removal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import Entry
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.trial import Uses
@@ -43,8 +44,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.limits imp
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway, Request
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError, failure
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.desired import CLIENTS_GROUP, SERVERS_GROUP
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import Finding
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.grants import grants_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
     Desired,
     DesiredLink,
@@ -64,7 +65,13 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import at_home, moved
 from ansible_collections.crossmesh.mtls.plugins.module_utils._proxy.judge import watch_of
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import ROLES
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contract, plain, store_folder, text
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import (
+    contract,
+    contracts,
+    plain,
+    store_folder,
+    text,
+)
 
 __all__ = ["SIDES", "STAGES", "Action", "ClusterAction", "Variables", "gateway_of", "lacks", "request_of", "watching"]
 
@@ -177,19 +184,13 @@ class Variables:
     def _uses(self) -> Uses:
         """What the CA is to issue, as far as the inventory is sound; what is not is told elsewhere."""
         now = datetime.now(UTC)
-        resolved = [resolve(given, now, prune_all=True).desired for given in self.clusters().values()]
+        resolved = [resolve(given, now, prune_all=True).desired for given in contracts(self.task_vars).values()]
         return uses_of(
             sound_links(self.given.get("mesh_links")),
             [view for view in resolved if view],
             str(self.filled["custom_ca_trust_domain"]),
             timedelta(days=self.days("custom_ca_leaf_validity_days")),
         )
-
-    def clusters(self) -> dict[str, dict[str, Any]]:
-        """The contract's variables of every cluster that this run sees, by host."""
-        groups = self.task_vars.get("groups", {})
-        hosts = dict.fromkeys([*groups.get(SERVERS_GROUP, ()), *groups.get(CLIENTS_GROUP, ())])
-        return {str(host): contract(self.task_vars["hostvars"][host]) for host in hosts}
 
     def ca_findings(self) -> list[Finding]:
         """Everything that is wrong with the settings of the CA, the passphrase's length among them."""
@@ -198,6 +199,20 @@ class Variables:
 
     def revoked(self) -> tuple[Entry, ...]:
         return entries_or_refusal(self.filled["custom_ca_revoked"], datetime.now(UTC))
+
+    def grants(self) -> Grants:
+        """What the inventory gives to which cluster, as far as this run sees it."""
+        clusters = contracts(self.task_vars, ("mesh_cluster_name", "mesh_cluster_state"))
+        return grants_of(clusters, {"mesh_links": None, **self.filled})
+
+    def removal(self, *, foreseen: bool) -> Removal | None:
+        """What is revoked because it was taken away; None where nothing is.
+
+        :param foreseen: whether certificates that this run is still to replace count as replaced.
+        """
+        if self.filled["custom_ca_revoke_removed"] is not True:
+            return None
+        return Removal(self.grants(), limited=bool(self.filled["mesh_only_links"]), foreseen=foreseen)
 
     def side_state(self, side: names.Side) -> str:
         """C(present), or what the side's role is told to be by its one option."""

@@ -74,4 +74,4 @@ def test_a_secret_of_others_or_of_the_other_side_is_not(side: Side, name: str) -
     ],
 )
 def test_a_client_certificates_name_tells_its_link(identity: str, link: str) -> None:
-    assert names.link_in(identity) == link
+    assert names.link_of(identity) == link

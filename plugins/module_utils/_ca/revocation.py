@@ -30,6 +30,7 @@ __all__ = [
     "are_wrong",
     "check_size",
     "let_in_again",
+    "links_of",
     "revoked_serials",
     "unmatched",
     "wanted_lists",
@@ -74,9 +75,7 @@ class Entry:
     def names(self, record: Record) -> bool:
         """Tell whether the certificate is of this cluster, link, serial or fingerprint, whenever it was issued."""
         if self.kind == "link":
-            # Records of earlier versions can hold fewer links than the certificate names.
-            named = map(names.link_in, record.sans) if record.side == "client" else ()
-            return self.value in (*record.links, *named)
+            return self.value in links_of(record)
         return self.value == {
             "cluster": record.cluster,
             "serial": record.serial,
@@ -86,6 +85,12 @@ class Entry:
     def revokes(self, record: Record) -> bool:
         """Tell whether the certificate is revoked by this entry."""
         return self.names(record) and record.issued_at <= timestamp(self.until)
+
+
+def links_of(record: Record) -> frozenset[str]:
+    """The links that a certificate is good for: those of its record, and those that its names give a client."""
+    named = (names.link_of(san) for san in record.sans) if record.side == "client" else ()
+    return frozenset({*record.links, *filter(None, named)})
 
 
 # -- what follows from it ------------------------------------------------------------------------------------------

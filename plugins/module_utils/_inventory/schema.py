@@ -505,6 +505,15 @@ SHARED: tuple[Field, ...] = (
         default=[],
         example="['3f9a1c2e...']",
     ),
+    Field(
+        "custom_ca_revoke_removed",
+        "bool",
+        "Revoke what is taken away: certificates of links, clients and clusters that the inventory has no more, in the "
+        "run that removes them. Else that run says until when they hold. A cluster that is in no group any more counts "
+        "where C(mesh_clusters) is set, or it had C(mesh_cluster_state: absent) first.",
+        default=False,
+        example="true",
+    ),
 )
 
 

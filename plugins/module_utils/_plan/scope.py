@@ -77,6 +77,6 @@ def _shared(wanted: WantedSecret, live: Sequence[str], only: Collection[str]) ->
     has left the inventory is not this run's to take away.
     """
     cluster, *links = wanted["sans"]
-    sans = [san for san in links if names.link_in(san) in only or san in live]
-    others = {san for san in live if san not in wanted["sans"] and names.link_in(san) not in only}
+    sans = [san for san in links if names.link_of(san) in only or san in live]
+    others = {san for san in live if san not in wanted["sans"] and names.link_of(san) not in only}
     return {**wanted, "sans": [cluster, *sans], "left_sans": sorted(others)}
