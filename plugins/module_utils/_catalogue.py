@@ -957,8 +957,8 @@ CODES: Mapping[str, Entry] = {
     ),
     "wrong-store": Entry(
         "This is not the CA that the clusters trust",
-        "A Secret or directory uses a root that the store does not have",
-        "Point C(custom_ca_dir) at the right store, or restore it from a backup",
+        "A Secret or directory uses a root that the store does not have, or somebody has put one there",
+        "Point C(custom_ca_dir) at the right store, or restore it from a backup; or take the root out of C(ca.crt)",
     ),
     "mesh-ca": Entry(
         "The root is a mesh's own CA",

@@ -341,6 +341,20 @@ def test_a_gateway_that_has_moved_takes_its_objects_along(ca: Authority) -> None
     assert "Gateway tenant/gateway-mysql" in warned(other)
 
 
+def test_a_secret_that_had_another_name_is_known_by_its_record(ca: Authority) -> None:
+    """The control of A4: C(mesh_client_credential_prefix) was changed; the Secret of before goes, if a certificate was
+    issued for it.
+    """
+    first = client(ca)
+    first.issue()
+    renamed = replace(first, variables={**CLIENT, "mesh_client_credential_prefix": "egress-credential"})
+    assert titles(renamed.plan()) == [f"Secret {GATEWAYS}/{CREDENTIAL}"]
+    other = credential(client_leaf(ca.root, MYSQL), ca.root.view.pem, name="shop-credential")
+    strange = replace(renamed, api=FakeApi([gateway_service("egress"), other]))
+    assert titles(strange.plan()) == []
+    assert f"Secret {GATEWAYS}/shop-credential" in warned(strange)
+
+
 BESIDE_WORKLOADS = [
     ("server", thing("PeerAuthentication", "mysql-strict-backend", "default", B_SERVER.labels("mysql"), spec={})),
     ("client", thing("Sidecar", "egress-lockdown", TENANT, A_CLIENT.labels("client"), spec={})),

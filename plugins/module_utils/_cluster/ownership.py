@@ -45,11 +45,9 @@ class Territory:
     def claimed(self, item: Item) -> names.Side | None:
         """The side whose labels an object bears; None where it does not bear all of one."""
         labels = item["metadata"].get("labels") or {}
-        # First what most objects of a cluster lack.
-        if labels.get(names.LABEL_MANAGED_BY) != names.MANAGED_BY:
-            return None
-        owners = (names.Owner(self.instance, self.cluster, side) for side in names.SIDES)
-        return next((owner.side for owner in owners if owner.labelled(labels)), None)
+        named = labels.get(names.LABEL_SIDE)
+        side = next((side for side in names.SIDES if side == named), None)
+        return side if side and names.Owner(self.instance, self.cluster, side).labelled(labels) else None
 
     def has(self, item: Item) -> bool:
         """Whether an object is ours.
