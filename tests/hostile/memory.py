@@ -254,7 +254,10 @@ def _nested(leaves: Mapping[FieldPath, Any]) -> Json:
         place = item
         for name in path[:-1]:
             place = place.setdefault(name, {})
-        place[path[-1]] = copy.deepcopy(value)
+        if value == {}:
+            place.setdefault(path[-1], {})
+        else:
+            place[path[-1]] = copy.deepcopy(value)
     ports = item.get("spec", {}).get("ports") if isinstance(item.get("spec"), dict) else None
     if isinstance(ports, dict):
         item["spec"]["ports"] = list(ports.values())
