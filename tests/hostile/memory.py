@@ -231,7 +231,7 @@ def _leaves(item: Json) -> Iterator[tuple[FieldPath, Any]]:
     for name, value in item.items():
         if name == "metadata":
             own = {key: entry for key, entry in value.items() if key not in _OF_THE_SERVER}
-            yield from _below(("metadata",), own, is_service=False)
+            yield from _below(("metadata",), own, is_service=False) if own else ()
         elif name not in ("apiVersion", "kind"):
             yield from _below((name,), value, is_service=item.get("kind") == "Service")
 
