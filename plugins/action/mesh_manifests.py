@@ -108,7 +108,9 @@ class ActionModule(ClusterAction):
         timeout, wait = variables.filled["mesh_gate_timeout"], variables.filled["mesh_gate_wait"]
         say = self._display.display
         try:
-            await_clusters(variables.api(), gateway_of(plan), plan["moved"], timeout, wait=wait, say=say)
+            await_clusters(
+                variables.api(waits=timeout + wait), gateway_of(plan), plan["moved"], timeout, wait=wait, say=say
+            )
         except CrossmeshError as error:
             return list(error.messages)
         return []
@@ -119,7 +121,7 @@ class ActionModule(ClusterAction):
             return []
         timeout, say = variables.filled["mesh_gate_timeout"], self._display.display
         try:
-            return [still_there(*left) for left in await_gone(variables.api(), deleted, timeout, say=say)]
+            return [still_there(*left) for left in await_gone(variables.api(waits=timeout), deleted, timeout, say=say)]
         except CrossmeshError as error:
             return list(error.messages)
 

@@ -29,8 +29,10 @@ from ansible_collections.crossmesh.mtls.plugins import filter as filters
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import ROOT_NAME, Import, Wanted
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.holdings import Grants, Removal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import Entry
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.trial import Uses
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import KUBERNETES_IMPORT_ERROR, Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import (
     Connection,
@@ -38,10 +40,12 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection
     connection_to_host,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.environment import SECRETS, withheld
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.limits import Limits
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway, Request
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError, failure
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import Finding
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.grants import grants_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
     Desired,
     DesiredLink,
@@ -51,7 +55,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.resolution import Resolution, resolve
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ca import check_passphrase, check_policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.clusters import check_trust_domain
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.links import sound_links
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.revoked import entries_or_refusal
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.uses import uses_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, is_path
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import SIDES
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import HAS_CRYPTOGRAPHY
@@ -59,7 +65,13 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import at_home, moved
 from ansible_collections.crossmesh.mtls.plugins.module_utils._proxy.judge import watch_of
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import ROLES
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contract, plain, store_folder, text
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import (
+    contract,
+    contracts,
+    plain,
+    store_folder,
+    text,
+)
 
 __all__ = ["SIDES", "STAGES", "Action", "ClusterAction", "Variables", "gateway_of", "lacks", "request_of", "watching"]
 
@@ -119,8 +131,13 @@ class Variables:
             with suppress(CrossmeshError):
                 yield self.text(name)
 
-    def api(self) -> Api:
-        return Api(self.connection())
+    def api(self, waits: float = 0) -> Api:
+        """The cluster's API server.
+
+        :param waits: seconds that the work itself may let pass, beside the time that the cluster has for its answers.
+        """
+        answer, size = self.number("mesh_api_timeout"), self.number("mesh_api_max_bytes")
+        return Api(self.connection(), Limits(answer, size, self.number("mesh_cluster_timeout") + waits))
 
     def store(self) -> CaStore:
         return CaStore(FileStorage(store_folder(self.task_vars, str(self.filled["custom_ca_dir"]))))
@@ -147,8 +164,10 @@ class Variables:
                     fix="set both, or neither",
                 )
             )
-        passphrase = self.text("custom_ca_import_passphrase")
-        source = Import(certificate, key, passphrase) if certificate else None
+        source = None
+        if certificate:
+            passphrase = self.text("custom_ca_import_passphrase")
+            source = Import(certificate, key, passphrase, self._uses())
         return Wanted(ROOT_NAME, self.filled["custom_ca_key_type"], self.filled["custom_ca_validity_days"], source)
 
     def _file(self, name: str) -> str:
@@ -162,6 +181,17 @@ class Variables:
             raise CrossmeshError(Message.error("root-import", where=name, what=what, fix=fix))
         return os.path.expanduser(os.path.expandvars(given))
 
+    def _uses(self) -> Uses:
+        """What the CA is to issue, as far as the inventory is sound; what is not is told elsewhere."""
+        now = datetime.now(UTC)
+        resolved = [resolve(given, now, prune_all=True).desired for given in contracts(self.task_vars).values()]
+        return uses_of(
+            sound_links(self.given.get("mesh_links")),
+            [view for view in resolved if view],
+            str(self.filled["custom_ca_trust_domain"]),
+            timedelta(days=self.days("custom_ca_leaf_validity_days")),
+        )
+
     def ca_findings(self) -> list[Finding]:
         """Everything that is wrong with the settings of the CA, the passphrase's length among them."""
         domain, length = self.filled["custom_ca_trust_domain"], len(self.passphrase)
@@ -169,6 +199,20 @@ class Variables:
 
     def revoked(self) -> tuple[Entry, ...]:
         return entries_or_refusal(self.filled["custom_ca_revoked"], datetime.now(UTC))
+
+    def grants(self) -> Grants:
+        """What the inventory gives to which cluster, as far as this run sees it."""
+        clusters = contracts(self.task_vars, ("mesh_cluster_name", "mesh_cluster_state"))
+        return grants_of(clusters, {"mesh_links": None, **self.filled})
+
+    def removal(self, *, foreseen: bool) -> Removal | None:
+        """What is revoked because it was taken away; None where nothing is.
+
+        :param foreseen: whether certificates that this run is still to replace count as replaced.
+        """
+        if self.filled["custom_ca_revoke_removed"] is not True:
+            return None
+        return Removal(self.grants(), limited=bool(self.filled["mesh_only_links"]), foreseen=foreseen)
 
     def side_state(self, side: names.Side) -> str:
         """C(present), or what the side's role is told to be by its one option."""
@@ -198,10 +242,14 @@ class Variables:
             raise CrossmeshError(at_home(self.cluster, other))
         return other or self.cluster
 
-    def days(self, name: str) -> int:
-        """A number of days; the default where it is none: what is wrong with it is for the rules to tell."""
+    def number(self, name: str) -> int:
+        """A whole number; the default where it is none: what is wrong with it is for the rules to tell."""
         value = self.filled[name]
-        return int(value if isinstance(value, int) else schema.defaults(schema.CA)[name])
+        return int(value if isinstance(value, int) else schema.defaults(schema.CONTRACT)[name])
+
+    def days(self, name: str) -> int:
+        """A number of days, likewise."""
+        return self.number(name)
 
     def policy(self, stage: Stage, *, existing: bool, force: bool) -> Policy:
         return Policy(
