@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
+from pathlib import Path
 
 from .judge import Violation, judge
 from .lies import Liar, Lie, World, draw
@@ -78,10 +79,18 @@ def tell(stage: Stage, batch: Batch, world: World) -> Told:
     liar = Liar(batch.lies, world)
     stage.hostile.liar = liar
     ended = stage.play(honest.scenario.playbook, honest.variables, limit=honest.expected.limit)
-    found = judge(honest.before, ended, honest.expected)
+    found = [*judge(honest.before, ended, honest.expected), *_executed(world)]
     told = [lie for lie in batch.lies if lie in liar.told]
     must_not = judged(found)
     return Told(batch, told, must_not, len(found) > len(must_not), ended.seconds, ended.run.output)
+
+
+def _executed(world: World) -> Iterator[Violation]:
+    """Whether a text of the liar's was taken for a template."""
+    marker = Path(world.marker)
+    if marker.exists():
+        marker.unlink()
+        yield Violation("executed", "a template of the liar's was executed")
 
 
 def pursue(stage: Stage, told: Told, world: World) -> Iterator[Finding]:
