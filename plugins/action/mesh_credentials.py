@@ -53,5 +53,6 @@ class ActionModule(ClusterAction):
             passphrase=variables.passphrase,
             check=bool(self._task.check_mode),
             revoked=variables.revoked(),
+            mesh_roots=look["ca"]["meshes"],
         )
         return ensure(api, variables.store(), work, datetime.now(UTC))

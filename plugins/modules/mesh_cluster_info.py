@@ -140,6 +140,10 @@ ca:
       description: Fingerprints of those that the store does not know.
       type: list
       elements: str
+    meshes:
+      description: Fingerprints of the roots of the cluster's own mesh.
+      type: list
+      elements: str
 options:
   description: O(stage), O(existing) and O(force), for the tasks that carry the plan out.
   returned: success

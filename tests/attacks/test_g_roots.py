@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -22,8 +23,11 @@ from ansible_collections.crossmesh.mtls.plugins.action import (
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
-from ansible_collections.crossmesh.mtls.plugins.module_utils._names import SIDES, Side
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import Work, ensure
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import SIDES, Owner, Side
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Plan
+from tests.unit.cluster.fake_api import FakeApi
 from tests.unit.pki.strange_roots import (
     CODE_SIGNING,
     SERVERS_ONLY,
@@ -35,8 +39,8 @@ from tests.unit.pki.strange_roots import (
     written_by_openssl,
 )
 from tests.unit.pki.support import DAY, PASSPHRASE, make_root
-from tests.unit.plan.test_plan import AUTHORITY, plan_of, reading
-from tests.unit.support import CLIENT, SERVER, Json, codes_of, link, run_action
+from tests.unit.plan.test_plan import AUTHORITY, POLICY, plan_of, reading
+from tests.unit.support import CLIENT, SERVER, Json, codes_of, link, refused, run_action, view
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 BEGAN = NOW - DAY
@@ -260,6 +264,35 @@ def test_a_partners_root_does_not_join_what_is_to_stay_apart(mine: str) -> None:
     assert plan.work.due == []
     # The control: a root of nobody else.
     assert plan_of(reading(), links, variables=CLIENT, side="client").errors == []
+
+
+def test_a_meshs_own_ca_that_is_brought_in_reaches_no_gateway(tmp_path: Path) -> None:
+    """G12 (sibling): a mesh's own CA is imported: every workload of that mesh could be a client of every link.
+
+    On d3897ca the first site made it the CA and wrote it, as its plans were older than the CA; the next run told of it.
+    """
+    root = make_root(now=BEGAN)
+    user = Operator(tmp_path, written(tmp_path, root), LINKS)
+    user.creates()
+    side = view(LINKS, SERVER)["server"]
+    task = Work(
+        owner=Owner("default", "cluster-b", "server"),
+        namespace=side["namespace"],
+        wanted=side["secrets"],
+        links=[],
+        policy=POLICY,
+        validity=90 * DAY,
+        passphrase=PASSPHRASE,
+        check=False,
+        mesh_roots=[root.view.fingerprint],
+    )
+    api = FakeApi()
+    with refused("mesh-ca"):
+        ensure(cast(Api, api), user.store, task, NOW)
+    assert api.calls == []
+    # The control: beside another mesh it is written.
+    ensure(cast(Api, api), user.store, replace(task, mesh_roots=["ab" * 32]), NOW)
+    assert api.calls
 
 
 def test_partners_roots_are_told_of_before_they_end() -> None:

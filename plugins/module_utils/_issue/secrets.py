@@ -13,7 +13,7 @@ sees half of one.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -51,7 +51,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.credentials i
     wanted_trust,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.refusals import unknown_roots, wrong_store
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.refusals import meshs_own, unknown_roots, wrong_store
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.renewal import Decision
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import (
     ShownTrust,
@@ -88,6 +88,7 @@ class Work:
     :param wanted: the view's C(secrets) of one side.
     :param links: names of the links that a client's credential serves; recorded with its certificate.
     :param revoked: what custom_ca_revoked lists.
+    :param mesh_roots: fingerprints of the roots of the cluster's own mesh.
     """
 
     owner: names.Owner
@@ -99,6 +100,7 @@ class Work:
     passphrase: str
     check: bool
     revoked: Sequence[revocation.Entry] = ()
+    mesh_roots: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -239,6 +241,9 @@ def _refuse(secrets: Mapping[str, LiveSecret], authority: Authority, work: Work)
         ]
         if errors:
             raise CrossmeshError(*errors)
+    # A root that was brought in after the plan was made.
+    if joined := meshs_own(authority, work.mesh_roots):
+        raise CrossmeshError(*joined)
     if authority.issuing is None and not work.check:
         raise CrossmeshError(no_ca(authority.path))
 

@@ -8,7 +8,7 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
@@ -31,6 +31,7 @@ __all__ = [
     "ailing_secrets",
     "held_secrets",
     "joined_trust",
+    "meshs_own",
     "missing_gateway",
     "missing_kinds",
     "not_permitted",
@@ -172,12 +173,20 @@ def trust_errors(reading: Reading, authority: Authority, owner: names.Owner, pol
     # An adoption that was interrupted leaves Secrets that are ours and still hold the roots of before.
     unknown = {} if policy.adopt else unknown_roots(reading["secrets"], owner, authority)
     errors = [wrong_store(authority, fingerprint, f"Secret {secret}") for fingerprint, secret in unknown.items()]
-    shared = sorted({view.fingerprint for view in authority.trusted} & set(reading["mesh_roots"]))
-    if shared:
-        what = f"its root {short(shared[0])} is the mesh's own CA (istio-ca-root-cert)"
-        where = f"CA store {authority.path}"
-        errors.append(Message.error("mesh-ca", where=where, what=what, fix="use a root that is not the CA of any mesh"))
-    return errors
+    return [*errors, *meshs_own(authority, reading["mesh_roots"])]
+
+
+def meshs_own(authority: Authority, mesh_roots: Collection[str]) -> list[Message]:
+    """The error where the links would trust what any workload of a mesh has.
+
+    :param mesh_roots: fingerprints of the mesh's own roots.
+    """
+    shared = sorted({view.fingerprint for view in authority.trusted} & set(mesh_roots))
+    if not shared:
+        return []
+    what = f"its root {short(shared[0])} is the mesh's own CA (istio-ca-root-cert)"
+    fix = "use a root that is not the CA of any mesh"
+    return [Message.error("mesh-ca", where=f"CA store {authority.path}", what=what, fix=fix)]
 
 
 def not_permitted(authority: Authority, wanted: Mapping[names.Side, Sequence[str]]) -> dict[str, Message]:

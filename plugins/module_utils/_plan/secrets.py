@@ -57,11 +57,13 @@ class CaInCluster(TypedDict):
     """:param missing: whether the store has no CA.
     :param roots: PEM, by fingerprint.
     :param unknown: fingerprints of those that the store does not know.
+    :param meshes: fingerprints of the roots of the cluster's own mesh.
     """
 
     missing: bool
     roots: dict[str, str]
     unknown: list[str]
+    meshes: list[str]
 
 
 def is_ours(labelled: LiveMetadata | LiveSecret, owner: names.Owner) -> bool:
@@ -163,4 +165,9 @@ def ca_in_cluster(reading: Reading, instance: str, cluster: str) -> CaInCluster:
         if any(is_ours(secret, owner) for owner in owners) and has_own_trust(secret)
         for view in trust_of(secret)
     }
-    return {"missing": authority.issuing is None, "roots": roots, "unknown": sorted(set(roots) - authority.known)}
+    return {
+        "missing": authority.issuing is None,
+        "roots": roots,
+        "unknown": sorted(set(roots) - authority.known),
+        "meshes": list(reading["mesh_roots"]),
+    }
