@@ -14,6 +14,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.resoluti
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.external import check_directories
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.links import sound_links_with
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contracts
 
 Json = dict[str, Any]
 
@@ -26,9 +27,10 @@ class ActionModule(Action):
 
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
         groups = frozenset(map(str, variables.task_vars["groups"]))
+        clusters = contracts(variables.task_vars)
         prune_all = params["prune_all"]
         allowed = variables.filled["mesh_prune_all"] is True if prune_all is None else prune_all
-        found = check_inventory(variables.clusters(), groups, variables.given, datetime.now(UTC), prune_all=allowed)
+        found = check_inventory(clusters, groups, variables.given, datetime.now(UTC), prune_all=allowed)
         # As far as this machine has directories: of a run's other hosts all are on it, too.
         outside = sound_links_with(variables.given.get("mesh_links"), "external")
         found += check_directories(outside, Path(variables.store().where))

@@ -29,6 +29,8 @@ notes:
   - Reads C(mesh_kubeconfig) and C(mesh_context), or C(mesh_api_host), C(mesh_api_key) and C(mesh_api_ca_cert), which
     lead to the cluster; docs/links.md says what they can be. What they do not ask for has no part in it, neither
     C(K8S_AUTH_*) nor the C(environment) of a play.
+  - Reads C(mesh_api_timeout), C(mesh_api_max_bytes) and C(mesh_cluster_timeout), which bound what the cluster's answers
+    may take; beyond them it fails.
 """
 
     # Derives what the cluster is to be.
@@ -70,6 +72,16 @@ options: {}
 notes:
   - Reads C(custom_ca_key_type), C(custom_ca_leaf_validity_days) and C(custom_ca_renew_before_days), which decide about
     certificates; C(custom_ca_revoked), what is revoked; and C(mesh_only_links), the links to work on.
+"""
+
+    # Holds certificates against what the inventory gives to whom.
+    GRANTS = r"""
+options: {}
+notes:
+  - Reads C(custom_ca_revoked), what is revoked, and C(custom_ca_revoke_removed), whether that is what was taken away as
+    well; C(mesh_only_links), beside which nothing is taken for removed; and C(mesh_links), C(mesh_clusters),
+    C(mesh_instance), and C(mesh_cluster_name) and C(mesh_cluster_state) of every cluster, by which it is told what
+    was.
 """
 
     # Holds the CA's settings against the rules.

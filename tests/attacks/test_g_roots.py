@@ -279,7 +279,6 @@ def test_a_meshs_own_ca_that_is_brought_in_reaches_no_gateway(tmp_path: Path) ->
         owner=Owner("default", "cluster-b", "server"),
         namespace=side["namespace"],
         wanted=side["secrets"],
-        links=[],
         policy=POLICY,
         validity=90 * DAY,
         passphrase=PASSPHRASE,

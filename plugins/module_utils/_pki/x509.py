@@ -9,6 +9,7 @@ PRIVATE to the collection.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -62,6 +63,7 @@ __all__ = [
     "bundle",
     "check_anchor",
     "check_root",
+    "fingerprint_from",
     "issue_leaf",
     "key_matches",
     "key_signs_for",
@@ -97,6 +99,9 @@ FEWEST_RSA_BITS, FEWEST_EC_BITS = 2048, 256
 
 # One intermediate may come between this root and the leaves (a CA profile) without a new root.
 ROOT_PATH_LENGTH = 1
+
+# Of SHA-256, as views have it.
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 _Extension = TypeVar("_Extension", bound="x509.ExtensionType")
 
@@ -170,6 +175,12 @@ def parse_certificates(pem: str | bytes, *, where: str = "certificate") -> tuple
     if len(views) != data.count(b"-----BEGIN CERTIFICATE-----"):
         raise _damaged(where, "a certificate in it is cut off")
     return views
+
+
+def fingerprint_from(text: str) -> str:
+    """A SHA-256 fingerprint as openssl shows it, or without colons, in the form that views have; empty for no such."""
+    digits = text.strip().replace(":", "").lower()
+    return digits if _FINGERPRINT.fullmatch(digits) else ""
 
 
 def new_root(*, common_name: str, key_type: str, validity: timedelta, now: datetime) -> tuple[PrivateKey, str]:
