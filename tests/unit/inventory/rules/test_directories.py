@@ -69,13 +69,12 @@ def test_a_symbolic_link_counts_as_what_it_leads_to(tmp_path: Path) -> None:
     assert told(way / "certs", store)
 
 
-def test_links_in_a_circle_are_told(tmp_path: Path) -> None:
+def test_links_in_a_circle_end_in_no_traceback(tmp_path: Path) -> None:
+    """From Python 3.13 on they resolve to themselves, and the write fails."""
     (tmp_path / "a").symlink_to(tmp_path / "b")
     (tmp_path / "b").symlink_to(tmp_path / "a")
-    assert [what for _code, what in told(tmp_path / "a/mysql", tmp_path / "ca")] in (
-        [],
-        [f"'{tmp_path}/a/mysql': cannot be resolved: its symbolic links lead in a circle"],
-    )
+    found = told(tmp_path / "a/mysql", tmp_path / "ca")
+    assert [what.rpartition(": ")[2] for _code, what in found] in ([], ["its symbolic links lead in a circle"])
 
 
 @pytest.mark.parametrize("directory", ["/srv/crossmesh/mysql", "/etc/mysql/tls", "/var/lib/crossmesh", "/opt/db/tls"])
