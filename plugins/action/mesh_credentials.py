@@ -52,6 +52,7 @@ class ActionModule(ClusterAction):
             passphrase=variables.passphrase,
             check=bool(self._task.check_mode),
             revoked=variables.revoked(),
+            mesh_roots=look["ca"]["meshes"],
             removal=variables.removal(foreseen=bool(self._task.check_mode)),
         )
         return ensure(api, variables.store(), work, datetime.now(UTC))

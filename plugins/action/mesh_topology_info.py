@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, ClassVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.resolution import check_inventory
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.external import check_directories
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.links import sound_links_with
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contracts
 
@@ -28,6 +31,9 @@ class ActionModule(Action):
         prune_all = params["prune_all"]
         allowed = variables.filled["mesh_prune_all"] is True if prune_all is None else prune_all
         found = check_inventory(clusters, groups, variables.given, datetime.now(UTC), prune_all=allowed)
+        # As far as this machine has directories: of a run's other hosts all are on it, too.
+        outside = sound_links_with(variables.given.get("mesh_links"), "external")
+        found += check_directories(outside, Path(variables.store().where))
         if found and params["fail"]:
             raise CrossmeshError(*found)
         return {"changed": False, "errors": [message.to_json() for message in found]}

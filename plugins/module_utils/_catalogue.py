@@ -131,6 +131,14 @@ RULES: Mapping[str, Rule] = {
         "An external server has either C(ca), an absolute path, or C(trust), the PEM root certificates of another CA",
         "the egress gateway trusts the CA that issued the server's certificate",
     ),
+    "external-trust-ended": Rule(
+        "Of the roots in C(trust), one has not ended",
+        "no certificate of a root that has ended is accepted (RFC 5280, section 6.1.3)",
+    ),
+    "external-sni": Rule(
+        "C(external.sni) is not the FQDN of another link",
+        "its server would hold a certificate with which it can pose as the servers of that link",
+    ),
     "foreign-client": Rule(
         "C(foreign_clients) holds DNS names and URIs without wildcards",
         "the ingress gateway compares them literally with the SANs of client certificates",
@@ -1019,6 +1027,11 @@ CODES: Mapping[str, Entry] = {
         "Certificates with the names of all links were issued from it in memory, and a verifier refused them",
         "Import a root that may issue for both roles and all names, or let the run create one",
     ),
+    "name-not-permitted": Entry(
+        "The root allows no certificate for this name",
+        "It has name constraints that leave the name out, so every verifier would refuse the certificate",
+        "Choose another name, or rotate to a root that permits it",
+    ),
     "root-out-of-range": Entry(
         "A root cannot have this name or lifetime", "It is out of range", "Choose another value"
     ),
@@ -1109,6 +1122,27 @@ CODES: Mapping[str, Entry] = {
         "The directory contains other files",
         "It has no C(ca.crt) of this CA, so a run could overwrite a foreign key",
         "Set C(external.ca) to an empty directory",
+    ),
+    "external-directory": Entry(
+        "The directory of an external server is another one's",
+        "It is, or its symbolic links lead to, a folder of the system, one that others share, or the CA store. In "
+        "C(/etc/ssl) or the like, C(ca.crt) could become a root that the whole machine trusts",
+        "Set C(external.ca) to a directory that is used for this server alone",
+    ),
+    "external-trust-ours": Entry(
+        "The root of another CA is the custom CA's own",
+        "C(external.trust) holds a root of the custom CA; it would stay there when that root is rotated",
+        "Set C(external.ca) instead",
+    ),
+    "external-root-ends": Entry(
+        "A root in C(external.trust) has ended, or ends soon",
+        "Certificates that it issued are not accepted after that",
+        "Get the next root from the server's owner, and write it beside",
+    ),
+    "external-trust-ends": Entry(
+        "The last root in C(external.trust) ends soon",
+        "From then on no connection to the server is made",
+        "Get the next root from the server's owner, and write it beside",
     ),
     "external-to-load": Entry(
         "An external server has files to load",

@@ -146,6 +146,10 @@ ca:
         Of those, or of all where the store has no issuing root, the ones that a certificate in these Secrets is of.
       type: list
       elements: str
+    meshes:
+      description: Fingerprints of the roots of the cluster's own mesh.
+      type: list
+      elements: str
 options:
   description: O(stage), O(existing) and O(force), for the tasks that carry the plan out.
   returned: success

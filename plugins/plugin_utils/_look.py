@@ -16,7 +16,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Stage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import Presence
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ShownTrust
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import CaInCluster, ShownTrust
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import LinkSideJson
 
 __all__ = ["ClusterLook", "EndpointJson", "Options", "PlanJson", "ProofJson", "SideLook"]
@@ -92,6 +92,7 @@ class ClusterLook(TypedDict):
     instance: str
     identity: Identity
     presence: Presence
+    ca: CaInCluster
     options: Options
     sides: dict[Side, SideLook]
 

@@ -6,15 +6,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from ansible_collections.crossmesh.mtls.plugins.action import custom_ca, custom_ca_info, custom_ca_rotation
+from ansible_collections.crossmesh.mtls.plugins.action import (
+    custom_ca,
+    custom_ca_external,
+    custom_ca_info,
+    custom_ca_rotation,
+    mesh_topology_info,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import Work, ensure
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import SIDES, Owner, Side
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Plan
+from tests.unit.cluster.fake_api import FakeApi
 from tests.unit.pki.strange_roots import (
     CODE_SIGNING,
     SERVERS_ONLY,
@@ -26,7 +39,8 @@ from tests.unit.pki.strange_roots import (
     written_by_openssl,
 )
 from tests.unit.pki.support import DAY, PASSPHRASE, make_root
-from tests.unit.support import CLIENT, SERVER, Json, link, run_action
+from tests.unit.plan.test_plan import AUTHORITY, POLICY, plan_of, reading
+from tests.unit.support import CLIENT, SERVER, Json, codes_of, link, refused, run_action, view
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 BEGAN = NOW - DAY
@@ -47,7 +61,13 @@ class Operator:
             "mesh_links": links,
             "groups": {"mesh_clients": ["cluster-a"], "mesh_servers": ["cluster-b"]},
             "hostvars": {
-                host: {"inventory_hostname": host, "mesh_links": links, **given, "group_names": given["groups"]}
+                host: {
+                    "inventory_hostname": host,
+                    "mesh_context": host,
+                    "mesh_links": links,
+                    **given,
+                    "group_names": given["groups"],
+                }
                 for host, given in hosts.items()
             },
         }
@@ -189,3 +209,174 @@ def test_a_root_that_is_signed_weakly_is_refused(tmp_path: Path, digest: str, na
     result = Operator(tmp_path, written_by_openssl(tmp_path, "RSA", digest), LINKS).creates()
     assert codes(result) == ["root-import"]
     assert f"it is signed with {name}" in result["msg"]
+
+
+# -- a root that is in place ---------------------------------------------------------------------------------------
+
+
+def planned(side: Side, *, excluded: str) -> Plan:
+    """A cluster's plan where the link bank is new, and the root in place leaves out a name."""
+    root = strange_root(excludes(excluded))
+    authority = Authority("/srv/ca", root.view, (root.view,))
+    return plan_of(reading(), LINKS, authority=authority, variables=SERVER if side == "server" else CLIENT, side=side)
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_a_new_link_is_not_written_where_the_root_leaves_it_out(side: Side) -> None:
+    """G10: a link is added whose name the imported root may not issue for.
+
+    On d3897ca nothing asked for name constraints. Both clusters refuse, so that neither writes its half.
+    """
+    plan = planned(side, excluded="bank.server.example.com")
+    assert codes_of(plan.errors) == ["name-not-permitted"]
+    assert plan.work.due == []
+    # The control: a root that leaves out another name.
+    sound = planned(side, excluded="elsewhere.example.com")
+    assert sound.errors == []
+    assert sound.work.due
+
+
+def test_a_partner_gets_no_certificate_that_nobody_accepts(tmp_path: Path) -> None:
+    """G10 (sibling): the same for the directory of an external server."""
+    for excluded, expected in (("db.partner.example", ["name-not-permitted"]), ("elsewhere.example", [])):
+        folder = tmp_path / (expected or ["control"])[0]
+        folder.mkdir()
+        root, directory = strange_root(excludes(excluded), begins=BEGAN), folder / "partner"
+        user = Operator(folder, (folder / "no.crt", folder / "no.key"), [outside(ca=str(directory))])
+        user.store.create(PASSPHRASE, root.key, root.view.pem)
+        result = run_action(custom_ca_external, {}, user.variables)
+        assert [error["code"] for error in result.get("errors", [])] == expected
+        assert (directory / "tls.crt").exists() is not bool(expected)
+
+
+@pytest.mark.parametrize("mine", ["the mesh's", "the custom CA's"])
+def test_a_partners_root_does_not_join_what_is_to_stay_apart(mine: str) -> None:
+    """G11 (sibling): C(external.trust) is the mesh's own CA, so that a workload may pose as the server; or is ours.
+
+    On d3897ca nothing was said.
+    """
+    root, known = make_root(), mine == "the custom CA's"
+    found = reading(mesh_roots=[] if known else [root.view.fingerprint])
+    authority = Authority("/srv/ca", root.view, (root.view,)) if known else AUTHORITY
+    links = [outside(trust=root.view.pem)]
+    plan = plan_of(found, links, authority=authority, variables=CLIENT, side="client")
+    assert codes_of(plan.errors) == ["external-trust-ours" if known else "mesh-ca"]
+    assert plan.work.due == []
+    # The control: a root of nobody else.
+    assert plan_of(reading(), links, variables=CLIENT, side="client").errors == []
+
+
+def test_a_meshs_own_ca_that_is_brought_in_reaches_no_gateway(tmp_path: Path) -> None:
+    """G12 (sibling): a mesh's own CA is imported: every workload of that mesh could be a client of every link.
+
+    On d3897ca the first site made it the CA and wrote it, as its plans were older than the CA; the next run told of it.
+    """
+    root = make_root(now=BEGAN)
+    user = Operator(tmp_path, written(tmp_path, root), LINKS)
+    user.creates()
+    side = view(LINKS, SERVER)["server"]
+    task = Work(
+        owner=Owner("default", "cluster-b", "server"),
+        namespace=side["namespace"],
+        wanted=side["secrets"],
+        policy=POLICY,
+        validity=90 * DAY,
+        passphrase=PASSPHRASE,
+        check=False,
+        mesh_roots=[root.view.fingerprint],
+    )
+    api = FakeApi()
+    with refused("mesh-ca"):
+        ensure(cast(Api, api), user.store, task, NOW)
+    assert api.calls == []
+    # The control: beside another mesh it is written.
+    ensure(cast(Api, api), user.store, replace(task, mesh_roots=["ab" * 32]), NOW)
+    assert api.calls
+
+
+def test_partners_roots_are_told_of_before_they_end() -> None:
+    """G9: an alarm in time, with which verify fails, and a warning in every run. On d3897ca there was no word of it."""
+    ending, lasting = (strange_root(lasts=days * DAY).view.pem for days in (20, 400))
+    standing = plan_of(reading(), [outside(trust=ending)], variables=CLIENT, side="client").standing
+    assert "external-trust-ends" in codes_of(standing.alarms)
+    assert "external-root-ends" in codes_of(standing.warnings)
+    # The control: with another one beside it, which one is used is not known, and with that alone there is nothing.
+    both = plan_of(reading(), [outside(trust=ending + lasting)], variables=CLIENT, side="client").standing
+    assert "external-root-ends" in codes_of(both.warnings)
+    assert "external-trust-ends" not in codes_of(both.alarms)
+    alone = plan_of(reading(), [outside(trust=lasting)], variables=CLIENT, side="client").standing
+    assert {"external-root-ends", "external-trust-ends"}.isdisjoint(codes_of([*alone.warnings, *alone.alarms]))
+
+
+# -- external servers ----------------------------------------------------------------------------------------------
+
+OUTSIDE = {"address": "203.0.113.20", "port": 13306}
+
+
+def outside(**external: Any) -> Json:
+    """A link of which a partner runs the server."""
+    return {"name": "partner", "fqdn": "db.partner.example", "port": 5432, "external": {**OUTSIDE, **external}}
+
+
+def told(folder: Path, *links: Json) -> list[str]:
+    """What the first task of every playbook finds wrong."""
+    victim = Operator(folder, (folder / "none.crt", folder / "none.key"), list(links))
+    result = run_action(mesh_topology_info, {"fail": False}, victim.variables)
+    return [found["code"] for found in result["errors"]]
+
+
+def test_a_partner_gets_no_certificate_for_the_name_of_another_link(tmp_path: Path) -> None:
+    """G7: C(external.sni) is another link's FQDN: the custom CA gave its server a certificate to pose as that link.
+
+    On d3897ca nothing was said.
+    """
+    directory = str(tmp_path / "partner")
+    assert told(tmp_path, *LINKS, outside(ca=directory, sni="bank.server.example.com")) == ["external-sni"]
+    # The control: a name that no link has, and the same name as long as no link has it.
+    assert told(tmp_path, *LINKS, outside(ca=directory, sni="db.partner.example")) == []
+    assert told(tmp_path, LINKS[0], outside(ca=directory, sni="bank.server.example.com")) == []
+
+
+def test_a_link_that_is_to_go_still_has_its_name(tmp_path: Path) -> None:
+    """G7 (sibling): the link of that name is absent from now on; its certificates and clients are still there."""
+    going = {**LINKS[1], "state": "absent"}
+    assert told(tmp_path, LINKS[0], going, outside(trust=make_root().view.pem, sni="bank.server.example.com")) == [
+        "external-sni"
+    ]
+
+
+@pytest.mark.parametrize("place", ["/etc/ssl/certs", "/usr/local/share/ca-certificates", "STORE", "STORE/roots", "WAY"])
+def test_files_of_a_partner_are_not_written_where_they_are_trusted(tmp_path: Path, place: str) -> None:
+    """G8: C(external.ca) is a folder of the system, the CA store, or (sibling) a symbolic link to it.
+
+    On d3897ca nothing was said.
+    """
+    store, way = tmp_path / "ca", tmp_path / "way"
+    store.mkdir(mode=0o700)
+    way.symlink_to(store)
+    directory = place.replace("STORE", str(store)).replace("WAY", str(way))
+    assert told(tmp_path, *LINKS, outside(ca=directory)) == ["external-directory"]
+    # The one that writes says so too, where nobody has asked the other.
+    victim = Operator(tmp_path, (tmp_path / "none.crt", tmp_path / "none.key"), [outside(ca=directory)])
+    assert codes(run_action(custom_ca_external, {}, victim.variables)) == ["external-directory"]
+    assert list(store.iterdir()) == []
+
+
+def test_a_partner_whose_roots_have_all_ended_is_told(tmp_path: Path) -> None:
+    """G9: C(external.trust) whose roots have all ended. On d3897ca there was no word of it."""
+    old = strange_root(begins=NOW - 40 * DAY, lasts=30 * DAY).view.pem
+    older = strange_root(begins=NOW - 400 * DAY, lasts=30 * DAY).view.pem
+    assert told(tmp_path, *LINKS, outside(trust=old + older)) == ["external-trust-ended"]
+    # The control: with one that has not.
+    assert told(tmp_path, *LINKS, outside(trust=old + strange_root(begins=BEGAN).view.pem)) == []
+
+
+@pytest.mark.parametrize(
+    "extension", [CODE_SIGNING, UNKNOWN_CRITICAL, permits("elsewhere.example")], ids=["usage", "critical", "names"]
+)
+def test_a_partners_root_that_verifies_no_server_is_told(tmp_path: Path, extension: Any) -> None:
+    """G9 (sibling): a root that is for something else, or not for that name. On d3897ca it was written."""
+    assert told(tmp_path, *LINKS, outside(trust=strange_root(extension, begins=BEGAN).view.pem)) == ["external-trust"]
+    # The control: a root with bounds that leave the name in.
+    fitting = strange_root(permits("partner.example"), begins=BEGAN).view.pem
+    assert told(tmp_path, *LINKS, outside(trust=fitting)) == []

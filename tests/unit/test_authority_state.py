@@ -41,7 +41,7 @@ def cluster(
     secrets = [{**holds, "trust": held.view.pem}] if held else []
     trusted = (store.view,) if store else ()
     authority = Authority("/srv/ca", store.view if store else None, trusted, retiring=retiring)
-    reading = {"secrets": secrets, "authority": authority_to_json(authority)}
+    reading = {"secrets": secrets, "mesh_roots": [], "authority": authority_to_json(authority)}
     ca = ca_in_cluster(cast(Reading, reading), "default", name)
     return {"cluster": name, "presence": {"uid": uid}, "ca": ca}
 

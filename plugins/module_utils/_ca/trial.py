@@ -61,7 +61,7 @@ def try_root(root: CertificateView, key: PrivateKey, uses: Uses, now: datetime) 
     """
     try:
         return _by_path(root, key, uses, now) or _by_handshake(root, key, uses, now)
-    except (CrossmeshError, ssl.SSLError, ValueError, TypeError) as error:
+    except (CrossmeshError, OSError, ValueError, TypeError) as error:
         why = error.message.what if isinstance(error, CrossmeshError) else one_line(error)
         return [f"it issues no certificate that can be used: {why}"]
 

@@ -48,7 +48,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.credential imp
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, bundle
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.notices import overdue
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.refusals import wrong_store
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.refusals import not_permitted, wrong_store
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import trust_of, trust_shown
 
 __all__ = ["Kept", "Outcome", "Request", "keep", "report"]
@@ -182,6 +182,8 @@ def _keep(
         authority = authority_of(store)
         _refuse(live, server, authority)
         credential = decide_credential(work.wanted[0], live, authority, work, now, revoked)
+        if credential.decision.action == "issue" and (faults := not_permitted(authority, {"server": [server.sni]})):
+            raise CrossmeshError(*faults.values())
         if not look:
             (credential,) = issue([credential], store, authority, work, now)
             _write(server.directory, credential)

@@ -13,7 +13,7 @@ sees half of one.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -52,7 +52,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.credentials i
     wanted_trust,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.refusals import unknown_roots, wrong_store
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.refusals import meshs_own, unknown_roots, wrong_store
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.renewal import Decision
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import (
     ShownTrust,
@@ -88,6 +88,7 @@ class Work:
 
     :param wanted: the view's C(secrets) of one side.
     :param revoked: what custom_ca_revoked lists.
+    :param mesh_roots: fingerprints of the roots of the cluster's own mesh.
     :param removal: how far what was taken away is revoked; None where it is not.
     """
 
@@ -99,6 +100,7 @@ class Work:
     passphrase: str
     check: bool
     revoked: Sequence[revocation.Entry] = ()
+    mesh_roots: Collection[str] = ()
     removal: Removal | None = None
 
 
@@ -242,6 +244,9 @@ def _refuse(secrets: Mapping[str, LiveSecret], authority: Authority, work: Work)
         ]
         if errors:
             raise CrossmeshError(*errors)
+    # A root that was brought in after the plan was made.
+    if joined := meshs_own(authority, work.mesh_roots):
+        raise CrossmeshError(*joined)
     if authority.issuing is None and not work.check:
         raise CrossmeshError(no_ca(authority.path))
 

@@ -32,17 +32,29 @@ except ImportError:
     # x509.HAS_CRYPTOGRAPHY tells.
     pass
 
-__all__ = ["TRIAL", "in_plain_words", "is_constrained", "path_fault", "refused_names", "trial_leaf", "unissuable"]
+__all__ = [
+    "EXCLUDED",
+    "NOT_PERMITTED",
+    "TRIAL",
+    "in_plain_words",
+    "is_constrained",
+    "path_fault",
+    "refused_names",
+    "trial_leaf",
+    "unissuable",
+]
 
 # How long a certificate lives that is made to be tried: it bears real names, and is never to be used.
 TRIAL = timedelta(minutes=1)
 
+EXCLUDED = "the root's name constraints exclude the name"
+NOT_PERMITTED = "the root's name constraints do not permit the name"
 # What verifiers say, and what that means; the first that fits.
 _WORDS = (
-    ("excluded name constraint", "the root's name constraints exclude the name"),
-    ("excluded subtree", "the root's name constraints exclude the name"),
-    ("no permitted name constraints", "the root's name constraints do not permit the name"),
-    ("permitted subtree", "the root's name constraints do not permit the name"),
+    ("excluded name constraint", EXCLUDED),
+    ("excluded subtree", EXCLUDED),
+    ("no permitted name constraints", NOT_PERMITTED),
+    ("permitted subtree", NOT_PERMITTED),
     ("name constraint", "the root has name constraints that not every verifier understands"),
     ("nameconstraints", "the root has name constraints that not every verifier understands"),
     ("eku", "the root's extended key usage does not allow the role"),

@@ -25,9 +25,23 @@ try:
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec, rsa
-    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+    from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
+    from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
+    # RFC 5280, section 4.2: what a verifier has to process.
+    _PROCESSED = frozenset(
+        {
+            ExtensionOID.BASIC_CONSTRAINTS,
+            ExtensionOID.KEY_USAGE,
+            ExtensionOID.EXTENDED_KEY_USAGE,
+            ExtensionOID.NAME_CONSTRAINTS,
+            ExtensionOID.CERTIFICATE_POLICIES,
+            ExtensionOID.POLICY_MAPPINGS,
+            ExtensionOID.POLICY_CONSTRAINTS,
+            ExtensionOID.INHIBIT_ANY_POLICY,
+            ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
+        }
+    )
     HAS_CRYPTOGRAPHY = True
 except ImportError:
     HAS_CRYPTOGRAPHY = False
@@ -47,6 +61,7 @@ __all__ = [
     "Role",
     "authority_identifier",
     "bundle",
+    "check_anchor",
     "check_root",
     "fingerprint_from",
     "issue_leaf",
@@ -78,6 +93,9 @@ MOST_DAYS = 36_500
 
 # RFC 5280, section 4.1.2.2: positive, and at most 20 octets, of which the first bit is the sign.
 LARGEST_SERIAL = 1 << 159
+
+# NIST SP 800-57 part 1, table 2: 112 bits of strength for RSA, and no curve below P-256 that verifiers take.
+FEWEST_RSA_BITS, FEWEST_EC_BITS = 2048, 256
 
 # One intermediate may come between this root and the leaves (a CA profile) without a new root.
 ROOT_PATH_LENGTH = 1
@@ -220,6 +238,33 @@ def check_root(
         )
         if wrong
     ]
+
+
+def check_anchor(certificate: CertificateView) -> str:
+    """Say why no server can be verified by a root of somebody else's CA; empty where some can.
+
+    RFC 5280 sections 4.2 and 4.2.1.3, 4.2.1.9, 4.2.1.12. Its own signature means nothing: it is trusted without.
+    """
+    parsed = x509.load_pem_x509_certificate(certificate.pem.encode())
+    usage, purposes = _extension(parsed, x509.KeyUsage), _extension(parsed, x509.ExtendedKeyUsage)
+    allowed = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
+    unknown = [item.oid.dotted_string for item in parsed.extensions if item.critical and item.oid not in _PROCESSED]
+    faults = (
+        (not certificate.is_ca, "is not a CA"),
+        (usage is not None and not usage.key_cert_sign, "has a key usage without keyCertSign"),
+        (purposes is not None and allowed.isdisjoint(purposes), "has an extended key usage without serverAuth"),
+        (bool(unknown), f"has a critical extension that verifiers do not know: {', '.join(unknown)}"),
+        (_is_weak(parsed.public_key()), f"has a key that is too weak: {certificate.key_type}"),
+    )
+    return next((fault for wrong, fault in faults if wrong), "")
+
+
+def _is_weak(key: object) -> bool:
+    if isinstance(key, rsa.RSAPublicKey):
+        return key.key_size < FEWEST_RSA_BITS
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return key.curve.key_size < FEWEST_EC_BITS
+    return isinstance(key, dsa.DSAPublicKey)
 
 
 def _is_self_signed(certificate: CertificateView) -> bool:

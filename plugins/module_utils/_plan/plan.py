@@ -194,11 +194,17 @@ def make_plan(
     )
     ports = port_difference(reading, narrowed, owner)
     occupied = refusals.occupied_ports(reading, narrowed, owner)
-    held = {**refusals.held_secrets(reading, narrowed, owner, policy), **rehearsal.held}
+    unissuable = refusals.unissuable_names(narrowed, authority, policy)
+    held = {
+        **refusals.held_secrets(reading, narrowed, owner, policy),
+        **refusals.joined_trust(reading, narrowed, authority),
+        **refusals.secrets_of_names(narrowed, unissuable),
+        **rehearsal.held,
+    }
     errors = _refusals(case, manifests, [*occupied.errors, *objects.errors, *ports.errors])
     errors += [*rehearsal.errors, *foresight.errors]
     barring = _barring(case, held)
-    errors += dict.fromkeys([*held.values(), *barring])
+    errors += dict.fromkeys([*held.values(), *unissuable.values(), *barring])
     halted = bool(errors or rehearsal.denied)
     due = [] if barring else _due(case, frozenset(held), those_there=halted)
     if any(item.decision.action == "issue" for item in due) and (clock := clock_error(reading["clock_ahead"])):
@@ -340,9 +346,11 @@ def _standing(case: _Case, warnings: Sequence[Message], rehearsal: Rehearsal, wo
     """:param warnings: of what was compared and foreseen."""
     reading, side, owner, authority = case.reading, case.side, case.owner, case.authority
     faults = proxies.faults(reading, side, owner, case.policy)
+    ending, alarms = notices.ending_roots(side, case.policy.renew_before, case.now)
     return Standing(
         warnings=[
             *notices.warnings(reading, side, owner, authority),
+            *ending,
             *warnings,
             *lockdown.warnings(reading, side),
             *proxies.warnings(reading, side, owner, case.policy, faults),
@@ -350,7 +358,7 @@ def _standing(case: _Case, warnings: Sequence[Message], rehearsal: Rehearsal, wo
             *([] if work.drifted or not rehearsal.denied else [_only_looks(rehearsal.denied)]),
         ],
         notices=[*notices.notices(reading, side, authority), *rehearsal.notices],
-        alarms=notices.alarms(reading, side, authority, case.policy.renew_before, case.now),
+        alarms=[*notices.alarms(reading, side, authority, case.policy.renew_before, case.now), *alarms],
         report=[
             *notices.report(reading, side, owner),
             *(notices.list_report(authority) if side["secrets"] else []),

@@ -57,12 +57,14 @@ class CaInCluster(TypedDict):
     :param roots: PEM, by fingerprint.
     :param unknown: fingerprints of those that the store does not know.
     :param vouched: of those, or of all where the store has no CA: the ones that a certificate in these Secrets is of.
+    :param meshes: fingerprints of the roots of the cluster's own mesh.
     """
 
     missing: bool
     roots: dict[str, str]
     unknown: list[str]
     vouched: list[str]
+    meshes: list[str]
 
 
 def is_ours(labelled: LiveMetadata | LiveSecret, owner: names.Owner) -> bool:
@@ -175,6 +177,7 @@ def ca_in_cluster(reading: Reading, instance: str, cluster: str) -> CaInCluster:
         "vouched": [
             root.fingerprint for root in doubtful if any(_is_of(found.leaf, root) for found in live if found.leaf)
         ],
+        "meshes": list(reading["mesh_roots"]),
     }
 
 

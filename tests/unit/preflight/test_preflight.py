@@ -33,8 +33,10 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.model im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import Row
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.side import Scene, side_rows, unseen_rows
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import request_of
+from tests.unit.ca.support import file_store
 from tests.unit.cluster.fake_api import FakeApi, api_error, collection_path
-from tests.unit.pki.support import NOW
+from tests.unit.pki.strange_roots import excludes, strange_root
+from tests.unit.pki.support import NOW, PASSPHRASE
 from tests.unit.support import CLIENT, SERVER, Json, link, names_of, numbered, view
 
 CERTS = json.dumps({"certificates": []})
@@ -437,6 +439,15 @@ def test_a_side_on_which_nothing_stands_in_the_way(store: Path) -> None:
         ("dry-run", "-"): "ok",
         ("run", "-"): "ok",
     }
+
+
+@pytest.mark.parametrize("variables", [SERVER, CLIENT])
+def test_a_name_that_the_root_does_not_permit_is_told_once(tmp_path: Path, variables: Json) -> None:
+    root = strange_root(excludes("mysql.server.example.com"))
+    file_store(tmp_path / "ca").create(PASSPHRASE, root.key, root.view.pem)
+    rows = judged(api(), tmp_path / "ca", variables=variables)
+    told = [(row.check, row.status) for row in rows if row.code == "name-not-permitted"]
+    assert told == [("ca", "failed")]
 
 
 def dry_run(found: FakeApi, store: Path, **changes: Any) -> list[tuple[str, str, str]]:
