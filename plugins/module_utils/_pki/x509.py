@@ -52,6 +52,7 @@ __all__ = [
     "key_signs_for",
     "new_root",
     "parse_certificates",
+    "root_faults",
     "root_not_valid",
     "signature_hash",
     "subject_of",
@@ -177,25 +178,32 @@ def new_root(*, common_name: str, key_type: str, validity: timedelta, now: datet
 
 
 def check_root(certificate: CertificateView, key: PrivateKey, now: datetime) -> list[str]:
-    """Say why somebody's root cannot be this collection's CA (RFC 5280 sections 4.2.1.2, 4.2.1.3 and 4.2.1.9)."""
+    """Say why somebody's root cannot be this collection's CA."""
+    period = f"{timestamp(certificate.not_before)} to {timestamp(certificate.not_after)}"
+    return [
+        *root_faults(certificate),
+        *([] if key_signs_for(certificate, key) else ["the key does not match"]),
+        *([] if certificate.not_before <= now < certificate.not_after else [f"it is valid from {period}"]),
+    ]
+
+
+# A store is read several times in a run, and its roots with it.
+@lru_cache(maxsize=64)
+def root_faults(certificate: CertificateView) -> tuple[str, ...]:
+    """Say why a certificate is no root (RFC 5280 sections 4.2.1.2, 4.2.1.3 and 4.2.1.9), whatever its dates and key."""
     parsed = x509.load_pem_x509_certificate(certificate.pem.encode())
     usage = _extension(parsed, x509.KeyUsage)
-    return [
+    return tuple(
         fault
         for wrong, fault in (
             (not certificate.is_ca, "it is not a CA (basicConstraints)"),
             (not verify_issued_by(replace(certificate, aki=certificate.ski), certificate), "it is not self-signed"),
             (certificate.ski is None, "it has no subject key identifier"),
             (not (usage and usage.key_cert_sign and usage.crl_sign), "its key usage lacks keyCertSign or cRLSign"),
-            (not key_signs_for(certificate, key), "the key does not match"),
             (certificate.key_type not in KEY_TYPES, f"its key is of type {certificate.key_type}"),
-            (
-                not certificate.not_before <= now < certificate.not_after,
-                f"it is valid from {timestamp(certificate.not_before)} to {timestamp(certificate.not_after)}",
-            ),
         )
         if wrong
-    ]
+    )
 
 
 def subject_of(sans: Sequence[str], common_name: str) -> str:

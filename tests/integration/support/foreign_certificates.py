@@ -83,7 +83,7 @@ def stolen_certificate(mesh: Mesh) -> Leaf:
         secret="istio-system/client-credential",
         now=now,
     )
-    store.record([record], now)
+    assert store.record([record], store.signer(mesh.passphrase), now)
     return leaf
 
 
