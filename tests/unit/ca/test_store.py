@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -30,7 +31,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
     Leaf,
     key_signs_for,
 )
-from tests.unit.ca.support import file_store, folder, keep, record
+from tests.unit.ca.support import as_earlier_release, file_store, folder, keep, record
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE, Root, make_leaf, make_root
 from tests.unit.support import refused
 
@@ -202,6 +203,7 @@ def watch_steps(before_step: Callable[[], None]) -> None:
 
     for name in ("replace", "unlink", "mkdir", "rmdir"):
         setattr(Path, name, watched(getattr(Path, name)))
+    os.fsync = watched(os.fsync)  # type: ignore[assignment]
 
 
 def killed_at(step: int, work: Callable[[], object]) -> bool:
@@ -386,6 +388,94 @@ class TestWriters:
             publish(store, "b")
             step += 1
         assert step > 7
+
+
+def taken_over(store: CaStore) -> None:
+    """A store of the format before, signed by this call; or by one that was killed after it had signed."""
+    if store.unsigned():
+        store.take_over(PASSPHRASE, [path.stem for path in folder(store).glob("roots/*.crt")])
+
+
+LEAF_OWNER = make_root()
+WORK: dict[str, Callable[[CaStore], object]] = {
+    "record": lambda store: keep(store, [replace(record(make_leaf(LEAF_OWNER)), cluster="new")]),
+    "forget": lambda store: keep(store, [], NOW + 100 * DAY),
+    "publish": lambda store: publish(store, "b", now=NOW),
+    "rotate": rotate,
+    "settle": lambda store: store.settle("cluster-a", "one"),
+    "take over": taken_over,
+}
+
+
+def stopped_by(failure: int, step: int, work: Callable[[], object]) -> bool:
+    """Let the n-th operation on a file fail, and each after it; 0 kills instead. False when it was done before."""
+    steps = 0
+
+    def count() -> None:
+        nonlocal steps
+        steps += 1
+        if steps >= step and failure:
+            raise OSError(failure, os.strerror(failure))
+        if steps == step:
+            os.kill(os.getpid(), 9)
+
+    status = finish(in_child(work, count))
+    assert status in (0, -9 if not failure else REFUSED), "one error of ours, no traceback"
+    return status != 0
+
+
+@pytest.mark.parametrize("failure", [0, errno.ENOSPC, errno.EIO], ids=["killed", "disk full", "I/O error"])
+@pytest.mark.parametrize("name", WORK)
+def test_whatever_stops_a_writer_anywhere_the_next_call_finds_a_whole_store_and_ends_the_work(
+    made: CaStore, tmp_path: Path, name: str, failure: int
+) -> None:
+    held = record(make_leaf(LEAF_OWNER))
+    keep(made, [held])
+    publish(made)
+    if name == "take over":
+        as_earlier_release(made)
+    step = 1
+    while True:
+        store = file_store(shutil.copytree(folder(made), tmp_path / str(step)))
+        if not stopped_by(failure, step, partial(WORK[name], store)):
+            break
+        if not store.unsigned():
+            authority = store.public()
+            assert authority is not None
+            assert len(authority.lists) in (0, len(authority.trusted))
+            assert held in store.records(NOW) or name == "forget"
+        if name == "rotate":
+            # A phase is safe to stay in: what was begun is taken on by whoever comes next.
+            publish(store, "c")
+        else:
+            WORK[name](store)
+            assert store.public() is not None
+        keep(store, [])
+        assert list(folder(store).rglob(".crossmesh-*")) == []
+        step += 1
+    assert step > 4
+
+
+def writing(store: CaStore, until: float) -> None:
+    """Issue, as one of many: each with serials of its own, which it leaves beside the store."""
+    key = store.signer(PASSPHRASE)
+    while time.monotonic() < until:
+        issued = record(make_leaf(LEAF_OWNER))
+        assert store.record([issued], key, NOW)
+        (folder(store).parent / f"{issued.serial}.issued").touch()
+
+
+@pytest.mark.parametrize("seconds", [2, pytest.param(60, marks=pytest.mark.slow)])
+def test_eight_writers_at_once_lose_nothing(made: CaStore, seconds: int) -> None:
+    until = time.monotonic() + seconds
+    children = [in_child(partial(writing, made, until)) for _ in range(8)]
+    while time.monotonic() < until:
+        assert made.public() is not None
+        made.records(NOW)
+    assert [finish(child) for child in children] == [0] * 8
+    issued = {path.stem for path in folder(made).parent.glob("*.issued")}
+    assert {item.serial for item in made.records(NOW)} == issued
+    assert len(issued) >= 8
 
 
 def spoil_index(text: str) -> Callable[[Path], object]:
