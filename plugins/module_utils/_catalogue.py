@@ -297,8 +297,8 @@ CODES: Mapping[str, Entry] = {
     ),
     "folder-open-to-others": Entry(
         "Others may replace the CA store",
-        "A folder above it is writable for more users than its owner, and has no sticky bit",
-        "Take the permission away (C(chmod go-w)), or move the store",
+        "A folder above it is writable for everybody, and has no sticky bit",
+        "Take the permission away (C(chmod o-w)), or move the store",
     ),
     "owned-by-another": Entry(
         "A file or folder of the CA store belongs to somebody else",

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import grp
 import os
-import pwd
 import secrets
 import stat
 from collections.abc import Callable, Iterator
@@ -68,32 +66,17 @@ def refuse_exposed(folder: Path) -> None:
 
 
 def _refuse_shared(place: Path, found: os.stat_result) -> None:
-    # Whose it is does not count: in a container the folders above belong to a user of the machine as a rule.
-    if stat.S_ISLNK(found.st_mode) or found.st_mode & stat.S_ISVTX:
-        return
-    writers = "everybody" if found.st_mode & stat.S_IWOTH else ""
-    if not writers and found.st_mode & stat.S_IWGRP and not _is_own_group(found):
-        writers = f"group {found.st_gid}"
-    if not writers:
+    # Owner and group do not count: in a container they are those of the machine or of a volume, and a team shares one.
+    if stat.S_ISLNK(found.st_mode) or found.st_mode & stat.S_ISVTX or not found.st_mode & stat.S_IWOTH:
         return
     raise CrossmeshError(
         Message.error(
             "folder-open-to-others",
             where=str(place),
-            what=f"{writers} may write to a folder above {STORE}, and put another store in its place",
-            fix=f"chmod go-w {place}, or set custom_ca_dir to a folder below none that others may write to",
+            what=f"everybody may write to a folder above {STORE}, and put another store in its place",
+            fix=f"chmod o-w {place}, or set custom_ca_dir to a folder below none that everybody may write to",
         )
     )
-
-
-def _is_own_group(found: os.stat_result) -> bool:
-    """Whether a group is the superuser's, or its owner's alone: many systems make one for each user."""
-    if found.st_gid == 0:
-        return True
-    with suppress(KeyError):
-        owner, group = pwd.getpwuid(found.st_uid).pw_name, grp.getgrgid(found.st_gid)
-        return group.gr_name == owner and set(group.gr_mem) <= {owner}
-    return False
 
 
 def _refuse_stranger(path: Path, found: os.stat_result) -> None:
