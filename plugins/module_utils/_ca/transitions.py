@@ -160,8 +160,8 @@ def record(snapshot: Snapshot, records: Iterable[Record], *, now: datetime) -> C
     :param snapshot: with its records.
     """
     added = tuple(records)
-    whole = {item.serial: item for item in (*snapshot.records, *added) if not item.expired(now)}
-    return with_records(Change(snapshot.index), whole.values(), added)
+    whole = {item.serial: item for item in (*snapshot.records, *added)}
+    return with_records(Change(snapshot.index), [item for item in whole.values() if not item.expired(now)], added)
 
 
 def with_records(change: Change, records: Iterable[Record], added: Iterable[Record]) -> Change:
