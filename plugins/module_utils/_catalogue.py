@@ -973,6 +973,11 @@ CODES: Mapping[str, Entry] = {
         "No key has signed its index, so somebody may have changed it; if this release has used it before, one has",
         "Compare its roots with those of the clusters, then run playbook C(take_over_ca) once",
     ),
+    "store-rolled-back": Entry(
+        "The CA store is older than what a cluster has seen of it",
+        "An older copy of the folder lies in its place; it lacks records and CRLs, and may issue from a retired root",
+        "Restore the newest copy of the folder",
+    ),
     "take-over-roots": Entry(
         "The store trusts other roots than were named",
         "C(custom_ca_take_over) has to name each trusted root of the store, and no other",

@@ -22,6 +22,7 @@ __all__ = [
     "Damaged",
     "Endorsement",
     "Index",
+    "digest_of_index",
     "index_from_json",
     "index_to_json",
     "statement",
@@ -107,9 +108,13 @@ def index_to_json(index: Index) -> dict[str, Any]:
 
 def statement_of(index: Index) -> str:
     """What the signature of an index is over."""
+    return statement(index.generation, digest_of_index(index))
+
+
+def digest_of_index(index: Index) -> str:
+    """SHA-256 of all of it but the signature, in hexadecimal."""
     body = {key: value for key, value in index_to_json(index).items() if key != "signature"}
-    digest = hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-    return statement(index.generation, digest)
+    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def statement(generation: int, digest: str) -> str:
