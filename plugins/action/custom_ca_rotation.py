@@ -36,7 +36,7 @@ class ActionModule(Action):
     }
 
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
-        store = variables.store()
+        store, check = variables.store(), bool(self._task.check_mode)
         task = Move(
             step=params["step"],
             seen=params["seen"],
@@ -50,8 +50,9 @@ class ActionModule(Action):
             named=params["named"],
             keep_keys=variables.filled["custom_ca_keep_retired_keys"],
             clock_ahead=params["clock_ahead"],
+            removal=variables.removal(foreseen=check),
         )
-        outcome = move(store, task, now=datetime.now(UTC), check_mode=bool(self._task.check_mode))
+        outcome = move(store, task, now=datetime.now(UTC), check_mode=check)
         # Where the take-over of an earlier release's store is only tried, nothing of it can be read yet.
         authority = None if store.unsigned() else store.public()
         return {

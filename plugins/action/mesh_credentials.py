@@ -47,11 +47,11 @@ class ActionModule(ClusterAction):
             owner=names.Owner(look["instance"], look["cluster"], plan["side"]),
             namespace=plan["namespace"],
             wanted=plan["credentials"],
-            links=plan["links"],
             policy=variables.policy(**look["options"]),
             validity=timedelta(days=variables.days("custom_ca_leaf_validity_days")),
             passphrase=variables.passphrase,
             check=bool(self._task.check_mode),
             revoked=variables.revoked(),
+            removal=variables.removal(foreseen=bool(self._task.check_mode)),
         )
         return ensure(api, variables.store(), work, datetime.now(UTC))

@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - crossmesh.mtls.variables.store
   - crossmesh.mtls.variables.passphrase
   - crossmesh.mtls.variables.root
+  - crossmesh.mtls.variables.grants
 notes:
   - Reads C(mesh_instance), whose clusters these are; C(custom_ca_revoked), what is revoked; and
     C(custom_ca_keep_retired_keys), whether the key of a retired root is kept.
@@ -94,7 +95,7 @@ options:
         type: str
         default: ''
   lost:
-    description: PEM of the roots that the clusters hold; for V(recover).
+    description: PEM of the roots that the clusters hold, and that are to be trusted; for V(recover).
     type: list
     elements: str
     default: []

@@ -28,6 +28,7 @@ extends_documentation_fragment:
   - crossmesh.mtls.variables.cluster
   - crossmesh.mtls.variables.desired
   - crossmesh.mtls.variables.store
+  - crossmesh.mtls.variables.grants
 notes:
   - Reads C(custom_ca_key_type) and C(custom_ca_renew_before_days), which decide about certificates; C(mesh_adopt),
     whether to take over what others made; and C(mesh_prune_all), whether to accept an empty C(mesh_links).
@@ -138,6 +139,11 @@ ca:
       type: dict
     unknown:
       description: Fingerprints of those that the store does not know.
+      type: list
+      elements: str
+    vouched:
+      description: >-
+        Of those, or of all where the store has no issuing root, the ones that a certificate in these Secrets is of.
       type: list
       elements: str
 options:

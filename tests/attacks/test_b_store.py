@@ -86,7 +86,6 @@ def work(passphrase: str = PASSPHRASE, **policy: Any) -> Work:
         owner=OWNER,
         namespace=side["namespace"],
         wanted=side["secrets"],
-        links=["mysql"],
         policy=Policy(key_type="P-256", renew_before=30 * DAY, **policy),
         validity=90 * DAY,
         passphrase=passphrase,

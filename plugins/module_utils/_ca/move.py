@@ -21,6 +21,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import (
     no_ca,
     public_of,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.holdings import Removal
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import refuse_clock
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
@@ -45,6 +47,7 @@ class Move:
     :param clusters: names of all clusters that belong to the mesh.
     :param clock_ahead: seconds by which the controller's clock is ahead of the clusters'.
     :param named: fingerprints of the roots that are to be trusted, for C(take_over).
+    :param removal: how far what was taken away is revoked; None where it is not.
     :param lost: PEM of the roots that the clusters hold, for C(recover).
     """
 
@@ -60,6 +63,7 @@ class Move:
     keep_keys: bool
     clock_ahead: int = 0
     named: Sequence[str] = ()
+    removal: Removal | None = None
 
 
 def move(store: CaStore, work: Move, *, now: datetime, check_mode: bool) -> Outcome:
@@ -76,6 +80,8 @@ def move(store: CaStore, work: Move, *, now: datetime, check_mode: bool) -> Outc
     if before is not None:
         _refuse_blocked(store, before, work, now)
     if check_mode:
+        if work.step in ("prepare", "recover") and work.wanted.source:
+            make_root(work.wanted, now)
         public, changes = public_of(store, before), work.step != "publish" or _lists_due(store, before, work, now)
         message = f"would {work.step}" if changes else "the CRLs are up to date"
         return Outcome(changes, message, public, before=public, after=public)
@@ -100,7 +106,7 @@ def _take_over(store: CaStore, work: Move, check_mode: bool) -> Outcome:
 
 def _refuse_blocked(store: CaStore, authority: Authority, work: Move, now: datetime) -> None:
     records = store.records(now)
-    revoked = revocation.revoked_serials(work.revoked, records)
+    revoked = revocation.revoked_serials(_asked(store, work, records, now), records)
     blocked = rotation.blockers(work.step, authority, work.sights, work.clusters, records, revoked, work.instance)
     if blocked:
         head = Message.error(
@@ -158,7 +164,14 @@ def _publish(store: CaStore, work: Move, now: datetime) -> Authority:
 
 
 def _lists(store: CaStore, authority: Authority, work: Move, now: datetime) -> dict[str, tuple[Revoked, ...]]:
-    return revocation.wanted_lists(work.revoked, store.records(now), authority.listed(now))
+    records = store.records(now)
+    return revocation.wanted_lists(_asked(store, work, records, now), records, authority.listed(now))
+
+
+def _asked(store: CaStore, work: Move, records: Sequence[Record], now: datetime) -> list[revocation.Entry]:
+    """What the inventory revokes: by its entries, and by what it gives nobody any more."""
+    removed = work.removal.entries(work.revoked, records, store.lists().values(), now) if work.removal else ()
+    return [*work.revoked, *removed]
 
 
 def _lists_due(store: CaStore, authority: Authority | None, work: Move, now: datetime) -> bool:

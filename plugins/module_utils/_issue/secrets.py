@@ -23,6 +23,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as na
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import no_ca
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.holdings import Removal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record, record_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import refuse_clock
@@ -87,19 +88,19 @@ class Work:
     """What one call is about.
 
     :param wanted: the view's C(secrets) of one side.
-    :param links: names of the links that a client's credential serves; recorded with its certificate.
     :param revoked: what custom_ca_revoked lists.
+    :param removal: how far what was taken away is revoked; None where it is not.
     """
 
     owner: names.Owner
     namespace: str
     wanted: Sequence[WantedSecret]
-    links: Sequence[str]
     policy: Policy
     validity: timedelta
     passphrase: str
     check: bool
     revoked: Sequence[revocation.Entry] = ()
+    removal: Removal | None = None
 
 
 @dataclass(frozen=True)
@@ -177,8 +178,10 @@ def _ensure(api: Api, store: CaStore, work: Work, now: datetime, written: dict[s
     secrets = _live(api, work)
     authority = authority_of(store)
     _refuse(secrets, authority, work)
-    records = store.records(now) if work.revoked or authority.lists else []
-    revoked = revocation.revoked_serials(work.revoked, records)
+    records = store.records(now) if work.revoked or work.removal or authority.lists else []
+    removed = work.removal.entries(work.revoked, records, authority.lists, now) if work.removal else ()
+    asked = [*work.revoked, *removed]
+    revoked = revocation.revoked_serials(asked, records)
     decided = [
         decide_credential(wanted, secrets.get(wanted["name"]), authority, work, now, revoked) for wanted in work.wanted
     ]
@@ -186,7 +189,7 @@ def _ensure(api: Api, store: CaStore, work: Work, now: datetime, written: dict[s
         if authority.issuing and work.passphrase and any(needs_key(item, authority) for item in decided):
             # The run would stop at a wrong passphrase, or at a key that was lost.
             store.signer(work.passphrase)
-        wanted = revocation.wanted_lists(work.revoked, records, authority.listed(now))
+        wanted = revocation.wanted_lists(asked, records, authority.listed(now))
         due = work.policy.stage == "bundle" and revocation.why_due(wanted, store.lists(), now)
         return [_with_lists_to_come(item) for item in decided] if due else decided
     if any(item.decision.action == "issue" for item in decided):
@@ -350,23 +353,23 @@ def _moved_on(store: CaStore) -> _OvertakenError:
 
 
 def _record(item: Credential, leaf: Leaf, issuer: CertificateView, work: Work, now: datetime) -> Record:
-    link = item.wanted["link"]
     return record_of(
         leaf.view,
         issuer=issuer,
         instance=work.owner.instance,
         cluster=work.owner.cluster,
         side=work.owner.side,
-        links=_served(item, work) if link == names.CLIENT_LINK else [link],
+        links=_served(item.wanted, leaf),
         secret=f"{work.namespace}/{item.wanted['name']}",
         now=now,
     )
 
 
-def _served(item: Credential, work: Work) -> list[str]:
-    """The links that a client's shared certificate names; others have one of their own."""
-    sans = item.wanted["sans"]
-    return [link for link in work.links if any(san.startswith(names.link_identity(link, "")) for san in sans)]
+def _served(wanted: WantedSecret, leaf: Leaf) -> list[str]:
+    """The links that a certificate is good for: a client's for those that it names, whatever was to be in it."""
+    if wanted["role"] == "server":
+        return [wanted["link"]]
+    return [link for san in leaf.view.sans if (link := names.link_of(san))]
 
 
 # -- writing -------------------------------------------------------------------------------------------------------
