@@ -30,6 +30,7 @@ class ActionModule(Action):
         "seen": {"type": "str", "default": ""},
         "clusters": {"type": "list", "elements": "str", "default": []},
         "sights": {"type": "list", "elements": "dict", "default": [], "options": SIGHT},
+        "named": {"type": "list", "elements": "str", "default": []},
         "lost": {"type": "list", "elements": "str", "default": []},
         "clock_ahead": {"type": "int", "default": 0},
     }
@@ -46,12 +47,14 @@ class ActionModule(Action):
             clusters=params["clusters"],
             revoked=variables.revoked(),
             lost=params["lost"],
+            named=params["named"],
             keep_keys=variables.filled["custom_ca_keep_retired_keys"],
             clock_ahead=params["clock_ahead"],
             removal=variables.removal(foreseen=check),
         )
         outcome = move(store, task, now=datetime.now(UTC), check_mode=check)
-        authority = store.public()
+        # Where the take-over of an earlier release's store is only tried, nothing of it can be read yet.
+        authority = None if store.unsigned() else store.public()
         return {
             "changed": outcome.changed,
             "msg": outcome.message,

@@ -310,6 +310,21 @@ CODES: Mapping[str, Entry] = {
         "The CA store or a key can be read or written by others than its owner",
         "Find out who could read it, then set the mode that the message names",
     ),
+    "folder-open-to-others": Entry(
+        "Others may replace the CA store",
+        "A folder above it is writable for everybody, and has no sticky bit",
+        "Take the permission away (C(chmod o-w)), or move the store",
+    ),
+    "owned-by-another": Entry(
+        "A file or folder of the CA store belongs to somebody else",
+        "Its owner, neither this user nor root, can change it at any time",
+        "Find out who put it there; run as that user, or restore it with its owner",
+    ),
+    "not-a-file": Entry(
+        "Something else lies where a file of the CA store belongs",
+        "A symbolic link, a pipe or a folder; a run follows no link there, and waits for no pipe",
+        "Find out who put it there, then remove it or restore the file",
+    ),
     "report-not-written": Entry(
         "The preflight report cannot be written",
         "C(mesh_preflight_report) is not a writable file",
@@ -993,6 +1008,36 @@ CODES: Mapping[str, Entry] = {
     ),
     "store-version": Entry(
         "The CA store has another version", "A newer collection wrote it", "Use that version, or a newer one"
+    ),
+    "store-unvouched": Entry(
+        "The CA store is not as its key has signed it",
+        "The index, a root or a CRL was changed by something that has not the CA's key. Nothing of it is used",
+        "Restore the store from a backup, and find out who can write to it",
+    ),
+    "store-unsigned": Entry(
+        "The CA store has the format of an earlier release",
+        "No key has signed its index, so somebody may have changed it; if this release has used it before, one has",
+        "Compare its roots with those of the clusters, then run playbook C(take_over_ca) once",
+    ),
+    "store-rolled-back": Entry(
+        "The CA store is older than what a cluster has seen of it",
+        "An older copy of the folder lies in its place; it lacks records and CRLs, and may issue from a retired root",
+        "Restore the newest copy of the folder",
+    ),
+    "take-over-roots": Entry(
+        "The store trusts other roots than were named",
+        "C(custom_ca_take_over) has to name each trusted root of the store, and no other",
+        "Compare both with C(ca.crt) in the Secrets of the clusters",
+    ),
+    "root-unfit": Entry(
+        "A root that is to be trusted is none",
+        "It lacks what an imported root has: a CA, self-signed, with a key identifier, usage and key type that fit",
+        "Remove it from where it comes from",
+    ),
+    "record-changed": Entry(
+        "The record of a certificate was changed",
+        "It is not the one that the CA's key has signed for; what is revoked would follow from it",
+        "Restore it from a backup, and find out who can write to the CA store",
     ),
     "unreadable-record": Entry(
         "The record of a certificate cannot be read",

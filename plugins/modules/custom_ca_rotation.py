@@ -35,8 +35,9 @@ options:
       - V(abandon) takes a prepared root back, unless a cluster serves a certificate of it.
       - V(recover) begins anew where the store was lost, with a root that is to replace the O(lost) ones.
       - V(publish) makes CRLs (RFC 5280 section 5) where something is revoked, for every trusted root.
+      - V(take_over) signs a store of an earlier release, whose roots are O(named). Nothing else reads such a store.
     type: str
-    choices: [prepare, switch, retire, finish, abandon, recover, publish]
+    choices: [prepare, switch, retire, finish, abandon, recover, publish, take_over]
     required: true
   seen:
     description:
@@ -95,6 +96,11 @@ options:
         default: ''
   lost:
     description: PEM of the roots that the clusters hold, and that are to be trusted; for V(recover).
+    type: list
+    elements: str
+    default: []
+  named:
+    description: SHA-256 fingerprints of the roots that the store is to trust; for V(take_over).
     type: list
     elements: str
     default: []

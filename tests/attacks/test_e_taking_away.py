@@ -74,7 +74,7 @@ class Controller:
         return leaf
 
     def keep(self, *records: Record) -> None:
-        self.store.record(records, self.now)
+        assert self.store.record(records, self.store.signer(PASSPHRASE), self.now)
 
     def refused(self) -> set[str]:
         """Serials that the published lists refuse."""

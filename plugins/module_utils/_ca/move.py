@@ -30,7 +30,10 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Revoked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, parse_certificates
 
-__all__ = ["STEPS", "Move", "move"]
+__all__ = ["STEPS", "TAKE_OVER", "Move", "move"]
+
+# No step of a rotation: it makes a store of an earlier release one that the others read.
+TAKE_OVER = "take_over"
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Move:
     :param instance: whose clusters these are.
     :param clusters: names of all clusters that belong to the mesh.
     :param clock_ahead: seconds by which the controller's clock is ahead of the clusters'.
+    :param named: fingerprints of the roots that are to be trusted, for C(take_over).
     :param removal: how far what was taken away is revoked; None where it is not.
     :param lost: PEM of the roots that the clusters hold, for C(recover).
     """
@@ -58,6 +62,7 @@ class Move:
     lost: Sequence[str]
     keep_keys: bool
     clock_ahead: int = 0
+    named: Sequence[str] = ()
     removal: Removal | None = None
 
 
@@ -66,6 +71,8 @@ def move(store: CaStore, work: Move, *, now: datetime, check_mode: bool) -> Outc
 
     :raises CrossmeshError: before anything is changed.
     """
+    if work.step == TAKE_OVER:
+        return _take_over(store, work, check_mode)
     before = store.public()
     if before is None and work.step != "recover":
         raise CrossmeshError(no_ca(store.where))
@@ -83,6 +90,18 @@ def move(store: CaStore, work: Move, *, now: datetime, check_mode: bool) -> Outc
     return Outcome(
         changed, _message(work.step, after), public_of(store, after), public_of(store, before), public_of(store, after)
     )
+
+
+def _take_over(store: CaStore, work: Move, check_mode: bool) -> Outcome:
+    if not store.unsigned():
+        authority = store.public()
+        if authority is None:
+            raise CrossmeshError(no_ca(store.where))
+        public = public_of(store, authority)
+        return Outcome(False, "the store has the format of this release", public, before=public, after=public)
+    public = public_of(store, store.take_over(work.passphrase, work.named, look=check_mode))
+    message = "would take over the store" if check_mode else "the store is taken over: its index is signed now"
+    return Outcome(True, message, public, before={}, after=public)
 
 
 def _refuse_blocked(store: CaStore, authority: Authority, work: Move, now: datetime) -> None:
@@ -162,13 +181,13 @@ def _lists_due(store: CaStore, authority: Authority | None, work: Move, now: dat
 _WORK: dict[str, Callable[[CaStore, Move, datetime], Authority]] = {
     "prepare": _prepare,
     "switch": lambda store, work, _now: store.switch(work.passphrase, seen=work.seen),
-    "retire": lambda store, work, _now: store.retire(seen=work.seen),
-    "finish": lambda store, work, _now: store.finish(seen=work.seen, keep_keys=work.keep_keys),
-    "abandon": lambda store, work, _now: store.abandon(seen=work.seen),
+    "retire": lambda store, work, _now: store.retire(work.passphrase, seen=work.seen),
+    "finish": lambda store, work, _now: store.finish(work.passphrase, seen=work.seen, keep_keys=work.keep_keys),
+    "abandon": lambda store, work, _now: store.abandon(work.passphrase, seen=work.seen),
     "recover": _recover,
     "publish": _publish,
 }
-STEPS = tuple(_WORK)
+STEPS = (*_WORK, TAKE_OVER)
 
 
 def _message(step: str, after: Authority) -> str:

@@ -39,6 +39,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets impo
     decide_credential,
     diff_of,
     issue,
+    needs_key,
     public,
     trust_after,
 )
@@ -187,7 +188,7 @@ def _keep(
         if not look:
             (credential,) = issue([credential], store, authority, work, now)
             _write(server.directory, credential)
-        elif request.try_key and credential.decision.action == "issue" and authority.issuing and work.passphrase:
+        elif request.try_key and needs_key(credential, authority) and authority.issuing and work.passphrase:
             # The run would stop at a wrong passphrase, or at a key that was lost.
             store.signer(work.passphrase)
     written = credential.decision.action != "keep" and not look

@@ -71,6 +71,7 @@ __all__ = [
     "diff_of",
     "ensure",
     "issue",
+    "needs_key",
     "public",
     "report",
     "trust_after",
@@ -187,7 +188,7 @@ def _ensure(api: Api, store: CaStore, work: Work, now: datetime, written: dict[s
         decide_credential(wanted, secrets.get(wanted["name"]), authority, work, now, revoked) for wanted in work.wanted
     ]
     if work.check:
-        if authority.issuing and work.passphrase and any(item.decision.action == "issue" for item in decided):
+        if authority.issuing and work.passphrase and any(needs_key(item, authority) for item in decided):
             # The run would stop at a wrong passphrase, or at a key that was lost.
             store.signer(work.passphrase)
         wanted = revocation.wanted_lists(asked, records, authority.listed(now))
@@ -286,14 +287,35 @@ def issue(
 ) -> list[Credential]:
     """Issue what is due; recorded before it is used.
 
-    :raises CrossmeshError: another run has moved the CA on since these were decided: nothing of it may be written.
+    :raises CrossmeshError: another run has moved the CA on since these were decided, or the passphrase does not open
+        the key that vouches for what is to be trusted: nothing of it may be written.
     """
     issued = list(decided)
     if authority.issuing is not None and any(item.decision.action == "issue" for item in decided):
         issued = _issued(decided, store, authority.issuing, work, now)
+    elif any(needs_key(item, authority) for item in decided):
+        store.vouch(work.passphrase, authority)
     if authority_of(store).state != authority.state:
         raise _moved_on(store)
     return issued
+
+
+def needs_key(item: Credential, authority: Authority) -> bool:
+    """Whether the CA's key has to be opened before this is written: for a certificate, and for what widens trust.
+
+    The store is files that somebody may have put there; the passphrase is what he does not have. So no root of the CA
+    is added, and no CRL given up or replaced by an older one, on the word of files alone.
+    """
+    if item.decision.action != "write":
+        return item.decision.action == "issue"
+    held = {view.fingerprint for view in trust_of(item.secret)} if item.secret else set()
+    wanted = {view.fingerprint for view in item.trust}
+    if (wanted - held) & {root.fingerprint for root in authority.trusted}:
+        return True
+    issuers = {view.subject for view in item.trust if view.fingerprint in held}
+    numbers = {crl.issuer: crl.number for crl in item.lists}
+    before = lists_of(item.secret) if item.secret else ()
+    return any(crl.issuer in issuers and numbers.get(crl.issuer, -1) < crl.number for crl in before)
 
 
 def _issued(
@@ -319,7 +341,8 @@ def _issued(
             now=now,
         )
         issued.append(replace(item, leaf=leaf, issuer=root.fingerprint))
-    store.record([_record(item, item.leaf, root, work, now) for item in issued if item.leaf], now)
+    if not store.record([_record(item, item.leaf, root, work, now) for item in issued if item.leaf], key, now):
+        raise _moved_on(store)
     return issued
 
 

@@ -69,6 +69,7 @@ __all__ = [
     "key_signs_for",
     "new_root",
     "parse_certificates",
+    "root_faults",
     "root_not_valid",
     "signature_hash",
     "subject_of",
@@ -215,21 +216,12 @@ def check_root(
 
     :param needed: how long it must still be valid: as long as what it issues.
     """
-    parsed = x509.load_pem_x509_certificate(certificate.pem.encode())
-    usage, weak = _extension(parsed, x509.KeyUsage), _weak_signature(parsed)
     dates = f"it is valid from {timestamp(certificate.not_before)} to {timestamp(certificate.not_after)}"
     lasts = certificate.not_before <= now < certificate.not_after
-    return [
+    of_the_moment = [
         fault
         for wrong, fault in (
-            (not certificate.is_ca, "it is not a CA (basicConstraints)"),
-            (weak, f"it is signed with {weak}"),
-            (not weak and not _is_self_signed(certificate), "it is not self-signed"),
-            (certificate.ski is None, "it has no subject key identifier"),
-            (not (usage and usage.key_cert_sign and usage.crl_sign), "its key usage lacks keyCertSign or cRLSign"),
             (not key_signs_for(certificate, key), "the key does not match"),
-            (certificate.key_type not in KEY_TYPES, f"its key is of type {certificate.key_type}"),
-            (not 0 < parsed.serial_number < LARGEST_SERIAL, "its serial number is not one of 1 to 20 octets"),
             (not lasts, dates),
             (
                 lasts and certificate.not_after - now <= needed,
@@ -238,6 +230,28 @@ def check_root(
         )
         if wrong
     ]
+    return [*root_faults(certificate), *of_the_moment]
+
+
+# A store is read several times in a run, and its roots with it.
+@lru_cache(maxsize=64)
+def root_faults(certificate: CertificateView) -> tuple[str, ...]:
+    """Say why a certificate is no root (RFC 5280 sections 4.1.2.2 and 4.2.1.2 to 4.2.1.9), whatever its dates."""
+    parsed = x509.load_pem_x509_certificate(certificate.pem.encode())
+    usage, weak = _extension(parsed, x509.KeyUsage), _weak_signature(parsed)
+    return tuple(
+        fault
+        for wrong, fault in (
+            (not certificate.is_ca, "it is not a CA (basicConstraints)"),
+            (weak, f"it is signed with {weak}"),
+            (not weak and not _is_self_signed(certificate), "it is not self-signed"),
+            (certificate.ski is None, "it has no subject key identifier"),
+            (not (usage and usage.key_cert_sign and usage.crl_sign), "its key usage lacks keyCertSign or cRLSign"),
+            (certificate.key_type not in KEY_TYPES, f"its key is of type {certificate.key_type}"),
+            (not 0 < parsed.serial_number < LARGEST_SERIAL, "its serial number is not one of 1 to 20 octets"),
+        )
+        if wrong
+    )
 
 
 def check_anchor(certificate: CertificateView) -> str:
