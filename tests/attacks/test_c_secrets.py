@@ -129,7 +129,7 @@ def test_a_secret_that_is_deleted_is_in_no_result(
     held = {"finalizers": finalizers, "deletionTimestamp": "2026-11-01T00:00:00Z"} if finalizers else {}
     live = {"kind": "Secret", "metadata": {**identity, **held}, "data": {"tls.key": ENCODED}}
     api, answers = FakeApi([live]), list[Json]()
-    monkeypatch.setattr(Variables, "api", lambda _self: api)
+    monkeypatch.setattr(Variables, "api", lambda _self, **_how: api)
     monkeypatch.setattr(FakeApi, "delete", kept(answers, FakeApi.delete))
     monkeypatch.setattr(mesh_manifests, "action_loader", SimpleNamespace(get=lambda *_a, **_k: pytest.fail("a task")))
     wanted = {"delete": [{"apiVersion": "v1", "kind": "Secret", "metadata": identity}]}

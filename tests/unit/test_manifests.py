@@ -33,7 +33,7 @@ VARIABLES = {"mesh_kubeconfig": str(KUBECONFIG), "mesh_context": "b", "mesh_clus
 def cluster(monkeypatch: pytest.MonkeyPatch) -> FakeApi:
     """What is asked beside the writes: whether something that was deleted is gone."""
     found = FakeApi()
-    monkeypatch.setattr(Variables, "api", lambda _self: found)
+    monkeypatch.setattr(Variables, "api", lambda _self, **_how: found)
     return found
 
 
