@@ -98,6 +98,13 @@ options:
     type: list
     elements: str
     default: []
+  unrecorded:
+    description: >-
+      Certificates that were seen in clusters and of which the store has no record, as
+      M(crossmesh.mtls.mesh_cluster_info) returns them. V(publish) reaches them, and records them.
+    type: list
+    elements: dict
+    default: []
   clock_ahead:
     description:
       - By how many seconds the controller's clock is ahead of the clusters', as M(crossmesh.mtls.mesh_cluster_info)

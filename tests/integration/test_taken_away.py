@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
 import pytest
 
 from tests.integration.support import credential_secrets
-from tests.integration.support.credential_secrets import BOTH
+from tests.integration.support.credential_secrets import BOTH, SERVER
 from tests.integration.support.foreign_certificates import GONE, LINK, custom_ca_issuer, stolen_certificate
 from tests.integration.support.gateway_handshakes import GREETING, client_context, gateway_answer
 from tests.integration.support.lab_mesh import Mesh, Run
@@ -61,3 +65,24 @@ def test_a_teardown_says_what_its_clusters_hold(mesh: Mesh) -> None:
     run = passed(mesh.play("teardown"))
     assert run.reports("removed-still-valid", "cluster cluster-a", "{cluster: 'cluster-a'"), run.output
     assert run.reports("removed-still-valid", "cluster cluster-b", "{cluster: 'cluster-b'"), run.output
+
+
+@pytest.mark.slow
+def test_after_a_restore_a_revocation_reaches_what_is_in_service(restored_mesh: Mesh, tmp_path: Path) -> None:
+    """The backup is older than the renewal: no record knows what gateways present."""
+    backup = shutil.copytree(restored_mesh.store, tmp_path / "backup")
+    passed(restored_mesh.play("rotate_certificates", "-e", "mesh_rotate_force=true"))
+    passed(restored_mesh.play("verify"))
+    in_service = credential_secrets.serials(restored_mesh)
+    shutil.rmtree(restored_mesh.store)
+    shutil.copytree(backup, restored_mesh.store)
+    alarmed = restored_mesh.play("verify")
+    assert not alarmed.ok
+    assert alarmed.reports("unrecorded-certificate", "ALARM: Secret istio-system/client-credential"), alarmed.output
+    entry = {"cluster": "cluster-a", "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    mesh = restored_mesh.with_changes(variables={"custom_ca_revoked": [entry]})
+    passed(mesh.site())
+    (found,) = credential_secrets.revocation_lists(mesh, SERVER)
+    assert {f"{item.serial_number:x}" for item in found} & set(in_service), "what was in service is refused"
+    assert mesh.carries()
+    passed(mesh.play("verify"))

@@ -89,6 +89,7 @@ class Work:
     :param wanted: the view's C(secrets) of one side.
     :param links: names of the links that a client's credential serves; recorded with its certificate.
     :param revoked: what custom_ca_revoked lists.
+    :param unrecorded: what a look has seen in the cluster and the store has no record of.
     :param removal: how far what was taken away is revoked; None where it is not.
     """
 
@@ -102,6 +103,7 @@ class Work:
     check: bool
     revoked: Sequence[revocation.Entry] = ()
     removal: Removal | None = None
+    unrecorded: Sequence[Record] = ()
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,7 @@ def _ensure(api: Api, store: CaStore, work: Work, now: datetime, written: dict[s
     records = store.records(now) if work.revoked or work.removal or authority.lists else []
     removed = work.removal.entries(work.revoked, records, authority.lists, now) if work.removal else ()
     asked = [*work.revoked, *removed]
+    records = [*records, *work.unrecorded]
     revoked = revocation.revoked_serials(asked, records)
     decided = [
         decide_credential(wanted, secrets.get(wanted["name"]), authority, work, now, revoked) for wanted in work.wanted
@@ -316,7 +319,10 @@ def _issued(
             now=now,
         )
         issued.append(replace(item, leaf=leaf, issuer=root.fingerprint))
-    store.record([_record(item, item.leaf, root, work, now) for item in issued if item.leaf], now)
+    # What the store has no record of is recorded as soon as its key is open.
+    known = {record.serial for record in store.records(now)} if work.unrecorded else set()
+    lost = [record for record in work.unrecorded if record.serial not in known]
+    store.record([*lost, *(_record(item, item.leaf, root, work, now) for item in issued if item.leaf)], now)
     return issued
 
 
