@@ -86,6 +86,7 @@ bench: deps  ## measure the standing figures on the running lab; takes two hours
 campaign: deps  ## rotate under load with every fault, for hours, on the running lab
 	$(PYTEST) -m slow tests/integration
 	$(PYTHON) -m tests.wire
+	$(PYTHON) -m tests.hostile
 	$(PYTHON) -m tests.campaign
 
 lab-build: deps  ## build the lab's binaries, once a machine

@@ -26,13 +26,13 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import authority_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import status
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import status, strays
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.outlook import Case, look_ahead
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Plan, Work
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import presence_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ca_in_cluster
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.strays import strays_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.unrecorded import unrecorded_in
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
     SIDES,
     STAGES,
@@ -73,8 +73,10 @@ class ActionModule(ClusterAction):
         if fault := variables.misled(found["identity"]["cluster_uid"], request["cluster"]):
             raise CrossmeshError(fault)
         removal = variables.removal(foreseen=True)
-        strays = strays_of(found["secrets"], wanted, store.records(now), authority, now) if authority.issuing else []
-        unrecorded = [stray.record for stray in strays if stray.record]
+        unknown = (
+            unrecorded_in(found["secrets"], wanted, store.records(now), authority, now) if authority.issuing else []
+        )
+        unrecorded = [item.record for item in unknown if item.record]
         reading: Reading = {**found, **ca_reading(store, authority, entries, now, removal, unrecorded)}
         surroundings = (
             read_surroundings(api, [pod for side in wanted for pod in reading["pods"][side]], parts.whole)
@@ -86,12 +88,12 @@ class ActionModule(ClusterAction):
             case = Case(reading, desired, render(side, desired), authority, policy, now, surroundings)
             ahead = look_ahead(case, partial(try_out, api))
             sides[side] = _side(ahead.plan, reading, desired, authority)
-            sides[side]["alarms"] += [str(stray.alarm) for stray in strays if stray.side == side]
+            sides[side]["alarms"] += [str(item.alarm) for item in unknown if item.side == side]
         return {
             "changed": False,
             "warnings": [
                 *(f"{variables.cluster}: {line}" for line in _warnings(reading, sides, policy)),
-                *(f"{variables.cluster}: {stray.alarm}" for stray in strays),
+                *(f"{variables.cluster}: {item.alarm}" for item in unknown),
                 *map(str, self._left_behind(variables, request, states)),
             ],
             "cluster": request["cluster"],
@@ -189,5 +191,5 @@ def _warnings(reading: Reading, sides: Mapping[Side, SideLook], policy: Policy) 
         line for side in sides.values() for line in (*side["warnings"], *(() if policy.existing else side["notices"]))
     ]
     of_cluster = [clock_warning(reading["clock_ahead"])]
-    of_cluster += [] if policy.existing else [unidentified(reading["identity"])]
+    of_cluster += [] if policy.existing else [unidentified(reading["identity"]), *strays.warnings(reading)]
     return list(dict.fromkeys([*(str(message) for message in of_cluster if message), *of_sides]))

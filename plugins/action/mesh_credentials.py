@@ -48,7 +48,6 @@ class ActionModule(ClusterAction):
             owner=names.Owner(look["instance"], look["cluster"], plan["side"]),
             namespace=plan["namespace"],
             wanted=plan["credentials"],
-            links=plan["links"],
             policy=variables.policy(**look["options"]),
             validity=timedelta(days=variables.days("custom_ca_leaf_validity_days")),
             passphrase=variables.passphrase,

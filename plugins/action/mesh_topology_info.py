@@ -23,13 +23,11 @@ class ActionModule(Action):
     }
 
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
-        task_vars = variables.task_vars
-        groups = task_vars["groups"]
+        groups = frozenset(map(str, variables.task_vars["groups"]))
+        clusters = contracts(variables.task_vars)
         prune_all = params["prune_all"]
         allowed = variables.filled["mesh_prune_all"] is True if prune_all is None else prune_all
-        found = check_inventory(
-            contracts(task_vars), frozenset(map(str, groups)), variables.given, datetime.now(UTC), prune_all=allowed
-        )
+        found = check_inventory(clusters, groups, variables.given, datetime.now(UTC), prune_all=allowed)
         if found and params["fail"]:
             raise CrossmeshError(*found)
         return {"changed": False, "errors": [message.to_json() for message in found]}

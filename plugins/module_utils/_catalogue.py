@@ -207,6 +207,10 @@ RULES: Mapping[str, Rule] = {
     ),
     "timeout": Rule("C(mesh_gate_timeout) is at least 1", "a gate that does not wait always fails"),
     "wait": Rule("C(mesh_gate_wait) is at least 0", "it is a time to wait"),
+    "limit": Rule(
+        "C(mesh_api_timeout) and C(mesh_cluster_timeout) are at least 1, C(mesh_api_max_bytes) is at least 2 MiB",
+        "a cluster would be given up before it could answer with one Secret",
+    ),
     "prefix": Rule(
         "C(mesh_client_credential_prefix) is a DNS label, does not end in C(-cacert), and is not the server Secret of "
         "a link",
@@ -218,6 +222,9 @@ RULES: Mapping[str, Rule] = {
     ),
     "unknown-link": Rule("C(mesh_only_links) lists names of links", "otherwise the run would do nothing"),
     # The CA
+    "lost-root-fingerprint": Rule(
+        "C(custom_ca_lost_roots) lists SHA-256 fingerprints", "a root is trusted for nothing less than all of it"
+    ),
     "ca-trust-domain": Rule(
         "C(custom_ca_trust_domain) is a DNS name in lower case, short enough to be a suffix of cluster names",
         "it is the suffix of names in client certificates; a DNS name has at most 253 characters (RFC 1035, section "
@@ -361,6 +368,21 @@ CODES: Mapping[str, Entry] = {
         "The API server cannot be reached",
         "No connection to the address of the context",
         "Check the address, the network and the server",
+    ),
+    "api-too-slow": Entry(
+        "The API server gave no whole answer in time",
+        "An answer was not there as a whole within C(mesh_api_timeout), however much of it has come",
+        "Find out what holds up the API server, or the proxy in front of it, or set C(mesh_api_timeout) to more",
+    ),
+    "answer-too-large": Entry(
+        "An answer has more bytes than are taken",
+        "The API server, or a command in a gateway's pod, sent more than C(mesh_api_max_bytes)",
+        "Check that it is the cluster's API server; if the cluster holds as much, set C(mesh_api_max_bytes) to more",
+    ),
+    "cluster-too-slow": Entry(
+        "A cluster took too long, over all that it was asked",
+        "A task has waited for answers of one cluster for C(mesh_cluster_timeout); the others go on",
+        "Find out what holds up the API server, or set C(mesh_cluster_timeout) to more",
     ),
     "no-api-server": Entry(
         "The address is not an API server",
@@ -848,6 +870,17 @@ CODES: Mapping[str, Entry] = {
         "It does not have the labels of this collection",
         "Check it, then run with C(mesh_adopt=true) to take it over, or rename the link",
     ),
+    "borrowed-labels": Entry(
+        "What others made bears our labels",
+        "It stands in a namespace, or under a name, that no run gives; it is left alone and counts as somebody else's",
+        "Find out who made it, then delete it, or take the labels off it",
+    ),
+    "left-behind": Entry(
+        "What no link needs stays in a namespace of workloads",
+        "The user of the context may not delete it, or a finalizer keeps it. Whoever writes objects in that namespace "
+        "may have made it, so that no run fails for it",
+        "If it was made by a run, delete it; else take the labels of this collection off it",
+    ),
     "label-lost": Entry(
         "An object has lost one of our labels",
         "Only objects with all our labels are changed or deleted",
@@ -924,13 +957,18 @@ CODES: Mapping[str, Entry] = {
     ),
     "wrong-store": Entry(
         "This is not the CA that the clusters trust",
-        "A Secret or directory uses a root that the store does not have",
-        "Point C(custom_ca_dir) at the right store, or restore it from a backup",
+        "A Secret or directory uses a root that the store does not have, or somebody has put one there",
+        "Point C(custom_ca_dir) at the right store, or restore it from a backup; or take the root out of C(ca.crt)",
     ),
     "mesh-ca": Entry(
         "The root is a mesh's own CA",
         "The links would accept every certificate that mesh issues",
         "Use a root that is not the CA of any mesh",
+    ),
+    "lost-root": Entry(
+        "A root that was found in the clusters is not trusted on the word of one of them",
+        "Fewer than two clusters hold certificates of it: whoever may write Secrets in one can have put it there",
+        "Compare the fingerprint with a copy of yours; add it to C(custom_ca_lost_roots), or take it out of C(ca.crt)",
     ),
     "ca-exists": Entry("No CA was lost", "The store has a CA, so it is not replaced", "Run without C(custom_ca_lost)"),
     "no-ca-lost": Entry("No CA was lost", "No cluster holds a credential of this collection", "Run playbook C(site)"),
@@ -972,8 +1010,14 @@ CODES: Mapping[str, Entry] = {
     ),
     "root-import": Entry(
         "This root cannot be imported",
-        "It is not a self-signed CA certificate, has expired, or its key does not match",
+        "It is not a self-signed CA certificate, ends before the certificates that it would issue, or its key does not "
+        "match",
         "Import another root, or let the run create one",
+    ),
+    "root-refused": Entry(
+        "Certificates of this root would be refused",
+        "Certificates with the names of all links were issued from it in memory, and a verifier refused them",
+        "Import a root that may issue for both roles and all names, or let the run create one",
     ),
     "root-out-of-range": Entry(
         "A root cannot have this name or lifetime", "It is out of range", "Choose another value"

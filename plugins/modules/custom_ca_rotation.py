@@ -94,7 +94,7 @@ options:
         type: str
         default: ''
   lost:
-    description: PEM of the roots that the clusters hold; for V(recover).
+    description: PEM of the roots that the clusters hold, and that are to be trusted; for V(recover).
     type: list
     elements: str
     default: []

@@ -149,6 +149,11 @@ ca:
       description: Fingerprints of those that the store does not know.
       type: list
       elements: str
+    vouched:
+      description: >-
+        Of those, or of all where the store has no issuing root, the ones that a certificate in these Secrets is of.
+      type: list
+      elements: str
 options:
   description: O(stage), O(existing) and O(force), for the tasks that carry the plan out.
   returned: success

@@ -46,7 +46,7 @@ def contracts(variables: Mapping[str, Any], names: Iterable[str] = NAMES) -> dic
 
     :param variables: a task's C(task_vars).
     """
-    groups, hosts = variables["groups"], variables["hostvars"]
+    groups, hosts = variables.get("groups", {}), variables.get("hostvars", {})
     clusters = dict.fromkeys([*groups.get(desired.SERVERS_GROUP, ()), *groups.get(desired.CLIENTS_GROUP, ())])
     return {str(host): contract(hosts[host], names=names) for host in clusters}
 

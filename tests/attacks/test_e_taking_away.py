@@ -18,7 +18,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import Ca
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import ca_reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf, issue_leaf, new_root, timestamp
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.strays import Stray, strays_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.unrecorded import Unrecorded, unrecorded_in
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Variables
 from tests.unit.pki.support import PASSPHRASE
 from tests.unit.plan.test_plan import secret
@@ -234,14 +234,14 @@ def test_a_run_of_a_part_lets_nobody_in_again(controller: Controller) -> None:
 # -- A5: a certificate that no record knows ------------------------------------------------------------------------
 
 
-def seen(controller: Controller, leaf: Leaf, **changes: Any) -> list[Stray]:
+def seen(controller: Controller, leaf: Leaf, **changes: Any) -> list[Unrecorded]:
     """What a look at cluster-a finds of its Secret."""
     held = secret(leaf, name="client-credential", labels=Owner("default", STAYING, "client").labels("client"))
     authority = controller.store.public()
     assert authority
     sides = {"client": view([MYSQL], CLIENT)["client"]}
     held = {**held, **changes}  # type: ignore[typeddict-item]
-    return strays_of([held], sides, controller.store.records(controller.now), authority, controller.now)  # type: ignore[arg-type]
+    return unrecorded_in([held], sides, controller.store.records(controller.now), authority, controller.now)  # type: ignore[arg-type]
 
 
 def revoking(controller: Controller, **entry: str) -> Json:

@@ -75,6 +75,8 @@ def move(store: CaStore, work: Move, *, now: datetime, check_mode: bool) -> Outc
     if before is not None:
         _refuse_blocked(store, before, work, now)
     if check_mode:
+        if work.step in ("prepare", "recover") and work.wanted.source:
+            make_root(work.wanted, now)
         public, changes = public_of(store, before), work.step != "publish" or _lists_due(store, before, work, now)
         message = f"would {work.step}" if changes else "the CRLs are up to date"
         return Outcome(changes, message, public, before=public, after=public)

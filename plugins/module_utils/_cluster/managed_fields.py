@@ -10,24 +10,50 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import ManagedFields, Spec
 
-__all__ = ["field_owners", "owners_of", "port_owners"]
+__all__ = ["entries_of", "field_owners", "owners_of", "port_owners"]
 
 Entries = Sequence[ManagedFields]
+
+
+def entries_of(metadata: Mapping[str, Any]) -> list[ManagedFields]:
+    """The entries of an object: what has another form than Kubernetes gives it says nothing of anybody."""
+    given = metadata.get("managedFields")
+    found = (entry for entry in given if isinstance(entry, dict)) if isinstance(given, list) else ()
+    return [{"manager": _text(entry.get("manager")), "fieldsV1": _map(entry.get("fieldsV1"))} for entry in found]
+
+
+def _text(found: object) -> str:
+    return found if isinstance(found, str) else ""
+
+
+def _map(found: object) -> Spec:
+    return found if isinstance(found, dict) else {}
 
 
 def port_owners(managed_fields: Entries) -> dict[str, list[str]]:
     """Managers of each port of a Service, by C(NUMBER/PROTOCOL)."""
     owners: dict[str, list[str]] = {}
     for entry in managed_fields:
-        ports = entry.get("fieldsV1", {}).get("f:spec", {}).get("f:ports", {})
-        for key in ports:
-            if key.startswith("k:"):
-                port = json.loads(key[2:])
-                owners.setdefault(f"{port['port']}/{port.get('protocol', 'TCP')}", []).append(entry.get("manager", ""))
+        for key in _map(_map(entry.get("fieldsV1", {}).get("f:spec")).get("f:ports")):
+            if port := _port(key):
+                owners.setdefault(port, []).append(entry["manager"])
     return owners
+
+
+def _port(key: str) -> str:
+    """C(NUMBER/PROTOCOL) of an item of a list that is keyed by both; empty for anything else."""
+    if not key.startswith("k:"):
+        return ""
+    try:
+        port = _map(json.loads(key[2:]))
+    # Nested too deep is an error of another kind.
+    except (ValueError, RecursionError):
+        return ""
+    return f"{port['port']}/{port.get('protocol', 'TCP')}" if isinstance(port.get("port"), int) else ""
 
 
 def field_owners(managed_fields: Entries, root: str) -> dict[str, list[str]]:
@@ -36,12 +62,12 @@ def field_owners(managed_fields: Entries, root: str) -> dict[str, list[str]]:
     for entry in managed_fields:
         fields = entry.get("fieldsV1", {})
         for path in _leaves(fields[f"f:{root}"], root) if f"f:{root}" in fields else ():
-            owners.setdefault(path, []).append(entry.get("manager", ""))
+            owners.setdefault(path, []).append(entry["manager"])
     return owners
 
 
-def _leaves(fields: Spec, path: str) -> Iterator[str]:
-    children = {key[2:]: value for key, value in fields.items() if key.startswith("f:")}
+def _leaves(fields: object, path: str) -> Iterator[str]:
+    children = {key[2:]: value for key, value in _map(fields).items() if key.startswith("f:")}
     if not children:
         yield path
     for name, value in children.items():

@@ -210,7 +210,6 @@ def _work(request: Request, server: ExternalServer, look: bool) -> Work:
         owner=owner,
         namespace=str(server.directory.parent),
         wanted=[wanted],
-        links=[server.link],
         policy=request.policy,
         validity=timedelta(days=request.validity_days),
         passphrase=request.passphrase,

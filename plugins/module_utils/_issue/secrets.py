@@ -87,7 +87,6 @@ class Work:
     """What one call is about.
 
     :param wanted: the view's C(secrets) of one side.
-    :param links: names of the links that a client's credential serves; recorded with its certificate.
     :param revoked: what custom_ca_revoked lists.
     :param unrecorded: what a look has seen in the cluster and the store has no record of.
     :param removal: how far what was taken away is revoked; None where it is not.
@@ -96,7 +95,6 @@ class Work:
     owner: names.Owner
     namespace: str
     wanted: Sequence[WantedSecret]
-    links: Sequence[str]
     policy: Policy
     validity: timedelta
     passphrase: str
@@ -338,23 +336,23 @@ def _moved_on(store: CaStore) -> _OvertakenError:
 
 
 def _record(item: Credential, leaf: Leaf, issuer: CertificateView, work: Work, now: datetime) -> Record:
-    link = item.wanted["link"]
     return record_of(
         leaf.view,
         issuer=issuer,
         instance=work.owner.instance,
         cluster=work.owner.cluster,
         side=work.owner.side,
-        links=_served(item, work) if link == names.CLIENT_LINK else [link],
+        links=_served(item.wanted, leaf),
         secret=f"{work.namespace}/{item.wanted['name']}",
         now=now,
     )
 
 
-def _served(item: Credential, work: Work) -> list[str]:
-    """The links that a client's shared certificate names; others have one of their own."""
-    sans = item.wanted["sans"]
-    return [link for link in work.links if any(san.startswith(names.link_identity(link, "")) for san in sans)]
+def _served(wanted: WantedSecret, leaf: Leaf) -> list[str]:
+    """The links that a certificate is good for: a client's for those that it names, whatever was to be in it."""
+    if wanted["role"] == "server":
+        return [wanted["link"]]
+    return [link for san in leaf.view.sans if (link := names.link_of(san))]
 
 
 # -- writing -------------------------------------------------------------------------------------------------------

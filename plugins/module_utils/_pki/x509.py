@@ -9,6 +9,7 @@ PRIVATE to the collection.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -47,6 +48,7 @@ __all__ = [
     "authority_identifier",
     "bundle",
     "check_root",
+    "fingerprint_from",
     "issue_leaf",
     "key_matches",
     "key_signs_for",
@@ -74,8 +76,14 @@ LONGEST_ROOT_NAME = LONGEST_COMMON_NAME - 1 - ROOT_NAME_DIGITS
 # A century: beyond it lies a typing error, and soon the end of what a date can hold.
 MOST_DAYS = 36_500
 
+# RFC 5280, section 4.1.2.2: positive, and at most 20 octets, of which the first bit is the sign.
+LARGEST_SERIAL = 1 << 159
+
 # One intermediate may come between this root and the leaves (a CA profile) without a new root.
 ROOT_PATH_LENGTH = 1
+
+# Of SHA-256, as views have it.
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 _Extension = TypeVar("_Extension", bound="x509.ExtensionType")
 
@@ -151,6 +159,12 @@ def parse_certificates(pem: str | bytes, *, where: str = "certificate") -> tuple
     return views
 
 
+def fingerprint_from(text: str) -> str:
+    """A SHA-256 fingerprint as openssl shows it, or without colons, in the form that views have; empty for no such."""
+    digits = text.strip().replace(":", "").lower()
+    return digits if _FINGERPRINT.fullmatch(digits) else ""
+
+
 def new_root(*, common_name: str, key_type: str, validity: timedelta, now: datetime) -> tuple[PrivateKey, str]:
     """Make a root: its key and its certificate (PEM).
 
@@ -176,26 +190,49 @@ def new_root(*, common_name: str, key_type: str, validity: timedelta, now: datet
     return key, _pem(certificate)
 
 
-def check_root(certificate: CertificateView, key: PrivateKey, now: datetime) -> list[str]:
-    """Say why somebody's root cannot be this collection's CA (RFC 5280 sections 4.2.1.2, 4.2.1.3 and 4.2.1.9)."""
+def check_root(
+    certificate: CertificateView, key: PrivateKey, now: datetime, needed: timedelta = timedelta(0)
+) -> list[str]:
+    """Say why somebody's root cannot be this collection's CA (RFC 5280 sections 4.1.2.2 and 4.2.1.2 to 4.2.1.9).
+
+    :param needed: how long it must still be valid: as long as what it issues.
+    """
     parsed = x509.load_pem_x509_certificate(certificate.pem.encode())
-    usage = _extension(parsed, x509.KeyUsage)
+    usage, weak = _extension(parsed, x509.KeyUsage), _weak_signature(parsed)
+    dates = f"it is valid from {timestamp(certificate.not_before)} to {timestamp(certificate.not_after)}"
+    lasts = certificate.not_before <= now < certificate.not_after
     return [
         fault
         for wrong, fault in (
             (not certificate.is_ca, "it is not a CA (basicConstraints)"),
-            (not verify_issued_by(replace(certificate, aki=certificate.ski), certificate), "it is not self-signed"),
+            (weak, f"it is signed with {weak}"),
+            (not weak and not _is_self_signed(certificate), "it is not self-signed"),
             (certificate.ski is None, "it has no subject key identifier"),
             (not (usage and usage.key_cert_sign and usage.crl_sign), "its key usage lacks keyCertSign or cRLSign"),
             (not key_signs_for(certificate, key), "the key does not match"),
             (certificate.key_type not in KEY_TYPES, f"its key is of type {certificate.key_type}"),
+            (not 0 < parsed.serial_number < LARGEST_SERIAL, "its serial number is not one of 1 to 20 octets"),
+            (not lasts, dates),
             (
-                not certificate.not_before <= now < certificate.not_after,
-                f"it is valid from {timestamp(certificate.not_before)} to {timestamp(certificate.not_after)}",
+                lasts and certificate.not_after - now <= needed,
+                f"{dates}, and ends before a certificate of {needed.days} days that is issued now",
             ),
         )
         if wrong
     ]
+
+
+def _is_self_signed(certificate: CertificateView) -> bool:
+    return verify_issued_by(replace(certificate, aki=certificate.ski), certificate)
+
+
+def _weak_signature(certificate: x509.Certificate) -> str:
+    """The hash of a signature that verifiers do not take any more; empty for another one."""
+    try:
+        algorithm = certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return ""
+    return algorithm.name.upper() if isinstance(algorithm, (hashes.MD5, hashes.SHA1)) else ""
 
 
 def subject_of(sans: Sequence[str], common_name: str) -> str:

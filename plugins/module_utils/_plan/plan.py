@@ -25,6 +25,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model impo
     Manifest,
     Metadata,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import key_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import BackendFault, Fault
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
     DesiredSide,
@@ -42,6 +43,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import (
     proxies,
     refusals,
     scope,
+    strays,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.credentials import Due
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.foresight import NOTHING_FORESEEN, Foresight
@@ -183,15 +185,12 @@ def make_plan(
     :param foresight: what will stand in the way of its links.
     """
     owner = names.Owner(**side["owner"])
-    narrowed = _narrowed(reading, side, owner, policy)
+    narrowed = _narrowed(reading, side, owner, authority, policy)
     case = _Case(reading, narrowed, owner, authority, policy, now)
+    there = of_side(reading["objects"], owner)
+    left = {**strays.held_up(there, set(map(key_of, manifests)), owner), **rehearsal.spared}
     objects = difference.compare_objects(
-        manifests,
-        of_side(reading["objects"], owner),
-        owner,
-        adopt=policy.adopt,
-        only=policy.only,
-        admitted=rehearsal.admitted,
+        manifests, there, owner, adopt=policy.adopt, only=policy.only, admitted=rehearsal.admitted, spared=left
     )
     ports = port_difference(reading, narrowed, owner)
     occupied = refusals.occupied_ports(reading, narrowed, owner)
@@ -208,7 +207,8 @@ def make_plan(
     work = _work(case, objects, ports, due, frozenset(held), those_there=halted)
     if rehearsal.denied and work.drifted:
         errors.append(rehearsal.denied)
-    return Plan(errors, barring, work, _standing(case, [*occupied.warnings, *foresight.warnings], rehearsal, work))
+    warnings = [*occupied.warnings, *foresight.warnings, *left.values()]
+    return Plan(errors, barring, work, _standing(case, warnings, rehearsal, work))
 
 
 def trials(plan: Plan, reading: Reading, side: DesiredSide, policy: Policy) -> list[Trial]:
@@ -234,12 +234,18 @@ def _due(case: _Case, held: Collection[str], *, those_there: bool) -> list[Due]:
     return [item for item in free if item.wanted["name"] in live and item.decision.reason != SAN_CHANGED]
 
 
-def _narrowed(reading: Reading, side: DesiredSide, owner: names.Owner, policy: Policy) -> DesiredSide:
-    sans = credentials.client_sans(reading, side)
+def _narrowed(
+    reading: Reading, side: DesiredSide, owner: names.Owner, authority: Authority, policy: Policy
+) -> DesiredSide:
+    if not policy.only:
+        return side
+    sans = credentials.client_sans(reading, side, authority)
+    service = reading["services"][owner.side]
+    ports = difference.held_ports(service, owner) if service else frozenset()
     # Twice the same, for mypy: what comes back is of the same side.
     if is_server(side):
-        return scope.narrowed(side, reading["objects"], sans, owner, policy.only)
-    return scope.narrowed(side, reading["objects"], sans, owner, policy.only)
+        return scope.narrowed(side, reading["objects"], sans, ports, owner, policy.only)
+    return scope.narrowed(side, reading["objects"], sans, ports, owner, policy.only)
 
 
 def _refusals(case: _Case, manifests: Sequence[Manifest], found: Sequence[Message]) -> list[Message]:

@@ -11,8 +11,18 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record, record_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import Storage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.trial import Uses
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf
-from tests.unit.pki.support import NOW
+from tests.unit.pki.support import DAY, NOW
+
+# What a root that is brought in has to be good for.
+USES = Uses(
+    {
+        "server": ("mysql.server.example.com", "bank.example.com"),
+        "client": ("cluster-a.cluster.crossmesh.internal", "mysql.link.crossmesh.internal"),
+    },
+    90 * DAY,
+)
 
 
 def quick(storage: Storage, kind: type[CaStore] = CaStore) -> CaStore:

@@ -28,7 +28,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import Cros
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import signed_by
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.pkcs8 import encrypt_private_key
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, key_signs_for
-from tests.unit.ca.support import file_store, folder
+from tests.unit.ca.support import USES, file_store, folder
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE, Root, make_leaf, make_root
 from tests.unit.support import refused, run_action
 
@@ -229,7 +229,7 @@ def brought(folder: Path, root: Root) -> Wanted:
     certificate, key = folder / "root.crt", folder / "root.key"
     certificate.write_text(root.view.pem, encoding="ascii")
     key.write_text(encrypt_private_key(root.key, "their own passphrase"), encoding="ascii")
-    return replace(WANTED, source=Import(str(certificate), str(key), "their own passphrase"))
+    return replace(WANTED, source=Import(str(certificate), str(key), "their own passphrase", USES))
 
 
 def test_the_next_root_can_be_brought_in(store: CaStore, tmp_path: Path) -> None:

@@ -748,6 +748,9 @@ WRONG: list[Wrong] = [
     Wrong("type", "mesh_gate_timeout: '60s'", "quotes", {"shared": {"mesh_gate_timeout": "60s"}}),
     Wrong("timeout", "mesh_gate_timeout: 0", "e.g. 60", {"shared": {"mesh_gate_timeout": 0}}),
     Wrong("wait", "mesh_gate_wait: -1", "e.g. 10", {"shared": {"mesh_gate_wait": -1}}),
+    Wrong("limit", "mesh_api_timeout: 0", "seconds, e.g. 60", {"shared": {"mesh_api_timeout": 0}}),
+    Wrong("limit", "mesh_api_max_bytes: 1000", "bytes, e.g. 67108864", {"shared": {"mesh_api_max_bytes": 1000}}),
+    Wrong("limit", "mesh_cluster_timeout: -1", "seconds, e.g. 600", {"shared": {"mesh_cluster_timeout": -1}}),
     Wrong("unknown-link", "mesh_only_links: 'redis'", "mysql", {"shared": {"mesh_only_links": ["redis"]}}),
     Wrong(
         "unknown-link",
@@ -755,6 +758,14 @@ WRONG: list[Wrong] = [
         "mysql",
         {"shared": {"mesh_only_links": [["mysql"]]}},
     ),
+    Wrong(
+        "lost-root-fingerprint",
+        "custom_ca_lost_roots: 'AB:CD'",
+        "openssl x509",
+        {"shared": {"custom_ca_lost_roots": ["AB:CD"]}},
+    ),
+    Wrong("lost-root-fingerprint", "custom_ca_lost_roots: 5", "openssl", {"shared": {"custom_ca_lost_roots": [5]}}),
+    Wrong("type", "custom_ca_lost_roots: 'ab'", "write a list", {"shared": {"custom_ca_lost_roots": "ab"}}),
     Wrong("type", "mesh_only_links: 'mysql'", "write a list", {"shared": {"mesh_only_links": "mysql"}}),
     Wrong(
         "prefix",
@@ -1115,6 +1126,7 @@ GOOD: list[tuple[str, Json]] = [
         {"links": [link(), numbered(1, servers=["cluster-a"], state="absent")]},
     ),
     ("only one link", {"shared": {"mesh_only_links": ["mysql"]}}),
+    ("a root that was lost", {"shared": {"custom_ca_lost_roots": ["AB:" * 31 + "CD"]}}),
     (
         "declared clusters",
         {"shared": {"mesh_clusters": {"cluster-a": ["mesh_clients"], "cluster-b": ["mesh_servers"], "cluster-c": []}}},

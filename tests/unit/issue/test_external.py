@@ -447,7 +447,6 @@ def test_a_secret_is_decided_on_again_where_a_rotation_has_taken_the_key_away(st
         owner=Owner("default", "cluster-b", "server"),
         namespace=side["namespace"],
         wanted=side["secrets"],
-        links=["mysql"],
         policy=Policy("P-256", 30 * DAY),
         validity=90 * DAY,
         passphrase=PASSPHRASE,

@@ -72,7 +72,6 @@ def work(
         owner=OWNER,
         namespace=side["namespace"],
         wanted=side["secrets"],
-        links=[item["name"] for item in side["links"]],
         policy=Policy(key_type="P-256", renew_before=30 * DAY, **policy),
         validity=90 * DAY,
         passphrase=passphrase,

@@ -1,72 +1,45 @@
 # Copyright (c) Crossmesh maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a cluster holds that the CA's records do not know there; what attackers make of it is in tests/attacks."""
+"""What bears our labels and is nobody's to delete: what is said of it. That it stays is in tests/attacks."""
 
 from __future__ import annotations
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record, record_of
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import LiveSecret
+from typing import cast
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import LiveObject
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
-from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf, timestamp
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.strays import Stray, strays_of
-from tests.unit.pki.support import NOW
-from tests.unit.plan.test_plan import AUTHORITY, ROOT, leaf_of, secret
-from tests.unit.support import SERVER, codes_of, link, view
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import strays
+from tests.unit.plan.test_plan import reading
+from tests.unit.support import codes_of
+
+OWNER = Owner("default", "cluster-b", "server")
+KEY = ("PeerAuthentication", "default", "gone-strict-backend")
 
 
-def recorded(leaf: Leaf, cluster: str = "cluster-b") -> Record:
-    return record_of(
-        leaf.view,
-        issuer=ROOT.view,
-        instance="default",
-        cluster=cluster,
-        side="server",
-        links=["mysql"],
-        secret="istio-system/mysql-credential",
-        now=NOW,
+def test_objects_of_others_with_our_labels_are_one_warning_that_names_the_first_of_them() -> None:
+    titles = [f"VirtualService tenant/{number}" for number in range(5)]
+    found = strays.warnings(reading(strays=titles))
+    assert codes_of(found) == ["borrowed-labels"]
+    assert "VirtualService tenant/0, VirtualService tenant/1, VirtualService tenant/2 and 2 more: all labels" in str(
+        found[0]
     )
+    assert strays.warnings(reading()) == []
 
 
-def found(held: LiveSecret, *records: Record, links: tuple[str, ...] = ("mysql",)) -> list[Stray]:
-    wanted = view([link(name=name) for name in links], SERVER)
-    return strays_of([held], {"server": wanted["server"], "client": wanted["client"]}, records, AUTHORITY, NOW)
+def live(kind: str = "PeerAuthentication", owner: Owner = OWNER) -> LiveObject:
+    metadata = {"name": KEY[2], "namespace": KEY[1], "labels": owner.labels("gone"), "finalizers": ["a/b", "c/d"]}
+    return cast(LiveObject, {"kind": kind, "metadata": metadata, "spec": {}})
 
 
-def test_what_is_recorded_of_the_cluster_is_no_stray() -> None:
-    leaf = leaf_of()
-    assert found(secret(leaf), recorded(leaf)) == []
-    assert codes_of([stray.alarm for stray in found(secret(leaf))]) == ["unrecorded-certificate"], "the control"
+def test_what_a_finalizer_would_keep_beside_workloads_is_told_and_stays() -> None:
+    (warning,) = strays.held_up([live()], set(), OWNER).values()
+    assert codes_of([warning]) == ["left-behind"]
+    assert "PeerAuthentication default/gone-strict-backend: no link needs it" in str(warning)
+    assert "finalizer a/b, c/d would keep it" in str(warning)
 
 
-def test_a_stray_is_recorded_as_what_it_is() -> None:
-    leaf = leaf_of()
-    (stray,) = found(secret(leaf))
-    assert stray.record
-    assert (stray.side, stray.record.side, stray.record.cluster) == ("server", "server", "cluster-b")
-    assert (stray.record.serial, stray.record.links) == (leaf.view.serial, ("mysql",))
-    assert stray.record.issued_at == timestamp(leaf.view.not_before), "no entry that is later than it misses it"
-
-
-def test_a_secret_that_no_link_needs_any_more_is_looked_at_too() -> None:
-    (stray,) = found(
-        secret(leaf_of(), name="old-credential", labels=Owner("default", "cluster-b", "server").labels("old"))
-    )
-    assert stray.alarm.where == "Secret istio-system/old-credential"
-    assert found(secret(leaf_of(), name="old-credential", labels={})) == []
-
-
-def test_a_certificate_of_another_cluster_is_told_as_a_copy() -> None:
-    leaf = leaf_of()
-    (stray,) = found(secret(leaf), recorded(leaf, "cluster-c"))
-    assert codes_of([stray.alarm]) == ["copied-certificate"]
-    assert stray.record is None
-
-
-def test_a_serial_that_is_recorded_of_another_certificate_replaces_no_record() -> None:
-    leaf, other = leaf_of(), recorded(leaf_of())
-    same = recorded(leaf)
-    taken = Record(**{**other.__dict__, "serial": same.serial})
-    (stray,) = found(secret(leaf), taken)
-    assert codes_of([stray.alarm]) == ["unrecorded-certificate"]
-    assert stray.record is None
+def test_what_is_wanted_or_stands_with_the_gateways_or_is_another_sides_waits_as_ever() -> None:
+    assert strays.held_up([live()], {KEY}, OWNER) == {}
+    assert strays.held_up([live("Gateway")], set(), OWNER) == {}
+    assert strays.held_up([live(owner=Owner("default", "cluster-b", "client"))], set(), OWNER) == {}

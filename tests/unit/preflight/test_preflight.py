@@ -199,6 +199,14 @@ def test_the_mesh_settings_are_asked_for_by_the_name_of_the_gateways_revision(
     assert "configmaps/istio-canary" not in asked
 
 
+def test_what_others_made_with_our_labels_is_a_warning(store: Path) -> None:
+    labels = Owner("default", "cluster-b", "server").labels("mysql")
+    found = looked(api([*gateway("ingress"), item("VirtualService", "x", "tenant", labels=labels)]), store)
+    (row,) = [row for row in found.rows if row.code == "borrowed-labels"]
+    assert (row.status, "VirtualService tenant/x" in row.seen) == ("warning", True)
+    assert not [row for row in looked(api(gateway("ingress")), store).rows if row.code == "borrowed-labels"]
+
+
 def test_exec_that_is_forbidden_is_a_warning(store: Path) -> None:
     ((status, seen),) = of(looked(api(denied={("get", "pods/exec")}), store).rows, "permission")
     assert (status, "may not get pods/exec" in seen) == ("warning", True)

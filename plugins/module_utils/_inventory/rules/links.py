@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import cast
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import (
     LABEL,
@@ -154,7 +155,7 @@ def _check_name(subject: str, link: GivenLink, faulty: set[str]) -> Iterator[Fin
             f"is not a DNS label of at most {MAX_LINK_NAME} characters",
             "use lower-case letters, digits and hyphens; begin and end with a letter or digit",
         )
-    elif name == "client" or name.endswith("-client"):
+    elif names.is_reserved(name):
         fix = f"choose another name, e.g. {name}-link"
         yield Finding.of("reserved-name", subject, "name", show(name), "is reserved for client credentials", fix)
 
