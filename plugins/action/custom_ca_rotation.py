@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.move import STEPS, Move, move
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import record_from_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.rotation import sight_from_json
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import SIDES, Action, Variables
 
@@ -32,6 +33,7 @@ class ActionModule(Action):
         "sights": {"type": "list", "elements": "dict", "default": [], "options": SIGHT},
         "named": {"type": "list", "elements": "str", "default": []},
         "lost": {"type": "list", "elements": "str", "default": []},
+        "unrecorded": {"type": "list", "elements": "dict", "default": []},
         "clock_ahead": {"type": "int", "default": 0},
     }
 
@@ -50,6 +52,7 @@ class ActionModule(Action):
             named=params["named"],
             keep_keys=variables.filled["custom_ca_keep_retired_keys"],
             clock_ahead=params["clock_ahead"],
+            unrecorded=[record_from_json(item, where="unrecorded") for item in params["unrecorded"]],
             removal=variables.removal(foreseen=check),
         )
         outcome = move(store, task, now=datetime.now(UTC), check_mode=check)

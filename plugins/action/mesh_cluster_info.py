@@ -32,6 +32,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import P
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import presence_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ca_in_cluster
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.unrecorded import unrecorded_in
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
     SIDES,
     STAGES,
@@ -72,7 +73,11 @@ class ActionModule(ClusterAction):
         if fault := variables.misled(found["identity"]["cluster_uid"], request["cluster"]):
             raise CrossmeshError(fault)
         removal = variables.removal(foreseen=True)
-        reading: Reading = {**found, **ca_reading(store, authority, entries, now, removal)}
+        unknown = (
+            unrecorded_in(found["secrets"], wanted, store.records(now), authority, now) if authority.issuing else []
+        )
+        unrecorded = [item.record for item in unknown if item.record]
+        reading: Reading = {**found, **ca_reading(store, authority, entries, now, removal, unrecorded)}
         surroundings = (
             read_surroundings(api, [pod for side in wanted for pod in reading["pods"][side]], parts.whole)
             if foresees
@@ -83,16 +88,19 @@ class ActionModule(ClusterAction):
             case = Case(reading, desired, render(side, desired), authority, policy, now, surroundings)
             ahead = look_ahead(case, partial(try_out, api))
             sides[side] = _side(ahead.plan, reading, desired, authority)
+            sides[side]["alarms"] += [str(item.alarm) for item in unknown if item.side == side]
         return {
             "changed": False,
             "warnings": [
                 *(f"{variables.cluster}: {line}" for line in _warnings(reading, sides, policy)),
+                *(f"{variables.cluster}: {item.alarm}" for item in unknown),
                 *map(str, self._left_behind(variables, request, states)),
             ],
             "cluster": request["cluster"],
             "instance": request["instance"],
             "identity": reading["identity"],
             "presence": presence_of(reading, request, list(wanted.values())),
+            "unrecorded": [record.to_json() for record in unrecorded],
             "phase": authority.phase,
             "state": authority.state,
             "lists_due": reading["lists_due"],

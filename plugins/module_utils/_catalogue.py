@@ -1157,6 +1157,17 @@ CODES: Mapping[str, Entry] = {
         "Its entry was removed before it expired",
         "Restore the entry, unless gateways should accept the certificate",
     ),
+    "unrecorded-certificate": Entry(
+        "No record knows a certificate",
+        "A trusted root signed it, and the CA store has no record: it was restored from a backup, or somebody else has "
+        "the key. Revocations of the cluster and of its links reach it",
+        "After a restore run C(rotate_certificates) with C(mesh_rotate_force=true); else find out who issued it",
+    ),
+    "copied-certificate": Entry(
+        "A cluster holds the certificate of another one",
+        "It was copied; whoever has its private key passes for that cluster",
+        "Revoke the cluster whose certificate it is, and find out who copied it",
+    ),
     "removed-still-valid": Entry(
         "Certificates outlast what was taken away",
         "A link, a client or a cluster was removed; its certificates are accepted until they expire or are revoked",

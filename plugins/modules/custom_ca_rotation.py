@@ -103,6 +103,12 @@ options:
     description: SHA-256 fingerprints of the roots that the store is to trust; for V(take_over).
     type: list
     elements: str
+  unrecorded:
+    description: >-
+      Certificates that were seen in clusters and of which the store has no record, as
+      M(crossmesh.mtls.mesh_cluster_info) returns them. V(publish) reaches them, and records them.
+    type: list
+    elements: dict
     default: []
   clock_ahead:
     description:

@@ -95,6 +95,14 @@ identity:
     cluster_uid:
       description: The uid of the namespace C(kube-system); empty where it may not be read.
       type: str
+unrecorded:
+  description: >-
+    Records that the CA store lacks, of certificates that the cluster holds with their keys. They are recorded by the
+    next task that opens the key of the CA, and revocations reach them at once. Each is a warning, and an alarm.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
 presence:
   description: >-
     Which cluster it is by its C(uid), what this instance C(holds) there by which C(gateways), and what it has there

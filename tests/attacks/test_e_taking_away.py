@@ -15,9 +15,14 @@ from ansible_collections.crossmesh.mtls.plugins.action import custom_ca_rotation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record, record_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import ca_reading
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf, issue_leaf, new_root, timestamp
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.unrecorded import Unrecorded, unrecorded_in
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Variables
 from tests.unit.pki.support import PASSPHRASE
-from tests.unit.support import MYSQL, Json, run_action
+from tests.unit.plan.test_plan import secret
+from tests.unit.support import CLIENT, MYSQL, Json, run_action, view
 
 DAY = timedelta(days=1)
 DOMAIN = "crossmesh.internal"
@@ -112,7 +117,7 @@ class Controller:
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path, now = tmp_path_factory.mktemp("template") / "ca", datetime.now(UTC)
-    key, pem = new_root(common_name="Test Root CA", key_type="P-256", validity=3650 * DAY, now=now - 10 * DAY)
+    key, pem = new_root(common_name="Test Root CA", key_type="P-256", validity=3650 * DAY, now=now - 100 * DAY)
     CaStore(FileStorage(path)).create(PASSPHRASE, key, pem)
     return path
 
@@ -224,3 +229,98 @@ def test_a_run_of_a_part_lets_nobody_in_again(controller: Controller) -> None:
         assert controller.refused() == {stolen}
     controller.publish(controller.inventory([ONLY_A], GROUPS))
     assert controller.refused() == set(), "the control: the switch was taken out"
+
+
+# -- A5: a certificate that no record knows ------------------------------------------------------------------------
+
+
+def seen(controller: Controller, leaf: Leaf, **changes: Any) -> list[Unrecorded]:
+    """What a look at cluster-a finds of its Secret."""
+    held = secret(leaf, name="client-credential", labels=Owner("default", STAYING, "client").labels("client"))
+    authority = controller.store.public()
+    assert authority
+    sides = {"client": view([MYSQL], CLIENT)["client"]}
+    held = {**held, **changes}  # type: ignore[typeddict-item]
+    return unrecorded_in([held], sides, controller.store.records(controller.now), authority, controller.now)  # type: ignore[arg-type]
+
+
+def revoking(controller: Controller, **entry: str) -> Json:
+    date = timestamp(controller.now - timedelta(seconds=1))
+    return controller.inventory([MYSQL], GROUPS, custom_ca_revoked=[{**entry, "date": date}])
+
+
+@pytest.mark.parametrize("entry", [{"cluster": STAYING}, {"link": "mysql"}], ids=["cluster", "link"])
+def test_a_revocation_reaches_what_is_in_service_and_no_record_knows(controller: Controller, entry: Json) -> None:
+    """A5: on d3897ca a revocation after a restore listed the old serial and missed the one in service, silently."""
+    old, lost = (
+        controller.issued(STAYING, ["mysql"], kept=True, before=9 * DAY),
+        controller.issued(STAYING, ["mysql"], kept=False),
+    )
+    (stray,) = seen(controller, lost)
+    assert str(stray.alarm).endswith("[unrecorded-certificate]")
+    assert lost.view.serial in stray.alarm.what
+    assert stray.record
+    assert (stray.record.cluster, stray.record.links) == (STAYING, ("mysql",))
+    controller.publish(revoking(controller, **entry))
+    assert controller.refused() == {old.view.serial}, "the control: what the records alone show"
+    controller.publish(revoking(controller, **entry), unrecorded=[stray.record.to_json()])
+    assert controller.refused() == {old.view.serial, lost.view.serial}
+    assert seen(controller, lost) == [], "it is recorded from then on"
+
+
+def test_a_look_says_that_lists_are_due_for_what_only_it_has_seen(controller: Controller) -> None:
+    """A5: the cluster that holds it issues anew in the same run, and every cluster gets the lists."""
+    lost = controller.issued(STAYING, ["mysql"], kept=False)
+    (stray,) = seen(controller, lost)
+    authority = controller.store.public()
+    assert authority
+    assert stray.record
+    entries = Variables({"inventory_hostname": "localhost", **revoking(controller, cluster=STAYING)}, None).revoked()
+    blind = ca_reading(controller.store, authority, entries, controller.now)
+    assert (blind["revoked"], blind["lists_due"]) == ([], ""), "the control"
+    found = ca_reading(controller.store, authority, entries, controller.now, None, [stray.record])
+    assert found["revoked"] == [lost.view.serial]
+    assert found["lists_wrong"]
+    assert found["lists_due"]
+
+
+def test_a_certificate_of_another_cluster_is_not_taken_for_ones_own(controller: Controller) -> None:
+    """A5, a sibling: a hostile cluster that shows another's certificate gains no revocation of it."""
+    recorded = controller.issued(THEFT, ["mysql"])
+    for leaf in (recorded, controller.issued(THEFT, ["mysql"], kept=False)):
+        (stray,) = seen(controller, leaf)
+        assert stray.record is None
+        assert str(stray.alarm).endswith("[copied-certificate]")
+        assert THEFT in stray.alarm.what
+    assert "without its private key" in seen(controller, recorded, key_matches=False)[0].alarm.what
+    assert seen(controller, controller.issued(STAYING, ["mysql"])) == [], "the control: its own, which is recorded"
+
+
+def test_a_certificate_without_its_key_is_told_and_nobodys(controller: Controller) -> None:
+    """A5, a sibling: a certificate is public; only who has the key holds it."""
+    lost = controller.issued(STAYING, ["mysql"], kept=False)
+    (stray,) = seen(controller, lost, key_matches=False)
+    assert stray.record is None
+    assert seen(controller, lost)[0].record is not None, "the control: with its key"
+
+
+def test_names_that_the_inventory_does_not_give_are_not_its_links(controller: Controller) -> None:
+    """A5, a sibling: what is recorded is what the inventory gives; a revocation of the link reaches it all the same."""
+    lost = controller.issued(STAYING, ["bank", "mysql"], kept=False)
+    (stray,) = seen(controller, lost)
+    assert stray.record
+    assert stray.record.links == ("mysql",)
+    controller.publish(revoking(controller, link="bank"), unrecorded=[stray.record.to_json()])
+    assert controller.refused() == {lost.view.serial}
+
+
+def test_what_no_trusted_root_signed_or_has_expired_is_no_alarm_of_ours(controller: Controller, tmp_path: Path) -> None:
+    """A5, a sibling: nobody raises the alarm with a certificate of his own root."""
+    key, pem = new_root(common_name="Stranger", key_type="P-256", validity=30 * DAY, now=controller.now)
+    store = CaStore(FileStorage(tmp_path / "stranger"))
+    store.create(PASSPHRASE, key, pem)
+    foreign = Controller(store, controller.now).issued(STAYING, ["mysql"], kept=False, before=timedelta())
+    assert seen(controller, foreign) == []
+    expired = controller.issued(STAYING, ["mysql"], kept=False, before=90 * DAY)
+    assert seen(controller, expired) == []
+    assert len(seen(controller, controller.issued(STAYING, ["mysql"], kept=False))) == 1, "the control"

@@ -48,6 +48,7 @@ class Move:
     :param clock_ahead: seconds by which the controller's clock is ahead of the clusters'.
     :param named: fingerprints of the roots that are to be trusted, for C(take_over).
     :param removal: how far what was taken away is revoked; None where it is not.
+    :param unrecorded: what was seen in the clusters and the store has no record of; C(publish) records it.
     :param lost: PEM of the roots that the clusters hold, for C(recover).
     """
 
@@ -64,6 +65,7 @@ class Move:
     clock_ahead: int = 0
     named: Sequence[str] = ()
     removal: Removal | None = None
+    unrecorded: Sequence[Record] = ()
 
 
 def move(store: CaStore, work: Move, *, now: datetime, check_mode: bool) -> Outcome:
@@ -160,12 +162,21 @@ def _recover(store: CaStore, work: Move, now: datetime) -> Authority:
 
 
 def _publish(store: CaStore, work: Move, now: datetime) -> Authority:
-    return store.publish(work.passphrase, lambda authority: _lists(store, authority, work, now), now=now)
+    published = store.publish(work.passphrase, lambda authority: _lists(store, authority, work, now), now=now)
+    if lost := _lost(store.records(now), work):
+        store.record(lost, store.signer(work.passphrase), now)
+    return published
 
 
 def _lists(store: CaStore, authority: Authority, work: Move, now: datetime) -> dict[str, tuple[Revoked, ...]]:
     records = store.records(now)
+    records += _lost(records, work)
     return revocation.wanted_lists(_asked(store, work, records, now), records, authority.listed(now))
+
+
+def _lost(records: Sequence[Record], work: Move) -> list[Record]:
+    known = {record.serial for record in records}
+    return [record for record in work.unrecorded if record.serial not in known]
 
 
 def _asked(store: CaStore, work: Move, records: Sequence[Record], now: datetime) -> list[revocation.Entry]:

@@ -15,6 +15,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocati
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority, authority_to_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.holdings import Grants, Removal, still_valid
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import CaReading, Revocation
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
@@ -29,12 +30,15 @@ def ca_reading(
     entries: Sequence[revocation.Entry],
     now: datetime,
     removal: Removal | None = None,
+    unrecorded: Sequence[Record] = (),
 ) -> CaReading:
     """Read what belongs to the authority that was read from the same store.
 
     :param removal: how far what was taken away is revoked; None where it is not.
+    :param unrecorded: what was seen in the cluster and is to be recorded: revocations reach it as well.
     """
-    return {"authority": authority_to_json(authority), **_revocation(store, authority, entries, now, removal)}
+    revoked = _revocation(store, authority, entries, now, removal, unrecorded)
+    return {"authority": authority_to_json(authority), **revoked}
 
 
 def still_holding(
@@ -59,10 +63,11 @@ def _revocation(
     entries: Sequence[revocation.Entry],
     now: datetime,
     removal: Removal | None,
+    unrecorded: Sequence[Record],
 ) -> Revocation:
     if not entries and not authority.lists and removal is None:
         return NO_REVOCATION
-    records, lists = store.records(now), store.lists()
+    records, lists = [*store.records(now), *unrecorded], store.lists()
     asked = [*entries, *(removal.entries(entries, records, lists.values(), now) if removal else ())]
     wanted = revocation.wanted_lists(asked, records, authority.listed(now))
     return {

@@ -90,6 +90,7 @@ class Work:
     :param wanted: the view's C(secrets) of one side.
     :param revoked: what custom_ca_revoked lists.
     :param mesh_roots: fingerprints of the roots of the cluster's own mesh.
+    :param unrecorded: what a look has seen in the cluster and the store has no record of.
     :param removal: how far what was taken away is revoked; None where it is not.
     """
 
@@ -103,6 +104,7 @@ class Work:
     revoked: Sequence[revocation.Entry] = ()
     mesh_roots: Collection[str] = ()
     removal: Removal | None = None
+    unrecorded: Sequence[Record] = ()
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,7 @@ def _ensure(api: Api, store: CaStore, work: Work, now: datetime, written: dict[s
     records = store.records(now) if work.revoked or work.removal or authority.lists else []
     removed = work.removal.entries(work.revoked, records, authority.lists, now) if work.removal else ()
     asked = [*work.revoked, *removed]
+    records = [*records, *work.unrecorded]
     revoked = revocation.revoked_serials(asked, records)
     decided = [
         decide_credential(wanted, secrets.get(wanted["name"]), authority, work, now, revoked) for wanted in work.wanted
@@ -341,7 +344,11 @@ def _issued(
             now=now,
         )
         issued.append(replace(item, leaf=leaf, issuer=root.fingerprint))
-    if not store.record([_record(item, item.leaf, root, work, now) for item in issued if item.leaf], key, now):
+    # What the store has no record of is recorded as soon as its key is open.
+    known = {record.serial for record in store.records(now)} if work.unrecorded else set()
+    lost = [record for record in work.unrecorded if record.serial not in known]
+    made = [_record(item, item.leaf, root, work, now) for item in issued if item.leaf]
+    if not store.record([*lost, *made], key, now):
         raise _moved_on(store)
     return issued
 
