@@ -103,6 +103,7 @@ options:
     description: SHA-256 fingerprints of the roots that the store is to trust; for V(take_over).
     type: list
     elements: str
+    default: []
   unrecorded:
     description: >-
       Certificates that were seen in clusters and of which the store has no record, as

@@ -62,4 +62,5 @@ def _of_the_system(error: BaseException) -> str:
         return f"[Errno {error.errno}] {error.strerror}"
     if isinstance(error, OSError) and error.errno:
         return f"[Errno {error.errno}] {os.strerror(error.errno)}"
-    return ""
+    # Python's own has no number.
+    return "timed out" if isinstance(error, TimeoutError) else ""
