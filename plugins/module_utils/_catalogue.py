@@ -362,6 +362,12 @@ CODES: Mapping[str, Entry] = {
         "No connection to the address of the context",
         "Check the address, the network and the server",
     ),
+    "internal-error": Entry(
+        "The collection met an error that it does not know",
+        "A fault of the collection; the message names its type and its place in the code, and no value. Nothing that "
+        "this task had still to do was done",
+        "Report it to the maintainers with the line, and run again: a run goes on from where things stand",
+    ),
     "no-api-server": Entry(
         "The address is not an API server",
         "The answer is not JSON, e.g. the login page of a proxy",
