@@ -373,6 +373,11 @@ CODES: Mapping[str, Entry] = {
         "The answer is not JSON, e.g. the login page of a proxy",
         "Correct the address in the kubeconfig, or the proxy in front of it",
     ),
+    "malformed-object": Entry(
+        "An object of the API server has another shape than Kubernetes gives it",
+        "The message holds the object and the field, never the value; this cluster is left alone, and no other",
+        "Compare with what kubectl shows; a proxy in front of the API server, or another server, may give the answer",
+    ),
     "api-refused": Entry(
         "The API server refused a request",
         "The message holds the status, the reason and the field; never the value",

@@ -27,10 +27,12 @@ from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import Connection, refuse
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.documents import ACCESS_REVIEW, USER_REVIEW, hold
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.kubeconfig import configuration
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.refusal import Refusal, read_refusal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.tls import with_one_context
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import parse_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, one_line
 
 try:
@@ -163,14 +165,15 @@ class Api:
         }
         path = object_path("authorization.k8s.io", "v1", "selfsubjectaccessreviews")
         answer = self._request("POST", path, {}, body, {"Content-Type": "application/json"})
-        return bool(answer["status"].get("allowed"))
+        return bool(hold(answer, ACCESS_REVIEW, f"{self.where}, {path}")["status"].get("allowed"))
 
     def whoami(self) -> str:
         """The user whom the API server takes us for (SelfSubjectReview); nothing is stored for it."""
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
         path = object_path("authentication.k8s.io", "v1", "selfsubjectreviews")
         answer = self._request("POST", path, {}, body, {"Content-Type": "application/json"})
-        return str(answer["status"]["userInfo"].get("username", ""))
+        status = hold(answer, USER_REVIEW, f"{self.where}, {path}")["status"]
+        return str(status.get("userInfo", {}).get("username", ""))
 
     @property
     def nobody(self) -> bool:
@@ -201,7 +204,7 @@ class Api:
         if answer.status >= 300:
             raise self._error(method, path, answer.status, answer.data)
         try:
-            return json.loads(answer.data)
+            return parse_json(answer.data)
         except ValueError as error:
             raise CrossmeshError(
                 Message.error(
