@@ -106,10 +106,9 @@ class ActionModule(ClusterAction):
         if self._task.check_mode or not plan["moved"]:
             return []
         timeout, wait = variables.filled["mesh_gate_timeout"], variables.filled["mesh_gate_wait"]
-        say = self._display.display
         try:
             await_clusters(
-                variables.api(waits=timeout + wait), gateway_of(plan), plan["moved"], timeout, wait=wait, say=say
+                variables.api(waits=timeout + wait), gateway_of(plan), plan["moved"], timeout, wait=wait, say=self.say
             )
         except CrossmeshError as error:
             return list(error.messages)
@@ -119,14 +118,14 @@ class ActionModule(ClusterAction):
         """What is deleted, and goes on."""
         if self._task.check_mode or not deleted:
             return []
-        timeout, say = variables.filled["mesh_gate_timeout"], self._display.display
+        timeout, say = variables.filled["mesh_gate_timeout"], self.say
         try:
             return [still_there(*left) for left in await_gone(variables.api(waits=timeout), deleted, timeout, say=say)]
         except CrossmeshError as error:
             return list(error.messages)
 
     def _say(self, line: str) -> None:
-        self._display.display(f"{line} {'would be written' if self._task.check_mode else 'written'}")
+        self.say(f"{line} {'would be written' if self._task.check_mode else 'written'}")
 
     def _call(self, variables: Variables, arguments: Json) -> Call:
         """One call of kubernetes.core.k8s as a task would make it, to be made later."""

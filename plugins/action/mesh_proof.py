@@ -103,10 +103,9 @@ class ActionModule(ClusterAction):
             judge=partial(_faults, links, plan["unbacked"]),
             strict=strict,
         )
-        say = self._display.display
-        proof = prove(api, gateway_of(plan), expected, timeout, wait=wait, say=say)
+        proof = prove(api, gateway_of(plan), expected, timeout, wait=wait, say=self.say)
         if plan["await_address"]:
-            proof.warnings.extend(await_address(api, gateway_of(plan), timeout, say=say))
+            proof.warnings.extend(await_address(api, gateway_of(plan), timeout, say=self.say))
         return proof
 
 

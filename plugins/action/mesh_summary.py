@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from ansible.utils.display import Display
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import still_holding
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, visible
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import misplaced
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import LinkSideJson, next_due, table
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
@@ -38,7 +38,7 @@ class ActionModule(Action):
         lines += [f"not looked at in this run: {', '.join(unseen)}"] if unseen else []
         lines += [f"next renewal due: {due}"] if due else []
         # By itself, not as a result: a callback would quote and fold the lines.
-        Display().display("\n".join(lines))
+        Display().display("\n".join(map(visible, lines)))
         elsewhere = {params["names"].get(host) or host for host in unseen}
         elsewhere |= set(variables.filled.get("mesh_clusters") or ()) - {look["cluster"] for look in seen.values()}
         strays = misplaced([look["presence"] for look in seen.values()], elsewhere)

@@ -407,10 +407,21 @@ CODES: Mapping[str, Entry] = {
         "A task has waited for answers of one cluster for C(mesh_cluster_timeout); the others go on",
         "Find out what holds up the API server, or set C(mesh_cluster_timeout) to more",
     ),
+    "internal-error": Entry(
+        "The collection met an error that it does not know",
+        "A fault of the collection; the message names its type and its place in the code, and no value. Nothing that "
+        "this task had still to do was done",
+        "Report it to the maintainers with the line, and run again: a run goes on from where things stand",
+    ),
     "no-api-server": Entry(
         "The address is not an API server",
         "The answer is not JSON, e.g. the login page of a proxy",
         "Correct the address in the kubeconfig, or the proxy in front of it",
+    ),
+    "malformed-object": Entry(
+        "An object of the API server has another shape than Kubernetes gives it",
+        "The message holds the object and the field, never the value; this cluster is left alone, and no other",
+        "Compare with what kubectl shows; a proxy in front of the API server, or another server, may give the answer",
     ),
     "api-refused": Entry(
         "The API server refused a request",

@@ -23,6 +23,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.crossmesh.mtls.plugins import filter as filters
@@ -42,7 +43,12 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.environment import SECRETS, withheld
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.limits import Limits
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway, Request
-from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError, failure
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import (
+    CrossmeshError,
+    UnfinishedError,
+    failure,
+    internal_error,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import Finding
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.grants import grants_of
@@ -58,7 +64,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.cl
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.links import sound_links
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.revoked import entries_or_refusal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.uses import uses_of
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, is_path
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, is_path, shown, visible
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import SIDES
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import HAS_CRYPTOGRAPHY
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy, Stage
@@ -76,6 +82,8 @@ from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import (
 __all__ = ["SIDES", "STAGES", "Action", "ClusterAction", "Variables", "gateway_of", "lacks", "request_of", "watching"]
 
 STAGES: tuple[Stage, ...] = get_args(Stage)
+# Of a result: what was put together of lines, each of which was made visible before.
+_OF_SEVERAL_LINES = frozenset({"msg", "diff"})
 
 # Ansible forks for each task, and a process that meets a filter of a collection compiles all of them, and what they
 # import. What is imported here is there before it forks.
@@ -304,6 +312,10 @@ class Action(ActionBase):
         """The result; C(warnings) in it are shown. A CrossmeshError becomes a failure."""
         raise NotImplementedError
 
+    def say(self, line: str) -> None:
+        """Tell something while the work goes on."""
+        self._display.display(visible(line))
+
     def refused(self, error: CrossmeshError, variables: Variables) -> dict[str, Any]:
         """The result where there was an error."""
         return {"failed": True, **failure(error), "unfinished": isinstance(error, UnfinishedError)}
@@ -318,11 +330,23 @@ class Action(ActionBase):
         for package, found in self.PACKAGES.items():
             if not found:
                 return {"failed": True, **failure(lacks(package))}
-        variables = Variables(task_vars or {}, self._templar)
+        return _shown(self._ended(Variables(task_vars or {}, self._templar), params))
+
+    def _ended(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
         try:
             return self.work(variables, params)
         except CrossmeshError as error:
             return self.refused(error, variables)
+        except AnsibleError:
+            # By these Ansible's own parts speak to Ansible.
+            raise
+        except Exception as error:
+            return self.refused(internal_error(error), variables)
+
+
+def _shown(result: dict[str, Any]) -> dict[str, Any]:
+    """A result as terminals, tables, callbacks and later tasks get it: much of it comes from clusters and files."""
+    return {key: shown(value, lines=key in _OF_SEVERAL_LINES) for key, value in result.items()}
 
 
 class ClusterAction(Action):

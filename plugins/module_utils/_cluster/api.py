@@ -31,6 +31,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.bounded im
     with_bounded_sockets,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import Connection, refuse
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.documents import ACCESS_REVIEW, USER_REVIEW, hold
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.kubeconfig import configuration
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.limits import Limits
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.refusal import Refusal, read_refusal
@@ -38,6 +39,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.session im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.tls import with_one_context
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.transport import causes, reason_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import parse_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
 try:
@@ -195,14 +197,15 @@ class Api:
         }
         path = object_path("authorization.k8s.io", "v1", "selfsubjectaccessreviews")
         answer = self._request("POST", path, {}, body, {"Content-Type": "application/json"})
-        return bool(answer["status"].get("allowed"))
+        return bool(hold(answer, ACCESS_REVIEW, f"{self.where}, {path}")["status"].get("allowed"))
 
     def whoami(self) -> str:
         """The user whom the API server takes us for (SelfSubjectReview); nothing is stored for it."""
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
         path = object_path("authentication.k8s.io", "v1", "selfsubjectreviews")
         answer = self._request("POST", path, {}, body, {"Content-Type": "application/json"})
-        return str(answer["status"]["userInfo"].get("username", ""))
+        status = hold(answer, USER_REVIEW, f"{self.where}, {path}")["status"]
+        return str(status.get("userInfo", {}).get("username", ""))
 
     @property
     def nobody(self) -> bool:
@@ -233,8 +236,8 @@ class Api:
         if answer.status >= 300:
             raise self._error(method, path, answer.status, answer.data)
         try:
-            return json.loads(answer.data)
-        except (ValueError, RecursionError):
+            return parse_json(answer.data)
+        except ValueError:
             raise CrossmeshError(
                 Message.error(
                     "no-api-server",

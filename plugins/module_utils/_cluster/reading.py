@@ -10,12 +10,13 @@ whether its key belongs to the certificate.
 from __future__ import annotations
 
 import base64
+import binascii
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache, partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import envoy, managed_fields
@@ -31,6 +32,12 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.config_dum
     Watch,
     read_proxy,
     with_counts,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.documents import (
+    Item,
+    get_object,
+    list_objects,
+    malformed,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.identity import NO_IDENTITY, read_identity
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import (
@@ -64,7 +71,6 @@ __all__ = [
     "IDENTITY",
     "READ_SECRETS",
     "Gateway",
-    "Item",
     "Parts",
     "Pods",
     "Request",
@@ -90,8 +96,6 @@ READ_RECORDS = "read the CA's records"
 _WHOLE = frozenset({"Gateway", "DestinationRule"})
 _PLAIN_HTTP = frozenset({"HTTP", "HTTP2", "HTTP_PROXY", "GRPC", "GRPC-WEB"})
 
-# An object as an API server gives it.
-Item = dict[str, Any]
 Found = TypeVar("Found")
 
 
@@ -297,9 +301,9 @@ class _Reader:
         locked = kind.kind in names.LOCKDOWN_KINDS
         try:
             if self._is_whole(kind.kind):
-                found = self.api.get(path)["items"]
+                found = list_objects(self.api, kind.kind, path)
             else:
-                found = self.api.get(path, {"labelSelector": self._ours})["items"]
+                found = list_objects(self.api, kind.kind, path, {"labelSelector": self._ours})
                 found = [*found, *self._under_wanted_names(kind, found)]
         except ApiError as error:
             if error.status == 404:
@@ -340,12 +344,12 @@ class _Reader:
         if not missing:
             return []
         path = object_path(kind.group, kind.version, kind.plural)
-        everything = self.api.get(path, accept=METADATA_ONLY)["items"]
+        everything = list_objects(self.api, kind.kind, path, accept=METADATA_ONLY)
         found: list[Item] = []
-        for namespace, name in sorted(missing & set(map(_place, everything or []))):
+        for namespace, name in sorted(missing & set(map(_place, everything))):
             # As a list, which needs no other permission, and is empty where the object has gone meanwhile.
             selector = {"fieldSelector": f"metadata.namespace={namespace},metadata.name={name}"}
-            found += self.api.get(path, selector)["items"]
+            found += list_objects(self.api, kind.kind, path, selector)
         return found
 
     def learn(self, routes: Iterable[Item]) -> None:
@@ -423,7 +427,7 @@ class _Reader:
         """Fingerprints of the roots of the mesh's own CA (ConfigMap istio-ca-root-cert)."""
         path = object_path("", "v1", "configmaps", self.request.ingress.namespace, MESH_ROOT)
         try:
-            item = self.api.get(path)
+            item = get_object(self.api, "ConfigMap", path)
         except ApiError as error:
             if error.status == 404:
                 return []
@@ -434,37 +438,38 @@ class _Reader:
     def backends(self) -> list[Backend]:
         """Of every backend: whether its Service is there, its TCP ports, and how many of its pods have a sidecar."""
         namespaces = sorted({namespace for _service, namespace in self.request.backends})
-        services = {namespace: self._by_name("services", namespace) for namespace in namespaces}
-        pods = {namespace: self._by_name("pods", namespace) for namespace in namespaces}
+        services = {namespace: self._by_name("Service", "services", namespace) for namespace in namespaces}
+        pods = {namespace: self._by_name("Pod", "pods", namespace) for namespace in namespaces}
         return [
             _backend(service, namespace, services[namespace].get(service), pods[namespace].values())
             for service, namespace in sorted(set(self.request.backends))
         ]
 
-    def _by_name(self, plural: str, namespace: str) -> dict[str, Item]:
-        path = object_path("", "v1", plural, namespace)
-        answer: Item = self.permitted(f"list {plural} in {namespace}", partial(self.api.get, path), {"items": []})
-        return {item["metadata"]["name"]: item for item in answer["items"]}
+    def _by_name(self, kind: str, plural: str, namespace: str) -> dict[str, Item]:
+        read = partial(list_objects, self.api, kind, object_path("", "v1", plural, namespace))
+        found: list[Item] = self.permitted(f"list {plural} in {namespace}", read, [])
+        return {item["metadata"]["name"]: item for item in found}
 
 
 def read_service(api: Api, gateway: Gateway) -> Service | None:
     """The gateway's Service; None where there is none."""
     try:
-        item = api.get(object_path("", "v1", "services", gateway.namespace, gateway.service))
+        item = get_object(api, "Service", object_path("", "v1", "services", gateway.namespace, gateway.service))
     except ApiError as error:
         if error.status == 404:
             return None
         raise
     ingress = item.get("status", {}).get("loadBalancer", {}).get("ingress") or []
     given = [entry.get("ip") or entry.get("hostname") for entry in ingress]
+    spec = item.get("spec", {})
     return {
         "namespace": gateway.namespace,
         "name": gateway.service,
-        "type": item["spec"].get("type", "ClusterIP"),
-        "selector": item["spec"].get("selector") or {},
-        "ports": item["spec"].get("ports", []),
+        "type": spec.get("type", "ClusterIP"),
+        "selector": spec.get("selector") or {},
+        "ports": spec.get("ports", []),
         "owners": managed_fields.port_owners(managed_fields.entries_of(item["metadata"])),
-        "addresses": [address for address in (*given, *item["spec"].get("externalIPs", [])) if address],
+        "addresses": [address for address in (*given, *spec.get("externalIPs", [])) if address],
     }
 
 
@@ -559,16 +564,16 @@ def _has_labels(pod: Item, selector: Mapping[str, str]) -> bool:
 
 def _has_sidecar(pod: Item) -> bool:
     """As a container, or as a native sidecar: an init container that does not end."""
-    spec = pod["spec"]
+    spec = pod.get("spec", {})
     lasting = [found for found in spec.get("initContainers") or [] if found.get("restartPolicy") == "Always"]
     return any(found["name"] == "istio-proxy" for found in (*(spec.get("containers") or []), *lasting))
 
 
 def secret_view(item: Item) -> LiveSecret:
     """A Secret without its key."""
-    data = {key: base64.b64decode(value) for key, value in (item.get("data") or {}).items()}
     metadata = item["metadata"]
     name = f"Secret {metadata['namespace']}/{metadata['name']}"
+    data = {key: _decoded(value, name, key) for key, value in (item.get("data") or {}).items()}
     certificate, trust = data.get("tls.crt", b""), data.get("ca.crt", b"")
     live = read_live(certificate, data.get("tls.key", b""), where=name)
     return {
@@ -587,6 +592,14 @@ def secret_view(item: Item) -> LiveSecret:
     }
 
 
+def _decoded(value: str, secret: str, key: str) -> bytes:
+    try:
+        return base64.b64decode(value)
+    # Characters beyond ASCII are a ValueError of another kind.
+    except (binascii.Error, ValueError):
+        raise malformed(secret, f"data.{key} is not base64") from None
+
+
 def gateway_pods(
     api: Api, gateway: Gateway, *, ask: bool = True, trust: bool = False, watch: Watch | None = None
 ) -> list[Pod]:
@@ -602,7 +615,7 @@ def read_pods(api: Api, gateway: Gateway, *, ask: bool = True, trust: bool = Fal
     :param watch: what of their proxies to look at.
     """
     path = object_path("", "v1", "pods", gateway.namespace)
-    items = api.get(path, {"labelSelector": gateway.label_selector})["items"]
+    items = list_objects(api, "Pod", path, {"labelSelector": gateway.label_selector})
     running = [item for item in items if not item["metadata"].get("deletionTimestamp")]
     proxies = [item for item in running if _has_sidecar(item)]
     with ThreadPoolExecutor(PARALLEL) as pool:
@@ -616,7 +629,7 @@ def _pod(api: Api, item: Item, ask: bool, trust: bool, watch: Watch | None) -> P
     pod: Pod = {
         "namespace": metadata["namespace"],
         "name": metadata["name"],
-        "uid": metadata["uid"],
+        "uid": metadata.get("uid", ""),
         "labels": metadata.get("labels") or {},
         "trust_domain": "",
         "account": item.get("spec", {}).get("serviceAccountName", ""),
@@ -670,7 +683,7 @@ def read_connections(api: Api, gateway: Gateway, watch: Watch) -> dict[str, dict
     """
     path = object_path("", "v1", "pods", gateway.namespace)
     try:
-        items = api.get(path, {"labelSelector": gateway.label_selector})["items"]
+        items = list_objects(api, "Pod", path, {"labelSelector": gateway.label_selector})
         pods = [_pod(api, item, False, False, None) for item in items if _has_sidecar(item)]
         if not all(pod["ready"] for pod in pods) or any(item["metadata"].get("deletionTimestamp") for item in items):
             return {}

@@ -167,7 +167,7 @@ def usage_of(role: Role) -> tuple[str, ...]:
 
 def parse_certificates(pem: str | bytes, *, where: str = "certificate") -> tuple[CertificateView, ...]:
     """Read a chain or bundle. ``where`` names its origin in the error."""
-    data = pem.encode() if isinstance(pem, str) else pem
+    data = pem.encode(errors="replace") if isinstance(pem, str) else pem
     try:
         views = _views(data)
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion) as error:
