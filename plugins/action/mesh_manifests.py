@@ -134,6 +134,8 @@ class ActionModule(ClusterAction):
         task.action, task.args = WRITER, arguments
         # What the reads do not see: a play's own environment would lead the writes elsewhere.
         task.environment = []
+        # It works here, as who runs the playbook: -e ansible_become=true outweighs what a play says.
+        self._connection.become = None
         action = action_loader.get(
             WRITER,
             task=task,
