@@ -65,7 +65,9 @@ class ActionModule(ClusterAction):
         }
         if self._task.check_mode:
             return result
-        api = variables.api()
+        timeout, wait = variables.filled["mesh_gate_timeout"], variables.filled["mesh_gate_wait"]
+        # For each side the proof itself, and an address.
+        api = variables.api(waits=len(SIDES) * (2 * timeout + wait))
         for side in (side for side in SIDES if side in params["sides"] and side in look["sides"]):
             plan = look["sides"][side]
             shown: Json = {**plan, **issued.get(side, {})}

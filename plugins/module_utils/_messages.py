@@ -15,7 +15,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
-__all__ = ["Level", "Message", "MessageJson", "listed", "one_line", "short", "shown", "visible"]
+__all__ = [
+    "Level",
+    "Message",
+    "MessageJson",
+    "is_path",
+    "listed",
+    "one_line",
+    "short",
+    "shown",
+    "shown_path",
+    "visible",
+]
 
 Level = Literal["error", "warning", "notice", "alarm"]
 
@@ -132,6 +143,20 @@ def short(fingerprint: str) -> str:
 def listed(values: Iterable[str], nothing: str = "nothing") -> str:
     """Values in order, with commas."""
     return ", ".join(sorted(values)) or nothing
+
+
+# The longest path that Linux takes (PATH_MAX).
+_LONGEST_PATH = 4096
+
+
+def is_path(text: str) -> bool:
+    """Whether it may be one; what somebody has pasted in its place, a kubeconfig or a key, is never repeated."""
+    return text.isprintable() and len(text) < _LONGEST_PATH and not any(mark in text for mark in ('{"', "-----"))
+
+
+def shown_path(text: str) -> str:
+    """A path as messages name it."""
+    return text if is_path(text) else "what is no path, and so not shown"
 
 
 def one_line(error: object) -> str:

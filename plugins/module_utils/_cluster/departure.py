@@ -19,10 +19,21 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places imp
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import life_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.waiting import Waiting
 
-__all__ = ["await_gone"]
+__all__ = ["await_gone", "delete"]
 
 # Seconds between two looks.
 INTERVAL = 0.5
+
+
+def delete(api: Api, place: Place, *, dry: bool = False) -> bool:
+    """Delete an object, and return whether there was one; what the API server says of it is not looked at."""
+    try:
+        api.delete(place.path, dry=dry)
+    except ApiError as error:
+        if error.status == 404:
+            return False
+        raise
+    return True
 
 
 def await_gone(

@@ -10,13 +10,20 @@ of a manager without a name, and fields of another shape are as if they were not
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import ManagedFields
-from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import Json, mapping, parse_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import Json, mapping, mappings, parse_json, text
 
-__all__ = ["field_owners", "owners_of", "port_owners"]
+__all__ = ["entries_of", "field_owners", "owners_of", "port_owners"]
 
 Entries = Sequence[ManagedFields]
+
+
+def entries_of(metadata: Mapping[str, Any]) -> list[ManagedFields]:
+    """The entries of an object: what has another form than Kubernetes gives it says nothing of anybody."""
+    found = mappings(metadata.get("managedFields"))
+    return [{"manager": text(entry.get("manager")), "fieldsV1": {**mapping(entry.get("fieldsV1"))}} for entry in found]
 
 
 def port_owners(managed_fields: Entries) -> dict[str, list[str]]:
@@ -25,7 +32,7 @@ def port_owners(managed_fields: Entries) -> dict[str, list[str]]:
     for entry in managed_fields:
         ports = mapping(mapping(_fields(entry).get("f:spec")).get("f:ports"))
         for port in filter(None, map(_port_in, ports)):
-            owners.setdefault(port, []).append(entry.get("manager") or "")
+            owners.setdefault(port, []).append(entry["manager"])
     return owners
 
 
@@ -39,7 +46,7 @@ def _port_in(key: str) -> str:
         port = mapping(parse_json(key[2:]) if key.startswith("k:") else None)
     except ValueError:
         return ""
-    return f"{port['port']}/{port.get('protocol', 'TCP')}" if "port" in port else ""
+    return f"{port['port']}/{port.get('protocol', 'TCP')}" if isinstance(port.get("port"), int) else ""
 
 
 def field_owners(managed_fields: Entries, root: str) -> dict[str, list[str]]:
@@ -48,7 +55,7 @@ def field_owners(managed_fields: Entries, root: str) -> dict[str, list[str]]:
     for entry in managed_fields:
         fields = _fields(entry)
         for path in _leaves(mapping(fields[f"f:{root}"]), root) if f"f:{root}" in fields else ():
-            owners.setdefault(path, []).append(entry.get("manager") or "")
+            owners.setdefault(path, []).append(entry["manager"])
     return owners
 
 

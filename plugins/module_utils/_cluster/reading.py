@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import TypeVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
@@ -54,6 +54,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model impo
     SecretTrust,
     Service,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.ownership import SECRET, Territory
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.secrets import (
     SecretQuestion,
     find_secrets,
@@ -90,12 +91,9 @@ MESH_ROOT = "istio-ca-root-cert"
 # What could not be read, where that is who asks.
 IDENTITY = "create selfsubjectreviews"
 READ_SECRETS = "get secrets"
+READ_RECORDS = "read the CA's records"
 # Of these, what others made says whether ours works.
 _WHOLE = frozenset({"Gateway", "DestinationRule"})
-_OBJECTS: Mapping[names.Side, Callable[[str], Mapping[str, Sequence[str]]]] = {
-    "server": names.server_objects,
-    "client": names.client_objects,
-}
 _PLAIN_HTTP = frozenset({"HTTP", "HTTP2", "HTTP_PROXY", "GRPC", "GRPC-WEB"})
 
 Found = TypeVar("Found")
@@ -229,11 +227,13 @@ def read_parts(api: Api, request: Request, *, trust: bool = False) -> Parts:
         roots = pool.submit(reader.permitted, "get configmaps", reader.mesh_roots, [])
         backends = pool.submit(reader.backends)
     lists = {kind: future.result() for kind, future in kinds.items()}
+    reader.learn(lists["VirtualService"] or ())
     reading: ClusterReading = {
         "cluster": request.cluster,
         "identity": identity.result(),
         "objects": [item for found in lists.values() for item in reader.relevant(found or [])],
         "of_others": reader.of_other_clusters(lists),
+        "strays": reader.strays(lists),
         "missing_kinds": [kind for kind, found in lists.items() if found is None],
         "gateways": [_gateway_of_others(item) for item in reader.of_others(lists["Gateway"])],
         "sidecars": [_title(item) for item in reader.locked_in(lists["Sidecar"])],
@@ -260,6 +260,15 @@ class _Reader:
         self.denied: set[str] = set()
         self.failed: dict[str, CrossmeshError] = {}
         self._secrets: list[Item] = []
+        self._territory = Territory(
+            request.instance,
+            request.cluster,
+            {"server": request.ingress.namespace, "client": request.egress.namespace},
+            frozenset(namespace for _service, namespace in request.backends),
+            request.client_credential,
+            # Seldom asked: only where something of ours stands elsewhere than the inventory says.
+            cache(self._recorded),
+        )
         # Kinds that may not be read, and need not be.
         self._spared: set[str] = set()
         self._wanted = {kind.kind: set(self._places(kind.kind)) for kind in names.KINDS}
@@ -270,6 +279,10 @@ class _Reader:
         self._lockdowns = {
             (kind, namespace, name) for kind, name in names.lockdown_objects().items() for namespace in request.lockdown
         }
+
+    def _recorded(self) -> Collection[tuple[str, str]]:
+        nothing: Collection[tuple[str, str]] = ()
+        return self.permitted(READ_RECORDS, self.request.recorded, nothing)
 
     def permitted(self, needed: str, read: Callable[[], Found], nothing: Found) -> Found:
         """The result of C(read); an error is remembered, so that all of them can be told at once."""
@@ -322,7 +335,7 @@ class _Reader:
             gateway = self.request.ingress if side == "server" else self.request.egress
             namespaces = backends if kind == "PeerAuthentication" else {gateway.namespace}
             for link in self.request.links:
-                for name in _OBJECTS[side](link).get(kind, ()):
+                for name in names.OBJECTS[side](link).get(kind, ()):
                     yield from ((namespace, name) for namespace in namespaces)
 
     def _under_wanted_names(self, kind: names.Kind, ours: Iterable[Item]) -> list[Item]:
@@ -339,18 +352,21 @@ class _Reader:
             found += list_objects(self.api, kind.kind, path, selector)
         return found
 
-    def is_ours(self, item: Item) -> bool:
-        labels = item["metadata"].get("labels") or {}
-        keys = (names.LABEL_MANAGED_BY, names.LABEL_INSTANCE, names.LABEL_CLUSTER)
-        return [labels.get(key) for key in keys] == [names.MANAGED_BY, self.request.instance, self.request.cluster]
+    def learn(self, routes: Iterable[Item]) -> None:
+        """Once all kinds are read: where backends of links that have left the inventory were."""
+        self._territory = self._territory.with_routes(routes)
 
     def concerns(self, item: Item) -> bool:
         """Whether an object is ours, or stands under a name that a wanted link has."""
-        if self.is_ours(item):
+        if (item["kind"], *_place(item)) in self._lockdowns or _place(item) in self._wanted[item["kind"]]:
             return True
-        if (item["kind"], *_place(item)) in self._lockdowns:
-            return True
-        return _place(item) in self._wanted[item["kind"]]
+        return self._territory.has(item)
+
+    def strays(self, lists: Mapping[str, list[Item] | None]) -> list[str]:
+        """Titles of what bears our labels and is not ours."""
+        found = (*(item for items in lists.values() for item in items or ()), *self._secrets)
+        strays = self._territory.strays(found)
+        return sorted(f"{item['kind']} {'/'.join(_place(item))}" for item in strays)
 
     def relevant(self, items: Iterable[Item]) -> list[LiveObject]:
         own = {self.request.owner("server").manager, self.request.owner("client").manager}
@@ -389,14 +405,23 @@ class _Reader:
                 self.request.namespaces,
                 self._ours,
                 self.request.secrets,
-                lambda: set(referred_to(filter(self.is_ours, with_references()), self.request.client_credential)),
+                lambda: self._referred_to(with_references()),
                 self.request.recorded,
             ),
         )
         if found.denied:
             self.denied.add(f"{READ_SECRETS} ({listed(found.denied)})")
-        self._secrets = [{**item, "kind": "Secret"} for item in found.seen]
-        return [secret_view(item) for item in found.items]
+        self._secrets = [{**item, "kind": SECRET} for item in found.seen]
+        strays = set(map(_place, self._territory.strays({**item, "kind": SECRET} for item in found.items)))
+        wanted = {
+            (namespace, known)
+            for namespace, name in self.request.secrets
+            for known in (name, names.cacert_secret(name))
+        }
+        return [secret_view(item) for item in found.items if _place(item) in wanted or _place(item) not in strays]
+
+    def _referred_to(self, items: Iterable[Item]) -> set[tuple[str, str]]:
+        return set(referred_to(filter(self._territory.has, items), self.request.client_credential))
 
     def mesh_roots(self) -> list[str]:
         """Fingerprints of the roots of the mesh's own CA (ConfigMap istio-ca-root-cert)."""
@@ -443,7 +468,7 @@ def read_service(api: Api, gateway: Gateway) -> Service | None:
         "type": spec.get("type", "ClusterIP"),
         "selector": spec.get("selector") or {},
         "ports": spec.get("ports", []),
-        "owners": managed_fields.port_owners(item["metadata"].get("managedFields") or []),
+        "owners": managed_fields.port_owners(managed_fields.entries_of(item["metadata"])),
         "addresses": [address for address in (*given, *spec.get("externalIPs", [])) if address],
     }
 
@@ -451,7 +476,6 @@ def read_service(api: Api, gateway: Gateway) -> Service | None:
 def _slim(item: Item, own_managers: Collection[str]) -> LiveObject:
     """The object as far as it matters; entries of our own managers say nothing that the inventory does not."""
     metadata = item["metadata"]
-    fields = metadata.get("managedFields") or []
     return {
         "apiVersion": item["apiVersion"],
         "kind": item["kind"],
@@ -461,9 +485,7 @@ def _slim(item: Item, own_managers: Collection[str]) -> LiveObject:
             "labels": metadata.get("labels") or {},
             "creationTimestamp": metadata.get("creationTimestamp", ""),
             "managedFields": [
-                {"manager": entry.get("manager", ""), "fieldsV1": entry.get("fieldsV1", {})}
-                for entry in fields
-                if entry.get("manager", "") not in own_managers
+                entry for entry in managed_fields.entries_of(metadata) if entry["manager"] not in own_managers
             ],
             **life_of(item),
         },
@@ -564,7 +586,7 @@ def secret_view(item: Item) -> LiveSecret:
         "trust": trust.decode(errors="replace"),
         "lists": data.get("ca.crl", b"").decode(errors="replace"),
         "key_matches": live.key_matches,
-        "managers": sorted({entry.get("manager", "") for entry in metadata.get("managedFields") or []}),
+        "managers": sorted({entry["manager"] for entry in managed_fields.entries_of(metadata)}),
         "version": metadata.get("resourceVersion", ""),
         **life_of(item),
     }

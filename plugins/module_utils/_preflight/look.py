@@ -41,6 +41,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.surroundin
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import ClientLink, Desired
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import authority_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import strays
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight import permissions
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.mesh_ca import mesh_ca_rows
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.model import Destination, Sight
@@ -113,6 +114,7 @@ def look(
     rows = [
         _api(api, request, version, parts),
         clock_row(request.cluster, api.clock_ahead),
+        *(Row.of(request.cluster, NOBODY, "names", message) for message in strays.warnings(reading)),
         *_permissions(api, request, view, parts, reading),
         *crd_rows(request.cluster, permissions.wanted_kinds(view), _served(api)),
         *_istio(api, request, view, pods),
