@@ -392,6 +392,12 @@ CODES: Mapping[str, Entry] = {
         "No connection to the address of the context",
         "Check the address, the network and the server",
     ),
+    "internal-error": Entry(
+        "The collection met an error that it does not know",
+        "A fault of the collection; the message names its type and its place in the code, and no value. Nothing that "
+        "this task had still to do was done",
+        "Report it to the maintainers with the line, and run again: a run goes on from where things stand",
+    ),
     "api-too-slow": Entry(
         "The API server gave no whole answer in time",
         "An answer was not there as a whole within C(mesh_api_timeout), however much of it has come",
@@ -406,12 +412,6 @@ CODES: Mapping[str, Entry] = {
         "A cluster took too long, over all that it was asked",
         "A task has waited for answers of one cluster for C(mesh_cluster_timeout); the others go on",
         "Find out what holds up the API server, or set C(mesh_cluster_timeout) to more",
-    ),
-    "internal-error": Entry(
-        "The collection met an error that it does not know",
-        "A fault of the collection; the message names its type and its place in the code, and no value. Nothing that "
-        "this task had still to do was done",
-        "Report it to the maintainers with the line, and run again: a run goes on from where things stand",
     ),
     "no-api-server": Entry(
         "The address is not an API server",

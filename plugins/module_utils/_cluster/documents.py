@@ -103,7 +103,6 @@ METADATA: Mapping[str, Shape] = {
     "resourceVersion": TEXT,
     "finalizers": TEXTS,
     "ownerReferences": Each(_fields("kind", "name", kind=TEXT, name=TEXT)),
-    "managedFields": Each(_fields(manager=TEXT, fieldsV1=OPAQUE)),
 }
 _TLS = _fields(tls=_fields(credentialName=TEXT))
 _SERVER = _fields(

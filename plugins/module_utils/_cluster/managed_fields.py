@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import ManagedFields
-from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import Json, mapping, parse_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import Json, mapping, mappings, parse_json, text
 
 __all__ = ["entries_of", "field_owners", "owners_of", "port_owners"]
 
@@ -22,15 +22,8 @@ Entries = Sequence[ManagedFields]
 
 def entries_of(metadata: Mapping[str, Any]) -> list[ManagedFields]:
     """The entries of an object: what has another form than Kubernetes gives it says nothing of anybody."""
-    given = metadata.get("managedFields")
-    found = (entry for entry in given if isinstance(entry, dict)) if isinstance(given, list) else ()
-    return [
-        {"manager": _text(entry.get("manager")), "fieldsV1": dict(mapping(entry.get("fieldsV1")))} for entry in found
-    ]
-
-
-def _text(found: object) -> str:
-    return found if isinstance(found, str) else ""
+    found = mappings(metadata.get("managedFields"))
+    return [{"manager": text(entry.get("manager")), "fieldsV1": {**mapping(entry.get("fieldsV1"))}} for entry in found]
 
 
 def port_owners(managed_fields: Entries) -> dict[str, list[str]]:
