@@ -18,7 +18,7 @@ __all__ = ["Limits"]
 class Limits:
     """The limits of one call that asks a cluster.
 
-    :param answer: seconds in which one answer has to be there as a whole; a program that is to log in has as long.
+    :param answer: seconds in which one answer has to be there as a whole.
     :param size: bytes that one answer may have, the output of a command in a pod too.
     :param cluster: seconds in which all answers of one call have to be there.
     """

@@ -456,8 +456,7 @@ SHARED: tuple[Field, ...] = (
     Field(
         "mesh_api_timeout",
         "int",
-        "Seconds; the longest that one answer of an API server may take as a whole, and that a login plugin of a "
-        "kubeconfig may.",
+        "Seconds; the longest that one answer of an API server may take as a whole.",
         default=Limits.answer,
         example="120",
     ),
