@@ -97,7 +97,8 @@ def ensure_present(
     if check_mode:
         after = _prediction(store, wanted, root)
         return Outcome(True, "would be created", public_of(store, None), before={}, after=after)
-    authority = store.create(passphrase, key, certificate)
+    # The clock is ahead of whatever a lost store of the same root has counted.
+    authority = store.create(passphrase, key, certificate, after=int(now.timestamp()))
     public = public_of(store, authority)
     return Outcome(True, f"created: {_subject(authority)}", public, before={}, after=public)
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeAlias
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation, transitions, vouching
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation, transitions, vouching, witness
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import (
@@ -68,10 +68,13 @@ class CaStore:
         snapshot = self._snapshot()
         return dict(snapshot.lists) if snapshot else {}
 
-    def create(self, passphrase: str, key: PrivateKey, certificate: str) -> Authority:
-        """Make this root the authority, or return the one that somebody quicker has made."""
+    def create(self, passphrase: str, key: PrivateKey, certificate: str, *, after: int = 0) -> Authority:
+        """Make this root the authority, or return the one that somebody quicker has made.
+
+        :param after: the generation to follow on: a root of the user's own may have issued from a store that is lost.
+        """
         # Before anything is written, so that a refused passphrase leaves no trace.
-        change = _sealed(transitions.create(self._new_root(passphrase, key, certificate)), key)
+        change = _sealed(transitions.create(self._new_root(passphrase, key, certificate)), key, after=after)
         while True:
             try:
                 return self._storage.commit(change, None).authority
@@ -202,6 +205,24 @@ class CaStore:
         if authority.signer is None:
             raise self._storage.damaged("it holds no authority")
         self._key(authority.signer, passphrase)
+
+    def witness(self) -> str:
+        """What is to be kept where the CA is used, so that an older copy is noticed; empty without a CA."""
+        snapshot = self._snapshot()
+        return witness.witness_to_text(witness.witness_of(snapshot.index)) if snapshot else ""
+
+    def refuse_older(self, seen: Mapping[str, Collection[str]]) -> None:
+        """Stop where a cluster has seen a later state of the store.
+
+        :param seen: what was kept of C(witness), by the name of the cluster; what is none counts for nothing.
+        """
+        read = {
+            cluster: [found for text in texts if (found := witness.witness_from_text(text))]
+            for cluster, texts in seen.items()
+        }
+        snapshot = self._snapshot() if any(read.values()) else None
+        if snapshot and (error := witness.rolled_back(snapshot, read)):
+            raise CrossmeshError(error)
 
     def record(self, records: Collection[Record], key: PrivateKey, now: datetime) -> bool:
         """Keep the records of certificates that are about to be used, and drop those of expired ones.

@@ -89,6 +89,7 @@ class Work:
     :param wanted: the view's C(secrets) of one side.
     :param links: names of the links that a client's credential serves; recorded with its certificate.
     :param revoked: what custom_ca_revoked lists.
+    :param witness: of the state of the store that the trust is written from.
     """
 
     owner: names.Owner
@@ -100,6 +101,7 @@ class Work:
     passphrase: str
     check: bool
     revoked: Sequence[revocation.Entry] = ()
+    witness: str = ""
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,9 @@ def _as_written(item: Credential, written: Mapping[str, Credential]) -> Credenti
 
 
 def _ensure(api: Api, store: CaStore, work: Work, now: datetime, written: dict[str, Credential]) -> list[Credential]:
-    secrets = _live(api, work)
+    items = _live(api, work)
+    secrets = {name: secret_view(item) for name, item in items.items()}
+    store.refuse_older({work.owner.cluster: [_witness(item) for item in items.values()]})
     authority = authority_of(store)
     _refuse(secrets, authority, work)
     records = store.records(now) if work.revoked or authority.lists else []
@@ -192,7 +196,8 @@ def _ensure(api: Api, store: CaStore, work: Work, now: datetime, written: dict[s
     if any(item.decision.action == "issue" for item in decided):
         refuse_clock(api.clock_ahead)
     issued = issue(decided, store, authority, work, now)
-    _write_all(api, work, issued, written)
+    if any(item.decision.action != "keep" for item in issued):
+        _write_all(api, replace(work, witness=store.witness()), issued, written)
     return issued
 
 
@@ -217,12 +222,16 @@ def _write_all(api: Api, work: Work, issued: Sequence[Credential], written: dict
         raise failure
 
 
-def _live(api: Api, work: Work) -> dict[str, LiveSecret]:
+def _live(api: Api, work: Work) -> dict[str, Item]:
     path = object_path("", "v1", "secrets", work.namespace)
     wanted = [item["name"] for item in work.wanted]
     with ThreadPoolExecutor(PARALLEL) as pool:
         found = list(pool.map(lambda name: get_secret(api, f"{path}/{name}"), wanted))
-    return {name: secret_view(item) for name, item in zip(wanted, found, strict=True) if item is not None}
+    return {name: item for name, item in zip(wanted, found, strict=True) if item is not None}
+
+
+def _witness(item: Item) -> str:
+    return str((item["metadata"].get("annotations") or {}).get(names.ANNOTATION_WITNESS, ""))
 
 
 def _refuse(secrets: Mapping[str, LiveSecret], authority: Authority, work: Work) -> None:
@@ -430,6 +439,8 @@ def _secret(
     metadata: Item = {"name": item.wanted["name"], "namespace": work.namespace}
     if labels:
         metadata["labels"] = dict(labels)
+    if "ca.crt" in data and work.witness:
+        metadata["annotations"] = {names.ANNOTATION_WITNESS: work.witness}
     if version:
         # The API server refuses the request when somebody has written in between.
         metadata["resourceVersion"] = version
