@@ -40,7 +40,7 @@ class Move:
     :param wanted: the next root, for C(prepare) and C(recover).
     :param instance: whose clusters these are.
     :param clusters: names of all clusters that belong to the mesh.
-    :param clock_ahead: seconds by which the controller's clock is ahead of the clusters'.
+    :param clock_ahead: seconds by which the controller's clock is ahead, as a majority of all clocks has it.
     :param lost: PEM of the roots that the clusters hold, for C(recover).
     """
 
@@ -82,7 +82,10 @@ def move(store: CaStore, work: Move, *, now: datetime, check_mode: bool) -> Outc
 def _refuse_blocked(store: CaStore, authority: Authority, work: Move, now: datetime) -> None:
     records = store.records(now)
     revoked = revocation.revoked_serials(work.revoked, records)
-    blocked = rotation.blockers(work.step, authority, work.sights, work.clusters, records, revoked, work.instance)
+    gone = revocation.given_up(work.revoked, [record for record in records if record.instance == work.instance])
+    sights = [sight for sight in work.sights if sight.cluster not in gone]
+    clusters = [cluster for cluster in work.clusters if cluster not in gone]
+    blocked = rotation.blockers(work.step, authority, sights, clusters, records, revoked, work.instance)
     if blocked:
         head = Message.error(
             "rotation-blocked",

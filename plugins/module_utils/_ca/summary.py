@@ -18,7 +18,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import Ca
 
 __all__ = ["NO_REVOCATION", "ca_reading"]
 
-NO_REVOCATION: Revocation = {"revoked": [], "unmatched": [], "lists_due": "", "lists_wrong": False}
+NO_REVOCATION: Revocation = {"revoked": [], "unmatched": [], "lists_due": "", "lists_wrong": False, "awaited": []}
 
 
 def ca_reading(store: CaStore, authority: Authority, entries: Sequence[revocation.Entry], now: datetime) -> CaReading:
@@ -42,4 +42,5 @@ def _revocation(store: CaStore, authority: Authority, entries: Sequence[revocati
         ],
         "lists_due": revocation.why_due(wanted, lists, now),
         "lists_wrong": revocation.are_wrong(wanted, lists, records),
+        "awaited": revocation.awaited(entries, records, lists),
     }

@@ -340,7 +340,7 @@ def test_the_view_of_a_rotation_holds_every_cluster_all_that_was_seen_and_whom_t
     assert [item["n"] for item in found["sights"]] == [1, 2, 3]
 
 
-READ: Json = {"look": {"sides": {}}}
+READ: Json = {"look": {"sides": {}, "awaited": ["a", "external:other"]}}
 
 
 @pytest.mark.parametrize(
