@@ -19,8 +19,8 @@ SECOND_LAB := : no second lab for
 endif
 LINTERS := ruff mypy shell yaml ansible sanity docs package
 
-.PHONY: help deps venv docs requirements demo test lint $(LINTERS:%=lint-%) unit integration bench campaign \
-	zlint lab-build lab-up labs-up lab-down lab-status clean
+.PHONY: help deps venv docs requirements demo test lint $(LINTERS:%=lint-%) unit attacks integration bench campaign \
+	package zlint lab-build lab-up labs-up lab-down lab-status clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -67,12 +67,18 @@ lint-docs: venv
 lint-package: venv
 	$(PYTHON) tests/tools/package.py
 
+package: venv  ## build the package of the last commit, byte for byte the same everywhere
+	@$(PYTHON) tests/tools/package.py --build .
+
 # The linter of certificates, which unit tests ask too.
 zlint: venv
 	@$(PYTHON) -m tests.lab build-zlint
 
 unit: venv zlint  ## tests that need no lab
-	$(PYTEST) --numprocesses auto tests/unit
+	$(PYTEST) --numprocesses auto -m 'not slow' tests/unit tests/attacks
+
+attacks: venv zlint  ## every attack that needs no lab, the long ones too
+	$(PYTEST) --numprocesses auto tests/attacks
 
 integration: deps zlint  ## tests on the running lab, or on both
 	$(PYTEST) --numprocesses auto --dist loadfile --max-worker-restart 0 -m 'not slow' tests/integration
@@ -83,6 +89,7 @@ bench: deps  ## measure the standing figures on the running lab; takes two hours
 campaign: deps  ## rotate under load with every fault, for hours, on the running lab
 	$(PYTEST) -m slow tests/integration
 	$(PYTHON) -m tests.wire
+	$(PYTHON) -m tests.hostile
 	$(PYTHON) -m tests.campaign
 
 lab-build: deps  ## build the lab's binaries, once a machine

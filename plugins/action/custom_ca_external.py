@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, ClassVar
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import failure
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, failure
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.desired import external_servers
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import ExternalServer
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.external import check_directories
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.links import sound_links_with
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.external import Request, keep, report
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
@@ -26,9 +28,12 @@ class ActionModule(Action):
     }
 
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
-        servers = _servers(variables)
+        store, servers = variables.store(), _servers(variables)
         if not servers:
             return {"changed": False, "skipped": True, "skip_reason": "no link has external.ca"}
+        outside = sound_links_with(variables.given.get("mesh_links"), "external")
+        if misplaced := list(check_directories(outside, Path(store.where))):
+            raise CrossmeshError(*misplaced)
         check, look = bool(self._task.check_mode), params["step"] == LOOK
         request = Request(
             servers=servers,
@@ -39,7 +44,7 @@ class ActionModule(Action):
             revoked=variables.revoked(),
             try_key=check and not look,
         )
-        outcome = keep(variables.store(), request, datetime.now(UTC), look=check or look)
+        outcome = keep(store, request, datetime.now(UTC), look=check or look)
         result = report(outcome, params["step"])
         if outcome.errors:
             # As warnings too: where a playbook keeps the error to its end, that end may not be reached.

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.move import STEPS, Move, move
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import record_from_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.rotation import sight_from_json
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import SIDES, Action, Variables
 
@@ -30,12 +31,14 @@ class ActionModule(Action):
         "seen": {"type": "str", "default": ""},
         "clusters": {"type": "list", "elements": "str", "default": []},
         "sights": {"type": "list", "elements": "dict", "default": [], "options": SIGHT},
+        "named": {"type": "list", "elements": "str", "default": []},
         "lost": {"type": "list", "elements": "str", "default": []},
+        "unrecorded": {"type": "list", "elements": "dict", "default": []},
         "clock_ahead": {"type": "int", "default": 0},
     }
 
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
-        store = variables.store()
+        store, check = variables.store(), bool(self._task.check_mode)
         task = Move(
             step=params["step"],
             seen=params["seen"],
@@ -46,11 +49,15 @@ class ActionModule(Action):
             clusters=params["clusters"],
             revoked=variables.revoked(),
             lost=params["lost"],
+            named=params["named"],
             keep_keys=variables.filled["custom_ca_keep_retired_keys"],
             clock_ahead=params["clock_ahead"],
+            unrecorded=[record_from_json(item, where="unrecorded") for item in params["unrecorded"]],
+            removal=variables.removal(foreseen=check),
         )
-        outcome = move(store, task, now=datetime.now(UTC), check_mode=bool(self._task.check_mode))
-        authority = store.public()
+        outcome = move(store, task, now=datetime.now(UTC), check_mode=check)
+        # Where the take-over of an earlier release's store is only tried, nothing of it can be read yet.
+        authority = None if store.unsigned() else store.public()
         return {
             "changed": outcome.changed,
             "msg": outcome.message,

@@ -13,24 +13,26 @@ from functools import partial
 from typing import Any, ClassVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.holdings import nothing_given
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import ca_reading
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import ca_reading, still_holding
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import clock_warning
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.dry_run import try_out
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.identity import unidentified
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import read_cluster
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.surroundings import read_surroundings
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide, ReadingRequest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import authority_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import status
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import status, strays
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.outlook import Case, look_ahead
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Plan, Work
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import presence_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ca_in_cluster
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.unrecorded import unrecorded_in
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
     SIDES,
     STAGES,
@@ -70,7 +72,12 @@ class ActionModule(ClusterAction):
         found = parts.reading
         if fault := variables.misled(found["identity"]["cluster_uid"], request["cluster"]):
             raise CrossmeshError(fault)
-        reading: Reading = {**found, **ca_reading(store, authority, entries, now)}
+        removal = variables.removal(foreseen=True)
+        unknown = (
+            unrecorded_in(found["secrets"], wanted, store.records(now), authority, now) if authority.issuing else []
+        )
+        unrecorded = [item.record for item in unknown if item.record]
+        reading: Reading = {**found, **ca_reading(store, authority, entries, now, removal, unrecorded)}
         surroundings = (
             read_surroundings(api, [pod for side in wanted for pod in reading["pods"][side]], parts.whole)
             if foresees
@@ -81,13 +88,19 @@ class ActionModule(ClusterAction):
             case = Case(reading, desired, render(side, desired), authority, policy, now, surroundings)
             ahead = look_ahead(case, partial(try_out, api))
             sides[side] = _side(ahead.plan, reading, desired, authority)
+            sides[side]["alarms"] += [str(item.alarm) for item in unknown if item.side == side]
         return {
             "changed": False,
-            "warnings": [f"{variables.cluster}: {line}" for line in _warnings(reading, sides, policy)],
+            "warnings": [
+                *(f"{variables.cluster}: {line}" for line in _warnings(reading, sides, policy)),
+                *(f"{variables.cluster}: {item.alarm}" for item in unknown),
+                *map(str, self._left_behind(variables, request, states)),
+            ],
             "cluster": request["cluster"],
             "instance": request["instance"],
             "identity": reading["identity"],
             "presence": presence_of(reading, request, list(wanted.values())),
+            "unrecorded": [record.to_json() for record in unrecorded],
             "phase": authority.phase,
             "state": authority.state,
             "lists_due": reading["lists_due"],
@@ -98,6 +111,18 @@ class ActionModule(ClusterAction):
             "sides": sides,
             "settled": all(side["settled"] for side in sides.values()),
         }
+
+    def _left_behind(
+        self, variables: Variables, request: ReadingRequest, states: Mapping[Side, str]
+    ) -> Sequence[Message]:
+        """What the certificates of sides that are taken away allow, whatever the inventory gives the cluster."""
+        gone = [side for side, state in states.items() if state == "absent"]
+        # What another cluster has left here is taken away here alone.
+        if not gone or request["cluster"] != variables.cluster:
+            return []
+        store, now = variables.store(), datetime.now(UTC)
+        given = nothing_given(request["instance"], request["cluster"], gone)
+        return still_holding(store, given, variables.revoked(), now, None)
 
 
 def _side(plan: Plan, reading: Reading, desired: DesiredSide, authority: Authority) -> SideLook:
@@ -166,5 +191,5 @@ def _warnings(reading: Reading, sides: Mapping[Side, SideLook], policy: Policy) 
         line for side in sides.values() for line in (*side["warnings"], *(() if policy.existing else side["notices"]))
     ]
     of_cluster = [clock_warning(reading["clock_ahead"])]
-    of_cluster += [] if policy.existing else [unidentified(reading["identity"])]
+    of_cluster += [] if policy.existing else [unidentified(reading["identity"]), *strays.warnings(reading)]
     return list(dict.fromkeys([*(str(message) for message in of_cluster if message), *of_sides]))

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import record_from_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import Credential, Work, ensure, report
@@ -47,11 +48,13 @@ class ActionModule(ClusterAction):
             owner=names.Owner(look["instance"], look["cluster"], plan["side"]),
             namespace=plan["namespace"],
             wanted=plan["credentials"],
-            links=plan["links"],
             policy=variables.policy(**look["options"]),
             validity=timedelta(days=variables.days("custom_ca_leaf_validity_days")),
             passphrase=variables.passphrase,
             check=bool(self._task.check_mode),
             revoked=variables.revoked(),
+            mesh_roots=look["ca"]["meshes"],
+            unrecorded=[record_from_json(item, where="unrecorded") for item in look["unrecorded"]],
+            removal=variables.removal(foreseen=bool(self._task.check_mode)),
         )
         return ensure(api, variables.store(), work, datetime.now(UTC))

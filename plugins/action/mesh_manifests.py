@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from ansible.plugins.loader import action_loader
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import (
-    without_overrides,
-    writer_kubeconfig,
-)
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.departure import await_gone
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.kubeconfig import context_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.departure import await_gone, delete
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Manifest
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import place_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.routes import await_clusters
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.writer import without_overrides, writer_options
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, one_line
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.lifecycle import still_there
@@ -32,7 +29,7 @@ Verb = Literal["strip", "force", "write", "delete"]
 
 NOTES = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "uid")
 WRITER = "kubernetes.core.k8s"
-ROUTE = "VirtualService"
+ROUTE, SECRET = "VirtualService", "Secret"
 # In this order: a field that others added can be in the way of a write, and what goes may be in use until then.
 VERBS: tuple[Verb, ...] = ("strip", "force", "write", "delete")
 
@@ -43,23 +40,15 @@ class ActionModule(ClusterAction):
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
         plan: SideLook = params["plan"]
         wanted: dict[Verb, list[Manifest]] = json.loads(plan["manifests"] or "{}")
-        objects, results = sum(map(len, wanted.values())), list[Json]()
-        failed, warnings = list[Message](), list[str]()
-        steps = _steps(wanted, apart=bool(plan["moved"]))
-        for verb, step in steps:
-            if step[0]["kind"] == ROUTE and (failed := self._await_clusters(variables, plan)):
-                break
-            calls = [self._call(variables, plan["manager"], verb, share) for share in shares(step)]
-            for result in at_once(calls):
-                if result.get("failed"):
-                    failed.append(_not_written(variables.cluster, verb, result))
-                    continue
-                results += _each(result)
-                warnings += result.get("warnings") or ()
-                if len(steps) > 1 or len(calls) > 1:
-                    self._say(f"{variables.cluster}: {len(results)} of {objects} objects")
-            if failed:
-                break
+        results, failed, warnings = list[Json](), list[Message](), list[str]()
+        if wanted:
+            with writer_options(variables.connection()) as where:
+                for result in self._written(variables, plan, wanted, where):
+                    if isinstance(result, Message):
+                        failed.append(result)
+                        continue
+                    results += _each(result)
+                    warnings += result.get("warnings") or ()
         failed = failed or self._await_gone(variables, wanted.get("delete", ()))
         done = {
             "changed": any(result.get("changed") for result in results),
@@ -72,14 +61,55 @@ class ActionModule(ClusterAction):
         error = UnfinishedError if done["changed"] else CrossmeshError
         return {**done, **self.refused(error(*failed), variables)} if failed else done
 
+    def _written(
+        self, variables: Variables, plan: SideLook, wanted: Mapping[Verb, Sequence[Manifest]], where: Json
+    ) -> Iterator[Json | Message]:
+        """What each call has done, or why it could not; after one that failed, no other begins."""
+        secrets = [item for item in wanted.get("delete", ()) if item["kind"] == SECRET]
+        others = {**wanted, "delete": [item for item in wanted.get("delete", ()) if item["kind"] != SECRET]}
+        steps = _steps(others, apart=bool(plan["moved"]))
+        objects, done = sum(map(len, wanted.values())), 0
+        for verb, step in steps:
+            failed = self._await_clusters(variables, plan) if step[0]["kind"] == ROUTE else []
+            yield from failed
+            if failed:
+                return
+            options = {**where, **_how(verb, plan["manager"])}
+            calls = [self._call(variables, {**options, "definition": list(share)}) for share in shares(step)]
+            for result in at_once(calls):
+                if result.get("failed"):
+                    failed.append(_not_written(variables.cluster, verb, result))
+                    yield failed[-1]
+                    continue
+                done += len(_each(result))
+                yield result
+                if len(steps) > 1 or len(calls) > 1:
+                    self._say(f"{variables.cluster}: {done} of {objects} objects")
+            if failed:
+                return
+        if secrets:
+            yield from self._deleted(variables, secrets)
+
+    def _deleted(self, variables: Variables, secrets: Sequence[Manifest]) -> Iterator[Json | Message]:
+        """By our own client: kubernetes.core returns what it has deleted, and its key, while a finalizer holds it."""
+        api = variables.api()
+        for item in secrets:
+            try:
+                changed = delete(api, place_of(item), dry=bool(self._task.check_mode))
+            except CrossmeshError as error:
+                yield error.message
+                return
+            yield {"changed": changed, "result": item, "diff": {"before": item, "after": {}} if changed else {}}
+
     def _await_clusters(self, variables: Variables, plan: SideLook) -> list[Message]:
         """Wait until routes that carry can be changed without a lost connection; why they cannot, if so."""
         if self._task.check_mode or not plan["moved"]:
             return []
         timeout, wait = variables.filled["mesh_gate_timeout"], variables.filled["mesh_gate_wait"]
-        say = self._display.display
         try:
-            await_clusters(variables.api(), gateway_of(plan), plan["moved"], timeout, wait=wait, say=say)
+            await_clusters(
+                variables.api(waits=timeout + wait), gateway_of(plan), plan["moved"], timeout, wait=wait, say=self.say
+            )
         except CrossmeshError as error:
             return list(error.messages)
         return []
@@ -88,23 +118,24 @@ class ActionModule(ClusterAction):
         """What is deleted, and goes on."""
         if self._task.check_mode or not deleted:
             return []
-        timeout, say = variables.filled["mesh_gate_timeout"], self._display.display
+        timeout, say = variables.filled["mesh_gate_timeout"], self.say
         try:
-            return [still_there(*left) for left in await_gone(variables.api(), deleted, timeout, say=say)]
+            return [still_there(*left) for left in await_gone(variables.api(waits=timeout), deleted, timeout, say=say)]
         except CrossmeshError as error:
             return list(error.messages)
 
     def _say(self, line: str) -> None:
-        self._display.display(f"{line} {'would be written' if self._task.check_mode else 'written'}")
+        self.say(f"{line} {'would be written' if self._task.check_mode else 'written'}")
 
-    def _call(self, variables: Variables, manager: str, verb: Verb, items: Sequence[Manifest]) -> Call:
+    def _call(self, variables: Variables, arguments: Json) -> Call:
         """One call of kubernetes.core.k8s as a task would make it, to be made later."""
         connection = variables.connection()
-        context = context_of(connection)
         task = self._task.copy()
-        task.action = WRITER
+        task.action, task.args = WRITER, arguments
         # What the reads do not see: a play's own environment would lead the writes elsewhere.
         task.environment = []
+        # It works here, as who runs the playbook: -e ansible_become=true outweighs what a play says.
+        self._connection.become = None
         action = action_loader.get(
             WRITER,
             task=task,
@@ -116,9 +147,7 @@ class ActionModule(ClusterAction):
         )
 
         def call() -> Json:
-            with writer_kubeconfig(connection) as kubeconfig, without_overrides(os.environ):
-                where = {"kubeconfig": kubeconfig, "context": context, "persist_config": False}
-                task.args = {**where, **_how(verb, manager), "definition": list(items)}
+            with without_overrides(os.environ, connection):
                 result: Json = action.run(task_vars=dict(variables.task_vars))
             return result
 
@@ -174,7 +203,7 @@ def _not_written(cluster: str, verb: Verb, result: Json) -> Message:
     return Message.error(
         "not-written",
         where=f"cluster {cluster}",
-        what=f"{WRITER} failed ({verb}): {one_line(result.get('msg', ''))}",
+        what=f"{WRITER} failed ({verb}): {one_line(result.get('msg') or 'it does not say why')}",
         fix="correct what the API server refuses, then run again: it goes on from where it stopped. After 409 Conflict "
         "run again first; if it comes back, the object's managedFields name who else writes it",
     )

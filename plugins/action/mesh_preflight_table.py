@@ -13,7 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, failure
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, shown
 
 
 class ActionModule(ActionBase):
@@ -27,7 +27,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         # ansible-core does not annotate it.
         _validation, params = self.validate_argument_spec(self.ARGUMENTS)  # type: ignore[no-untyped-call]
-        report = params["report"]
+        report = shown(params["report"])
         # By itself, not as a result: a callback would quote and fold the lines.
         Display().display("\n".join(report["table"]))
         if params["path"]:

@@ -33,7 +33,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.handshakes i
     stranger,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.passage import Counted, located, strayed
-from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.question import WAIT
+from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.question import TIMEOUT, WAIT
 from ansible_collections.crossmesh.mtls.plugins.module_utils._probe.workload import Asked, ask_links
 from ansible_collections.crossmesh.mtls.plugins.module_utils._proxy.judge import watch_of
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
@@ -73,7 +73,8 @@ class ActionModule(ClusterAction):
             shaken = _shaken(variables, desired, plan)
             probed = [link for link in _dialled(desired, plan) if link["probe"]]
             # Else nobody has to log in.
-            asked = _asked(variables.api(), probed, plan) if probed else []
+            waits = TIMEOUT * -(-len(probed) // PARALLEL)
+            asked = _asked(variables.api(waits), probed, plan) if probed else []
             faults = [*shaken.faults, *_gone(side, plan), *(item.fault for item in asked if item.fault)]
             links[side] = [_standing(link, faults, asked) for link in plan["status"]]
             result["faults"] += _told(plan["status"], faults)

@@ -65,7 +65,9 @@ class ActionModule(ClusterAction):
         }
         if self._task.check_mode:
             return result
-        api = variables.api()
+        timeout, wait = variables.filled["mesh_gate_timeout"], variables.filled["mesh_gate_wait"]
+        # For each side the proof itself, and an address.
+        api = variables.api(waits=len(SIDES) * (2 * timeout + wait))
         for side in (side for side in SIDES if side in params["sides"] and side in look["sides"]):
             plan = look["sides"][side]
             shown: Json = {**plan, **issued.get(side, {})}
@@ -101,10 +103,9 @@ class ActionModule(ClusterAction):
             judge=partial(_faults, links, plan["unbacked"]),
             strict=strict,
         )
-        say = self._display.display
-        proof = prove(api, gateway_of(plan), expected, timeout, wait=wait, say=say)
+        proof = prove(api, gateway_of(plan), expected, timeout, wait=wait, say=self.say)
         if plan["await_address"]:
-            proof.warnings.extend(await_address(api, gateway_of(plan), timeout, say=say))
+            proof.warnings.extend(await_address(api, gateway_of(plan), timeout, say=self.say))
         return proof
 
 

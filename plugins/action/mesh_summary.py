@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 
 from ansible.utils.display import Display
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import still_holding
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, visible
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import misplaced
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import LinkSideJson, next_due, table
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
@@ -21,6 +23,7 @@ class ActionModule(Action):
         "looks": {"type": "dict", "required": True},
         "proofs": {"type": "list", "elements": "dict", "default": []},
         "names": {"type": "dict", "default": {}},
+        "removed": {"type": "bool", "default": False},
     }
 
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
@@ -35,12 +38,18 @@ class ActionModule(Action):
         lines += [f"not looked at in this run: {', '.join(unseen)}"] if unseen else []
         lines += [f"next renewal due: {due}"] if due else []
         # By itself, not as a result: a callback would quote and fold the lines.
-        Display().display("\n".join(lines))
+        Display().display("\n".join(map(visible, lines)))
         elsewhere = {params["names"].get(host) or host for host in unseen}
         elsewhere |= set(variables.filled.get("mesh_clusters") or ()) - {look["cluster"] for look in seen.values()}
         strays = misplaced([look["presence"] for look in seen.values()], elsewhere)
-        warnings = [str(message) for message in strays]
+        held = self._still_holding(variables) if params["removed"] else []
+        warnings = [str(message) for message in (*strays, *held)]
         return {"changed": False, "next_due": due, "not_looked_at": unseen, "warnings": warnings}
+
+    def _still_holding(self, variables: Variables) -> list[Message]:
+        """What certificates allow that the inventory does not, as the store has it after this run."""
+        entries, removal = variables.revoked(), variables.removal(foreseen=bool(self._task.check_mode))
+        return still_holding(variables.store(), variables.grants(), entries, datetime.now(UTC), removal)
 
 
 def _links(look: ClusterLook, proof: ProofJson) -> list[LinkSideJson]:

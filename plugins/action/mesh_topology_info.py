@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, ClassVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.resolution import check_inventory
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.external import check_directories
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.links import sound_links_with
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contract
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contracts
 
 Json = dict[str, Any]
 
@@ -24,15 +26,14 @@ class ActionModule(Action):
     }
 
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
-        task_vars = variables.task_vars
-        groups = task_vars["groups"]
-        hosts = dict.fromkeys([*groups.get(desired.SERVERS_GROUP, ()), *groups.get(desired.CLIENTS_GROUP, ())])
-        clusters = {str(host): contract(task_vars["hostvars"][host]) for host in hosts}
+        groups = frozenset(map(str, variables.task_vars["groups"]))
+        clusters = contracts(variables.task_vars)
         prune_all = params["prune_all"]
         allowed = variables.filled["mesh_prune_all"] is True if prune_all is None else prune_all
-        found = check_inventory(
-            clusters, frozenset(map(str, groups)), variables.given, datetime.now(UTC), prune_all=allowed
-        )
+        found = check_inventory(clusters, groups, variables.given, datetime.now(UTC), prune_all=allowed)
+        # As far as this machine has directories: of a run's other hosts all are on it, too.
+        outside = sound_links_with(variables.given.get("mesh_links"), "external")
+        found += check_directories(outside, Path(variables.store().where))
         if found and params["fail"]:
             raise CrossmeshError(*found)
         return {"changed": False, "errors": [message.to_json() for message in found]}

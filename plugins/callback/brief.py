@@ -48,6 +48,8 @@ from typing import Any
 from ansible import constants
 from ansible.plugins.callback import CallbackBase
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import shown
+
 
 class CallbackModule(CallbackBase):
     """A callback of ansible-playbook; what it prints is documented above."""
@@ -76,14 +78,14 @@ class CallbackModule(CallbackBase):
         self._fail("unreachable", result)
 
     def v2_playbook_on_no_hosts_matched(self) -> None:
-        self._display.display("no host of the inventory matches this play", color=_color("COLOR_SKIP"))
+        self._print("no host of the inventory matches this play", "COLOR_SKIP")
 
     def v2_on_file_diff(self, result: Any) -> None:
         for part in [
             item for item in _several(_values(result).get("results")) or [_values(result)] if item.get("diff")
         ]:
-            # ansible-core does not annotate it.
-            if text := self._get_diff(part["diff"]):  # type: ignore[no-untyped-call]
+            # With Ansible's own colours, so what is foreign is made visible before. ansible-core does not annotate it.
+            if text := self._get_diff(shown(part["diff"], lines=True)):  # type: ignore[no-untyped-call]
                 self._display.display(text)
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
@@ -92,23 +94,26 @@ class CallbackModule(CallbackBase):
         changed = ", ".join(host for host, found in counts.items() if found["changed"])
         line = f"changed: {changed}" if changed else "nothing changed"
         if bad:
-            self._display.display(f"failed: {', '.join(bad)}; {line}", color=_color("COLOR_ERROR"))
+            self._print(f"failed: {', '.join(bad)}; {line}", "COLOR_ERROR")
         else:
-            self._display.display(f"ok; {line}")
+            self._print(f"ok; {line}")
 
     def _tell(self, result: Any) -> None:
         values = _values(result)
         if values.get("changed"):
-            self._display.display(f"changed: {_title(result)}", color=_color("COLOR_CHANGED"))
+            self._print(f"changed: {_title(result)}", "COLOR_CHANGED")
         # What debug, or an assert, has to say to people.
         if values.get("_ansible_verbose_always") and not values.get("_ansible_verbose_override"):
             for line in _several(values.get("msg")):
-                self._display.display(f"{_host(result)}: {line}")
+                self._print(f"{_host(result)}: {line}")
 
     def _fail(self, word: str, result: Any) -> None:
         values = _values(result)
         lines = [str(line) for text in _several(values.get("msg") or values.get("censored")) for line in _lines(text)]
-        self._display.display("\n  ".join([f"{word}: {_title(result)}", *lines]), color=_color("COLOR_ERROR"))
+        self._print("\n  ".join([f"{word}: {_title(result)}", *lines]), "COLOR_ERROR")
+
+    def _print(self, text: str, color: str = "") -> None:
+        self._display.display(shown(text, lines=True), color=_color(color) if color else None)
 
 
 def _color(name: str) -> str:
@@ -141,4 +146,4 @@ def _several(value: Any) -> list[Any]:
 
 
 def _lines(text: Any) -> list[str]:
-    return str(text).splitlines()
+    return str(text).split("\n")

@@ -13,7 +13,7 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options: {}
 requirements:
-  - cryptography >= 42.0.0
+  - cryptography >= 43.0.0
 notes:
   - Runs on the controller, in the process of C(ansible-playbook).
   - Variables are read by their names from the host that the task is for; docs/links.md lists them with their defaults.
@@ -29,6 +29,8 @@ notes:
   - Reads C(mesh_kubeconfig) and C(mesh_context), or C(mesh_api_host), C(mesh_api_key) and C(mesh_api_ca_cert), which
     lead to the cluster; docs/links.md says what they can be. What they do not ask for has no part in it, neither
     C(K8S_AUTH_*) nor the C(environment) of a play.
+  - Reads C(mesh_api_timeout), C(mesh_api_max_bytes) and C(mesh_cluster_timeout), which bound what the cluster's answers
+    may take; beyond them it fails.
 """
 
     # Derives what the cluster is to be.
@@ -60,6 +62,8 @@ notes:
   - Reads C(custom_ca_key_type) and C(custom_ca_validity_days) where it makes a root; and
     C(custom_ca_import_certificate), C(custom_ca_import_key) and C(custom_ca_import_passphrase), which name a root of
     your own to use in its place.
+  - A root of your own is tried with the names of all links. For these it reads C(mesh_links), C(custom_ca_trust_domain)
+    and C(custom_ca_leaf_validity_days), and the variables of all clusters.
 """
 
     # Issues certificates for gateways or external servers.
@@ -68,6 +72,16 @@ options: {}
 notes:
   - Reads C(custom_ca_key_type), C(custom_ca_leaf_validity_days) and C(custom_ca_renew_before_days), which decide about
     certificates; C(custom_ca_revoked), what is revoked; and C(mesh_only_links), the links to work on.
+"""
+
+    # Holds certificates against what the inventory gives to whom.
+    GRANTS = r"""
+options: {}
+notes:
+  - Reads C(custom_ca_revoked), what is revoked, and C(custom_ca_revoke_removed), whether that is what was taken away as
+    well; C(mesh_only_links), beside which nothing is taken for removed; and C(mesh_links), C(mesh_clusters),
+    C(mesh_instance), and C(mesh_cluster_name) and C(mesh_cluster_state) of every cluster, by which it is told what
+    was.
 """
 
     # Holds the CA's settings against the rules.

@@ -8,21 +8,36 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.in_service import (
+    Recovery,
+    believed,
+    recovery,
+    shown,
+)
+
 
 def authority_state(
-    looks: Mapping[str, Mapping[str, Any]], mesh_clusters: Collection[str], limited: bool, adopt: bool
+    looks: Mapping[str, Mapping[str, Any]],
+    mesh_clusters: Collection[str],
+    limited: bool,
+    adopt: bool,
+    lost_roots: Collection[object] = (),
 ) -> dict[str, Any]:
-    seen = {host: look for host, look in looks.items() if "ca" in look}
-    roots = {fingerprint: pem for look in seen.values() for fingerprint, pem in look["ca"]["roots"].items()}
-    missing = any(look["ca"]["missing"] for look in seen.values())
+    seen = {host: shown(look) for host, look in looks.items() if "ca" in look}
+    clusters = list(seen.values())
+    missing = any(item.ca["missing"] for item in clusters)
+    roots = {root for item in clusters for root in item.ca["roots"]}
+    unknown = {root for item in clusters for root in item.ca["unknown"] if believed(clusters, root)}
     # An adoption that was interrupted leaves roots of before in Secrets that are ours already.
-    unknown = {} if adopt and not missing else {root for look in seen.values() for root in look["ca"]["unknown"]}
-    elsewhere = set(mesh_clusters) - {look["cluster"] for look in seen.values()}
+    wrong = set() if adopt else unknown
+    elsewhere = set(mesh_clusters) - {item.cluster for item in clusters}
     unseen = sorted(set(looks) - set(seen) if limited else ()) or sorted(elsewhere)
+    found = recovery(clusters, lost_roots) if missing else Recovery()
     return {
-        "needed": missing or bool(unknown),
-        "in_service": sorted(roots if missing else unknown),
-        "roots": [roots[fingerprint] for fingerprint in sorted(roots)],
+        "needed": missing or bool(wrong),
+        "in_service": sorted(roots if missing else wrong),
+        "lost_roots": list(found.roots),
+        "unvouched": list(map(str, found.refusals)),
         "unseen": unseen if missing and (limited or mesh_clusters) else [],
     }
 

@@ -33,7 +33,8 @@ def rotation_view(
     }
     left_out = [*sorted(every - taken_in), *_servers_left_out(external, mesh_links)]
     sights = [sight for proof in proofs for sight in proof.get("sights", ())]
-    return {"clusters": sorted(every), "left_out": left_out, "sights": sights}
+    unrecorded = [record for look in looks.values() for record in look.get("unrecorded", ())]
+    return {"clusters": sorted(every), "left_out": left_out, "sights": sights, "unrecorded": unrecorded}
 
 
 def _servers_left_out(looked: Mapping[str, Any], mesh_links: object) -> list[str]:

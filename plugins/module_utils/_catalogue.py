@@ -131,6 +131,14 @@ RULES: Mapping[str, Rule] = {
         "An external server has either C(ca), an absolute path, or C(trust), the PEM root certificates of another CA",
         "the egress gateway trusts the CA that issued the server's certificate",
     ),
+    "external-trust-ended": Rule(
+        "Of the roots in C(trust), one has not ended",
+        "no certificate of a root that has ended is accepted (RFC 5280, section 6.1.3)",
+    ),
+    "external-sni": Rule(
+        "C(external.sni) is not the FQDN of another link",
+        "its server would hold a certificate with which it can pose as the servers of that link",
+    ),
     "foreign-client": Rule(
         "C(foreign_clients) holds DNS names and URIs without wildcards",
         "the ingress gateway compares them literally with the SANs of client certificates",
@@ -207,6 +215,10 @@ RULES: Mapping[str, Rule] = {
     ),
     "timeout": Rule("C(mesh_gate_timeout) is at least 1", "a gate that does not wait always fails"),
     "wait": Rule("C(mesh_gate_wait) is at least 0", "it is a time to wait"),
+    "limit": Rule(
+        "C(mesh_api_timeout) and C(mesh_cluster_timeout) are at least 1, C(mesh_api_max_bytes) is at least 2 MiB",
+        "a cluster would be given up before it could answer with one Secret",
+    ),
     "prefix": Rule(
         "C(mesh_client_credential_prefix) is a DNS label, does not end in C(-cacert), and is not the server Secret of "
         "a link",
@@ -218,6 +230,9 @@ RULES: Mapping[str, Rule] = {
     ),
     "unknown-link": Rule("C(mesh_only_links) lists names of links", "otherwise the run would do nothing"),
     # The CA
+    "lost-root-fingerprint": Rule(
+        "C(custom_ca_lost_roots) lists SHA-256 fingerprints", "a root is trusted for nothing less than all of it"
+    ),
     "ca-trust-domain": Rule(
         "C(custom_ca_trust_domain) is a DNS name in lower case, short enough to be a suffix of cluster names",
         "it is the suffix of names in client certificates; a DNS name has at most 253 characters (RFC 1035, section "
@@ -295,6 +310,21 @@ CODES: Mapping[str, Entry] = {
         "The CA store or a key can be read or written by others than its owner",
         "Find out who could read it, then set the mode that the message names",
     ),
+    "folder-open-to-others": Entry(
+        "Others may replace the CA store",
+        "A folder above it is writable for everybody, and has no sticky bit",
+        "Take the permission away (C(chmod o-w)), or move the store",
+    ),
+    "owned-by-another": Entry(
+        "A file or folder of the CA store belongs to somebody else",
+        "Its owner, neither this user nor root, can change it at any time",
+        "Find out who put it there; run as that user, or restore it with its owner",
+    ),
+    "not-a-file": Entry(
+        "Something else lies where a file of the CA store belongs",
+        "A symbolic link, a pipe or a folder; a run follows no link there, and waits for no pipe",
+        "Find out who put it there, then remove it or restore the file",
+    ),
     "report-not-written": Entry(
         "The preflight report cannot be written",
         "C(mesh_preflight_report) is not a writable file",
@@ -362,10 +392,36 @@ CODES: Mapping[str, Entry] = {
         "No connection to the address of the context",
         "Check the address, the network and the server",
     ),
+    "internal-error": Entry(
+        "The collection met an error that it does not know",
+        "A fault of the collection; the message names its type and its place in the code, and no value. Nothing that "
+        "this task had still to do was done",
+        "Report it to the maintainers with the line, and run again: a run goes on from where things stand",
+    ),
+    "api-too-slow": Entry(
+        "The API server gave no whole answer in time",
+        "An answer was not there as a whole within C(mesh_api_timeout), however much of it has come",
+        "Find out what holds up the API server, or the proxy in front of it, or set C(mesh_api_timeout) to more",
+    ),
+    "answer-too-large": Entry(
+        "An answer has more bytes than are taken",
+        "The API server, or a command in a gateway's pod, sent more than C(mesh_api_max_bytes)",
+        "Check that it is the cluster's API server; if the cluster holds as much, set C(mesh_api_max_bytes) to more",
+    ),
+    "cluster-too-slow": Entry(
+        "A cluster took too long, over all that it was asked",
+        "A task has waited for answers of one cluster for C(mesh_cluster_timeout); the others go on",
+        "Find out what holds up the API server, or set C(mesh_cluster_timeout) to more",
+    ),
     "no-api-server": Entry(
         "The address is not an API server",
         "The answer is not JSON, e.g. the login page of a proxy",
         "Correct the address in the kubeconfig, or the proxy in front of it",
+    ),
+    "malformed-object": Entry(
+        "An object of the API server has another shape than Kubernetes gives it",
+        "The message holds the object and the field, never the value; this cluster is left alone, and no other",
+        "Compare with what kubectl shows; a proxy in front of the API server, or another server, may give the answer",
     ),
     "api-refused": Entry(
         "The API server refused a request",
@@ -848,6 +904,17 @@ CODES: Mapping[str, Entry] = {
         "It does not have the labels of this collection",
         "Check it, then run with C(mesh_adopt=true) to take it over, or rename the link",
     ),
+    "borrowed-labels": Entry(
+        "What others made bears our labels",
+        "It stands in a namespace, or under a name, that no run gives; it is left alone and counts as somebody else's",
+        "Find out who made it, then delete it, or take the labels off it",
+    ),
+    "left-behind": Entry(
+        "What no link needs stays in a namespace of workloads",
+        "The user of the context may not delete it, or a finalizer keeps it. Whoever writes objects in that namespace "
+        "may have made it, so that no run fails for it",
+        "If it was made by a run, delete it; else take the labels of this collection off it",
+    ),
     "label-lost": Entry(
         "An object has lost one of our labels",
         "Only objects with all our labels are changed or deleted",
@@ -924,13 +991,18 @@ CODES: Mapping[str, Entry] = {
     ),
     "wrong-store": Entry(
         "This is not the CA that the clusters trust",
-        "A Secret or directory uses a root that the store does not have",
-        "Point C(custom_ca_dir) at the right store, or restore it from a backup",
+        "A Secret or directory uses a root that the store does not have, or somebody has put one there",
+        "Point C(custom_ca_dir) at the right store, or restore it from a backup; or take the root out of C(ca.crt)",
     ),
     "mesh-ca": Entry(
         "The root is a mesh's own CA",
         "The links would accept every certificate that mesh issues",
         "Use a root that is not the CA of any mesh",
+    ),
+    "lost-root": Entry(
+        "A root that was found in the clusters is not trusted on the word of one of them",
+        "Fewer than two clusters hold certificates of it: whoever may write Secrets in one can have put it there",
+        "Compare the fingerprint with a copy of yours; add it to C(custom_ca_lost_roots), or take it out of C(ca.crt)",
     ),
     "ca-exists": Entry("No CA was lost", "The store has a CA, so it is not replaced", "Run without C(custom_ca_lost)"),
     "no-ca-lost": Entry("No CA was lost", "No cluster holds a credential of this collection", "Run playbook C(site)"),
@@ -947,6 +1019,36 @@ CODES: Mapping[str, Entry] = {
     ),
     "store-version": Entry(
         "The CA store has another version", "A newer collection wrote it", "Use that version, or a newer one"
+    ),
+    "store-unvouched": Entry(
+        "The CA store is not as its key has signed it",
+        "The index, a root or a CRL was changed by something that has not the CA's key. Nothing of it is used",
+        "Restore the store from a backup, and find out who can write to it",
+    ),
+    "store-unsigned": Entry(
+        "The CA store has the format of an earlier release",
+        "No key has signed its index, so somebody may have changed it; if this release has used it before, one has",
+        "Compare its roots with those of the clusters, then run playbook C(take_over_ca) once",
+    ),
+    "store-rolled-back": Entry(
+        "The CA store is older than what a cluster has seen of it",
+        "An older copy of the folder lies in its place; it lacks records and CRLs, and may issue from a retired root",
+        "Restore the newest copy of the folder",
+    ),
+    "take-over-roots": Entry(
+        "The store trusts other roots than were named",
+        "C(custom_ca_take_over) has to name each trusted root of the store, and no other",
+        "Compare both with C(ca.crt) in the Secrets of the clusters",
+    ),
+    "root-unfit": Entry(
+        "A root that is to be trusted is none",
+        "It lacks what an imported root has: a CA, self-signed, with a key identifier, usage and key type that fit",
+        "Remove it from where it comes from",
+    ),
+    "record-changed": Entry(
+        "The record of a certificate was changed",
+        "It is not the one that the CA's key has signed for; what is revoked would follow from it",
+        "Restore it from a backup, and find out who can write to the CA store",
     ),
     "unreadable-record": Entry(
         "The record of a certificate cannot be read",
@@ -972,8 +1074,19 @@ CODES: Mapping[str, Entry] = {
     ),
     "root-import": Entry(
         "This root cannot be imported",
-        "It is not a self-signed CA certificate, has expired, or its key does not match",
+        "It is not a self-signed CA certificate, ends before the certificates that it would issue, or its key does not "
+        "match",
         "Import another root, or let the run create one",
+    ),
+    "root-refused": Entry(
+        "Certificates of this root would be refused",
+        "Certificates with the names of all links were issued from it in memory, and a verifier refused them",
+        "Import a root that may issue for both roles and all names, or let the run create one",
+    ),
+    "name-not-permitted": Entry(
+        "The root allows no certificate for this name",
+        "It has name constraints that leave the name out, so every verifier would refuse the certificate",
+        "Choose another name, or rotate to a root that permits it",
     ),
     "root-out-of-range": Entry(
         "A root cannot have this name or lifetime", "It is out of range", "Choose another value"
@@ -1055,11 +1168,48 @@ CODES: Mapping[str, Entry] = {
         "Its entry was removed before it expired",
         "Restore the entry, unless gateways should accept the certificate",
     ),
+    "unrecorded-certificate": Entry(
+        "No record knows a certificate",
+        "A trusted root signed it, and the CA store has no record: it was restored from a backup, or somebody else has "
+        "the key. Revocations of the cluster and of its links reach it",
+        "After a restore run C(rotate_certificates) with C(mesh_rotate_force=true); else find out who issued it",
+    ),
+    "copied-certificate": Entry(
+        "A cluster holds the certificate of another one",
+        "It was copied; whoever has its private key passes for that cluster",
+        "Revoke the cluster whose certificate it is, and find out who copied it",
+    ),
+    "removed-still-valid": Entry(
+        "Certificates outlast what was taken away",
+        "A link, a client or a cluster was removed; its certificates are accepted until they expire or are revoked",
+        "Add the entries that the message shows to C(custom_ca_revoked), or set C(custom_ca_revoke_removed)",
+    ),
     # External servers
     "foreign-directory": Entry(
         "The directory contains other files",
         "It has no C(ca.crt) of this CA, so a run could overwrite a foreign key",
         "Set C(external.ca) to an empty directory",
+    ),
+    "external-directory": Entry(
+        "The directory of an external server is another one's",
+        "It is, or its symbolic links lead to, a folder of the system, one that others share, or the CA store. In "
+        "C(/etc/ssl) or the like, C(ca.crt) could become a root that the whole machine trusts",
+        "Set C(external.ca) to a directory that is used for this server alone",
+    ),
+    "external-trust-ours": Entry(
+        "The root of another CA is the custom CA's own",
+        "C(external.trust) holds a root of the custom CA; it would stay there when that root is rotated",
+        "Set C(external.ca) instead",
+    ),
+    "external-root-ends": Entry(
+        "A root in C(external.trust) has ended, or ends soon",
+        "Certificates that it issued are not accepted after that",
+        "Get the next root from the server's owner, and write it beside",
+    ),
+    "external-trust-ends": Entry(
+        "The last root in C(external.trust) ends soon",
+        "From then on no connection to the server is made",
+        "Get the next root from the server's owner, and write it beside",
     ),
     "external-to-load": Entry(
         "An external server has files to load",

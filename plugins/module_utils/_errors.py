@@ -8,11 +8,16 @@ PRIVATE to the collection: modules and actions turn it into a failed result.
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
-__all__ = ["CrossmeshError", "UnfinishedError", "failure"]
+__all__ = ["CrossmeshError", "UnfinishedError", "failure", "internal_error"]
+
+# The folder that is named plugins in the collection.
+_PLUGINS = Path(__file__).resolve().parents[1]
 
 
 class CrossmeshError(Exception):
@@ -41,3 +46,29 @@ def failure(*errors: CrossmeshError) -> dict[str, Any]:
         "msg": "\n".join(map(str, errors)),
         "errors": [message.to_json() for error in errors for message in error.messages],
     }
+
+
+def internal_error(error: Exception) -> CrossmeshError:
+    """What is told of an error that nobody foresaw: its type, and where in our code it arose.
+
+    Never its text, which can hold whatever value did not fit, a secret one among them.
+    """
+    return CrossmeshError(
+        Message.error(
+            "internal-error",
+            where=_place_in_our_code(error),
+            what=f"internal error: {type(error).__name__}, which this collection should have foreseen",
+            fix="report it to the maintainers with this line, the version of the collection and that of ansible-core",
+        )
+    )
+
+
+def _place_in_our_code(error: Exception) -> str:
+    """The innermost call that is ours."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if Path(frame.filename).resolve().is_relative_to(_PLUGINS)]
+    if not ours:
+        return "outside of the collection"
+    frame = ours[-1]
+    path = Path(frame.filename).resolve().relative_to(_PLUGINS.parent)
+    return f"{path}, line {frame.lineno}, in {frame.name}"

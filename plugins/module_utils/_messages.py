@@ -5,19 +5,34 @@
 
 PRIVATE to the collection. A message becomes text once, where it is shown; until then it travels as it is, between
 tasks as a plain dict. Its code stands in M(_catalogue) and ends its text, so that it can be searched for.
+
+What clusters, stores and files say is foreign: C(visible) is the one way in which it becomes something to be shown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
-__all__ = ["Level", "Message", "MessageJson", "listed", "one_line", "short", "visible"]
+__all__ = [
+    "Level",
+    "Message",
+    "MessageJson",
+    "is_path",
+    "listed",
+    "one_line",
+    "short",
+    "shown",
+    "shown_path",
+    "visible",
+]
 
 Level = Literal["error", "warning", "notice", "alarm"]
 
 _FEW_DIGITS = 8
+# Of code points that four hexadecimal digits can hold.
+_LONGEST_SHORT = 0xFFFF
 
 
 class MessageJson(TypedDict):
@@ -47,7 +62,6 @@ class Message:
     fix: str = ""
 
     def __post_init__(self) -> None:
-        # What clusters, stores and files say is foreign.
         for part in ("where", "what", "fix"):
             object.__setattr__(self, part, visible(getattr(self, part)))
 
@@ -94,10 +108,31 @@ def _sentence(text: str) -> str:
 
 
 def visible(text: str) -> str:
-    """With what does not print (control characters, marks that turn the direction of text) written out."""
+    r"""With what does not print written out, such as C(\u001b).
+
+    That is what Unicode calls Other (Cc with C1, Cf with marks that turn the direction of text, Cs, Co, Cn) and
+    separators but the space (Zl, Zp, Zs): a terminal or a table obeys some of it, and people see none of it.
+    """
     if text.isprintable():
         return text
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+    return "".join(letter if letter.isprintable() else _written_out(letter) for letter in text)
+
+
+def _written_out(letter: str) -> str:
+    code = ord(letter)
+    return f"\\u{code:04x}" if code <= _LONGEST_SHORT else f"\\U{code:08x}"
+
+
+def shown(value: Any, *, lines: bool = False) -> Any:
+    """A plain value, such as a result, with every text in it made visible.
+
+    :param lines: whether a text may be of several lines, as one that was put together of them.
+    """
+    if isinstance(value, str):
+        return "\n".join(map(visible, value.split("\n"))) if lines else visible(value)
+    if isinstance(value, Mapping):
+        return {visible(key) if isinstance(key, str) else key: shown(item, lines=lines) for key, item in value.items()}
+    return [shown(item, lines=lines) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def short(fingerprint: str) -> str:
@@ -108,6 +143,20 @@ def short(fingerprint: str) -> str:
 def listed(values: Iterable[str], nothing: str = "nothing") -> str:
     """Values in order, with commas."""
     return ", ".join(sorted(values)) or nothing
+
+
+# The longest path that Linux takes (PATH_MAX).
+_LONGEST_PATH = 4096
+
+
+def is_path(text: str) -> bool:
+    """Whether it may be one; what somebody has pasted in its place, a kubeconfig or a key, is never repeated."""
+    return text.isprintable() and len(text) < _LONGEST_PATH and not any(mark in text for mark in ('{"', "-----"))
+
+
+def shown_path(text: str) -> str:
+    """A path as messages name it."""
+    return text if is_path(text) else "what is no path, and so not shown"
 
 
 def one_line(error: object) -> str:

@@ -8,6 +8,8 @@ PRIVATE to the collection. The objects are named as in the reference tutorial, w
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -21,10 +23,12 @@ __all__ = [
     "LABEL_SIDE",
     "LOCKDOWN_KINDS",
     "MANAGED_BY",
+    "OBJECTS",
     "OLDEST_ISTIO",
     "ROOT_NAMESPACE",
     "SIDES",
     "SUPPORTED_ISTIO",
+    "WORKLOAD_KINDS",
     "Kind",
     "Owner",
     "Side",
@@ -33,7 +37,11 @@ __all__ = [
     "client_secret_of_link",
     "cluster_identity",
     "external",
+    "gives_object",
+    "gives_secret",
+    "is_reserved",
     "link_identity",
+    "link_of",
     "lockdown_objects",
     "server_objects",
     "server_secret",
@@ -89,6 +97,12 @@ KINDS: tuple[Kind, ...] = (
 )
 # Read only as far as that is permitted, unless a cluster is to have a lock-down.
 LOCKDOWN_KINDS = frozenset({"Sidecar", "NetworkPolicy"})
+# They stand in namespaces of workloads, whose people may write such objects too; all others stand with the gateways.
+WORKLOAD_KINDS = frozenset({"PeerAuthentication", *LOCKDOWN_KINDS})
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+# In the place of a link's name; no name has it.
+_ANY = "\0"
 
 
 @dataclass(frozen=True)
@@ -113,6 +127,11 @@ class Owner:
     def trust_manager(self) -> str:
         """The field manager of C(ca.crt) and C(ca.crl) in a Secret."""
         return f"{self.manager}-trust"
+
+    def labelled(self, labels: Mapping[str, str]) -> bool:
+        """Whether labels name this owner; the link's label is not compared."""
+        own = self.labels("")
+        return all(labels.get(key) == own[key] for key in own if key != LABEL_LINK)
 
     def labels(self, link: str) -> dict[str, str]:
         return {
@@ -144,9 +163,43 @@ def client_objects(link: str) -> dict[str, tuple[str, ...]]:
     }
 
 
+OBJECTS: Mapping[Side, Callable[[str], Mapping[str, tuple[str, ...]]]] = {
+    "server": server_objects,
+    "client": client_objects,
+}
+
+
 def lockdown_objects() -> dict[str, str]:
     """The name of each object that locks a namespace's egress down, by kind."""
     return dict.fromkeys(sorted(LOCKDOWN_KINDS), "egress-lockdown")
+
+
+def gives_object(side: Side, kind: str, name: str) -> bool:
+    """Whether an object of a side is called so: for a link of whatever name, or as a namespace's lock-down."""
+    if side == "client" and lockdown_objects().get(kind) == name:
+        return True
+    return any(_is_of_a_link(name, pattern) for pattern in OBJECTS[side](_ANY).get(kind, ()))
+
+
+def gives_secret(side: Side, name: str, prefix: str) -> bool:
+    """The same of a Secret.
+
+    :param prefix: C(mesh_client_credential_prefix).
+    """
+    if side == "server":
+        return _is_of_a_link(name, server_secret(_ANY))
+    return name == prefix or _is_of_a_link(name, client_secret_of_link(_ANY, prefix))
+
+
+def _is_of_a_link(name: str, pattern: str) -> bool:
+    before, after = pattern.split(_ANY)
+    link = name.removeprefix(before).removesuffix(after)
+    return name == f"{before}{link}{after}" and bool(_LABEL.fullmatch(link)) and not is_reserved(link)
+
+
+def is_reserved(link: str) -> bool:
+    """Whether no link can be called so: a server's Secret would have the name of a client's."""
+    return link == CLIENT_LINK or link.endswith(f"-{CLIENT_LINK}")
 
 
 def server_secret(link: str) -> str:
@@ -185,3 +238,9 @@ def cluster_identity(cluster: str, trust_domain: str) -> str:
 def link_identity(link: str, trust_domain: str) -> str:
     """The DNS SAN by which a client certificate names a link that it may use."""
     return f"{link}.link.{trust_domain}"
+
+
+def link_of(san: str) -> str:
+    """The link that a DNS SAN of a client certificate names, whatever the trust domain; empty for another name."""
+    link, mark, _domain = san.partition(".link.")
+    return link if mark and "." not in link else ""

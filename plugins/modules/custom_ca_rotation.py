@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - crossmesh.mtls.variables.store
   - crossmesh.mtls.variables.passphrase
   - crossmesh.mtls.variables.root
+  - crossmesh.mtls.variables.grants
 notes:
   - Reads C(mesh_instance), whose clusters these are; C(custom_ca_revoked), what is revoked; and
     C(custom_ca_keep_retired_keys), whether the key of a retired root is kept.
@@ -34,8 +35,9 @@ options:
       - V(abandon) takes a prepared root back, unless a cluster serves a certificate of it.
       - V(recover) begins anew where the store was lost, with a root that is to replace the O(lost) ones.
       - V(publish) makes CRLs (RFC 5280 section 5) where something is revoked, for every trusted root.
+      - V(take_over) signs a store of an earlier release, whose roots are O(named). Nothing else reads such a store.
     type: str
-    choices: [prepare, switch, retire, finish, abandon, recover, publish]
+    choices: [prepare, switch, retire, finish, abandon, recover, publish, take_over]
     required: true
   seen:
     description:
@@ -93,9 +95,21 @@ options:
         type: str
         default: ''
   lost:
-    description: PEM of the roots that the clusters hold; for V(recover).
+    description: PEM of the roots that the clusters hold, and that are to be trusted; for V(recover).
     type: list
     elements: str
+    default: []
+  named:
+    description: SHA-256 fingerprints of the roots that the store is to trust; for V(take_over).
+    type: list
+    elements: str
+    default: []
+  unrecorded:
+    description: >-
+      Certificates that were seen in clusters and of which the store has no record, as
+      M(crossmesh.mtls.mesh_cluster_info) returns them. V(publish) reaches them, and records them.
+    type: list
+    elements: dict
     default: []
   clock_ahead:
     description:

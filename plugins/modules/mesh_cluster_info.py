@@ -28,6 +28,7 @@ extends_documentation_fragment:
   - crossmesh.mtls.variables.cluster
   - crossmesh.mtls.variables.desired
   - crossmesh.mtls.variables.store
+  - crossmesh.mtls.variables.grants
 notes:
   - Reads C(custom_ca_key_type) and C(custom_ca_renew_before_days), which decide about certificates; C(mesh_adopt),
     whether to take over what others made; and C(mesh_prune_all), whether to accept an empty C(mesh_links).
@@ -94,6 +95,14 @@ identity:
     cluster_uid:
       description: The uid of the namespace C(kube-system); empty where it may not be read.
       type: str
+unrecorded:
+  description: >-
+    Records that the CA store lacks, of certificates that the cluster holds with their keys. They are recorded by the
+    next task that opens the key of the CA, and revocations reach them at once. Each is a warning, and an alarm.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
 presence:
   description: >-
     Which cluster it is by its C(uid), what this instance C(holds) there by which C(gateways), and what it has there
@@ -138,6 +147,15 @@ ca:
       type: dict
     unknown:
       description: Fingerprints of those that the store does not know.
+      type: list
+      elements: str
+    vouched:
+      description: >-
+        Of those, or of all where the store has no issuing root, the ones that a certificate in these Secrets is of.
+      type: list
+      elements: str
+    meshes:
+      description: Fingerprints of the roots of the cluster's own mesh.
       type: list
       elements: str
 options:

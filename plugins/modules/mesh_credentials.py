@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - crossmesh.mtls.variables.store
   - crossmesh.mtls.variables.passphrase
   - crossmesh.mtls.variables.issue
+  - crossmesh.mtls.variables.grants
 notes:
   - Reads C(mesh_adopt), whether to take over Secrets that others made; and C(mesh_cluster_name), under which the store
     remembers which cluster it is.

@@ -20,6 +20,8 @@ description:
   - Where a link carries already and its routes are changed, they come after all else, when every ready pod of the
     egress gateway has the clusters that the new ones lead to. Where that is not so after C(mesh_gate_timeout) seconds,
     it fails and leaves the routes as they are. Where exec is forbidden it lets C(mesh_gate_wait) seconds pass instead.
+  - Secrets that no link needs any more are deleted last, by the collection itself. M(kubernetes.core.k8s) returns what
+    it has deleted, key and all, where a finalizer holds it.
   - Waits until what it has deleted is gone; what a finalizer keeps for longer than C(mesh_gate_timeout) seconds is a
     failure.
   - Where a call fails, those beside it end and no other begins. What was written stays, and the next run goes on from

@@ -104,5 +104,5 @@ ca:
   description: What the cluster tells of the CA, as RV(crossmesh.mtls.mesh_cluster_info#module:ca).
   returned: where the cluster could be read
   type: dict
-  sample: {missing: false, roots: {}, unknown: []}
+  sample: {missing: false, roots: {}, unknown: [], vouched: []}
 """

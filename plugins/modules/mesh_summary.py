@@ -19,9 +19,13 @@ description:
   - Prints the table as it is, whatever callback shows the rest of the run.
   - Says which clusters were not looked at, and when the first certificate is due to be renewed.
   - Warns of objects of this instance that lie in another cluster than they are of.
+  - With O(removed), warns of certificates that are good for more than the inventory gives their holders, with the entry
+    of C(custom_ca_revoked) that takes it away. One warning a holder.
 extends_documentation_fragment:
   - crossmesh.mtls.attributes.reads
   - crossmesh.mtls.variables
+  - crossmesh.mtls.variables.store
+  - crossmesh.mtls.variables.grants
 notes:
   - Reads C(custom_ca_renew_before_days) and C(mesh_clusters).
 options:
@@ -41,6 +45,10 @@ options:
     description: The names of the clusters, by host; empty where a host's own name is the cluster's.
     type: dict
     default: {}
+  removed:
+    description: Whether to warn of what removed clients, links and clusters still hold.
+    type: bool
+    default: false
 seealso:
   - module: crossmesh.mtls.mesh_cluster_info
   - module: crossmesh.mtls.mesh_probe

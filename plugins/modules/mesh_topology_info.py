@@ -18,6 +18,7 @@ description:
 extends_documentation_fragment:
   - crossmesh.mtls.attributes.reads
   - crossmesh.mtls.variables
+  - crossmesh.mtls.variables.store
 notes:
   - Reads all variables that docs/links.md lists, for every cluster and as the host of the task (usually localhost) has
     them.

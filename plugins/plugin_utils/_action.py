@@ -14,7 +14,8 @@ import gc
 import os
 import pkgutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -22,24 +23,35 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.crossmesh.mtls.plugins import filter as filters
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import ROOT_NAME, Import, Wanted
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.holdings import Grants, Removal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import Entry
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.trial import Uses
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import KUBERNETES_IMPORT_ERROR, Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import (
     Connection,
     connection_of,
     connection_to_host,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.environment import SECRETS, withheld
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.limits import Limits
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Gateway, Request
-from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError, failure
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import (
+    CrossmeshError,
+    UnfinishedError,
+    failure,
+    internal_error,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import Finding
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.grants import grants_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
     Desired,
     DesiredLink,
@@ -49,19 +61,29 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.resolution import Resolution, resolve
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ca import check_passphrase, check_policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.clusters import check_trust_domain
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.links import sound_links
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.revoked import entries_or_refusal
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.uses import uses_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, is_path, shown, visible
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import SIDES
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import HAS_CRYPTOGRAPHY
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy, Stage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import at_home, moved
 from ansible_collections.crossmesh.mtls.plugins.module_utils._proxy.judge import watch_of
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import ROLES
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contract, plain, store_folder, text
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import (
+    contract,
+    contracts,
+    plain,
+    store_folder,
+    text,
+)
 
 __all__ = ["SIDES", "STAGES", "Action", "ClusterAction", "Variables", "gateway_of", "lacks", "request_of", "watching"]
 
 STAGES: tuple[Stage, ...] = get_args(Stage)
+# Of a result: what was put together of lines, each of which was made visible before.
+_OF_SEVERAL_LINES = frozenset({"msg", "diff"})
 
 # Ansible forks for each task, and a process that meets a filter of a collection compiles all of them, and what they
 # import. What is imported here is there before it forks.
@@ -102,14 +124,28 @@ class Variables:
 
     def connection(self) -> Connection:
         """How the cluster is reached, by whatever reads or writes there."""
+        return replace(self._connection(), withheld=withheld(os.environ, self._secrets()))
+
+    def _connection(self) -> Connection:
         kubeconfig, context = (str(self.given.get(f"mesh_{key}") or "") for key in ("kubeconfig", "context"))
         host, authority = (str(self.given.get(f"mesh_api_{key}") or "") for key in ("host", "ca_cert"))
         if host:
             return connection_to_host(host, self.text("mesh_api_key"), authority, Path.cwd(), kubeconfig, context)
         return connection_of(kubeconfig, context, os.environ, Path.cwd())
 
-    def api(self) -> Api:
-        return Api(self.connection())
+    def _secrets(self) -> Iterator[str]:
+        """Those that can be read; one that cannot is told where it is needed."""
+        for name in SECRETS:
+            with suppress(CrossmeshError):
+                yield self.text(name)
+
+    def api(self, waits: float = 0) -> Api:
+        """The cluster's API server.
+
+        :param waits: seconds that the work itself may let pass, beside the time that the cluster has for its answers.
+        """
+        answer, size = self.number("mesh_api_timeout"), self.number("mesh_api_max_bytes")
+        return Api(self.connection(), Limits(answer, size, self.number("mesh_cluster_timeout") + waits))
 
     def store(self) -> CaStore:
         return CaStore(FileStorage(store_folder(self.task_vars, str(self.filled["custom_ca_dir"]))))
@@ -126,7 +162,7 @@ class Variables:
 
     def wanted_root(self) -> Wanted:
         """The root that is made where there is none, or brought in."""
-        certificate, key = (str(self.filled[f"custom_ca_import_{part}"]) for part in ("certificate", "key"))
+        certificate, key = (self._file(f"custom_ca_import_{part}") for part in ("certificate", "key"))
         if bool(certificate) != bool(key):
             raise CrossmeshError(
                 Message.error(
@@ -136,9 +172,33 @@ class Variables:
                     fix="set both, or neither",
                 )
             )
-        passphrase = self.text("custom_ca_import_passphrase")
-        source = Import(_path(certificate), _path(key), passphrase) if certificate else None
+        source = None
+        if certificate:
+            passphrase = self.text("custom_ca_import_passphrase")
+            source = Import(certificate, key, passphrase, self._uses())
         return Wanted(ROOT_NAME, self.filled["custom_ca_key_type"], self.filled["custom_ca_validity_days"], source)
+
+    def _file(self, name: str) -> str:
+        """A path on the controller; empty where none is given."""
+        given = str(self.filled[name])
+        if not is_path(given):
+            what, fix = (
+                "it holds something that is no path",
+                f"write it to a file of mode 0600, and set {name} to its path",
+            )
+            raise CrossmeshError(Message.error("root-import", where=name, what=what, fix=fix))
+        return os.path.expanduser(os.path.expandvars(given))
+
+    def _uses(self) -> Uses:
+        """What the CA is to issue, as far as the inventory is sound; what is not is told elsewhere."""
+        now = datetime.now(UTC)
+        resolved = [resolve(given, now, prune_all=True).desired for given in contracts(self.task_vars).values()]
+        return uses_of(
+            sound_links(self.given.get("mesh_links")),
+            [view for view in resolved if view],
+            str(self.filled["custom_ca_trust_domain"]),
+            timedelta(days=self.days("custom_ca_leaf_validity_days")),
+        )
 
     def ca_findings(self) -> list[Finding]:
         """Everything that is wrong with the settings of the CA, the passphrase's length among them."""
@@ -147,6 +207,20 @@ class Variables:
 
     def revoked(self) -> tuple[Entry, ...]:
         return entries_or_refusal(self.filled["custom_ca_revoked"], datetime.now(UTC))
+
+    def grants(self) -> Grants:
+        """What the inventory gives to which cluster, as far as this run sees it."""
+        clusters = contracts(self.task_vars, ("mesh_cluster_name", "mesh_cluster_state"))
+        return grants_of(clusters, {"mesh_links": None, **self.filled})
+
+    def removal(self, *, foreseen: bool) -> Removal | None:
+        """What is revoked because it was taken away; None where nothing is.
+
+        :param foreseen: whether certificates that this run is still to replace count as replaced.
+        """
+        if self.filled["custom_ca_revoke_removed"] is not True:
+            return None
+        return Removal(self.grants(), limited=bool(self.filled["mesh_only_links"]), foreseen=foreseen)
 
     def side_state(self, side: names.Side) -> str:
         """C(present), or what the side's role is told to be by its one option."""
@@ -176,10 +250,14 @@ class Variables:
             raise CrossmeshError(at_home(self.cluster, other))
         return other or self.cluster
 
-    def days(self, name: str) -> int:
-        """A number of days; the default where it is none: what is wrong with it is for the rules to tell."""
+    def number(self, name: str) -> int:
+        """A whole number; the default where it is none: what is wrong with it is for the rules to tell."""
         value = self.filled[name]
-        return int(value if isinstance(value, int) else schema.defaults(schema.CA)[name])
+        return int(value if isinstance(value, int) else schema.defaults(schema.CONTRACT)[name])
+
+    def days(self, name: str) -> int:
+        """A number of days, likewise."""
+        return self.number(name)
 
     def policy(self, stage: Stage, *, existing: bool, force: bool) -> Policy:
         return Policy(
@@ -191,10 +269,6 @@ class Variables:
             stage=stage,
             existing=existing,
         )
-
-
-def _path(text: str) -> str:
-    return os.path.expanduser(os.path.expandvars(text))
 
 
 def gateway_of(value: GatewayPlace) -> Gateway:
@@ -238,6 +312,10 @@ class Action(ActionBase):
         """The result; C(warnings) in it are shown. A CrossmeshError becomes a failure."""
         raise NotImplementedError
 
+    def say(self, line: str) -> None:
+        """Tell something while the work goes on."""
+        self._display.display(visible(line))
+
     def refused(self, error: CrossmeshError, variables: Variables) -> dict[str, Any]:
         """The result where there was an error."""
         return {"failed": True, **failure(error), "unfinished": isinstance(error, UnfinishedError)}
@@ -252,11 +330,23 @@ class Action(ActionBase):
         for package, found in self.PACKAGES.items():
             if not found:
                 return {"failed": True, **failure(lacks(package))}
-        variables = Variables(task_vars or {}, self._templar)
+        return _shown(self._ended(Variables(task_vars or {}, self._templar), params))
+
+    def _ended(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
         try:
             return self.work(variables, params)
         except CrossmeshError as error:
             return self.refused(error, variables)
+        except AnsibleError:
+            # By these Ansible's own parts speak to Ansible.
+            raise
+        except Exception as error:
+            return self.refused(internal_error(error), variables)
+
+
+def _shown(result: dict[str, Any]) -> dict[str, Any]:
+    """A result as terminals, tables, callbacks and later tasks get it: much of it comes from clusters and files."""
+    return {key: shown(value, lines=key in _OF_SEVERAL_LINES) for key, value in result.items()}
 
 
 class ClusterAction(Action):

@@ -8,7 +8,7 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Identity
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import BackendFault
@@ -16,7 +16,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Stage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import Presence
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ShownTrust
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import CaInCluster, ShownTrust
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import LinkSideJson
 
 __all__ = ["ClusterLook", "EndpointJson", "Options", "PlanJson", "ProofJson", "SideLook"]
@@ -86,12 +86,17 @@ class Options(TypedDict):
 
 
 class ClusterLook(TypedDict):
-    """The result of mesh_cluster_info, as far as other actions read it."""
+    """The result of mesh_cluster_info, as far as other actions read it.
+
+    :param unrecorded: records that the CA store lacks, of certificates that the cluster holds.
+    """
 
     cluster: str
     instance: str
     identity: Identity
     presence: Presence
+    ca: CaInCluster
+    unrecorded: list[dict[str, Any]]
     options: Options
     sides: dict[Side, SideLook]
 

@@ -16,11 +16,11 @@ from typing import Any
 from ansible.errors import AnsibleError, AnsibleUndefinedVariable
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired, schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ca import store_path
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
-__all__ = ["NAMES", "contract", "plain", "store_folder", "text"]
+__all__ = ["NAMES", "contract", "contracts", "plain", "store_folder", "text"]
 
 _FIELDS: Mapping[str, schema.Field] = {field.name: field for field in schema.CONTRACT}
 NAMES = tuple(_FIELDS)
@@ -39,6 +39,16 @@ def contract(variables: Mapping[str, Any], templar: Any = None, names: Iterable[
     given = {name: value for name, value in found.items() if value is not None or name == "mesh_links"}
     given.setdefault("mesh_cluster_name", str(variables["inventory_hostname"]))
     return {**given, "groups": list(map(str, variables.get("group_names", ())))}
+
+
+def contracts(variables: Mapping[str, Any], names: Iterable[str] = NAMES) -> dict[str, dict[str, Any]]:
+    """The same of every cluster that the inventory shows to this run, by host.
+
+    :param variables: a task's C(task_vars).
+    """
+    groups, hosts = variables.get("groups", {}), variables.get("hostvars", {})
+    clusters = dict.fromkeys([*groups.get(desired.SERVERS_GROUP, ()), *groups.get(desired.CLIENTS_GROUP, ())])
+    return {str(host): contract(hosts[host], names=names) for host in clusters}
 
 
 def text(variables: Mapping[str, Any], templar: Any, name: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import secrets
 import subprocess
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509 import load_pem_x509_certificate
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.pkcs8 import encrypt_private_key
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from tests.integration.support.lab_mesh import MYSQL, Mesh, cleared_afterwards
 from tests.lab import Lab
 from tests.verifiers import counted, openssl, pkilint, zlint
@@ -126,14 +126,5 @@ def import_ca_of_mesh(mesh: Mesh, cluster: str) -> str:
     key = serialization.load_pem_private_key(base64.b64decode(data["ca-key.pem"]), password=None)
     assert isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
     fingerprint = load_pem_x509_certificate(pem).fingerprint(hashes.SHA256()).hex()
-    index = {"version": 1, "issuing": fingerprint, "trusted": [fingerprint]}
-    for folder in (mesh.store, mesh.store / "roots"):
-        folder.mkdir(mode=0o700)
-    for name, text in (
-        (f"roots/{fingerprint}.crt", pem.decode()),
-        (f"roots/{fingerprint}.key", encrypt_private_key(key, mesh.passphrase)),
-        ("authority.json", json.dumps(index)),
-    ):
-        (mesh.store / name).touch(mode=0o600)
-        (mesh.store / name).write_text(text, encoding="ascii")
+    CaStore(FileStorage(mesh.store)).create(mesh.passphrase, key, pem.decode())
     return fingerprint

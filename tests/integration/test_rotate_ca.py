@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ import pytest
 from tests.integration.support import credential_secrets
 from tests.integration.support.cluster_faults import EGRESS, frozen_agent, stopped_api_server
 from tests.integration.support.credential_secrets import BOTH, CLIENT, SERVER
+from tests.integration.support.foreign_certificates import record_another
 from tests.integration.support.lab_mesh import MYSQL, Mesh, Run
 from tests.integration.support.live_traffic import Traffic, live_traffic
 
@@ -179,17 +179,14 @@ def test_a_part_of_the_clusters_is_blocked_by_the_others(prepared_rotation: Mesh
 @pytest.mark.slow
 def test_a_cluster_that_has_left_blocks_until_it_is_revoked(prepared_rotation: Mesh) -> None:
     """Its certificate is still good: it would be refused, or nobody knows whether it is in use."""
-    issued = prepared_rotation.store / "issued"
-    record = json.loads(sorted(issued.glob("*.json"))[0].read_text(encoding="utf-8"))
-    gone = {**record, "cluster": "cluster-gone", "serial": "abc123", "issued_at": "2026-01-01T00:00:00Z"}
-    (issued / "abc123.json").write_text(json.dumps(gone), encoding="utf-8")
-    (issued / "abc123.json").chmod(0o600)
+    record_another(prepared_rotation, cluster="cluster-gone", serial="abc123", issued_at="2026-01-01T00:00:00Z")
     blocked = phase(prepared_rotation, "switch")
     assert blocked.code != 0
     assert blocked.reports("left-inventory", "cluster cluster-gone"), blocked.output
     entry = {"cluster": "cluster-gone", "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
     passed(phase(prepared_rotation.with_changes(variables={"custom_ca_revoked": [entry]}), "switch"))
-    (issued / "abc123.json").unlink()
+    # An expired one is dropped: it would block the rotations of the tests that follow.
+    record_another(prepared_rotation, serial="abc123", not_after="2026-01-02T00:00:00Z")
 
 
 def test_a_gateway_that_is_behind_keeps_the_phase_and_is_named(shared_mesh: Mesh) -> None:

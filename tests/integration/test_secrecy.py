@@ -1,4 +1,7 @@
-"""No private key and no passphrase in anything that runs leave behind: output, log, facts, files."""
+"""No private key and no passphrase in anything that runs leave behind: output, log, facts, callbacks, files.
+
+Every playbook, with all the settings that make Ansible talkative; tests/attacks/test_c_runs.py does it without a lab.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
+import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
@@ -18,11 +23,11 @@ from tests.integration.support import secret_traces
 from tests.integration.support.admission_faults import refused_when_written
 from tests.integration.support.foreign_certificates import custom_ca_issuer
 from tests.integration.support.lab_mesh import CHECKOUT, MYSQL, Mesh, Run, cleared_afterwards
-from tests.integration.support.service_accounts import rule, service_account
+from tests.integration.support.talkative_runs import TALKATIVE, Traces
 from tests.integration.support.written_files import Scope, watch_written_files
 from tests.lab import Lab
 
-TALKATIVE = ("-vvvv", "--diff")
+PLAYBOOKS = ("preflight", "verify", "rotate_certificates", "rotate_ca", "teardown")
 
 # The passphrase comes as a variable of the play: hostvars would show an inventory's own variable to its owner.
 FACTS = """\
@@ -88,48 +93,55 @@ def trail(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trail]
     mesh = Mesh(lab, folder, secrets.token_urlsafe(24))
     found = Trail(passphrase=mesh.passphrase, planted=_pem(ec.generate_private_key(ec.SECP256R1())))
     with ExitStack() as stack:
-        # By token: a key in a kubeconfig is unpacked into temporary files by the kubernetes package itself.
-        everything = service_account(lab, folder, "may-do-all", [rule("*", "*", "*")])
-        mine = {"mesh_kubeconfig": str(stack.enter_context(everything))}
         stack.enter_context(cleared_afterwards(mesh))
-        mesh.variables = mine
         _leave(found, "first run", mesh)
+        found.keys |= _keys(mesh, "first")
         _leave(found, "second run", mesh)
+        _leave(found, "json", mesh, environment={"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"})
+        for playbook in PLAYBOOKS[:-1]:
+            _leave(found, playbook, mesh.with_changes(variables={"mesh_rotate_force": True}), playbook)
         # Past the dry run, with keys in hand, at the write itself.
         with refused_when_written(mesh, "cluster-b"):
-            _leave(found, "failed run", mesh.with_changes(variables={**mine, "custom_ca_key_type": "P-384"}))
+            _leave(found, "failed run", mesh.with_changes(variables={"custom_ca_key_type": "P-384"}))
         changed = [{**MYSQL, "fqdn": "db.server.example.com"}]
-        silent = mesh.with_changes(variables={**mine, "custom_ca_passphrase": ""}, links=changed)
+        silent = mesh.with_changes(variables={"custom_ca_passphrase": ""}, links=changed)
         _leave(found, "facts", silent, silent.write_playbook(FACTS))
+        found.keys |= _keys(mesh, "last")
+        _leave(found, "teardown", mesh, "teardown")
         _leave(found, "planted", mesh, mesh.write_playbook(PLANTED))
-        found.keys = _keys(mesh)
         yield found
 
 
-def _keys(mesh: Mesh) -> dict[str, bytes]:
-    keys = {"the root's key": _pem(custom_ca_issuer(mesh.store, mesh.passphrase).key)}
+def _keys(mesh: Mesh, when: str) -> dict[str, bytes]:
+    """The keys that there are now, by what they are for and C(when)."""
+    keys = {f"the {when} root's key": _pem(custom_ca_issuer(mesh.store, mesh.passphrase).key)}
     for cluster, secret in (("cluster-a", "client-credential"), ("cluster-b", "mysql-credential")):
         data = mesh.get(cluster, "-n", "istio-system", "secret", secret)["data"]
-        keys[f"the key in {secret}"] = base64.b64decode(data["tls.key"])
-    return keys
+        keys[f"the {when} key in {secret}"] = base64.b64decode(data["tls.key"])
+    users = yaml.safe_load(mesh.lab.kubeconfig.read_text())["users"]
+    embedded = [base64.b64decode(entry["user"]["client-key-data"]) for entry in users]
+    return keys | {f"the key of user {number}": key for number, key in enumerate(embedded)}
 
 
-def _leave(trail: Trail, name: str, mesh: Mesh, playbook: str | Path = "site") -> None:
+def _leave(
+    trail: Trail,
+    name: str,
+    mesh: Mesh,
+    playbook: str | Path = "site",
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     private = mesh.folder / name.replace(" ", "-")
-    for part in ("home", "tmp"):
-        (private / part).mkdir(parents=True)
-    log = private / "log"
-    environment = {
-        "HOME": str(private / "home"),
-        "TMPDIR": str(private / "tmp"),
-        "ANSIBLE_LOG_PATH": str(log),
+    traces, log = Traces(private), private / "log"
+    settings = {
+        **traces.environment,
         "PLANTED": trail.planted.decode() if name == "planted" else "",
+        **environment,
     }
     # The lab's own files are those of the clusters: there the keys are at home.
     scope = Scope(f"HOME={private / 'home'}", leaving_out=(mesh.store, mesh.lab.settings.state))
     with watch_written_files([private, CHECKOUT, Path("/dev/shm")], scope) as watch:
-        run = mesh.play(playbook, *TALKATIVE, environment=environment)
-    trail.add(name, run, log, watch.files)
+        run = mesh.play(playbook, *TALKATIVE, environment=settings)
+    trail.add(name, run, log, watch.files | traces.left())
 
 
 def _pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> bytes:
@@ -142,7 +154,7 @@ def test_the_runs_that_are_looked_at_did_what_they_should(trail: Trail) -> None:
     failed = trail.runs["failed run"]
     assert not failed.ok
     assert failed.says("403 Forbidden", "Issue certificates")
-    for name in ("first run", "second run", "facts", "planted"):
+    for name in ("first run", "second run", *PLAYBOOKS, "facts", "planted"):
         assert trail.runs[name].ok, trail.runs[name].output
     assert trail.runs["second run"].changed == 0
     assert trail.runs["facts"].says("SAN changed", "__mesh_side_look")
@@ -150,7 +162,16 @@ def test_the_runs_that_are_looked_at_did_what_they_should(trail: Trail) -> None:
 
 @pytest.mark.parametrize("secret", ["the root's key", "the key in client-credential", "the key in mysql-credential"])
 def test_no_run_leaves_a_trace_of(trail: Trail, secret: str) -> None:
-    assert trail.places_with(secret_traces.of_key(trail.keys[secret])) == []
+    kind = secret.removeprefix("the ")
+    keys = [key for name, key in trail.keys.items() if name.endswith(kind)]
+    assert len(keys) == 2, "before and after the rotations"
+    assert [place for key in keys for place in trail.places_with(secret_traces.of_key(key))] == []
+
+
+def test_no_run_leaves_a_trace_of_the_keys_of_the_kubeconfig(trail: Trail) -> None:
+    keys = [key for name, key in trail.keys.items() if name.startswith("the key of user")]
+    assert keys
+    assert [place for key in keys for place in trail.places_with(secret_traces.of_key(key))] == []
 
 
 def test_no_run_leaves_a_trace_of_the_passphrase(trail: Trail) -> None:
@@ -164,7 +185,8 @@ def test_no_run_leaves_anything_that_looks_like_a_private_key(trail: Trail) -> N
 def test_a_planted_key_is_found_in_output_log_and_a_file_that_lived_briefly(trail: Trail) -> None:
     for needles in (secret_traces.of_key(trail.planted), secret_traces.of_any_key()):
         found = trail.places_with(needles, planted=True)
-        assert {"planted: output", "planted: log"} <= set(found)
+        assert {"planted: output", "planted: log", "planted: witness"} <= set(found)
+        assert any("junit/" in place for place in found)
         assert any(place.startswith("planted: /") for place in found)
 
 

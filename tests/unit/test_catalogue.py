@@ -116,7 +116,10 @@ def test_every_rule_is_broken_by_a_test(rule: str) -> None:
 @pytest.mark.parametrize("code", CODES)
 def test_every_code_is_asserted_by_a_test(code: str) -> None:
     folder = "tests/unit" if code in named_in_code() else "tests/integration"
-    assert any(re.search(rf"(^|\[|: ){re.escape(code)}($|\])", text) for text in written_in_tests(folder))
+    assert any(
+        re.search(rf"(^|\[|: ){re.escape(code)}($|\])", text)
+        for text in written_in_tests(folder) | written_in_tests("tests/attacks")
+    )
 
 
 def test_there_are_many_bad_inputs_and_none_of_an_unknown_rule() -> None:

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from ansible.utils.display import Display
 
 from ansible_collections.crossmesh.mtls.plugins.action import mesh_manifests
@@ -24,15 +25,15 @@ from ansible_collections.crossmesh.mtls.plugins.plugin_utils._parallel import FE
 from tests.unit.cluster.fake_api import FakeApi
 from tests.unit.support import Json, run_action
 
-# Any file will do: nobody here opens it.
-VARIABLES = {"mesh_kubeconfig": __file__, "mesh_context": "b", "mesh_cluster_name": "cluster-b"}
+KUBECONFIG = Path(__file__).with_name("kubeconfig.yml")
+VARIABLES = {"mesh_kubeconfig": str(KUBECONFIG), "mesh_context": "b", "mesh_cluster_name": "cluster-b"}
 
 
 @pytest.fixture(autouse=True)
 def cluster(monkeypatch: pytest.MonkeyPatch) -> FakeApi:
     """What is asked beside the writes: whether something that was deleted is gone."""
     found = FakeApi()
-    monkeypatch.setattr(Variables, "api", lambda _self: found)
+    monkeypatch.setattr(Variables, "api", lambda _self, **_how: found)
     return found
 
 
@@ -58,11 +59,14 @@ class Writer:
     respond: Callable[[Json], Json] = answer
     asked: list[Json] = field(default_factory=list)
     environments: list[Any] = field(default_factory=list)
+    servers: list[str] = field(default_factory=list)
 
     def get(self, name: str, task: Any, **_others: Any) -> SimpleNamespace:
         assert name == task.action == "kubernetes.core.k8s"
 
         def run(task_vars: Json) -> Json:
+            handed = yaml.safe_load(Path(task.args["kubeconfig"]).read_text())
+            self.servers += [entry["cluster"]["server"] for entry in handed["clusters"]]
             self.asked.append(task.args)
             self.environments.append((dict(os.environ), task.environment))
             return self.respond(task.args)
@@ -88,7 +92,10 @@ def test_each_kind_of_change_is_one_call_and_they_come_in_this_order() -> None:
     writer = Writer()
     result = written(writer, delete=[manifest(4)], write=[manifest(3)], force=[manifest(2)], strip=[manifest(1)])
     assert (result["changed"], result["objects"]) == (True, 4)
-    connection = {"kubeconfig": __file__, "context": "b", "persist_config": False}
+    # One file in memory for all calls: the settings that the reads go by.
+    assert set(writer.servers) == {"https://b.example"}
+    (path,) = {asked["kubeconfig"] for asked in writer.asked}
+    connection = {"kubeconfig": path, "context": "crossmesh", "persist_config": False}
     manager = {"field_manager": "crossmesh-default-cluster-b-server"}
     assert writer.asked == [
         {**connection, "state": "patched", "merge_type": ["merge"], "definition": [manifest(1)]},
@@ -168,6 +175,11 @@ def test_what_the_module_says_becomes_one_message_and_nothing_more_is_called() -
     assert (result["changed"], result["unfinished"]) == (False, False)
 
 
+def test_a_module_that_fails_without_a_word_is_told_so() -> None:
+    (error,) = written(Writer(lambda arguments: {"failed": True, "msg": ""}), write=[manifest(1)])["errors"]
+    assert error["what"] == "kubernetes.core.k8s failed (write): it does not say why"
+
+
 def test_a_failure_tells_what_was_written_before_it() -> None:
     writer = Writer(lambda asked: answer(asked) if asked.get("apply") else {"failed": True, "msg": "no"})
     result = written(writer, write=[manifest(1)], delete=[manifest(2)])
@@ -236,7 +248,9 @@ def broken() -> Json:
 @pytest.mark.parametrize("others", [0, 2])
 def test_a_call_that_raises_is_a_failure(others: int) -> None:
     results = list(at_once([broken, *[lambda: {"fine": True}] * others]))
-    assert [result for result in results if "fine" not in result] == [{"failed": True, "msg": "ValueError: spoilt"}]
+    assert [result for result in results if "fine" not in result] == [
+        {"failed": True, "msg": "the call ended with ValueError"}
+    ]
     assert len(results) == others + 1
 
 

@@ -91,7 +91,7 @@ def probed(
     monkeypatch.setattr(mesh_probe, "ask_links", ask_links)
     monkeypatch.setattr(mesh_probe, "read_connections", lambda _api, _gateway, _watch: next(counts, {}))
     monkeypatch.setattr(mesh_probe, "authority_of", lambda _store: Authority("store", ROOT.view, (ROOT.view,)))
-    monkeypatch.setattr(Variables, "api", lambda _self: seen.login())
+    monkeypatch.setattr(Variables, "api", lambda _self, _waits: seen.login())
     monkeypatch.setattr(Variables, "store", lambda _self: None)
     given = list(links) or [link(probe=PROBE)]
     return run_action(mesh_probe, {"look": seen_before}, {**variables, "mesh_links": given}), seen

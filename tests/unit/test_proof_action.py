@@ -82,7 +82,7 @@ def proven(monkeypatch: pytest.MonkeyPatch, outcome: Proof | CrossmeshError, *, 
         return outcome
 
     monkeypatch.setattr(mesh_proof, "prove", prove)
-    monkeypatch.setattr(Variables, "api", lambda _self: None)
+    monkeypatch.setattr(Variables, "api", lambda _self, waits: None)
     return run_action(mesh_proof, {"look": LOOK, "issued": ISSUED, "earlier": EARLIER}, {}, check=check)
 
 
@@ -151,7 +151,7 @@ def test_the_pods_are_judged_by_the_links_that_the_look_names(monkeypatch: pytes
         return Proof("exec", ["a"])
 
     monkeypatch.setattr(mesh_proof, "prove", prove)
-    monkeypatch.setattr(Variables, "api", lambda _self: None)
+    monkeypatch.setattr(Variables, "api", lambda _self, waits: None)
     variables = {**SERVER, "group_names": SERVER["groups"], "mesh_links": [link(), numbered(1)]}
     look = {**LOOK, "sides": {"server": {**PLAN, "judged": ["mysql"]}}}
     result = run_action(mesh_proof, {"look": look, "issued": ISSUED}, variables)

@@ -32,6 +32,7 @@ class Authority:
     :param retiring: fingerprints of roots that are trusted no more, but may still stand in a cluster.
     :param retired: fingerprints of roots before those: of a cluster that was away for a whole rotation.
     :param lists: one revocation list for every trusted root, or none at all.
+    :param signer: the root whose key has signed all this; None where nothing is there, or where that is not told.
     """
 
     path: str
@@ -41,6 +42,7 @@ class Authority:
     retiring: tuple[str, ...] = ()
     retired: tuple[str, ...] = ()
     lists: tuple[Crl, ...] = ()
+    signer: CertificateView | None = None
 
     @property
     def phase(self) -> Phase:

@@ -17,6 +17,7 @@ from typing import Any
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.files import reported
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.trial import Uses, try_root
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed, short
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.pkcs8 import load_private_key, require_passphrase
@@ -50,11 +51,15 @@ ROOT_NAME = "Crossmesh Root CA"
 
 @dataclass(frozen=True)
 class Import:
-    """A root of the user's own: PEM files, read once. An empty passphrase stands for a key that is not encrypted."""
+    """A root of the user's own: PEM files, read once. An empty passphrase stands for a key that is not encrypted.
+
+    :param uses: what it is to issue, for which it is tried.
+    """
 
     certificate: str
     key: str
     passphrase: str
+    uses: Uses
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ def ensure_present(
     if wanted.source is None:
         refuse_unknown_roots(store, (), expected)
     require_passphrase(passphrase)
-    key, certificate = make_root(wanted, now)
+    key, certificate = make_root(wanted, now, in_service=expected)
     root = parse_certificates(certificate)[0]
     # A root of the user's own is in service where its store was lost: then this is how it comes back.
     refuse_unknown_roots(store, (root.fingerprint,), expected)
@@ -177,28 +182,39 @@ def no_ca(path: str) -> Message:
     )
 
 
-def make_root(wanted: Wanted, now: datetime) -> tuple[PrivateKey, str]:
-    """A new root's key and certificate, or the ones that the user brings in."""
+def make_root(wanted: Wanted, now: datetime, *, in_service: Collection[str] = ()) -> tuple[PrivateKey, str]:
+    """A new root's key and certificate, or the ones that the user brings in.
+
+    :param in_service: fingerprints of roots that clusters trust: of these even the last days are of use.
+    :raises CrossmeshError: nothing that it issued would be accepted everywhere. Nothing is written yet.
+    """
     if wanted.source is None:
         _refuse_unfit(wanted)
         validity = timedelta(days=wanted.validity_days)
         return new_root(common_name=wanted.common_name, key_type=wanted.key_type, validity=validity, now=now)
-    certificate, key = Path(wanted.source.certificate), Path(wanted.source.key)
+    return _brought_in(wanted.source, now, in_service)
+
+
+def _brought_in(source: Import, now: datetime, in_service: Collection[str]) -> tuple[PrivateKey, str]:
+    certificate, key = Path(source.certificate), Path(source.key)
     with reported(certificate, "read"):
         found, *more = parse_certificates(certificate.read_bytes(), where=str(certificate))
     with reported(key, "read"):
-        loaded = load_private_key(key.read_text(encoding="utf-8"), wanted.source.passphrase, where=str(key))
-    faults = [*(["it holds more than one certificate"] if more else []), *check_root(found, loaded, now)]
+        loaded = load_private_key(key.read_text(encoding="utf-8"), source.passphrase, where=str(key))
+    needed = timedelta(0) if found.fingerprint in in_service else source.uses.validity
+    faults = [*(["it holds more than one certificate"] if more else []), *check_root(found, loaded, now, needed)]
     if faults:
-        raise CrossmeshError(
-            Message.error(
-                "root-import",
-                where=str(certificate),
-                what=f"this root cannot be imported: {'; '.join(faults)}",
-                fix="import a self-signed CA certificate with its key, or let the run create one",
-            )
-        )
+        fix = "import a self-signed CA certificate with its key, or let the run create one"
+        raise CrossmeshError(_not_imported("root-import", certificate, "this root cannot be imported", faults, fix))
+    if refusals := try_root(found, loaded, source.uses, now):
+        what = "certificates of this root would be refused"
+        fix = "import a root that may issue for both roles and all of these names, or let the run create one"
+        raise CrossmeshError(_not_imported("root-refused", certificate, what, refusals, fix))
     return loaded, found.pem
+
+
+def _not_imported(code: str, where: Path, what: str, why: Sequence[str], fix: str) -> Message:
+    return Message.error(code, where=str(where), what=f"{what}: {'; '.join(why)}", fix=fix)
 
 
 def _subject(authority: Authority) -> str:

@@ -8,23 +8,33 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+import os
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.files import (
     locked,
+    read_private,
+    refuse_exposed,
     refuse_open,
     refuse_unwritable,
     reported,
     sync_folder,
     write_whole,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import index_from_json, index_to_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Index, index_from_json, index_to_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.layout import INDEX, Layout
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.ledger import (
+    Ledger,
+    digest_of,
+    ledger_from_text,
+    ledger_to_text,
+    record_from_text,
+    record_to_text,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record, record_from_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import (
     Change,
@@ -51,22 +61,22 @@ class FileStorage(Storage):
         self._at = Layout(Path(path))
         self.where = str(self._at.path)
 
-    def snapshot(self) -> Snapshot | None:
+    def snapshot(self, *, records: bool = False) -> Snapshot | None:
         with reported(self._at.path, "read"):
             if not self._at.path.exists():
                 return None
-            refuse_open(self._at.path)
+            refuse_exposed(self._at.path)
             while self._has_index():
                 # Removed by another run between the two looks.
                 with suppress(FileNotFoundError):
-                    return self._read()
+                    return self._read(records)
                 if self._has_index():
                     raise self.damaged("a file that its index names is missing")
             return None
 
     def commit(self, change: Change, seen: str | None) -> Snapshot:
         with reported(self._at.path, "written"), self._locked():
-            current = _version(self._index_bytes()) if self._has_index() else None
+            current = digest_of(self._index_bytes()) if self._has_index() else None
             if current is not None:
                 # Nobody makes or removes it now. Beside a mark, roots whose index is lost would pass for leftovers.
                 self._at.unfinished.unlink(missing_ok=True)
@@ -77,42 +87,28 @@ class FileStorage(Storage):
                 self._drop_all_but((), {})
             self._write(change)
             self._drop_all_but(change.index.roots, change.index.lists)
+            if change.ledger is not None:
+                self._drop_records_but(change.ledger, change.index.issued)
             self._at.unfinished.unlink(missing_ok=True)
             return self._read()
 
     def key(self, fingerprint: str) -> StoredKey:
         path = self._at.key(fingerprint)
         with reported(self._at.path, "read"):
-            return StoredKey(path.read_text(encoding="utf-8"), name=path.name, where=str(path))
-
-    def keep(self, records: Iterable[Record]) -> None:
-        with reported(self._at.path, "written"):
-            self._at.make(self._at.issued)
-            for record in records:
-                write_whole(self._at.record(record.serial), _json(record.to_json()), durable=False)
-            sync_folder(self._at.issued)
-
-    def forget(self, unwanted: Callable[[Record], bool]) -> None:
-        with reported(self._at.path, "written"):
-            for path, record in self._records():
-                if unwanted(record):
-                    path.unlink(missing_ok=True)
-
-    def records(self) -> list[Record]:
-        with reported(self._at.path, "read"):
-            return [record for _path, record in self._records()]
+            refuse_open(path)
+            return StoredKey(read_private(path).decode(), name=path.name, where=str(path))
 
     def place(self, cluster: str) -> str:
         path = self._at.cluster(cluster)
         with reported(self._at.path, "read"):
             try:
-                data = path.read_bytes()
+                data = read_private(path)
             except FileNotFoundError:
                 return ""
         return str(self._json_object(path, data).get("uid", ""))
 
     def keep_place(self, cluster: str, uid: str) -> None:
-        with reported(self._at.path, "written"):
+        with reported(self._at.path, "written"), self._locked():
             self._at.make(self._at.clusters)
             write_whole(self._at.cluster(cluster), _json({"uid": uid}))
 
@@ -139,41 +135,56 @@ class FileStorage(Storage):
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
-    def _read(self) -> Snapshot:
+    def _read(self, records: bool = False) -> Snapshot:
         """Read what the index names, again where another run has replaced it meanwhile."""
         while True:
             data = self._index_bytes()
             try:
-                return self._read_named(data)
+                return self._read_named(data, records)
             except (CrossmeshError, FileNotFoundError):
                 if self._index_bytes() == data:
                     raise
 
-    def _read_named(self, data: bytes) -> Snapshot:
+    def _read_named(self, data: bytes, records: bool) -> Snapshot:
         content = self._json_object(self._at.index, data)
         index = index_from_json(content, name=INDEX, where=self.where, damaged=self.damaged)
         roots = {fingerprint: self._root(fingerprint) for fingerprint in index.trusted}
+        endorsers = {endorsement.by for endorsement in index.endorsements.values()} - set(roots)
         for fingerprint in index.needed_keys:
             refuse_open(self._present(self._at.key(fingerprint)))
-        lists = {root: self._crl(roots[root], number) for root, number in index.lists.items()}
-        return Snapshot(self.where, _version(data), index, roots, lists)
+        return Snapshot(
+            where=self.where,
+            version=digest_of(data),
+            index=index,
+            roots=roots,
+            lists={root: self._crl(roots[root], number) for root, number in index.lists.items()},
+            endorsers={fingerprint: self._root(fingerprint) for fingerprint in sorted(endorsers)},
+            records=self._records(index) if records else (),
+        )
 
     def _root(self, fingerprint: str) -> CertificateView:
         path = self._present(self._at.certificate(fingerprint))
-        return root_from_pem(path.read_bytes(), fingerprint, where=str(path), damaged=self.damaged)
+        return root_from_pem(read_private(path), fingerprint, where=str(path), damaged=self.damaged)
 
     def _crl(self, root: CertificateView, number: int) -> Crl:
         path = self._present(self._at.crl(root.fingerprint, number))
-        return list_from_pem(path.read_bytes(), root, where=str(path), damaged=self.damaged)
+        return list_from_pem(read_private(path), root, where=str(path), damaged=self.damaged)
 
-    def _records(self) -> Iterator[tuple[Path, Record]]:
-        for path in sorted(self._at.issued.glob("*.json")):
-            # Another run may drop an expired record between the listing and the reading.
-            try:
-                data = path.read_bytes()
-            except FileNotFoundError:
-                continue
-            yield path, record_from_json(self._json_object(path, data), where=str(path))
+    def _records(self, index: Index) -> tuple[Record, ...]:
+        if not index.generation:
+            return tuple(map(self._unnamed_record, sorted(self._at.issued.glob("*.json"))))
+        if not index.issued:
+            return ()
+        path = self._present(self._at.ledger(index.issued))
+        ledger = ledger_from_text(read_private(path), index.issued, where=str(path), damaged=self.damaged)
+        return tuple(self._record(serial, digest) for serial, digest in ledger.items())
+
+    def _record(self, serial: str, digest: str) -> Record:
+        path = self._present(self._at.record(serial))
+        return record_from_text(read_private(path), digest, where=str(path))
+
+    def _unnamed_record(self, path: Path) -> Record:
+        return record_from_json(self._json_object(path, read_private(path)), where=str(path))
 
     def _has_index(self) -> bool:
         """Tell whether there is an authority; roots without an index are no authority but a loss."""
@@ -186,7 +197,8 @@ class FileStorage(Storage):
         return orphaned
 
     def _index_bytes(self) -> bytes:
-        return self._at.index.read_bytes()
+        refuse_open(self._at.index)
+        return read_private(self._at.index)
 
     def _json_object(self, path: Path, data: bytes) -> dict[str, Any]:
         try:
@@ -198,7 +210,7 @@ class FileStorage(Storage):
         return content
 
     def _present(self, path: Path) -> Path:
-        if not path.is_file():
+        if not os.path.lexists(path):
             raise self.damaged(f"{path} is missing")
         return path
 
@@ -213,11 +225,26 @@ class FileStorage(Storage):
             self._at.make(self._at.lists)
         for fingerprint, crl in change.lists.items():
             write_whole(self._at.crl(fingerprint, crl.number), crl.pem)
+        if change.ledger is not None:
+            self._write_records(change.records, change.ledger, change.index.issued)
         for fingerprint in change.destroyed:
             self._at.key(fingerprint).unlink(missing_ok=True)
         if change.destroyed:
             sync_folder(self._at.roots)
         write_whole(self._at.index, _json(index_to_json(change.index)))
+
+    def _write_records(self, records: Collection[Record], ledger: Ledger, digest: str) -> None:
+        self._at.make(self._at.issued)
+        for record in records:
+            write_whole(self._at.record(record.serial), record_to_text(record), durable=False)
+        # Its folder is synced with it.
+        write_whole(self._at.ledger(digest), ledger_to_text(ledger))
+
+    def _drop_records_but(self, ledger: Ledger, digest: str) -> None:
+        kept = {self._at.ledger(digest), *map(self._at.record, ledger)}
+        for path in self._at.record_files():
+            if path not in kept:
+                path.unlink(missing_ok=True)
 
     def _drop_all_but(self, roots: Collection[str], lists: Mapping[str, int]) -> None:
         """Remove what no index names: lists that were replaced, roots that an interrupted step made."""
@@ -229,12 +256,8 @@ class FileStorage(Storage):
             left.unlink(missing_ok=True)
 
     def _locked(self) -> AbstractContextManager[None]:
-        """Keep other writers of the authority out."""
+        """Keep other writers out."""
         return locked(self._at.lock, lambda: self._at.make(self._at.roots))
-
-
-def _version(index: bytes) -> str:
-    return hashlib.sha256(index).hexdigest()
 
 
 def _json(content: Mapping[str, Any]) -> str:

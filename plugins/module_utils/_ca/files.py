@@ -8,9 +8,11 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,7 +20,17 @@ from pathlib import Path
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
-__all__ = ["TEMPORARY", "locked", "refuse_open", "reported", "sync_folder", "write_whole"]
+__all__ = [
+    "TEMPORARY",
+    "locked",
+    "read_private",
+    "refuse_exposed",
+    "refuse_open",
+    "refuse_unwritable",
+    "reported",
+    "sync_folder",
+    "write_whole",
+]
 
 # What a killed process may leave of a file, with a random number for the asterisk.
 TEMPORARY = ".crossmesh-*.tmp"
@@ -41,6 +53,81 @@ def refuse_open(path: Path, what: str = STORE) -> None:
             what=f"{what} is open to other users: its mode is {mode:04o}",
             fix=f"find out who could read it, then: chmod {private:04o} {path}",
         )
+    )
+
+
+def refuse_exposed(folder: Path) -> None:
+    """Stop where others than the owner may read or write a folder, or could put another one in its place."""
+    refuse_open(folder)
+    _refuse_stranger(folder, folder.stat())
+    # By the way it is called, and by the way it lies once links are followed.
+    for place in dict.fromkeys([*Path(os.path.abspath(folder)).parents, *folder.resolve().parents]):
+        _refuse_shared(place, place.lstat())
+
+
+def _refuse_shared(place: Path, found: os.stat_result) -> None:
+    # Owner and group do not count: in a container they are those of the machine or of a volume, and a team shares one.
+    if stat.S_ISLNK(found.st_mode) or found.st_mode & stat.S_ISVTX or not found.st_mode & stat.S_IWOTH:
+        return
+    raise CrossmeshError(
+        Message.error(
+            "folder-open-to-others",
+            where=str(place),
+            what=f"everybody may write to a folder above {STORE}, and put another store in its place",
+            fix=f"chmod o-w {place}, or set custom_ca_dir to a folder below none that everybody may write to",
+        )
+    )
+
+
+def _refuse_stranger(path: Path, found: os.stat_result) -> None:
+    if found.st_uid in (0, os.geteuid()):
+        return
+    raise CrossmeshError(
+        Message.error(
+            "owned-by-another",
+            where=str(path),
+            what=f"it belongs to user {found.st_uid}, who could change {STORE}",
+            fix="find out who put it there; then run as that user, or restore it from a backup with its owner",
+        )
+    )
+
+
+def read_private(path: Path) -> bytes:
+    """Read a file that nobody but its owner, or the superuser, could have put there.
+
+    :raises FileNotFoundError: there is none.
+    :raises CrossmeshError: it is a link, a pipe or anything else than a file, or it belongs to somebody else.
+    """
+    # A pipe would be waited for without end.
+    with open(_opened(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        return file.read()
+
+
+def _opened(path: Path, flags: int) -> int:
+    """Open a file by itself: no link is followed, and it is ours."""
+    try:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise CrossmeshError(_no_file(path)) from error
+        raise
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise CrossmeshError(_no_file(path))
+        _refuse_stranger(path, found)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _no_file(path: Path) -> Message:
+    return Message.error(
+        "not-a-file",
+        where=str(path),
+        what="it is a symbolic link, a pipe or a folder, where a file belongs",
+        fix="find out who put it there, then remove it, or restore the file from a backup",
     )
 
 
@@ -90,7 +177,7 @@ def locked(path: Path, make_folder: Callable[[], object]) -> Iterator[None]:
 def _lock(path: Path, make_folder: Callable[[], object]) -> int:
     while True:
         make_folder()
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = _opened(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         # Another holder may have removed the file while this call waited for it: that lock keeps nobody out.
         with suppress(FileNotFoundError):

@@ -1,13 +1,15 @@
 # Copyright (c) Crossmesh maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The index of a CA store: which root issues, which are trusted, which lists count. Pure.
+"""The index of a CA store: which root issues, which are trusted, which lists and records count. Pure.
 
 PRIVATE to the collection.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,11 +18,34 @@ from typing import Any
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
-__all__ = ["Damaged", "Index", "index_from_json", "index_to_json"]
+__all__ = [
+    "Damaged",
+    "Endorsement",
+    "Index",
+    "digest_of_index",
+    "index_from_json",
+    "index_to_json",
+    "statement",
+    "statement_of",
+]
 
-VERSION = 1
+VERSION = 2
+# What earlier releases wrote: no key has signed it, so nothing is believed of it but by the step that takes it over.
+UNSIGNED = 1
 
 Damaged = Callable[[str], CrossmeshError]
+
+
+@dataclass(frozen=True)
+class Endorsement:
+    """The word of the root that issued, that another may follow it.
+
+    :param by: its fingerprint.
+    :param signature: in base64.
+    """
+
+    by: str
+    signature: str
 
 
 @dataclass(frozen=True)
@@ -31,6 +56,11 @@ class Index:
     :param retired: roots that were trusted once; of them the certificate is kept, and the key if that was asked for.
     :param lists: the number of the revocation list that counts, by root.
     :param last_number: of any list ever made (RFC 5280 section 5.2.3: numbers only grow).
+    :param endorsements: of each root that came after another one, by its fingerprint.
+    :param inherited: roots of a store that was lost or taken over: no endorsement leads from them to the issuing one.
+    :param issued: SHA-256 of the ledger of all records; empty where nothing was issued.
+    :param generation: counts the changes of the store; 0 in what no key has signed.
+    :param signature: of C(signer) over all the rest, in base64.
     """
 
     issuing: str
@@ -41,6 +71,24 @@ class Index:
     keyless: tuple[str, ...] = ()
     lists: Mapping[str, int] = field(default_factory=dict)
     last_number: int = 0
+    endorsements: Mapping[str, Endorsement] = field(default_factory=dict)
+    inherited: tuple[str, ...] = ()
+    issued: str = ""
+    generation: int = 0
+    signature: str = ""
+
+    @property
+    def signer(self) -> str:
+        """The root whose key signs the index: the one that issues, or where its key was lost, the one that will."""
+        return self.prepared if self.issuing in self.keyless else self.issuing
+
+    @property
+    def line(self) -> tuple[str, ...]:
+        """The signer, the root that endorsed it, and so on to the first."""
+        found = [self.signer]
+        while (endorsement := self.endorsements.get(found[-1])) and endorsement.by not in found:
+            found.append(endorsement.by)
+        return tuple(found)
 
     @property
     def roots(self) -> frozenset[str]:
@@ -58,8 +106,24 @@ def index_to_json(index: Index) -> dict[str, Any]:
     return {"version": VERSION, **asdict(index)}
 
 
+def statement_of(index: Index) -> str:
+    """What the signature of an index is over."""
+    return statement(index.generation, digest_of_index(index))
+
+
+def digest_of_index(index: Index) -> str:
+    """SHA-256 of all of it but the signature, in hexadecimal."""
+    body = {key: value for key, value in index_to_json(index).items() if key != "signature"}
+    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def statement(generation: int, digest: str) -> str:
+    """The same from its parts: short enough to be kept elsewhere as a witness."""
+    return f"CA store, generation {generation}, index {digest}"
+
+
 def index_from_json(content: Mapping[str, Any], *, name: str, where: str, damaged: Damaged) -> Index:
-    """The same read back.
+    """The same read back. Whether its signature holds is for C(vouching).
 
     :param name: of the document, for messages.
     :param where: of the store, for messages.
@@ -67,7 +131,7 @@ def index_from_json(content: Mapping[str, Any], *, name: str, where: str, damage
     """
     values = dict(content)
     version = values.pop("version", None)
-    if version != VERSION:
+    if version not in (UNSIGNED, VERSION):
         raise CrossmeshError(
             Message.error(
                 "store-version",
@@ -76,19 +140,24 @@ def index_from_json(content: Mapping[str, Any], *, name: str, where: str, damage
                 fix="use the version of the collection that wrote it, or a newer one",
             )
         )
-    for key in ("trusted", "retiring", "retired", "keyless"):
+    for key in ("trusted", "retiring", "retired", "keyless", "inherited"):
         listed = values.get(key, [])
         if not isinstance(listed, list) or not all(map(_is_fingerprint, listed)):
             raise damaged(f"{name} does not list the {key} roots")
         values[key] = tuple(listed)
     try:
+        values["endorsements"] = _endorsements(values.get("endorsements", {}))
         index = Index(**values)
-    except TypeError as error:
+    except (TypeError, AttributeError) as error:
         raise damaged(f"{name} has not the keys that it should have") from error
-    fault = _fault(index)
+    fault = _fault(index) or _signed_fault(index, signed=version == VERSION)
     if fault:
         raise damaged(f"{name} {fault}")
     return index
+
+
+def _endorsements(content: Mapping[str, Mapping[str, Any]]) -> dict[str, Endorsement]:
+    return {root: Endorsement(**endorsement) for root, endorsement in content.items()}
 
 
 def _fault(index: Index) -> str:
@@ -103,6 +172,24 @@ def _fault(index: Index) -> str:
         return "has a list for a root that is not trusted"
     if not {index.issuing, index.prepared} - {""} <= set(index.trusted):
         return "trusts other roots than the one that issues"
+    return ""
+
+
+def _signed_fault(index: Index, *, signed: bool) -> str:
+    if not _is_number(index.generation) or not isinstance(index.signature, str):
+        return "has no generation or no signature"
+    # An index of one format that passes for one of the other would go by other rules.
+    if signed != bool(index.generation and index.signature):
+        return "has no generation or no signature" if signed else "has the signature of another format"
+    if not (index.issued == "" or _is_fingerprint(index.issued)):
+        return "does not name the ledger of the records"
+    for root, endorsement in index.endorsements.items():
+        if not _is_fingerprint(endorsement.by) or not isinstance(endorsement.signature, str):
+            return "has an endorsement that is none"
+        if not {root, endorsement.by} <= index.roots:
+            return "has an endorsement of a root that it does not name"
+    if signed and not index.signer:
+        return "names no root that could sign it"
     return ""
 
 

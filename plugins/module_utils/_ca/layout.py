@@ -5,13 +5,14 @@
 
 ::
 
-    authority.json        which root issues, which are trusted, which lists count; written last: what it
-                          names is whole
+    authority.json        which root issues, which are trusted, which lists and records count, signed by the root that
+                          issues; written last: what it names is whole
     roots/<fingerprint>.crt and .key (encrypted)
     lists/<fingerprint>.<number>.crl
     issued/<serial>.json  one public record for every certificate that has not expired
+    issued/<sha256>.ledger    which of them count, and the SHA-256 of each
     clusters/<name>.json  which cluster that is: the uid under which it got its certificates
-    lock                  held for one call by whoever writes the authority
+    lock                  held for one call by whoever writes
     unfinished            the authority is being made or removed: no root that the index does not name was ever used
 
 PRIVATE to the collection.
@@ -23,7 +24,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.files import TEMPORARY, refuse_open
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.files import TEMPORARY, refuse_exposed
 
 __all__ = ["INDEX", "Layout"]
 
@@ -32,7 +33,7 @@ _LOCK, _UNFINISHED = "lock", "unfinished"
 _ROOTS, _ISSUED, _LISTS, _CLUSTERS = "roots", "issued", "lists", "clusters"
 # What may be removed: the store's own names, and temporary files that an interrupted write left.
 _OWN_FILES = re.compile(
-    rf"({re.escape(INDEX)}|{_LOCK}|{_UNFINISHED}|{_ROOTS}/[0-9a-f]{{64}}\.(crt|key)|{_ISSUED}/[0-9a-f]+\.json"
+    rf"({re.escape(INDEX)}|{_LOCK}|{_UNFINISHED}|{_ROOTS}/[0-9a-f]{{64}}\.(crt|key)|{_ISSUED}/[0-9a-f]+\.(json|ledger)"
     rf"|{_LISTS}/[0-9a-f]{{64}}\.[0-9]+\.crl|{_CLUSTERS}/[a-z0-9-]+\.json)"
 )
 _TEMPORARY = re.compile(r"(.*/)?\.crossmesh-[0-9a-f]{16}\.tmp")
@@ -63,16 +64,24 @@ class Layout:
     def record(self, serial: str) -> Path:
         return self.issued / f"{serial}.json"
 
+    def ledger(self, digest: str) -> Path:
+        return self.issued / f"{digest}.ledger"
+
     def cluster(self, name: str) -> Path:
         return self.clusters / f"{name}.json"
+
+    def record_files(self) -> Iterator[Path]:
+        """Records and ledgers, whether the index names them or not."""
+        return (path for path in self.issued.glob("*") if path.suffix in (".json", ".ledger"))
 
     def root_files(self) -> Iterator[Path]:
         """Certificates and keys, whether the index names them or not."""
         return (path for path in self.roots.glob("*") if path.suffix in (".crt", ".key"))
 
     def temporary_files(self) -> Iterator[Path]:
-        """What a killed writer of the authority left; records are written beside it."""
-        return (path for folder in (self.roots, self.lists) for path in folder.glob(TEMPORARY))
+        """What a killed writer left."""
+        folders = (self.path, self.roots, self.lists, self.issued, self.clusters)
+        return (path for folder in folders for path in folder.glob(TEMPORARY))
 
     def own_files(self) -> Iterator[Path]:
         """All files that are the store's, whole or damaged."""
@@ -91,5 +100,5 @@ class Layout:
         if not self.path.exists():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.mkdir(mode=0o700, exist_ok=True)
-        refuse_open(self.path)
+        refuse_exposed(self.path)
         folder.mkdir(mode=0o700, exist_ok=True)

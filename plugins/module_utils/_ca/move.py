@@ -21,6 +21,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import (
     no_ca,
     public_of,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.holdings import Removal
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import refuse_clock
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
@@ -28,7 +30,10 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Revoked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, parse_certificates
 
-__all__ = ["STEPS", "Move", "move"]
+__all__ = ["STEPS", "TAKE_OVER", "Move", "move"]
+
+# No step of a rotation: it makes a store of an earlier release one that the others read.
+TAKE_OVER = "take_over"
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,9 @@ class Move:
     :param instance: whose clusters these are.
     :param clusters: names of all clusters that belong to the mesh.
     :param clock_ahead: seconds by which the controller's clock is ahead of the clusters'.
+    :param named: fingerprints of the roots that are to be trusted, for C(take_over).
+    :param removal: how far what was taken away is revoked; None where it is not.
+    :param unrecorded: what was seen in the clusters and the store has no record of; C(publish) records it.
     :param lost: PEM of the roots that the clusters hold, for C(recover).
     """
 
@@ -55,6 +63,9 @@ class Move:
     lost: Sequence[str]
     keep_keys: bool
     clock_ahead: int = 0
+    named: Sequence[str] = ()
+    removal: Removal | None = None
+    unrecorded: Sequence[Record] = ()
 
 
 def move(store: CaStore, work: Move, *, now: datetime, check_mode: bool) -> Outcome:
@@ -62,6 +73,8 @@ def move(store: CaStore, work: Move, *, now: datetime, check_mode: bool) -> Outc
 
     :raises CrossmeshError: before anything is changed.
     """
+    if work.step == TAKE_OVER:
+        return _take_over(store, work, check_mode)
     before = store.public()
     if before is None and work.step != "recover":
         raise CrossmeshError(no_ca(store.where))
@@ -69,6 +82,8 @@ def move(store: CaStore, work: Move, *, now: datetime, check_mode: bool) -> Outc
     if before is not None:
         _refuse_blocked(store, before, work, now)
     if check_mode:
+        if work.step in ("prepare", "recover") and work.wanted.source:
+            make_root(work.wanted, now)
         public, changes = public_of(store, before), work.step != "publish" or _lists_due(store, before, work, now)
         message = f"would {work.step}" if changes else "the CRLs are up to date"
         return Outcome(changes, message, public, before=public, after=public)
@@ -79,9 +94,21 @@ def move(store: CaStore, work: Move, *, now: datetime, check_mode: bool) -> Outc
     )
 
 
+def _take_over(store: CaStore, work: Move, check_mode: bool) -> Outcome:
+    if not store.unsigned():
+        authority = store.public()
+        if authority is None:
+            raise CrossmeshError(no_ca(store.where))
+        public = public_of(store, authority)
+        return Outcome(False, "the store has the format of this release", public, before=public, after=public)
+    public = public_of(store, store.take_over(work.passphrase, work.named, look=check_mode))
+    message = "would take over the store" if check_mode else "the store is taken over: its index is signed now"
+    return Outcome(True, message, public, before={}, after=public)
+
+
 def _refuse_blocked(store: CaStore, authority: Authority, work: Move, now: datetime) -> None:
     records = store.records(now)
-    revoked = revocation.revoked_serials(work.revoked, records)
+    revoked = revocation.revoked_serials(_asked(store, work, records, now), records)
     blocked = rotation.blockers(work.step, authority, work.sights, work.clusters, records, revoked, work.instance)
     if blocked:
         head = Message.error(
@@ -135,11 +162,27 @@ def _recover(store: CaStore, work: Move, now: datetime) -> Authority:
 
 
 def _publish(store: CaStore, work: Move, now: datetime) -> Authority:
-    return store.publish(work.passphrase, lambda authority: _lists(store, authority, work, now), now=now)
+    published = store.publish(work.passphrase, lambda authority: _lists(store, authority, work, now), now=now)
+    if lost := _lost(store.records(now), work):
+        store.record(lost, store.signer(work.passphrase), now)
+    return published
 
 
 def _lists(store: CaStore, authority: Authority, work: Move, now: datetime) -> dict[str, tuple[Revoked, ...]]:
-    return revocation.wanted_lists(work.revoked, store.records(now), authority.listed(now))
+    records = store.records(now)
+    records += _lost(records, work)
+    return revocation.wanted_lists(_asked(store, work, records, now), records, authority.listed(now))
+
+
+def _lost(records: Sequence[Record], work: Move) -> list[Record]:
+    known = {record.serial for record in records}
+    return [record for record in work.unrecorded if record.serial not in known]
+
+
+def _asked(store: CaStore, work: Move, records: Sequence[Record], now: datetime) -> list[revocation.Entry]:
+    """What the inventory revokes: by its entries, and by what it gives nobody any more."""
+    removed = work.removal.entries(work.revoked, records, store.lists().values(), now) if work.removal else ()
+    return [*work.revoked, *removed]
 
 
 def _lists_due(store: CaStore, authority: Authority | None, work: Move, now: datetime) -> bool:
@@ -149,13 +192,13 @@ def _lists_due(store: CaStore, authority: Authority | None, work: Move, now: dat
 _WORK: dict[str, Callable[[CaStore, Move, datetime], Authority]] = {
     "prepare": _prepare,
     "switch": lambda store, work, _now: store.switch(work.passphrase, seen=work.seen),
-    "retire": lambda store, work, _now: store.retire(seen=work.seen),
-    "finish": lambda store, work, _now: store.finish(seen=work.seen, keep_keys=work.keep_keys),
-    "abandon": lambda store, work, _now: store.abandon(seen=work.seen),
+    "retire": lambda store, work, _now: store.retire(work.passphrase, seen=work.seen),
+    "finish": lambda store, work, _now: store.finish(work.passphrase, seen=work.seen, keep_keys=work.keep_keys),
+    "abandon": lambda store, work, _now: store.abandon(work.passphrase, seen=work.seen),
     "recover": _recover,
     "publish": _publish,
 }
-STEPS = tuple(_WORK)
+STEPS = (*_WORK, TAKE_OVER)
 
 
 def _message(step: str, after: Authority) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias, get_args
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, short
@@ -29,6 +30,7 @@ __all__ = [
     "are_wrong",
     "check_size",
     "let_in_again",
+    "links_of",
     "revoked_serials",
     "unmatched",
     "wanted_lists",
@@ -73,7 +75,7 @@ class Entry:
     def names(self, record: Record) -> bool:
         """Tell whether the certificate is of this cluster, link, serial or fingerprint, whenever it was issued."""
         if self.kind == "link":
-            return self.value in record.links
+            return self.value in links_of(record)
         return self.value == {
             "cluster": record.cluster,
             "serial": record.serial,
@@ -83,6 +85,12 @@ class Entry:
     def revokes(self, record: Record) -> bool:
         """Tell whether the certificate is revoked by this entry."""
         return self.names(record) and record.issued_at <= timestamp(self.until)
+
+
+def links_of(record: Record) -> frozenset[str]:
+    """The links that a certificate is good for: those of its record, and those that its names give a client."""
+    named = (names.link_of(san) for san in record.sans) if record.side == "client" else ()
+    return frozenset({*record.links, *filter(None, named)})
 
 
 # -- what follows from it ------------------------------------------------------------------------------------------

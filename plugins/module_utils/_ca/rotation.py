@@ -25,7 +25,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority impor
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed, short
 
-__all__ = ["ASKED", "Sight", "blockers", "refusal", "sight_from_json", "steps"]
+__all__ = ["ASKED", "Sight", "blockers", "place", "refusal", "sight_from_json", "steps"]
 
 # look, trust, leaves and drop are work on every cluster; the others move the CA store on.
 Step = Literal["look", "abandon", "prepare", "trust", "switch", "leaves", "retire", "drop", "finish"]
@@ -174,7 +174,7 @@ def _unseen(cluster: str, named: bool) -> Message:
     if link := _external_link(cluster):
         return Message.error(
             "external-unseen",
-            where=_place(cluster),
+            where=place(cluster),
             what="its certificate has not expired, and this run did not read its directory",
             fix=f"restore link {link} in mesh_links with its external.ca, or revoke cluster {cluster} in "
             "custom_ca_revoked",
@@ -182,20 +182,21 @@ def _unseen(cluster: str, named: bool) -> Message:
     if named:
         return Message.error(
             "cluster-unseen",
-            where=_place(cluster),
+            where=place(cluster),
             what="this run has not seen it at the phase before (unreachable, excluded by --limit, in another slice, "
             "or its gate failed)",
             fix="make it reachable, and run over all clusters",
         )
     return Message.error(
         "left-inventory",
-        where=_place(cluster),
+        where=place(cluster),
         what="it has left the inventory, and one of its certificates has not expired",
         fix="add it to the inventory again, or revoke it in custom_ca_revoked",
     )
 
 
-def _place(cluster: str) -> str:
+def place(cluster: str) -> str:
+    """Who holds a certificate, for messages."""
     link = _external_link(cluster)
     return f"external server of link {link}" if link else f"cluster {cluster}"
 
@@ -251,7 +252,7 @@ def _out_of_step(step: str, authority: Authority, sight: Sight) -> Message | Non
 
 def _blocking(code: str, sight: Sight, what: str, fix: str) -> Message:
     side = "" if _external_link(sight.cluster) else f", {sight.side}'s side"
-    return Message.error(code, where=f"{_place(sight.cluster)}{side}", what=what, fix=fix)
+    return Message.error(code, where=f"{place(sight.cluster)}{side}", what=what, fix=fix)
 
 
 def sight_from_json(found: Mapping[str, Any]) -> Sight:

@@ -9,11 +9,12 @@ PRIVATE to the collection.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Damaged, Index
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.ledger import Ledger
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, short
@@ -35,6 +36,8 @@ class Snapshot:
     :param version: differs wherever the index does.
     :param roots: every trusted root by its fingerprint, in the order of the index.
     :param lists: every list that counts, by the fingerprint of its root.
+    :param endorsers: roots that are trusted no more, and endorsed one of the others.
+    :param records: what the index's ledger names; empty where they were not asked for.
     """
 
     where: str
@@ -42,6 +45,8 @@ class Snapshot:
     index: Index
     roots: Mapping[str, CertificateView]
     lists: Mapping[str, Crl]
+    endorsers: Mapping[str, CertificateView] = field(default_factory=dict)
+    records: tuple[Record, ...] = ()
 
     @property
     def authority(self) -> Authority:
@@ -49,6 +54,7 @@ class Snapshot:
         return Authority(
             path=self.where,
             issuing=self.roots[self.index.issuing],
+            signer=self.roots.get(self.index.signer),
             trusted=tuple(self.roots.values()),
             prepared=self.roots.get(self.index.prepared),
             retiring=self.index.retiring,
@@ -66,6 +72,8 @@ class Change:
     :param keys: keys to add, encrypted, by the fingerprint of their root.
     :param lists: to add, by the fingerprint of their root.
     :param destroyed: fingerprints of roots whose keys nobody may use any more.
+    :param records: to add.
+    :param ledger: of all records that count afterwards, as C(index.issued) names it; None where it stays as it is.
     """
 
     index: Index
@@ -73,6 +81,8 @@ class Change:
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     lists: Mapping[str, Crl] = field(default_factory=dict)
     destroyed: tuple[str, ...] = ()
+    records: tuple[Record, ...] = ()
+    ledger: Ledger | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +101,9 @@ class StoredKey:
 class Storage(ABC):
     """A place that keeps one CA store. It knows neither passphrase nor clock, and nothing of rotations.
 
+    Nor does it say that what it holds can be believed: whoever can write there can change it. That the index is signed,
+    and by whom, is for C(vouching); here, all that the index names by a digest or fingerprint is that.
+
     What every storage holds to, and what tests/unit/ca/test_storage.py asks of each:
 
     - The index is one value, replaced as a whole. What it names is whole and durable before it names it; what it does
@@ -101,11 +114,10 @@ class Storage(ABC):
       holds for the first commit and for a removal as well: half of either is no CA, and roots of which the index
       was lost in another way are C(store-damaged), never an empty storage.
     - A reader takes no lock. What another run replaces or removes meanwhile is read anew.
-    - A record is durable when C(keep) returns; runs at once keep records without waiting for each other, and without
-      losing any.
+    - Records come with the index that counts them: one commit takes both, so runs at once lose none.
     - Nobody but the owner can read or write it (C(open-to-others)). What is missing, cut off or foreign in it is
-      C(store-damaged), an index of another format C(store-version), a record C(unreadable-record); where the
-      place itself refuses, the error says what it was asked to do. No error and no C(repr) holds a key.
+      C(store-damaged), an index of another format C(store-version), a record that was changed C(record-changed);
+      where the place itself refuses, the error says what it was asked to do. No error and no C(repr) holds a key.
 
     :param where: names it in messages and in results.
     :param restore: how what is damaged or lost is brought back, for messages.
@@ -115,10 +127,12 @@ class Storage(ABC):
     restore: str
 
     @abstractmethod
-    def snapshot(self) -> Snapshot | None:
+    def snapshot(self, *, records: bool = False) -> Snapshot | None:
         """Read what the index names. None where there is no CA yet; nothing is written.
 
         A key of C(index.needed_keys) that is missing is damage; its content is not looked at.
+
+        :param records: read them as well. An index that no key has signed has no ledger: then it is all that are there.
         """
 
     @abstractmethod
@@ -137,18 +151,6 @@ class Storage(ABC):
 
         :raises CrossmeshError: it is not there.
         """
-
-    @abstractmethod
-    def keep(self, records: Iterable[Record]) -> None:
-        """Keep the records of certificates, each under its serial."""
-
-    @abstractmethod
-    def forget(self, unwanted: Callable[[Record], bool]) -> None:
-        """Drop the records of which this is true."""
-
-    @abstractmethod
-    def records(self) -> list[Record]:
-        """Return all records, in any order."""
 
     @abstractmethod
     def place(self, cluster: str) -> str:

@@ -1,17 +1,19 @@
 # Copyright (c) Crossmesh maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The CA store, wherever it is kept: opens keys, applies the transitions, commits.
+"""The CA store, wherever it is kept: opens keys, applies the transitions, signs, commits; believes what was signed.
 
 PRIVATE to the collection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import TypeAlias
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation, transitions
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation, transitions, vouching
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import (
@@ -36,6 +38,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
 
 __all__ = ["CaStore"]
 
+# What is to be changed, and the key that signs the index afterwards.
+Signed: TypeAlias = tuple[Change, PrivateKey]
+
 
 class CaStore:
     """One CA: its roots, revocation lists and records.
@@ -54,19 +59,19 @@ class CaStore:
         return self._storage.where
 
     def public(self) -> Authority | None:
-        """Read the authority: no key, no passphrase, nothing written. None where there is none yet."""
-        snapshot = self._storage.snapshot()
+        """Read the authority as its key has signed it: no passphrase, nothing written. None where there is none yet."""
+        snapshot = self._snapshot()
         return snapshot.authority if snapshot else None
 
     def lists(self) -> dict[str, Crl]:
         """The revocation list of every trusted root, by fingerprint; empty where nothing is revoked."""
-        snapshot = self._storage.snapshot()
+        snapshot = self._snapshot()
         return dict(snapshot.lists) if snapshot else {}
 
     def create(self, passphrase: str, key: PrivateKey, certificate: str) -> Authority:
         """Make this root the authority, or return the one that somebody quicker has made."""
         # Before anything is written, so that a refused passphrase leaves no trace.
-        change = transitions.create(self._new_root(passphrase, key, certificate))
+        change = _sealed(transitions.create(self._new_root(passphrase, key, certificate)), key)
         while True:
             try:
                 return self._storage.commit(change, None).authority
@@ -77,13 +82,52 @@ class CaStore:
 
     def recover(self, passphrase: str, key: PrivateKey, certificate: str, lost: Sequence[CertificateView]) -> Authority:
         """Begin anew where the store was lost, with a root that replaces those that the clusters hold."""
-        change = transitions.recover(self._new_root(passphrase, key, certificate), lost)
+        vouching.refuse_unfit(lost, self.where)
+        change = _sealed(transitions.recover(self._new_root(passphrase, key, certificate), lost), key)
         while True:
-            transitions.refuse_occupied(self._storage.snapshot())
+            transitions.refuse_occupied(self._snapshot())
             try:
                 return self._storage.commit(change, None).authority
             except OvertakenError:
                 continue
+
+    def unsigned(self) -> bool:
+        """Tell whether the store has the format of an earlier release, which nothing but C(take_over) reads."""
+        snapshot = self._storage.snapshot()
+        return snapshot is not None and not snapshot.index.generation
+
+    def take_over(self, passphrase: str, named: Collection[str], *, look: bool = False) -> Authority:
+        """Sign what a store of an earlier release holds.
+
+        :param named: fingerprints of the roots that it is to trust.
+        :param look: try it, and write nothing.
+        """
+        while True:
+            snapshot = self._storage.snapshot(records=True)
+            if snapshot is None or snapshot.index.generation:
+                raise transitions.overtaken(self.where, snapshot.authority.phase if snapshot else "absent")
+            change = self._taken_over(snapshot, passphrase, named)
+            if look:
+                return snapshot.authority
+            try:
+                return self._storage.commit(change, snapshot.version).authority
+            except OvertakenError:
+                continue
+
+    def _taken_over(self, snapshot: Snapshot, passphrase: str, named: Collection[str]) -> Change:
+        change = transitions.take_over(snapshot, named)
+        vouching.refuse_unfit(snapshot.roots.values(), self.where)
+        index = change.index
+        for root in index.trusted:
+            if root in index.keyless:
+                continue
+            key = self._key(snapshot.roots[root], passphrase)
+            # The one that issues is followed by the prepared one, or has itself followed on what else is trusted.
+            follower = index.prepared if root == index.issuing else index.issuing
+            if follower and root != index.prepared:
+                index = vouching.endorsed(index, follower, key, by=root)
+        signer = self._key(snapshot.roots[index.signer], passphrase)
+        return _sealed(replace(change, index=vouching.inheriting(index)), signer)
 
     # -- rotation of the root: each step once, from the state that the caller has seen ---------------------------------
 
@@ -91,36 +135,30 @@ class CaStore:
         """Trust a root that is to issue next."""
         root = self._new_root(passphrase, key, certificate)
 
-        def step(snapshot: Snapshot) -> Change:
+        def step(snapshot: Snapshot) -> Signed:
             change = transitions.prepare(snapshot, root, seen=seen, now=now)
-            if snapshot.index.issuing not in snapshot.index.keyless:
-                # Another passphrase than the store's would lock its owner out later.
-                self._open(snapshot, snapshot.index.issuing, passphrase)
-            return change
+            # Another passphrase than the store's would lock its owner out later.
+            issuing = self._open(snapshot, snapshot.index.issuing, passphrase)
+            index = vouching.endorsed(change.index, root.fingerprint, issuing, by=snapshot.index.issuing)
+            return replace(change, index=index), issuing
 
         return self._apply(step)
 
     def switch(self, passphrase: str, *, seen: str) -> Authority:
         """Let the prepared root issue, if its key can be used: there is no way back from a root that cannot."""
+        return self._signed(passphrase, lambda snapshot: transitions.switch(snapshot, seen=seen))
 
-        def step(snapshot: Snapshot) -> Change:
-            change = transitions.switch(snapshot, seen=seen)
-            self._open(snapshot, change.index.issuing, passphrase)
-            return change
-
-        return self._apply(step)
-
-    def retire(self, *, seen: str) -> Authority:
+    def retire(self, passphrase: str, *, seen: str) -> Authority:
         """Trust the issuing root only."""
-        return self._apply(lambda snapshot: transitions.retire(snapshot, seen=seen))
+        return self._signed(passphrase, lambda snapshot: transitions.retire(snapshot, seen=seen))
 
-    def abandon(self, *, seen: str) -> Authority:
+    def abandon(self, passphrase: str, *, seen: str) -> Authority:
         """Trust the prepared root no more."""
-        return self._apply(lambda snapshot: transitions.abandon(snapshot, seen=seen))
+        return self._signed(passphrase, lambda snapshot: transitions.abandon(snapshot, seen=seen))
 
-    def finish(self, *, seen: str, keep_keys: bool) -> Authority:
+    def finish(self, passphrase: str, *, seen: str, keep_keys: bool) -> Authority:
         """Forget the roots that no cluster trusts any more, and destroy their keys."""
-        return self._apply(lambda snapshot: transitions.finish(snapshot, seen=seen, keep_keys=keep_keys))
+        return self._signed(passphrase, lambda snapshot: transitions.finish(snapshot, seen=seen, keep_keys=keep_keys))
 
     def publish(
         self, passphrase: str, wanted: Callable[[Authority], Mapping[str, tuple[Revoked, ...]]], *, now: datetime
@@ -130,12 +168,13 @@ class CaStore:
         :param wanted: what is to be revoked, by fingerprint of the root; empty takes all lists away.
         """
 
-        def step(snapshot: Snapshot) -> Change | None:
+        def step(snapshot: Snapshot) -> Signed | None:
             lists = wanted(snapshot.authority)
             if not revocation.why_due(lists, snapshot.lists, now):
                 return None
-            keys = {fingerprint: self._open(snapshot, fingerprint, passphrase) for fingerprint in lists}
-            return transitions.publish(snapshot, lists, keys, now=now)
+            signer = snapshot.index.signer
+            keys = {root: self._open(snapshot, root, passphrase) for root in dict.fromkeys((*lists, signer))}
+            return transitions.publish(snapshot, lists, keys, now=now), keys[signer]
 
         return self._apply(step)
 
@@ -144,7 +183,7 @@ class CaStore:
     def signer(self, passphrase: str) -> PrivateKey:
         """Load the key of the issuing root."""
         while True:
-            snapshot = self._storage.snapshot()
+            snapshot = self._snapshot()
             if snapshot is None:
                 raise self._storage.damaged("it holds no authority")
             try:
@@ -155,10 +194,31 @@ class CaStore:
                 if again is not None and again.version == snapshot.version:
                     raise
 
-    def record(self, records: Iterable[Record], now: datetime) -> None:
-        """Keep the records of certificates that are about to be used, and drop those of expired ones."""
-        self._storage.keep(records)
-        self._storage.forget(lambda record: record.expired(now))
+    def vouch(self, passphrase: str, authority: Authority) -> None:
+        """Stop unless the passphrase opens the key that signed all this: who can only write to the store has none.
+
+        :raises CrossmeshError: it does not.
+        """
+        if authority.signer is None:
+            raise self._storage.damaged("it holds no authority")
+        self._key(authority.signer, passphrase)
+
+    def record(self, records: Collection[Record], key: PrivateKey, now: datetime) -> bool:
+        """Keep the records of certificates that are about to be used, and drop those of expired ones.
+
+        :param key: of the issuing root, which signs for them.
+        :returns: False where that root issues no more: the certificates must not be used.
+        """
+        while True:
+            snapshot = self._snapshot(records=True)
+            if snapshot is None or not key_signs_for(snapshot.roots[snapshot.index.signer], key):
+                return False
+            change = transitions.record(snapshot, records, now=now)
+            try:
+                self._storage.commit(_sealed(change, key, after=snapshot.index.generation), snapshot.version)
+            except OvertakenError:
+                continue
+            return True
 
     def place(self, cluster: str) -> str:
         """The uid under which a cluster of this name got its certificates; empty where it is not known."""
@@ -171,7 +231,8 @@ class CaStore:
 
     def records(self, now: datetime) -> list[Record]:
         """Return what is recorded of certificates that have not expired, oldest first."""
-        unexpired = [record for record in self._storage.records() if not record.expired(now)]
+        snapshot = self._snapshot(records=True)
+        unexpired = [record for record in snapshot.records if not record.expired(now)] if snapshot else []
         return sorted(unexpired, key=lambda record: (record.issued_at, record.serial))
 
     def secrets_of(self, instance: str, cluster: str, now: datetime) -> set[tuple[str, str]]:
@@ -193,17 +254,34 @@ class CaStore:
         """Stop where nothing could be written. Writes nothing."""
         self._storage.refuse_unwritable()
 
-    def _apply(self, step: Callable[[Snapshot], Change | None]) -> Authority:
+    def _snapshot(self, *, records: bool = False) -> Snapshot | None:
+        snapshot = self._storage.snapshot(records=records)
+        if snapshot is not None:
+            vouching.refuse_unvouched(snapshot)
+        return snapshot
+
+    def _signed(self, passphrase: str, step: Callable[[Snapshot], Change]) -> Authority:
+        """Commit a step, signed by the root that issues after it."""
+
+        def with_key(snapshot: Snapshot) -> Signed:
+            change = step(snapshot)
+            return change, self._open(snapshot, change.index.signer, passphrase)
+
+        return self._apply(with_key)
+
+    def _apply(self, step: Callable[[Snapshot], Signed | None]) -> Authority:
         """Commit what a step makes of the store as it is; None leaves it so."""
         while True:
-            snapshot = self._storage.snapshot()
+            snapshot = self._snapshot()
             if snapshot is None:
                 raise transitions.overtaken(self.where, "absent")
-            change = step(snapshot)
-            if change is None:
+            done = step(snapshot)
+            if done is None:
                 return snapshot.authority
+            change, key = done
             try:
-                return self._storage.commit(change, snapshot.version).authority
+                sealed = _sealed(change, key, after=snapshot.index.generation)
+                return self._storage.commit(sealed, snapshot.version).authority
             except OvertakenError:
                 continue
 
@@ -213,8 +291,15 @@ class CaStore:
 
     def _open(self, snapshot: Snapshot, fingerprint: str, passphrase: str) -> PrivateKey:
         transitions.refuse_keyless(snapshot, fingerprint)
-        stored = self._storage.key(fingerprint)
+        return self._key(snapshot.roots[fingerprint], passphrase)
+
+    def _key(self, root: CertificateView, passphrase: str) -> PrivateKey:
+        stored = self._storage.key(root.fingerprint)
         key = decrypt_private_key(stored.pem, passphrase, where=stored.where, fewest=self._iterations)
-        if not key_signs_for(snapshot.roots[fingerprint], key):
+        if not key_signs_for(root, key):
             raise self._storage.damaged(f"{stored.name} is not the key of its certificate")
         return key
+
+
+def _sealed(change: Change, key: PrivateKey, *, after: int = 0) -> Change:
+    return replace(change, index=vouching.sealed(change.index, key, after=after))

@@ -13,26 +13,65 @@ from datetime import datetime
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority, authority_to_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.holdings import Grants, Removal, still_valid
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import CaReading, Revocation
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
-__all__ = ["NO_REVOCATION", "ca_reading"]
+__all__ = ["NO_REVOCATION", "ca_reading", "still_holding"]
 
 NO_REVOCATION: Revocation = {"revoked": [], "unmatched": [], "lists_due": "", "lists_wrong": False}
 
 
-def ca_reading(store: CaStore, authority: Authority, entries: Sequence[revocation.Entry], now: datetime) -> CaReading:
-    """Read what belongs to the authority that was read from the same store."""
-    return {"authority": authority_to_json(authority), **_revocation(store, authority, entries, now)}
+def ca_reading(
+    store: CaStore,
+    authority: Authority,
+    entries: Sequence[revocation.Entry],
+    now: datetime,
+    removal: Removal | None = None,
+    unrecorded: Sequence[Record] = (),
+) -> CaReading:
+    """Read what belongs to the authority that was read from the same store.
+
+    :param removal: how far what was taken away is revoked; None where it is not.
+    :param unrecorded: what was seen in the cluster and is to be recorded: revocations reach it as well.
+    """
+    revoked = _revocation(store, authority, entries, now, removal, unrecorded)
+    return {"authority": authority_to_json(authority), **revoked}
 
 
-def _revocation(store: CaStore, authority: Authority, entries: Sequence[revocation.Entry], now: datetime) -> Revocation:
-    if not entries and not authority.lists:
+def still_holding(
+    store: CaStore, grants: Grants, entries: Sequence[revocation.Entry], now: datetime, removal: Removal | None
+) -> list[Message]:
+    """A warning for every holder of certificates that are good for more than the inventory gives it.
+
+    :param removal: as for C(ca_reading); what it is to revoke in this run counts as revoked where it was foreseen.
+    """
+    if store.public() is None:
+        return []
+    records, lists = store.records(now), tuple(store.lists().values())
+    asked = [*entries, *(removal.entries(entries, records, lists, now) if removal and removal.foreseen else ())]
+    refused = {item.serial for found in lists for item in found.revoked}
+    refused |= revocation.revoked_serials(asked, records)
+    return still_valid(records, grants, refused, now, removal=removal is not None)
+
+
+def _revocation(
+    store: CaStore,
+    authority: Authority,
+    entries: Sequence[revocation.Entry],
+    now: datetime,
+    removal: Removal | None,
+    unrecorded: Sequence[Record],
+) -> Revocation:
+    if not entries and not authority.lists and removal is None:
         return NO_REVOCATION
-    records = store.records(now)
-    wanted, lists = revocation.wanted_lists(entries, records, authority.listed(now)), store.lists()
+    records, lists = [*store.records(now), *unrecorded], store.lists()
+    asked = [*entries, *(removal.entries(entries, records, lists.values(), now) if removal else ())]
+    wanted = revocation.wanted_lists(asked, records, authority.listed(now))
     return {
-        "revoked": sorted(revocation.revoked_serials(entries, records)),
+        "revoked": sorted(revocation.revoked_serials(asked, records)),
         "unmatched": [
             warning.to_json()
             for warning in (

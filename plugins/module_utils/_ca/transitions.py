@@ -11,16 +11,22 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Phase
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Index
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.ledger import (
+    digest_of,
+    ledger_to_text,
+    record_to_text,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import Change, Snapshot
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Revoked, issue_crl
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, PrivateKey
 
@@ -32,11 +38,14 @@ __all__ = [
     "overtaken",
     "prepare",
     "publish",
+    "record",
     "recover",
     "refuse_keyless",
     "refuse_occupied",
     "retire",
     "switch",
+    "take_over",
+    "with_records",
 ]
 
 
@@ -67,7 +76,7 @@ def recover(root: NewRoot, lost: Sequence[CertificateView]) -> Change:
     Of the lost roots there is no key: nothing can be issued before the prepared one has taken over.
     """
     gone = tuple(view.fingerprint for view in lost)
-    index = Index(gone[0], trusted=(*gone, root.fingerprint), prepared=root.fingerprint, keyless=gone)
+    index = Index(gone[0], trusted=(*gone, root.fingerprint), prepared=root.fingerprint, keyless=gone, inherited=gone)
     return _adding(index, root, *lost)
 
 
@@ -126,6 +135,44 @@ def publish(
         return Change(replace(snapshot.index, lists={}))
     lists = {root: (snapshot.roots[root], keys[root], revoked) for root, revoked in wanted.items()}
     return _with_lists(snapshot, Change(snapshot.index), lists, now)
+
+
+def take_over(snapshot: Snapshot, named: Collection[str]) -> Change:
+    """Count what a store of an earlier release holds, whose index no key has signed.
+
+    :param named: fingerprints of the roots that the operator has compared with those of the clusters.
+    """
+    trusted = snapshot.index.trusted
+    if set(named) != set(trusted):
+        raise _error(
+            snapshot.where,
+            "take-over-roots",
+            f"custom_ca_take_over names root {listed(named)}, but the store trusts {listed(trusted)}",
+            "compare both with ca.crt in the Secrets of the clusters: a root that no cluster has, somebody put there. "
+            "Then name each root that the store is to trust, and no other",
+        )
+    return with_records(Change(snapshot.index), snapshot.records, snapshot.records)
+
+
+def record(snapshot: Snapshot, records: Iterable[Record], *, now: datetime) -> Change:
+    """Count more records, and no longer those of certificates that have expired.
+
+    :param snapshot: with its records.
+    """
+    added = tuple(records)
+    whole = {item.serial: item for item in (*snapshot.records, *added)}
+    return with_records(Change(snapshot.index), [item for item in whole.values() if not item.expired(now)], added)
+
+
+def with_records(change: Change, records: Iterable[Record], added: Iterable[Record]) -> Change:
+    """The change with these records and no others.
+
+    :param added: those of them that are not there yet.
+    """
+    ledger = {item.serial: digest_of(record_to_text(item)) for item in records}
+    index = replace(change.index, issued=digest_of(ledger_to_text(ledger)))
+    new = tuple(item for item in added if item.serial in ledger)
+    return replace(change, index=index, records=new, ledger=ledger)
 
 
 # -- what refuses a step -------------------------------------------------------------------------------------------

@@ -12,13 +12,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import Json, mapping, mappings
 
 __all__ = ["Caller", "Rules", "read_rules"]
 
-Json = Mapping[str, Any]
 # As Istio names what it makes of a rule of an AuthorizationPolicy.
 _POLICY = re.compile(r"ns\[([^\]]*)\]-policy\[([^\]]*)\]-rule\[\d+\]")
+
+_REPEATS = re.compile(r"[*+?{]")
+_MOST_REPEATS = 3
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def read_rules(config: Json) -> Rules | None:
     if not isinstance(rules, Mapping) or rules.get("action", "ALLOW") not in ("ALLOW", "DENY"):
         return None
     policies = rules.get("policies")
-    found = {str(name): policy for name, policy in _mapping(policies).items() if isinstance(policy, Mapping)}
+    found = {str(name): policy for name, policy in mapping(policies).items() if isinstance(policy, Mapping)}
     return Rules(rules.get("action") == "DENY", found)
 
 
@@ -71,37 +74,37 @@ def _titles(policies: Iterable[str]) -> str:
 def _both(policy: Json, caller: Caller) -> bool | None:
     if policy.get("condition") or policy.get("checked_condition"):
         return None
-    permissions = [_permission(item, caller) for item in _list(policy.get("permissions"))]
-    principals = [_principal(item, caller) for item in _list(policy.get("principals"))]
+    permissions = [_permission(item, caller) for item in mappings(policy.get("permissions"))]
+    principals = [_principal(item, caller) for item in mappings(policy.get("principals"))]
     return _all([_any(permissions), _any(principals)])
 
 
 def _permission(rule: Json, caller: Caller) -> bool | None:
     for kind, value in rule.items():
         if kind in ("and_rules", "or_rules"):
-            answers = [_permission(item, caller) for item in _list(_mapping(value).get("rules"))]
+            answers = [_permission(item, caller) for item in mappings(mapping(value).get("rules"))]
             return _all(answers) if kind == "and_rules" else _any(answers)
         if kind == "not_rule":
-            return _not(_permission(_mapping(value), caller))
+            return _not(_permission(mapping(value), caller))
         if kind == "any":
             return True
         if kind == "destination_port":
             return bool(value == caller.port)
         if kind == "requested_server_name":
-            return _matches(_mapping(value), caller.sni)
+            return _matches(mapping(value), caller.sni)
     return None
 
 
 def _principal(rule: Json, caller: Caller) -> bool | None:
     for kind, value in rule.items():
         if kind in ("and_ids", "or_ids"):
-            answers = [_principal(item, caller) for item in _list(_mapping(value).get("ids"))]
+            answers = [_principal(item, caller) for item in mappings(mapping(value).get("ids"))]
             return _all(answers) if kind == "and_ids" else _any(answers)
         if kind == "not_id":
-            return _not(_principal(_mapping(value), caller))
+            return _not(_principal(mapping(value), caller))
         if kind == "any":
             return True
-        if matcher := _identity(kind, _mapping(value)):
+        if matcher := _identity(kind, mapping(value)):
             return _is_one_of(matcher, caller.identities)
     return None
 
@@ -109,9 +112,9 @@ def _principal(rule: Json, caller: Caller) -> bool | None:
 def _identity(kind: str, value: Json) -> Json:
     """What the identity of a peer has to be; Istio asks for it in one of two ways, by its version."""
     if kind == "authenticated":
-        return _mapping(value.get("principal_name"))
+        return mapping(value.get("principal_name"))
     if kind == "filter_state" and value.get("key") == "io.istio.peer_principal":
-        return _mapping(value.get("string_match"))
+        return mapping(value.get("string_match"))
     return {}
 
 
@@ -131,12 +134,17 @@ def _matches(matcher: Json, text: str) -> bool | None:
         if kind in tests and isinstance(wanted, str):
             return tests[kind](wanted)
         if kind == "safe_regex":
-            return _matches_expression(str(_mapping(wanted).get("regex", "")), text)
+            return _matches_expression(str(mapping(wanted).get("regex", "")), text)
     return None
 
 
 def _matches_expression(expression: str, text: str) -> bool | None:
-    """RE2's language is not quite Python's; what Istio writes is the same in both."""
+    """RE2's language is not quite Python's; what Istio writes is the same in both.
+
+    RE2 takes time by the length of the text alone; Python's can take years, so what may repeat often is not tried.
+    """
+    if "(" in expression or len(_REPEATS.findall(expression)) > _MOST_REPEATS:
+        return None
     try:
         return re.fullmatch(expression, text) is not None
     except re.error:
@@ -157,11 +165,3 @@ def _any(answers: list[bool | None]) -> bool | None:
     if any(answers):
         return True
     return None if None in answers else False
-
-
-def _mapping(value: Any) -> Json:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: Any) -> list[Json]:
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []

@@ -7,13 +7,13 @@ PRIVATE to the collection. Plain JSON over what the C(kubernetes) package makes 
 status, reason and field, never by the server's message: that can hold the value that was sent.
 
 A server that is busy is obeyed: what it answers with 429, or with 503 and a time to come back, it has not done
-(L(API Priority and Fairness,https://kubernetes.io/docs/concepts/cluster-administration/flow-control/)).
+(L(API Priority and Fairness,https://kubernetes.io/docs/concepts/cluster-administration/flow-control/)). Nothing is
+waited for beyond the limits of a call, however it comes.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,24 +21,32 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from math import inf
 from ssl import SSLCertVerificationError
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.bounded import (
+    TooMuchError,
+    open_socket,
+    with_bounded_sockets,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import Connection, refuse
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.documents import ACCESS_REVIEW, USER_REVIEW, hold
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.kubeconfig import configuration
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.limits import Limits
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.refusal import Refusal, read_refusal
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.session import ERRORS, OUTCOME, OUTPUT, Session
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.tls import with_one_context
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.transport import causes, reason_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, one_line
+from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import parse_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
 try:
     from kubernetes.client.rest import RESTClientObject
-    from kubernetes.stream.ws_client import ERROR_CHANNEL, STDERR_CHANNEL, STDOUT_CHANNEL, WSClient, get_websocket_url
     from urllib3 import Timeout
-    from urllib3.exceptions import HTTPError
-    from websocket import WebSocketBadStatusException, WebSocketException, setdefaulttimeout
+    from urllib3.exceptions import HTTPError, ReadTimeoutError
+    from websocket import WebSocketBadStatusException, WebSocketException
 
     KUBERNETES_IMPORT_ERROR: ImportError | None = None
 except ImportError as error:
@@ -58,19 +66,18 @@ __all__ = [
 
 # Requests that one API server is sent at once, by whoever has several.
 PARALLEL = 8
-# Seconds. The first bounds what an unreachable cluster costs, the second a slow list.
-CONNECT_TIMEOUT = 10
-READ_TIMEOUT = 60
+# Seconds; bounds what an unreachable cluster costs.
+CONNECT_TIMEOUT = 10.0
 # What one request waits for a busy server, all in all; and where that does not say how long.
 BUSY_LIMIT, BUSY_WAIT = 60.0, 1.0
+# Bytes that are read at once: a length that a server names is no reason to reserve that much.
+PIECE = 1024 * 1024
 
 # OpenSSL's codes of what it asks for with X509_V_FLAG_X509_STRICT alone (x509_vfy.h), which Python sets from 3.13 on.
 STRICT_ONLY = range(80, 94)
 
-# Of a command's connection: the package has no other place for it, and this one holds for the whole process.
-WEBSOCKET_TIMEOUT = 15
-if KUBERNETES_IMPORT_ERROR is None:
-    setdefaulttimeout(WEBSOCKET_TIMEOUT)
+# Seconds, until a command runs.
+SESSION_TIMEOUT = 15.0
 
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
@@ -107,6 +114,15 @@ class RefusedError(CrossmeshError):
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What an API server has answered a request with."""
+
+    status: int
+    headers: Mapping[str, str]
+    data: bytes
+
+
+@dataclass(frozen=True)
 class Executed:
     """What became of a command in a pod.
 
@@ -125,6 +141,7 @@ class Api:
 
     C(clock_ahead) tells by how many seconds this machine's clock is ahead of the server's, once something was asked.
 
+    :param limits: of all that is asked of it; the time of the cluster begins here.
     :param clock: seconds; with C(sleep) for tests.
     :raises CrossmeshError: when the connection cannot be used.
     """
@@ -132,12 +149,14 @@ class Api:
     def __init__(
         self,
         connection: Connection,
+        limits: Limits = Limits(),  # noqa: B008 (a value that nothing can change)
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self.where = connection.where
         self._clock, self._sleep = clock, sleep
+        self._limits, self._until = limits, clock() + limits.cluster
         self._configuration = configuration(connection)
         self._configuration.retries = False
         self.clock_ahead = 0.0
@@ -145,9 +164,24 @@ class Api:
 
     def _opened(self) -> Any:
         try:
-            return with_one_context(RESTClientObject(self._configuration).pool_manager)
-        except OSError as error:
-            raise CrossmeshError(_unreached(error, f"{self.where}, {self._configuration.host}")) from error
+            return with_bounded_sockets(with_one_context(RESTClientObject(self._configuration).pool_manager))
+        # A proxy whose address is none.
+        except (HTTPError, OSError, ValueError) as error:
+            raise CrossmeshError(_unreached(error, self._place)) from None
+
+    @property
+    def _place(self) -> str:
+        return f"{self.where}, {self._configuration.host}"
+
+    def _left(self, limit: float) -> float:
+        """What is left of a time limit, for as long as the cluster has any left itself.
+
+        :raises CrossmeshError: it has none.
+        """
+        left = self._until - self._clock()
+        if left <= 0:
+            raise CrossmeshError(_out_of_time(self._place, self._limits.cluster))
+        return min(limit, left)
 
     # -- requests --------------------------------------------------------------------------------------------------
 
@@ -163,14 +197,15 @@ class Api:
         }
         path = object_path("authorization.k8s.io", "v1", "selfsubjectaccessreviews")
         answer = self._request("POST", path, {}, body, {"Content-Type": "application/json"})
-        return bool(answer["status"].get("allowed"))
+        return bool(hold(answer, ACCESS_REVIEW, f"{self.where}, {path}")["status"].get("allowed"))
 
     def whoami(self) -> str:
         """The user whom the API server takes us for (SelfSubjectReview); nothing is stored for it."""
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
         path = object_path("authentication.k8s.io", "v1", "selfsubjectreviews")
         answer = self._request("POST", path, {}, body, {"Content-Type": "application/json"})
-        return str(answer["status"]["userInfo"].get("username", ""))
+        status = hold(answer, USER_REVIEW, f"{self.where}, {path}")["status"]
+        return str(status.get("userInfo", {}).get("username", ""))
 
     @property
     def nobody(self) -> bool:
@@ -201,35 +236,44 @@ class Api:
         if answer.status >= 300:
             raise self._error(method, path, answer.status, answer.data)
         try:
-            return json.loads(answer.data)
-        except ValueError as error:
+            return parse_json(answer.data)
+        except ValueError:
             raise CrossmeshError(
                 Message.error(
                     "no-api-server",
-                    where=f"{self.where}, {self._configuration.host}",
+                    where=self._place,
                     what="this is not an API server: its answer is not JSON",
                     fix="correct the server's address in the kubeconfig, or the proxy in front of it",
                 )
-            ) from error
+            ) from None
 
-    def _send(self, method: str, path: str, query: Mapping[str, str], body: Any, headers: Mapping[str, str]) -> Any:
+    def _send(self, method: str, path: str, query: Mapping[str, str], body: Any, headers: Mapping[str, str]) -> Answer:
         url = self._configuration.host + path + (f"?{urlencode(query)}" if query else "")
+        limit = self._left(self._limits.answer)
         try:
-            answer = self._pool.request(
+            found = self._pool.request(
                 method,
                 url,
                 body=None if body is None else json.dumps(body).encode(),
                 headers={"Accept": "application/json", **headers, **self._authentication()},
-                timeout=Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),
+                timeout=Timeout(connect=min(CONNECT_TIMEOUT, limit), read=limit),
                 retries=False,
+                preload_content=False,
             )
+            # What the clock of the server says does not grow old while the rest of the answer comes.
+            self._compare_clocks(found.headers.get("Date", ""))
+            answer = Answer(found.status, found.headers, _whole(found, self._limits.size))
+        except ReadTimeoutError as error:
+            self._left(limit)
+            raise CrossmeshError(_too_slow(self._place, limit)) from error
+        except TooMuchError as error:
+            raise CrossmeshError(_too_large(self._place, self._limits.size)) from error
         except (HTTPError, OSError) as error:
-            raise CrossmeshError(_unreached(error, f"{self.where}, {self._configuration.host}")) from error
+            raise CrossmeshError(_unreached(error, self._place)) from None
         except ValueError:
             # It quotes the header that cannot be sent, and so the credential.
             what = "a request cannot be sent: its credential holds a character that has no place in a header"
             raise refuse(self.where, what, "correct the credential of this connection") from None
-        self._compare_clocks(answer.headers.get("Date", ""))
         return answer
 
     def _waited(self, status: int, retry_after: str | None, begun: float) -> bool:
@@ -237,7 +281,7 @@ class Api:
         if status != 429 and not (status == 503 and retry_after):
             return False
         wait = _seconds(retry_after)
-        if self._clock() + wait > begun + BUSY_LIMIT:
+        if self._clock() + wait > min(begun + BUSY_LIMIT, self._until):
             return False
         self._sleep(wait)
         return True
@@ -292,12 +336,18 @@ class Api:
         return done.output
 
     def execute(
-        self, namespace: str, pod: str, container: str, command: Sequence[str], timeout: float, limit: float = inf
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        command: Sequence[str],
+        timeout: float,
+        limit: float | None = None,
     ) -> Executed:
         """Run a command in a container, without a shell but the one that it may name itself.
 
         :param timeout: seconds.
-        :param limit: characters of its output; what writes more is not waited for.
+        :param limit: characters of its output; what writes more is not waited for. Without one it is an error.
         :raises RefusedError: when the API server does not let us, or the connection breaks.
         """
         query = [("container", container), ("stdout", "true"), ("stderr", "true")]
@@ -305,39 +355,66 @@ class Api:
         url = self._configuration.host + object_path("", "v1", "pods", namespace, pod) + f"/exec?{urlencode(query)}"
         try:
             with closing(self._session(url)) as session:
-                output = _read(session, timeout, limit)
-                finished, outcome = not session.is_open(), session.read_channel(ERROR_CHANNEL)
+                output = _read(session, self._left(timeout), self._limits.size if limit is None else limit)
+                finished, outcome = not session.is_open(), session.read_channel(OUTCOME)
         except WebSocketBadStatusException as error:
             forbidden = error.status_code == 403
             why = "exec is forbidden (403)" if forbidden else f"exec was refused ({error.status_code})"
-            raise _refused(namespace, pod, why, forbidden=forbidden) from error
-        except (WebSocketException, OSError, ValueError) as error:
-            raise _refused(namespace, pod, one_line(error)) from error
+            raise _refused(namespace, pod, why, forbidden=forbidden) from None
+        except TooMuchError:
+            raise RefusedError(_too_large(f"{self.where}, pod {namespace}/{pod}", self._limits.size)) from None
+        except (WebSocketException, HTTPError, OSError, ValueError) as error:
+            raise _refused(namespace, pod, reason_of(error)) from None
         return Executed(output, finished, '"Success"' in outcome)
 
     def _session(self, url: str) -> Any:
         begun = self._clock()
         while True:
+            limit = self._left(SESSION_TIMEOUT)
+            found = open_socket(self._pool, url, min(CONNECT_TIMEOUT, limit))
+            found.settimeout(limit)
             try:
-                # No models of the package are needed for this, and importing them takes longer than the whole reading.
-                address, credential = get_websocket_url(url), self._authentication()
-                return WSClient(self._configuration, address, credential, capture_all=False)
+                return Session(found, url, self._authentication(), self._limits.size)
             except WebSocketBadStatusException as error:
                 headers = error.resp_headers or {}
                 if not self._waited(error.status_code, headers.get("retry-after"), begun):
                     raise
 
 
+def _whole(found: Any, size: int) -> bytes:
+    """The body of an answer, to its end.
+
+    :param found: an answer of urllib3.
+    :raises TooMuchError: it has more bytes.
+    """
+    pieces, left = [], size
+    try:
+        # We asked for no compression: who sends some all the same could let a few bytes become any number.
+        while piece := found.read(min(PIECE, left + 1), decode_content=False):
+            pieces.append(piece)
+            left -= len(piece)
+            if left < 0:
+                raise TooMuchError
+    except BaseException:
+        # Whatever else it holds is no answer to the next request.
+        found.close()
+        raise
+    found.release_conn()
+    return b"".join(pieces)
+
+
 def _read(session: Any, timeout: float, limit: float) -> str:
     """Standard output until its end; no more than a little over the limit is ever held."""
-    output: str = ""
+    pieces, length = list[str](), 0
     until = time.monotonic() + timeout
-    while session.is_open() and len(output) <= limit and (left := until - time.monotonic()) > 0:
+    while session.is_open() and length <= limit and (left := until - time.monotonic()) > 0:
         session.update(timeout=left)
-        output += session.read_channel(STDOUT_CHANNEL)
-        session.read_channel(STDERR_CHANNEL)
+        pieces.append(session.read_channel(OUTPUT))
+        length += len(pieces[-1])
+        session.read_channel(ERRORS)
     # What came with the end itself.
-    output += session.read_channel(STDOUT_CHANNEL)
+    pieces.append(session.read_channel(OUTPUT))
+    output = "".join(pieces)
     return output if len(output) <= limit else output[: int(limit)]
 
 
@@ -392,10 +469,27 @@ def _attributes(method: str, path: str) -> dict[str, str]:
     return {key: value for key, value in given.items() if value}
 
 
+def _too_slow(where: str, seconds: float) -> Message:
+    what = f"the API server gave no whole answer within {seconds:g} s"
+    fix = "find out what holds up the API server, or the proxy in front of it; mesh_api_timeout sets how long to wait"
+    return Message.error("api-too-slow", where=where, what=what, fix=fix)
+
+
+def _too_large(where: str, size: int) -> Message:
+    fix = "check that this is the cluster's API server; if it holds as much, set mesh_api_max_bytes to more"
+    return Message.error("answer-too-large", where=where, what=f"the answer has more than {size} bytes", fix=fix)
+
+
+def _out_of_time(where: str, seconds: float) -> Message:
+    what = f"the cluster took more than {seconds:g} s to answer, over all that it was asked"
+    fix = "find out what holds up the API server; mesh_cluster_timeout sets how long to wait"
+    return Message.error("cluster-too-slow", where=where, what=what, fix=fix)
+
+
 def _unreached(error: Exception, where: str) -> Message:
-    fault = _certificate_fault(error)
+    fault = next((item for item in causes(error) if isinstance(item, SSLCertVerificationError)), None)
     if fault is None:
-        what = f"cannot reach the API server: {_reason_of(error)}"
+        what = f"cannot reach the API server: {reason_of(error)}"
         fix = "check the address, the network and that the server is up; then run again"
         return Message.error("api-unreachable", where=where, what=what, fix=fix)
     if fault.verify_code in STRICT_ONLY:
@@ -406,16 +500,3 @@ def _unreached(error: Exception, where: str) -> Message:
     what = f"the certificate of the API server is not accepted: {fault.verify_message}"
     fix = "correct certificate-authority, server or tls-server-name in the kubeconfig, or renew the certificate"
     return Message.error("api-certificate", where=where, what=what, fix=fix)
-
-
-def _certificate_fault(error: BaseException | None) -> SSLCertVerificationError | None:
-    """What OpenSSL says of the server's certificate, where that is at the bottom of an error."""
-    while error is not None and not isinstance(error, SSLCertVerificationError):
-        inner = (getattr(error, "reason", None), *error.args, error.__cause__, error.__context__)
-        error = next((item for item in inner if isinstance(item, BaseException)), None)
-    return error
-
-
-def _reason_of(error: Exception) -> str:
-    # urllib3 begins with the connection, whose address stands elsewhere in the line.
-    return re.sub(r"^<?[\w.]*Connection\b.*?[)>]: ", "", one_line(getattr(error, "reason", None) or error))

@@ -29,11 +29,16 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy impo
     Upstream,
     UpstreamEndpoint,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import (
+    NOTHING,
+    Json,
+    is_count,
+    mapping,
+    mappings,
+    parse_json,
+)
 
 __all__ = ["Watch", "read_proxy", "with_counts"]
-
-Json = Mapping[str, Any]
-NOTHING: Json = {}
 
 # More characters than this, and the question names no hosts: proxies in front of API servers limit an address's length.
 _LONGEST = 3000
@@ -78,11 +83,11 @@ class Watch:
 
 def read_proxy(config_dump: str) -> Proxy:
     """:raises ValueError: when the answer is no configuration at all."""
-    answer = json.loads(config_dump)
+    answer = parse_json(config_dump)
     parts: dict[str, list[Json]] = {}
-    for part in _list(_mapping(answer).get("configs")):
+    for part in mappings(mapping(answer).get("configs")):
         for key, value in part.items():
-            parts.setdefault(key, []).extend(_list(value))
+            parts.setdefault(key, []).extend(mappings(value))
     if "dynamic_listeners" not in parts and "bootstrap" not in _keys(answer):
         raise ValueError("no configuration of a proxy")
     endpoints = {
@@ -111,7 +116,7 @@ def with_counts(proxy: Proxy, clusters: str) -> Proxy:
 
     :raises ValueError: when the answer is none.
     """
-    statuses = _list(_mapping(json.loads(clusters)).get("cluster_statuses"))
+    statuses = mappings(mapping(parse_json(clusters)).get("cluster_statuses"))
     found = {_text(status, "name"): _counts(status) for status in statuses}
     upstreams = {
         name: replace(
@@ -130,19 +135,19 @@ def with_counts(proxy: Proxy, clusters: str) -> Proxy:
 def _counts(status: Json) -> dict[str, tuple[int, int]]:
     """Connections that were tried, and those that failed, by address; JSON has their numbers as text."""
     found = {}
-    for host in _list(status.get("host_statuses")):
-        values = {_text(stat, "name"): _text(stat, "value") for stat in _list(host.get("stats"))}
+    for host in mappings(status.get("host_statuses")):
+        values = {_text(stat, "name"): _text(stat, "value") for stat in mappings(host.get("stats"))}
         tried, failed = (_digits(values.get(name, "")) for name in ("cx_total", "cx_connect_fail"))
         found["{}:{}".format(*_address({"endpoint": host}))] = (tried, failed)
     return found
 
 
 def _digits(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() else 0
+    return int(text) if is_count(text) else 0
 
 
 def _keys(answer: Any) -> set[str]:
-    return {key for part in _list(_mapping(answer).get("configs")) for key in part}
+    return {key for part in mappings(mapping(answer).get("configs")) for key in part}
 
 
 # -- listeners -----------------------------------------------------------------------------------------------------
@@ -181,18 +186,18 @@ def _port_in(name: str) -> int:
 
 
 def _chains(listener: Json) -> tuple[Chain, ...]:
-    found = _list(listener.get("filter_chains"))
+    found = mappings(listener.get("filter_chains"))
     default = listener.get("default_filter_chain")
     return tuple(map(_chain, [*found, default] if isinstance(default, Mapping) else found))
 
 
 def _chain(chain: Json) -> Chain:
-    filters = [_sub(item, "typed_config") for item in _list(chain.get("filters"))]
+    filters = [_sub(item, "typed_config") for item in mappings(chain.get("filters"))]
     names = _sub(chain, "filter_chain_match").get("server_names")
     http = next((item for item in filters if "http_filters" in item or "rds" in item or "route_config" in item), None)
     proxy = next((item for item in filters if "cluster" in item or "weighted_clusters" in item), NOTHING)
     inline = _domains(_sub(http or NOTHING, "route_config"))
-    of_http = [_sub(item, "typed_config") for item in _list((http or NOTHING).get("http_filters"))]
+    of_http = [_sub(item, "typed_config") for item in mappings((http or NOTHING).get("http_filters"))]
     return Chain(
         server_names=frozenset(name for name in names if isinstance(name, str))
         if isinstance(names, list)
@@ -220,12 +225,12 @@ def _tls(socket: Json) -> Tls | None:
     common = _sub(config, "common_tls_context")
     combined = _sub(common, "combined_validation_context")
     given = _sub(combined, "default_validation_context")
-    names = [_text(item, "name") for item in _list(common.get("tls_certificate_sds_secret_configs"))]
+    names = [_text(item, "name") for item in mappings(common.get("tls_certificate_sds_secret_configs"))]
     by_sds = "validation_context_sds_secret_config"
     return Tls(
         certificate=", ".join(names),
         validation=_text(_sub(combined, by_sds) or _sub(common, by_sds), "name"),
-        sans=frozenset([*map(_san, _list(given.get("match_subject_alt_names"))), *_typed_sans(given)]),
+        sans=frozenset([*map(_san, mappings(given.get("match_subject_alt_names"))), *_typed_sans(given)]),
         sni=_text(config, "sni"),
         minimum=_text(_sub(common, "tls_params"), "tls_minimum_protocol_version"),
         asks=config.get("require_client_certificate") is True,
@@ -233,7 +238,7 @@ def _tls(socket: Json) -> Tls | None:
 
 
 def _typed_sans(validation: Json) -> Iterator[str]:
-    for item in _list(validation.get("match_typed_subject_alt_names")):
+    for item in mappings(validation.get("match_typed_subject_alt_names")):
         yield _san(_sub(item, "matcher"))
 
 
@@ -247,8 +252,8 @@ def _san(matcher: Json) -> str:
 
 def _domains(config: Json) -> dict[str, tuple[Path, ...]]:
     found: dict[str, tuple[Path, ...]] = {}
-    for host in _list(config.get("virtual_hosts")):
-        paths = tuple(map(_path, _list(host.get("routes"))))
+    for host in mappings(config.get("virtual_hosts")):
+        paths = tuple(map(_path, mappings(host.get("routes"))))
         domains = host.get("domains")
         for domain in domains if isinstance(domains, list) else ():
             found[str(domain)] = paths
@@ -259,7 +264,7 @@ def _path(route: Json) -> Path:
     match = _sub(route, "match")
     everything = match.get("prefix") == "/" and not match.get("headers") and not match.get("query_parameters")
     action = _sub(route, "route")
-    fault = any("abort" in _mapping(item) for item in _sub(route, "typed_per_filter_config").values())
+    fault = any("abort" in mapping(item) for item in _sub(route, "typed_per_filter_config").values())
     instead = next((word for word in ("redirect", "direct_response") if word in route), "abort" if fault else "")
     return Path(
         clusters=_clusters(action),
@@ -271,9 +276,8 @@ def _path(route: Json) -> Path:
 
 def _clusters(action: Json) -> tuple[str, ...]:
     """By weight, without those that get nothing."""
-    weighted = [
-        _text(item, "name") for item in _list(_sub(action, "weighted_clusters").get("clusters")) if item.get("weight")
-    ]
+    given = mappings(_sub(action, "weighted_clusters").get("clusters"))
+    weighted = [_text(item, "name") for item in given if item.get("weight")]
     return tuple(weighted) or tuple(filter(None, [_text(action, "cluster")]))
 
 
@@ -302,8 +306,8 @@ def _upstream(entry: Json, endpoints: Mapping[str, Json]) -> Upstream:
 
 
 def _endpoints(assignment: Json) -> Iterator[Json]:
-    for locality in _list(assignment.get("endpoints")):
-        yield from _list(locality.get("lb_endpoints"))
+    for locality in mappings(assignment.get("endpoints")):
+        yield from mappings(locality.get("lb_endpoints"))
 
 
 def _address(endpoint: Json) -> tuple[str, int]:
@@ -317,7 +321,7 @@ def _is_meshed(cluster: Json, endpoint: Json) -> bool:
     chosen = next(
         (
             _sub(item, "transport_socket")
-            for item in _list(cluster.get("transport_socket_matches"))
+            for item in mappings(cluster.get("transport_socket_matches"))
             if all(labels.get(key) == value for key, value in _sub(item, "match").items())
         ),
         _sub(cluster, "transport_socket"),
@@ -340,16 +344,8 @@ def _made_by(item: Json) -> str:
 
 def _sub(item: Json, *keys: str) -> Json:
     for key in keys:
-        item = _mapping(item.get(key))
+        item = mapping(item.get(key))
     return item
-
-
-def _mapping(value: Any) -> Json:
-    return value if isinstance(value, Mapping) else NOTHING
-
-
-def _list(value: Any) -> list[Json]:
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
 
 
 def _text(item: Json, key: str) -> str:

@@ -10,28 +10,27 @@ environment, nor the account of a pod, nor a kubeconfig somewhere else.
 from __future__ import annotations
 
 import base64
-import json
 import os
-from collections.abc import Iterator, Mapping, MutableMapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.memory import has_memory_files, memory_file
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, is_path, listed, shown_path
 
 __all__ = [
     "ENVIRONMENT",
     "IN_CLUSTER",
+    "NAME",
+    "PREFIX",
     "Connection",
     "connection_of",
     "connection_to_host",
+    "document_of",
     "is_sendable",
     "refuse",
-    "without_overrides",
-    "writer_kubeconfig",
+    "server_of",
 ]
 
 # In place of a path in mesh_kubeconfig.
@@ -39,7 +38,9 @@ IN_CLUSTER, ENVIRONMENT = "in-cluster", "environment"
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 # What kubernetes.core takes from the environment, in its order: it has two names for some.
-_PREFIX = "K8S_AUTH_"
+PREFIX = "K8S_AUTH_"
+# Of the context, and all that belongs to it, in a kubeconfig that is made here.
+NAME = "crossmesh"
 _CERTIFICATE, _KEY, _AUTHORITY = ("CLIENT_CERT", "CERT_FILE"), ("CLIENT_KEY", "KEY_FILE"), ("CA_CERT", "SSL_CA_CERT")
 _VERIFY = ("VALIDATE_CERTS", "VERIFY_SSL")
 _KNOWN = {"KUBECONFIG", "CONTEXT", "HOST", "API_KEY", "USERNAME", "PASSWORD", "PROXY", "PERSIST_CONFIG"}
@@ -58,6 +59,7 @@ class Connection:
     :param context: name of a context; empty for the current one of C(files).
     :param document: a kubeconfig of one context, where there are no files.
     :param private: whether C(document) holds what may stand in no argument and no file.
+    :param withheld: variables of the environment that no program gets that is started for it.
     """
 
     where: str
@@ -65,6 +67,7 @@ class Connection:
     context: str = ""
     document: Json = field(default_factory=dict, repr=False)
     private: bool = False
+    withheld: frozenset[str] = frozenset()
 
 
 def connection_of(kubeconfig: str, context: str, environ: Mapping[str, str], folder: Path) -> Connection:
@@ -92,20 +95,24 @@ def connection_to_host(host: str, token: str, authority: str, folder: Path, *oth
     :param others: what C(mesh_kubeconfig) and C(mesh_context) say; one of both ways has to be the one.
     :raises CrossmeshError: nothing can be meant by it.
     """
-    where, server = _address("mesh_api_host", host)
+    where, server = server_of("mesh_api_host", host)
     if any(others):
         fix = "set mesh_kubeconfig and mesh_context to '' for this cluster, or leave mesh_api_host out"
         raise refuse(where, "mesh_kubeconfig or mesh_context is set as well", fix)
     if not server.startswith("https://"):
-        raise refuse(where, "it is no https:// address", "set it to the URL of the API server")
+        # It may be the token, in the wrong place.
+        raise refuse("mesh_api_host", "it is no https:// address", "set it to the URL of the API server")
     if not (sent := _token("mesh_api_key", token, where)):
         raise refuse(where, "there is no mesh_api_key", "set mesh_api_key to the token of a service account")
     cluster = {"server": server, **_authority_of(authority, folder, where)}
-    return Connection(where, context=_NAME, document=_document(cluster, {"token": sent}), private=True)
+    return Connection(where, context=NAME, document=document_of(cluster, {"token": sent}), private=True)
 
 
-def _address(variable: str, given: str) -> tuple[str, str]:
-    """What names an API server in messages, and its URL; what may hold a password is not repeated."""
+def server_of(variable: str, given: str) -> tuple[str, str]:
+    """What names an API server in messages, and its URL; what may hold a password is not repeated.
+
+    :raises CrossmeshError: it holds more than an address.
+    """
     if any(mark in given for mark in "@?#"):
         fix = f"set {variable} to https://, the name and the port, and give a credential by its own variable"
         raise refuse(variable, "it has a user, a query or a fragment, which have no place in it", fix)
@@ -140,7 +147,7 @@ def _file(variable: str, given: str, folder: Path, where: str) -> str:
     path = _absolute(given, folder)
     if not os.path.isfile(path):
         fix = f"set {variable} to a file that exists; a relative path begins where Ansible was started"
-        raise refuse(where, f"{variable} is {path}, and there is no such file", fix)
+        raise refuse(where, f"{variable} is {shown_path(path)}, and there is no such file", fix)
     return path
 
 
@@ -150,10 +157,13 @@ def _absolute(path: str, folder: Path) -> str:
 
 def _of_files(paths: str, context: str, folder: Path) -> Connection:
     """As kubectl takes them: an empty entry is none, and of several, those that do not exist are left out."""
+    if not all(map(is_path, paths.split(os.pathsep))) or "{" in paths:
+        fix = "write the kubeconfig to a file of mode 0600, and set mesh_kubeconfig to its path"
+        raise refuse("mesh_kubeconfig", "it holds a kubeconfig, or something else that is no path", fix)
     files = [_absolute(path, folder) for path in paths.split(os.pathsep) if path.strip()]
     there = [path for path in files if os.path.exists(path)]
     chosen = f"context {context}" if context else "the current context"
-    where = f"{chosen} of {os.pathsep.join(there or files)}"
+    where = f"{chosen} of {os.pathsep.join(map(shown_path, there or files))}"
     if not there:
         raise CrossmeshError(
             Message.error(
@@ -176,36 +186,36 @@ def _in_cluster(context: str, environ: Mapping[str, str]) -> Connection:
         fix = "run Ansible in a pod with a service account mounted, or set mesh_kubeconfig to a file"
         raise refuse(where, f"this is no pod with a service account: no server address, or no {token}", fix)
     server = f"https://{f'[{host}]' if ':' in host else host}:{port}"
-    document = _document({"server": server, "certificate-authority": str(authority)}, {"tokenFile": str(token)})
-    return Connection(f"{where}, {server}", context=_NAME, document=document)
+    document = document_of({"server": server, "certificate-authority": str(authority)}, {"tokenFile": str(token)})
+    return Connection(f"{where}, {server}", context=NAME, document=document)
 
 
 def _of_environment(context: str, environ: Mapping[str, str], folder: Path) -> Connection:
     """What kubernetes.core would take of C(K8S_AUTH_*), which AWX sets for its credential for Kubernetes."""
     where = f"mesh_kubeconfig: {ENVIRONMENT}"
-    given = {name.removeprefix(_PREFIX): value for name, value in environ.items() if name.startswith(_PREFIX) and value}
+    given = {name.removeprefix(PREFIX): value for name, value in environ.items() if name.startswith(PREFIX) and value}
     if others := given.keys() - _KNOWN:
-        names = listed(_PREFIX + name for name in others)
+        names = listed(PREFIX + name for name in others)
         raise refuse(where, f"{names} cannot be followed", "remove what the message names from the environment")
     if "HOST" not in given:
         if not given.keys() & {"KUBECONFIG", "CONTEXT"}:
-            fix = f"set {_PREFIX}HOST and {_PREFIX}API_KEY, or {_PREFIX}KUBECONFIG; in AWX: add a credential to the job"
-            raise refuse(where, f"neither {_PREFIX}HOST nor {_PREFIX}KUBECONFIG is set", fix)
+            fix = f"set {PREFIX}HOST and {PREFIX}API_KEY, or {PREFIX}KUBECONFIG; in AWX: add a credential to the job"
+            raise refuse(where, f"neither {PREFIX}HOST nor {PREFIX}KUBECONFIG is set", fix)
         paths = given.get("KUBECONFIG") or environ.get("KUBECONFIG", "") or "~/.kube/config"
         return _of_files(paths, context or given.get("CONTEXT", ""), folder)
     if "KUBECONFIG" in given or "CONTEXT" in given:
         fix = "remove the one or the other from the environment"
-        raise refuse(where, f"{_PREFIX}HOST is set, and a kubeconfig or context as well", fix)
+        raise refuse(where, f"{PREFIX}HOST is set, and a kubeconfig or context as well", fix)
     _refuse_context(where, context)
-    where, server = _address(f"{_PREFIX}HOST", given["HOST"])
-    document = _document(_server_of(given, server, folder, where), _user_of(given, folder, where))
-    return Connection(where, context=_NAME, document=document, private=True)
+    where, server = server_of(f"{PREFIX}HOST", given["HOST"])
+    document = document_of(_server_of(given, server, folder, where), _user_of(given, folder, where))
+    return Connection(where, context=NAME, document=document, private=True)
 
 
 def _server_of(given: Mapping[str, str], server: str, folder: Path, where: str) -> Json:
     found: Json = {"server": server}
     if authority := _first(given, _AUTHORITY):
-        found["certificate-authority"] = _file(_PREFIX + authority, given[authority], folder, where)
+        found["certificate-authority"] = _file(PREFIX + authority, given[authority], folder, where)
     verify = given.get(_first(given, _VERIFY), "")
     if verify.lower() in _FALSE:
         found["insecure-skip-tls-verify"] = True
@@ -214,15 +224,15 @@ def _server_of(given: Mapping[str, str], server: str, folder: Path, where: str) 
 
 def _user_of(given: Mapping[str, str], folder: Path, where: str) -> Json:
     certificate, key = _first(given, _CERTIFICATE), _first(given, _KEY)
-    if token := _token(f"{_PREFIX}API_KEY", given.get("API_KEY", ""), where):
+    if token := _token(f"{PREFIX}API_KEY", given.get("API_KEY", ""), where):
         return {"token": token}
     if certificate and key:
         files = {"client-certificate": certificate, "client-key": key}
-        return {option: _file(_PREFIX + name, given[name], folder, where) for option, name in files.items()}
+        return {option: _file(PREFIX + name, given[name], folder, where) for option, name in files.items()}
     if given.keys() >= {"USERNAME", "PASSWORD"}:
         return {"username": given["USERNAME"], "password": given["PASSWORD"]}
-    fix = f"set {_PREFIX}API_KEY, or {_PREFIX}CERT_FILE and {_PREFIX}KEY_FILE"
-    raise refuse(where, f"{_PREFIX}HOST is set, and no credential", fix)
+    fix = f"set {PREFIX}API_KEY, or {PREFIX}CERT_FILE and {PREFIX}KEY_FILE"
+    raise refuse(where, f"{PREFIX}HOST is set, and no credential", fix)
 
 
 def _first(given: Mapping[str, str], names: tuple[str, ...]) -> str:
@@ -230,17 +240,15 @@ def _first(given: Mapping[str, str], names: tuple[str, ...]) -> str:
     return next((name for name in names if name in given), "")
 
 
-_NAME = "crossmesh"
-
-
-def _document(cluster: Json, user: Json) -> Json:
+def document_of(cluster: Json, user: Json) -> Json:
+    """A kubeconfig of one context, C(NAME)."""
     return {
         "apiVersion": "v1",
         "kind": "Config",
-        "current-context": _NAME,
-        "clusters": [{"name": _NAME, "cluster": cluster}],
-        "users": [{"name": _NAME, "user": user}],
-        "contexts": [{"name": _NAME, "context": {"cluster": _NAME, "user": _NAME}}],
+        "current-context": NAME,
+        "clusters": [{"name": NAME, "cluster": cluster}],
+        "users": [{"name": NAME, "user": user}],
+        "contexts": [{"name": NAME, "context": {"cluster": NAME, "user": NAME}}],
     }
 
 
@@ -253,47 +261,3 @@ def _refuse_context(where: str, context: str) -> None:
 def refuse(where: str, what: str, fix: str) -> CrossmeshError:
     """The error of a connection that is described in a way that nothing can follow."""
     return CrossmeshError(Message.error("connection", where=where, what=what, fix=fix))
-
-
-# -- for kubernetes.core -------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def without_overrides(environ: MutableMapping[str, str]) -> Iterator[None]:
-    """Take out of the environment, for a while, all by which kubernetes.core would change a connection.
-
-    It has no option for 'nothing': an empty host would be used as one.
-    """
-    taken = {name: value for name, value in environ.items() if name.startswith(_PREFIX) or name == "KUBECONFIG"}
-    for name in taken:
-        del environ[name]
-    try:
-        yield
-    finally:
-        environ.update(taken)
-
-
-@contextmanager
-def writer_kubeconfig(connection: Connection) -> Iterator[str | Json]:
-    """The option C(kubeconfig) of kubernetes.core: paths, or the document, which holds paths and no secret.
-
-    A document with a secret is a file in memory, for as long as the call lasts: an argument would be seen in logs, a
-    variable by every child, and a temporary file stays where a run is killed.
-    """
-    if connection.files:
-        kept: Any = nullcontext(os.pathsep.join(connection.files))
-    elif connection.private:
-        kept = _memory_file(json.dumps(connection.document), connection.where)
-    else:
-        kept = nullcontext(connection.document)
-    with kept as kubeconfig:
-        yield kubeconfig
-
-
-@contextmanager
-def _memory_file(content: str, where: str) -> Iterator[str]:
-    if not has_memory_files():
-        fix = "write a kubeconfig, and set mesh_kubeconfig to it"
-        raise refuse(where, "this operating system has no files in memory to hand the credential on", fix)
-    with memory_file("kubeconfig", content) as path:
-        yield path

@@ -13,15 +13,27 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import PARALLEL, Api, ApiError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.documents import get_object
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Life, Manifest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import Place, place_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import life_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.waiting import Waiting
 
-__all__ = ["await_gone"]
+__all__ = ["await_gone", "delete"]
 
 # Seconds between two looks.
 INTERVAL = 0.5
+
+
+def delete(api: Api, place: Place, *, dry: bool = False) -> bool:
+    """Delete an object, and return whether there was one; what the API server says of it is not looked at."""
+    try:
+        api.delete(place.path, dry=dry)
+    except ApiError as error:
+        if error.status == 404:
+            return False
+        raise
+    return True
 
 
 def await_gone(
@@ -53,7 +65,7 @@ def _left(api: Api, places: Sequence[Place]) -> list[tuple[Place, Life]]:
 def _life(api: Api, place: Place) -> Life:
     """Empty where it is gone, or was made anew; or may not be looked at, which the run needs for nothing else."""
     try:
-        return life_of(api.get(place.path))
+        return life_of(get_object(api, place.kind, place.path))
     except ApiError as error:
         if error.status not in (403, 404):
             raise

@@ -17,10 +17,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import PARALLEL, Api, ApiError, object_path
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.documents import ANSWER, hold, list_objects
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Spec
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import Place
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.refusal import Refusal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import is_count
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
 __all__ = ["Answers", "Outcome", "Quota", "Trial", "read_quotas", "try_all", "try_out"]
@@ -128,12 +130,14 @@ class _Tries:
 
 def _try(api: Api, trial: Trial) -> Outcome:
     try:
-        item = _send(api, trial)
+        answer = _send(api, trial)
     except ApiError as error:
         # What is to go, and has gone meanwhile, is in nobody's way.
         gone = trial.verb == "delete" and error.refusal.cause == "missing"
         return Outcome(trial, None if gone else error.refusal)
-    return Outcome(trial, spec=item.get("spec") if trial.place.kind != "Secret" and trial.verb != "delete" else None)
+    if trial.place.kind == "Secret" or trial.verb == "delete":
+        return Outcome(trial)
+    return Outcome(trial, spec=hold(answer, ANSWER, f"{api.where}, {trial.place.title}").get("spec"))
 
 
 def _send(api: Api, trial: Trial) -> Any:
@@ -151,7 +155,7 @@ def read_quotas(api: Api, namespaces: Collection[str]) -> list[Quota]:
 
 def _quotas_of(api: Api, namespace: str) -> Iterable[Quota]:
     try:
-        items = api.get(object_path("", "v1", "resourcequotas", namespace))["items"]
+        items = list_objects(api, "ResourceQuota", object_path("", "v1", "resourcequotas", namespace))
     except ApiError:
         return []
     return [Quota(namespace, item["metadata"]["name"], _room(item.get("status") or {})) for item in items]
@@ -159,6 +163,6 @@ def _quotas_of(api: Api, namespace: str) -> Iterable[Quota]:
 
 def _room(status: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
     hard, used = status.get("hard") or {}, status.get("used") or {}
-    counts = {key: (str(value), str(used.get(key, "0"))) for key, value in hard.items()}
+    counts = {key: (value, used.get(key, "0")) for key, value in hard.items()}
     # Objects are counted in whole numbers; what has a unit is no count of objects.
-    return {key: int(most) - int(now) for key, (most, now) in counts.items() if most.isdecimal() and now.isdecimal()}
+    return {key: int(most) - int(now) for key, (most, now) in counts.items() if is_count(most) and is_count(now)}

@@ -9,6 +9,7 @@ PRIVATE to the collection.
 from __future__ import annotations
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api, ApiError, object_path
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.documents import CLUSTER_NAMESPACE, get_document
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Identity
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
@@ -46,7 +47,8 @@ def _user(api: Api) -> str:
 
 def _cluster_uid(api: Api) -> str:
     try:
-        return str(api.get(object_path("", "v1", "namespaces", name=FIRST_NAMESPACE))["metadata"]["uid"])
+        path = object_path("", "v1", "namespaces", name=FIRST_NAMESPACE)
+        return str(get_document(api, CLUSTER_NAMESPACE, path)["metadata"]["uid"])
     except ApiError as error:
         if error.status not in (403, 404):
             raise

@@ -4,22 +4,33 @@
 """A connection's settings, from its kubeconfig.
 
 PRIVATE to the collection. Most of it is the C(kubernetes) package's. Ours is the parsing of files: with the package's
-own parser a kubeconfig of forty contexts would cost each cluster of a run more than everything else. And ours is what
-happens where there is no credential: the package goes on as nobody.
+own parser a kubeconfig of forty contexts would cost each cluster of a run more than everything else. Ours is what
+happens where there is no credential: the package goes on as nobody. And ours is what is told, and what is left behind:
+the package's errors quote entries with their tokens, and its temporary files outlive a fork.
 """
 
 from __future__ import annotations
 
 import base64
+import os
+import weakref
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import Connection, is_sendable, refuse
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import (
+    Connection,
+    is_sendable,
+    refuse,
+    server_of,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.environment import without
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.memory import private_file
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed, one_line
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed, shown_path
 
 try:
+    import certifi
     import yaml
     from kubernetes.client import Configuration
     from kubernetes.client.rest import should_bypass_proxies
@@ -34,7 +45,7 @@ except ImportError:
     if not TYPE_CHECKING:
         KubeConfigLoader = KubeConfigMerger = object
 
-__all__ = ["configuration", "context_of"]
+__all__ = ["configuration", "context_of", "is_proxied"]
 
 _LISTS = ("clusters", "contexts", "users")
 # In C(no_proxy): what is reached without a proxy, and a name that nobody has (RFC 2606).
@@ -43,20 +54,24 @@ _IMPERSONATION = ("as", "as-uid", "as-groups", "as-user-extra")
 
 
 def configuration(connection: Connection) -> Configuration:
-    """The settings of a connection.
+    """The settings of a connection. Files that they name are there for as long as they are.
 
     :raises CrossmeshError: when it cannot be used.
     """
     found = Configuration()
-    with _faults_told(connection):
+    with ExitStack() as files, _faults_told(connection), without(os.environ, connection.withheld):
         config, persist = _config(connection)
+        context = connection.context or str(config["current-context"])
+        _refuse_unknown(connection, config, context)
         # The package does not annotate it.
         make: Any = _Loader
-        loader = make(config, connection.context or None, config_base_path=None, config_persister=persist)
-        loader.title = connection.where
+        loader = make(config, context, config_base_path=None, config_persister=persist)
+        loader.title, loader.files = connection.where, files
         loader.load_and_set(found)
         loader.refuse_nobody(found)
         loader.refuse_unsendable()
+        weakref.finalize(found, files.pop_all().close)
+    server_of(f"the server of {connection.where}", str(found.host))
     _settle_proxy(found)
     return found
 
@@ -69,19 +84,57 @@ def context_of(connection: Connection) -> str:
         return str(_config(connection)[0]["current-context"])
 
 
+def is_proxied(found: Configuration) -> bool:
+    """Whether a connection's requests go through its proxy."""
+    return bool(found.proxy) and found.no_proxy != _EVERYTHING
+
+
 @contextmanager
 def _faults_told(connection: Connection) -> Iterator[None]:
     try:
         yield
-    except (ConfigException, yaml.YAMLError, OSError, ValueError, TypeError) as error:
-        raise CrossmeshError(
-            Message.error(
-                "kubeconfig",
-                where=connection.where,
-                what=f"the kubeconfig cannot be used: {one_line(error)}",
-                fix="set mesh_kubeconfig and mesh_context to a file and a context in it",
-            )
-        ) from error
+    except (ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, AttributeError, LookupError) as error:
+        raise _unusable(connection.where, _reason_of(error)) from None
+
+
+def _unusable(where: str, why: str) -> CrossmeshError:
+    return CrossmeshError(
+        Message.error(
+            "kubeconfig",
+            where=where,
+            what=f"the kubeconfig cannot be used: {why}",
+            fix="correct it, or set mesh_kubeconfig and mesh_context to a file and a context in it",
+        )
+    )
+
+
+def _reason_of(error: Exception) -> str:
+    """In words of ours: those of a library quote whole entries, keys and tokens among them."""
+    if isinstance(error, OSError):
+        why = os.strerror(error.errno) if error.errno else type(error).__name__
+        return f"{shown_path(str(error.filename))}: {why}" if error.filename else why
+    if isinstance(error, yaml.YAMLError):
+        mark = getattr(error, "problem_mark", None)
+        return f"it is no YAML (line {mark.line + 1})" if mark else "it is no YAML"
+    return f"a key is missing in it, or holds what it cannot ({type(error).__name__})"
+
+
+def _refuse_unknown(connection: Connection, config: Any, context: str) -> None:
+    """Stop at a context that is not there, or that names a cluster or user that is not."""
+    wanted = {"contexts": context}
+    found = _entry(config, "contexts", context)
+    if found is not None:
+        given = found["context"]
+        wanted = {"clusters": given["cluster"], **({"users": given["user"]} if given.get("user") else {})}
+    for kind, name in wanted.items():
+        if _entry(config, kind, name) is None:
+            raise _unusable(connection.where, f"it has no {kind.removesuffix('s')} {shown_path(str(name))}")
+
+
+def _entry(config: Any, kind: str, name: str) -> Any:
+    entries = config.value.get(kind) or ()
+    values = (getattr(item, "value", item) for item in entries)
+    return next((item for item in values if item["name"] == name), None)
 
 
 def _config(connection: Connection) -> tuple[Any, Any]:
@@ -91,7 +144,7 @@ def _config(connection: Connection) -> tuple[Any, Any]:
     # The package does not annotate it.
     files = _Files(":".join(connection.files))  # type: ignore[no-untyped-call]
     if files.config is None:
-        raise ConfigException("there is no such file")
+        raise _unusable(connection.where, "there is no such file")
     return files.config, files.save_changes
 
 
@@ -109,7 +162,7 @@ class _Files(KubeConfigMerger):
         with open(path, encoding="utf-8") as file:
             found: Any = yaml.load(file, Loader=_PARSER)
         if not isinstance(found, dict):
-            raise ConfigException(f"{path} holds no kubeconfig")
+            raise _unusable(path, "it holds none")
         if self.config_merged is None:
             self.config_merged = ConfigNode(path, {**found, **{name: [] for name in _LISTS}}, path)
         for name in _LISTS:
@@ -123,8 +176,67 @@ class _Loader(KubeConfigLoader):
     """A context's settings, or an error where the package would go on without a credential."""
 
     title = ""
+    files: ExitStack
     _user: Any
     _cluster: Any
+
+    def _load_cluster_info(self) -> None:
+        # The package would unpack what is embedded into temporary files, and remove them as the interpreter ends. One
+        # of Ansible's forks never comes to that.
+        self._cluster = self._unpacked(self._cluster, "certificate-authority")
+        self._user = self._unpacked(self._user, "client-certificate", "client-key")
+        super()._load_cluster_info()  # type: ignore[no-untyped-call]
+
+    def _unpacked(self, node: Any, *options: str) -> Any:
+        """A copy in which files stand for what is embedded: the original may be written back to its file."""
+        if node is None:
+            return None
+        given = dict(node.value)
+        for option in options:
+            if embedded := given.pop(f"{option}-data", None):
+                given[option] = self._file_of(option, embedded)
+            elif path := given.get(option):
+                # The cluster's folder for the user's files, as the package has it.
+                absolute = os.path.join(self._get_base_path(self._cluster.path), path)  # type: ignore[no-untyped-call]
+                if not os.path.isfile(absolute):
+                    raise _unusable(self.title, f"{option} is {shown_path(path)}, and there is no such file")
+        return ConfigNode(node.name, given, node.path)
+
+    def _file_of(self, option: str, embedded: str) -> str:
+        try:
+            content = base64.standard_b64decode(embedded)
+        except (ValueError, TypeError):
+            raise _unusable(self.title, f"{option}-data is not in Base64") from None
+        return self.files.enter_context(private_file(option, content))
+
+    def _load_auth_provider_token(self) -> Any:
+        if "auth-provider" not in self._user:
+            return None
+        try:
+            return super()._load_auth_provider_token()  # type: ignore[no-untyped-call]
+        except Exception as error:
+            # What it quotes may be a refresh token, or the client's secret.
+            what = f"the auth-provider {self._provider} failed ({type(error).__name__})"
+            raise self._without_credential(what) from None
+
+    def _refresh_oidc(self, provider: Any) -> None:
+        # Without a CA the package takes any issuer's certificate, and asks it where to send the refresh token and the
+        # client's secret. And an embedded CA would stay behind as a temporary file.
+        config, key = provider["config"].value, "idp-certificate-authority"
+        given = {name: config.pop(name) for name in (key, f"{key}-data") if name in config}
+        embedded = given.get(f"{key}-data")
+        config[key] = self._file_of(key, embedded) if embedded else given.get(key) or certifi.where()
+        try:
+            super()._refresh_oidc(provider)  # type: ignore[no-untyped-call]
+        finally:
+            # It may be written back to its file.
+            del config[key]
+            config.update(given)
+
+    @property
+    def _provider(self) -> str:
+        found = self._user.value["auth-provider"]
+        return str(found.get("name", "")) if isinstance(found, Mapping) else ""
 
     def refuse_nobody(self, found: Configuration) -> None:
         """Stop where a user is described in a way that gave no credential, or asks to act as another one."""
@@ -133,8 +245,7 @@ class _Loader(KubeConfigLoader):
             what = f"the user of this context acts as another one ({listed(wanted)}), which is not supported"
             raise refuse(self.title, what, "use a context whose user has the permissions itself")
         if "auth-provider" in user and not (found.api_key or found.cert_file):
-            provider = (user["auth-provider"] or {}).get("name", "")
-            raise self._without_credential(f"the auth-provider {provider} gave no token")
+            raise self._without_credential(f"the auth-provider {self._provider} gave no token")
 
     def refuse_unsendable(self) -> None:
         """Stop at a token that is quoted by whoever is to send it, kubernetes.core too."""

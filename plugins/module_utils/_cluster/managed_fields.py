@@ -3,49 +3,68 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Who owns what in an object: C(metadata.managedFields) (Kubernetes, Server-Side Apply) read. Pure.
 
-PRIVATE to the collection.
+PRIVATE to the collection. Whoever may write an object may have written these too: an entry without a manager is one
+of a manager without a name, and fields of another shape are as if they were not there.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import ManagedFields, Spec
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import ManagedFields
+from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import Json, mapping, mappings, parse_json, text
 
-__all__ = ["field_owners", "owners_of", "port_owners"]
+__all__ = ["entries_of", "field_owners", "owners_of", "port_owners"]
 
 Entries = Sequence[ManagedFields]
+
+
+def entries_of(metadata: Mapping[str, Any]) -> list[ManagedFields]:
+    """The entries of an object: what has another form than Kubernetes gives it says nothing of anybody."""
+    found = mappings(metadata.get("managedFields"))
+    return [{"manager": text(entry.get("manager")), "fieldsV1": {**mapping(entry.get("fieldsV1"))}} for entry in found]
 
 
 def port_owners(managed_fields: Entries) -> dict[str, list[str]]:
     """Managers of each port of a Service, by C(NUMBER/PROTOCOL)."""
     owners: dict[str, list[str]] = {}
     for entry in managed_fields:
-        ports = entry.get("fieldsV1", {}).get("f:spec", {}).get("f:ports", {})
-        for key in ports:
-            if key.startswith("k:"):
-                port = json.loads(key[2:])
-                owners.setdefault(f"{port['port']}/{port.get('protocol', 'TCP')}", []).append(entry.get("manager", ""))
+        ports = mapping(mapping(_fields(entry).get("f:spec")).get("f:ports"))
+        for port in filter(None, map(_port_in, ports)):
+            owners.setdefault(port, []).append(entry["manager"])
     return owners
+
+
+def _fields(entry: ManagedFields) -> Json:
+    return mapping(entry.get("fieldsV1"))
+
+
+def _port_in(key: str) -> str:
+    """The port in the key of a list's entry, such as C(k:{"port":443,"protocol":"TCP"}); empty where it is none."""
+    try:
+        port = mapping(parse_json(key[2:]) if key.startswith("k:") else None)
+    except ValueError:
+        return ""
+    return f"{port['port']}/{port.get('protocol', 'TCP')}" if isinstance(port.get("port"), int) else ""
 
 
 def field_owners(managed_fields: Entries, root: str) -> dict[str, list[str]]:
     """Managers of every leaf below C(root) (such as C(spec) or C(data)), by dotted path."""
     owners: dict[str, list[str]] = {}
     for entry in managed_fields:
-        fields = entry.get("fieldsV1", {})
-        for path in _leaves(fields[f"f:{root}"], root) if f"f:{root}" in fields else ():
-            owners.setdefault(path, []).append(entry.get("manager", ""))
+        fields = _fields(entry)
+        for path in _leaves(mapping(fields[f"f:{root}"]), root) if f"f:{root}" in fields else ():
+            owners.setdefault(path, []).append(entry["manager"])
     return owners
 
 
-def _leaves(fields: Spec, path: str) -> Iterator[str]:
+def _leaves(fields: Json, path: str) -> Iterator[str]:
     children = {key[2:]: value for key, value in fields.items() if key.startswith("f:")}
     if not children:
         yield path
     for name, value in children.items():
-        yield from _leaves(value, f"{path}.{name}")
+        yield from _leaves(mapping(value), f"{path}.{name}")
 
 
 def owners_of(owners: Mapping[str, Sequence[str]], path: str, but: str) -> list[str]:

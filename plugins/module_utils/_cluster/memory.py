@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from tempfile import NamedTemporaryFile
 
-__all__ = ["has_memory_files", "memory_file"]
+__all__ = ["has_memory_files", "memory_file", "private_file"]
 
 
 def has_memory_files() -> bool:
@@ -21,9 +22,22 @@ def has_memory_files() -> bool:
 
 
 @contextmanager
-def memory_file(name: str, content: str) -> Iterator[str]:
+def memory_file(name: str, content: str | bytes) -> Iterator[str]:
     """Its path, which leads to it for as long as the block lasts."""
-    with os.fdopen(os.memfd_create(name), "w", encoding="utf-8") as file:
-        file.write(content)
+    with os.fdopen(os.memfd_create(name), "wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
         file.flush()
         yield f"/proc/{os.getpid()}/fd/{file.fileno()}"
+
+
+@contextmanager
+def private_file(name: str, content: bytes) -> Iterator[str]:
+    """The same; where there are none, a temporary file that nobody else can read, and that goes with the block."""
+    if has_memory_files():
+        with memory_file(name, content) as path:
+            yield path
+        return
+    with NamedTemporaryFile(prefix=f"{name}-") as file:
+        file.write(content)
+        file.flush()
+        yield file.name

@@ -265,6 +265,7 @@ class ClusterReading(TypedDict):
 
     :param of_others: titles of what this instance has here for other clusters, by their names; of the kinds that are
         read whole, which every link has.
+    :param strays: titles of what bears all labels of this instance and cluster, and is not ours.
     :param missing_kinds: kinds that the API server does not know.
     :param sidecars: of others, in namespaces that are to be locked down; so C(network_policies).
     :param services: of the gateways; None where there is none.
@@ -277,6 +278,7 @@ class ClusterReading(TypedDict):
     identity: Identity
     objects: list[LiveObject]
     of_others: dict[str, list[str]]
+    strays: list[str]
     missing_kinds: list[str]
     gateways: list[ForeignGateway]
     sidecars: list[Place]

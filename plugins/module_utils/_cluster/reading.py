@@ -10,12 +10,13 @@ whether its key belongs to the certificate.
 from __future__ import annotations
 
 import base64
+import binascii
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, TypeVar
+from functools import cache, partial
+from typing import TypeVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import envoy, managed_fields
@@ -32,6 +33,12 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.config_dum
     read_proxy,
     with_counts,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.documents import (
+    Item,
+    get_object,
+    list_objects,
+    malformed,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.identity import NO_IDENTITY, read_identity
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import (
     Backend,
@@ -47,6 +54,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model impo
     SecretTrust,
     Service,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.ownership import SECRET, Territory
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.secrets import (
     SecretQuestion,
     find_secrets,
@@ -63,7 +71,6 @@ __all__ = [
     "IDENTITY",
     "READ_SECRETS",
     "Gateway",
-    "Item",
     "Parts",
     "Pods",
     "Request",
@@ -84,16 +91,11 @@ MESH_ROOT = "istio-ca-root-cert"
 # What could not be read, where that is who asks.
 IDENTITY = "create selfsubjectreviews"
 READ_SECRETS = "get secrets"
+READ_RECORDS = "read the CA's records"
 # Of these, what others made says whether ours works.
 _WHOLE = frozenset({"Gateway", "DestinationRule"})
-_OBJECTS: Mapping[names.Side, Callable[[str], Mapping[str, Sequence[str]]]] = {
-    "server": names.server_objects,
-    "client": names.client_objects,
-}
 _PLAIN_HTTP = frozenset({"HTTP", "HTTP2", "HTTP_PROXY", "GRPC", "GRPC-WEB"})
 
-# An object as an API server gives it.
-Item = dict[str, Any]
 Found = TypeVar("Found")
 
 
@@ -225,11 +227,13 @@ def read_parts(api: Api, request: Request, *, trust: bool = False) -> Parts:
         roots = pool.submit(reader.permitted, "get configmaps", reader.mesh_roots, [])
         backends = pool.submit(reader.backends)
     lists = {kind: future.result() for kind, future in kinds.items()}
+    reader.learn(lists["VirtualService"] or ())
     reading: ClusterReading = {
         "cluster": request.cluster,
         "identity": identity.result(),
         "objects": [item for found in lists.values() for item in reader.relevant(found or [])],
         "of_others": reader.of_other_clusters(lists),
+        "strays": reader.strays(lists),
         "missing_kinds": [kind for kind, found in lists.items() if found is None],
         "gateways": [_gateway_of_others(item) for item in reader.of_others(lists["Gateway"])],
         "sidecars": [_title(item) for item in reader.locked_in(lists["Sidecar"])],
@@ -256,6 +260,15 @@ class _Reader:
         self.denied: set[str] = set()
         self.failed: dict[str, CrossmeshError] = {}
         self._secrets: list[Item] = []
+        self._territory = Territory(
+            request.instance,
+            request.cluster,
+            {"server": request.ingress.namespace, "client": request.egress.namespace},
+            frozenset(namespace for _service, namespace in request.backends),
+            request.client_credential,
+            # Seldom asked: only where something of ours stands elsewhere than the inventory says.
+            cache(self._recorded),
+        )
         # Kinds that may not be read, and need not be.
         self._spared: set[str] = set()
         self._wanted = {kind.kind: set(self._places(kind.kind)) for kind in names.KINDS}
@@ -266,6 +279,10 @@ class _Reader:
         self._lockdowns = {
             (kind, namespace, name) for kind, name in names.lockdown_objects().items() for namespace in request.lockdown
         }
+
+    def _recorded(self) -> Collection[tuple[str, str]]:
+        nothing: Collection[tuple[str, str]] = ()
+        return self.permitted(READ_RECORDS, self.request.recorded, nothing)
 
     def permitted(self, needed: str, read: Callable[[], Found], nothing: Found) -> Found:
         """The result of C(read); an error is remembered, so that all of them can be told at once."""
@@ -284,9 +301,9 @@ class _Reader:
         locked = kind.kind in names.LOCKDOWN_KINDS
         try:
             if self._is_whole(kind.kind):
-                found = self.api.get(path)["items"]
+                found = list_objects(self.api, kind.kind, path)
             else:
-                found = self.api.get(path, {"labelSelector": self._ours})["items"]
+                found = list_objects(self.api, kind.kind, path, {"labelSelector": self._ours})
                 found = [*found, *self._under_wanted_names(kind, found)]
         except ApiError as error:
             if error.status == 404:
@@ -318,7 +335,7 @@ class _Reader:
             gateway = self.request.ingress if side == "server" else self.request.egress
             namespaces = backends if kind == "PeerAuthentication" else {gateway.namespace}
             for link in self.request.links:
-                for name in _OBJECTS[side](link).get(kind, ()):
+                for name in names.OBJECTS[side](link).get(kind, ()):
                     yield from ((namespace, name) for namespace in namespaces)
 
     def _under_wanted_names(self, kind: names.Kind, ours: Iterable[Item]) -> list[Item]:
@@ -327,26 +344,29 @@ class _Reader:
         if not missing:
             return []
         path = object_path(kind.group, kind.version, kind.plural)
-        everything = self.api.get(path, accept=METADATA_ONLY)["items"]
+        everything = list_objects(self.api, kind.kind, path, accept=METADATA_ONLY)
         found: list[Item] = []
-        for namespace, name in sorted(missing & set(map(_place, everything or []))):
+        for namespace, name in sorted(missing & set(map(_place, everything))):
             # As a list, which needs no other permission, and is empty where the object has gone meanwhile.
             selector = {"fieldSelector": f"metadata.namespace={namespace},metadata.name={name}"}
-            found += self.api.get(path, selector)["items"]
+            found += list_objects(self.api, kind.kind, path, selector)
         return found
 
-    def is_ours(self, item: Item) -> bool:
-        labels = item["metadata"].get("labels") or {}
-        keys = (names.LABEL_MANAGED_BY, names.LABEL_INSTANCE, names.LABEL_CLUSTER)
-        return [labels.get(key) for key in keys] == [names.MANAGED_BY, self.request.instance, self.request.cluster]
+    def learn(self, routes: Iterable[Item]) -> None:
+        """Once all kinds are read: where backends of links that have left the inventory were."""
+        self._territory = self._territory.with_routes(routes)
 
     def concerns(self, item: Item) -> bool:
         """Whether an object is ours, or stands under a name that a wanted link has."""
-        if self.is_ours(item):
+        if (item["kind"], *_place(item)) in self._lockdowns or _place(item) in self._wanted[item["kind"]]:
             return True
-        if (item["kind"], *_place(item)) in self._lockdowns:
-            return True
-        return _place(item) in self._wanted[item["kind"]]
+        return self._territory.has(item)
+
+    def strays(self, lists: Mapping[str, list[Item] | None]) -> list[str]:
+        """Titles of what bears our labels and is not ours."""
+        found = (*(item for items in lists.values() for item in items or ()), *self._secrets)
+        strays = self._territory.strays(found)
+        return sorted(f"{item['kind']} {'/'.join(_place(item))}" for item in strays)
 
     def relevant(self, items: Iterable[Item]) -> list[LiveObject]:
         own = {self.request.owner("server").manager, self.request.owner("client").manager}
@@ -385,20 +405,29 @@ class _Reader:
                 self.request.namespaces,
                 self._ours,
                 self.request.secrets,
-                lambda: set(referred_to(filter(self.is_ours, with_references()), self.request.client_credential)),
+                lambda: self._referred_to(with_references()),
                 self.request.recorded,
             ),
         )
         if found.denied:
             self.denied.add(f"{READ_SECRETS} ({listed(found.denied)})")
-        self._secrets = [{**item, "kind": "Secret"} for item in found.seen]
-        return [secret_view(item) for item in found.items]
+        self._secrets = [{**item, "kind": SECRET} for item in found.seen]
+        strays = set(map(_place, self._territory.strays({**item, "kind": SECRET} for item in found.items)))
+        wanted = {
+            (namespace, known)
+            for namespace, name in self.request.secrets
+            for known in (name, names.cacert_secret(name))
+        }
+        return [secret_view(item) for item in found.items if _place(item) in wanted or _place(item) not in strays]
+
+    def _referred_to(self, items: Iterable[Item]) -> set[tuple[str, str]]:
+        return set(referred_to(filter(self._territory.has, items), self.request.client_credential))
 
     def mesh_roots(self) -> list[str]:
         """Fingerprints of the roots of the mesh's own CA (ConfigMap istio-ca-root-cert)."""
         path = object_path("", "v1", "configmaps", self.request.ingress.namespace, MESH_ROOT)
         try:
-            item = self.api.get(path)
+            item = get_object(self.api, "ConfigMap", path)
         except ApiError as error:
             if error.status == 404:
                 return []
@@ -409,44 +438,44 @@ class _Reader:
     def backends(self) -> list[Backend]:
         """Of every backend: whether its Service is there, its TCP ports, and how many of its pods have a sidecar."""
         namespaces = sorted({namespace for _service, namespace in self.request.backends})
-        services = {namespace: self._by_name("services", namespace) for namespace in namespaces}
-        pods = {namespace: self._by_name("pods", namespace) for namespace in namespaces}
+        services = {namespace: self._by_name("Service", "services", namespace) for namespace in namespaces}
+        pods = {namespace: self._by_name("Pod", "pods", namespace) for namespace in namespaces}
         return [
             _backend(service, namespace, services[namespace].get(service), pods[namespace].values())
             for service, namespace in sorted(set(self.request.backends))
         ]
 
-    def _by_name(self, plural: str, namespace: str) -> dict[str, Item]:
-        path = object_path("", "v1", plural, namespace)
-        answer: Item = self.permitted(f"list {plural} in {namespace}", partial(self.api.get, path), {"items": []})
-        return {item["metadata"]["name"]: item for item in answer["items"]}
+    def _by_name(self, kind: str, plural: str, namespace: str) -> dict[str, Item]:
+        read = partial(list_objects, self.api, kind, object_path("", "v1", plural, namespace))
+        found: list[Item] = self.permitted(f"list {plural} in {namespace}", read, [])
+        return {item["metadata"]["name"]: item for item in found}
 
 
 def read_service(api: Api, gateway: Gateway) -> Service | None:
     """The gateway's Service; None where there is none."""
     try:
-        item = api.get(object_path("", "v1", "services", gateway.namespace, gateway.service))
+        item = get_object(api, "Service", object_path("", "v1", "services", gateway.namespace, gateway.service))
     except ApiError as error:
         if error.status == 404:
             return None
         raise
     ingress = item.get("status", {}).get("loadBalancer", {}).get("ingress") or []
     given = [entry.get("ip") or entry.get("hostname") for entry in ingress]
+    spec = item.get("spec", {})
     return {
         "namespace": gateway.namespace,
         "name": gateway.service,
-        "type": item["spec"].get("type", "ClusterIP"),
-        "selector": item["spec"].get("selector") or {},
-        "ports": item["spec"].get("ports", []),
-        "owners": managed_fields.port_owners(item["metadata"].get("managedFields") or []),
-        "addresses": [address for address in (*given, *item["spec"].get("externalIPs", [])) if address],
+        "type": spec.get("type", "ClusterIP"),
+        "selector": spec.get("selector") or {},
+        "ports": spec.get("ports", []),
+        "owners": managed_fields.port_owners(managed_fields.entries_of(item["metadata"])),
+        "addresses": [address for address in (*given, *spec.get("externalIPs", [])) if address],
     }
 
 
 def _slim(item: Item, own_managers: Collection[str]) -> LiveObject:
     """The object as far as it matters; entries of our own managers say nothing that the inventory does not."""
     metadata = item["metadata"]
-    fields = metadata.get("managedFields") or []
     return {
         "apiVersion": item["apiVersion"],
         "kind": item["kind"],
@@ -456,9 +485,7 @@ def _slim(item: Item, own_managers: Collection[str]) -> LiveObject:
             "labels": metadata.get("labels") or {},
             "creationTimestamp": metadata.get("creationTimestamp", ""),
             "managedFields": [
-                {"manager": entry.get("manager", ""), "fieldsV1": entry.get("fieldsV1", {})}
-                for entry in fields
-                if entry.get("manager", "") not in own_managers
+                entry for entry in managed_fields.entries_of(metadata) if entry["manager"] not in own_managers
             ],
             **life_of(item),
         },
@@ -537,16 +564,16 @@ def _has_labels(pod: Item, selector: Mapping[str, str]) -> bool:
 
 def _has_sidecar(pod: Item) -> bool:
     """As a container, or as a native sidecar: an init container that does not end."""
-    spec = pod["spec"]
+    spec = pod.get("spec", {})
     lasting = [found for found in spec.get("initContainers") or [] if found.get("restartPolicy") == "Always"]
     return any(found["name"] == "istio-proxy" for found in (*(spec.get("containers") or []), *lasting))
 
 
 def secret_view(item: Item) -> LiveSecret:
     """A Secret without its key."""
-    data = {key: base64.b64decode(value) for key, value in (item.get("data") or {}).items()}
     metadata = item["metadata"]
     name = f"Secret {metadata['namespace']}/{metadata['name']}"
+    data = {key: _decoded(value, name, key) for key, value in (item.get("data") or {}).items()}
     certificate, trust = data.get("tls.crt", b""), data.get("ca.crt", b"")
     live = read_live(certificate, data.get("tls.key", b""), where=name)
     return {
@@ -559,10 +586,18 @@ def secret_view(item: Item) -> LiveSecret:
         "trust": trust.decode(errors="replace"),
         "lists": data.get("ca.crl", b"").decode(errors="replace"),
         "key_matches": live.key_matches,
-        "managers": sorted({entry.get("manager", "") for entry in metadata.get("managedFields") or []}),
+        "managers": sorted({entry["manager"] for entry in managed_fields.entries_of(metadata)}),
         "version": metadata.get("resourceVersion", ""),
         **life_of(item),
     }
+
+
+def _decoded(value: str, secret: str, key: str) -> bytes:
+    try:
+        return base64.b64decode(value)
+    # Characters beyond ASCII are a ValueError of another kind.
+    except (binascii.Error, ValueError):
+        raise malformed(secret, f"data.{key} is not base64") from None
 
 
 def gateway_pods(
@@ -580,7 +615,7 @@ def read_pods(api: Api, gateway: Gateway, *, ask: bool = True, trust: bool = Fal
     :param watch: what of their proxies to look at.
     """
     path = object_path("", "v1", "pods", gateway.namespace)
-    items = api.get(path, {"labelSelector": gateway.label_selector})["items"]
+    items = list_objects(api, "Pod", path, {"labelSelector": gateway.label_selector})
     running = [item for item in items if not item["metadata"].get("deletionTimestamp")]
     proxies = [item for item in running if _has_sidecar(item)]
     with ThreadPoolExecutor(PARALLEL) as pool:
@@ -594,7 +629,7 @@ def _pod(api: Api, item: Item, ask: bool, trust: bool, watch: Watch | None) -> P
     pod: Pod = {
         "namespace": metadata["namespace"],
         "name": metadata["name"],
-        "uid": metadata["uid"],
+        "uid": metadata.get("uid", ""),
         "labels": metadata.get("labels") or {},
         "trust_domain": "",
         "account": item.get("spec", {}).get("serviceAccountName", ""),
@@ -648,7 +683,7 @@ def read_connections(api: Api, gateway: Gateway, watch: Watch) -> dict[str, dict
     """
     path = object_path("", "v1", "pods", gateway.namespace)
     try:
-        items = api.get(path, {"labelSelector": gateway.label_selector})["items"]
+        items = list_objects(api, "Pod", path, {"labelSelector": gateway.label_selector})
         pods = [_pod(api, item, False, False, None) for item in items if _has_sidecar(item)]
         if not all(pod["ready"] for pod in pods) or any(item["metadata"].get("deletionTimestamp") for item in items):
             return {}

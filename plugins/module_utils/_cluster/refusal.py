@@ -9,12 +9,12 @@ a policy, a webhook, a verb), where it has the form in which Kubernetes itself w
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import Json, mapping, mappings, parse_json, text
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
 __all__ = ["Cause", "Refusal", "read_refusal"]
@@ -37,7 +37,6 @@ Cause = Literal[
     "busy",
     "other",
 ]
-Json = Mapping[str, Any]
 
 # RFC 1123, as names of quotas, policies, bindings and webhooks have to be.
 _NAME = r"([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)"
@@ -182,19 +181,18 @@ def read_refusal(status: int, data: bytes, namespace: str) -> Refusal:
 
     :param namespace: in which something was asked for; empty for none.
     """
-    answer = _mapping(_parsed(data))
-    details = _mapping(answer.get("details"))
-    given = details.get("causes")
-    causes = [_mapping(item) for item in given] if isinstance(given, list) else []
+    answer = mapping(_parsed(data))
+    details = mapping(answer.get("details"))
+    causes = mappings(details.get("causes"))
     reason = _word(answer.get("reason"))
-    cause, who = _named(str(answer.get("message") or ""))
+    cause, who = _named(text(answer.get("message")))
     if cause == "other":
         cause = _by_status(status, details, causes)
     # A webhook or policy writes the causes of its answer itself.
     own = cause not in ("webhook", "policy")
-    fields = tuple(sorted({field for item in causes if (field := str(item.get("field") or "")) and own}))
+    fields = tuple(sorted({field for item in causes if (field := text(item.get("field"))) and own}))
     kept = tuple(field for field in fields if _FIELD.fullmatch(field))
-    name = str(details.get("name") or "")
+    name = text(details.get("name"))
     subject = namespace if cause == "terminating" else name
     return Refusal(status, reason, cause, who, kept, subject if re.fullmatch(_NAME, subject) else "")
 
@@ -222,16 +220,12 @@ def _is_immutability(cause: Json) -> bool:
 
 
 def _word(value: object) -> str:
-    text = str(value or "")
-    return text if re.fullmatch(r"[A-Za-z]{1,60}", text) else "error"
-
-
-def _mapping(value: object) -> Json:
-    return value if isinstance(value, Mapping) else {}
+    word = text(value)
+    return word if re.fullmatch(r"[A-Za-z]{1,60}", word) else "error"
 
 
 def _parsed(data: bytes) -> object:
     try:
-        return json.loads(data)
+        return parse_json(data)
     except ValueError:
         return {}

@@ -23,11 +23,10 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import
     ApiError,
     object_path,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.documents import Item, get_object, list_objects
 
 __all__ = ["FoundSecrets", "SecretQuestion", "find_secrets", "get_secret", "referred_to"]
 
-# An object as an API server gives it.
-Item = dict[str, Any]
 # Namespace and name.
 Named = tuple[str, str]
 
@@ -90,12 +89,11 @@ def find_secrets(api: Api, question: SecretQuestion) -> FoundSecrets:
 def get_secret(api: Api, path: str) -> Item | None:
     """None where there is none."""
     try:
-        found: Item = api.get(path)
+        return get_object(api, "Secret", path)
     except ApiError as error:
         if error.status == 404:
             return None
         raise
-    return found
 
 
 def referred_to(objects: Iterable[Item], client_credential: str) -> Iterator[Named]:
@@ -107,7 +105,8 @@ def referred_to(objects: Iterable[Item], client_credential: str) -> Iterator[Nam
             client_credential,
             names.client_secret_of_link(link, client_credential),
         }
-        yield from ((item["metadata"]["namespace"], name) for name in sorted(ours & set(_credentials(item["spec"]))))
+        named = ours & set(_credentials(item.get("spec", {})))
+        yield from ((item["metadata"]["namespace"], name) for name in sorted(named))
 
 
 def _credentials(spec: Mapping[str, Any]) -> Iterator[str]:
@@ -128,9 +127,8 @@ def _name(item: Item) -> str:
 def _listed(api: Api, path: str, selector: str) -> tuple[list[Item], list[Item]] | None:
     """Ours, and the metadata of all; None where they may not be listed."""
     try:
-        ours = api.get(path, {"labelSelector": selector})["items"]
-        # Where there is no Secret at all, an API server gives null for this form of a list.
-        everything = api.get(path, accept=METADATA_ONLY)["items"] or []
+        ours = list_objects(api, "Secret", path, {"labelSelector": selector})
+        everything = list_objects(api, "Secret", path, accept=METADATA_ONLY)
     except ApiError as error:
         if error.status == 403:
             return None

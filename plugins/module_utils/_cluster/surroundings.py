@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import PARALLEL, Api, ApiError, object_path
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.documents import Item, get_object, list_objects
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Pod
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import Key, key_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
@@ -46,8 +47,6 @@ KINDS: Sequence[names.Kind] = (
     names.Kind("XBackendTrafficPolicy", "gateway.networking.x-k8s.io", "v1alpha1", "xbackendtrafficpolicies"),
 )
 
-# An object as an API server gives it: opaque.
-Item = dict[str, Any]
 Found = TypeVar("Found")
 
 
@@ -100,7 +99,7 @@ def _permitted(read: Callable[[], Found], needed: str, unseen: dict[str, str]) -
 def _list(api: Api, kind: names.Kind) -> list[Item]:
     """Nothing where the cluster does not know the kind."""
     try:
-        found = api.get(object_path(kind.group, kind.version, kind.plural))["items"] or []
+        found = list_objects(api, kind.kind, object_path(kind.group, kind.version, kind.plural))
     except ApiError as error:
         if error.status == 404:
             return []
@@ -109,7 +108,7 @@ def _list(api: Api, kind: names.Kind) -> list[Item]:
 
 
 def _namespaces(api: Api) -> dict[str, dict[str, str]]:
-    found = api.get(object_path("", "v1", "namespaces"))["items"]
+    found = list_objects(api, "Namespace", object_path("", "v1", "namespaces"))
     return {item["metadata"]["name"]: item["metadata"].get("labels") or {} for item in found}
 
 
@@ -117,7 +116,7 @@ def _mesh_config(api: Api, pods: Sequence[Pod]) -> object:
     name, *others = config_names(pods)
     if others:
         raise _unreadable(MESH_CONFIG, "the gateways are of several revisions")
-    item = api.get(object_path("", "v1", "configmaps", names.ROOT_NAMESPACE, name))
+    item = get_object(api, "ConfigMap", object_path("", "v1", "configmaps", names.ROOT_NAMESPACE, name))
     try:
         found: object = yaml.load((item.get("data") or {}).get("mesh", ""), Loader=_PARSER)
     # What is no date, or is nested too deep, is an error of another kind.

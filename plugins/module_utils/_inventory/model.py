@@ -203,6 +203,7 @@ class WantedSecret(TypedDict):
     """A Secret that a side is to have.
 
     :param link: the link's name, or C(client) where it is for all of a client's links.
+    :param left_sans: of other links, in a run for some: no reason to issue where they are there, and never issued.
     :param trust: PEM of another CA's roots; empty for the custom CA's own.
     """
 
@@ -212,6 +213,7 @@ class WantedSecret(TypedDict):
     role: Role
     common_name: str
     sans: list[str]
+    left_sans: NotRequired[list[str]]
     trust: str
 
 

@@ -20,6 +20,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules import ca as ca_rules
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules import clusters as cluster_rules
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules import links as link_rules
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.external import check_ends
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.revoked import check_revoked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.validation import World, check_world
 
@@ -61,6 +62,7 @@ def resolve(variables: Mapping[str, Any], now: datetime, *, prune_all: bool = Fa
         *cluster_rules.check_settings({**variables, "mesh_links": links}),
         *cluster_rules.check_run(variables),
         *check_revoked(variables.get("custom_ca_revoked") or [], now),
+        *check_ends(link_rules.sound_links_with(links, "external"), now),
         *([] if variables.get("mesh_cluster_state") == "absent" else ca_rules.check_policy(variables)),
         *cluster_rules.check_prune(links, allowed=prune_all),
         *cluster_rules.check_cluster(variables, link_rules.sound_links(links)),
@@ -90,4 +92,5 @@ def check_inventory(
     policy = dict.fromkeys(finding for given in (own, *staying) for finding in ca_rules.check_policy(given))
     revoked = check_revoked(known.get("custom_ca_revoked") or [], now)
     run = dict.fromkeys(finding for given in (shared, *clusters.values()) for finding in cluster_rules.check_run(given))
-    return [*check_world(world, prune_all=prune_all), *run, *revoked, *policy]
+    ended = check_ends(link_rules.sound_links_with(known.get("mesh_links"), "external"), now)
+    return [*check_world(world, prune_all=prune_all), *ended, *run, *revoked, *policy]

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.limits import Limits
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import KEY_TYPES
 
 __all__ = [
@@ -452,6 +453,27 @@ SHARED: tuple[Field, ...] = (
         default=10,
         example="30",
     ),
+    Field(
+        "mesh_api_timeout",
+        "int",
+        "Seconds; the longest that one answer of an API server may take as a whole.",
+        default=Limits.answer,
+        example="120",
+    ),
+    Field(
+        "mesh_api_max_bytes",
+        "int",
+        "Bytes; the longest answer that is taken of an API server, the output of a command in a pod too.",
+        default=Limits.size,
+        example="268435456",
+    ),
+    Field(
+        "mesh_cluster_timeout",
+        "int",
+        "Seconds; the longest that one cluster may take for all answers of a task, beside what the gates wait.",
+        default=Limits.cluster,
+        example="1800",
+    ),
     Field("mesh_only_links", "list", "Limits the work to these links, never the view.", default=[], example="[mysql]"),
     Field(
         "mesh_client_credential_prefix",
@@ -473,6 +495,23 @@ SHARED: tuple[Field, ...] = (
         "What is revoked: one C(cluster), C(link), C(serial) or C(fingerprint) each, with C(date) and C(reason).",
         default=[],
         example="[{cluster: cluster-c, date: '2026-03-01T08:00:00Z', reason: keyCompromise}]",
+    ),
+    Field(
+        "custom_ca_lost_roots",
+        "list",
+        "For playbook C(rotate_ca) with C(custom_ca_lost): SHA-256 fingerprints of roots that it may trust though "
+        "fewer than two clusters hold certificates of them.",
+        default=[],
+        example="['3f9a1c2e...']",
+    ),
+    Field(
+        "custom_ca_revoke_removed",
+        "bool",
+        "Revoke what is taken away: certificates of links, clients and clusters that the inventory has no more, in the "
+        "run that removes them. Else that run says until when they hold. A cluster that is in no group any more counts "
+        "where C(mesh_clusters) is set, or it had C(mesh_cluster_state: absent) first.",
+        default=False,
+        example="true",
     ),
 )
 

@@ -39,6 +39,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets impo
     decide_credential,
     diff_of,
     issue,
+    needs_key,
     public,
     trust_after,
 )
@@ -48,7 +49,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.credential imp
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, bundle
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.notices import overdue
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.refusals import wrong_store
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.refusals import not_permitted, wrong_store
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import trust_of, trust_shown
 
 __all__ = ["Kept", "Outcome", "Request", "keep", "report"]
@@ -182,10 +183,12 @@ def _keep(
         authority = authority_of(store)
         _refuse(live, server, authority)
         credential = decide_credential(work.wanted[0], live, authority, work, now, revoked)
+        if credential.decision.action == "issue" and (faults := not_permitted(authority, {"server": [server.sni]})):
+            raise CrossmeshError(*faults.values())
         if not look:
             (credential,) = issue([credential], store, authority, work, now)
             _write(server.directory, credential)
-        elif request.try_key and credential.decision.action == "issue" and authority.issuing and work.passphrase:
+        elif request.try_key and needs_key(credential, authority) and authority.issuing and work.passphrase:
             # The run would stop at a wrong passphrase, or at a key that was lost.
             store.signer(work.passphrase)
     written = credential.decision.action != "keep" and not look
@@ -210,7 +213,6 @@ def _work(request: Request, server: ExternalServer, look: bool) -> Work:
         owner=owner,
         namespace=str(server.directory.parent),
         wanted=[wanted],
-        links=[server.link],
         policy=request.policy,
         validity=timedelta(days=request.validity_days),
         passphrase=request.passphrase,

@@ -13,7 +13,7 @@ sees half of one.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -23,13 +23,15 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as na
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import no_ca
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.holdings import Removal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record, record_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import refuse_clock
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import PARALLEL, Api, ApiError, object_path
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.documents import ANSWER, Item, hold
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import serial
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import LiveSecret
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import Item, secret_view
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import secret_view
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.secrets import get_secret
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import WantedSecret
@@ -51,7 +53,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.credentials i
     wanted_trust,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.refusals import unknown_roots, wrong_store
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.refusals import meshs_own, unknown_roots, wrong_store
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.renewal import Decision
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import (
     ShownTrust,
@@ -70,6 +72,7 @@ __all__ = [
     "diff_of",
     "ensure",
     "issue",
+    "needs_key",
     "public",
     "report",
     "trust_after",
@@ -86,19 +89,23 @@ class Work:
     """What one call is about.
 
     :param wanted: the view's C(secrets) of one side.
-    :param links: names of the links that a client's credential serves; recorded with its certificate.
     :param revoked: what custom_ca_revoked lists.
+    :param mesh_roots: fingerprints of the roots of the cluster's own mesh.
+    :param unrecorded: what a look has seen in the cluster and the store has no record of.
+    :param removal: how far what was taken away is revoked; None where it is not.
     """
 
     owner: names.Owner
     namespace: str
     wanted: Sequence[WantedSecret]
-    links: Sequence[str]
     policy: Policy
     validity: timedelta
     passphrase: str
     check: bool
     revoked: Sequence[revocation.Entry] = ()
+    mesh_roots: Collection[str] = ()
+    removal: Removal | None = None
+    unrecorded: Sequence[Record] = ()
 
 
 @dataclass(frozen=True)
@@ -176,16 +183,19 @@ def _ensure(api: Api, store: CaStore, work: Work, now: datetime, written: dict[s
     secrets = _live(api, work)
     authority = authority_of(store)
     _refuse(secrets, authority, work)
-    records = store.records(now) if work.revoked or authority.lists else []
-    revoked = revocation.revoked_serials(work.revoked, records)
+    records = store.records(now) if work.revoked or work.removal or authority.lists else []
+    removed = work.removal.entries(work.revoked, records, authority.lists, now) if work.removal else ()
+    asked = [*work.revoked, *removed]
+    records = [*records, *work.unrecorded]
+    revoked = revocation.revoked_serials(asked, records)
     decided = [
         decide_credential(wanted, secrets.get(wanted["name"]), authority, work, now, revoked) for wanted in work.wanted
     ]
     if work.check:
-        if authority.issuing and work.passphrase and any(item.decision.action == "issue" for item in decided):
+        if authority.issuing and work.passphrase and any(needs_key(item, authority) for item in decided):
             # The run would stop at a wrong passphrase, or at a key that was lost.
             store.signer(work.passphrase)
-        wanted = revocation.wanted_lists(work.revoked, records, authority.listed(now))
+        wanted = revocation.wanted_lists(asked, records, authority.listed(now))
         due = work.policy.stage == "bundle" and revocation.why_due(wanted, store.lists(), now)
         return [_with_lists_to_come(item) for item in decided] if due else decided
     if any(item.decision.action == "issue" for item in decided):
@@ -239,6 +249,9 @@ def _refuse(secrets: Mapping[str, LiveSecret], authority: Authority, work: Work)
         ]
         if errors:
             raise CrossmeshError(*errors)
+    # A root that was brought in after the plan was made.
+    if joined := meshs_own(authority, work.mesh_roots):
+        raise CrossmeshError(*joined)
     if authority.issuing is None and not work.check:
         raise CrossmeshError(no_ca(authority.path))
 
@@ -278,14 +291,35 @@ def issue(
 ) -> list[Credential]:
     """Issue what is due; recorded before it is used.
 
-    :raises CrossmeshError: another run has moved the CA on since these were decided: nothing of it may be written.
+    :raises CrossmeshError: another run has moved the CA on since these were decided, or the passphrase does not open
+        the key that vouches for what is to be trusted: nothing of it may be written.
     """
     issued = list(decided)
     if authority.issuing is not None and any(item.decision.action == "issue" for item in decided):
         issued = _issued(decided, store, authority.issuing, work, now)
+    elif any(needs_key(item, authority) for item in decided):
+        store.vouch(work.passphrase, authority)
     if authority_of(store).state != authority.state:
         raise _moved_on(store)
     return issued
+
+
+def needs_key(item: Credential, authority: Authority) -> bool:
+    """Whether the CA's key has to be opened before this is written: for a certificate, and for what widens trust.
+
+    The store is files that somebody may have put there; the passphrase is what he does not have. So no root of the CA
+    is added, and no CRL given up or replaced by an older one, on the word of files alone.
+    """
+    if item.decision.action != "write":
+        return item.decision.action == "issue"
+    held = {view.fingerprint for view in trust_of(item.secret)} if item.secret else set()
+    wanted = {view.fingerprint for view in item.trust}
+    if (wanted - held) & {root.fingerprint for root in authority.trusted}:
+        return True
+    issuers = {view.subject for view in item.trust if view.fingerprint in held}
+    numbers = {crl.issuer: crl.number for crl in item.lists}
+    before = lists_of(item.secret) if item.secret else ()
+    return any(crl.issuer in issuers and numbers.get(crl.issuer, -1) < crl.number for crl in before)
 
 
 def _issued(
@@ -311,7 +345,12 @@ def _issued(
             now=now,
         )
         issued.append(replace(item, leaf=leaf, issuer=root.fingerprint))
-    store.record([_record(item, item.leaf, root, work, now) for item in issued if item.leaf], now)
+    # What the store has no record of is recorded as soon as its key is open.
+    known = {record.serial for record in store.records(now)} if work.unrecorded else set()
+    lost = [record for record in work.unrecorded if record.serial not in known]
+    made = [_record(item, item.leaf, root, work, now) for item in issued if item.leaf]
+    if not store.record([*lost, *made], key, now):
+        raise _moved_on(store)
     return issued
 
 
@@ -327,23 +366,23 @@ def _moved_on(store: CaStore) -> _OvertakenError:
 
 
 def _record(item: Credential, leaf: Leaf, issuer: CertificateView, work: Work, now: datetime) -> Record:
-    link = item.wanted["link"]
     return record_of(
         leaf.view,
         issuer=issuer,
         instance=work.owner.instance,
         cluster=work.owner.cluster,
         side=work.owner.side,
-        links=_served(item, work) if link == names.CLIENT_LINK else [link],
+        links=_served(item.wanted, leaf),
         secret=f"{work.namespace}/{item.wanted['name']}",
         now=now,
     )
 
 
-def _served(item: Credential, work: Work) -> list[str]:
-    """The links that a client's shared certificate names; others have one of their own."""
-    sans = item.wanted["sans"]
-    return [link for link in work.links if any(san.startswith(names.link_identity(link, "")) for san in sans)]
+def _served(wanted: WantedSecret, leaf: Leaf) -> list[str]:
+    """The links that a certificate is good for: a client's for those that it names, whatever was to be in it."""
+    if wanted["role"] == "server":
+        return [wanted["link"]]
+    return [link for san in leaf.view.sans if (link := names.link_of(san))]
 
 
 # -- writing -------------------------------------------------------------------------------------------------------
@@ -382,7 +421,7 @@ def _write_trust(api: Api, path: str, work: Work, item: Credential, trust: Mappi
     secret = item.secret
     read = secret["version"] if secret else ""
     answer = api.apply(path, _secret(work, item, trust, {}, read), work.owner.trust_manager, force=True)
-    version = str(answer["metadata"].get("resourceVersion", ""))
+    version = _version(answer, api, path)
     if secret is None:
         return version
     surplus, labels = surplus_keys(secret, lists=bool(item.lists)), _labels_to_put_back(item)
@@ -391,9 +430,12 @@ def _write_trust(api: Api, path: str, work: Work, item: Credential, trust: Mappi
         surplus, labels = [key for key in surplus if key == LISTS_KEY], {}
     if surplus or labels:
         body = _secret(work, item, dict.fromkeys(surplus), labels, version)
-        answer = api.merge(path, body, work.owner.identity_manager)
-        version = str(answer["metadata"].get("resourceVersion", ""))
+        version = _version(api.merge(path, body, work.owner.identity_manager), api, path)
     return version
+
+
+def _version(answer: object, api: Api, path: str) -> str:
+    return str(hold(answer, ANSWER, f"{api.where}, {path}").get("metadata", {}).get("resourceVersion", ""))
 
 
 def _labels_to_put_back(item: Credential) -> dict[str, str]:

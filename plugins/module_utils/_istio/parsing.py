@@ -13,6 +13,7 @@ import ipaddress
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import is_count
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio import hosts
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.mesh import Mesh
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import (
@@ -472,7 +473,7 @@ def _peer_authentication(meta: Meta, item: Json) -> Iterator[PeerAuthentication]
     ports = {
         int(port): _MODES.get(_text(_map(found).get("mode")))
         for port, found in _map(spec.get("portLevelMtls")).items()
-        if str(port).isdecimal()
+        if is_count(str(port))
     }
     mode = _MODES.get(_text(_map(spec.get("mtls")).get("mode")))
     yield PeerAuthentication(meta, mode, _labels(_map(spec.get("selector")).get("matchLabels")), ports)

@@ -122,11 +122,11 @@ def parse_crls(pem: str | bytes, *, where: str) -> tuple[Crl, ...]:
     :param where: the origin, for the error.
     :raises CrossmeshError: a list is damaged or cut off, lacks what RFC 5280 section 5 demands, or there is none.
     """
-    data = pem.encode() if isinstance(pem, str) else pem
+    data = pem.encode(errors="replace") if isinstance(pem, str) else pem
     blocks = _BLOCK.findall(data)
     try:
         lists = tuple(_read(x509.load_pem_x509_crl(block)) for block in blocks)
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion) as error:
         raise _damaged(where, str(error).partition("\n")[0]) from error
     except x509.ExtensionNotFound as error:
         raise _damaged(where, "it has no number (RFC 5280 section 5.2.3)") from error

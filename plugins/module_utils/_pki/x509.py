@@ -9,6 +9,7 @@ PRIVATE to the collection.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -24,9 +25,23 @@ try:
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec, rsa
-    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+    from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
+    from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
+    # RFC 5280, section 4.2: what a verifier has to process.
+    _PROCESSED = frozenset(
+        {
+            ExtensionOID.BASIC_CONSTRAINTS,
+            ExtensionOID.KEY_USAGE,
+            ExtensionOID.EXTENDED_KEY_USAGE,
+            ExtensionOID.NAME_CONSTRAINTS,
+            ExtensionOID.CERTIFICATE_POLICIES,
+            ExtensionOID.POLICY_MAPPINGS,
+            ExtensionOID.POLICY_CONSTRAINTS,
+            ExtensionOID.INHIBIT_ANY_POLICY,
+            ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
+        }
+    )
     HAS_CRYPTOGRAPHY = True
 except ImportError:
     HAS_CRYPTOGRAPHY = False
@@ -46,12 +61,15 @@ __all__ = [
     "Role",
     "authority_identifier",
     "bundle",
+    "check_anchor",
     "check_root",
+    "fingerprint_from",
     "issue_leaf",
     "key_matches",
     "key_signs_for",
     "new_root",
     "parse_certificates",
+    "root_faults",
     "root_not_valid",
     "signature_hash",
     "subject_of",
@@ -74,8 +92,17 @@ LONGEST_ROOT_NAME = LONGEST_COMMON_NAME - 1 - ROOT_NAME_DIGITS
 # A century: beyond it lies a typing error, and soon the end of what a date can hold.
 MOST_DAYS = 36_500
 
+# RFC 5280, section 4.1.2.2: positive, and at most 20 octets, of which the first bit is the sign.
+LARGEST_SERIAL = 1 << 159
+
+# NIST SP 800-57 part 1, table 2: 112 bits of strength for RSA, and no curve below P-256 that verifiers take.
+FEWEST_RSA_BITS, FEWEST_EC_BITS = 2048, 256
+
 # One intermediate may come between this root and the leaves (a CA profile) without a new root.
 ROOT_PATH_LENGTH = 1
+
+# Of SHA-256, as views have it.
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 _Extension = TypeVar("_Extension", bound="x509.ExtensionType")
 
@@ -140,7 +167,7 @@ def usage_of(role: Role) -> tuple[str, ...]:
 
 def parse_certificates(pem: str | bytes, *, where: str = "certificate") -> tuple[CertificateView, ...]:
     """Read a chain or bundle. ``where`` names its origin in the error."""
-    data = pem.encode() if isinstance(pem, str) else pem
+    data = pem.encode(errors="replace") if isinstance(pem, str) else pem
     try:
         views = _views(data)
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion) as error:
@@ -149,6 +176,12 @@ def parse_certificates(pem: str | bytes, *, where: str = "certificate") -> tuple
     if len(views) != data.count(b"-----BEGIN CERTIFICATE-----"):
         raise _damaged(where, "a certificate in it is cut off")
     return views
+
+
+def fingerprint_from(text: str) -> str:
+    """A SHA-256 fingerprint as openssl shows it, or without colons, in the form that views have; empty for no such."""
+    digits = text.strip().replace(":", "").lower()
+    return digits if _FINGERPRINT.fullmatch(digits) else ""
 
 
 def new_root(*, common_name: str, key_type: str, validity: timedelta, now: datetime) -> tuple[PrivateKey, str]:
@@ -176,26 +209,89 @@ def new_root(*, common_name: str, key_type: str, validity: timedelta, now: datet
     return key, _pem(certificate)
 
 
-def check_root(certificate: CertificateView, key: PrivateKey, now: datetime) -> list[str]:
-    """Say why somebody's root cannot be this collection's CA (RFC 5280 sections 4.2.1.2, 4.2.1.3 and 4.2.1.9)."""
-    parsed = x509.load_pem_x509_certificate(certificate.pem.encode())
-    usage = _extension(parsed, x509.KeyUsage)
-    return [
+def check_root(
+    certificate: CertificateView, key: PrivateKey, now: datetime, needed: timedelta = timedelta(0)
+) -> list[str]:
+    """Say why somebody's root cannot be this collection's CA (RFC 5280 sections 4.1.2.2 and 4.2.1.2 to 4.2.1.9).
+
+    :param needed: how long it must still be valid: as long as what it issues.
+    """
+    dates = f"it is valid from {timestamp(certificate.not_before)} to {timestamp(certificate.not_after)}"
+    lasts = certificate.not_before <= now < certificate.not_after
+    of_the_moment = [
         fault
         for wrong, fault in (
-            (not certificate.is_ca, "it is not a CA (basicConstraints)"),
-            (not verify_issued_by(replace(certificate, aki=certificate.ski), certificate), "it is not self-signed"),
-            (certificate.ski is None, "it has no subject key identifier"),
-            (not (usage and usage.key_cert_sign and usage.crl_sign), "its key usage lacks keyCertSign or cRLSign"),
             (not key_signs_for(certificate, key), "the key does not match"),
-            (certificate.key_type not in KEY_TYPES, f"its key is of type {certificate.key_type}"),
+            (not lasts, dates),
             (
-                not certificate.not_before <= now < certificate.not_after,
-                f"it is valid from {timestamp(certificate.not_before)} to {timestamp(certificate.not_after)}",
+                lasts and certificate.not_after - now <= needed,
+                f"{dates}, and ends before a certificate of {needed.days} days that is issued now",
             ),
         )
         if wrong
     ]
+    return [*root_faults(certificate), *of_the_moment]
+
+
+# A store is read several times in a run, and its roots with it.
+@lru_cache(maxsize=64)
+def root_faults(certificate: CertificateView) -> tuple[str, ...]:
+    """Say why a certificate is no root (RFC 5280 sections 4.1.2.2 and 4.2.1.2 to 4.2.1.9), whatever its dates."""
+    parsed = x509.load_pem_x509_certificate(certificate.pem.encode())
+    usage, weak = _extension(parsed, x509.KeyUsage), _weak_signature(parsed)
+    return tuple(
+        fault
+        for wrong, fault in (
+            (not certificate.is_ca, "it is not a CA (basicConstraints)"),
+            (weak, f"it is signed with {weak}"),
+            (not weak and not _is_self_signed(certificate), "it is not self-signed"),
+            (certificate.ski is None, "it has no subject key identifier"),
+            (not (usage and usage.key_cert_sign and usage.crl_sign), "its key usage lacks keyCertSign or cRLSign"),
+            (certificate.key_type not in KEY_TYPES, f"its key is of type {certificate.key_type}"),
+            (not 0 < parsed.serial_number < LARGEST_SERIAL, "its serial number is not one of 1 to 20 octets"),
+        )
+        if wrong
+    )
+
+
+def check_anchor(certificate: CertificateView) -> str:
+    """Say why no server can be verified by a root of somebody else's CA; empty where some can.
+
+    RFC 5280 sections 4.2 and 4.2.1.3, 4.2.1.9, 4.2.1.12. Its own signature means nothing: it is trusted without.
+    """
+    parsed = x509.load_pem_x509_certificate(certificate.pem.encode())
+    usage, purposes = _extension(parsed, x509.KeyUsage), _extension(parsed, x509.ExtendedKeyUsage)
+    allowed = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
+    unknown = [item.oid.dotted_string for item in parsed.extensions if item.critical and item.oid not in _PROCESSED]
+    faults = (
+        (not certificate.is_ca, "is not a CA"),
+        (usage is not None and not usage.key_cert_sign, "has a key usage without keyCertSign"),
+        (purposes is not None and allowed.isdisjoint(purposes), "has an extended key usage without serverAuth"),
+        (bool(unknown), f"has a critical extension that verifiers do not know: {', '.join(unknown)}"),
+        (_is_weak(parsed.public_key()), f"has a key that is too weak: {certificate.key_type}"),
+    )
+    return next((fault for wrong, fault in faults if wrong), "")
+
+
+def _is_weak(key: object) -> bool:
+    if isinstance(key, rsa.RSAPublicKey):
+        return key.key_size < FEWEST_RSA_BITS
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return key.curve.key_size < FEWEST_EC_BITS
+    return isinstance(key, dsa.DSAPublicKey)
+
+
+def _is_self_signed(certificate: CertificateView) -> bool:
+    return verify_issued_by(replace(certificate, aki=certificate.ski), certificate)
+
+
+def _weak_signature(certificate: x509.Certificate) -> str:
+    """The hash of a signature that verifiers do not take any more; empty for another one."""
+    try:
+        algorithm = certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return ""
+    return algorithm.name.upper() if isinstance(algorithm, (hashes.MD5, hashes.SHA1)) else ""
 
 
 def subject_of(sans: Sequence[str], common_name: str) -> str:

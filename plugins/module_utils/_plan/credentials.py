@@ -91,12 +91,12 @@ def issuers_of(reading: Reading, side: DesiredSide, authority: Authority) -> lis
     return sorted({issuer_of(item.leaf, authority) for item in live if item and item.leaf})
 
 
-def client_sans(reading: Reading, side: DesiredSide) -> Sequence[str]:
-    """SANs of the client's certificate that is there."""
+def client_sans(reading: Reading, side: DesiredSide, authority: Authority) -> Sequence[str]:
+    """SANs of the client's certificate that is there; of one that no trusted root has issued, none."""
     wanted = {(side["namespace"], item["name"]) for item in side["secrets"] if item["link"] == names.CLIENT_LINK}
     found = [secret for secret in reading["secrets"] if (secret["namespace"], secret["name"]) in wanted]
     live = live_credential(found[0]) if found else None
-    return live.leaf.sans if live and live.leaf else ()
+    return live.leaf.sans if live and live.leaf and issuer_of(live.leaf, authority) else ()
 
 
 def decide_secret(
@@ -116,6 +116,7 @@ def decide_secret(
             now=now,
             role=wanted["role"],
             wanted_sans=frozenset(wanted["sans"]),
+            left_sans=frozenset(wanted.get("left_sans", ())),
             key_type=policy.key_type,
             renew_before=policy.renew_before,
             live=live_credential(secret),

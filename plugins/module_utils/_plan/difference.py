@@ -29,7 +29,7 @@ __all__ = [
     "Difference",
     "compare_objects",
     "compare_ports",
-    "has_labels_of",
+    "held_ports",
     "label_lost",
     "lost_labels",
     "not_ours",
@@ -71,11 +71,13 @@ def compare_objects(
     adopt: bool,
     only: Collection[str],
     admitted: Collection[Key] = (),
+    spared: Collection[Key] = (),
 ) -> Difference:
     """Wanted manifests against the live objects of the same owner or under the same names.
 
     :param only: names of the links to work on; empty means all.
     :param admitted: kind, namespace and name of what is as admission makes it of what is wanted.
+    :param spared: the same of what is not deleted, though no link needs it.
     """
     result = Difference()
     found = {key_of(item): item for item in live}
@@ -88,7 +90,7 @@ def compare_objects(
             _compare_one(manifest, found.get(key_of(manifest)), owner, adopt, result)
     for key, item in found.items():
         link = item["metadata"].get("labels", {}).get(names.LABEL_LINK, "")
-        if key not in keys and _is_ours(item, owner) and (not only or link in only):
+        if key not in keys and key not in spared and _is_ours(item, owner) and (not only or link in only):
             result.delete.append(_identity(item))
             what = "the namespace's lock-down" if link == names.CLIENT_LINK else f"link {link}"
             result.lines.append(f"delete {_title(item)}: {what} is no longer wanted here")
@@ -119,12 +121,6 @@ def _compare_one(
     (result.force if others else result.write).append(manifest)
 
 
-def has_labels_of(labels: Mapping[str, str], owner: names.Owner) -> bool:
-    """Whether labels name this owner; the link's label is not compared."""
-    own = owner.labels("")
-    return all(labels.get(key) == own[key] for key in own if key != names.LABEL_LINK)
-
-
 def lost_labels(labels: Mapping[str, str], owner: names.Owner) -> list[str]:
     """Labels that are gone from what was this owner's, as the others tell; empty where nothing tells so."""
     own = {key: value for key, value in owner.labels("").items() if key != names.LABEL_LINK}
@@ -134,7 +130,7 @@ def lost_labels(labels: Mapping[str, str], owner: names.Owner) -> list[str]:
 
 
 def _is_ours(item: LiveObject, owner: names.Owner) -> bool:
-    return has_labels_of(item["metadata"].get("labels") or {}, owner)
+    return owner.labelled(item["metadata"].get("labels") or {})
 
 
 def _refusal(live: LiveObject, owner: names.Owner, adopt: bool) -> Message | None:
@@ -244,6 +240,15 @@ def compare_ports(wanted: Sequence[int], service: Service, owner: names.Owner) -
     if {f"{number}/TCP" for number in mine} != held and not result.errors:
         result.service.append(_service_manifest(service, [_port(number, live) for number in mine]))
     return result
+
+
+def held_ports(service: Service, owner: names.Owner) -> frozenset[int]:
+    """Numbers of the TCP ports that this side has on a Service, alone or with others."""
+    return frozenset(
+        port["port"]
+        for port in service["ports"]
+        if port.get("protocol", "TCP") == "TCP" and owner.manager in service["owners"].get(f"{port['port']}/TCP", ())
+    )
 
 
 def _unnamed(service: Service, mine: Collection[int]) -> Message | None:

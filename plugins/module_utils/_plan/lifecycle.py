@@ -19,7 +19,6 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model impo
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import key_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.difference import has_labels_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
 
 __all__ = ["immutable_secrets", "object_faults", "secret_faults", "still_there"]
@@ -76,7 +75,7 @@ def still_there(title: str, life: Life) -> Message:
 
 
 def _is_to_be_ours(labels: dict[str, str], owner: names.Owner, policy: Policy) -> bool:
-    return policy.adopt or has_labels_of(labels, owner)
+    return policy.adopt or owner.labelled(labels)
 
 
 def _faults(title: str, life: Life) -> Iterator[Message]:

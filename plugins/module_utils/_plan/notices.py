@@ -26,7 +26,11 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
     is_server,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
-from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, timestamp
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
+    CertificateView,
+    parse_certificates,
+    timestamp,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import (
     ShownTrust,
     expected_serials,
@@ -38,6 +42,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets impor
 __all__ = [
     "alarms",
     "backend_faults",
+    "ending_roots",
     "in_force",
     "lacks_address",
     "list_report",
@@ -208,6 +213,30 @@ def alarms(
         what = f"the root expires at {timestamp(root.not_after)}"
         alarms.append(Message.alarm("root-expires", where=root.subject, what=what, fix="run playbook rotate_ca"))
     return [*alarms, *(revocation.alarms(authority.lists, now) if side["secrets"] else [])]
+
+
+def ending_roots(side: DesiredSide, renew_before: timedelta, now: datetime) -> tuple[list[Message], list[Message]]:
+    """Roots of other CAs that have ended or end soon: a warning for each, an alarm where none lasts longer.
+
+    :param renew_before: how long before its end a root is told of, as one of ours.
+    """
+    warnings, alarms = [], []
+    for item in side["secrets"]:
+        roots = parse_certificates(item["trust"], where=item["name"]) if item["trust"] else ()
+        ending = [root for root in roots if root.not_after - now < renew_before]
+        where = f"link {item['link']}: external.trust"
+        fix = "get the next root from the server's owner, and write it beside"
+        for root in ending:
+            what = f"root {root.subject} {_ends(root, now)}"
+            warnings.append(Message.warning("external-root-ends", where=where, what=what, fix=fix))
+        if roots and len(ending) == len(roots):
+            what = f"its last root {_ends(max(roots, key=lambda root: root.not_after), now)}"
+            alarms.append(Message.alarm("external-trust-ends", where=where, what=what, fix=fix))
+    return warnings, alarms
+
+
+def _ends(root: CertificateView, now: datetime) -> str:
+    return f"{'ends' if root.not_after > now else 'ended'} at {timestamp(root.not_after)}"
 
 
 def overdue(title: str, leaf: CertificateView, renew_before: timedelta, now: datetime) -> list[Message]:

@@ -25,6 +25,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model impo
     Manifest,
     Metadata,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import key_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import BackendFault, Fault
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
     DesiredSide,
@@ -42,6 +43,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import (
     proxies,
     refusals,
     scope,
+    strays,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.credentials import Due
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.foresight import NOTHING_FORESEEN, Foresight
@@ -183,23 +185,26 @@ def make_plan(
     :param foresight: what will stand in the way of its links.
     """
     owner = names.Owner(**side["owner"])
-    narrowed = _narrowed(reading, side, owner, policy)
+    narrowed = _narrowed(reading, side, owner, authority, policy)
     case = _Case(reading, narrowed, owner, authority, policy, now)
+    there = of_side(reading["objects"], owner)
+    left = {**strays.held_up(there, set(map(key_of, manifests)), owner), **rehearsal.spared}
     objects = difference.compare_objects(
-        manifests,
-        of_side(reading["objects"], owner),
-        owner,
-        adopt=policy.adopt,
-        only=policy.only,
-        admitted=rehearsal.admitted,
+        manifests, there, owner, adopt=policy.adopt, only=policy.only, admitted=rehearsal.admitted, spared=left
     )
     ports = port_difference(reading, narrowed, owner)
     occupied = refusals.occupied_ports(reading, narrowed, owner)
-    held = {**refusals.held_secrets(reading, narrowed, owner, policy), **rehearsal.held}
+    unissuable = refusals.unissuable_names(narrowed, authority, policy)
+    held = {
+        **refusals.held_secrets(reading, narrowed, owner, policy),
+        **refusals.joined_trust(reading, narrowed, authority),
+        **refusals.secrets_of_names(narrowed, unissuable),
+        **rehearsal.held,
+    }
     errors = _refusals(case, manifests, [*occupied.errors, *objects.errors, *ports.errors])
     errors += [*rehearsal.errors, *foresight.errors]
     barring = _barring(case, held)
-    errors += dict.fromkeys([*held.values(), *barring])
+    errors += dict.fromkeys([*held.values(), *unissuable.values(), *barring])
     halted = bool(errors or rehearsal.denied)
     due = [] if barring else _due(case, frozenset(held), those_there=halted)
     if any(item.decision.action == "issue" for item in due) and (clock := clock_error(reading["clock_ahead"])):
@@ -208,7 +213,8 @@ def make_plan(
     work = _work(case, objects, ports, due, frozenset(held), those_there=halted)
     if rehearsal.denied and work.drifted:
         errors.append(rehearsal.denied)
-    return Plan(errors, barring, work, _standing(case, [*occupied.warnings, *foresight.warnings], rehearsal, work))
+    warnings = [*occupied.warnings, *foresight.warnings, *left.values()]
+    return Plan(errors, barring, work, _standing(case, warnings, rehearsal, work))
 
 
 def trials(plan: Plan, reading: Reading, side: DesiredSide, policy: Policy) -> list[Trial]:
@@ -234,12 +240,18 @@ def _due(case: _Case, held: Collection[str], *, those_there: bool) -> list[Due]:
     return [item for item in free if item.wanted["name"] in live and item.decision.reason != SAN_CHANGED]
 
 
-def _narrowed(reading: Reading, side: DesiredSide, owner: names.Owner, policy: Policy) -> DesiredSide:
-    sans = credentials.client_sans(reading, side)
+def _narrowed(
+    reading: Reading, side: DesiredSide, owner: names.Owner, authority: Authority, policy: Policy
+) -> DesiredSide:
+    if not policy.only:
+        return side
+    sans = credentials.client_sans(reading, side, authority)
+    service = reading["services"][owner.side]
+    ports = difference.held_ports(service, owner) if service else frozenset()
     # Twice the same, for mypy: what comes back is of the same side.
     if is_server(side):
-        return scope.narrowed(side, reading["objects"], sans, owner, policy.only)
-    return scope.narrowed(side, reading["objects"], sans, owner, policy.only)
+        return scope.narrowed(side, reading["objects"], sans, ports, owner, policy.only)
+    return scope.narrowed(side, reading["objects"], sans, ports, owner, policy.only)
 
 
 def _refusals(case: _Case, manifests: Sequence[Manifest], found: Sequence[Message]) -> list[Message]:
@@ -334,9 +346,11 @@ def _standing(case: _Case, warnings: Sequence[Message], rehearsal: Rehearsal, wo
     """:param warnings: of what was compared and foreseen."""
     reading, side, owner, authority = case.reading, case.side, case.owner, case.authority
     faults = proxies.faults(reading, side, owner, case.policy)
+    ending, alarms = notices.ending_roots(side, case.policy.renew_before, case.now)
     return Standing(
         warnings=[
             *notices.warnings(reading, side, owner, authority),
+            *ending,
             *warnings,
             *lockdown.warnings(reading, side),
             *proxies.warnings(reading, side, owner, case.policy, faults),
@@ -344,7 +358,7 @@ def _standing(case: _Case, warnings: Sequence[Message], rehearsal: Rehearsal, wo
             *([] if work.drifted or not rehearsal.denied else [_only_looks(rehearsal.denied)]),
         ],
         notices=[*notices.notices(reading, side, authority), *rehearsal.notices],
-        alarms=notices.alarms(reading, side, authority, case.policy.renew_before, case.now),
+        alarms=[*notices.alarms(reading, side, authority, case.policy.renew_before, case.now), *alarms],
         report=[
             *notices.report(reading, side, owner),
             *(notices.list_report(authority) if side["secrets"] else []),

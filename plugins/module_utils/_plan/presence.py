@@ -16,7 +16,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model impo
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide, ReadingRequest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
-__all__ = ["Presence", "at_home", "misplaced", "moved", "presence_of", "same_cluster"]
+__all__ = ["Presence", "at_home", "few", "misplaced", "moved", "presence_of", "same_cluster"]
 
 # More objects, or links, are told by their number.
 FEW = 3
@@ -97,7 +97,7 @@ def _meeting(there: Sequence[Presence]) -> Iterator[Message]:
     shared = {what: clusters for what, clusters in having.items() if len(clusters) > 1}
     if shared:
         clusters = sorted({cluster for found in shared.values() for cluster in found})
-        what = f"are one cluster (its uid is {there[0]['uid']}), and share {_few([*shared])}"
+        what = f"are one cluster (its uid is {there[0]['uid']}), and share {few([*shared])}"
         fix = (
             "set mesh_kubeconfig and mesh_context of each so that they lead to different clusters; two meshes in one "
             "cluster need different gateways"
@@ -131,12 +131,13 @@ def _misplaced(here: str, cluster: str, titles: Sequence[str], *, known: bool) -
     return Message.warning(
         "misplaced-objects",
         where=here,
-        what=f"{_few(titles)} bear the name of {whose}",
+        what=f"{few(titles)} bear the name of {whose}",
         fix=f"if they were written here by mistake, take them away: playbook teardown with --limit and -e "
         f"mesh_misplaced_from={cluster}",
     )
 
 
-def _few(titles: Sequence[str]) -> str:
+def few(titles: Sequence[str]) -> str:
+    """The first of them, and how many more there are."""
     more = len(titles) - FEW
     return ", ".join(titles[:FEW]) + (f" and {more} more" if more > 0 else "")

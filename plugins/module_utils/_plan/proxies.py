@@ -15,7 +15,6 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Re
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import BackendFault, Fault
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide, is_client, is_server
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import difference
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.notices import backend_faults
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._proxy.judge import (
@@ -90,5 +89,5 @@ def _written(reading: Reading, owner: names.Owner) -> set[str]:
         for item in reading["objects"]
         if item["kind"] == "Gateway"
         for labels in [item["metadata"]["labels"]]
-        if difference.has_labels_of(labels, owner) and names.LABEL_LINK in labels
+        if owner.labelled(labels) and names.LABEL_LINK in labels
     }

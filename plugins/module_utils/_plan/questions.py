@@ -175,7 +175,9 @@ def future_of(
     hidden = undiscovered(settings, surroundings.namespaces or {})
     objects = _after(surroundings.objects, manifests, changes)
     seen = (item for item in objects if item["metadata"]["namespace"] not in hidden)
-    mesh = parse_mesh(seen, settings, ours=lambda item: _is_of(item, owner))
+    # Labels alone prove nothing: what is read as ours stands where runs write.
+    known = {key_of(item) for item in (*reading["objects"], *manifests)}
+    mesh = parse_mesh(seen, settings, ours=lambda item: key_of(item) in known and _is_of(item, owner))
     pods = reading["pods"][owner.side]
     shown = frozenset(pod["trust_domain"] for pod in pods) - {""}
     said = frozenset() if surroundings.mesh_config is None else frozenset({settings.trust_domain})

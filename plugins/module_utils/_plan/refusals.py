@@ -8,7 +8,7 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
@@ -18,8 +18,11 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
     DesiredLink,
     DesiredSide,
     gateway_port,
+    is_client,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed, short
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.path import unissuable
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import parse_certificates
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import difference, gateways, lifecycle
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import has_own_trust, is_ours, trust_of
@@ -27,11 +30,16 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets impor
 __all__ = [
     "ailing_secrets",
     "held_secrets",
+    "joined_trust",
+    "meshs_own",
     "missing_gateway",
     "missing_kinds",
+    "not_permitted",
     "occupied_ports",
     "overriding_secrets",
+    "secrets_of_names",
     "trust_errors",
+    "unissuable_names",
     "unknown_kinds",
     "unknown_roots",
     "wrong_store",
@@ -165,12 +173,76 @@ def trust_errors(reading: Reading, authority: Authority, owner: names.Owner, pol
     # An adoption that was interrupted leaves Secrets that are ours and still hold the roots of before.
     unknown = {} if policy.adopt else unknown_roots(reading["secrets"], owner, authority)
     errors = [wrong_store(authority, fingerprint, f"Secret {secret}") for fingerprint, secret in unknown.items()]
-    shared = sorted({view.fingerprint for view in authority.trusted} & set(reading["mesh_roots"]))
-    if shared:
-        what = f"its root {short(shared[0])} is the mesh's own CA (istio-ca-root-cert)"
-        where = f"CA store {authority.path}"
-        errors.append(Message.error("mesh-ca", where=where, what=what, fix="use a root that is not the CA of any mesh"))
-    return errors
+    return [*errors, *meshs_own(authority, reading["mesh_roots"])]
+
+
+def meshs_own(authority: Authority, mesh_roots: Collection[str]) -> list[Message]:
+    """The error where the links would trust what any workload of a mesh has.
+
+    :param mesh_roots: fingerprints of the mesh's own roots.
+    """
+    shared = sorted({view.fingerprint for view in authority.trusted} & set(mesh_roots))
+    if not shared:
+        return []
+    what = f"its root {short(shared[0])} is the mesh's own CA (istio-ca-root-cert)"
+    fix = "use a root that is not the CA of any mesh"
+    return [Message.error("mesh-ca", where=f"CA store {authority.path}", what=what, fix=fix)]
+
+
+def not_permitted(authority: Authority, wanted: Mapping[names.Side, Sequence[str]]) -> dict[str, Message]:
+    """Names for which a root that issues, or is to issue next, allows no certificate; with the error of each.
+
+    :param wanted: DNS names in certificates, by role.
+    """
+    roots = [root for root in (authority.issuing, authority.prepared) if root]
+    return {
+        name: Message.error(
+            "name-not-permitted",
+            where=name,
+            what=f"the root {root.subject} allows no certificate for this name: {why}",
+            fix="choose a name that the root permits, or replace the root by one that permits it (playbook rotate_ca)",
+        )
+        for root in roots
+        for name, why in unissuable(root, wanted).items()
+    }
+
+
+def unissuable_names(side: DesiredSide, authority: Authority, policy: Policy) -> dict[str, Message]:
+    """The same of all names of one side that a run works on.
+
+    A client's side asks for the names of its servers too: neither side of such a link is to be written.
+    """
+    of_others = {item["link"] for item in side["secrets"] if item["trust"]}
+    wanted: dict[names.Side, list[str]] = {"server": [], "client": []}
+    for item in filter(lambda item: policy.works_on(item["link"]), side["secrets"]):
+        wanted[item["role"]] += item["sans"]
+    if is_client(side):
+        dialled = (link for link in side["links"] if policy.works_on(link["name"]) and link["name"] not in of_others)
+        wanted["server"] += [link["sni"] for link in dialled]
+    return not_permitted(authority, wanted)
+
+
+def secrets_of_names(side: DesiredSide, faults: Mapping[str, Message]) -> dict[str, Message]:
+    """The Secrets whose certificates would bear one of these names, by their own names."""
+    return {item["name"]: faults[name] for item in side["secrets"] for name in item["sans"] if name in faults}
+
+
+def joined_trust(reading: Reading, side: DesiredSide, authority: Authority) -> dict[str, Message]:
+    """Secrets for servers of another CA whose roots join what is to stay apart: a mesh's own CA, or ours."""
+    found = {}
+    for item in side["secrets"]:
+        roots = parse_certificates(item["trust"], where=item["name"]) if item["trust"] else ()
+        for root in roots:
+            where = f"link {item['link']}: external.trust"
+            if root.fingerprint in reading["mesh_roots"]:
+                what = f"its root {short(root.fingerprint)} is the mesh's own CA (istio-ca-root-cert)"
+                fix = "write the roots of the CA that issued the server's certificate"
+                found[item["name"]] = Message.error("mesh-ca", where=where, what=what, fix=fix)
+            elif root.fingerprint in authority.known:
+                what = f"its root {short(root.fingerprint)} is one of the custom CA, and would not follow its rotations"
+                fix = "set external.ca instead, for a server with a certificate of the custom CA"
+                found[item["name"]] = Message.error("external-trust-ours", where=where, what=what, fix=fix)
+    return found
 
 
 def wrong_store(authority: Authority, fingerprint: str, holder: str) -> Message:
@@ -184,5 +256,6 @@ def wrong_store(authority: Authority, fingerprint: str, holder: str) -> Message:
         where=f"CA store {authority.path}",
         what=f"the store holds {holds}, but {holder} uses root {short(fingerprint)}",
         fix="point custom_ca_dir at the store that made it, or restore that store from a backup; if it is lost for "
-        "good, run playbook rotate_ca with -e custom_ca_lost=true",
+        "good, run playbook rotate_ca with -e custom_ca_lost=true. If this store is the right one, somebody has put "
+        f"that root there: take it out of {holder}, and find out who did",
     )

@@ -26,6 +26,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places imp
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.refusal import Cause, Refusal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import WantedSecret
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import strays
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.comparison import differing
 
 __all__ = ["NOTHING_TRIED", "Rehearsal", "as_kept", "judge", "trials_of_objects", "trials_of_secrets"]
@@ -47,6 +48,7 @@ class Rehearsal:
     :param denied: what the user may not try, and so not write.
     :param admitted: objects that are as admission makes them: to write them would change nothing.
     :param kept: the specs of what admission adds to, as they would be kept.
+    :param spared: what the user may not delete, and may not be ours to delete; with the warning.
     """
 
     tried: int = 0
@@ -57,6 +59,7 @@ class Rehearsal:
     notices: Sequence[Message] = ()
     admitted: frozenset[Key] = frozenset()
     kept: Mapping[Key, Spec] = field(default_factory=dict)
+    spared: Mapping[Key, Message] = field(default_factory=dict)
 
 
 NOTHING_TRIED = Rehearsal()
@@ -159,12 +162,15 @@ def judge(
     outcomes: Sequence[Outcome], quotas: Iterable[Quota], wanted: Iterable[Manifest], live: Iterable[LiveObject]
 ) -> Rehearsal:
     """:param wanted: the manifests of the side."""
+    spared = {item.trial.place.key: _spared(item) for item in outcomes if _is_spared(item)}
+    tried = len(outcomes)
+    outcomes = [item for item in outcomes if item.trial.place.key not in spared]
     groups = _groups(outcomes)
     effects = list(_effects(outcomes, wanted))
     refusing = [group for group in groups if group.cause not in ("permission", "webhook-never-dry")]
     told = {outcome.refusal.who for outcome in outcomes if outcome.refusal and outcome.refusal.cause == "quota"}
     return Rehearsal(
-        tried=len(outcomes),
+        tried=tried,
         errors=[
             *(group.message() for group in refusing if not all(map(_is_there, group.trials))),
             *_beyond(outcomes, quotas, told),
@@ -176,11 +182,22 @@ def judge(
         notices=[_added(effect) for effect in effects if effect.added and not effect.changed],
         admitted=frozenset(_admitted(effects, live)),
         kept={effect.key: effect.spec for effect in effects if effect.added and not effect.changed},
+        spared=spared,
     )
 
 
 def as_kept(manifests: Sequence[Manifest], kept: Mapping[Key, Spec]) -> list[Manifest]:
     return [{**item, "spec": kept.get(key_of(item), item.get("spec", {}))} for item in manifests]
+
+
+def _is_spared(outcome: Outcome) -> bool:
+    """Whether it is about an object that anybody in its namespace can have made, and that may not be deleted there."""
+    deleted = outcome.trial.verb == "delete" and outcome.trial.place.kind in names.WORKLOAD_KINDS
+    return deleted and outcome.refusal is not None and outcome.refusal.cause == "permission"
+
+
+def _spared(outcome: Outcome) -> Message:
+    return strays.left_behind(outcome.trial.place.key, "the user of this context may not delete it")
 
 
 def _groups(outcomes: Iterable[Outcome]) -> list[_Group]:

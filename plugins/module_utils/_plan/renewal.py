@@ -30,7 +30,10 @@ __all__ = ["CHECKS", "SAN_CHANGED", "Decision", "Inputs", "decide", "trust_decis
 
 @dataclass(frozen=True)
 class Inputs:
-    """Everything that the decision may look at. ``issuing_root`` is None where the root is still to be made."""
+    """Everything that the decision may look at. ``issuing_root`` is None where the root is still to be made.
+
+    :param left_sans: names that may be there, and are not wanted.
+    """
 
     now: datetime
     role: Role
@@ -41,6 +44,7 @@ class Inputs:
     issuing_root: CertificateView | None
     force: bool = False
     revoked: frozenset[str] = frozenset()
+    left_sans: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def _usage_differs(inputs: Inputs, _live: LiveCredential, leaf: CertificateView)
 
 
 def _sans_differ(inputs: Inputs, _live: LiveCredential, leaf: CertificateView) -> str:
-    if set(leaf.sans) == inputs.wanted_sans:
+    if set(leaf.sans) - inputs.left_sans == inputs.wanted_sans:
         return ""
     return f"SAN changed: had {listed(leaf.sans)}, want {listed(inputs.wanted_sans)}"
 

@@ -5,6 +5,9 @@
 
 PRIVATE to the collection. Objects and Secrets of one link are told apart by their label. The ports of a gateway's
 Service and a client's one certificate serve many links, so they are narrowed here before anything is compared.
+
+What stands in a cluster may only narrow what the inventory gives: no name is signed, and no port opened, because it
+was found there.
 """
 
 from __future__ import annotations
@@ -17,9 +20,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model impo
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
     ClientSide,
     ServerSide,
+    WantedSecret,
     gateway_port,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import difference
 
 __all__ = ["narrowed"]
 
@@ -30,12 +33,14 @@ def narrowed(
     side: Side,
     objects: Sequence[LiveObject],
     live_sans: Sequence[str],
+    held_ports: Collection[int],
     owner: names.Owner,
     only: Collection[str],
 ) -> Side:
     """The side as this run is to leave it: its own links as they are wanted, all others as they are now.
 
-    :param live_sans: of the client's certificate that is there.
+    :param live_sans: of the client's certificate that is there, if one of the trusted roots has issued it.
+    :param held_ports: of the gateway's Service, that this side has opened.
     :param only: names of the links to work on; empty means all.
     """
     if not only:
@@ -45,9 +50,9 @@ def narrowed(
     used = {link["credential"] for link in side["links"] if link["name"] in only}
     return {
         **side,
-        "ports": sorted(ports | set(_ports_of_others(objects, owner, only))),
+        "ports": sorted(ports | (set(_ports_of_others(objects, owner, only)) & {*side["ports"], *held_ports})),
         "secrets": [
-            {**item, "sans": _sans(item["sans"], live_sans, only)} if item["link"] == names.CLIENT_LINK else item
+            _shared(item, live_sans, only) if item["link"] == names.CLIENT_LINK else item
             for item in side["secrets"]
             if item["link"] != names.CLIENT_LINK or live_sans or item["name"] in used
         ],
@@ -58,19 +63,20 @@ def _ports_of_others(objects: Sequence[LiveObject], owner: names.Owner, only: Co
     """Ports on which Gateways of our other links listen now."""
     for item in objects:
         labels = item["metadata"]["labels"]
-        if item["kind"] != "Gateway" or not difference.has_labels_of(labels, owner):
+        if item["kind"] != "Gateway" or not owner.labelled(labels):
             continue
         if labels.get(names.LABEL_LINK) not in only:
             numbers = (server.get("port", {}).get("number") for server in item["spec"].get("servers", []))
             yield from (number for number in numbers if isinstance(number, int))
 
 
-def _sans(wanted: Sequence[str], live: Sequence[str], only: Collection[str]) -> list[str]:
-    """The cluster's own name; links of this run as wanted; other links as the certificate names them now."""
-    cluster, *links = wanted
-    kept = [san for san in live if san != cluster and not _is_of(san, only)]
-    return [cluster, *sorted({*kept, *(san for san in links if _is_of(san, only))})]
+def _shared(wanted: WantedSecret, live: Sequence[str], only: Collection[str]) -> WantedSecret:
+    """The cluster's own name; links of this run as wanted; of the other links' names those that are there already.
 
-
-def _is_of(san: str, only: Collection[str]) -> bool:
-    return any(san.startswith(names.link_identity(link, "")) for link in only)
+    What the inventory does not give is signed for nobody. It stays until the certificate is issued anew: a link that
+    has left the inventory is not this run's to take away.
+    """
+    cluster, *links = wanted["sans"]
+    sans = [san for san in links if names.link_of(san) in only or san in live]
+    others = {san for san in live if san not in wanted["sans"] and names.link_of(san) not in only}
+    return {**wanted, "sans": [cluster, *sans], "left_sans": sorted(others)}

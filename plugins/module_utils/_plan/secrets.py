@@ -28,7 +28,6 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
     parse_certificates,
     verify_issued_by,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import difference
 
 __all__ = [
     "CaInCluster",
@@ -57,16 +56,20 @@ class CaInCluster(TypedDict):
     """:param missing: whether the store has no CA.
     :param roots: PEM, by fingerprint.
     :param unknown: fingerprints of those that the store does not know.
+    :param vouched: of those, or of all where the store has no CA: the ones that a certificate in these Secrets is of.
+    :param meshes: fingerprints of the roots of the cluster's own mesh.
     """
 
     missing: bool
     roots: dict[str, str]
     unknown: list[str]
+    vouched: list[str]
+    meshes: list[str]
 
 
 def is_ours(labelled: LiveMetadata | LiveSecret, owner: names.Owner) -> bool:
     """Whether something with labels has all of ours; which link it is for does not matter."""
-    return difference.has_labels_of(labelled["labels"], owner)
+    return owner.labelled(labelled["labels"])
 
 
 def live_secrets(reading: Reading, side: DesiredSide) -> dict[str, LiveSecret]:
@@ -157,10 +160,27 @@ def ca_in_cluster(reading: Reading, instance: str, cluster: str) -> CaInCluster:
     """
     authority = authority_from_json(reading["authority"])
     owners = [names.Owner(instance, cluster, side) for side in names.SIDES]
-    roots = {
-        view.fingerprint: view.pem
+    ours = [
+        secret
         for secret in reading["secrets"]
         if any(is_ours(secret, owner) for owner in owners) and has_own_trust(secret)
-        for view in trust_of(secret)
+    ]
+    roots = {view.fingerprint: view for secret in ours for view in trust_of(secret)}
+    missing, unknown = authority.issuing is None, sorted(set(roots) - authority.known)
+    # Signatures are looked at only where somebody asks whether to believe a root.
+    doubtful = [roots[fingerprint] for fingerprint in (sorted(roots) if missing else unknown)]
+    live = [found for secret in ours if doubtful and (found := live_credential(secret))]
+    return {
+        "missing": missing,
+        "roots": {fingerprint: view.pem for fingerprint, view in roots.items()},
+        "unknown": unknown,
+        "vouched": [
+            root.fingerprint for root in doubtful if any(_is_of(found.leaf, root) for found in live if found.leaf)
+        ],
+        "meshes": list(reading["mesh_roots"]),
     }
-    return {"missing": authority.issuing is None, "roots": roots, "unknown": sorted(set(roots) - authority.known)}
+
+
+def _is_of(leaf: CertificateView, root: CertificateView) -> bool:
+    """Whether a root has issued a certificate to somebody else than itself."""
+    return leaf.fingerprint != root.fingerprint and verify_issued_by(leaf, root)

@@ -23,6 +23,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import Ca
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import NO_REVOCATION, ca_reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import envoy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import PARALLEL, Api, ApiError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.documents import RESOURCES, VERSION, get_document
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Pod
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import (
     EXEC_TIMEOUT,
@@ -40,6 +41,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.surroundin
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import ClientLink, Desired
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import authority_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import strays
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight import permissions
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.mesh_ca import mesh_ca_rows
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.model import Destination, Sight
@@ -112,6 +114,7 @@ def look(
     rows = [
         _api(api, request, version, parts),
         clock_row(request.cluster, api.clock_ahead),
+        *(Row.of(request.cluster, NOBODY, "names", message) for message in strays.warnings(reading)),
         *_permissions(api, request, view, parts, reading),
         *crd_rows(request.cluster, permissions.wanted_kinds(view), _served(api)),
         *_istio(api, request, view, pods),
@@ -126,7 +129,7 @@ def look(
 
 def _version(api: Api) -> str:
     try:
-        return str(api.get("/version").get("gitVersion", "(unknown version)"))
+        return str(get_document(api, VERSION, "/version").get("gitVersion", "(unknown version)"))
     except ApiError as error:
         if error.status != 403:
             raise
@@ -168,7 +171,7 @@ def _served(api: Api) -> dict[str, frozenset[str] | str]:
 
     def serves(group: str) -> frozenset[str] | str:
         try:
-            answer = api.get(f"/apis/{group}/{groups[group]}")
+            answer = get_document(api, RESOURCES, f"/apis/{group}/{groups[group]}")
         except ApiError as error:
             return frozenset() if error.status == 404 else error.message.what
         except CrossmeshError as error:
@@ -201,7 +204,7 @@ def _ask_each(api: Api, pods: Iterable[Pod], path: str, read: Callable[[str], Fo
             return None
         try:
             return read(api.proxy_request(pod["namespace"], pod["name"], path, EXEC_TIMEOUT))
-        except (CrossmeshError, ValueError, KeyError):
+        except (CrossmeshError, ValueError):
             return None
 
     asked = list(pods)

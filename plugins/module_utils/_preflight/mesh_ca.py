@@ -18,6 +18,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import
     ApiError,
     object_path,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.documents import list_objects
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import NOBODY, Row
@@ -46,7 +47,8 @@ def _row(api: Api, cluster: str, namespace: str) -> Row:
 
 
 def _control_planes(api: Api, namespace: str) -> Iterator[str]:
-    found = api.get(object_path("", "v1", "pods", namespace), {"labelSelector": ISTIOD}, METADATA_ONLY)["items"] or []
+    path = object_path("", "v1", "pods", namespace)
+    found = list_objects(api, "Pod", path, {"labelSelector": ISTIOD}, METADATA_ONLY)
     yield from (f"pod {item['metadata']['name']}" for item in found[:1])
 
 

@@ -25,7 +25,6 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
     is_server,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import difference
 
 __all__ = ["Need", "describe", "held", "needs", "of_group", "wanted_kinds"]
 
@@ -112,7 +111,7 @@ def held(reading: Reading, owners: Iterable[names.Owner]) -> set[tuple[str, str,
     return {
         (kind, namespace, name)
         for kind, namespace, name, labels in found
-        if any(difference.has_labels_of(labels, owner) for owner in every)
+        if any(owner.labelled(labels) for owner in every)
     }
 
 
@@ -182,15 +181,18 @@ def _of_secrets(request: ReadingRequest, holding: Held) -> Iterator[Need]:
 
 
 def _writing(view: Desired, holding: Held) -> Iterator[Need]:
-    written = {(kind, namespace) for kind, namespace, _name in holding if kind != SECRET}
+    held_objects = {(kind, namespace) for kind, namespace, _name in holding if kind != SECRET}
+    wanted = _of_links(view["server"]) | _of_links(view["client"])
     for side in (view["server"], view["client"]):
-        written |= _of_links(side)
         if side["links"] or any(namespace == side["namespace"] for _kind, namespace, _name in holding):
             yield Need(GATEWAY, "patch", "", "services", side["namespace"], side["service"])
-    for kind, namespace in sorted(written):
+    for kind, namespace in sorted(held_objects | wanted):
         role = WRITERS.get(kind, GATEWAY)
+        # Beside workloads it may be anybody's, and a run goes on without deleting it.
+        stays = kind in names.WORKLOAD_KINDS and (kind, namespace) not in wanted
+        lacking = "what no link needs there stays" if stays else ""
         for verb in OBJECT_VERBS:
-            yield Need(role, verb, KINDS[kind].group, KINDS[kind].plural, namespace)
+            yield Need(role, verb, KINDS[kind].group, KINDS[kind].plural, namespace, lacking=lacking)
 
 
 def _of_links(side: DesiredSide) -> set[tuple[str, str]]:

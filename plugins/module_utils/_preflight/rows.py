@@ -15,7 +15,7 @@ from typing import Literal, TypedDict, cast
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import clock_error, clock_warning
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, visible
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.refusals import unknown_kinds
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight import permissions
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.permissions import Need
@@ -96,6 +96,10 @@ class Row:
     fix: str = ""
     code: str = ""
     where: str = ""
+
+    def __post_init__(self) -> None:
+        for part in ("cluster", "link", "seen", "fix", "where"):
+            object.__setattr__(self, part, visible(getattr(self, part)))
 
     @classmethod
     def of(cls, cluster: str, link: str, check: str, message: Message) -> Row:

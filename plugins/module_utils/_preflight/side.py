@@ -257,7 +257,11 @@ def _trust(scene: Scene) -> Iterator[Row]:
         yield Row(scene.cluster, NOBODY, "ca", "unknown", why)
         return
     authority = authority_from_json(scene.reading["authority"])
-    errors = refusals.trust_errors(scene.reading, authority, scene.owner, scene.policy)
+    errors = [
+        *refusals.trust_errors(scene.reading, authority, scene.owner, scene.policy),
+        *refusals.unissuable_names(scene.side, authority, scene.policy).values(),
+        *refusals.joined_trust(scene.reading, scene.side, authority).values(),
+    ]
     yield from _rows(scene, NOBODY, "ca", errors)
     if not errors:
         yield Row(scene.cluster, NOBODY, "ca", "ok", "no Secret of ours here holds a root of another CA")

@@ -15,8 +15,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import visible
-
 __all__ = ["Answer", "is_unasked", "read_answer", "shown"]
 
 Tool = Literal["python3", "bash", "curl", "nc", "wget", "none", ""]
@@ -127,6 +125,6 @@ def _address(text: str) -> str:
 
 
 def shown(data: bytes) -> str:
-    """For people: no byte that a terminal would obey."""
-    text = visible(data[:_LONGEST].decode("ascii", "backslashreplace"))
+    """For people, as Python writes bytes: none that a terminal would obey."""
+    text = data[:_LONGEST].decode("latin-1").encode("unicode_escape").decode("ascii")
     return f"'{text}'" + (f" and {len(data) - _LONGEST} bytes more" if len(data) > _LONGEST else "")

@@ -22,6 +22,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import
     RefusedError,
     object_path,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.documents import list_objects
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import ANSWER, Fault
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import ClientLink, Probe
@@ -123,7 +124,7 @@ def _place(api: Api, probe: Probe) -> _Place:
     namespace = probe["namespace"]
     labels = ",".join(f"{key}={value}" for key, value in sorted(probe["selector"].items()))
     try:
-        pods = api.get(object_path("", "v1", "pods", namespace), {"labelSelector": labels})["items"]
+        pods = list_objects(api, "Pod", object_path("", "v1", "pods", namespace), {"labelSelector": labels})
     except ApiError as error:
         return _Place(namespace, problem=error.message.what, fix=_FIX_EXEC)
     except CrossmeshError as error:
@@ -159,7 +160,7 @@ def _is_ready(pod: Json) -> bool:
 
 def _container(pod: Json) -> str:
     """As kubectl chooses it, but for the proxy: what it opens does not go through itself."""
-    names = [item["name"] for item in pod["spec"]["containers"]]
+    names = [item["name"] for item in pod.get("spec", {}).get("containers", ())]
     chosen = (pod["metadata"].get("annotations") or {}).get(_DEFAULT_CONTAINER, "")
     if chosen in names and chosen != _PROXY:
         return str(chosen)

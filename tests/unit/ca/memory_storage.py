@@ -6,10 +6,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import index_from_json, index_to_json
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.ledger import (
+    digest_of,
+    ledger_from_text,
+    ledger_to_text,
+    record_from_text,
+    record_to_text,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import (
     Change,
     OvertakenError,
@@ -26,29 +31,36 @@ class MemoryStorage(Storage):
     restore = "make it anew"
 
     def __init__(self) -> None:
-        self._commits = 0
         self._index = ""
         self._roots: dict[str, str] = {}
         self._keys: dict[str, str] = {}
         self._lists: dict[str, str] = {}
-        self._records: dict[str, Record] = {}
+        self._ledger = ""
+        self._records: dict[str, str] = {}
         self._places: dict[str, str] = {}
 
-    def snapshot(self) -> Snapshot | None:
+    def snapshot(self, *, records: bool = False) -> Snapshot | None:
         if not self._index:
             return None
         index = index_from_json(json.loads(self._index), name="index", where=self.where, damaged=self.damaged)
         if not index.needed_keys <= set(self._keys):
             raise self.damaged("a key is missing")
-        roots = {
-            root: root_from_pem(self._roots[root], root, where=self.where, damaged=self.damaged)
-            for root in index.trusted
-        }
+        endorsers = {endorsement.by for endorsement in index.endorsements.values()} - set(index.trusted)
+        roots, endorsers_read = (
+            {root: root_from_pem(self._roots[root], root, where=self.where, damaged=self.damaged) for root in named}
+            for named in (index.trusted, sorted(endorsers))
+        )
         lists = {
             root: list_from_pem(self._lists[root], roots[root], where=self.where, damaged=self.damaged)
             for root in index.lists
         }
-        return Snapshot(self.where, str(self._commits), index, roots, lists)
+        kept = {}
+        if records and index.issued:
+            ledger = self._ledger.encode()
+            kept = dict(ledger_from_text(ledger, index.issued, where=self.where, damaged=self.damaged))
+        found = (record_from_text(self._records[serial].encode(), kept[serial], where=serial) for serial in kept)
+        version = digest_of(self._index)
+        return Snapshot(self.where, version, index, roots, lists, endorsers_read, tuple(found))
 
     def commit(self, change: Change, seen: str | None) -> Snapshot:
         current = self.snapshot()
@@ -59,8 +71,11 @@ class MemoryStorage(Storage):
         self._lists |= {root: crl.pem for root, crl in change.lists.items()}
         for fingerprint in change.destroyed:
             self._keys.pop(fingerprint, None)
+        if change.ledger is not None:
+            self._records |= {record.serial: record_to_text(record) for record in change.records}
+            self._records = {serial: self._records[serial] for serial in change.ledger}
+            self._ledger = ledger_to_text(change.ledger)
         self._index = json.dumps(index_to_json(change.index), sort_keys=True)
-        self._commits += 1
         found = self.snapshot()
         assert found is not None
         return found
@@ -69,15 +84,6 @@ class MemoryStorage(Storage):
         if fingerprint not in self._keys:
             raise self.damaged(f"key {fingerprint} is missing")
         return StoredKey(self._keys[fingerprint], fingerprint, f"key {fingerprint} in {self.where}")
-
-    def keep(self, records: Iterable[Record]) -> None:
-        self._records |= {record.serial: record for record in records}
-
-    def forget(self, unwanted: Callable[[Record], bool]) -> None:
-        self._records = {serial: record for serial, record in self._records.items() if not unwanted(record)}
-
-    def records(self) -> list[Record]:
-        return list(self._records.values())
 
     def place(self, cluster: str) -> str:
         return self._places.get(cluster, "")

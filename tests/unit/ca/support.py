@@ -5,14 +5,27 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection
+from datetime import datetime
 from pathlib import Path
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record, record_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import Storage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.trial import Uses
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf
-from tests.unit.pki.support import NOW
+from tests.unit.pki.support import DAY, NOW, PASSPHRASE
+
+# What a root that is brought in has to be good for.
+USES = Uses(
+    {
+        "server": ("mysql.server.example.com", "bank.example.com"),
+        "client": ("cluster-a.cluster.crossmesh.internal", "mysql.link.crossmesh.internal"),
+    },
+    90 * DAY,
+)
 
 
 def quick(storage: Storage, kind: type[CaStore] = CaStore) -> CaStore:
@@ -29,6 +42,17 @@ def folder(store: CaStore) -> Path:
     return Path(store.where)
 
 
+def as_earlier_release(store: CaStore) -> None:
+    """Lay a store out as the releases did whose index no key signed."""
+    index = folder(store) / "authority.json"
+    content = json.loads(index.read_text(encoding="utf-8"))
+    for key in ("generation", "signature", "endorsements", "inherited", "issued"):
+        del content[key]
+    index.write_text(json.dumps({**content, "version": 1}), encoding="utf-8")
+    for ledger in folder(store).glob("issued/*.ledger"):
+        ledger.unlink()
+
+
 def record(leaf: Leaf) -> Record:
     """What a store keeps of a certificate."""
     return record_of(
@@ -41,3 +65,8 @@ def record(leaf: Leaf) -> Record:
         secret="istio-system/mysql-credential",
         now=NOW,
     )
+
+
+def keep(store: CaStore, records: Collection[Record], now: datetime = NOW) -> None:
+    """Record certificates as a run does that has issued them."""
+    assert store.record(records, store.signer(PASSPHRASE), now)

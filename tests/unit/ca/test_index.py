@@ -6,24 +6,45 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Index, index_from_json, index_to_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import (
+    Endorsement,
+    Index,
+    index_from_json,
+    index_to_json,
+    statement_of,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import Change
 from tests.unit.pki.support import Root
 
 OLD, NEW, GONE, LOST = ("1" * 64, "2" * 64, "3" * 64, "4" * 64)
-FULL = Index(OLD, (OLD, NEW), NEW, retiring=(LOST,), retired=(GONE,), keyless=(LOST,), lists={OLD: 7}, last_number=9)
+SIGNED = Index(OLD, (OLD,), generation=1, signature="a signature")
+FULL = replace(
+    SIGNED,
+    trusted=(OLD, NEW),
+    prepared=NEW,
+    retiring=(LOST,),
+    retired=(GONE,),
+    keyless=(LOST,),
+    lists={OLD: 7},
+    last_number=9,
+    endorsements={NEW: Endorsement(OLD, "a word"), OLD: Endorsement(GONE, "another")},
+    inherited=(LOST,),
+    issued="5" * 64,
+)
 
 
 def read(content: dict[str, object]) -> Index:
     return index_from_json(content, name="authority.json", where="store", damaged=lambda why: pytest.fail(why))
 
 
-@pytest.mark.parametrize("index", [Index(OLD, (OLD,)), FULL])
+@pytest.mark.parametrize("index", [SIGNED, FULL])
 def test_comes_back_as_it_was(index: Index) -> None:
     assert read(json.loads(json.dumps(index_to_json(index)))) == index
 
@@ -32,14 +53,16 @@ def test_an_index_of_the_first_releases_is_read() -> None:
     assert read({"version": 1, "issuing": OLD, "trusted": [OLD]}) == Index(OLD, (OLD,))
 
 
-def test_the_file_is_byte_for_byte_what_it_always_was(tmp_path: Path, root: Root) -> None:
+def test_the_file_is_byte_for_byte_what_it_is_to_be(tmp_path: Path, root: Root) -> None:
     fingerprint = root.view.fingerprint
-    change = Change(Index(fingerprint, (fingerprint,)), roots=(root.view,), keys={fingerprint: "a key"})
+    index = Index(fingerprint, (fingerprint,), generation=1, signature="a signature")
+    change = Change(index, roots=(root.view,), keys={fingerprint: "a key"})
     FileStorage(tmp_path / "ca").commit(change, None)
     assert (tmp_path / "ca" / "authority.json").read_text(encoding="ascii") == (
-        f'{{\n  "issuing": "{fingerprint}",\n  "keyless": [],\n  "last_number": 0,\n  "lists": {{}},\n'
-        f'  "prepared": "",\n  "retired": [],\n  "retiring": [],\n'
-        f'  "trusted": [\n    "{fingerprint}"\n  ],\n  "version": 1\n}}\n'
+        f'{{\n  "endorsements": {{}},\n  "generation": 1,\n  "inherited": [],\n  "issued": "",\n'
+        f'  "issuing": "{fingerprint}",\n  "keyless": [],\n  "last_number": 0,\n  "lists": {{}},\n'
+        f'  "prepared": "",\n  "retired": [],\n  "retiring": [],\n  "signature": "a signature",\n'
+        f'  "trusted": [\n    "{fingerprint}"\n  ],\n  "version": 2\n}}\n'
     )
     assert (tmp_path / "ca" / "roots" / f"{fingerprint}.crt").read_text(encoding="ascii") == root.view.pem
 
@@ -48,3 +71,24 @@ def test_what_is_named_and_which_keys_are_needed() -> None:
     assert FULL.roots == {OLD, NEW, GONE, LOST}
     assert FULL.needed_keys == {OLD, NEW}
     assert Index(LOST, (LOST, NEW), prepared=NEW, keyless=(LOST,)).needed_keys == {NEW}
+
+
+def test_each_of_its_keys_is_in_what_is_signed() -> None:
+    changes: dict[str, Any] = {
+        "issuing": NEW,
+        "trusted": (NEW, OLD),
+        "prepared": "",
+        "retiring": (),
+        "retired": (),
+        "keyless": (),
+        "lists": {OLD: 8},
+        "last_number": 10,
+        "endorsements": {},
+        "inherited": (),
+        "issued": "",
+        "generation": 2,
+    }
+    statements = {statement_of(replace(FULL, **{key: value})) for key, value in changes.items()}
+    assert len({*statements, statement_of(FULL)}) == len(changes) + 1
+    assert {*changes, "signature", "version"} == set(index_to_json(FULL))
+    assert statement_of(replace(FULL, signature="another")) == statement_of(FULL)

@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Index
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import (
     Change,
     OvertakenError,
@@ -21,11 +23,12 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import 
     Storage,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.transitions import with_records
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Revoked, issue_crl
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf, key_signs_for
 from tests.unit.ca.memory_storage import MemoryStorage
-from tests.unit.ca.support import quick, record
+from tests.unit.ca.support import keep, quick, record
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE, Root, make_leaf, make_root
 from tests.unit.support import CHECKOUT, refused
 
@@ -45,9 +48,14 @@ def other() -> Root:
     return make_root()
 
 
+def written(*names: Any, **more: Any) -> Index:
+    """As the store hands an index over: counted and signed. No storage looks at by whom."""
+    return Index(*names, **{**more, "generation": 1, "signature": "somebody's"})
+
+
 def first(root: Root) -> Change:
     fingerprint = root.view.fingerprint
-    return Change(Index(fingerprint, (fingerprint,)), roots=(root.view,), keys={fingerprint: "the first key"})
+    return Change(written(fingerprint, (fingerprint,)), roots=(root.view,), keys={fingerprint: "the first key"})
 
 
 def second(root: Root, before: Snapshot, index: Index | None = None, destroyed: tuple[str, ...] = ()) -> Change:
@@ -69,7 +77,7 @@ def test_nothing_but_the_opener_names_a_storage() -> None:
 class TestCommitting:
     def test_an_empty_storage_holds_nothing(self, storage: Storage, root: Root) -> None:
         assert storage.snapshot() is None
-        assert storage.records() == []
+        assert storage.snapshot(records=True) is None
         assert not storage.occupied()
         storage.refuse_unwritable()
         with pytest.raises(CrossmeshError):
@@ -109,7 +117,7 @@ class TestCommitting:
     def test_a_destroyed_key_is_gone_and_the_others_stay(self, storage: Storage, root: Root, other: Root) -> None:
         made = storage.commit(first(root), None)
         old, new = root.view.fingerprint, other.view.fingerprint
-        retired = Index(new, (new,), retired=(old,))
+        retired = written(new, (new,), retired=(old,))
         storage.commit(second(other, made, retired, destroyed=(old,)), made.version)
         with pytest.raises(CrossmeshError):
             storage.key(old)
@@ -120,7 +128,7 @@ class TestCommitting:
     ) -> None:
         made = storage.commit(first(root), None)
         old, new = root.view.fingerprint, other.view.fingerprint
-        storage.commit(second(other, made, Index(new, (new,), retired=(old,))), made.version)
+        storage.commit(second(other, made, written(new, (new,), retired=(old,))), made.version)
         assert storage.key(old).pem == "the first key"
 
     def test_a_key_that_is_needed_and_missing_is_damage(self, storage: Storage, root: Root) -> None:
@@ -132,7 +140,7 @@ class TestCommitting:
 
     def test_a_root_whose_key_was_lost_needs_none(self, storage: Storage, root: Root, other: Root) -> None:
         old, new = root.view.fingerprint, other.view.fingerprint
-        index = Index(old, (old, new), prepared=new, keyless=(old,))
+        index = written(old, (old, new), prepared=new, keyless=(old,))
         found = storage.commit(Change(index, roots=(root.view, other.view), keys={new: "the second key"}), None)
         assert set(found.roots) == {old, new}
 
@@ -147,26 +155,52 @@ class TestCommitting:
         assert storage.commit(Change(replace(seen.index, lists={})), seen.version).lists == {}
 
 
+def recording(before: Snapshot, *records: Record, dropped: Sequence[str] = ()) -> Change:
+    """More records, and some no longer."""
+    whole = {item.serial: item for item in (*before.records, *records) if item.serial not in dropped}
+    return with_records(Change(before.index), whole.values(), records)
+
+
+def whole(storage: Storage) -> Snapshot:
+    found = storage.snapshot(records=True)
+    assert found is not None
+    return found
+
+
 class TestRecords:
     def test_come_back_as_they_were_once_each(self, storage: Storage, root: Root) -> None:
         kept = [record(make_leaf(root)) for _ in range(3)]
-        storage.keep(kept)
-        storage.keep(kept[:1])
-        assert sorted(storage.records(), key=lambda item: item.serial) == sorted(kept, key=lambda item: item.serial)
+        storage.commit(first(root), None)
+        for added in (kept, kept[:1]):
+            before = whole(storage)
+            storage.commit(recording(before, *added), before.version)
+        found = sorted(whole(storage).records, key=lambda item: item.serial)
+        assert found == sorted(kept, key=lambda item: item.serial)
 
-    def test_need_no_ca_and_leave_it_alone(self, storage: Storage, root: Root, leaf: Leaf) -> None:
-        storage.keep([record(leaf)])
-        assert storage.snapshot() is None
+    def test_are_read_where_they_are_asked_for(self, storage: Storage, root: Root, leaf: Leaf) -> None:
         made = storage.commit(first(root), None)
-        storage.keep([record(make_leaf(root))])
-        assert storage.snapshot() == made
-        assert len(storage.records()) == 2
+        assert whole(storage).records == ()
+        storage.commit(recording(made, record(leaf)), made.version)
+        found = storage.snapshot()
+        assert found is not None
+        assert (found.records, whole(storage).records) == ((), (record(leaf),))
 
     def test_only_those_that_are_not_wanted_go(self, storage: Storage, root: Root) -> None:
         gone, kept = record(make_leaf(root)), record(make_leaf(root))
-        storage.keep([gone, kept])
-        storage.forget(lambda item: item.serial == gone.serial)
-        assert storage.records() == [kept]
+        made = storage.commit(first(root), None)
+        storage.commit(recording(made, gone, kept), made.version)
+        before = whole(storage)
+        storage.commit(recording(before, dropped=[gone.serial]), before.version)
+        assert whole(storage).records == (kept,)
+
+    def test_those_of_who_was_overtaken_are_not_there(self, storage: Storage, root: Root, leaf: Leaf) -> None:
+        made = storage.commit(first(root), None)
+        storage.commit(recording(made, record(make_leaf(root))), made.version)
+        before = whole(storage)
+        with pytest.raises(OvertakenError):
+            storage.commit(recording(made, record(leaf)), made.version)
+        assert whole(storage) == before
+        assert len(before.records) == 1
 
 
 class TestPlaces:
@@ -189,11 +223,11 @@ class TestPlaces:
 class TestRemoving:
     def test_takes_everything_and_says_so_once(self, storage: Storage, root: Root, leaf: Leaf) -> None:
         made = storage.commit(first(root), None)
-        storage.keep([record(leaf)])
+        storage.commit(recording(made, record(leaf)), made.version)
         assert storage.occupied()
         assert storage.destroy()
         assert (storage.occupied(), storage.destroy()) == (False, False)
-        assert (storage.snapshot(), storage.records()) == (None, [])
+        assert storage.snapshot(records=True) is None
         with pytest.raises(CrossmeshError):
             storage.key(root.view.fingerprint)
         with pytest.raises(OvertakenError):
@@ -255,8 +289,8 @@ class TestStore:
         phases = [public(store).phase, prepare(store, other).phase]
         assert [len(item.revoked) for item in store.lists().values()].count(0) == 1
         phases.append(store.switch(PASSPHRASE, seen=public(store).state).phase)
-        phases.append(store.retire(seen=public(store).state).phase)
-        phases.append(store.finish(seen=public(store).state, keep_keys=False).phase)
+        phases.append(store.retire(PASSPHRASE, seen=public(store).state).phase)
+        phases.append(store.finish(PASSPHRASE, seen=public(store).state, keep_keys=False).phase)
         assert phases == ["steady", "prepared", "switched", "retiring", "steady"]
         assert (public(store).trusted, public(store).lists) == ((other.view,), ())
         assert key_signs_for(other.view, store.signer(PASSPHRASE))
@@ -265,8 +299,8 @@ class TestStore:
 
     def test_what_was_prepared_can_be_taken_back(self, store: CaStore, root: Root, other: Root) -> None:
         prepare(store, other)
-        assert store.abandon(seen=public(store).state).retiring == (other.view.fingerprint,)
-        store.finish(seen=public(store).state, keep_keys=False)
+        assert store.abandon(PASSPHRASE, seen=public(store).state).retiring == (other.view.fingerprint,)
+        store.finish(PASSPHRASE, seen=public(store).state, keep_keys=False)
         assert (public(store).phase, public(store).trusted) == ("steady", (root.view,))
 
     def test_a_lost_ca_begins_in_prepared(self, storage: Storage, root: Root, other: Root) -> None:
@@ -345,13 +379,13 @@ class TestStore:
     ) -> None:
         read, turns = storage.snapshot, iter([True])
 
-        def rotated_meanwhile() -> Snapshot | None:
-            found = read()
+        def rotated_meanwhile(*, records: bool = False) -> Snapshot | None:
+            found = read(records=records)
             if next(turns, False):
                 prepare(store, other)
                 store.switch(PASSPHRASE, seen=public(store).state)
-                store.retire(seen=public(store).state)
-                store.finish(seen=public(store).state, keep_keys=False)
+                store.retire(PASSPHRASE, seen=public(store).state)
+                store.finish(PASSPHRASE, seen=public(store).state, keep_keys=False)
             return found
 
         monkeypatch.setattr(storage, "snapshot", rotated_meanwhile)
@@ -360,8 +394,8 @@ class TestStore:
 
     def test_records_of_expired_certificates_go_with_the_next_writer(self, store: CaStore, root: Root) -> None:
         old, new = record(make_leaf(root, validity=DAY)), record(make_leaf(root))
-        store.record([old, new], NOW)
+        keep(store, [old, new])
         assert store.records(NOW + DAY) == [new]
         assert len(store.records(NOW)) == 2
-        store.record([], NOW + DAY)
+        keep(store, [], NOW + DAY)
         assert store.records(NOW) == [new]

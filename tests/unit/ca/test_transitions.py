@@ -107,7 +107,7 @@ class TestPhases:
 class TestRecovery:
     def test_begins_with_the_lost_roots_trusted_and_another_one_prepared(self) -> None:
         change = transitions.recover(new(), [OLD.view])
-        assert change.index == replace(PREPARED, keyless=(OLD_NAME,))
+        assert change.index == replace(PREPARED, keyless=(OLD_NAME,), inherited=(OLD_NAME,))
         assert (change.roots, set(change.keys)) == ((NEW.view, OLD.view), {NEW_NAME})
         assert read(change.index).authority.phase == "prepared"
 

@@ -131,10 +131,15 @@ class FakeApi:
         return self._try("merge", path, body, manager) if dry else self._write("merge", path, body, manager)
 
     def delete(self, path: str, *, dry: bool = False) -> Json:
-        assert dry
-        if self._at(path) is None:
+        found = self._at(path)
+        if found is None:
             raise api_error(path, 404)
-        return self._try("delete", path, {}, "")
+        if dry:
+            return self._try("delete", path, {}, "")
+        self.calls.append(Call("delete", path, "", {}))
+        if not found["metadata"].get("finalizers"):
+            self.objects.remove(found)
+        return copy.deepcopy(found)
 
     def _try(self, verb: str, path: str, body: Mapping[str, Any], manager: str) -> Json:
         self.dry_calls.append(Call(verb, path, manager, copy.deepcopy(dict(body))))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import socket
 import ssl
@@ -476,7 +477,7 @@ def rejected(code: int, words: str) -> Exception:
         (rejected(85, "Missing Authority Key Identifier"), "strict-x509", "Missing Authority Key Identifier"),
         (rejected(10, "certificate has expired"), "api-certificate", "certificate-authority"),
         (rejected(79, "invalid CA certificate"), "api-certificate", "invalid CA certificate"),
-        (OSError("No route to host"), "api-unreachable", "No route to host"),
+        (OSError(errno.EHOSTUNREACH, "No route to host"), "api-unreachable", "No route to host"),
     ],
 )
 def test_what_is_wrong_with_a_certificate_is_not_blamed_on_the_network(

@@ -20,10 +20,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection
     Connection,
     connection_of,
     connection_to_host,
-    without_overrides,
-    writer_kubeconfig,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.kubeconfig import configuration, context_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.writer import without_overrides, writer_options
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, failure
 from tests.unit.support import Json, refused
 
@@ -213,7 +212,8 @@ def test_the_account_of_a_pod_is_used_where_it_is_asked_for(account: Path, host:
     assert settings.ssl_ca_cert == str(account / "ca.crt")
     assert settings.get_api_key_with_prefix("BearerToken") == f"Bearer {TOKEN}"
     # The path of the token, which is no secret.
-    with writer_kubeconfig(found) as handed:
+    with writer_options(found) as options:
+        handed = options["kubeconfig"]
         assert isinstance(handed, dict)
         assert TOKEN not in json.dumps(handed)
         assert handed["users"][0]["user"] == {"tokenFile": str(account / "token")}
@@ -424,7 +424,8 @@ def test_what_is_searched_for_secrets_holds_what_an_error_quotes() -> None:
 
 def test_a_token_is_handed_on_by_a_file_in_memory_that_ends_with_the_call(tmp_path: Path) -> None:
     connection = of_environment(tmp_path, HOST="https://b.example", API_KEY=TOKEN)
-    with writer_kubeconfig(connection) as path:
+    with writer_options(connection) as options:
+        path = options["kubeconfig"]
         assert isinstance(path, str)
         assert path.startswith(f"/proc/{os.getpid()}/fd/")
         assert os.readlink(path) == "/memfd:kubeconfig (deleted)"
@@ -437,14 +438,14 @@ def test_a_token_is_handed_on_by_a_file_in_memory_that_ends_with_the_call(tmp_pa
 def test_a_system_without_such_files_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "memfd_create")
     connection = of_environment(tmp_path, HOST="https://b.example", API_KEY=TOKEN)
-    with refused("connection"), writer_kubeconfig(connection):
+    with refused("connection"), writer_options(connection):
         pass
 
 
 def test_what_could_override_a_connection_is_out_of_the_environment_for_a_while() -> None:
     environ = {**STRANGE, "KUBECONFIG": "/elsewhere", "K8S_AUTH_NO_PROXY": "*", "HTTPS_PROXY": "http://proxy"}
     before = dict(environ)
-    with without_overrides(environ):
+    with without_overrides(environ, Connection("somewhere")):
         assert set(environ) == {"KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", "HTTPS_PROXY"}
     assert environ == before
 

@@ -36,7 +36,15 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.schema i
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contract
-from tests.unit.pki.support import make_leaf, make_root
+from tests.unit.pki.strange_roots import (
+    CLIENTS_ONLY,
+    CODE_SIGNING,
+    UNKNOWN_CRITICAL,
+    excludes,
+    permits,
+    strange_root,
+)
+from tests.unit.pki.support import DAY, make_leaf, make_root
 from tests.unit.support import CLIENT, Json, link, numbered, resolve, view
 
 HOSTS: dict[str, Json] = {
@@ -111,6 +119,7 @@ ROOT = make_root()
 ROOT_PEM = ROOT.view.pem
 # Put together, so that no file of the collection looks like one that holds a key.
 WITH_KEY = f"-----BEGIN {'PRIVATE'} KEY-----"
+ENDED = strange_root(lasts=10 * DAY).view.pem
 LEAF_PEM = make_leaf(ROOT, sans=["db.example.net"]).certificate_pem
 
 
@@ -432,6 +441,25 @@ BAD_LINKS: list[Bad] = [
     Bad("external-trust", "external.trust", "a private key, not shown", "in PEM", external(ca=None, trust=WITH_KEY)),
     Bad("external-trust", "external.trust", "'/etc/ca.pem'", "in PEM", external(ca=None, trust="/etc/ca.pem")),
     Bad("external-trust", "external.trust", "BEGIN", "in PEM", external(ca=None, trust=LEAF_PEM)),
+    *(
+        Bad("external-trust", "external.trust", why, "in PEM", external(ca=None, trust=root.view.pem))
+        for root, why in (
+            (strange_root(CODE_SIGNING), "has an extended key usage without serverAuth"),
+            (strange_root(CLIENTS_ONLY), "has an extended key usage without serverAuth"),
+            (strange_root(UNKNOWN_CRITICAL), "critical extension that verifiers do not know: 1.2.3.4.5"),
+            (strange_root(key=rsa.generate_private_key(65537, 1024)), "a key that is too weak: RSA-1024"),
+        )
+    ),
+    *(
+        Bad(
+            "external-trust",
+            "external.trust",
+            "allows no certificate for db.example.net",
+            "set sni",
+            external(ca=None, trust=strange_root(bounds).view.pem, sni="db.example.net"),
+        )
+        for bounds in (permits("example.com"), excludes("example.net"))
+    ),
     # Clients of others
     Bad("type", "foreign_clients", "'a.example.com'", "write a list", {"foreign_clients": "a.example.com"}),
     Bad(
@@ -648,6 +676,18 @@ WRONG: list[Wrong] = [
         {"links": [link(**EXTERNAL), numbered(1, **EXTERNAL)]},
     ),
     Wrong(
+        "external-sni",
+        "mysql: external.sni: 'link-1.server.example.com': is the fqdn of link link-1",
+        "remove sni",
+        {"links": [link(**external(sni="link-1.server.example.com")), numbered(1)]},
+    ),
+    Wrong(
+        "external-trust-ended",
+        "mysql: external.trust: CN=Somebody's Root: has ended at 20",
+        "from the server's owner",
+        {"links": [link(**external(ca=None, trust=ENDED + make_root(validity=DAY).view.pem))]},
+    ),
+    Wrong(
         "virtual-endpoint",
         "mysql: servers: ['mysql.server.example.com']",
         "servers: [{name: CLUSTER, address: ",
@@ -748,6 +788,9 @@ WRONG: list[Wrong] = [
     Wrong("type", "mesh_gate_timeout: '60s'", "quotes", {"shared": {"mesh_gate_timeout": "60s"}}),
     Wrong("timeout", "mesh_gate_timeout: 0", "e.g. 60", {"shared": {"mesh_gate_timeout": 0}}),
     Wrong("wait", "mesh_gate_wait: -1", "e.g. 10", {"shared": {"mesh_gate_wait": -1}}),
+    Wrong("limit", "mesh_api_timeout: 0", "seconds, e.g. 60", {"shared": {"mesh_api_timeout": 0}}),
+    Wrong("limit", "mesh_api_max_bytes: 1000", "bytes, e.g. 67108864", {"shared": {"mesh_api_max_bytes": 1000}}),
+    Wrong("limit", "mesh_cluster_timeout: -1", "seconds, e.g. 600", {"shared": {"mesh_cluster_timeout": -1}}),
     Wrong("unknown-link", "mesh_only_links: 'redis'", "mysql", {"shared": {"mesh_only_links": ["redis"]}}),
     Wrong(
         "unknown-link",
@@ -755,6 +798,14 @@ WRONG: list[Wrong] = [
         "mysql",
         {"shared": {"mesh_only_links": [["mysql"]]}},
     ),
+    Wrong(
+        "lost-root-fingerprint",
+        "custom_ca_lost_roots: 'AB:CD'",
+        "openssl x509",
+        {"shared": {"custom_ca_lost_roots": ["AB:CD"]}},
+    ),
+    Wrong("lost-root-fingerprint", "custom_ca_lost_roots: 5", "openssl", {"shared": {"custom_ca_lost_roots": [5]}}),
+    Wrong("type", "custom_ca_lost_roots: 'ab'", "write a list", {"shared": {"custom_ca_lost_roots": "ab"}}),
     Wrong("type", "mesh_only_links: 'mysql'", "write a list", {"shared": {"mesh_only_links": "mysql"}}),
     Wrong(
         "prefix",
@@ -1095,6 +1146,10 @@ GOOD: list[tuple[str, Json]] = [
         "an external server of two links",
         {"links": [link(**external(sni=AN_SNI)), numbered(1, **external(sni=AN_SNI))]},
     ),
+    (
+        "roots of another CA, one of which has ended",
+        {"links": [link(**external(ca=None, trust=ENDED + strange_root(permits("example.net")).view.pem, sni=AN_SNI))]},
+    ),
     ("an external server of another CA", {"links": [link(**external(ca=None, trust=ROOT_PEM, sni="db.example.net"))]}),
     ("clients of others", {"links": [link(foreign_clients=["a.example.com", "spiffe://partner.example/ns/a/sa/b"])]}),
     ("one tls_port for all", {"links": [link(tls_port=443), numbered(1, tls_port=443)]}),
@@ -1115,6 +1170,7 @@ GOOD: list[tuple[str, Json]] = [
         {"links": [link(), numbered(1, servers=["cluster-a"], state="absent")]},
     ),
     ("only one link", {"shared": {"mesh_only_links": ["mysql"]}}),
+    ("a root that was lost", {"shared": {"custom_ca_lost_roots": ["AB:" * 31 + "CD"]}}),
     (
         "declared clusters",
         {"shared": {"mesh_clusters": {"cluster-a": ["mesh_clients"], "cluster-b": ["mesh_servers"], "cluster-c": []}}},

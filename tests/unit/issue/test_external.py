@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -369,9 +369,12 @@ def test_a_list_waits_until_a_server_was_seen_with_another_certificate(
 
 
 def test_a_certificate_that_no_record_names_is_waited_for_as_well(store: CaStore, server: ExternalServer) -> None:
+    """The store came back from a backup."""
+    backup = shutil.copytree(folder(store), folder(store).with_name("backup"))
     kept(store, server)
-    for path in (folder(store) / "issued").iterdir():
-        path.unlink()
+    shutil.rmtree(folder(store))
+    backup.rename(folder(store))
+    assert store.records(NOW) == []
     entry = Entry("serial", leaf_in(server).serial, "keyCompromise", NOW)
     assert report_of(store, server, revoked=[entry])["waiting"] == WAITS
 
@@ -398,8 +401,8 @@ def test_another_instance_s_server_of_that_name_is_not_waited_for(store: CaStore
 def rotate(store: CaStore) -> None:
     prepared(store)
     store.switch(PASSPHRASE, seen=public_of(store).state)
-    store.retire(seen=public_of(store).state)
-    store.finish(seen=public_of(store).state, keep_keys=False)
+    store.retire(PASSPHRASE, seen=public_of(store).state)
+    store.finish(PASSPHRASE, seen=public_of(store).state, keep_keys=False)
 
 
 class RotatedBefore(CaStore):
@@ -419,11 +422,12 @@ class RotatedAfter(CaStore):
 
     turns = 1
 
-    def record(self, records: Iterable[Record], now: datetime) -> None:
-        super().record(records, now)
+    def record(self, records: Collection[Record], key: PrivateKey, now: datetime) -> bool:
+        recorded = super().record(records, key, now)
         if self.turns:
             self.turns -= 1
             rotate(file_store(self.where))
+        return recorded
 
 
 @pytest.mark.parametrize(("overtaken", "recorded"), [(RotatedBefore, 0), (RotatedAfter, 1)])
@@ -447,7 +451,6 @@ def test_a_secret_is_decided_on_again_where_a_rotation_has_taken_the_key_away(st
         owner=Owner("default", "cluster-b", "server"),
         namespace=side["namespace"],
         wanted=side["secrets"],
-        links=["mysql"],
         policy=Policy("P-256", 30 * DAY),
         validity=90 * DAY,
         passphrase=PASSPHRASE,
@@ -485,7 +488,7 @@ def test_a_root_is_replaced_step_by_step_in_the_directory_too(store: CaStore, se
     assert waits(store, "retire", kept(store, server, look=True), "look"), "its certificate is of the old root"
     assert kept(store, server).credential.decision.reason == "issuer-changed"
     assert waits(store, "retire", kept(store, server, look=True), "look") == []
-    store.retire(seen=public_of(store).state)
+    store.retire(PASSPHRASE, seen=public_of(store).state)
     assert kept(store, server).credential.decision.action == "write"
     assert len(roots_in(server)) == 1
 

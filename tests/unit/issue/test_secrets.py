@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -29,6 +29,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl, Revoked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
     CertificateView,
+    PrivateKey,
     key_matches,
     parse_certificates,
     verify_issued_by,
@@ -72,7 +73,6 @@ def work(
         owner=OWNER,
         namespace=side["namespace"],
         wanted=side["secrets"],
-        links=[item["name"] for item in side["links"]],
         policy=Policy(key_type="P-256", renew_before=30 * DAY, **policy),
         validity=90 * DAY,
         passphrase=passphrase,
@@ -154,11 +154,14 @@ def test_a_type_is_kept_because_it_cannot_change(store: CaStore) -> None:
     assert api.calls[-1].body["type"] == "Opaque"
 
 
-def test_changed_trust_is_written_without_the_key(store: CaStore) -> None:
+def test_a_root_is_added_once_the_passphrase_has_opened_the_key_and_no_certificate_is_issued(store: CaStore) -> None:
     found = made(store)
     found["data"]["ca.crt"] = ""
     api = FakeApi([found])
-    done(api, store, work(passphrase=""))
+    with refused("wrong-passphrase"):
+        done(api, store, work(passphrase=""))
+    assert api.calls == []
+    done(api, store)
     assert summary(api.calls) == [("apply", TRUST, ["ca.crt"])]
 
 
@@ -380,12 +383,13 @@ class SwitchedMeanwhile(CaStore):
 
     switched = False
 
-    def record(self, records: Iterable[Record], now: datetime) -> None:
-        super().record(records, now)
+    def record(self, records: Collection[Record], key: PrivateKey, now: datetime) -> bool:
+        recorded = super().record(records, key, now)
         if not self.switched:
             self.switched = True
             prepare(self)
             self.switch(PASSPHRASE, seen=state(self))
+        return recorded
 
 
 def state(store: CaStore) -> str:
@@ -438,7 +442,10 @@ def test_lists_come_with_the_bundle_in_one_write_and_go_with_it(store: CaStore) 
     assert sorted(trust["lists"]) == sorted(item.identity for item in lists)
 
     revoke(store)
-    (credential,) = done(api, store, work(passphrase=""))
+    with refused("wrong-passphrase"):
+        done(api, store, work(passphrase=""))
+    assert "ca.crl" in api.objects[0]["data"]
+    (credential,) = done(api, store)
     assert credential.decision.reason == "lists-changed"
     assert sorted(api.objects[0]["data"]) == ["ca.crt", "tls.crt", "tls.key"]
 
@@ -498,12 +505,12 @@ def test_in_stage_bundle_trust_is_made_exactly_ours_and_no_leaf_is_written(store
     leaf = api.objects[0]["data"]["tls.crt"]
     old = issuing(store)
     prepare(store)
-    done(api, store, work(stage="bundle", passphrase="", force=True))
+    done(api, store, work(stage="bundle", force=True))
     assert summary(api.calls) == [("apply", TRUST, ["ca.crt"])]
     assert len(roots(api.calls[0])) == 2
 
     store.switch(PASSPHRASE, seen=state(store))
-    store.retire(seen=state(store))
+    store.retire(PASSPHRASE, seen=state(store))
     done(api, store, work(stage="bundle", passphrase=""))
     assert roots(api.calls[-1]) == {issuing(store).fingerprint} != {old.fingerprint}
     assert api.objects[0]["data"]["tls.crt"] == leaf

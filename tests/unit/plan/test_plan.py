@@ -114,6 +114,7 @@ def reading(**changes: Any) -> Reading:
         ],
         "clock_ahead": 0.3,
         "of_others": {},
+        "strays": [],
         "identity": {"user": "lab-admin", "cluster_uid": "uid-of-cluster-b"},
         "revoked": [],
         "unmatched": [],

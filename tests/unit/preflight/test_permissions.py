@@ -161,6 +161,18 @@ def test_what_is_ours_already_has_to_be_taken_away() -> None:
     }
 
 
+def test_what_may_be_anybodys_beside_workloads_is_no_reason_to_fail() -> None:
+    """A run goes on without deleting it."""
+    holding = {("Gateway", "istio-system", ""), ("PeerAuthentication", "default", ""), ("Sidecar", "shop", "")}
+
+    def failing(**changes: Any) -> set[str]:
+        found = permissions.needs(view([link(**changes)], SERVER), holding)
+        return {need.resource for need in found if need.verb == "delete" and not need.lacking}
+
+    assert failing() == {"gateways", "virtualservices", "secrets"}
+    assert failing(strict_backend=True) == failing() | {"peerauthentications"}
+
+
 def of_secrets(**changes: Any) -> dict[str, list[str]]:
     """Verbs by the names of Secrets."""
     found: dict[str, list[str]] = {}

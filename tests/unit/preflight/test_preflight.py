@@ -33,8 +33,10 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.model im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import Row
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.side import Scene, side_rows, unseen_rows
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import request_of
+from tests.unit.ca.support import file_store
 from tests.unit.cluster.fake_api import FakeApi, api_error, collection_path
-from tests.unit.pki.support import NOW
+from tests.unit.pki.strange_roots import excludes, strange_root
+from tests.unit.pki.support import NOW, PASSPHRASE
 from tests.unit.support import CLIENT, SERVER, Json, link, names_of, numbered, view
 
 CERTS = json.dumps({"certificates": []})
@@ -197,6 +199,14 @@ def test_the_mesh_settings_are_asked_for_by_the_name_of_the_gateways_revision(
     looked(found, store)
     assert "configmaps/istio" in asked
     assert "configmaps/istio-canary" not in asked
+
+
+def test_what_others_made_with_our_labels_is_a_warning(store: Path) -> None:
+    labels = Owner("default", "cluster-b", "server").labels("mysql")
+    found = looked(api([*gateway("ingress"), item("VirtualService", "x", "tenant", labels=labels)]), store)
+    (row,) = [row for row in found.rows if row.code == "borrowed-labels"]
+    assert (row.status, "VirtualService tenant/x" in row.seen) == ("warning", True)
+    assert not [row for row in looked(api(gateway("ingress")), store).rows if row.code == "borrowed-labels"]
 
 
 def test_exec_that_is_forbidden_is_a_warning(store: Path) -> None:
@@ -429,6 +439,15 @@ def test_a_side_on_which_nothing_stands_in_the_way(store: Path) -> None:
         ("dry-run", "-"): "ok",
         ("run", "-"): "ok",
     }
+
+
+@pytest.mark.parametrize("variables", [SERVER, CLIENT])
+def test_a_name_that_the_root_does_not_permit_is_told_once(tmp_path: Path, variables: Json) -> None:
+    root = strange_root(excludes("mysql.server.example.com"))
+    file_store(tmp_path / "ca").create(PASSPHRASE, root.key, root.view.pem)
+    rows = judged(api(), tmp_path / "ca", variables=variables)
+    told = [(row.check, row.status) for row in rows if row.code == "name-not-permitted"]
+    assert told == [("ca", "failed")]
 
 
 def dry_run(found: FakeApi, store: Path, **changes: Any) -> list[tuple[str, str, str]]:

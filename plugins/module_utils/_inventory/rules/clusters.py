@@ -29,6 +29,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings
     show,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import GivenLink, WantedLink
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.revoked import AS_OPENSSL, NO_FINGERPRINT
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import fingerprint_from
 
 __all__ = [
     "check_cluster",
@@ -47,6 +49,12 @@ MAX_INSTANCE = 30
 MAX_TRUST_DOMAIN = LONGEST_NAME - LONGEST_LABEL - len(".cluster.")
 # What Istio itself gives to ServiceEntries without addresses (istio.io, DNS Proxying).
 ISTIOS_VIPS = (ipaddress.ip_network("240.240.0.0/16"), ipaddress.ip_network("2001:2::/48"))
+# Of limits, with their units: a Secret has up to 1 MiB, and base64 makes more of it.
+LEAST = {
+    "mesh_api_timeout": (1, "seconds"),
+    "mesh_api_max_bytes": (2**21, "bytes"),
+    "mesh_cluster_timeout": (1, "seconds"),
+}
 # With fewer, two names would soon fall on one address.
 MIN_VIPS = 256
 # As Kubernetes takes it: no netmask, no bare address, no sign, blank or leading zero.
@@ -92,6 +100,13 @@ def _check_instance(_shared: Mapping[str, object], name: str, value: str) -> Ite
 def _check_timeout(_shared: Mapping[str, object], name: str, value: int) -> Iterator[Finding]:
     if value < 1:
         yield Finding.of("timeout", name, name, show(value), "is less than 1", "write seconds, e.g. 60")
+
+
+def _check_limit(_shared: Mapping[str, object], name: str, value: int) -> Iterator[Finding]:
+    least, unit = LEAST[name]
+    if value < least:
+        default = schema.defaults(schema.SHARED)[name]
+        yield Finding.of("limit", name, name, show(value), f"is less than {least}", f"write {unit}, e.g. {default}")
 
 
 def _check_wait(_shared: Mapping[str, object], name: str, value: int) -> Iterator[Finding]:
@@ -163,6 +178,12 @@ def _check_only_links(shared: Mapping[str, object], name: str, value: Sequence[o
             yield Finding.of("unknown-link", name, name, show(link), "is not a link", fix)
 
 
+def _check_lost_roots(_shared: Mapping[str, object], name: str, value: Sequence[object]) -> Iterator[Finding]:
+    for root in value:
+        if not (isinstance(root, str) and fingerprint_from(root)):
+            yield Finding.of("lost-root-fingerprint", name, name, show(root), NO_FINGERPRINT, AS_OPENSSL)
+
+
 def names_of_links(shared: Mapping[str, object]) -> list[str]:
     links = shared.get("mesh_links")
     found = [link.get("name") for link in links if isinstance(link, Mapping)] if isinstance(links, list) else []
@@ -180,11 +201,13 @@ CHECKS_OF_SETTINGS: dict[str, Callable[[Mapping[str, object], str, Any], Iterato
     "mesh_instance": _check_instance,
     "mesh_gate_timeout": _check_timeout,
     "mesh_gate_wait": _check_wait,
+    **dict.fromkeys(LEAST, _check_limit),
     "mesh_client_credential_prefix": _check_credential,
     "mesh_vip_range": _check_vip_range,
     "mesh_only_links": _check_only_links,
     "mesh_clusters": check_declared,
     "custom_ca_trust_domain": _check_trust_domain,
+    "custom_ca_lost_roots": _check_lost_roots,
 }
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) Crossmesh maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be wrong with an external server. Pure.
+"""What can be wrong with an external server. Pure, but for the symbolic links of C(check_directories).
 
 PRIVATE to the collection.
 """
@@ -9,7 +9,9 @@ PRIVATE to the collection.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path, PurePath
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
@@ -24,9 +26,36 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings
     show,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import GivenExternal, GivenLink
-from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import parse_certificates
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import short
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.path import EXCLUDED, NOT_PERMITTED, unissuable
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
+    CertificateView,
+    check_anchor,
+    parse_certificates,
+    timestamp,
+)
 
-__all__ = ["ADDRESSES", "OF_SERVERS_IN_CLUSTERS", "check_external"]
+__all__ = [
+    "ADDRESSES",
+    "OF_SERVERS_IN_CLUSTERS",
+    "check_directories",
+    "check_ends",
+    "check_external",
+]
+
+# Folders that belong to the system, with all that is in them.
+_OF_THE_SYSTEM = (
+    *("/bin", "/boot", "/dev", "/lib", "/lib32", "/lib64", "/proc", "/sbin", "/sys", "/usr"),
+    # What lies here may be trusted by every program of the machine.
+    *("/etc/ca-certificates", "/etc/pki/ca-trust", "/etc/pki/tls", "/etc/ssl"),
+)
+# Folders that hold others, and no files of one program.
+_SHARED = frozenset(
+    {
+        *("/", "/etc", "/etc/pki", "/home", "/media", "/mnt", "/opt", "/root", "/run", "/srv", "/tmp"),
+        *("/var", "/var/cache", "/var/lib", "/var/log", "/var/run", "/var/spool", "/var/tmp"),
+    }
+)
 
 OF_SERVERS_IN_CLUSTERS = frozenset(
     {"tls_port", "backend", "servers", "strict_backend", "allow_backend_port", "foreign_clients"}
@@ -60,6 +89,8 @@ def check_external(subject: str, link: GivenLink, faulty: set[str]) -> Iterator[
     if "external.port" not in wrong:
         yield from _check_external_port(subject, link, external["port"], faulty)
     yield from _check_external_trust(subject, external, wrong)
+    if not wrong and "fqdn" not in faulty:
+        yield from _check_permitted(subject, external, external.get("sni") or link["fqdn"])
 
 
 def _check_external_port(subject: str, link: GivenLink, port: int, faulty: set[str]) -> Iterator[Finding]:
@@ -97,4 +128,70 @@ def _fault_of_roots(pem: str) -> str:
         views = parse_certificates(pem, where="trust")
     except CrossmeshError as error:
         return error.message.what
-    return "" if all(view.is_ca for view in views) else "contains a certificate that is not a CA"
+    faults = (f"certificate {_shown(view)} {fault}" for view in views if (fault := check_anchor(view)))
+    return next(faults, "")
+
+
+def _shown(view: CertificateView) -> str:
+    return view.subject or short(view.fingerprint)
+
+
+def _check_permitted(subject: str, external: GivenExternal, name: str) -> Iterator[Finding]:
+    """A server of a CA that may not issue for its name is never verified."""
+    roots = _roots(external)
+    refused = [unissuable(root, {"server": [name]}).get(name, "") for root in roots]
+    if roots and all(why in (EXCLUDED, NOT_PERMITTED) for why in refused):
+        what = f"allows no certificate for {name}: {refused[0]}"
+        fix = "set sni to the name that the server's certificate has, or write the roots of the CA that issued it"
+        yield Finding.of("external-trust", subject, "external.trust", _shown(roots[0]), what, fix)
+
+
+def _roots(external: GivenExternal) -> tuple[CertificateView, ...]:
+    """Of another CA; none where they are missing or unsound, which is told elsewhere."""
+    roots = external.get("trust")
+    if not isinstance(roots, str) or _fault_of_roots(roots):
+        return ()
+    return parse_certificates(roots, where="trust")
+
+
+def check_ends(links: Sequence[GivenLink], now: datetime) -> Iterator[Finding]:
+    """Links whose servers nobody can verify any more.
+
+    :param links: sound ones.
+    """
+    for link in links:
+        external = link.get("external")
+        roots = _roots(external) if external else ()
+        if roots and all(root.not_after <= now for root in roots):
+            last = max(roots, key=lambda root: root.not_after)
+            what = f"has ended at {timestamp(last.not_after)}, and no other root is given"
+            fix = "get the present root certificates from the server's owner, and write them"
+            yield Finding.of("external-trust-ended", link["name"], "external.trust", _shown(last), what, fix)
+
+
+def check_directories(links: Sequence[GivenLink], store: Path) -> Iterator[Finding]:
+    """Directories that are not for an external server's files, by the paths that symbolic links lead to.
+
+    :param links: sound ones.
+    :param store: the folder of the CA store.
+    """
+    for link in links:
+        external = link.get("external")
+        given = external.get("ca") if external else None
+        if given and (what := _fault_of_directory(Path(given), store)):
+            fix = "write a directory that is used for this server alone, e.g. /srv/crossmesh/NAME"
+            yield Finding.of("external-directory", link["name"], "external.ca", show(given), what, fix)
+
+
+def _fault_of_directory(given: Path, store: Path) -> str:
+    try:
+        real, kept = given.resolve(), store.resolve()
+    except (OSError, RuntimeError):
+        return "cannot be resolved: its symbolic links lead in a circle"
+    leads = "is" if real == PurePath(posixpath.normpath(given)) else f"leads to {real}, which is"
+    if real == kept or kept in real.parents:
+        return f"{leads} the CA store, or inside it"
+    if str(real) in _SHARED or real == Path.home().resolve():
+        return f"{leads} a folder that others share"
+    system = (folder for folder in map(PurePath, _OF_THE_SYSTEM) if real == folder or folder in real.parents)
+    return f"{leads} a folder of the operating system" if next(system, None) else ""

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import cast
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import (
     LABEL,
@@ -154,7 +155,7 @@ def _check_name(subject: str, link: GivenLink, faulty: set[str]) -> Iterator[Fin
             f"is not a DNS label of at most {MAX_LINK_NAME} characters",
             "use lower-case letters, digits and hyphens; begin and end with a letter or digit",
         )
-    elif name == "client" or name.endswith("-client"):
+    elif names.is_reserved(name):
         fix = f"choose another name, e.g. {name}-link"
         yield Finding.of("reserved-name", subject, "name", show(name), "is reserved for client credentials", fix)
 
@@ -438,6 +439,20 @@ def _check_directories(links: Mapping[int, Mapping[str, object]]) -> Iterator[Fi
             yield Finding.of("two-values", subject, "external.ca", show(directory), what, fix)
 
 
+def _check_server_names(links: Mapping[int, Mapping[str, object]]) -> Iterator[Finding]:
+    """Who holds a certificate for the name of another link is that link's server, for every client of it."""
+    holders = {
+        fqdn: subject_of(link, index) for index, link in links.items() if isinstance(fqdn := link.get("fqdn"), str)
+    }
+    for index, link in links.items():
+        external = link.get("external")
+        sni = external.get("sni") if isinstance(external, Mapping) else None
+        if isinstance(sni, str) and sni in holders and sni != link.get("fqdn"):
+            what = f"is the fqdn of link {holders[sni]}; the external server could pose as the servers of that link"
+            fix = "write the name that the external server's own certificate has, or remove sni to use fqdn"
+            yield Finding.of("external-sni", subject_of(link, index), "external.sni", show(sni), what, fix)
+
+
 CHECKS_OF_A_LINK: tuple[Callable[[str, GivenLink, set[str]], Iterator[Finding]], ...] = (
     _check_name,
     _check_fqdn,
@@ -456,4 +471,5 @@ CHECKS_OF_A_LINK: tuple[Callable[[str, GivenLink, set[str]], Iterator[Finding]],
 CHECKS_OF_ALL_LINKS: tuple[Callable[[Mapping[int, Mapping[str, object]]], Iterator[Finding]], ...] = (
     _check_duplicates,
     _check_directories,
+    _check_server_names,
 )

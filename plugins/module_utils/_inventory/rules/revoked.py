@@ -17,13 +17,15 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation impo
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import Finding, nearest, show
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import REASONS
-from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import timestamp
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import fingerprint_from, timestamp
 
-__all__ = ["check_revoked", "entries_of", "entries_or_refusal"]
+__all__ = ["AS_OPENSSL", "NO_FINGERPRINT", "check_revoked", "entries_of", "entries_or_refusal"]
 
 _NAME = "custom_ca_revoked"
 _MOST_SERIAL_DIGITS = 40
-_FINGERPRINT_DIGITS = 64
+# What is wrong with a fingerprint that is none, and what to do.
+NO_FINGERPRINT = "is not a SHA-256 fingerprint of 64 hexadecimal digits"
+AS_OPENSSL = "write it as `openssl x509 -noout -fingerprint -sha256` shows it, without the part before the ="
 _HEX = re.compile(r"[0-9a-f]+", re.ASCII)
 # What a list can hold as a date (RFC 5280 section 5.1.2.4: UTCTime begins here).
 _FIRST_DATE = datetime(1950, 1, 1, tzinfo=UTC)
@@ -117,11 +119,8 @@ def _check_serial(subject: str, value: str) -> Iterator[Finding]:
 
 
 def _check_fingerprint(subject: str, value: str) -> Iterator[Finding]:
-    digits = _hexadecimal(value)
-    if not _HEX.fullmatch(digits) or len(digits) != _FINGERPRINT_DIGITS:
-        what = f"is not a SHA-256 fingerprint of {_FINGERPRINT_DIGITS} hexadecimal digits"
-        fix = "write it as `openssl x509 -noout -fingerprint -sha256` shows it, without the part before the ="
-        yield Finding.of("revoked-fingerprint", subject, "fingerprint", show(value), what, fix)
+    if not fingerprint_from(value):
+        yield Finding.of("revoked-fingerprint", subject, "fingerprint", show(value), NO_FINGERPRINT, AS_OPENSSL)
 
 
 def _check_reason(subject: str, entry: Mapping[str, object]) -> Iterator[Finding]:

@@ -1,0 +1,545 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""B: somebody can write to the folder of the CA store, and has not its passphrase.
+
+What the product would believe or write is compared with what the CA's key has signed, at some time: nothing else may
+get through, and whatever he does is one error, or has no effect.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Index, index_from_json, index_to_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.vouching import sealed
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import Work, ensure
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl, Revoked
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.pkcs8 import encrypt_private_key
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import parse_certificates
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
+from tests.unit.ca.support import as_earlier_release, file_store, folder, keep, record
+from tests.unit.cluster.fake_api import FakeApi
+from tests.unit.pki.support import DAY, NOW, PASSPHRASE, Root, make_leaf, make_root
+from tests.unit.support import SERVER, link, refused, view
+
+OWNER = Owner("default", "cluster-b", "server")
+HIS_PASSPHRASE = "a passphrase of his own"
+THEFT = "ab"
+
+
+def public(store: CaStore) -> Authority:
+    found = store.public()
+    assert found is not None
+    return found
+
+
+def revoke(store: CaStore, *serials: str, passphrase: str = PASSPHRASE, later: timedelta = timedelta()) -> Authority:
+    revoked = tuple(Revoked(serial, NOW, "keyCompromise") for serial in serials)
+    wanted = {root.fingerprint: revoked for root in public(store).trusted} if serials else {}
+    return store.publish(passphrase, lambda _authority: wanted, now=NOW + later)
+
+
+@pytest.fixture
+def owned() -> Root:
+    """The root that is in service."""
+    return make_root()
+
+
+@pytest.fixture
+def his() -> Root:
+    """The attacker's."""
+    return make_root()
+
+
+@pytest.fixture
+def store(tmp_path: Path, owned: Root) -> CaStore:
+    made = file_store(tmp_path / "ca")
+    made.create(PASSPHRASE, owned.key, owned.view.pem)
+    keep(made, [record(make_leaf(owned)), record(make_leaf(owned))])
+    return made
+
+
+def work(passphrase: str = PASSPHRASE, **policy: Any) -> Work:
+    side = view([link()], SERVER)["server"]
+    return Work(
+        owner=OWNER,
+        namespace=side["namespace"],
+        wanted=side["secrets"],
+        policy=Policy(key_type="P-256", renew_before=30 * DAY, **policy),
+        validity=90 * DAY,
+        passphrase=passphrase,
+        check=False,
+    )
+
+
+def run(api: FakeApi, store: CaStore, passphrase: str = PASSPHRASE) -> None:
+    """What every playbook does that writes credentials."""
+    ensure(cast(Api, api), store, work(passphrase), NOW)
+
+
+def in_service(store: CaStore) -> FakeApi:
+    """A cluster with the gateway's Secret after a first run."""
+    api = FakeApi()
+    run(api, store)
+    api.calls.clear()
+    return api
+
+
+def index_of(store: CaStore) -> Index:
+    content = json.loads((folder(store) / "authority.json").read_text(encoding="utf-8"))
+    return index_from_json(content, name="index", where="", damaged=lambda why: pytest.fail(why))
+
+
+def write_index(store: CaStore, index: Index) -> None:
+    (folder(store) / "authority.json").write_text(json.dumps(index_to_json(index)), encoding="utf-8")
+
+
+def put(store: CaStore, name: str, text: str) -> None:
+    path = folder(store) / name
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="ascii")
+
+
+def drop_in(store: CaStore, root: Root) -> str:
+    """Lay a root of his own beside the others, its key under a passphrase of his own."""
+    name = root.view.fingerprint
+    put(store, f"roots/{name}.crt", root.view.pem)
+    put(store, f"roots/{name}.key", encrypt_private_key(root.key, HIS_PASSPHRASE, 1000, fewest=1000))
+    return name
+
+
+# -- what was done to d3897ca --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("passphrase", [PASSPHRASE, ""])
+def test_a_root_that_is_appended_to_the_trusted_ones_is_trusted_by_nobody(
+    store: CaStore, his: Root, passphrase: str
+) -> None:
+    """B1: on d3897ca both roots went into every Secret, with an empty passphrase."""
+    api = in_service(store)
+    before = index_of(store)
+    write_index(store, replace(before, trusted=(*before.trusted, drop_in(store, his))))
+    with refused("store-unvouched"):
+        store.public()
+    with refused("store-unvouched"):
+        run(api, store, passphrase)
+    assert api.calls == []
+    # The control: the same by who has the passphrase.
+    write_index(store, before)
+    store.prepare(PASSPHRASE, his.key, his.view.pem, seen=public(store).state, now=NOW)
+    run(api, store)
+    assert len(parse_certificates(trusted_in(api))) == 2
+
+
+def trusted_in(api: FakeApi) -> str:
+    return base64.b64decode(api.objects[0]["data"]["ca.crt"]).decode()
+
+
+def his_own(store: CaStore, owned: Root, his: Root, **changes: Any) -> None:
+    """A store that is all his, signed by his root, in the place of the true one."""
+    name = drop_in(store, his)
+    index = Index(name, (owned.view.fingerprint, name), inherited=(owned.view.fingerprint,))
+    write_index(store, sealed(replace(index, **changes), his.key, after=99))
+
+
+@pytest.mark.parametrize("passphrase", [PASSPHRASE, "", HIS_PASSPHRASE])
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_store_of_his_own_that_knows_the_true_root_adds_nothing(
+    store: CaStore, owned: Root, his: Root, passphrase: str, lost: bool
+) -> None:
+    """B2: no signature tells a store that is whole and his from one that was recovered; the passphrase does."""
+    api = in_service(store)
+    true = owned.view.fingerprint
+    found = {"issuing": true, "prepared": his.view.fingerprint, "keyless": (true,)} if lost else {}
+    his_own(store, owned, his, **found)
+    assert his.view in public(store).trusted, "the control: read by itself it is a store like any other"
+    if passphrase == HIS_PASSPHRASE:
+        run(api, store, passphrase)
+        assert his.view.pem in trusted_in(api), "the control: who has the passphrase that opens it gets it written"
+        return
+    with refused("wrong-passphrase"):
+        run(api, store, passphrase)
+    assert api.calls == []
+
+
+def test_a_certificate_over_the_true_key_with_another_name_and_a_century_issues_nothing(
+    store: CaStore, owned: Root, his: Root
+) -> None:
+    """B3: on d3897ca signer() opened with it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Another")])
+    true = x509.load_pem_x509_certificate(owned.view.pem.encode()).public_key()
+    forged = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(true)
+        .serial_number(1)
+        .not_valid_before(NOW - DAY)
+        .not_valid_after(NOW + 36_000 * DAY)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (other,) = parse_certificates(forged.public_bytes(serialization.Encoding.PEM))
+    assert other.public_key_fingerprint == owned.view.public_key_fingerprint
+    before, true_name = index_of(store), owned.view.fingerprint
+    true_key = (folder(store) / "roots" / f"{true_name}.key").read_text(encoding="ascii")
+    store.signer(PASSPHRASE)
+    put(store, f"roots/{other.fingerprint}.crt", other.pem)
+    put(store, f"roots/{other.fingerprint}.key", true_key)
+    write_index(store, replace(before, issuing=other.fingerprint, trusted=(other.fingerprint,)))
+    with refused("store-unvouched"):
+        store.signer(PASSPHRASE)
+    write_index(store, before)
+    put(store, f"roots/{true_name}.crt", other.pem)
+    with refused("store-damaged"):
+        store.signer(PASSPHRASE)
+
+
+def test_a_certificate_that_is_no_ca_is_no_root_even_where_the_index_is_signed(store: CaStore, owned: Root) -> None:
+    """B1: not even CA:TRUE was asked on d3897ca."""
+    leaf = make_leaf(owned).view
+    put(store, f"roots/{leaf.fingerprint}.crt", leaf.pem)
+    index = replace(index_of(store), trusted=(owned.view.fingerprint, leaf.fingerprint), inherited=(leaf.fingerprint,))
+    write_index(store, sealed(index, owned.key, after=9))
+    with refused("store-unvouched") as failure:
+        store.public()
+    assert "not a CA" in failure.value.message.what
+
+
+def each_record(store: CaStore) -> list[Path]:
+    return sorted(folder(store).glob("issued/*.json"))
+
+
+def edited(path: Path) -> None:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**content, "cluster": "another"}), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("attack", "code"),
+    [
+        (lambda first, _second: first.unlink(), "store-damaged"),
+        (lambda first, _second: edited(first), "record-changed"),
+        (lambda first, second: first.write_bytes(second.read_bytes()), "record-changed"),
+        (lambda first, _second: os.truncate(first, 10), "record-changed"),
+    ],
+)
+def test_records_that_were_taken_away_or_changed_take_no_revocation_back(
+    store: CaStore, attack: Callable[[Path, Path], object], code: str
+) -> None:
+    """B4: on d3897ca the next publish took all CRLs away without a passphrase, or listed another serial."""
+    revoke(store, THEFT)
+    assert len(store.records(NOW)) == 2
+    attack(*each_record(store))
+    with refused(code) as failure:
+        store.records(NOW)
+    assert "/issued/" in str(failure.value)
+    with refused("wrong-passphrase"):
+        revoke(store, passphrase="")
+    assert [item.serial for crl in store.lists().values() for item in crl.revoked] == [THEFT]
+
+
+def test_a_record_that_is_put_in_counts_for_nothing(store: CaStore, owned: Root) -> None:
+    """B4, the other way: he adds one."""
+    before, mine = store.records(NOW), record(make_leaf(owned))
+    put(store, f"issued/{mine.serial}.json", json.dumps(mine.to_json()))
+    assert store.records(NOW) == before
+    keep(store, [])
+    assert not (folder(store) / "issued" / f"{mine.serial}.json").exists()
+
+
+def test_a_list_that_is_rolled_back_is_noticed(store: CaStore) -> None:
+    """B5: an older list, which the key has signed, under the name of the one that counts."""
+    revoke(store, "cd")
+    (old,) = folder(store).glob("lists/*.crl")
+    older = old.read_bytes()
+    revoke(store, "cd", THEFT, later=DAY)
+    (new,) = folder(store).glob("lists/*.crl")
+    assert store.lists()
+    new.write_bytes(older)
+    with refused("store-unvouched") as failure:
+        store.lists()
+    assert "the CRL of root" in failure.value.message.what
+
+
+def test_revocations_are_not_undone_in_gateways_without_the_passphrase(store: CaStore, owned: Root, his: Root) -> None:
+    """B5, sibling: a store of his own beside whose true root there is no CRL any more."""
+    revoke(store, THEFT)
+    api = in_service(store)
+    assert "ca.crl" in api.objects[0]["data"]
+    true, name = owned.view.fingerprint, drop_in(store, his)
+    found = Index(true, (true, name), prepared=name, keyless=(true,), inherited=(true,))
+    write_index(store, sealed(found, his.key, after=99))
+    for passphrase in ("", PASSPHRASE):
+        with refused("wrong-passphrase"):
+            run(api, store, passphrase)
+    assert api.calls == []
+
+
+def test_a_pipe_in_the_place_of_the_index_stops_nobody_for_ever(store: CaStore) -> None:
+    """B6: a run waited for it without end."""
+    index = folder(store) / "authority.json"
+    content = index.read_bytes()
+    index.unlink()
+    os.mkfifo(index, 0o600)
+    with refused("not-a-file"):
+        store.public()
+    index.unlink()
+    put(store, "authority.json", content.decode())
+    assert store.public()
+
+
+def test_a_new_store_is_not_passed_off_as_an_old_one(store: CaStore, his: Root) -> None:
+    """B7: the format without signatures is read by the step that takes it over, and that opens every root's key."""
+    as_earlier_release(store)
+    index = folder(store) / "authority.json"
+    content = json.loads(index.read_text(encoding="utf-8"))
+    theirs = drop_in(store, his)
+    put(store, "authority.json", json.dumps({**content, "trusted": [*content["trusted"], theirs]}))
+    for call in (store.public, lambda: store.signer(PASSPHRASE), lambda: run(FakeApi(), store)):
+        with refused("store-unsigned"):
+            call()
+    with refused("wrong-passphrase"):
+        store.take_over(PASSPHRASE, [*content["trusted"], theirs])
+    put(store, "authority.json", json.dumps(content))
+    # The control.
+    store.take_over(PASSPHRASE, content["trusted"])
+    run(FakeApi(), store)
+
+
+def test_a_lock_that_is_his_link_is_not_followed(store: CaStore, tmp_path: Path) -> None:
+    """B8: on d3897ca the target was made, and held, in somebody's name."""
+    lock, target = folder(store) / "lock", tmp_path / "somewhere"
+    lock.unlink()
+    lock.symlink_to(target)
+    with refused("not-a-file"):
+        keep(store, [])
+    assert not target.exists()
+
+
+# -- siblings ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"last_number": 10**12},
+        {"retired": ("0" * 64,)},
+        {"retiring": ("0" * 64,)},
+        {"keyless": None},
+        {"generation": 10**6},
+        {"issued": ""},
+    ],
+)
+def test_no_field_of_the_index_is_moved(store: CaStore, changes: dict[str, Any]) -> None:
+    """Sibling of B1: a phase, a number, a key that is called lost, records that are called none."""
+    before = index_of(store)
+    wanted = {**changes, **({"keyless": before.trusted} if "keyless" in changes else {})}
+    write_index(store, before)
+    assert store.public()
+    write_index(store, replace(before, **wanted))
+    with pytest.raises(CrossmeshError) as failure:
+        store.public()
+    assert failure.value.message.code in ("store-unvouched", "store-damaged")
+
+
+def test_a_store_that_is_exchanged_while_a_run_works_adds_nothing(
+    store: CaStore, owned: Root, his: Root, tmp_path: Path
+) -> None:
+    """Sibling of B2: his store where the run decides, the true one where the passphrase is tried, and his again."""
+    api = in_service(store)
+    true, false = tmp_path / "true", tmp_path / "false"
+    shutil.copytree(folder(store), true)
+    his_own(store, owned, his)
+    shutil.copytree(folder(store), false)
+
+    class Exchanged(CaStore):
+        def vouch(self, passphrase: str, authority: Authority) -> None:
+            show(true)
+            try:
+                super().vouch(passphrase, authority)
+            finally:
+                show(false)
+
+    def show(what: Path) -> None:
+        shutil.rmtree(folder(store))
+        shutil.copytree(what, folder(store))
+
+    with pytest.raises(CrossmeshError) as failure:
+        run(api, file_store(folder(store), Exchanged))
+    assert failure.value.message.code in ("wrong-passphrase", "file-error")
+    assert api.calls == []
+
+
+def test_a_signature_is_for_one_store_only(store: CaStore, tmp_path: Path) -> None:
+    """Sibling of B1: the index of another store, signed by its own root, does not fit the roots that lie here."""
+    other, root = file_store(tmp_path / "other"), make_root()
+    other.create(PASSPHRASE, root.key, root.view.pem)
+    shutil.copy(folder(other) / "authority.json", folder(store) / "authority.json")
+    with refused("store-damaged"):
+        store.public()
+
+
+# -- every file, each thing that can be done to it, in each phase ---------------------------------------------------
+
+PHASES = ("steady", "prepared", "switched", "retiring", "finished")
+
+
+@dataclass(frozen=True)
+class Vouched:
+    """What a key has signed for at one time."""
+
+    roots: tuple[str, ...]
+    lists: dict[str, Crl]
+    records: tuple[Record, ...]
+
+
+def vouched(store: CaStore) -> Vouched:
+    trusted = tuple(root.fingerprint for root in public(store).trusted)
+    return Vouched(trusted, store.lists(), tuple(store.records(NOW)))
+
+
+@dataclass(frozen=True)
+class Course:
+    """A rotation: a copy of the folder at each phase, what was vouched for there, and a store of another instance."""
+
+    folders: dict[str, Path]
+    states: list[Vouched]
+    other: Path
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
+    path = tmp_path_factory.mktemp("course")
+    folders: dict[str, Path] = {}
+    states: list[Vouched] = []
+    store, old, new = file_store(path / "ca"), make_root(), make_root()
+
+    def kept(phase: str) -> None:
+        folders[phase] = shutil.copytree(folder(store), path / phase)
+        states.append(vouched(store))
+
+    def seen() -> str:
+        return public(store).state
+
+    store.create(PASSPHRASE, old.key, old.view.pem)
+    states.append(vouched(store))
+    keep(store, [record(make_leaf(old))])
+    states.append(vouched(store))
+    revoke(store, THEFT)
+    kept("steady")
+    store.prepare(PASSPHRASE, new.key, new.view.pem, seen=seen(), now=NOW)
+    kept("prepared")
+    store.switch(PASSPHRASE, seen=seen())
+    states.append(vouched(store))
+    keep(store, [record(make_leaf(new))])
+    kept("switched")
+    store.retire(PASSPHRASE, seen=seen())
+    kept("retiring")
+    store.finish(PASSPHRASE, seen=seen(), keep_keys=False)
+    kept("finished")
+    other, root = file_store(path / "other"), make_root()
+    other.create(PASSPHRASE, root.key, root.view.pem)
+    keep(other, [record(make_leaf(root))])
+    revoke(other, "cd")
+    return Course(folders, states, folder(other))
+
+
+def kinds(path: Path) -> str:
+    """Which file of a store it is, whatever its digits."""
+    return path.parent.name + path.suffix if path.parent.name in ("roots", "lists", "issued") else path.name
+
+
+def attacks(path: Path, name: str, course: Course) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Everything that can be done to one file."""
+    target = path / name
+    data = target.read_bytes()
+    yield "removed", target.unlink
+    yield "truncated", lambda: os.truncate(target, target.stat().st_size // 2)
+    yield "emptied", lambda: os.truncate(target, 0)
+    for phase, older in course.folders.items():
+        if (older / name).exists():
+            yield f"as in {phase}", partial(shutil.copy, older / name, target)
+    for foreign in sorted(course.other.rglob("*")):
+        if foreign.is_file() and kinds(foreign) == kinds(target):
+            yield "another instance's", partial(shutil.copy, foreign, target)
+    if target.suffix == ".json":
+        content = json.loads(data)
+        for key, value in content.items():
+            changed = json.dumps({**content, key: _other(value)})
+            yield f"{key} edited", partial(target.write_text, changed, encoding="utf-8")
+    elif data:
+        yield "edited", partial(target.write_bytes, _flipped(data))
+    if os.geteuid() == 0:
+        yield "somebody's", partial(os.chown, target, 4711, -1)
+
+
+def _other(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {**value, "0" * 64: 1}
+    if isinstance(value, list):
+        return [*value, "0" * 64]
+    return value + 1 if isinstance(value, int) else f"{value}0"
+
+
+def _flipped(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+@pytest.mark.parametrize(
+    "phase",
+    [*(pytest.param(phase, marks=pytest.mark.slow) for phase in PHASES[:-1]), PHASES[-1]],
+)
+def test_nothing_gets_through_that_the_key_has_not_vouched_for(phase: str, course: Course, tmp_path: Path) -> None:
+    """B, by generation: whatever is done to a file, a run finds a state that was signed, or one coded error."""
+    true, path, outcomes = course.folders[phase], tmp_path / "ca", []
+    names = [path.relative_to(true).as_posix() for path in sorted(true.rglob("*")) if path.is_file()]
+    assert {kinds(true / name) for name in names} >= {"authority.json", "roots.crt", "roots.key", "issued.ledger"}
+    for name in names:
+        for attack, _do in attacks(true, name, course):
+            shutil.copytree(true, path)
+            dict(attacks(path, name, course))[attack]()
+            error, found = used(file_store(path))
+            messages = error.messages if error else ()
+            assert all(message.code and message.fix for message in messages), (name, attack)
+            assert found is None or found in course.states, (name, attack)
+            outcomes.append(found)
+            shutil.rmtree(path)
+    assert len(outcomes) > 50
+    assert outcomes.count(None) > len(outcomes) // 2, (
+        "the control: most is noticed; the rest has no effect, or was once"
+    )
+
+
+def used(store: CaStore) -> tuple[CrossmeshError | None, Vouched | None]:
+    """What a run sees that reads, opens the key and records; or what stops it."""
+    try:
+        found = vouched(store)
+        store.record([], store.signer(PASSPHRASE), NOW)
+    except CrossmeshError as error:
+        return error, None
+    assert vouched(store) == found
+    return None, found

@@ -1,0 +1,291 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""D: what one participant shows, says or withholds costs him his turn, and nobody else's."""
+
+from __future__ import annotations
+
+import gzip
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import RefusedError
+from tests.attacks.server import END, OK, Wire, api_at, message, serving
+from tests.unit.support import refused
+
+BODY = b'{"items": []}'
+# Seconds; in a test "in time" is within the second one, however slow the machine.
+SOON, IN_TIME = 0.3, 10.0
+
+
+class Clock:
+    """How long something took."""
+
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+
+    @property
+    def in_time(self) -> bool:
+        return time.monotonic() - self._begun < IN_TIME
+
+
+# -- D2: an API server that answers slowly, or without end ----------------------------------------------------------
+
+
+def slow_body(wire: Wire, _request: bytes) -> None:
+    wire.send(OK + b"Content-Length: 1000000\r\n\r\n")
+    wire.drip(b" " * 1000)
+
+
+def slow_headers(wire: Wire, _request: bytes) -> None:
+    wire.drip(OK + b"X-Word: " + b"x" * 1000)
+
+
+def slow_chunks(wire: Wire, _request: bytes) -> None:
+    wire.send(OK + b"Transfer-Encoding: chunked\r\n\r\n")
+    wire.drip(b"1\r\n \r\n" * 1000)
+
+
+def endless_interim(wire: Wire, _request: bytes) -> None:
+    while not wire.stopped.wait(0.001):
+        wire.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+def endless_trailer(wire: Wire, _request: bytes) -> None:
+    wire.send(OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n")
+    while not wire.stopped.wait(0.001):
+        wire.send(b"X-Word: x\r\n")
+
+
+@pytest.mark.parametrize("behave", [slow_body, slow_headers, slow_chunks, endless_interim, endless_trailer])
+def test_an_answer_byte_by_byte_ends_in_time(tmp_path: Path, behave: Callable[[Wire, bytes], None]) -> None:
+    """D2: verify waited for ever [run]; siblings: headers, chunks, interim answers and trailers without end."""
+    clock = Clock()
+    with serving(behave) as server, refused("api-too-slow") as failure:
+        api_at(tmp_path, server, answer=SOON).get("/version")
+    assert clock.in_time
+    assert "mesh_api_timeout" in failure.value.message.fix
+
+
+def test_a_tls_handshake_byte_by_byte_ends_in_time(tmp_path: Path) -> None:
+    """D2, sibling: the first message of a handshake that never ends."""
+
+    def behave(wire: Wire, _request: bytes) -> None:
+        wire.drip(b"\x16\x03\x03\x40\x00" + b"\x02" * 1000)
+
+    clock = Clock()
+    with serving(behave, greets=True) as server, refused("api-too-slow"):
+        api_at(tmp_path, server, {"insecure-skip-tls-verify": True}, answer=SOON).get("/version")
+    assert clock.in_time
+
+
+def test_an_answer_that_comes_in_pieces_but_in_time_is_taken(tmp_path: Path) -> None:
+    """The control of D2: it is the limit that ends it, and nothing that the client cannot read."""
+
+    def behave(wire: Wire, _request: bytes) -> None:
+        wire.drip(OK + b"Transfer-Encoding: chunked\r\n\r\nd\r\n" + BODY + b"\r\n0\r\n\r\n", pause=0.001)
+
+    with serving(behave) as server:
+        assert api_at(tmp_path, server, answer=IN_TIME).get("/version") == {"items": []}
+
+
+def endless_body(wire: Wire, _request: bytes) -> None:
+    wire.send(OK + b"Connection: close\r\n\r\n[")
+    while not wire.stopped.is_set():
+        wire.send(b" " * 65536)
+
+
+def long_body(wire: Wire, _request: bytes) -> None:
+    wire.answer(b"[" + b" " * 2_000_000 + b"]")
+
+
+@pytest.mark.parametrize("behave", [endless_body, long_body])
+def test_an_answer_without_end_is_not_kept(tmp_path: Path, behave: Callable[[Wire, bytes], None]) -> None:
+    """D2: an endless answer took 5.9 GB in 33 s [run]."""
+    tracemalloc.start()
+    try:
+        with serving(behave) as server, refused("answer-too-large") as failure:
+            api_at(tmp_path, server, size=1_000_000).get("/version")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 20_000_000
+    assert "mesh_api_max_bytes" in failure.value.message.fix
+    with serving(long_body) as server:
+        assert api_at(tmp_path, server, size=3_000_000).get("/version") == [], "the control"
+
+
+def test_a_length_that_is_named_is_not_reserved(tmp_path: Path) -> None:
+    """D2, sibling: a Content-Length of a terabyte, of which nothing comes."""
+
+    def behave(wire: Wire, _request: bytes) -> None:
+        wire.send(OK + b"Content-Length: 1099511627776\r\n\r\n{")
+
+    tracemalloc.start()
+    try:
+        with serving(behave) as server, refused("api-too-slow"):
+            api_at(tmp_path, server, answer=SOON).get("/version")
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_was_compressed_is_not_unpacked(tmp_path: Path) -> None:
+    """D2, sibling: 50 kB that become 50 MB."""
+    packed = gzip.compress(b" " * 50_000_000)
+
+    def behave(wire: Wire, _request: bytes) -> None:
+        wire.answer(packed, b"Content-Encoding: gzip")
+
+    assert len(packed) < 200_000
+    tracemalloc.start()
+    try:
+        with serving(behave) as server, refused("no-api-server"):
+            api_at(tmp_path, server, size=200_000).get("/version")
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_is_nested_without_end_is_an_error_like_others(tmp_path: Path) -> None:
+    """D2, sibling: a megabyte of opening brackets is more than a parser can follow."""
+    with serving(lambda wire, _request: wire.answer(b"[" * 1_000_000)) as server, refused("no-api-server"):
+        api_at(tmp_path, server).get("/version")
+
+
+def test_many_answers_that_are_each_in_time_end_with_the_clusters_time(tmp_path: Path) -> None:
+    """D2, sibling: a cluster that is asked 400 things and takes its time for each."""
+
+    def behave(wire: Wire, _request: bytes) -> None:
+        wire.stopped.wait(0.1)
+        wire.answer(BODY)
+
+    with serving(behave) as server:
+        api, clock = api_at(tmp_path, server, answer=5, cluster=0.5), Clock()
+        with refused("cluster-too-slow") as failure:
+            for _number in range(400):
+                api.get("/version")
+        assert clock.in_time
+        assert "mesh_cluster_timeout" in failure.value.message.fix
+        assert 1 <= len(server.requests) < 20, "the control: it was answered until then"
+
+
+def test_a_server_that_is_busy_without_end_is_left_with_the_clusters_time(tmp_path: Path) -> None:
+    """D2: 429 and Retry-After are obeyed, inside the limit."""
+
+    def behave(wire: Wire, _request: bytes) -> None:
+        wire.send(b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 2\r\n\r\n{}")
+
+    clock = Clock()
+    with serving(behave) as server, refused("api-busy"):
+        api_at(tmp_path, server, cluster=0.8).get("/version")
+    assert clock.in_time
+
+
+# -- D2: a command in a pod -----------------------------------------------------------------------------------------
+
+POD = ("istio-system", "pod-0", "istio-proxy", ["pilot-agent"])
+
+
+def slow_handshake(wire: Wire, request: bytes) -> None:
+    wire.drip(wire.agreement(request).replace(b"\r\n\r\n", b"\r\nX-Word: " + b"x" * 1000))
+
+
+def slow_frame(wire: Wire, request: bytes) -> None:
+    wire.upgrade(request)
+    wire.drip(message(1, b"x" * 1000))
+
+
+def longest_frame(wire: Wire, request: bytes) -> None:
+    """A message of 2^62 bytes, which begins."""
+    wire.upgrade(request)
+    wire.send(b"\x82\x7f\x40" + b"\x00" * 7 + b"\x01")
+    while not wire.stopped.is_set():
+        wire.send(b"x" * 65536)
+
+
+def endless_output(wire: Wire, request: bytes) -> None:
+    wire.upgrade(request)
+    while not wire.stopped.is_set():
+        wire.send(message(1, b"y" * 60_000))
+
+
+def endless_errors(wire: Wire, request: bytes) -> None:
+    wire.upgrade(request)
+    while not wire.stopped.is_set():
+        wire.send(message(2, b"y" * 60_000))
+
+
+def endless_pings(wire: Wire, request: bytes) -> None:
+    wire.upgrade(request)
+    while not wire.stopped.wait(0.001):
+        wire.send(b"\x89\x00")
+
+
+def split_without_end(wire: Wire, request: bytes) -> None:
+    """One message in parts of a byte, none of which is the last."""
+    wire.upgrade(request)
+    wire.send(b"\x02\x01\x01")
+    while not wire.stopped.wait(0.001):
+        wire.send(b"\x00\x01x")
+
+
+@pytest.mark.parametrize("behave", [slow_handshake, slow_frame, endless_pings, split_without_end])
+def test_a_command_byte_by_byte_ends_in_time(tmp_path: Path, behave: Callable[[Wire, bytes], None]) -> None:
+    """D2: the time limit was that of one read; siblings: pings, and a message in parts, without end."""
+    clock = Clock()
+    with serving(behave) as server:
+        api = api_at(tmp_path, server, cluster=0.8)
+        with pytest.raises(RefusedError, match=r"timed out|no answer within|answer"):
+            api.proxy_request("istio-system", "pod-0", "certs", SOON)
+    assert clock.in_time
+
+
+@pytest.mark.parametrize("behave", [endless_output, endless_errors, longest_frame])
+def test_a_command_that_writes_without_end_is_not_kept(tmp_path: Path, behave: Callable[[Wire, bytes], None]) -> None:
+    """D2: the output of a command in a pod had no limit; siblings: its errors, and one message of 2^62 bytes."""
+    tracemalloc.start()
+    try:
+        with serving(behave) as server:
+            api, clock = api_at(tmp_path, server, size=1_000_000), Clock()
+            with pytest.raises(RefusedError) as failure:
+                api.proxy_request("istio-system", "pod-0", "certs", 60)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+    assert failure.value.message.code == "answer-too-large"
+    assert clock.in_time
+
+
+def test_a_command_that_ends_is_read_to_its_end(tmp_path: Path) -> None:
+    """The control of D2: the same server, the same client."""
+
+    def behave(wire: Wire, request: bytes) -> None:
+        wire.upgrade(request)
+        for _number in range(100):
+            wire.send(message(1, b"y" * 60_000) + b"\x89\x00" + message(2, b"z"))
+        wire.send(END)
+
+    with serving(behave) as server:
+        done = api_at(tmp_path, server).execute(*POD, timeout=30)
+    assert (len(done.output), set(done.output)) == (6_000_000, {"y"})
+    assert (done.finished, done.succeeded) == (True, True)
+    assert b"a-token" in server.requests[0]
+
+
+def test_a_redirect_takes_no_credential_elsewhere(tmp_path: Path) -> None:
+    """D2, sibling: a websocket was followed to wherever the server said, with the token."""
+    with serving(lambda wire, request: wire.upgrade(request)) as elsewhere:
+
+        def behave(wire: Wire, _request: bytes) -> None:
+            place = b"ws://127.0.0.1:%d/api" % elsewhere.port
+            wire.send(b"HTTP/1.1 302 Found\r\nLocation: " + place + b"\r\nContent-Length: 0\r\n\r\n")
+
+        with serving(behave) as server, pytest.raises(RefusedError):
+            api_at(tmp_path, server).execute(*POD, timeout=SOON)
+        assert elsewhere.requests == []
+        assert b"a-token" in server.requests[0], "the control: the token was there to be taken"

@@ -1,0 +1,155 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A store of an earlier release, whose index no key has signed: nothing reads it but the step that takes it over."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.crossmesh.mtls.plugins.action import custom_ca_rotation
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import Outcome, Wanted
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.move import TAKE_OVER, Move, move
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Revoked
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.pkcs8 import encrypt_private_key
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf
+from tests.unit.ca.support import as_earlier_release, file_store, folder, keep, record
+from tests.unit.pki.support import NOW, PASSPHRASE, make_root
+from tests.unit.support import refused, run_action
+
+PHASES = ("steady", "prepared", "switched", "retiring")
+
+
+def public(store: CaStore) -> Authority:
+    found = store.public()
+    assert found is not None
+    return found
+
+
+def at(path: Path, phase: str) -> CaStore:
+    """A store in this phase, with a list for each root."""
+    store, root, following = file_store(path), make_root(), make_root()
+    store.create(PASSPHRASE, root.key, root.view.pem)
+    revoked = (Revoked("ab", NOW, "superseded"),)
+    store.publish(PASSPHRASE, lambda found: {item.fingerprint: revoked for item in found.trusted}, now=NOW)
+    if phase != "steady":
+        store.prepare(PASSPHRASE, following.key, following.view.pem, seen=public(store).state, now=NOW)
+    if phase in ("switched", "retiring"):
+        store.switch(PASSPHRASE, seen=public(store).state)
+    if phase == "retiring":
+        store.retire(PASSPHRASE, seen=public(store).state)
+    return store
+
+
+def snapshot(store: CaStore) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder(store).rglob("*") if path.is_file() and path.name != "lock"}
+
+
+def taken_over(store: CaStore, *named: str, passphrase: str = PASSPHRASE, check: bool = False) -> Outcome:
+    wanted = Wanted("Test Root CA", "P-256", 3650)
+    work = Move(TAKE_OVER, "", passphrase, wanted, [], "default", [], [], [], keep_keys=False, named=named)
+    return move(store, work, now=NOW, check_mode=check)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_it_is_read_as_it_was_once_its_roots_were_named(tmp_path: Path, phase: str, leaf: Leaf) -> None:
+    store = at(tmp_path / "ca", phase)
+    keep(store, [record(leaf)])
+    before, lists = public(store), store.lists()
+    as_earlier_release(store)
+    for call in (store.public, store.lists, lambda: store.signer(PASSPHRASE), lambda: store.records(NOW)):
+        with refused("store-unsigned"):
+            call()
+
+    assert taken_over(store, *(root.fingerprint for root in before.trusted)).changed
+    assert (public(store), store.lists(), store.records(NOW)) == (before, lists, [record(leaf)])
+    # It goes on from there, to the end of the rotation.
+    for step in {"prepared": ("switch", "retire"), "switched": ("retire",)}.get(phase, ()):
+        getattr(store, step)(PASSPHRASE, seen=public(store).state)
+    if public(store).phase == "retiring":
+        store.finish(PASSPHRASE, seen=public(store).state, keep_keys=False)
+    assert public(store).phase == "steady"
+
+
+def test_a_root_that_was_not_named_is_not_taken_over(tmp_path: Path) -> None:
+    store = at(tmp_path / "ca", "steady")
+    (root,) = (item.fingerprint for item in public(store).trusted)
+    as_earlier_release(store)
+    other = make_root()
+    theirs = other.view
+    (folder(store) / "roots" / f"{theirs.fingerprint}.crt").write_text(theirs.pem, encoding="ascii")
+    index = folder(store) / "authority.json"
+    content = json.loads(index.read_text(encoding="ascii"))
+    index.write_text(json.dumps({**content, "trusted": [root, theirs.fingerprint]}), encoding="ascii")
+    before = snapshot(store)
+    for named in ([root], [], [theirs.fingerprint], [root, "0" * 64]):
+        with refused("take-over-roots") as failure:
+            taken_over(store, *named)
+        assert theirs.fingerprint in failure.value.message.what
+    assert snapshot(store) == before
+
+    # Nor is it where the message's line is copied unread: the passphrase does not open its key.
+    with refused("file-error"):
+        taken_over(store, root, theirs.fingerprint)
+    key = folder(store) / "roots" / f"{theirs.fingerprint}.key"
+    key.touch(mode=0o600)
+    key.write_text(encrypt_private_key(other.key, "another passphrase", 1000, fewest=1000), encoding="ascii")
+    with refused("wrong-passphrase"):
+        taken_over(store, root, theirs.fingerprint)
+    # The control.
+    index.write_text(json.dumps(content), encoding="ascii")
+    assert taken_over(store, root).changed
+
+
+def test_a_wrong_passphrase_and_check_mode_change_nothing(tmp_path: Path) -> None:
+    store = at(tmp_path / "ca", "prepared")
+    named = [root.fingerprint for root in public(store).trusted]
+    as_earlier_release(store)
+    before = snapshot(store)
+    with refused("wrong-passphrase"):
+        taken_over(store, *named, passphrase="another passphrase")
+    outcome = taken_over(store, *named, check=True)
+    assert (outcome.changed, outcome.message) == (True, "would take over the store")
+    assert snapshot(store) == before
+
+
+def test_a_store_of_this_release_is_left_alone_and_where_there_is_none_none_is_made(tmp_path: Path) -> None:
+    store = at(tmp_path / "ca", "steady")
+    before = snapshot(store)
+    assert not taken_over(store, "0" * 64).changed
+    assert snapshot(store) == before
+    with refused("no-ca"):
+        taken_over(file_store(tmp_path / "nothing"))
+
+
+@pytest.mark.parametrize("content", ["[]", '{"serial": "1"}'])
+def test_a_record_that_cannot_be_read_stops_it(tmp_path: Path, leaf: Leaf, content: str) -> None:
+    store = at(tmp_path / "ca", "steady")
+    keep(store, [record(leaf)])
+    named = [root.fingerprint for root in public(store).trusted]
+    as_earlier_release(store)
+    (folder(store) / "issued" / f"{leaf.view.serial}.json").write_text(content, encoding="ascii")
+    with refused("store-damaged" if content == "[]" else "unreadable-record") as failure:
+        taken_over(store, *named)
+    assert leaf.view.serial in str(failure.value)
+
+
+def test_the_action_takes_the_variables_of_the_inventory(tmp_path: Path) -> None:
+    store, root = CaStore(FileStorage(tmp_path / "ca")), make_root()
+    store.create(PASSPHRASE, root.key, root.view.pem)
+    before = public(store)
+    as_earlier_release(store)
+    variables = {"custom_ca_dir": str(tmp_path / "ca"), "custom_ca_passphrase": PASSPHRASE}
+    arguments = {"step": TAKE_OVER, "named": [root.view.fingerprint]}
+    tried = run_action(custom_ca_rotation, arguments, variables, check=True)
+    assert (tried["changed"], tried["phase"]) == (True, "absent")
+    done = run_action(custom_ca_rotation, arguments, variables)
+    assert (done["changed"], done["phase"]) == (True, "steady")
+    assert replace(public(store)) == before

@@ -1,0 +1,40 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every play pins, whatever the settings and the inventory of who runs it say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.unit.support import CHECKOUT, Json
+
+# The one in which no cluster needs another one (0012).
+FREE = ("site.yml", "Join the meshes")
+
+
+def plays() -> Iterator[Any]:
+    for path in sorted((CHECKOUT / "playbooks").glob("*.yml")):
+        for play in yaml.safe_load(path.read_text(encoding="utf-8")):
+            yield pytest.param(path.name, play, id=f"{path.stem}: {play['name']}")
+
+
+@pytest.mark.parametrize(("book", "play"), [*plays()])
+def test_a_play_is_pinned(book: str, play: Json) -> None:
+    """Under ANSIBLE_STRATEGY=free a gate would be passed before other clusters have reached it."""
+    assert play["become"] is False
+    assert play["vars"]["ansible_become"] is False
+    assert play["connection"] == "local"
+    if play["hosts"] != "localhost":
+        wanted = "free" if (book, play["name"]) == FREE else "linear"
+        assert play["strategy"] == f"ansible.builtin.{wanted}"
+
+
+def test_there_are_gates_to_pass() -> None:
+    found = [(param.values[0], param.values[1]["name"]) for param in plays() if param.values[1]["hosts"] != "localhost"]
+    assert FREE in found
+    assert len(found) > 12
