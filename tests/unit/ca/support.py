@@ -9,6 +9,7 @@ import json
 from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record, record_of
@@ -40,6 +41,12 @@ def file_store(path: str | Path, kind: type[CaStore] = CaStore) -> CaStore:
 def folder(store: CaStore) -> Path:
     """Where a file store has its files."""
     return Path(store.where)
+
+
+def journal_of(store: CaStore) -> list[dict[str, Any]]:
+    """All entries of a file store's journal, those that are not signed yet last."""
+    paths = sorted((folder(store) / "journal").glob("*.jsonl"))
+    return [json.loads(line) for path in paths for line in path.read_bytes().splitlines()]
 
 
 def as_earlier_release(store: CaStore) -> None:
