@@ -140,13 +140,39 @@ def test_a_journal_that_was_changed_is_told_and_fails_no_task(tmp_path: Path) ->
     assert (found["signed"], found["msg"], found["problems"][0][-17:]) == (0, "", "[journal-changed]")
 
 
+INVENTORY = """\
+[mesh_servers]
+b mesh_trust_domain=b.example mesh_kubeconfig=/nowhere
+[mesh_clients]
+a mesh_trust_domain=a.example mesh_kubeconfig=/nowhere
+"""
+
+
+@pytest.mark.slow
+def test_verify_fails_for_a_journal_that_was_changed(tmp_path: Path) -> None:
+    """Whatever becomes of the clusters, which are away."""
+    store, root = file_store(tmp_path / "ca"), make_root()
+    store.create(PASSPHRASE, root.key, root.view.pem)
+    (tmp_path / "hosts").write_text(INVENTORY)
+    verify = str(CHECKOUT / "playbooks/verify.yml")
+    last = "Fail where the audit journal was changed"
+    sound = run(tmp_path, verify, ends=2).partition(last)[2]
+    assert "the audit journal is whole: 3 entries are signed" in sound
+    assert "failed=0" in sound.partition("localhost  ")[2]
+    (segment,) = (tmp_path / "ca/journal").iterdir()
+    segment.write_bytes(segment.read_bytes().replace(b'"created"', b'"erected"'))
+    changed = run(tmp_path, verify, ends=2).partition(last)[2]
+    assert "entry 2 was edited" in changed
+    assert "failed=1" in changed.partition("localhost  ")[2]
+
+
 def result_in(output: str) -> Json:
     found: Json = json.loads(base64.b64decode(output.split("FOUND")[1]))
     return found
 
 
-def run(folder: Path) -> str:
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), "play.yml", "-i", "hosts"]
+def run(folder: Path, playbook: str = "play.yml", ends: int = 0) -> str:
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), playbook, "-i", "hosts"]
     given = [
         "-e",
         f"custom_ca_dir={folder}/ca",
@@ -160,5 +186,5 @@ def run(folder: Path) -> str:
         "ANSIBLE_CONFIG": str(folder / "none.cfg"),
     }
     done = subprocess.run([*command, *given], cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == ends, done.stdout + done.stderr
     return done.stdout + done.stderr

@@ -99,13 +99,10 @@ def _trust(before: Snapshot | None, change: Change) -> Iterator[Event]:
     """Roots that enter the bundle of all clusters, or leave it."""
     had: Collection[str] = before.index.trusted if before and before.index.generation else ()
     known = {**(before.roots if before else {}), **{root.fingerprint: root for root in change.roots}}
-    for kind, roots, others in (
-        ("root-trusted", change.index.trusted, had),
-        ("root-removed", had, change.index.trusted),
-    ):
-        for root in roots:
-            if root not in others:
-                yield Event(kind, {"root": root, "subject": known[root].subject})
+    entered = [root for root in change.index.trusted if root not in had]
+    gone = [root for root in had if root not in change.index.trusted]
+    yield from (Event("root-trusted", {"root": root, "subject": known[root].subject}) for root in entered)
+    yield from (Event("root-removed", {"root": root, "subject": known[root].subject}) for root in gone)
 
 
 def _lists(had: Mapping[str, Crl], change: Change) -> Iterator[Event]:

@@ -22,7 +22,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Head
 from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import mapping, parse_json, text
@@ -33,6 +33,7 @@ __all__ = [
     "MOST_BYTES",
     "Author",
     "Event",
+    "Kind",
     "Link",
     "Segment",
     "Value",
@@ -44,12 +45,33 @@ __all__ = [
 ]
 
 Value: TypeAlias = "str | int | Sequence[str]"
+# docs/journal.md says when each is written, and with which fields.
+Kind = Literal[
+    "begun",
+    "created",
+    "recovered",
+    "taken-over",
+    "imported",
+    "root-trusted",
+    "root-removed",
+    "rotation",
+    "key-destroyed",
+    "issued",
+    "found",
+    "revoked",
+    "revocation-ended",
+    "crl",
+    "crls-removed",
+    "bundle",
+    "exported",
+    "refused",
+]
 
 # Of one segment, unless a single entry is longer: far below what a Kubernetes Secret holds (1 MiB).
 MOST_BYTES = 256 * 1024
 _LONGEST_TEXT = 1000
 # Kinds of entries of what is done without the CA's key.
-_KEYLESS = ("begun", "bundle", "exported", "refused")
+_KEYLESS: tuple[Kind, ...] = ("begun", "bundle", "exported", "refused")
 
 
 @dataclass(frozen=True)
@@ -66,9 +88,9 @@ class Author:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that is to be an entry. docs/journal.md has a table of all kinds, with their fields."""
+    """Something that is to be an entry."""
 
-    kind: str
+    kind: Kind
     fields: Mapping[str, Value] = field(default_factory=dict)
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -13,7 +14,7 @@ from functools import partial
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -23,7 +24,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import file_sto
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.events import refused
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Head, index_from_json, index_to_json
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Author, Event, chained, links_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Author, Event, Kind, chained, links_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal_check import signed_fault, unsigned_fault
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import Change, Snapshot, Storage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
@@ -34,6 +35,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Rev
 from tests.unit.ca.memory_storage import MemoryStorage
 from tests.unit.ca.support import as_earlier_release, file_store, folder, keep, record
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE, Root, make_leaf, make_root
+from tests.unit.support import CHECKOUT
 from tests.unit.support import refused as refused_with
 
 Entry = dict[str, Any]
@@ -430,6 +432,13 @@ def test_a_run_without_a_change_reads_no_segment(
     assert storage.snapshot() == before
     store.check_journal()
     assert sorted(reads) == ["last_segment", "segments"], "the control: a check reads them"
+
+
+def test_the_page_has_every_kind_and_no_other() -> None:
+    page = (CHECKOUT / "docs/journal.md").read_text(encoding="utf-8")
+    table = page.partition("## What is told")[2].partition("\n## ")[0]
+    first = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    assert sorted(kind for cell in first for kind in re.findall("`([a-z-]+)`", cell)) == sorted(get_args(Kind))
 
 
 # -- the chain, by generation --------------------------------------------------------------------------------------
