@@ -105,6 +105,7 @@ class ActionModule(ClusterAction):
             "state": authority.state,
             "lists_due": reading["lists_due"],
             "lists_wrong": reading["lists_wrong"],
+            "awaited": reading["awaited"],
             "clock_ahead": int(reading["clock_ahead"]),
             "ca": ca_in_cluster(reading, request["instance"], request["cluster"]),
             "options": {key: params[key] for key in ("stage", "existing", "force")},
