@@ -99,7 +99,12 @@ class ActionModule(ClusterAction):
             "cluster": request["cluster"],
             "instance": request["instance"],
             "identity": reading["identity"],
-            "presence": presence_of(reading, request, list(wanted.values())),
+            "presence": presence_of(
+                reading,
+                request,
+                list(wanted.values()),
+                recognised=variables.recognises(reading["identity"]["cluster_uid"]),
+            ),
             "unrecorded": [record.to_json() for record in unrecorded],
             "phase": authority.phase,
             "state": authority.state,

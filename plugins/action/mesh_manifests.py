@@ -42,7 +42,7 @@ class ActionModule(ClusterAction):
         wanted: dict[Verb, list[Manifest]] = json.loads(plan["manifests"] or "{}")
         results, failed, warnings = list[Json](), list[Message](), list[str]()
         if wanted:
-            with writer_options(variables.connection()) as where:
+            with writer_options(variables.connection(), variables.limits()) as where:
                 for result in self._written(variables, plan, wanted, where):
                     if isinstance(result, Message):
                         failed.append(result)

@@ -157,7 +157,7 @@ class Api:
         self.where = connection.where
         self._clock, self._sleep = clock, sleep
         self._limits, self._until = limits, clock() + limits.cluster
-        self._configuration = configuration(connection)
+        self._configuration = configuration(connection, limits)
         self._configuration.retries = False
         self.clock_ahead = 0.0
         self._pool = self._opened()
