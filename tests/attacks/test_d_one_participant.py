@@ -22,7 +22,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.kubeconfig import configuration
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.limits import Limits
 from tests.attacks.server import END, OK, Wire, api_at, message, serving
-from tests.unit.support import Json, refused
+from tests.unit.support import Json, ends, is_running, refused
 
 BODY = b'{"items": []}'
 # Seconds; in a test "in time" is within the second one, however slow the machine.
@@ -38,14 +38,6 @@ class Clock:
     @property
     def in_time(self) -> bool:
         return time.monotonic() - self._begun < IN_TIME
-
-
-def is_running(process: int) -> bool:
-    """Whether there is such a process that has not ended; one that has is there until its parent knows."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 # -- D2: an API server that answers slowly, or without end ----------------------------------------------------------
@@ -256,7 +248,7 @@ def test_a_login_plugin_is_ended_with_what_it_has_started(tmp_path: Path) -> Non
     with refused("credential-plugin"):
         logged_in(tmp_path, f"sleep 60 & echo $! > {tmp_path}/child; wait")
     child = int((tmp_path / "child").read_text())
-    assert not is_running(child)
+    assert ends(child)
     assert is_running(os.getpid()), "the control"
 
 

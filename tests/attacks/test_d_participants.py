@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,8 @@ pytestmark = pytest.mark.slow
 Liar = Callable[[Asked, Answer], Answer]
 GATEWAYS = "istio-system"
 SECRETS = {SERVER: "mysql-credential", CLIENT: "client-credential", HOSTILE: "client-credential"}
+# Seconds: what no run of this file takes, and every one that is not ended takes longer.
+ENOUGH = 200
 FORCE: Json = {"mesh_rotate_force": True}
 
 
@@ -158,6 +161,12 @@ def serves_another(asked: Asked, answer: Answer) -> Answer:
     return Answer(body=found)
 
 
+def drips_writes(asked: Asked, answer: Answer) -> Answer:
+    if "virtualservices" not in asked.kind or asked.kind.startswith("GET") or "(dry)" in asked.kind:
+        return answer
+    return replace(answer, trickle=0.5)
+
+
 def is_the_server(state: State) -> Liar:
     """It shows the uid of the server's cluster."""
     uid = state.memories[SERVER].get("Namespace", "", "kube-system")["metadata"]["uid"]
@@ -259,6 +268,24 @@ def test_a_rotation_stops_where_more_fail_than_succeed(stage: Stage, settled: St
     assert run.output.count("[rotation-unproven]") >= 2
     assert "of 2 clusters that got new ones, 2 were not seen to serve them" in " ".join(run.output.split())
     assert run.ended.run.recap[CLIENT]["failed"] == 1
+
+
+# -- D2, sibling: a write that is answered byte by byte --------------------------------------------------------------
+
+
+def test_a_write_that_is_answered_byte_by_byte_ends_with_the_clusters_time(stage: Stage, settled: State) -> None:
+    """D2: kubernetes.core waits for each byte anew, without end."""
+    memories = {name: memory.copy() for name, memory in settled.memories.items()}
+    for cluster, name in ((SERVER, "mysql-virtual-service"), (CLIENT, "direct-mysql-through-egress-gateway")):
+        memories[cluster].delete(("VirtualService", GATEWAYS, name), dry=False)
+    begun = time.monotonic()
+    variables: Json = {"mesh_cluster_timeout": 20, "mesh_api_timeout": 10}
+    run = told(stage, State(memories, settled.store), "site", {SERVER: drips_writes}, variables)
+    assert not run.ended.late
+    assert time.monotonic() - begun < ENOUGH
+    assert "[cluster-too-slow]" in run.output
+    assert {host: run.ended.run.recap[host]["failed"] for host in CLUSTERS} == {SERVER: 1, CLIENT: 0, HOSTILE: 0}
+    assert run.ended.state.memories[CLIENT].get("VirtualService", GATEWAYS, "direct-mysql-through-egress-gateway")
 
 
 # -- D, sibling: who shows the uid of another cluster ----------------------------------------------------------------

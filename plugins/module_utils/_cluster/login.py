@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import IO, Any, Final, TypeVar
+from typing import IO, Any, Final, TypeVar, cast
 
 __all__ = ["LARGEST", "LoginError", "asked", "within"]
 
@@ -58,8 +58,7 @@ def asked(provider: Any, seconds: float) -> Mapping[str, Any]:
     )
     until = time.monotonic() + seconds
     try:
-        assert process.stdout
-        output = _read(process.stdout, until)
+        output = _read(cast("IO[bytes]", process.stdout), until)
         code = process.wait(max(0.0, until - time.monotonic()))
     except (subprocess.TimeoutExpired, TimeoutError):
         raise _late(seconds) from None
