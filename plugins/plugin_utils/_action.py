@@ -148,7 +148,8 @@ class Variables:
         return Api(self.connection(), Limits(answer, size, self.number("mesh_cluster_timeout") + waits))
 
     def store(self) -> CaStore:
-        return CaStore(FileStorage(store_folder(self.task_vars, str(self.filled["custom_ca_dir"]))))
+        folder = store_folder(self.task_vars, str(self.filled["custom_ca_dir"]))
+        return CaStore(FileStorage(folder), str(self.filled["mesh_instance"]))
 
     def misled(self, uid: str, owner: str) -> Message | None:
         """Why the cluster of this uid is not the one that is meant.

@@ -23,6 +23,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import 
     Storage,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import DEFAULT_INSTANCE
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl, Revoked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.pkcs8 import (
     FEWEST_ITERATIONS,
@@ -45,12 +46,16 @@ Signed: TypeAlias = tuple[Change, PrivateKey]
 class CaStore:
     """One CA: its roots, revocation lists and records.
 
+    :param instance: for which it is opened; that of another one is refused.
     :param iterations: of key derivation, for each key that is added, and the fewest that a key may have; less than the
         default is for tests.
     """
 
-    def __init__(self, storage: Storage, *, iterations: int = FEWEST_ITERATIONS) -> None:
+    def __init__(
+        self, storage: Storage, instance: str = DEFAULT_INSTANCE, *, iterations: int = FEWEST_ITERATIONS
+    ) -> None:
         self._storage = storage
+        self._instance = instance
         self._iterations = iterations
 
     @property
@@ -71,7 +76,7 @@ class CaStore:
     def create(self, passphrase: str, key: PrivateKey, certificate: str) -> Authority:
         """Make this root the authority, or return the one that somebody quicker has made."""
         # Before anything is written, so that a refused passphrase leaves no trace.
-        change = _sealed(transitions.create(self._new_root(passphrase, key, certificate)), key)
+        change = _sealed(transitions.create(self._new_root(passphrase, key, certificate), self._instance), key)
         while True:
             try:
                 return self._storage.commit(change, None).authority
@@ -83,7 +88,8 @@ class CaStore:
     def recover(self, passphrase: str, key: PrivateKey, certificate: str, lost: Sequence[CertificateView]) -> Authority:
         """Begin anew where the store was lost, with a root that replaces those that the clusters hold."""
         vouching.refuse_unfit(lost, self.where)
-        change = _sealed(transitions.recover(self._new_root(passphrase, key, certificate), lost), key)
+        root = self._new_root(passphrase, key, certificate)
+        change = _sealed(transitions.recover(root, lost, self._instance), key)
         while True:
             transitions.refuse_occupied(self._snapshot())
             try:
@@ -96,15 +102,22 @@ class CaStore:
         snapshot = self._storage.snapshot()
         return snapshot is not None and not snapshot.index.generation
 
+    def of_another(self) -> bool:
+        """Tell whether it is another instance's, so that nothing but C(take_over) reads it."""
+        snapshot = self._vouched()
+        return snapshot is not None and snapshot.index.instance != self._instance
+
     def take_over(self, passphrase: str, named: Collection[str], *, look: bool = False) -> Authority:
-        """Sign what a store of an earlier release holds.
+        """Sign what a store of an earlier release, or the copy of another instance's, holds.
 
         :param named: fingerprints of the roots that it is to trust.
         :param look: try it, and write nothing.
         """
         while True:
             snapshot = self._storage.snapshot(records=True)
-            if snapshot is None or snapshot.index.generation:
+            if snapshot is not None and snapshot.index.generation:
+                vouching.refuse_unvouched(snapshot)
+            if snapshot is None or transitions.is_taken_over(snapshot, self._instance):
                 raise transitions.overtaken(self.where, snapshot.authority.phase if snapshot else "absent")
             change = self._taken_over(snapshot, passphrase, named)
             if look:
@@ -115,7 +128,7 @@ class CaStore:
                 continue
 
     def _taken_over(self, snapshot: Snapshot, passphrase: str, named: Collection[str]) -> Change:
-        change = transitions.take_over(snapshot, named)
+        change = transitions.take_over(snapshot, named, self._instance)
         vouching.refuse_unfit(snapshot.roots.values(), self.where)
         index = change.index
         for root in index.trusted:
@@ -127,7 +140,7 @@ class CaStore:
             if follower and root != index.prepared:
                 index = vouching.endorsed(index, follower, key, by=root)
         signer = self._key(snapshot.roots[index.signer], passphrase)
-        return _sealed(replace(change, index=vouching.inheriting(index)), signer)
+        return _sealed(replace(change, index=vouching.inheriting(index)), signer, after=snapshot.index.generation)
 
     # -- rotation of the root: each step once, from the state that the caller has seen ---------------------------------
 
@@ -244,17 +257,34 @@ class CaStore:
 
     def occupied(self) -> bool:
         """Tell whether there is anything that destroy() would remove, whole or damaged."""
+        self._refuse_used_by_others()
         return self._storage.occupied()
 
     def destroy(self) -> bool:
         """Remove the store. Tell whether there was anything."""
+        self._refuse_used_by_others()
         return self._storage.destroy()
 
     def refuse_unwritable(self) -> None:
         """Stop where nothing could be written. Writes nothing."""
         self._storage.refuse_unwritable()
 
+    def _refuse_used_by_others(self) -> None:
+        """Stop where another instance has certificates of it; what is damaged tells of none."""
+        try:
+            snapshot = self._storage.snapshot(records=True)
+        except CrossmeshError:
+            return
+        if snapshot is not None:
+            transitions.refuse_used(snapshot, self._instance)
+
     def _snapshot(self, *, records: bool = False) -> Snapshot | None:
+        snapshot = self._vouched(records=records)
+        if snapshot is not None:
+            transitions.refuse_others(snapshot, self._instance)
+        return snapshot
+
+    def _vouched(self, *, records: bool = False) -> Snapshot | None:
         snapshot = self._storage.snapshot(records=records)
         if snapshot is not None:
             vouching.refuse_unvouched(snapshot)
