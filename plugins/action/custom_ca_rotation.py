@@ -58,8 +58,8 @@ class ActionModule(Action):
         )
         with refusals(store, variables, "custom_ca_rotation", check=check):
             outcome = move(store, task, now=datetime.now(UTC), check_mode=check)
-        # Where the take-over of an earlier release's store is only tried, nothing of it can be read yet.
-        authority = None if store.unsigned() else store.public()
+        # Where a take-over is only tried, nothing of the store can be read yet.
+        authority = None if store.unsigned() or store.of_another() else store.public()
         return {
             "changed": outcome.changed,
             "msg": outcome.message,

@@ -45,7 +45,7 @@ notes:
     STORE = r"""
 options: {}
 notes:
-  - Reads C(custom_ca_dir), the folder of the CA store on the controller.
+  - Reads C(custom_ca_dir), the folder of the CA store on the controller, and C(mesh_instance), whose CA it has to be.
 """
 
     # Opens a private key in the store.

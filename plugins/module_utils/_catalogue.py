@@ -1283,10 +1283,15 @@ CODES: Mapping[str, Entry] = {
         "Its certificate has not expired",
         "Restore its link, or revoke it in C(custom_ca_revoked)",
     ),
-    "other-instance": Entry(
-        "Another instance uses this CA",
-        "This run cannot see whether its certificates are in use",
-        "Give each C(mesh_instance) a CA of its own",
+    "ca-of-another-instance": Entry(
+        "The CA is another instance's",
+        "With one CA, who holds a certificate of one instance would be let in by the gateways of the other",
+        "Give each C(mesh_instance) a C(custom_ca_dir) of its own; where links run with that CA, move them over first",
+    ),
+    "shared-root": Entry(
+        "A root has issued for other instances as well",
+        "Their certificates are accepted by these gateways, for links of the same name, until the root is replaced",
+        "Run playbook C(rotate_ca)",
     ),
     "not-asked": Entry(
         "What the gateway pods trust is not known",

@@ -15,6 +15,7 @@ from typing import Literal, get_args
 
 __all__ = [
     "CLIENT_LINK",
+    "DEFAULT_INSTANCE",
     "KINDS",
     "LABEL_CLUSTER",
     "LABEL_INSTANCE",
@@ -58,6 +59,9 @@ LABEL_INSTANCE = "crossmesh/instance"
 LABEL_CLUSTER = "crossmesh/cluster"
 LABEL_SIDE = "crossmesh/side"
 LABEL_LINK = "crossmesh/link"
+
+# What an inventory that names none is.
+DEFAULT_INSTANCE = "default"
 
 # The client's Secret and its lock-downs serve every link of the cluster; a link cannot be called so (reserved names).
 CLIENT_LINK = "client"

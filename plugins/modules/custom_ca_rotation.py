@@ -35,7 +35,8 @@ options:
       - V(abandon) takes a prepared root back, unless a cluster serves a certificate of it.
       - V(recover) begins anew where the store was lost, with a root that is to replace the O(lost) ones.
       - V(publish) makes CRLs (RFC 5280 section 5) where something is revoked, for every trusted root.
-      - V(take_over) signs a store of an earlier release, whose roots are O(named). Nothing else reads such a store.
+      - V(take_over) signs a store of an earlier release, or the copy of another instance's, whose roots are O(named).
+        It is this instance's from then on. Nothing else reads such a store.
     type: str
     choices: [prepare, switch, retire, finish, abandon, recover, publish, take_over]
     required: true

@@ -157,7 +157,7 @@ class Variables:
 
     def store(self) -> CaStore:
         folder = store_folder(self.task_vars, str(self.filled["custom_ca_dir"]))
-        return CaStore(FileStorage(folder), author=author_of(self.task_vars))
+        return CaStore(FileStorage(folder), str(self.filled["mesh_instance"]), author=author_of(self.task_vars))
 
     def misled(self, uid: str, owner: str) -> Message | None:
         """Why the cluster of this uid is not the one that is meant.

@@ -202,14 +202,13 @@ def test_who_stays_a_client_of_another_link_is_not_cut_off_there(controller: Con
         (without(THEFT), {}),
         (without(THEFT), {"mesh_clusters": GROUPS}),
         (GROUPS, {"mesh_only_links": ["bank"], "mesh_links": [ONLY_A, BANK]}),
-        (GROUPS, {"mesh_instance": "blue", "mesh_links": [ONLY_A]}),
     ],
-    ids=["slice", "declared-slice", "only-links", "another-instance"],
+    ids=["slice", "declared-slice", "only-links"],
 )
 def test_what_a_part_does_not_show_is_not_taken_for_removed(
     controller: Controller, clusters: Mapping[str, Sequence[str]], shared: Json
 ) -> None:
-    """E4, a sibling: a slice, a limit or another instance on the same store cuts nobody off."""
+    """E4, a sibling: a slice or a limit cuts nobody off."""
     stolen = controller.issued(THEFT, ["mysql"]).view.serial
     links = shared.pop("mesh_links", [MYSQL])
     controller.publish(controller.inventory(links, clusters, custom_ca_revoke_removed=True, **shared))
@@ -217,6 +216,17 @@ def test_what_a_part_does_not_show_is_not_taken_for_removed(
     whole = controller.inventory([ONLY_A], GROUPS, custom_ca_revoke_removed=True)
     controller.publish(whole)
     assert controller.refused() == {stolen}, "the control: a run over the whole inventory"
+
+
+def test_another_instance_on_the_same_store_cuts_nobody_off(controller: Controller) -> None:
+    """E4, a sibling: it is refused, whatever it would take away."""
+    stolen = controller.issued(THEFT, ["mysql"]).view.serial
+    whole = controller.inventory([ONLY_A], GROUPS, custom_ca_revoke_removed=True)
+    result = run_action(custom_ca_rotation, {"step": "publish"}, {**whole, "mesh_instance": "blue"})
+    assert "ca-of-another-instance" in result["msg"]
+    assert controller.refused() == set()
+    controller.publish(whole)
+    assert controller.refused() == {stolen}, "the control: its own instance"
 
 
 def test_a_run_of_a_part_lets_nobody_in_again(controller: Controller) -> None:

@@ -32,6 +32,7 @@ class Authority:
     :param retiring: fingerprints of roots that are trusted no more, but may still stand in a cluster.
     :param retired: fingerprints of roots before those: of a cluster that was away for a whole rotation.
     :param lists: one revocation list for every trusted root, or none at all.
+    :param shared: fingerprints of trusted roots that have issued for other instances as well.
     :param signer: the root whose key has signed all this; None where nothing is there, or where that is not told.
     """
 
@@ -42,6 +43,7 @@ class Authority:
     retiring: tuple[str, ...] = ()
     retired: tuple[str, ...] = ()
     lists: tuple[Crl, ...] = ()
+    shared: tuple[str, ...] = ()
     signer: CertificateView | None = None
 
     @property
@@ -94,6 +96,7 @@ class AuthorityJson(TypedDict):
     prepared: str
     retiring: list[str]
     retired: list[str]
+    shared: list[str]
     lists: str
 
 
@@ -106,6 +109,7 @@ def authority_to_json(authority: Authority) -> AuthorityJson:
         "prepared": authority.prepared.pem if authority.prepared else "",
         "retiring": list(authority.retiring),
         "retired": list(authority.retired),
+        "shared": list(authority.shared),
         "lists": "".join(item.pem for item in authority.lists),
     }
 
@@ -120,6 +124,7 @@ def authority_from_json(found: AuthorityJson) -> Authority:
         prepared=_root(found["prepared"], path),
         retiring=tuple(found["retiring"]),
         retired=tuple(found["retired"]),
+        shared=tuple(found["shared"]),
         lists=parse_crls(found["lists"], where=path) if found["lists"] else (),
     )
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import DEFAULT_INSTANCE
 
 __all__ = [
     "Damaged",
@@ -73,6 +74,8 @@ class Index:
     :param last_number: of any list ever made (RFC 5280 section 5.2.3: numbers only grow).
     :param endorsements: of each root that came after another one, by its fingerprint.
     :param inherited: roots of a store that was lost or taken over: no endorsement leads from them to the issuing one.
+    :param instance: whose CA it is; names in certificates tell links and clusters apart, and no instances.
+    :param shared: trusted roots that have issued for other instances as well.
     :param issued: SHA-256 of the ledger of all records; empty where nothing was issued.
     :param journal: its last entry; what follows on that is not signed yet.
     :param generation: counts the changes of the store; 0 in what no key has signed.
@@ -89,6 +92,8 @@ class Index:
     last_number: int = 0
     endorsements: Mapping[str, Endorsement] = field(default_factory=dict)
     inherited: tuple[str, ...] = ()
+    instance: str = DEFAULT_INSTANCE
+    shared: tuple[str, ...] = ()
     issued: str = ""
     journal: Head = Head()
     generation: int = 0
@@ -161,7 +166,7 @@ def index_from_json(content: Mapping[str, Any], *, name: str, where: str, damage
                 fix="use the version of the collection that wrote it, or a newer one",
             )
         )
-    for key in ("trusted", "retiring", "retired", "keyless", "inherited"):
+    for key in ("trusted", "retiring", "retired", "keyless", "inherited", "shared"):
         listed = values.get(key, [])
         if not isinstance(listed, list) or not all(map(_is_fingerprint, listed)):
             raise damaged(f"{name} does not list the {key} roots")
@@ -194,6 +199,8 @@ def _fault(index: Index) -> str:
         return "has a list for a root that is not trusted"
     if not {index.issuing, index.prepared} - {""} <= set(index.trusted):
         return "trusts other roots than the one that issues"
+    if not set(index.shared) <= set(index.trusted) or not isinstance(index.instance, str):
+        return "does not tell whose CA it is"
     return ""
 
 

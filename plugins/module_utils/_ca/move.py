@@ -95,12 +95,13 @@ def move(store: CaStore, work: Move, *, now: datetime, check_mode: bool) -> Outc
 
 
 def _take_over(store: CaStore, work: Move, check_mode: bool) -> Outcome:
-    if not store.unsigned():
+    if not (store.unsigned() or store.of_another()):
         authority = store.public()
         if authority is None:
             raise CrossmeshError(no_ca(store.where))
         public = public_of(store, authority)
-        return Outcome(False, "the store has the format of this release", public, before=public, after=public)
+        message = "the store has the format of this release, and is this instance's"
+        return Outcome(False, message, public, before=public, after=public)
     public = public_of(store, store.take_over(work.passphrase, work.named, look=check_mode))
     message = "would take over the store" if check_mode else "the store is taken over: its index is signed now"
     return Outcome(True, message, public, before={}, after=public)

@@ -143,7 +143,7 @@ def blockers(
     """What has to be seen before a step and was not: an error for each cluster.
 
     :param clusters: every cluster that belongs to the mesh, as far as this run is told.
-    :param instance: the one that the sights are of; what others hold this run cannot see.
+    :param instance: whose CA it is. What others have of it, from before they had their own, their gateways go on with.
     :param records: of certificates that have not expired: their holders count even where nobody names them any more.
     :param revoked: serials of certificates that nobody is entitled to.
     """
@@ -153,10 +153,9 @@ def blockers(
     found = []
     # To take a prepared root back, nobody has to be ready; but nobody may serve its certificates.
     if step != "abandon":
-        holding = {(record.instance, record.cluster) for record in records if record.serial not in revoked}
-        holders = {cluster for holder, cluster in holding if holder == instance}
+        mine = (record for record in records if record.instance == instance)
+        holders = {record.cluster for record in mine if record.serial not in revoked}
         found += [_unseen(cluster, cluster in clusters) for cluster in sorted({*clusters, *holders} - _whole(sights))]
-        found += [_elsewhere(other) for other in sorted({holder for holder, _cluster in holding} - {instance})]
     return [*found, *(error for sight in sights if (error := _behind(step, authority, sight)))]
 
 
@@ -205,15 +204,6 @@ def _external_link(cluster: str) -> str:
     """The link whose external server is meant; empty for a cluster."""
     link = cluster.removeprefix(names.external(""))
     return link if link != cluster else ""
-
-
-def _elsewhere(instance: str) -> Message:
-    return Message.error(
-        "other-instance",
-        where=f"instance {instance}",
-        what="it has certificates of this CA that have not expired, and this run cannot see whether they are in use",
-        fix="give each mesh_instance a CA of its own (custom_ca_dir); see docs/rotation.md",
-    )
 
 
 def _behind(step: str, authority: Authority, sight: Sight) -> Message | None:

@@ -62,6 +62,7 @@ class Snapshot:
             prepared=self.roots.get(self.index.prepared),
             retiring=self.index.retiring,
             retired=self.index.retired,
+            shared=self.index.shared,
             lists=tuple(self.lists.values()),
         )
 

@@ -33,6 +33,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import 
     Storage,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import DEFAULT_INSTANCE
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl, Revoked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.pkcs8 import (
     FEWEST_ITERATIONS,
@@ -58,13 +59,22 @@ _NOBODY = Author()
 class CaStore:
     """One CA: its roots, revocation lists and records.
 
+    :param instance: for which it is opened; that of another one is refused.
     :param iterations: of key derivation, for each key that is added, and the fewest that a key may have; less than the
         default is for tests.
     :param author: whom the journal names.
     """
 
-    def __init__(self, storage: Storage, *, iterations: int = FEWEST_ITERATIONS, author: Author = _NOBODY) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        instance: str = DEFAULT_INSTANCE,
+        *,
+        iterations: int = FEWEST_ITERATIONS,
+        author: Author = _NOBODY,
+    ) -> None:
         self._storage = storage
+        self._instance = instance
         self._iterations = iterations
         self._author = author
 
@@ -90,9 +100,10 @@ class CaStore:
         """
         # Before anything is written, so that a refused passphrase leaves no trace.
         root = self._new_root(passphrase, key, certificate)
+        told = _origin(root, imported)
         while True:
             try:
-                return self._commit(transitions.create(root), key, None, _origin(root, imported)).authority
+                return self._commit(transitions.create(root, self._instance), key, None, told).authority
             except OvertakenError:
                 existing = self.public()
                 if existing is not None:
@@ -110,10 +121,11 @@ class CaStore:
         """Begin anew where the store was lost, with a root that replaces those that the clusters hold."""
         vouching.refuse_unfit(lost, self.where)
         root = self._new_root(passphrase, key, certificate)
+        told = _origin(root, imported)
         while True:
             transitions.refuse_occupied(self._snapshot())
             try:
-                return self._commit(transitions.recover(root, lost), key, None, _origin(root, imported)).authority
+                return self._commit(transitions.recover(root, lost, self._instance), key, None, told).authority
             except OvertakenError:
                 continue
 
@@ -122,15 +134,22 @@ class CaStore:
         snapshot = self._storage.snapshot()
         return snapshot is not None and not snapshot.index.generation
 
+    def of_another(self) -> bool:
+        """Tell whether it is another instance's, so that nothing but C(take_over) reads it."""
+        snapshot = self._vouched()
+        return snapshot is not None and snapshot.index.instance != self._instance
+
     def take_over(self, passphrase: str, named: Collection[str], *, look: bool = False) -> Authority:
-        """Sign what a store of an earlier release holds.
+        """Sign what a store of an earlier release, or the copy of another instance's, holds.
 
         :param named: fingerprints of the roots that it is to trust.
         :param look: try it, and write nothing.
         """
         while True:
             snapshot = self._storage.snapshot(records=True)
-            if snapshot is None or snapshot.index.generation:
+            if snapshot is not None and snapshot.index.generation:
+                vouching.refuse_unvouched(snapshot)
+            if snapshot is None or transitions.is_taken_over(snapshot, self._instance):
                 raise transitions.overtaken(self.where, snapshot.authority.phase if snapshot else "absent")
             change, key = self._taken_over(snapshot, passphrase, named)
             if look:
@@ -141,7 +160,7 @@ class CaStore:
                 continue
 
     def _taken_over(self, snapshot: Snapshot, passphrase: str, named: Collection[str]) -> Signed:
-        change = transitions.take_over(snapshot, named)
+        change = transitions.take_over(snapshot, named, self._instance)
         vouching.refuse_unfit(snapshot.roots.values(), self.where)
         index = change.index
         for root in index.trusted:
@@ -311,17 +330,34 @@ class CaStore:
 
     def occupied(self) -> bool:
         """Tell whether there is anything that destroy() would remove, whole or damaged."""
+        self._refuse_used_by_others()
         return self._storage.occupied()
 
     def destroy(self) -> bool:
         """Remove the store. Tell whether there was anything."""
+        self._refuse_used_by_others()
         return self._storage.destroy()
 
     def refuse_unwritable(self) -> None:
         """Stop where nothing could be written. Writes nothing."""
         self._storage.refuse_unwritable()
 
+    def _refuse_used_by_others(self) -> None:
+        """Stop where another instance has certificates of it; what is damaged tells of none."""
+        try:
+            snapshot = self._storage.snapshot(records=True)
+        except CrossmeshError:
+            return
+        if snapshot is not None:
+            transitions.refuse_used(snapshot, self._instance)
+
     def _snapshot(self, *, records: bool = False) -> Snapshot | None:
+        snapshot = self._vouched(records=records)
+        if snapshot is not None:
+            transitions.refuse_others(snapshot, self._instance)
+        return snapshot
+
+    def _vouched(self, *, records: bool = False) -> Snapshot | None:
         snapshot = self._storage.snapshot(records=records)
         if snapshot is not None:
             vouching.refuse_unvouched(snapshot)

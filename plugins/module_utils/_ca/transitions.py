@@ -35,6 +35,7 @@ __all__ = [
     "abandon",
     "create",
     "finish",
+    "is_taken_over",
     "overtaken",
     "prepare",
     "publish",
@@ -42,6 +43,8 @@ __all__ = [
     "recover",
     "refuse_keyless",
     "refuse_occupied",
+    "refuse_others",
+    "refuse_used",
     "retire",
     "switch",
     "take_over",
@@ -65,19 +68,19 @@ class NewRoot:
         return self.view.fingerprint
 
 
-def create(root: NewRoot) -> Change:
-    """Make this root the authority."""
-    return _adding(Index(issuing=root.fingerprint, trusted=(root.fingerprint,)), root)
+def create(root: NewRoot, instance: str) -> Change:
+    """Make this root the authority of an instance."""
+    return _adding(Index(issuing=root.fingerprint, trusted=(root.fingerprint,), instance=instance), root)
 
 
-def recover(root: NewRoot, lost: Sequence[CertificateView]) -> Change:
+def recover(root: NewRoot, lost: Sequence[CertificateView], instance: str) -> Change:
     """Begin anew where the store was lost: trust the roots that the clusters hold, and prepare another one.
 
     Of the lost roots there is no key: nothing can be issued before the prepared one has taken over.
     """
     gone = tuple(view.fingerprint for view in lost)
     index = Index(gone[0], trusted=(*gone, root.fingerprint), prepared=root.fingerprint, keyless=gone, inherited=gone)
-    return _adding(index, root, *lost)
+    return _adding(replace(index, instance=instance), root, *lost)
 
 
 def prepare(snapshot: Snapshot, root: NewRoot, *, seen: str, now: datetime) -> Change:
@@ -137,8 +140,11 @@ def publish(
     return _with_lists(snapshot, Change(snapshot.index), lists, now)
 
 
-def take_over(snapshot: Snapshot, named: Collection[str]) -> Change:
-    """Count what a store of an earlier release holds, whose index no key has signed.
+def take_over(snapshot: Snapshot, named: Collection[str], instance: str) -> Change:
+    """Make a store this instance's: one of an earlier release, whose index no key has signed, or another instance's.
+
+    What others hold of its roots stays on record: revocations reach it, and until they are replaced the roots count as
+    shared.
 
     :param named: fingerprints of the roots that the operator has compared with those of the clusters.
     """
@@ -151,7 +157,21 @@ def take_over(snapshot: Snapshot, named: Collection[str]) -> Change:
             "compare both with ca.crt in the Secrets of the clusters: a root that no cluster has, somebody put there. "
             "Then name each root that the store is to trust, and no other",
         )
-    return with_records(Change(snapshot.index), snapshot.records, snapshot.records)
+    shared = trusted if _users(snapshot) - {instance} else snapshot.index.shared
+    index = replace(snapshot.index, instance=instance, shared=shared)
+    # A ledger that is signed has its records already.
+    return with_records(Change(index), snapshot.records, () if index.generation else snapshot.records)
+
+
+def is_taken_over(snapshot: Snapshot, instance: str) -> bool:
+    """Whether a store has the format of this release, and is this instance's."""
+    return bool(snapshot.index.generation) and snapshot.index.instance == instance
+
+
+def _users(snapshot: Snapshot) -> frozenset[str]:
+    """Whose a store is; in the format of an earlier release, which does not say, whoever has a certificate of it."""
+    index = snapshot.index
+    return frozenset([index.instance] if index.generation else (item.instance for item in snapshot.records))
 
 
 def record(snapshot: Snapshot, records: Iterable[Record], *, now: datetime) -> Change:
@@ -199,6 +219,31 @@ def refuse_occupied(snapshot: Snapshot | None) -> None:
         )
 
 
+def refuse_others(snapshot: Snapshot, instance: str) -> None:
+    """Stop at the store of another instance: who has a certificate of its CA would pass for one of this one's."""
+    if (owner := snapshot.index.instance) != instance:
+        raise _others(snapshot, owner, instance)
+
+
+def refuse_used(snapshot: Snapshot, instance: str) -> None:
+    """Stop before a store is removed that other instances may need.
+
+    :param snapshot: with its records.
+    """
+    if others := _users(snapshot) - {instance}:
+        raise _others(snapshot, listed(others), instance)
+
+
+def _others(snapshot: Snapshot, owner: str, instance: str) -> CrossmeshError:
+    return _error(
+        snapshot.where,
+        "ca-of-another-instance",
+        f"this is the CA of instance {owner}, and the run is for instance {instance}",
+        "set custom_ca_dir to a folder of its own, where site makes a CA. If certificates of this one are in use in "
+        "its clusters, copy the store there first: docs/rotation.md, Two instances on one CA",
+    )
+
+
 def refuse_keyless(snapshot: Snapshot, fingerprint: str) -> None:
     """Stop what needs a key that was lost."""
     if fingerprint in snapshot.index.keyless:
@@ -241,6 +286,7 @@ def _dropped(index: Index, roots: Sequence[str]) -> Index:
         index,
         trusted=tuple(item for item in index.trusted if item not in roots),
         retiring=(*index.retiring, *roots),
+        shared=tuple(item for item in index.shared if item not in roots),
         lists={root: number for root, number in index.lists.items() if root not in roots},
     )
 

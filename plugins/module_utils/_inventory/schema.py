@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.limits import Limits
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import DEFAULT_INSTANCE
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import KEY_TYPES
 
 __all__ = [
@@ -428,8 +429,9 @@ SHARED: tuple[Field, ...] = (
     Field(
         "mesh_instance",
         "str",
-        "Keeps several sets of links on one cluster apart. A DNS label of at most 30 characters.",
-        default="default",
+        "Keeps several sets of links on one cluster apart, each with a C(custom_ca_dir) of its own. A DNS label of "
+        "at most 30 characters.",
+        default=DEFAULT_INSTANCE,
         example="blue",
     ),
     Field(

@@ -25,7 +25,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
     ServerSide,
     is_server,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, short
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
     CertificateView,
     parse_certificates,
@@ -104,6 +104,7 @@ def warnings(reading: Reading, side: DesiredSide, owner: names.Owner, authority:
     warnings = [Message.from_json(found) for found in reading["unmatched"]]
     if size := revocation.check_size("".join(item.pem for item in authority.lists), where=authority.path):
         warnings.append(size)
+    warnings += [_shared_root(root) for root in authority.trusted if root.fingerprint in authority.shared]
     if side["links"]:
         warnings += map(no_proxy, reading["strangers"][owner.side])
     if side["links"] and not any(pod["ready"] for pod in reading["pods"][owner.side]):
@@ -113,6 +114,13 @@ def warnings(reading: Reading, side: DesiredSide, owner: names.Owner, authority:
     if is_server(side):
         warnings += backend_faults(reading, side).values()
     return warnings
+
+
+def _shared_root(root: CertificateView) -> Message:
+    """The warning of a root that was there before each instance had a CA of its own."""
+    what = "it has issued for other instances too: for links of the same name their certificates are accepted here"
+    fix = "run playbook rotate_ca, which replaces it without a lost connection"
+    return Message.warning("shared-root", where=f"root {short(root.fingerprint)}", what=what, fix=fix)
 
 
 def no_proxy(pod: str) -> Message:

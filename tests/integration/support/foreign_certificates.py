@@ -12,6 +12,7 @@ from pathlib import Path
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import record_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import DEFAULT_INSTANCE
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
     CertificateView,
     Leaf,
@@ -57,9 +58,9 @@ def untrusted_issuer() -> Issuer:
     return Issuer(parse_certificates(pem)[0], key)
 
 
-def custom_ca_issuer(store: Path, passphrase: str) -> Issuer:
+def custom_ca_issuer(store: Path, passphrase: str, instance: str = DEFAULT_INSTANCE) -> Issuer:
     """The custom CA itself, as the owner of its store has it."""
-    found = CaStore(FileStorage(store))
+    found = CaStore(FileStorage(store), instance)
     authority = found.public()
     assert authority
     assert authority.issuing

@@ -12,13 +12,13 @@ from tests.integration.support.lab_mesh import MYSQL, Mesh
 GREETING = b"MariaDB"
 
 
-def gateway_answer(mesh: Mesh, context: ssl.SSLContext) -> bytes:
+def gateway_answer(mesh: Mesh, context: ssl.SSLContext, fqdn: str = MYSQL["fqdn"]) -> bytes:
     """What the ingress gateway sends first; in TLS 1.3 the handshake is over before a refusal shows here."""
     address = mesh.lab.pod("cluster-b", "istio-ingressgateway-0").address
     try:
         with (
             socket.create_connection((address, MYSQL["tls_port"]), timeout=10) as raw,
-            context.wrap_socket(raw, server_hostname=MYSQL["fqdn"]) as session,
+            context.wrap_socket(raw, server_hostname=fqdn) as session,
         ):
             return session.recv(1024)
     except (ssl.SSLError, ConnectionError):

@@ -36,6 +36,8 @@ FULL = replace(
     last_number=9,
     endorsements={NEW: Endorsement(OLD, "a word"), OLD: Endorsement(GONE, "another")},
     inherited=(LOST,),
+    instance="blue",
+    shared=(OLD,),
     issued="5" * 64,
 )
 
@@ -59,9 +61,10 @@ def test_the_file_is_byte_for_byte_what_it_is_to_be(tmp_path: Path, root: Root) 
     change = Change(index, roots=(root.view,), keys={fingerprint: "a key"})
     FileStorage(tmp_path / "ca").commit(change, None)
     assert (tmp_path / "ca" / "authority.json").read_text(encoding="ascii") == (
-        f'{{\n  "endorsements": {{}},\n  "generation": 1,\n  "inherited": [],\n  "issued": "",\n'
+        f'{{\n  "endorsements": {{}},\n  "generation": 1,\n  "inherited": [],\n'
+        f'  "instance": "default",\n  "issued": "",\n'
         f'  "issuing": "{fingerprint}",\n  "keyless": [],\n  "last_number": 0,\n  "lists": {{}},\n'
-        f'  "prepared": "",\n  "retired": [],\n  "retiring": [],\n  "signature": "a signature",\n'
+        f'  "prepared": "",\n  "retired": [],\n  "retiring": [],\n  "shared": [],\n  "signature": "a signature",\n'
         f'  "trusted": [\n    "{fingerprint}"\n  ],\n  "version": 2\n}}\n'
     )
     assert (tmp_path / "ca" / "roots" / f"{fingerprint}.crt").read_text(encoding="ascii") == root.view.pem
@@ -85,6 +88,8 @@ def test_each_of_its_keys_is_in_what_is_signed() -> None:
         "last_number": 10,
         "endorsements": {},
         "inherited": (),
+        "instance": "green",
+        "shared": (),
         "issued": "",
         "generation": 2,
     }

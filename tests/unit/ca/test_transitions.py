@@ -68,7 +68,7 @@ def taken(step: str, snapshot: Snapshot) -> Change:
 
 class TestPhases:
     def test_a_new_root_issues_at_once(self) -> None:
-        change = transitions.create(new(OLD))
+        change = transitions.create(new(OLD), "default")
         assert change == Change(STEADY, roots=(OLD.view,), keys={OLD_NAME: "an encrypted key"})
 
     @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ class TestPhases:
 
 class TestRecovery:
     def test_begins_with_the_lost_roots_trusted_and_another_one_prepared(self) -> None:
-        change = transitions.recover(new(), [OLD.view])
+        change = transitions.recover(new(), [OLD.view], "default")
         assert change.index == replace(PREPARED, keyless=(OLD_NAME,), inherited=(OLD_NAME,))
         assert (change.roots, set(change.keys)) == ((NEW.view, OLD.view), {NEW_NAME})
         assert read(change.index).authority.phase == "prepared"

@@ -658,6 +658,17 @@ def test_a_run_between_the_phases_brings_what_lags_to_the_phase_and_keeps_the_re
     assert plan.standing.warnings == []
 
 
+def test_a_root_that_has_issued_for_other_instances_is_told_until_it_is_trusted_no_more() -> None:
+    shared = replace(PREPARED, shared=(ROOT.view.fingerprint,))
+    (warning,) = plan_of(settled_reading(secrets=[secret(FIRST, trust=BOTH)]), authority=shared).standing.warnings
+    assert (warning.code, warning.level) == ("shared-root", "warning")
+    assert ROOT.view.fingerprint[:8] in warning.where
+    assert "rotate_ca" in warning.fix
+    # Where nothing of the CA is wanted, nobody is let in by it.
+    nothing = settled_reading(secrets=[])
+    assert plan_of(nothing, [link(state="absent")], authority=shared).standing.warnings == []
+
+
 def test_in_stage_bundle_trust_becomes_exactly_ours_and_nothing_is_issued() -> None:
     bundle_only = replace(POLICY, stage="bundle", force=True)
     plan = plan_of(settled_reading(secrets=[secret(FIRST, trust=BOTH)]), authority=RETIRING, policy=bundle_only)
