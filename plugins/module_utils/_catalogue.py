@@ -1051,6 +1051,16 @@ CODES: Mapping[str, Entry] = {
         "It lacks what an imported root has: a CA, self-signed, with a key identifier, usage and key type that fit",
         "Remove it from where it comes from",
     ),
+    "journal-changed": Entry(
+        "The audit journal was changed",
+        "An entry was edited, removed, added or moved after it was written; the first one is named",
+        "Restore the journal from a backup, and find out who can write to the CA store",
+    ),
+    "journal-full": Entry(
+        "Too many entries of the audit journal are not signed yet",
+        "Refusals and the like are written without the CA's key, and signed when it is opened the next time",
+        "Run playbook C(rotate_certificates) with C(mesh_rotate_force=true), which opens it",
+    ),
     "record-changed": Entry(
         "The record of a certificate was changed",
         "It is not the one that the CA's key has signed for; what is revoked would follow from it",

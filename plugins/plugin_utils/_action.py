@@ -70,6 +70,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import HA
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy, Stage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import at_home, moved
 from ansible_collections.crossmesh.mtls.plugins.module_utils._proxy.judge import watch_of
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._journal import author_of
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import ROLES
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import (
     contract,
@@ -155,7 +156,8 @@ class Variables:
         return Limits(answer, size, self.number("mesh_cluster_timeout") + waits)
 
     def store(self) -> CaStore:
-        return CaStore(FileStorage(store_folder(self.task_vars, str(self.filled["custom_ca_dir"]))))
+        folder = store_folder(self.task_vars, str(self.filled["custom_ca_dir"]))
+        return CaStore(FileStorage(folder), author=author_of(self.task_vars))
 
     def misled(self, uid: str, owner: str) -> Message | None:
         """Why the cluster of this uid is not the one that is meant.

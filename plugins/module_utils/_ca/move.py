@@ -128,7 +128,8 @@ def _prepare(store: CaStore, work: Move, now: datetime) -> Authority:
     authority, root = store.public(), parse_certificates(certificate)[0]
     if authority:
         _refuse_known(store, work, root, authority.known, authority.trusted)
-    return store.prepare(work.passphrase, key, certificate, seen=work.seen, now=now)
+    imported = work.wanted.source is not None
+    return store.prepare(work.passphrase, key, certificate, seen=work.seen, now=now, imported=imported)
 
 
 def _refuse_known(
@@ -161,7 +162,8 @@ def _recover(store: CaStore, work: Move, now: datetime) -> Authority:
         )
     key, certificate = make_root(work.wanted, now)
     _refuse_known(store, work, parse_certificates(certificate)[0], lost, lost.values())
-    return store.recover(work.passphrase, key, certificate, list(lost.values()))
+    imported = work.wanted.source is not None
+    return store.recover(work.passphrase, key, certificate, list(lost.values()), imported=imported)
 
 
 def _publish(store: CaStore, work: Move, now: datetime) -> Authority:
