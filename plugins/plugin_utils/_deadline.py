@@ -35,8 +35,9 @@ def in_time(seconds: float, call: Callable[[], dict[str, Any]]) -> dict[str, Any
     ended, others = threading.Event(), frozenset(_children(os.getpid()))
 
     def end() -> None:
-        ended.set()
         started = [child for child in _children(os.getpid()) if child not in others]
+        if started:
+            ended.set()
         for process in [found for child in started for found in (*_descendants(child), child)]:
             # One that has ended is nobody's any more.
             with suppress(ProcessLookupError):

@@ -126,7 +126,7 @@ def test_a_gateway_that_is_behind_costs_its_cluster_its_turn_alone(shared_mesh: 
         run = rotate(shared_mesh, *FORCED, *SOON, "-e", json.dumps({"mesh_rotate_serial": batch}))
     assert run.code != 0
     assert run.reports("not-served", "istio-ingressgateway-0"), run.output
-    assert run.reports("rotation-unproven", "cluster-b"), run.output
+    assert run.reports("rotation-unproven"), run.output
     assert not run.says("[rotation-stopped]")
     assert {host: run.recap[host]["failed"] for host in ("cluster-a", "cluster-b")} == {"cluster-a": 0, "cluster-b": 1}
     assert credential_secrets.serial(shared_mesh, CLIENT) != old, "it had its turn"
