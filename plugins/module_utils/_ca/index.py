@@ -22,6 +22,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._names import DEFAU
 __all__ = [
     "Damaged",
     "Endorsement",
+    "Head",
     "Index",
     "digest_of_index",
     "index_from_json",
@@ -50,6 +51,20 @@ class Endorsement:
 
 
 @dataclass(frozen=True)
+class Head:
+    """The last entry of the audit journal that counts.
+
+    :param entries: its number; 0 before the first one.
+    :param digest: its hash.
+    :param segment: number of the first entry of the segment that it is in.
+    """
+
+    entries: int = 0
+    digest: str = "0" * 64
+    segment: int = 1
+
+
+@dataclass(frozen=True)
 class Index:
     """Fingerprints of roots, each in the order in which they came.
 
@@ -62,6 +77,7 @@ class Index:
     :param instance: whose CA it is; names in certificates tell links and clusters apart, and no instances.
     :param shared: trusted roots that have issued for other instances as well.
     :param issued: SHA-256 of the ledger of all records; empty where nothing was issued.
+    :param journal: its last entry; what follows on that is not signed yet.
     :param generation: counts the changes of the store; 0 in what no key has signed.
     :param signature: of C(signer) over all the rest, in base64.
     """
@@ -79,6 +95,7 @@ class Index:
     instance: str = DEFAULT_INSTANCE
     shared: tuple[str, ...] = ()
     issued: str = ""
+    journal: Head = Head()
     generation: int = 0
     signature: str = ""
 
@@ -108,7 +125,11 @@ class Index:
 
 def index_to_json(index: Index) -> dict[str, Any]:
     """Plain values for a storage."""
-    return {"version": VERSION, **asdict(index)}
+    values = {"version": VERSION, **asdict(index)}
+    if not index.journal.entries:
+        # As it was written, and signed, before there were journals.
+        del values["journal"]
+    return values
 
 
 def statement_of(index: Index) -> str:
@@ -152,6 +173,7 @@ def index_from_json(content: Mapping[str, Any], *, name: str, where: str, damage
         values[key] = tuple(listed)
     try:
         values["endorsements"] = _endorsements(values.get("endorsements", {}))
+        values["journal"] = Head(**values.get("journal", {}))
         index = Index(**values)
     except (TypeError, AttributeError) as error:
         raise damaged(f"{name} has not the keys that it should have") from error
@@ -190,6 +212,11 @@ def _signed_fault(index: Index, *, signed: bool) -> str:
         return "has no generation or no signature" if signed else "has the signature of another format"
     if not (index.issued == "" or _is_fingerprint(index.issued)):
         return "does not name the ledger of the records"
+    head = index.journal
+    if not (_is_number(head.entries) and _is_number(head.segment) and _is_fingerprint(head.digest)):
+        return "does not name the last entry of the journal"
+    if head.entries and not signed:
+        return "has the journal of another format"
     for root, endorsement in index.endorsements.items():
         if not _is_fingerprint(endorsement.by) or not isinstance(endorsement.signature, str):
             return "has an endorsement that is none"
