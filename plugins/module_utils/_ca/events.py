@@ -28,7 +28,7 @@ def events_of(before: Snapshot | None, change: Change) -> Iterator[Event]:
     """
     if before is None:
         yield _made(change.index)
-    elif not before.index.generation:
+    elif not before.index.generation or before.index.instance != change.index.instance:
         yield Event("taken-over", {"records": len(change.ledger or ())})
     elif step := _step(before.index, change.index):
         yield Event("rotation", {"step": step, "root": change.index.issuing})

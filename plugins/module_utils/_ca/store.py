@@ -100,10 +100,10 @@ class CaStore:
         """
         # Before anything is written, so that a refused passphrase leaves no trace.
         root = self._new_root(passphrase, key, certificate)
-        told = _origin(root, imported)
+        change = transitions.create(root, self._instance)
         while True:
             try:
-                return self._commit(transitions.create(root, self._instance), key, None, told).authority
+                return self._commit(change, key, None, _origin(root, imported)).authority
             except OvertakenError:
                 existing = self.public()
                 if existing is not None:
@@ -121,11 +121,11 @@ class CaStore:
         """Begin anew where the store was lost, with a root that replaces those that the clusters hold."""
         vouching.refuse_unfit(lost, self.where)
         root = self._new_root(passphrase, key, certificate)
-        told = _origin(root, imported)
+        change = transitions.recover(root, lost, self._instance)
         while True:
             transitions.refuse_occupied(self._snapshot())
             try:
-                return self._commit(transitions.recover(root, lost, self._instance), key, None, told).authority
+                return self._commit(change, key, None, _origin(root, imported)).authority
             except OvertakenError:
                 continue
 
