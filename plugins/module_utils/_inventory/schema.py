@@ -575,7 +575,8 @@ CA: tuple[Field, ...] = (
 # Every variable of the contract that is no secret.
 CONTRACT: tuple[Field, ...] = (*CLUSTER, *SHARED, *RUN, *CA)
 
-_WHOLE_NUMBER = re.compile(r"-?\d+")
+# More digits fit into nothing that is counted here, and Python refuses to read thousands of them.
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
 _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
 
 

@@ -136,9 +136,9 @@ def _check_trust_domain(_shared: Mapping[str, object], name: str, value: str) ->
     yield from check_trust_domain(name, value)
 
 
-def check_trust_domain(subject: str, value: str) -> Iterator[Finding]:
+def check_trust_domain(subject: str, value: object) -> Iterator[Finding]:
     """The name under which clusters and links have theirs in client certificates."""
-    if not _is_domain(value):
+    if not isinstance(value, str) or not _is_domain(value):
         yield Finding.of(
             "ca-trust-domain",
             subject,
