@@ -73,10 +73,16 @@ def _lists(data: bytes) -> None:
         signed_by(found, _root().view)
 
 
+@cache
+def _rsa_key() -> tuple[bytes, bytes]:
+    leaf = make_leaf(_root(), key_type="RSA-2048")
+    return leaf.certificate_pem.encode(), leaf.key_pem
+
+
 def _credential(data: bytes) -> None:
-    certificate, key = leaf_key()
-    read_live(data, key, where="Secret x")
-    read_live(certificate, data, where="Secret x")
+    for certificate, key in (leaf_key(), _rsa_key()):
+        read_live(data, key, where="Secret x")
+        read_live(certificate, data, where="Secret x")
 
 
 def _key(data: bytes) -> None:
@@ -92,7 +98,7 @@ def _signature(data: bytes) -> None:
 TARGETS: Mapping[str, Target] = {
     "certificates": Target(pems, _certificates),
     "lists": Target(lambda: [_list().encode(), _list().encode() * 2], _lists),
-    "credential": Target(lambda: [*leaf_key(), b"".join(leaf_key())], _credential),
+    "credential": Target(lambda: [*leaf_key(), b"".join(leaf_key()), *_rsa_key()], _credential),
     "key": Target(lambda: [encrypt_private_key(_root().key, PASSPHRASE, _ROUNDS, fewest=_ROUNDS).encode()], _key),
     "signature": Target(lambda: [sign(_root().key, "text").encode()], _signature),
 }
