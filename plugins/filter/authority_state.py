@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import mapping
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.clusters import declared_in
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.in_service import (
     Recovery,
     believed,
@@ -32,8 +32,8 @@ def authority_state(
     # An adoption that was interrupted leaves roots of before in Secrets that are ours already.
     wrong = set() if adopt else unknown
     # Of another type the variables are findings of their own.
-    declared, named = mapping(mesh_clusters), lost_roots if isinstance(lost_roots, list) else []
-    elsewhere = set(map(str, declared)) - {item.cluster for item in clusters}
+    declared, named = declared_in(mesh_clusters), lost_roots if isinstance(lost_roots, list) else []
+    elsewhere = set(declared) - {item.cluster for item in clusters}
     unseen = sorted(set(looks) - set(seen) if limited else ()) or sorted(elsewhere)
     found = recovery(clusters, named) if missing else Recovery()
     return {

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import mapping
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.clusters import declared_in
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, MessageJson
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import Presence
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.report import (
@@ -33,7 +33,7 @@ def preflight_report(
     names = {host: str(name or host) for host, name in names.items()}
     sights = [look["sight"] for look in looks.values() if look.get("sight")]
     # Of another type it is one of the findings.
-    elsewhere = sorted(set(map(str, mapping(mesh_clusters))) - set(names.values()))
+    elsewhere = sorted(set(declared_in(mesh_clusters)) - set(names.values()))
     findings, problems = _messages(everywhere.get("findings")), _messages(everywhere.get("ca_problems"))
     rows = [
         *inventory_rows(findings),

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules import links as link_rules
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.clusters import declared_in
 
 
 def rotation_view(
@@ -20,12 +21,12 @@ def rotation_view(
     reasons: Iterable[str],
     external: Mapping[str, Any],
     mesh_links: object,
-    mesh_clusters: Collection[str],
+    mesh_clusters: object,
     hosts_of_run: Sequence[str],
     still_there: Sequence[str],
 ) -> dict[str, Any]:
     clusters = {host: name or host for host, name in zip(looks, names, strict=True)}
-    every = {*clusters.values(), *mesh_clusters}
+    every = {*clusters.values(), *declared_in(mesh_clusters)}
     taken_in = {
         clusters[host]
         for (host, look), reason in zip(looks.items(), reasons, strict=True)

@@ -63,20 +63,29 @@ PLACES: dict[tuple[str, ...], tuple[schema.Field, ...]] = {
     ("probe", "from"): schema.PROBE_FROM,
     ("servers", "0"): schema.SERVER,
 }
+# Keys whose value in these links is what holds without them.
+DEFAULTS = {"state", "clients", "servers", "protocol", "allow_backend_port"}
 REVOKED = {"cluster": "cluster-c", "date": "2026-03-01T08:00:00Z", "reason": "keyCompromise"}
 
 
-def told(variables: Json) -> Any:
-    """What both looks at an inventory make of it: all findings, or what is derived."""
-    given = contract({"inventory_hostname": "cluster-b", "group_names": GROUPS, **variables})
-    found = check_inventory({"cluster-b": given}, frozenset({"cluster-a", *GROUPS}), given, NOW, prune_all=False)
-    resolution = resolve(given, NOW)
-    if resolution.desired is None:
-        return [*map(str, found), *map(str, resolution.findings)]
-    grants = grants_of({"cluster-b": given}, {"mesh_links": None, **schema.defaults(schema.CONTRACT), **given})
-    links = sound_links(given.get("mesh_links"))
-    uses = uses_of(links, [resolution.desired], "crossmesh.internal", timedelta(days=90))
-    return [*map(str, found)], resolution.desired, grants, uses
+def told(variables: Json, apart: str = "mesh_context") -> Any:
+    """What both looks at an inventory make of it, of a server and of a client: all findings, or what is derived.
+
+    :param apart: the variable by which the two are known to be two clusters.
+    """
+    hosts = {"cluster-b": ["mesh_servers"], "cluster-a": ["mesh_clients"]}
+    clusters = {
+        host: contract({"inventory_hostname": host, "group_names": groups, apart: host, **variables})
+        for host, groups in hosts.items()
+    }
+    shared = clusters["cluster-b"]
+    found = check_inventory(clusters, frozenset(GROUPS), shared, NOW, prune_all=False)
+    views = [resolve(given, NOW) for given in clusters.values()]
+    if found or not all(view.desired for view in views):
+        return [*map(str, found), *(str(finding) for view in views for finding in view.findings)]
+    grants = grants_of(clusters, {"mesh_links": None, **schema.defaults(schema.CONTRACT), **shared})
+    links, wanted = sound_links(shared.get("mesh_links")), [view.wanted() for view in views]
+    return wanted, grants, uses_of(links, wanted, "crossmesh.internal", timedelta(days=90))
 
 
 def place_in(found: Any, path: tuple[str, ...]) -> Any:
@@ -106,23 +115,28 @@ def test_in_each_place_of_a_link(shape: Json, path: tuple[str, ...], key: str) -
 
 
 def test_a_value_is_told_from_none() -> None:
-    """The control: of every key of these links but those whose value is the default's, it matters whether it is given."""
-    alike = []
+    """The control: it matters whether a key is given, but for those whose value is the default."""
+    alike = set()
     for param in keys_of_links():
         shape, path, key = param.values
         without = copy.deepcopy(shape)
         if place_in(without, path).pop(key, None) is not None:
-            same = told({"mesh_links": [shape]}) == told({"mesh_links": [without]})
-            alike += [key] if same else []
-    assert set(alike) <= {"state", "clients", "servers", "container", "locality", "name", "protocol"}
-    assert len(alike) < 15
+            alike |= {key} if told({"mesh_links": [shape]}) == told({"mesh_links": [without]}) else set()
+    assert alike <= DEFAULTS
 
 
 @pytest.mark.parametrize("name", [field.name for field in schema.CONTRACT])
 def test_of_each_variable(name: str) -> None:
-    sound = {"mesh_links": [HTTP], "mesh_cluster_name": "cluster-b"}
+    sound = {"mesh_links": [HTTP]}
     without = {key: value for key, value in sound.items() if key != name}
-    assert told({**sound, name: None}) == told(without)
+    apart = "mesh_kubeconfig" if name == "mesh_context" else "mesh_context"
+    assert told({**sound, name: None}, apart) == told(without, apart)
+
+
+def without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    return [without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 @pytest.mark.parametrize(
@@ -134,19 +148,13 @@ def test_of_each_variable(name: str) -> None:
     ],
 )
 def test_inside_of_a_variable(name: str, value: Any) -> None:
-    sound = {"mesh_links": [HTTP], "mesh_cluster_name": "cluster-b"}
-    without = [
-        {key: item for key, item in held.items() if item is not None}
-        for held in (value if isinstance(value, list) else [value])
-    ]
-    given = without if isinstance(value, list) else without[0]
-    assert told({**sound, name: value}) == told({**sound, name: given})
-    assert told({**sound, name: given}) != told(sound) or name == "custom_ca_revoked"
+    sound = {"mesh_links": [HTTP]}
+    assert without_nulls(value) != value
+    assert told({**sound, name: value}) == told({**sound, name: without_nulls(value)})
 
 
-def test_a_cluster_that_is_declared_without_groups_is_in_none() -> None:
-    sound = {"mesh_links": [HTTP], "mesh_cluster_name": "cluster-b"}
-    here = {"cluster-b": GROUPS, "cluster-a": ["mesh_clients"]}
-    assert told({**sound, "mesh_clusters": {**here, "cluster-c": None}}) == told(
-        {**sound, "mesh_clusters": {**here, "cluster-c": []}}
-    )
+def test_a_cluster_that_is_declared_without_a_value_is_not_declared() -> None:
+    sound = {"mesh_links": [HTTP]}
+    here = {"cluster-b": ["mesh_servers"], "cluster-a": ["mesh_clients"]}
+    assert told({**sound, "mesh_clusters": {**here, "cluster-c": None}}) == told({**sound, "mesh_clusters": here})
+    assert told({**sound, "mesh_clusters": {**here, "cluster-c": []}}) != told({**sound, "mesh_clusters": here})
