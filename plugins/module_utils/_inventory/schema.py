@@ -534,7 +534,7 @@ CA: tuple[Field, ...] = (
         "custom_ca_dir",
         "str",
         "The folder of the CA store on the controller; a relative one begins beside the first inventory source. "
-        "Default: C(.crossmesh/ca) there.",
+        "Default: C(.crossmesh/ca) there. localhost reads it too, and knows no C(inventory_dir).",
         default="",
         example="/var/lib/crossmesh/ca",
     ),
