@@ -46,8 +46,8 @@ HTTP = link(
     state="present",
 )
 OUTSIDE = {"name": "sales", "fqdn": "sales.example.com", "port": 3307}
-PARTNERS = {**OUTSIDE, "external": {"address": "db.example.net", "port": 13306, "trust": make_root().view.pem}}
-PARTNERS["external"]["sni"] = "db.example.net"
+SERVER = {"address": "db.example.net", "port": 13306, "sni": "db.example.net"}
+PARTNERS = {**OUTSIDE, "external": {**SERVER, "trust": make_root().view.pem}}
 OURS = {**OUTSIDE, "external": {"address": "db.example.net", "port": 13306, "ca": "/srv/crossmesh/sales"}}
 GRPC = link(protocol="grpc", probe={"type": "grpc", "from": POD, "service": "shop.Orders"})
 TCP = link(probe={"type": "tcp", "from": POD, "banner": "SSH-2.0"})
