@@ -187,7 +187,7 @@ def _site(told: Any) -> None:
         standing = plan.standing
         shown += map(str, (*plan.errors, *plan.barring, *standing.warnings, *standing.notices, *standing.alarms))
         shown += [str(fault.message()) for fault in standing.faults]
-    presence_of(reading, wanted["request"], list(sides.values()))  # type: ignore[arg-type]
+    presence_of(reading, wanted["request"], list(sides.values()), recognised=True)  # type: ignore[arg-type]
     ca_in_cluster(reading, "default", "cluster-b")  # type: ignore[arg-type]
     assert not obeyed("".join(shown)), shown
 

@@ -33,6 +33,7 @@ __all__ = ["TARGETS"]
 Files = dict[str, bytes]
 # In place of what a file is named after, which is another one in each process.
 _INDEX, _CLUSTER, _KEY, _ROOT, _LIST, _RECORD = "authority.json", "clusters/*", "*.key", "*.crt", "*.crl", "*.json"
+_JOURNAL = "*.jsonl"
 
 
 @cache
@@ -85,6 +86,7 @@ def _questions(store: CaStore, *, earlier: bool) -> list[Callable[[], object]]:
         lambda: store.place("cluster-b"),
         lambda: store.secrets_of("default", "cluster-b", NOW),
         lambda: store.signer(PASSPHRASE),
+        store.check_journal,
     ]
 
 
@@ -166,6 +168,7 @@ TARGETS: Mapping[str, Target] = {
     "key-of-a-store": _bytes(_KEY),
     "list-of-a-store": _bytes(_LIST),
     "record-bytes": _bytes(_RECORD),
+    "journal": _bytes(_JOURNAL),
     "index-of-the-earlier-format": _document(_INDEX, earlier=True),
     "record-of-the-earlier-format": _document(_RECORD, earlier=True),
     "vouched-for": Target(_documents, _vouched),
