@@ -19,7 +19,7 @@ SECOND_LAB := : no second lab for
 endif
 LINTERS := ruff mypy shell yaml ansible sanity docs package
 
-.PHONY: help deps venv docs requirements demo test lint $(LINTERS:%=lint-%) unit attacks integration bench campaign \
+.PHONY: help deps venv docs requirements demo test lint $(LINTERS:%=lint-%) unit attacks fuzz integration bench campaign \
 	package zlint lab-build lab-up labs-up lab-down lab-status clean
 
 help:  ## list the targets
@@ -79,6 +79,9 @@ unit: venv zlint  ## tests that need no lab
 
 attacks: venv zlint  ## every attack that needs no lab, the long ones too
 	$(PYTEST) --numprocesses auto tests/attacks
+
+fuzz: venv  ## foreign bytes for every parser, for twenty minutes; what fails is kept in tests/fuzz/corpus
+	$(PYTHON) -m tests.fuzz
 
 integration: deps zlint  ## tests on the running lab, or on both
 	$(PYTEST) --numprocesses auto --dist loadfile --max-worker-restart 0 -m 'not slow' tests/integration

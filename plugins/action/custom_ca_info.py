@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import ensure_usable
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
 
 
@@ -18,20 +17,18 @@ class ActionModule(Action):
     ARGUMENTS: ClassVar[dict[str, Any]] = {"expected": {"type": "list", "elements": "str", "default": []}}
 
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
-        problems: list[Message] = []
-        found: dict[str, Any] = {"authority": {}, "msg": ""}
-        try:
-            # With settings that are wrong there is nothing more to find out.
-            if findings := variables.ca_findings():
-                raise CrossmeshError(*findings)
-            outcome = ensure_usable(
-                variables.store(),
-                variables.wanted_root(),
-                passphrase=variables.passphrase,
-                expected=params["expected"],
-                now=datetime.now(UTC),
-            )
-            found = {"authority": outcome.authority, "msg": outcome.message}
-        except CrossmeshError as error:
-            problems = list(error.messages)
-        return {"changed": False, "problems": [message.to_json() for message in problems], **found}
+        # With settings that are wrong there is nothing more to find out.
+        if findings := variables.ca_findings():
+            raise CrossmeshError(*findings)
+        outcome = ensure_usable(
+            variables.store(),
+            variables.wanted_root(),
+            passphrase=variables.passphrase,
+            expected=params["expected"],
+            now=datetime.now(UTC),
+        )
+        return {"changed": False, "problems": [], "authority": outcome.authority, "msg": outcome.message}
+
+    def refused(self, error: CrossmeshError, variables: Variables) -> dict[str, Any]:
+        problems = [message.to_json() for message in error.messages]
+        return {"changed": False, "problems": problems, "authority": {}, "msg": ""}

@@ -40,6 +40,15 @@ class ActionModule(ClusterAction):
         view = resolution.wanted()
         return _result(_found(variables, view), variables, view)
 
+    def refused(self, error: CrossmeshError, variables: Variables) -> dict[str, Any]:
+        """Rows: where tasks fail on all clusters Ansible ends the run, and the table with it."""
+        try:
+            cluster = variables.cluster
+        except CrossmeshError:
+            cluster = str(variables.task_vars["inventory_hostname"])
+        rows = [Row.of(cluster, NOBODY, "run", message) for message in error.messages]
+        return {"changed": False, "looked": False, "rows": [row.to_json() for row in rows]}
+
 
 def _found(variables: Variables, view: Desired) -> Look:
     try:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from ansible.utils.display import Display
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import still_holding
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.clusters import declared_in
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, visible
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import misplaced
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import LinkSideJson, next_due, table
@@ -40,7 +41,8 @@ class ActionModule(Action):
         # By itself, not as a result: a callback would quote and fold the lines.
         Display().display("\n".join(map(visible, lines)))
         elsewhere = {params["names"].get(host) or host for host in unseen}
-        elsewhere |= set(variables.filled.get("mesh_clusters") or ()) - {look["cluster"] for look in seen.values()}
+        here = {look["cluster"] for look in seen.values()}
+        elsewhere |= declared_in(variables.filled.get("mesh_clusters")).keys() - here
         strays = misplaced([look["presence"] for look in seen.values()], elsewhere)
         held = self._still_holding(variables) if params["removed"] else []
         warnings = [str(message) for message in (*strays, *held)]

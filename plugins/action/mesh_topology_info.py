@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,6 +14,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import Cros
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.resolution import check_inventory
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.external import check_directories
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.links import sound_links_with
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contracts
 
@@ -26,14 +28,21 @@ class ActionModule(Action):
     }
 
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
-        groups = frozenset(map(str, variables.task_vars["groups"]))
-        clusters = contracts(variables.task_vars)
-        prune_all = params["prune_all"]
-        allowed = variables.filled["mesh_prune_all"] is True if prune_all is None else prune_all
-        found = check_inventory(clusters, groups, variables.given, datetime.now(UTC), prune_all=allowed)
-        # As far as this machine has directories: of a run's other hosts all are on it, too.
-        outside = sound_links_with(variables.given.get("mesh_links"), "external")
-        found += check_directories(outside, Path(variables.store().where))
+        try:
+            found = _findings(variables, params["prune_all"])
+        except CrossmeshError as error:
+            found = error.messages
         if found and params["fail"]:
             raise CrossmeshError(*found)
         return {"changed": False, "errors": [message.to_json() for message in found]}
+
+
+def _findings(variables: Variables, prune_all: bool | None) -> Sequence[Message]:
+    """:raises CrossmeshError: a variable cannot be read, and without it nothing else can be judged."""
+    groups = frozenset(map(str, variables.task_vars["groups"]))
+    clusters = contracts(variables.task_vars)
+    allowed = variables.filled["mesh_prune_all"] is True if prune_all is None else prune_all
+    found = check_inventory(clusters, groups, variables.given, datetime.now(UTC), prune_all=allowed)
+    # As far as this machine has directories: of a run's other hosts all are on it, too.
+    outside = sound_links_with(variables.given.get("mesh_links"), "external")
+    return [*found, *check_directories(outside, Path(variables.store().where))]

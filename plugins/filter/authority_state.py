@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.clusters import declared_in
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.in_service import (
     Recovery,
     believed,
@@ -18,10 +19,10 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.in_service im
 
 def authority_state(
     looks: Mapping[str, Mapping[str, Any]],
-    mesh_clusters: Collection[str],
+    mesh_clusters: object,
     limited: bool,
     adopt: bool,
-    lost_roots: Collection[object] = (),
+    lost_roots: object = (),
 ) -> dict[str, Any]:
     seen = {host: shown(look) for host, look in looks.items() if "ca" in look}
     clusters = list(seen.values())
@@ -30,15 +31,17 @@ def authority_state(
     unknown = {root for item in clusters for root in item.ca["unknown"] if believed(clusters, root)}
     # An adoption that was interrupted leaves roots of before in Secrets that are ours already.
     wrong = set() if adopt else unknown
-    elsewhere = set(mesh_clusters) - {item.cluster for item in clusters}
+    # Of another type the variables are findings of their own.
+    declared, named = declared_in(mesh_clusters), lost_roots if isinstance(lost_roots, list) else []
+    elsewhere = set(declared) - {item.cluster for item in clusters}
     unseen = sorted(set(looks) - set(seen) if limited else ()) or sorted(elsewhere)
-    found = recovery(clusters, lost_roots) if missing else Recovery()
+    found = recovery(clusters, named) if missing else Recovery()
     return {
         "needed": missing or bool(wrong),
         "in_service": sorted(roots if missing else wrong),
         "lost_roots": list(found.roots),
         "unvouched": list(map(str, found.refusals)),
-        "unseen": unseen if missing and (limited or mesh_clusters) else [],
+        "unseen": unseen if missing and (limited or declared) else [],
     }
 
 

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.clusters import declared_in
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, MessageJson
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import Presence
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.report import (
@@ -26,20 +27,19 @@ def preflight_report(
     looks: Mapping[str, Mapping[str, Any]],
     names: Mapping[str, str],
     everywhere: Mapping[str, Any],
-    mesh_clusters: Collection[str],
+    mesh_clusters: object,
     limited: bool,
 ) -> Report:
-    names = {host: name or host for host, name in names.items()}
+    names = {host: str(name or host) for host, name in names.items()}
     sights = [look["sight"] for look in looks.values() if look.get("sight")]
-    elsewhere = sorted(set(mesh_clusters) - set(names.values()))
+    # Of another type it is one of the findings.
+    elsewhere = sorted(set(declared_in(mesh_clusters)) - set(names.values()))
     findings, problems = _messages(everywhere.get("findings")), _messages(everywhere.get("ca_problems"))
-    # What the rules say of the CA's settings is told once.
-    problems = problems and [problem for problem in problems if problem not in (findings or ())]
     rows = [
         *inventory_rows(findings),
-        *ca_rows(problems, everywhere.get("ca_state", "")),
+        *ca_rows(problems, everywhere.get("ca_state", ""), findings or ()),
         *external_rows(everywhere.get("external")),
-        *(told for host, look in looks.items() for told in _of_host(names[host], look, limited)),
+        *(row for host, look in looks.items() for row in _of_host(names[host], look, limited, findings or ())),
         *(_unseen(name, "in another part of the inventory: mesh_clusters names it") for name in elsewhere),
         *place_rows(_presences(looks), _not_seen(looks, names) | set(elsewhere)),
         *fqdn_rows(sights, all_seen=not elsewhere and len(sights) == len(looks)),
@@ -59,9 +59,11 @@ def _messages(found: Sequence[MessageJson] | None) -> list[Message] | None:
     return None if found is None else [Message.from_json(message) for message in found]
 
 
-def _of_host(name: str, look: Mapping[str, Any], limited: bool) -> Iterator[Row]:
-    yield from (row_of(row) for row in look.get("rows", ()))
-    if look.get("looked"):
+def _of_host(name: str, look: Mapping[str, Any], limited: bool, told: Sequence[Message]) -> Iterator[Row]:
+    """:param told: what is said for all of the inventory."""
+    rows = [row for row in map(row_of, look.get("rows", ())) if not any(map(row.says, told))]
+    yield from rows
+    if look.get("looked") or any(row.cluster == name for row in rows):
         return
     if "looked" in look:
         yield _unseen(name, "not checked, because the inventory has errors")

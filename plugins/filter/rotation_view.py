@@ -12,6 +12,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils import _names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import agreed
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules import links as link_rules
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.clusters import declared_in
 
 
 def rotation_view(
@@ -21,12 +22,12 @@ def rotation_view(
     reasons: Iterable[str],
     external: Mapping[str, Any],
     mesh_links: object,
-    mesh_clusters: Collection[str],
+    mesh_clusters: object,
     hosts_of_run: Sequence[str],
     still_there: Sequence[str],
 ) -> dict[str, Any]:
     clusters = {host: name or host for host, name in zip(looks, names, strict=True)}
-    every = {*clusters.values(), *mesh_clusters}
+    every = {*clusters.values(), *declared_in(mesh_clusters)}
     awaited = frozenset[str]().union(*(look.get("awaited", ()) for look in looks.values()))
     # Whom the run is not about counts in any case; of the others, whoever would be cut off though it is entitled.
     taken_in = {

@@ -65,13 +65,14 @@ def _value(variables: Mapping[str, Any], templar: Any, name: str) -> Any:
         # A vaulted value is decrypted once somebody looks at it, as plain() does.
         return plain(variables[name] if templar is None else templar.template(variables[name]))
     except AnsibleError as error:
-        raise CrossmeshError(_unreadable(name, error)) from None
+        raise CrossmeshError(_unreadable(name, str(variables.get("inventory_hostname", "")), error)) from None
 
 
-def _unreadable(name: str, error: AnsibleError) -> Message:
+def _unreadable(name: str, host: str, error: AnsibleError) -> Message:
     """Without Ansible's own words, which can hold a part of the value."""
     if isinstance(error, AnsibleUndefinedVariable):
-        what, fix = "its value uses an undefined variable", f"define the variables in the value of {name}"
+        what = f"its value uses a variable that is not defined for {host}"
+        fix = f"define it for {host} too, or set {name} without it"
     else:
         what = "its value cannot be templated or decrypted"
         fix = "give the vault password (--ask-vault-pass or --vault-password-file), or correct the value"

@@ -18,6 +18,9 @@ from types import ModuleType, SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from ansible_collections.crossmesh.mtls.plugins.action import mesh_preflight_table, mesh_summary
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import envoy
@@ -31,12 +34,17 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import Cros
 from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import parse_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.parsing import parse_mesh
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, shown, visible
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.credential import read_live
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import issue_crl, parse_crls
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import key_matches
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.report import report
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import api_row
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils import _action
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._parallel import at_once
+from tests.fuzz.judge import Target, judge
 from tests.unit.cluster.fake_api import FakeApi, collection_path
 from tests.unit.cluster.test_reading import REQUEST, ROOT, item, secret
+from tests.unit.pki.support import make_leaf
 from tests.unit.support import Json, refused, run_action
 
 # Clears the screen and draws; C1's one-byte form of the same; turns the direction of text; ends a line.
@@ -345,3 +353,100 @@ def test_a_status_of_another_shape_is_a_refusal(status: bytes) -> None:
     found = read_refusal(422, status, "")
     assert (found.status, found.reason, found.cause, found.fields) == (422, "error", "invalid", ())
     assert read_refusal(422, b'{"reason": "Invalid"}', "").reason == "Invalid"
+
+
+# -- keys of a cluster's Secrets -----------------------------------------------------------------------------------
+
+# Exponents of Mersenne primes: whoever wants large ones need not look for them.
+LARGE = (9689, 9941)
+
+
+def rsa_key(first: int, second: int) -> tuple[str, str]:
+    """A key of two Mersenne primes, and a certificate that speaks of it."""
+    p, q = 2**first - 1, 2**second - 1
+    d = pow(65537, -1, (p - 1) * (q - 1))
+    public = rsa.RSAPublicNumbers(65537, p * q)
+    numbers = rsa.RSAPrivateNumbers(p, q, d, d % (p - 1), d % (q - 1), pow(q, -1, p), public)
+    key = numbers.private_key(unsafe_skip_rsa_key_validation=True)
+    leaf = x509.load_pem_x509_certificate(make_leaf(ROOT).certificate_pem.encode())
+    certificate = (
+        x509.CertificateBuilder(leaf.issuer, leaf.subject, public.public_key(), 1)
+        .not_valid_before(leaf.not_valid_before_utc)
+        .not_valid_after(leaf.not_valid_after_utc)
+        .sign(ROOT.key, hashes.SHA256())
+    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return certificate.public_bytes(serialization.Encoding.PEM).decode(), pem.decode()
+
+
+def test_the_key_in_a_secret_takes_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """F, a sibling: a key of 6,700 bytes took OpenSSL 100 s, which asked whether its numbers are prime; one of a
+    megabyte would have held the run of whoever reads that Secret for days, and no limit of a cluster's answers counts.
+    """
+    judge(Target(list, lambda pair: read_live(*pair, where="Secret x")), rsa_key(*LARGE))
+    assert not key_matches(*rsa_key(*LARGE))
+    sound = rsa_key(1279, 2203)
+    assert key_matches(*sound), "the control"
+
+
+def test_a_key_whose_public_half_alone_is_right_does_not_match() -> None:
+    """F, a sibling: what is not checked is tried."""
+    leaf = make_leaf(ROOT, key_type="RSA-2048")
+    key = serialization.load_pem_private_key(leaf.key_pem, None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    right = key.private_numbers()
+    wrong = rsa.RSAPrivateNumbers(
+        right.p, right.q, right.d ^ 2, right.dmp1 ^ 2, right.dmq1 ^ 2, right.iqmp, right.public_numbers
+    ).private_key(unsafe_skip_rsa_key_validation=True)
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    assert not key_matches(leaf.certificate_pem, wrong.private_bytes(*form))
+    assert key_matches(leaf.certificate_pem, leaf.key_pem)
+
+
+# -- exceptions that other code raises -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("calls", [1, 2])
+def test_what_a_call_of_another_collection_raises_is_not_quoted(calls: int) -> None:
+    """C, a sibling: what kubernetes.core or a connection library raises can quote what it was given."""
+
+    def call() -> Json:
+        raise ValueError(f"Invalid header value b'Bearer {SECRET}'")
+
+    found = [*at_once([call] * calls)]
+    assert [result["msg"] for result in found] == ["the call ended with ValueError"] * calls
+    assert SECRET not in repr(found)
+    with pytest.raises(ValueError, match=SECRET):
+        call()
+
+
+_NO_NAME = {"userInfo": {"username": 7}, "allowed": 1}
+
+
+class Answering(Api):
+    """An API whose requests come back with this."""
+
+    def __init__(self, answer: object) -> None:
+        self.where, self.answer = "context x", answer
+
+    def _request(self, *_arguments: Any) -> Any:
+        return copy.deepcopy(self.answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [[], 7, None, {}, {"status": 7}, {"status": {"userInfo": "x", "allowed": "yes"}}, {"status": _NO_NAME}],
+)
+@pytest.mark.parametrize("ask", [Api.whoami, lambda api: api.review({"verb": "get"})], ids=["whoami", "review"])
+def test_a_review_of_another_shape_is_one_error(answer: object, ask: Any) -> None:
+    """F3: a text in status.userInfo was a bare AttributeError."""
+    with refused("malformed-object"):
+        ask(Answering(answer))
+
+
+def test_a_review_that_lacks_what_is_asked_says_no() -> None:
+    """Null and a key that is not there are the same."""
+    for status in ({}, {"userInfo": None, "allowed": None}, {"userInfo": {"username": None}}):
+        assert Answering({"status": status}).whoami() == ""
+        assert Answering({"status": status}).review({"verb": "get"}) is False
+    assert Answering({"status": {"userInfo": {"username": "x"}, "allowed": True}}).whoami() == "x"

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,6 +34,25 @@ def test_a_play_is_pinned(book: str, play: Json) -> None:
     if play["hosts"] != "localhost":
         wanted = "free" if (book, play["name"]) == FREE else "linear"
         assert play["strategy"] == f"ansible.builtin.{wanted}"
+
+
+# A variable that a user may set, and a default for it that counts for a key without a value as well.
+DEFAULT = re.compile(r"(?<![\w.])(?:mesh|custom_ca)_\w+ \| default\(([^()]*)\)")
+
+
+def unset_only(text: str) -> list[str]:
+    return [found[0] for found in DEFAULT.finditer(text) if not found[1].endswith(", true")]
+
+
+@pytest.mark.parametrize("path", [*CHECKOUT.glob("playbooks/**/*.yml"), *CHECKOUT.glob("roles/*/*/*.yml")], ids=str)
+def test_a_default_counts_for_a_key_without_a_value(path: Path) -> None:
+    assert unset_only(path.read_text(encoding="utf-8")) == []
+
+
+def test_a_default_that_does_not_is_found() -> None:
+    assert unset_only("mesh_x | default('') and custom_ca_x | default(1, true) or __mesh_x | default({})") == [
+        "mesh_x | default('')"
+    ]
 
 
 def test_there_are_gates_to_pass() -> None:

@@ -52,6 +52,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import 
     root_from_pem,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import parse_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView
 
@@ -133,7 +134,10 @@ class FileStorage(Storage):
                 data = read_private(path)
             except FileNotFoundError:
                 return ""
-        return str(self._json_object(path, data).get("uid", ""))
+        uid = self._json_object(path, data).get("uid")
+        if not isinstance(uid, str):
+            raise self.damaged(f"{path} does not name the cluster's uid")
+        return uid
 
     def keep_place(self, cluster: str, uid: str) -> None:
         with reported(self._at.path, "written"), self._locked():
@@ -245,7 +249,7 @@ class FileStorage(Storage):
 
     def _json_object(self, path: Path, data: bytes) -> dict[str, Any]:
         try:
-            content = json.loads(data.decode())
+            content = parse_json(data)
         except ValueError as error:
             raise self.damaged(f"{path} is not JSON") from error
         if not isinstance(content, dict):

@@ -19,6 +19,7 @@ from typing import Any
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Damaged
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record, record_from_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import parse_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
 __all__ = ["Ledger", "digest_of", "ledger_from_text", "ledger_to_text", "record_from_text", "record_to_text"]
@@ -46,8 +47,8 @@ def ledger_from_text(data: bytes, digest: str, *, where: str, damaged: Damaged) 
     """
     if digest_of(data) != digest:
         raise damaged(f"{where} is not the ledger of records that its index names")
-    content = json.loads(data)
-    if not isinstance(content, dict) or not all(map(_SERIAL.fullmatch, content)):
+    content = _parsed(data)
+    if not isinstance(content, dict) or not all(_SERIAL.fullmatch(serial) for serial in content):
         raise damaged(f"{where} is no ledger of records")
     return content
 
@@ -72,7 +73,15 @@ def record_from_text(data: bytes, digest: str, *, where: str) -> Record:
                 fix="restore the file from a backup, and find out who can write to the CA store",
             )
         )
-    return record_from_json(json.loads(data), where=where)
+    return record_from_json(_parsed(data), where=where)
+
+
+def _parsed(data: bytes) -> object:
+    """None for what is no JSON: it is no ledger and no record either."""
+    try:
+        return parse_json(data)
+    except ValueError:
+        return None
 
 
 def _text(content: Mapping[str, Any]) -> str:

@@ -83,12 +83,20 @@ def record_from_json(data: object, *, where: str) -> Record:
     """Read a record back. ``where`` names the file in the error."""
     names = {field.name for field in fields(Record)}
     if not isinstance(data, dict) or set(data) != names:
-        raise CrossmeshError(
-            Message.error(
-                "unreadable-record",
-                where=where,
-                what=f"the record of an issued certificate does not have the keys {listed(names)}",
-                fix="restore the file from a backup, or remove it if its certificate is not in use",
-            )
-        )
+        raise _unreadable(where, f"does not have the keys {listed(names)}")
+    if wrong := [name for name in names if not _is_sound(name, data[name])]:
+        raise _unreadable(where, f"holds what it cannot under {listed(wrong)}")
     return Record(**{**data, "sans": tuple(data["sans"]), "links": tuple(data["links"])})
+
+
+def _is_sound(name: str, value: object) -> bool:
+    if name in ("sans", "links"):
+        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return isinstance(value, str)
+
+
+def _unreadable(where: str, what: str) -> CrossmeshError:
+    fix = "restore the file from a backup, or remove it if its certificate is not in use"
+    return CrossmeshError(
+        Message.error("unreadable-record", where=where, what=f"the record of an issued certificate {what}", fix=fix)
+    )

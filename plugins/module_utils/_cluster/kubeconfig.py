@@ -16,6 +16,7 @@ import os
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import (
@@ -79,6 +80,7 @@ def configuration(
         weakref.finalize(found, files.pop_all().close)
     server_of(f"the server of {connection.where}", str(found.host))
     _settle_proxy(found)
+    _refuse_socks(found, connection.where)
     return found
 
 
@@ -159,6 +161,13 @@ def _settle_proxy(found: Configuration) -> None:
     if found.proxy:
         bypassed = should_bypass_proxies(found.host, no_proxy=found.no_proxy or "")
         found.no_proxy = _EVERYTHING if bypassed else _NOTHING
+
+
+def _refuse_socks(found: Configuration, where: str) -> None:
+    """urllib3 ends in an ImportError, and prints beside Ansible's output."""
+    if is_proxied(found) and str(found.proxy).lower().startswith("socks") and find_spec("socks") is None:
+        what = "its proxy speaks SOCKS, for which the Python of Ansible lacks the package PySocks"
+        raise refuse(where, what, "install PySocks there, or name an HTTP proxy")
 
 
 class _Files(KubeConfigMerger):

@@ -15,6 +15,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as na
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.holdings import Grants
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.clusters import name_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.links import check_links
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.validation import World
 
@@ -47,5 +48,5 @@ def grants_of(clusters: Mapping[str, Mapping[str, Any]], shared: Mapping[str, An
 
 
 def _elsewhere(world: World) -> frozenset[str]:
-    here = {variables["mesh_cluster_name"] for variables in world.variables.values()}
+    here = {name_of(variables) for variables in world.variables.values()}
     return frozenset(world.mesh_clusters) - here

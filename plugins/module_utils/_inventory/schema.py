@@ -536,7 +536,7 @@ CA: tuple[Field, ...] = (
         "custom_ca_dir",
         "str",
         "The folder of the CA store on the controller; a relative one begins beside the first inventory source. "
-        "Default: C(.crossmesh/ca) there.",
+        "Default: C(.crossmesh/ca) there. localhost reads it too, and knows no C(inventory_dir).",
         default="",
         example="/var/lib/crossmesh/ca",
     ),
@@ -577,7 +577,8 @@ CA: tuple[Field, ...] = (
 # Every variable of the contract that is no secret.
 CONTRACT: tuple[Field, ...] = (*CLUSTER, *SHARED, *RUN, *CA)
 
-_WHOLE_NUMBER = re.compile(r"-?\d+")
+# More digits fit into nothing that is counted here, and Python refuses to read thousands of them.
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
 _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
 
 

@@ -22,6 +22,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.cl
     check_declared,
     check_prune,
     check_settings,
+    declared_in,
     name_of,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.links import (
@@ -54,7 +55,7 @@ class World:
         declared = self.shared.get("mesh_clusters")
         if not isinstance(declared, Mapping) or any(check_declared(self.shared, "mesh_clusters", declared)):
             return {}
-        return declared
+        return declared_in(declared)
 
     @property
     def declared_groups(self) -> frozenset[str]:

@@ -25,7 +25,7 @@ try:
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
+    from cryptography.hazmat.primitives.asymmetric import dsa, ec, padding, rsa
     from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
     # RFC 5280, section 4.2: what a verifier has to process.
@@ -97,6 +97,9 @@ LARGEST_SERIAL = 1 << 159
 
 # NIST SP 800-57 part 1, table 2: 112 bits of strength for RSA, and no curve below P-256 that verifiers take.
 FEWEST_RSA_BITS, FEWEST_EC_BITS = 2048, 256
+
+# Bits; twice the largest that is made here. With more, one signature takes seconds.
+LARGEST_RSA_KEY = 8192
 
 # One intermediate may come between this root and the leaves (a CA profile) without a new root.
 ROOT_PATH_LENGTH = 1
@@ -353,14 +356,30 @@ def issue_leaf(
 
 
 def key_matches(certificate_pem: str | bytes, key_pem: str | bytes) -> bool:
-    """Tell whether the key belongs to the first certificate; a damaged one belongs to none."""
+    """Tell whether the key belongs to the first certificate; a damaged one belongs to none.
+
+    An RSA key is tried, not checked: whether its numbers are prime takes minutes to tell where they have ten thousand
+    bits, and whoever writes a Secret decides how many they have.
+    """
     data = key_pem.encode() if isinstance(key_pem, str) else key_pem
     try:
-        public_key = serialization.load_pem_private_key(data, password=None).public_key()
+        key = serialization.load_pem_private_key(data, password=None, unsafe_skip_rsa_key_validation=True)
         leaf = parse_certificates(certificate_pem)[0]
+        matches = leaf.public_key_fingerprint == _public_key_fingerprint(key.public_key())
+        return matches and (not isinstance(key, rsa.RSAPrivateKey) or _signs(key))
     except (CrossmeshError, ValueError, TypeError, UnsupportedAlgorithm):
         return False
-    return leaf.public_key_fingerprint == _public_key_fingerprint(public_key)
+
+
+def _signs(key: rsa.RSAPrivateKey) -> bool:
+    if key.key_size > LARGEST_RSA_KEY:
+        return False
+    scheme, digest = padding.PKCS1v15(), hashes.SHA256()
+    try:
+        key.public_key().verify(key.sign(b"", scheme, digest), b"", scheme, digest)
+    except InvalidSignature:
+        return False
+    return True
 
 
 def key_signs_for(certificate: CertificateView, key: PrivateKey) -> bool:

@@ -61,9 +61,10 @@ def unrecorded_in(
             continue
         known, owner = recorded.get(live.leaf.fingerprint), names.Owner(**sides[side]["owner"])
         if known is None and issuer_of(live.leaf, authority):
-            found.append(_unrecorded(secret, live.leaf, sides[side], authority, known=live.leaf.serial in serials))
+            taken = live.leaf.serial in serials
+            found.append(_unrecorded(secret, live.leaf, sides[side], authority, now, known=taken))
         elif known and (known.instance, known.cluster) != (owner.instance, owner.cluster):
-            found.append(Unrecorded(side, _copied(secret, live.leaf, known.cluster), None))
+            found.append(Unrecorded(side, _copied(secret, live.leaf, known.cluster, now), None))
     return found
 
 
@@ -80,12 +81,12 @@ def _side_of(secret: LiveSecret, sides: Mapping[Side, DesiredSide]) -> Side | No
 
 
 def _unrecorded(
-    secret: LiveSecret, leaf: CertificateView, side: DesiredSide, authority: Authority, *, known: bool
+    secret: LiveSecret, leaf: CertificateView, side: DesiredSide, authority: Authority, now: datetime, *, known: bool
 ) -> Unrecorded:
     """:param known: whether its serial is recorded, of another certificate: two of one serial are nobody's records."""
     owner = names.Owner(**side["owner"])
     if other := _named_cluster(leaf, owner.cluster):
-        return Unrecorded(owner.side, _copied(secret, leaf, other), None)
+        return Unrecorded(owner.side, _copied(secret, leaf, other, now), None)
     # Only who has the key holds a certificate: the certificate itself is public.
     record = None if known or not secret["key_matches"] else _record(secret, leaf, side, authority)
     return Unrecorded(
@@ -97,21 +98,21 @@ def _unrecorded(
             f"{timestamp(leaf.not_after)}), which a trusted root has signed",
             fix="if the CA store was restored from a backup, run rotate_certificates with -e mesh_rotate_force=true, "
             "which records it; else find out who issued it, and add "
-            f"{{serial: '{leaf.serial}', date: NOW}} to custom_ca_revoked",
+            f"{{serial: '{leaf.serial}', date: '{timestamp(now)}'}} to custom_ca_revoked",
         ),
         record,
     )
 
 
-def _copied(secret: LiveSecret, leaf: CertificateView, holder: str) -> Message:
+def _copied(secret: LiveSecret, leaf: CertificateView, holder: str, now: datetime) -> Message:
+    entry = f"{{cluster: '{holder}', date: '{timestamp(now)}', reason: keyCompromise}}"
     has_key = "with its private key" if secret["key_matches"] else "without its private key"
     return Message.alarm(
         "copied-certificate",
         where=_title(secret),
         what=f"certificate {leaf.serial} was issued to {holder}, and is here {has_key} ({listed(leaf.sans)}, until "
         f"{timestamp(leaf.not_after)})",
-        fix=f"find out who copied it, add {{cluster: '{holder}', date: NOW, reason: keyCompromise}} to "
-        "custom_ca_revoked, and run site over all clusters",
+        fix=f"find out who copied it, add {entry} to custom_ca_revoked, and run site over all clusters",
     )
 
 

@@ -51,14 +51,19 @@ def inventory_rows(findings: Sequence[Message] | None) -> list[Row]:
     return [Row.of(NOBODY, NOBODY, "topology", finding) for finding in findings]
 
 
-def ca_rows(problems: Sequence[Message] | None, state: str) -> list[Row]:
-    """Whether the CA could issue; None where nobody asked."""
+def ca_rows(problems: Sequence[Message] | None, state: str, told: Collection[Message] = ()) -> list[Row]:
+    """Whether the CA could issue; None where nobody asked.
+
+    :param told: what the rules say, of the CA's settings too, which is not said again.
+    """
     if problems is None:
         seen = "not checked: localhost is not in this run (--limit)"
         return [Row(NOBODY, NOBODY, "ca", "unknown", seen)]
     if not problems:
         return [Row(NOBODY, NOBODY, "ca", "ok", state)]
-    return [Row.of(NOBODY, NOBODY, "ca", problem) for problem in problems]
+    rows = [Row.of(NOBODY, NOBODY, "ca", problem) for problem in problems]
+    left = [row for row in rows if not any(map(row.says, told))]
+    return left or [Row(NOBODY, NOBODY, "ca", "unknown", "not checked, because the inventory has errors")]
 
 
 def place_rows(seen: Sequence[Presence], unseen: Collection[str]) -> Iterator[Row]:
@@ -238,7 +243,7 @@ def _alike(rows: Sequence[Row]) -> Collection[list[Row]]:
 
 def _wrapped(text: str, widths: Sequence[int]) -> list[str]:
     room = max(40, WIDTH - sum(widths[:4]) - 8)
-    return textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
+    return textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], last: str) -> str:

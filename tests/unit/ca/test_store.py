@@ -72,6 +72,16 @@ def test_which_cluster_it_is_is_remembered_once_there_is_a_ca(store: CaStore, tm
     assert store.place("cluster-a") == "one"
 
 
+@pytest.mark.parametrize("content", ['{"uid": null}', "{}", '{"uid": 7}', "[" * 3000])
+def test_a_file_that_does_not_name_a_cluster_is_damage(made: CaStore, content: str) -> None:
+    """Null stood for the cluster None, and each run refused the true one for it."""
+    made.settle("cluster-a", "one")
+    (folder(made) / "clusters/cluster-a.json").write_text(content)
+    with refused("store-damaged") as caught:
+        made.place("cluster-a")
+    assert "clusters/cluster-a.json" in str(caught.value)
+
+
 def test_a_store_that_is_removed_while_it_is_read_is_none(made: CaStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the look whether there is an index and its reading; one that stays is read."""
     assert made.public() is not None

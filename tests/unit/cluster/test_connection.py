@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import connection as module
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import kubeconfig as kubeconfig_module
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import (
     Connection,
     connection_of,
@@ -192,6 +193,23 @@ def test_an_auth_provider_without_a_token_is_an_error(tmp_path: Path) -> None:
 
 
 # -- the account of a pod ------------------------------------------------------------------------------------------
+
+
+def test_a_proxy_that_python_cannot_speak_to_is_an_error_of_the_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was an ImportError, and a warning beside Ansible's output."""
+    found = yaml.safe_load(kubeconfig(tmp_path / "config").read_text())
+    for cluster in found["clusters"]:
+        cluster["cluster"]["proxy-url"] = "socks5://127.0.0.1:1080"
+    (tmp_path / "config").write_text(yaml.safe_dump(found))
+    connection = connection_of(str(tmp_path / "config"), "", {}, tmp_path)
+    monkeypatch.setattr(kubeconfig_module, "find_spec", lambda _name: None)
+    with refused("connection") as caught:
+        configuration(connection)
+    assert "PySocks" in told(caught.value)
+    monkeypatch.setattr(kubeconfig_module, "find_spec", lambda _name: object())
+    assert configuration(connection).proxy == "socks5://127.0.0.1:1080"
 
 
 @pytest.fixture

@@ -5,8 +5,14 @@
 
 from __future__ import annotations
 
+import re
+
+import pytest
+import yaml
+
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record, record_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import LiveSecret
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.revoked import check_revoked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf, timestamp
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.unrecorded import Unrecorded, unrecorded_in
@@ -70,3 +76,13 @@ def test_a_serial_that_is_recorded_of_another_certificate_replaces_no_record() -
     (stray,) = found(secret(leaf), taken)
     assert codes_of([stray.alarm]) == ["unrecorded-certificate"]
     assert stray.record is None
+
+
+@pytest.mark.parametrize("holders", [(), ("cluster-c",)])
+def test_the_entry_of_a_fix_is_one_as_it_stands(holders: tuple[str, ...]) -> None:
+    """Its date stood for one that an operator had to write himself."""
+    leaf = leaf_of()
+    (stray,) = found(secret(leaf), *(recorded(leaf, holder) for holder in holders))
+    (entry,) = re.findall(r"\{.*?\}", stray.alarm.fix)
+    assert check_revoked([yaml.safe_load(entry)], NOW) == []
+    assert check_revoked([{"cluster": "cluster-c", "date": "NOW"}], NOW) != [], "the control"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.crossmesh.mtls.plugins.filter.authority_state import authority_state
 from ansible_collections.crossmesh.mtls.plugins.filter.preflight_report import preflight_report
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, MessageJson
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.model import Destination, Sight
@@ -143,6 +144,43 @@ def test_what_is_wrong_with_the_ca_fails() -> None:
     assert not_ok(reported({}, ca_problems=[said("store-damaged", "/srv/ca", "it is closed")])) == [
         ("-", "ca", "failed")
     ]
+
+
+def test_what_the_rules_say_of_the_ca_is_told_once_and_the_ca_is_not_called_sound() -> None:
+    """It was an answer without a word, of which no line of the table could be made."""
+    wrong = said("ca-validity", "custom_ca: custom_ca_validity_days", "0: is not between 1 and 36500")
+    found = reported({}, findings=[wrong], ca_problems=[wrong])
+    assert not_ok(found) == [("-", "topology", "failed"), ("-", "ca", "unknown")]
+    other = said("store-damaged", "/srv/ca", "it is closed")
+    assert not_ok(reported({}, findings=[wrong], ca_problems=[wrong, other]))[1] == ("-", "ca", "failed")
+
+
+def test_a_row_of_which_nothing_is_seen_is_a_line_all_the_same() -> None:
+    assert report([Row("cluster-b", "-", "istio", "unknown", " ")])["table"][1].split() == [
+        *("unknown", "cluster-b", "-", "istio")
+    ]
+
+
+def test_a_variable_that_no_host_can_read_is_told_once() -> None:
+    unreadable = said("unreadable-variable", "mesh_links", "it uses what is not defined for localhost")
+    here = said("unreadable-variable", "mesh_links", "it uses what is not defined for cluster-b")
+    rows = [Row.of("cluster-b", "-", "run", Message.from_json(here)).to_json()]
+    look = {"looked": False, "rows": rows}
+    assert not_ok(reported({"cluster-b": look}, findings=[unreadable], ca_problems=[unreadable])) == [
+        ("-", "topology", "failed"),
+        ("-", "ca", "unknown"),
+        ("cluster-b", "run", "unknown"),
+    ]
+    assert not_ok(reported({"cluster-b": look})) == [("cluster-b", "run", "failed")]
+
+
+@pytest.mark.parametrize("clusters", [7, "cluster-b", [{"cluster-b": 1}], [7], {7: [], "cluster-b": []}, True])
+def test_variables_of_another_type_are_no_reason_for_no_table(clusters: Any) -> None:
+    """They are findings of their own."""
+    found = preflight_report({"cluster-b": looked_at()}, {"cluster-b": 7}, EVERYWHERE, clusters, False)  # type: ignore[dict-item]
+    assert found["table"]
+    asked = authority_state({"cluster-b": {}}, clusters, False, False, clusters)
+    assert asked["needed"] is False
 
 
 def test_what_nobody_looked_at_is_unknown_and_says_so() -> None:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import mapping
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired, schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import (
     LABEL,
@@ -39,6 +40,7 @@ __all__ = [
     "check_run",
     "check_settings",
     "check_trust_domain",
+    "declared_in",
     "name_of",
 ]
 
@@ -136,9 +138,9 @@ def _check_trust_domain(_shared: Mapping[str, object], name: str, value: str) ->
     yield from check_trust_domain(name, value)
 
 
-def check_trust_domain(subject: str, value: str) -> Iterator[Finding]:
+def check_trust_domain(subject: str, value: object) -> Iterator[Finding]:
     """The name under which clusters and links have theirs in client certificates."""
-    if not _is_domain(value):
+    if not isinstance(value, str) or not _is_domain(value):
         yield Finding.of(
             "ca-trust-domain",
             subject,
@@ -190,8 +192,18 @@ def names_of_links(shared: Mapping[str, object]) -> list[str]:
     return sorted({name for name in found if isinstance(name, str)})
 
 
+def declared_in(mesh_clusters: object) -> Mapping[str, Any]:
+    """The clusters that it names, with their groups; one without a value is not given.
+
+    :param mesh_clusters: of another type, as a finding tells, it names none.
+    """
+    return {str(name): groups for name, groups in mapping(mesh_clusters).items() if groups is not None}
+
+
 def check_declared(_shared: Mapping[str, object], name: str, value: Mapping[object, object]) -> Iterator[Finding]:
     for cluster, groups in value.items():
+        if groups is None:
+            continue
         if not isinstance(cluster, str) or not isinstance(groups, list) or not all(isinstance(g, str) for g in groups):
             fix = "list the groups of each cluster, e.g. {cluster-a: [mesh_clients]}"
             yield Finding.of("type", name, f"{name}.{cluster}", show(groups), "is not a list of groups", fix)
