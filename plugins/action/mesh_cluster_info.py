@@ -31,7 +31,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.outlook impor
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Plan, Work
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import presence_of
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ca_in_cluster
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ca_in_cluster, witnesses_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.unrecorded import unrecorded_in
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
     SIDES,
@@ -77,7 +77,11 @@ class ActionModule(ClusterAction):
             unrecorded_in(found["secrets"], wanted, store.records(now), authority, now) if authority.issuing else []
         )
         unrecorded = [item.record for item in unknown if item.record]
-        reading: Reading = {**found, **ca_reading(store, authority, entries, now, removal, unrecorded)}
+        kept = {request["cluster"]: witnesses_of(found["secrets"])}
+        reading: Reading = {
+            **found,
+            **ca_reading(store, authority, entries, now, removal, unrecorded, kept),
+        }
         surroundings = (
             read_surroundings(api, [pod for side in wanted for pod in reading["pods"][side]], parts.whole)
             if foresees
@@ -101,6 +105,7 @@ class ActionModule(ClusterAction):
             "identity": reading["identity"],
             "presence": presence_of(reading, request, list(wanted.values())),
             "unrecorded": [record.to_json() for record in unrecorded],
+            "rolled_back": [str(Message.from_json(error)) for error in reading["doubts"]["rolled_back"]],
             "phase": authority.phase,
             "state": authority.state,
             "lists_due": reading["lists_due"],

@@ -1035,6 +1035,12 @@ CODES: Mapping[str, Entry] = {
         "An older copy of the folder lies in its place; it lacks records and CRLs, and may issue from a retired root",
         "Restore the newest copy of the folder",
     ),
+    "ca-store-annotation": Entry(
+        "A Secret says something of the CA store that the CA has not written",
+        "The annotation C(crossmesh/ca-store) tells an older copy of the store from the newest; this one was changed, "
+        "and counts for nothing",
+        "Find out who changes it; the next certificate that is issued there replaces it",
+    ),
     "take-over-roots": Entry(
         "The store trusts other roots than were named",
         "C(custom_ca_take_over) has to name each trusted root of the store, and no other",

@@ -58,6 +58,8 @@ LABEL_INSTANCE = "crossmesh/instance"
 LABEL_CLUSTER = "crossmesh/cluster"
 LABEL_SIDE = "crossmesh/side"
 LABEL_LINK = "crossmesh/link"
+# On Secrets: which state of the CA store their trust was written from.
+ANNOTATION_WITNESS = "crossmesh/ca-store"
 
 # The client's Secret and its lock-downs serve every link of the cluster; a link cannot be called so (reserved names).
 CLIENT_LINK = "client"

@@ -109,6 +109,12 @@ presence:
     C(of_others), other clusters; to be held against the looks at them.
   returned: success
   type: dict
+rolled_back:
+  description: The error where the cluster has seen a later state of the CA store than the one that lies there.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 phase:
   description: How far a rotation of the root has come.
   returned: success

@@ -59,6 +59,7 @@ class Index:
     :param endorsements: of each root that came after another one, by its fingerprint.
     :param inherited: roots of a store that was lost or taken over: no endorsement leads from them to the issuing one.
     :param issued: SHA-256 of the ledger of all records; empty where nothing was issued.
+    :param identity: random, given to each store that is begun, and kept by its copies: a root can sign for two stores.
     :param generation: counts the changes of the store; 0 in what no key has signed.
     :param signature: of C(signer) over all the rest, in base64.
     """
@@ -74,6 +75,7 @@ class Index:
     endorsements: Mapping[str, Endorsement] = field(default_factory=dict)
     inherited: tuple[str, ...] = ()
     issued: str = ""
+    identity: str = ""
     generation: int = 0
     signature: str = ""
 
@@ -108,7 +110,7 @@ def index_to_json(index: Index) -> dict[str, Any]:
 
 def statement_of(index: Index) -> str:
     """What the signature of an index is over."""
-    return statement(index.generation, digest_of_index(index))
+    return statement(index.identity, index.generation, digest_of_index(index))
 
 
 def digest_of_index(index: Index) -> str:
@@ -117,9 +119,9 @@ def digest_of_index(index: Index) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def statement(generation: int, digest: str) -> str:
+def statement(identity: str, generation: int, digest: str) -> str:
     """The same from its parts: short enough to be kept elsewhere as a witness."""
-    return f"CA store, generation {generation}, index {digest}"
+    return f"CA store {identity}, generation {generation}, index {digest}"
 
 
 def index_from_json(content: Mapping[str, Any], *, name: str, where: str, damaged: Damaged) -> Index:
@@ -176,8 +178,8 @@ def _fault(index: Index) -> str:
 
 
 def _signed_fault(index: Index, *, signed: bool) -> str:
-    if not _is_number(index.generation) or not isinstance(index.signature, str):
-        return "has no generation or no signature"
+    if not _is_number(index.generation) or not all(isinstance(text, str) for text in (index.identity, index.signature)):
+        return "has no generation, identity or signature"
     # An index of one format that passes for one of the other would go by other rules.
     if signed != bool(index.generation and index.signature):
         return "has no generation or no signature" if signed else "has the signature of another format"

@@ -8,6 +8,7 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -21,6 +22,12 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import 
     OvertakenError,
     Snapshot,
     Storage,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.witness import (
+    Doubts,
+    doubts,
+    witness_of,
+    witness_to_text,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl, Revoked
@@ -71,7 +78,7 @@ class CaStore:
     def create(self, passphrase: str, key: PrivateKey, certificate: str) -> Authority:
         """Make this root the authority, or return the one that somebody quicker has made."""
         # Before anything is written, so that a refused passphrase leaves no trace.
-        change = _sealed(transitions.create(self._new_root(passphrase, key, certificate)), key)
+        change = _begun(transitions.create(self._new_root(passphrase, key, certificate)), key)
         while True:
             try:
                 return self._storage.commit(change, None).authority
@@ -83,7 +90,7 @@ class CaStore:
     def recover(self, passphrase: str, key: PrivateKey, certificate: str, lost: Sequence[CertificateView]) -> Authority:
         """Begin anew where the store was lost, with a root that replaces those that the clusters hold."""
         vouching.refuse_unfit(lost, self.where)
-        change = _sealed(transitions.recover(self._new_root(passphrase, key, certificate), lost), key)
+        change = _begun(transitions.recover(self._new_root(passphrase, key, certificate), lost), key)
         while True:
             transitions.refuse_occupied(self._snapshot())
             try:
@@ -127,7 +134,7 @@ class CaStore:
             if follower and root != index.prepared:
                 index = vouching.endorsed(index, follower, key, by=root)
         signer = self._key(snapshot.roots[index.signer], passphrase)
-        return _sealed(replace(change, index=vouching.inheriting(index)), signer)
+        return _begun(replace(change, index=vouching.inheriting(index)), signer)
 
     # -- rotation of the root: each step once, from the state that the caller has seen ---------------------------------
 
@@ -202,6 +209,19 @@ class CaStore:
         if authority.signer is None:
             raise self._storage.damaged("it holds no authority")
         self._key(authority.signer, passphrase)
+
+    def witness(self) -> str:
+        """What is to be kept where the CA is used, so that an older copy is noticed; empty without a CA."""
+        snapshot = self._snapshot()
+        return witness_to_text(witness_of(snapshot.index)) if snapshot else ""
+
+    def doubts(self, seen: Mapping[str, Mapping[str, str]]) -> Doubts:
+        """Whether clusters have seen a later state of the store, which is read now: after what they hold.
+
+        :param seen: what was kept of C(witness): by cluster, then by the object that has it.
+        """
+        snapshot = self._snapshot() if any(filter(None, kept.values()) for kept in seen.values()) else None
+        return doubts(snapshot, seen) if snapshot else Doubts()
 
     def record(self, records: Collection[Record], key: PrivateKey, now: datetime) -> bool:
         """Keep the records of certificates that are about to be used, and drop those of expired ones.
@@ -301,5 +321,10 @@ class CaStore:
         return key
 
 
-def _sealed(change: Change, key: PrivateKey, *, after: int = 0) -> Change:
+def _begun(change: Change, key: PrivateKey) -> Change:
+    """The first state of a store that is told from every other one by its identity, whoever has the same root."""
+    return _sealed(replace(change, index=replace(change.index, identity=secrets.token_hex(16))), key, after=0)
+
+
+def _sealed(change: Change, key: PrivateKey, *, after: int) -> Change:
     return replace(change, index=vouching.sealed(change.index, key, after=after))

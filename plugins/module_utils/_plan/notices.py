@@ -101,7 +101,7 @@ def _is_same(found: SecretTrust, wanted: SecretTrust) -> bool:
 def warnings(reading: Reading, side: DesiredSide, owner: names.Owner, authority: Authority) -> list[Message]:
     if not side["secrets"]:
         return []
-    warnings = [Message.from_json(found) for found in reading["unmatched"]]
+    warnings = [Message.from_json(found) for found in (*reading["unmatched"], *reading["doubts"]["made_up"])]
     if size := revocation.check_size("".join(item.pem for item in authority.lists), where=authority.path):
         warnings.append(size)
     if side["links"]:

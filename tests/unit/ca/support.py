@@ -46,7 +46,7 @@ def as_earlier_release(store: CaStore) -> None:
     """Lay a store out as the releases did whose index no key signed."""
     index = folder(store) / "authority.json"
     content = json.loads(index.read_text(encoding="utf-8"))
-    for key in ("generation", "signature", "endorsements", "inherited", "issued"):
+    for key in ("generation", "signature", "endorsements", "inherited", "issued", "identity"):
         del content[key]
     index.write_text(json.dumps({**content, "version": 1}), encoding="utf-8")
     for ledger in folder(store).glob("issued/*.ledger"):

@@ -1,0 +1,211 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""B and A6: an older copy of the whole CA store lies in its place, put there by somebody or restored from a backup.
+
+All of it is signed. What tells is what the clusters have seen: each Secret says which state of the store its trust was
+written from, with the signature of that state, so that nobody can make one up.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import ca_reading
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import secret_view
+from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import authority_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import make_plan
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import witnesses_of
+from tests.attacks.test_b_store import THEFT, public, revoke, run, trusted_in, work
+from tests.unit.ca.support import file_store, folder, keep
+from tests.unit.cluster.fake_api import FakeApi
+from tests.unit.pki.support import NOW, PASSPHRASE, make_root
+from tests.unit.plan.test_plan import reading
+from tests.unit.support import CHECKOUT, SERVER, Json, codes_of, link, refused, view
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> CaStore:
+    made, root = file_store(tmp_path / "ca"), make_root()
+    made.create(PASSPHRASE, root.key, root.view.pem)
+    return made
+
+
+def in_service(store: CaStore) -> FakeApi:
+    """A cluster with the gateway's Secret after a first run."""
+    api = FakeApi()
+    run(api, store)
+    api.calls.clear()
+    return api
+
+
+def note_of(api: FakeApi) -> str:
+    return str(api.objects[0]["metadata"]["annotations"][names.ANNOTATION_WITNESS])
+
+
+def put_note(api: FakeApi, text: str) -> None:
+    api.objects[0]["metadata"]["annotations"] = {names.ANNOTATION_WITNESS: text}
+
+
+def copied(store: CaStore, path: Path) -> Path:
+    return shutil.copytree(folder(store), path)
+
+
+def put_back(store: CaStore, copy: Path) -> None:
+    shutil.rmtree(folder(store))
+    shutil.copytree(copy, folder(store))
+
+
+def looked(api: FakeApi, store: CaStore) -> Mapping[str, Any]:
+    """What a look at the cluster makes of the store."""
+    kept = {"cluster-b": witnesses_of(map(secret_view, api.objects))}
+    return ca_reading(store, authority_of(store), (), NOW, seen=kept)
+
+
+# -- an older copy -------------------------------------------------------------------------------------------------
+
+
+def test_every_playbook_that_looks_at_a_cluster_tells_an_older_copy(store: CaStore, tmp_path: Path) -> None:
+    """A6: on d3897ca C(verify) said that all is well, and C(site) went on from the older copy."""
+    older = copied(store, tmp_path / "older")
+    api = in_service(store)
+    side = view([link()], SERVER)["server"]
+
+    def plan_errors() -> list[str]:
+        seen: Any = reading(**looked(api, store), secrets=[secret_view(item) for item in api.objects])
+        plan = make_plan(seen, side, [], authority_of(store), work().policy, NOW)
+        assert set(codes_of(plan.barring)) <= set(codes_of(plan.errors))
+        return codes_of(plan.barring)
+
+    assert plan_errors() == [], "the control"
+    put_back(store, older)
+    assert plan_errors() == ["store-rolled-back"]
+
+
+def test_a_copy_of_before_a_revocation_lets_nobody_in_again(store: CaStore, tmp_path: Path) -> None:
+    """A6, sibling: the copy of before a revocation; on d3897ca the older list, or none, went into every gateway."""
+    api = in_service(store)
+    older = copied(store, tmp_path / "older")
+    revoke(store, THEFT)
+    run(api, store)
+    assert "ca.crl" in api.objects[0]["data"]
+    put_back(store, older)
+    api.calls.clear()
+    with refused("store-rolled-back"):
+        run(api, store)
+    assert api.calls == []
+    assert "ca.crl" in api.objects[0]["data"]
+
+
+def test_another_run_that_goes_on_meanwhile_is_no_rollback(store: CaStore) -> None:
+    """The control of all: a later state that is the store's own is never held against it."""
+    api = in_service(store)
+    before = note_of(api)
+    keep(store, [])
+    following = make_root()
+    store.prepare(PASSPHRASE, following.key, following.view.pem, seen=public(store).state, now=NOW)
+    run(api, store)
+    assert following.view.pem in trusted_in(api)
+    assert note_of(api) != before
+    assert looked(api, store)["doubts"] == {"rolled_back": [], "later": "", "made_up": []}
+
+
+def test_a_run_that_changes_nothing_writes_no_annotation(store: CaStore) -> None:
+    """The counter goes on with each certificate of others; that alone is no reason to write anywhere."""
+    api = in_service(store)
+    before = note_of(api)
+    keep(store, [])
+    assert store.witness() != before, "the control: the store has gone on"
+    run(api, store)
+    assert api.calls == []
+    assert note_of(api) == before
+
+
+# -- what a hostile cluster makes of it ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("made_up", ["a generation of his own", "garbage", "another signature"])
+def test_a_witness_that_is_made_up_costs_its_cluster_a_warning(store: CaStore, made_up: str) -> None:
+    """D and A6: who holds one cluster writes what he likes into the annotation, and stops nobody with it."""
+    api = in_service(store)
+    assert looked(api, store)["doubts"]["made_up"] == [], "the control"
+    generation, rest = note_of(api).split(" ", 1)
+    texts = {
+        "a generation of his own": f"{int(generation) + 9} {rest}",
+        "garbage": "\x1b[31m" + "x" * 5000,
+        "another signature": f"{int(generation) + 9} {rest[:-8]}AAAAAAA=",
+    }
+    put_note(api, texts[made_up])
+    found = looked(api, store)["doubts"]
+    assert (found["rolled_back"], found["later"]) == ([], "")
+    (warning,) = found["made_up"]
+    assert (warning["code"], warning["level"]) == ("ca-store-annotation", "warning")
+    run(api, store)
+
+
+def test_the_witness_of_another_store_with_the_same_root_stops_nobody(tmp_path: Path) -> None:
+    """Sibling of A6 and A7: two instances brought in one root of the user's own, and one cluster has both.
+
+    What its administrator copies from one instance's Secret to the other's is signed by the very root.
+    """
+    root = make_root()
+    one, other = file_store(tmp_path / "one"), file_store(tmp_path / "other")
+    for made in (one, other):
+        made.create(PASSPHRASE, root.key, root.view.pem)
+    older = copied(one, tmp_path / "older")
+    api = in_service(one)
+    true = note_of(api)
+    for _time in range(9):
+        keep(other, [])
+    put_note(api, other.witness())
+    assert looked(api, one)["doubts"]["rolled_back"] == []
+    run(api, one)
+    put_note(api, true)
+    put_back(one, older)
+    assert codes(looked(api, one)) == ["store-rolled-back"], "the control: its own stops it"
+
+
+def codes(found: Mapping[str, Any]) -> list[str]:
+    return [error["code"] for error in found["doubts"]["rolled_back"]]
+
+
+# -- who is stopped ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rolled_back", [[], ["the CA store is older. [store-rolled-back]"]])
+def test_what_one_cluster_has_seen_stops_the_run_for_all(tmp_path: Path, rolled_back: list[str]) -> None:
+    """A6: a cluster that is new, or whose annotations are gone, gets nothing from the older copy either."""
+    look: Json = {"cluster": "cluster-a", "rolled_back": rolled_back}
+    play: Json = {
+        "hosts": "localhost",
+        "gather_facts": False,
+        "tasks": [{"ansible.builtin.import_role": {"name": "crossmesh.mtls.mesh_side", "tasks_from": "apart.yml"}}],
+    }
+    hosts: Json = {
+        "cluster-a": {"__mesh_side_look": look},
+        "cluster-b": {"__mesh_side_look": {}},
+        "cluster-c": {},
+    }
+    (tmp_path / "play.yml").write_text(json.dumps([play]), encoding="utf-8")
+    (tmp_path / "hosts.yml").write_text(json.dumps({"mesh_servers": {"hosts": hosts}}), encoding="utf-8")
+    environment = {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
+        "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / "collections"),
+        "ANSIBLE_NOCOLOR": "1",
+    }
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "hosts.yml", "play.yml"]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == (2 if rolled_back else 0), done.stdout
+    assert ("[store-rolled-back]" in done.stdout) == bool(rolled_back)
