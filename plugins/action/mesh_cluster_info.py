@@ -32,7 +32,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import P
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import presence_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ca_in_cluster, witnesses_of
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.unrecorded import unrecorded_in
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.unrecorded import held_in, unrecorded_in
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
     SIDES,
     STAGES,
@@ -106,6 +106,7 @@ class ActionModule(ClusterAction):
             "presence": presence_of(reading, request, list(wanted.values())),
             "unrecorded": [record.to_json() for record in unrecorded],
             "rolled_back": [str(Message.from_json(error)) for error in reading["doubts"]["rolled_back"]],
+            "held": held_in(reading, authority, request["cluster"]),
             "phase": authority.phase,
             "state": authority.state,
             "lists_due": reading["lists_due"],

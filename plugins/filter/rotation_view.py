@@ -34,7 +34,8 @@ def rotation_view(
     left_out = [*sorted(every - taken_in), *_servers_left_out(external, mesh_links)]
     sights = [sight for proof in proofs for sight in proof.get("sights", ())]
     unrecorded = [record for look in looks.values() for record in look.get("unrecorded", ())]
-    return {"clusters": sorted(every), "left_out": left_out, "sights": sights, "unrecorded": unrecorded}
+    held = [look["held"] for look in looks.values() if "held" in look]
+    return {"clusters": sorted(every), "left_out": left_out, "sights": sights, "unrecorded": unrecorded, "held": held}
 
 
 def _servers_left_out(looked: Mapping[str, Any], mesh_links: object) -> list[str]:

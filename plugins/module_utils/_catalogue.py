@@ -1033,7 +1033,12 @@ CODES: Mapping[str, Entry] = {
     "store-rolled-back": Entry(
         "The CA store is older than what a cluster has seen of it",
         "An older copy of the folder lies in its place; it lacks records and CRLs, and may issue from a retired root",
-        "Restore the newest copy of the folder",
+        "Restore the newest copy of the folder; if a backup is all that is left, run playbook C(reconcile_ca)",
+    ),
+    "restore-unconfirmed": Entry(
+        "The CA store lacks what the clusters hold",
+        "It came back from a backup, or somebody put an older copy there; the message says what it lacks",
+        "Restore a newer copy; if there is none, run C(reconcile_ca) again with what the message names",
     ),
     "ca-store-annotation": Entry(
         "A Secret says something of the CA store that the CA has not written",

@@ -115,6 +115,13 @@ rolled_back:
   type: list
   elements: str
   sample: []
+held:
+  description: >-
+    What the cluster holds that a CA store may lack which came back from a backup: a later state of it, roots that are
+    trusted, certificates that are revoked; for step V(reconcile) of M(crossmesh.mtls.custom_ca_rotation).
+  returned: success
+  type: dict
+  sample: {}
 phase:
   description: How far a rotation of the root has come.
   returned: success

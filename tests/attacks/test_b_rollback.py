@@ -9,28 +9,38 @@ written from, with the signature of that state, so that nobody can make one up.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import Outcome, Wanted
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.move import RECONCILE, Move, move
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.restoration import Held, held_from_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import Entry, revoked_serials
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import ca_reading
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import secret_view
-from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import authority_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import authority_of, ensure
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import make_plan
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import witnesses_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.unrecorded import held_in, unrecorded_in
 from tests.attacks.test_b_store import THEFT, public, revoke, run, trusted_in, work
 from tests.unit.ca.support import file_store, folder, keep
 from tests.unit.cluster.fake_api import FakeApi
-from tests.unit.pki.support import NOW, PASSPHRASE, make_root
+from tests.unit.pki.support import NOW, PASSPHRASE, Root, make_root
 from tests.unit.plan.test_plan import reading
 from tests.unit.support import CHECKOUT, SERVER, Json, codes_of, link, refused, view
 
@@ -209,3 +219,175 @@ def test_what_one_cluster_has_seen_stops_the_run_for_all(tmp_path: Path, rolled_
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == (2 if rolled_back else 0), done.stdout
     assert ("[store-rolled-back]" in done.stdout) == bool(rolled_back)
+
+
+# -- a backup that is all that is left -----------------------------------------------------------------------------
+
+
+def held(api: FakeApi, store: CaStore, cluster: str = "cluster-b") -> Held:
+    """What a look tells of a cluster, as the step gets it."""
+    secrets = [secret_view(item) for item in api.objects]
+    seen: Any = reading(**looked(api, store), secrets=secrets)
+    return held_from_json(json.loads(json.dumps(held_in(seen, authority_of(store), cluster))))
+
+
+def unrecorded(api: FakeApi, store: CaStore, now: datetime) -> list[Record]:
+    side = view([link()], SERVER)["server"]
+    secrets = [secret_view(item) for item in api.objects]
+    found = unrecorded_in(secrets, {"server": side}, store.records(now), authority_of(store), now)
+    return [item.record for item in found if item.record]
+
+
+def reconciled(
+    store: CaStore,
+    *apis: FakeApi,
+    restored: str = "",
+    passphrase: str = PASSPHRASE,
+    now: datetime = NOW,
+    revoked: Sequence[Entry] = (),
+    clusters: Sequence[str] = ("cluster-b",),
+) -> Outcome:
+    seen = [held(api, store, name) for api, name in zip(apis, clusters, strict=False)]
+    records = [record for api in apis for record in unrecorded(api, store, now)]
+    wanted = Wanted("Test Root CA", "P-256", 3650)
+    task = Move(RECONCILE, "", passphrase, wanted, [], "default", clusters, revoked, [], keep_keys=False)
+    return move(store, replace(task, unrecorded=records, held=seen, restored=restored), now=now, check_mode=False)
+
+
+def generation(store: CaStore) -> str:
+    return store.witness().split(" ", 1)[0]
+
+
+def rotated(store: CaStore, api: FakeApi, tmp_path: Path) -> tuple[Path, Root, str]:
+    """A rotation that is over for long, with a copy of its middle: the new root, and the fingerprint of the old one."""
+    following, old = make_root(), public(store).trusted[0].fingerprint
+    store.prepare(PASSPHRASE, following.key, following.view.pem, seen=public(store).state, now=NOW)
+    copy = copied(store, tmp_path / "middle")
+    run(api, store)
+    store.switch(PASSPHRASE, seen=public(store).state)
+    run(api, store)
+    store.retire(PASSPHRASE, seen=public(store).state)
+    run(api, store)
+    store.finish(PASSPHRASE, seen=public(store).state, keep_keys=False)
+    return copy, following, old
+
+
+def test_a_retired_root_is_never_issued_from_again(store: CaStore, tmp_path: Path) -> None:
+    """A6: on d3897ca C(site) issued from the retired root again, and wrote both into every gateway."""
+    api = in_service(store)
+    copy, new, old = rotated(store, api, tmp_path)
+    certificate = api.objects[0]["data"]["tls.crt"]
+    put_back(store, copy)
+    assert public(store).issuing != new.view, "the control: by itself it would issue from the old root"
+    reconciled(store, api, restored=generation(store))
+    authority = public(store)
+    assert authority.issuing == new.view
+    assert (authority.trusted, authority.retiring, authority.phase) == ((new.view,), (old,), "retiring")
+    api.calls.clear()
+    run(api, store)
+    assert api.calls == [], "what is in service stays as it is"
+    assert trusted_in(api) == new.view.pem
+    assert api.objects[0]["data"]["tls.crt"] == certificate
+    assert [record.issuer for record in store.records(NOW)].count(new.view.fingerprint) == 1
+
+
+def test_a_root_that_was_taken_back_does_not_return(store: CaStore, tmp_path: Path) -> None:
+    """Sibling of A6: the copy knows a prepared root that was abandoned since, because it was no good."""
+    api, bad = in_service(store), make_root()
+    store.prepare(PASSPHRASE, bad.key, bad.view.pem, seen=public(store).state, now=NOW)
+    run(api, store)
+    copy = copied(store, tmp_path / "middle")
+    store.abandon(PASSPHRASE, seen=public(store).state)
+    run(api, store)
+    assert bad.view.pem not in trusted_in(api)
+    put_back(store, copy)
+    reconciled(store, api, restored=generation(store))
+    run(api, store)
+    assert bad.view.pem not in trusted_in(api)
+
+
+def test_nothing_is_done_before_the_operator_has_named_the_copy(store: CaStore, tmp_path: Path) -> None:
+    """A6: who put the older copy there does not get it taken for a backup, and a wrong passphrase does not help."""
+    copy, api = copied(store, tmp_path / "older"), in_service(store)
+    put_back(store, copy)
+    before = store.witness()
+    (lost,) = unrecorded(api, store, NOW)
+    for restored in ("", "9", "true"):
+        with refused("restore-unconfirmed") as failure:
+            reconciled(store, api, restored=restored)
+        text = str(failure.value)
+        assert "generation 1, and clusters have seen generation 2" in text
+        assert lost.serial in text
+        assert text.endswith("run again with -e custom_ca_restored=1. [restore-unconfirmed]")
+    with refused("wrong-passphrase"):
+        reconciled(store, api, restored="1", passphrase="another passphrase")
+    assert store.witness() == before
+    assert reconciled(store, api, restored="1").changed
+    assert [record.serial for record in store.records(NOW)] == [lost.serial]
+    assert not reconciled(store, api).changed, "done once"
+    run(api, store)
+
+
+def test_a_cluster_that_hides_what_it_has_seen_stops_nobody_with_it_afterwards(store: CaStore, tmp_path: Path) -> None:
+    """Sibling of D: it takes no part in the step, and shows the later state once the store has gone on."""
+    copy, honest, hostile = copied(store, tmp_path / "older"), in_service(store), in_service(store)
+    for _time in range(5):
+        keep(store, [])
+    put_note(hostile, store.witness())
+    put_back(store, copy)
+    assert codes(looked(hostile, store)) == ["store-rolled-back"], "the control"
+    outcome = reconciled(store, honest, restored=generation(store), clusters=("cluster-b", "cluster-c"))
+    assert "not looked at: cluster-c" in outcome.message
+    assert codes(looked(hostile, store)) == []
+    run(hostile, store)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_one_cluster_does_not_drop_a_root_that_others_trust(store: CaStore, tmp_path: Path, alone: bool) -> None:
+    """Sibling of A and D: it takes the old root out of its own C(ca.crt), to have it dropped everywhere."""
+    following = make_root()
+    store.prepare(PASSPHRASE, following.key, following.view.pem, seen=public(store).state, now=NOW)
+    store.switch(PASSPHRASE, seen=public(store).state)
+    copy, honest, hostile = copied(store, tmp_path / "older"), in_service(store), in_service(store)
+    put_back(store, copy)
+    hostile.objects[0]["data"]["ca.crt"] = base64.b64encode(following.view.pem.encode()).decode()
+    others = () if alone else (honest,)
+    reconciled(store, hostile, *others, restored=generation(store), clusters=("cluster-b", "cluster-c"))
+    assert public(store).phase == "switched"
+    # The control: where all of them have dropped it, it goes.
+    reconciled(store, hostile, hostile, restored=generation(store), clusters=("cluster-b", "cluster-c"))
+    assert public(store).phase == "retiring"
+
+
+def test_nothing_is_revoked_because_the_restored_store_does_not_know_it(store: CaStore, tmp_path: Path) -> None:
+    """A6: the certificate that replaced a revoked one minutes later is not taken for the revoked one."""
+    api = in_service(store)
+    (stolen,) = store.records(NOW)
+    copy = copied(store, tmp_path / "older")
+    soon = NOW + timedelta(minutes=5)
+    entry = Entry("cluster", "cluster-b", "keyCompromise", NOW)
+    ensure(cast(Api, api), store, replace(work(), revoked=[entry]), soon)
+    (_old, replacing) = sorted(store.records(soon), key=lambda record: record.issued_at)
+    assert replacing.serial != stolen.serial
+    put_back(store, copy)
+    (found,) = unrecorded(api, store, soon)
+    assert entry.revokes(found), "the control: when it was issued the certificate does not tell by itself"
+    reconciled(store, api, restored=generation(store), revoked=[entry], now=soon)
+    assert {record.serial: record.issued_at for record in store.records(soon)}[found.serial] == replacing.issued_at
+    assert revoked_serials([entry], store.records(soon)) == {stolen.serial}
+
+
+def test_what_gateways_refuse_is_not_let_in_again_unseen(store: CaStore, tmp_path: Path) -> None:
+    """A6: a certificate that was issued and revoked after the backup is in no record and on no CRL of the store."""
+    copy, api = copied(store, tmp_path / "older"), in_service(store)
+    revoke(store, THEFT)
+    run(api, store)
+    put_back(store, copy)
+    with refused("restore-unconfirmed") as failure:
+        reconciled(store, api)
+    assert f"add {{serial: '{THEFT}', date: '" in failure.value.message.fix
+    assert ", reason: keyCompromise} to custom_ca_revoked" in failure.value.message.fix
+    entry = Entry("serial", THEFT, "keyCompromise", NOW)
+    with refused("restore-unconfirmed") as failure:
+        reconciled(store, api, revoked=[entry])
+    assert THEFT not in str(failure.value), "the control: the operator has added it"

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeAlias
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation, transitions, vouching
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import restoration, revocation, transitions, vouching
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import (
@@ -135,6 +135,35 @@ class CaStore:
                 index = vouching.endorsed(index, follower, key, by=root)
         signer = self._key(snapshot.roots[index.signer], passphrase)
         return _begun(replace(change, index=vouching.inheriting(index)), signer)
+
+    def reconcile(
+        self, passphrase: str, found: restoration.Found, *, confirmed: str, now: datetime, look: bool = False
+    ) -> restoration.Lack | None:
+        """Let a store that came back from a backup go on from what the clusters hold.
+
+        :param confirmed: the generation of the copy that the operator knows to be the newest.
+        :param look: try it, and write nothing.
+        :returns: what it lacked; None where that is nothing, and nobody says that it is a restored copy.
+        """
+        while True:
+            snapshot = self._snapshot(records=True)
+            if snapshot is None:
+                raise transitions.overtaken(self.where, "absent")
+            lack, named = restoration.lack_of(snapshot, found, now), confirmed == str(snapshot.index.generation)
+            if lack.nothing and not named:
+                return None
+            if not named:
+                raise CrossmeshError(restoration.unconfirmed(snapshot, lack))
+            change = restoration.reconciled(snapshot, lack, now)
+            key = self._open(snapshot, change.index.signer, passphrase)
+            if look:
+                return lack
+            try:
+                after = restoration.next_generation(snapshot, lack, now)
+                self._storage.commit(_sealed(change, key, after=after), snapshot.version)
+            except OvertakenError:
+                continue
+            return lack
 
     # -- rotation of the root: each step once, from the state that the caller has seen ---------------------------------
 

@@ -99,8 +99,8 @@ def rolled_back(snapshot: Snapshot, seen: Mapping[str, Sequence[Witness]]) -> Me
         where=snapshot.where,
         what=f"the CA store is at generation {snapshot.index.generation}, but cluster {cluster} got credentials of "
         f"generation {found[cluster].generation}: an older copy of the store lies in its place",
-        fix="restore the newest copy of the folder. If there is none, move it away and run playbook rotate_ca with "
-        "-e custom_ca_lost=true, and find out who can write to the folder",
+        fix="restore the newest copy of the folder, and find out who put an older one there. If this is the newest "
+        "backup that is left, run playbook crossmesh.mtls.reconcile_ca, which shows what it lacks",
     )
 
 
