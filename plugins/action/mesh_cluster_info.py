@@ -50,6 +50,7 @@ class ActionModule(ClusterAction):
         "stage": {"type": "str", "choices": list(STAGES), "default": "all"},
         "existing": {"type": "bool", "default": False},
         "force": {"type": "bool", "default": False},
+        "trust": {"type": "bool", "default": False},
     }
 
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
@@ -60,15 +61,15 @@ class ActionModule(ClusterAction):
         request = view["request"]
         store, entries = variables.store(), variables.revoked()
         authority = authority_of(store)
-        # Beyond serials only where trust is on the move, or something is revoked: each pod is one more question.
-        moving = bool(authority.lists) or authority.rotates
+        # Beyond serials only where trust is on the move, or something is revoked, or where that is asked for.
+        trust = bool(authority.lists) or authority.rotates or params["trust"]
         api = variables.api()
         recorded = partial(store.secrets_of, request["instance"], request["cluster"], now)
         policy = variables.policy(params["stage"], existing=params["existing"], force=params["force"])
         wanted = {side: views[state][side] for side, state in states.items()}
         # What works on the credentials alone goes on whatever others do.
         foresees = not policy.existing and any(side["links"] for side in wanted.values())
-        parts = read_cluster(api, replace(watching(view), recorded=recorded, whole=foresees), trust=moving)
+        parts = read_cluster(api, replace(watching(view), recorded=recorded, whole=foresees), trust=trust)
         found = parts.reading
         if fault := variables.misled(found["identity"]["cluster_uid"], request["cluster"]):
             raise CrossmeshError(fault)

@@ -1040,6 +1040,11 @@ CODES: Mapping[str, Entry] = {
         "It came back from a backup, or somebody put an older copy there; the message says what it lacks",
         "Restore a newer copy; if there is none, run C(reconcile_ca) again with what the message names",
     ),
+    "gateway-root": Entry(
+        "A gateway trusts a root that is nobody's",
+        "Neither the Secret that it is for nor the CA store has it, so it came to the pod by another way",
+        "Restart the pod, and find out who gave it that root",
+    ),
     "ca-store-annotation": Entry(
         "A Secret says something of the CA store that the CA has not written",
         "The annotation C(crossmesh/ca-store) tells an older copy of the store from the newest; this one was changed, "

@@ -53,6 +53,12 @@ options:
     description: Work on the credentials that are there, whether or not something is due, and leave the rest alone.
     type: bool
     default: false
+  trust:
+    description: >-
+      Read of each gateway pod which roots it trusts, also where no root is rotated and nothing is revoked. One that
+      neither the Secret nor the CA store has is an alarm.
+    type: bool
+    default: false
   force:
     description: Issue every certificate anew.
     type: bool

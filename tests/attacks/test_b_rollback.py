@@ -41,7 +41,7 @@ from tests.attacks.test_b_store import THEFT, public, revoke, run, trusted_in, w
 from tests.unit.ca.support import file_store, folder, keep
 from tests.unit.cluster.fake_api import FakeApi
 from tests.unit.pki.support import NOW, PASSPHRASE, Root, make_root
-from tests.unit.plan.test_plan import reading
+from tests.unit.plan.test_plan import AUTHORITY, ROOT, leaf_of, reading, secret, serving
 from tests.unit.support import CHECKOUT, SERVER, Json, codes_of, link, refused, view
 
 
@@ -140,6 +140,28 @@ def test_a_run_that_changes_nothing_writes_no_annotation(store: CaStore) -> None
     run(api, store)
     assert api.calls == []
     assert note_of(api) == before
+
+
+# -- a root that the CA does not know ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["nowhere", "pod", "Secret", "store"])
+def test_a_root_that_no_record_of_the_ca_has_is_told_wherever_it_is(place: str) -> None:
+    """B: on d3897ca C(verify) said ok, whichever root a gateway trusted that its CA had never made."""
+    leaf, his = leaf_of(), make_root()
+    both = f"{ROOT.view.pem}{his.view.pem}"
+    trusted = [ROOT.view.fingerprint, *([his.view.fingerprint] if place == "pod" else [])]
+    pod = serving(leaf, trust={"mysql-credential": {"roots": trusted, "lists": []}})
+    kept = secret(leaf, trust=both if place == "Secret" else ROOT.view.pem)
+    authority = replace(AUTHORITY, trusted=(ROOT.view, his.view)) if place == "store" else AUTHORITY
+    seen = reading(secrets=[kept], pods={"server": [pod], "client": []})
+    plan = make_plan(seen, view([link()], SERVER)["server"], [], authority, work().policy, NOW)
+    told = {
+        "pod": codes_of(plan.standing.alarms) == ["gateway-root"],
+        "Secret": codes_of(plan.barring) == ["wrong-store"],
+        "store": [item.decision.reason for item in plan.work.due] == ["trust-changed"],
+    }
+    assert [where for where, is_told in told.items() if is_told] == ([] if place == "nowhere" else [place])
 
 
 # -- what a hostile cluster makes of it ----------------------------------------------------------------------------
