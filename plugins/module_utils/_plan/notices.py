@@ -226,7 +226,7 @@ def strange_roots(reading: Reading, side: DesiredSide, owner: names.Owner, autho
         Message.alarm(
             "gateway-root",
             where=f"pod {pod['namespace']}/{pod['name']}",
-            what=f"it trusts root {listed(map(short, strange))} for {secret}; neither the Secret nor the CA store has it",
+            what=f"it trusts root {listed(map(short, strange))} for {secret}, and neither it nor the CA store has that",
             fix="restart the pod, which then loads what the Secret holds, and find out who gave it that root",
         )
         for pod in reading["pods"][owner.side]
