@@ -6,10 +6,13 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.integration.support import credential_secrets, state_snapshots
 from tests.integration.support.lab_mesh import Mesh
 
 
+@pytest.mark.slow
 def test_an_older_copy_of_the_store_stops_every_run_until_it_is_reconciled(restored_mesh: Mesh, tmp_path: Path) -> None:
     mesh = restored_mesh
     backup = shutil.copytree(mesh.store, tmp_path / "backup")
