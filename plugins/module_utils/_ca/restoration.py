@@ -27,7 +27,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Revoked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import timestamp
 
-__all__ = ["Found", "Held", "Lack", "held_from_json", "lack_of", "next_generation", "reconciled", "unconfirmed"]
+__all__ = ["Found", "Held", "Lack", "held_from_json", "lack_of", "reconciled", "unconfirmed"]
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,8 @@ def _entries(lack: Lack) -> str:
 
 def reconciled(snapshot: Snapshot, lack: Lack, now: datetime) -> Change:
     """The store as it is to go on: with the records that it lacks, and in the phase that it had come to."""
-    return transitions.record(replace(snapshot, index=_caught_up(snapshot, lack)), lack.records, now=now)
+    index = replace(_caught_up(snapshot, lack), generation=_next_generation(snapshot, lack, now))
+    return transitions.record(replace(snapshot, index=index), lack.records, now=now)
 
 
 def _caught_up(snapshot: Snapshot, lack: Lack) -> Index:
@@ -199,7 +200,7 @@ def _caught_up(snapshot: Snapshot, lack: Lack) -> Index:
     return index
 
 
-def next_generation(snapshot: Snapshot, lack: Lack, now: datetime) -> int:
+def _next_generation(snapshot: Snapshot, lack: Lack, now: datetime) -> int:
     """The generation that the store goes on from.
 
     The clock is ahead of every count: so what a cluster withholds now stops nobody when it is shown later.

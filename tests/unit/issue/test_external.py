@@ -16,6 +16,7 @@ from typing import Any, cast
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Event
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import Entry
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.rotation import blockers, sight_from_json
@@ -422,8 +423,8 @@ class RotatedAfter(CaStore):
 
     turns = 1
 
-    def record(self, records: Collection[Record], key: PrivateKey, now: datetime) -> bool:
-        recorded = super().record(records, key, now)
+    def record(self, records: Collection[Record], key: PrivateKey, now: datetime, *told: Event) -> bool:
+        recorded = super().record(records, key, now, *told)
         if self.turns:
             self.turns -= 1
             rotate(file_store(self.where))

@@ -122,6 +122,7 @@ def reading(**changes: Any) -> Reading:
         "lists_due": "",
         "lists_wrong": False,
         "doubts": {"rolled_back": [], "later": "", "made_up": []},
+        "awaited": [],
         "authority": authority_to_json(AUTHORITY),
     }
     return cast(Reading, {**whole, **changes})
