@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.move import STEPS, Move, move
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import record_from_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.restoration import held_from_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.rotation import sight_from_json
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import SIDES, Action, Variables
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._journal import refusals
@@ -32,6 +33,8 @@ class ActionModule(Action):
         "seen": {"type": "str", "default": ""},
         "clusters": {"type": "list", "elements": "str", "default": []},
         "sights": {"type": "list", "elements": "dict", "default": [], "options": SIGHT},
+        "held": {"type": "list", "elements": "dict", "default": []},
+        "restored": {"type": "str", "default": ""},
         "named": {"type": "list", "elements": "str", "default": []},
         "lost": {"type": "list", "elements": "str", "default": []},
         "unrecorded": {"type": "list", "elements": "dict", "default": []},
@@ -55,6 +58,8 @@ class ActionModule(Action):
             clock_ahead=params["clock_ahead"],
             unrecorded=[record_from_json(item, where="unrecorded") for item in params["unrecorded"]],
             removal=variables.removal(foreseen=check),
+            held=[held_from_json(item) for item in params["held"]],
+            restored=params["restored"],
         )
         with refusals(store, variables, "custom_ca_rotation", check=check):
             outcome = move(store, task, now=datetime.now(UTC), check_mode=check)

@@ -31,8 +31,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.outlook impor
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import Plan, Work
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import presence_of
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ca_in_cluster
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.unrecorded import unrecorded_in
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import ca_in_cluster, witnesses_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.unrecorded import held_in, unrecorded_in
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
     SIDES,
     STAGES,
@@ -50,6 +50,7 @@ class ActionModule(ClusterAction):
         "stage": {"type": "str", "choices": list(STAGES), "default": "all"},
         "existing": {"type": "bool", "default": False},
         "force": {"type": "bool", "default": False},
+        "trust": {"type": "bool", "default": False},
     }
 
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
@@ -60,15 +61,15 @@ class ActionModule(ClusterAction):
         request = view["request"]
         store, entries = variables.store(), variables.revoked()
         authority = authority_of(store)
-        # Beyond serials only where trust is on the move, or something is revoked: each pod is one more question.
-        moving = bool(authority.lists) or authority.rotates
+        # Beyond serials only where trust is on the move, or something is revoked, or where that is asked for.
+        trust = bool(authority.lists) or authority.rotates or params["trust"]
         api = variables.api()
         recorded = partial(store.secrets_of, request["instance"], request["cluster"], now)
         policy = variables.policy(params["stage"], existing=params["existing"], force=params["force"])
         wanted = {side: views[state][side] for side, state in states.items()}
         # What works on the credentials alone goes on whatever others do.
         foresees = not policy.existing and any(side["links"] for side in wanted.values())
-        parts = read_cluster(api, replace(watching(view), recorded=recorded, whole=foresees), trust=moving)
+        parts = read_cluster(api, replace(watching(view), recorded=recorded, whole=foresees), trust=trust)
         found = parts.reading
         if fault := variables.misled(found["identity"]["cluster_uid"], request["cluster"]):
             raise CrossmeshError(fault)
@@ -77,7 +78,11 @@ class ActionModule(ClusterAction):
             unrecorded_in(found["secrets"], wanted, store.records(now), authority, now) if authority.issuing else []
         )
         unrecorded = [item.record for item in unknown if item.record]
-        reading: Reading = {**found, **ca_reading(store, authority, entries, now, removal, unrecorded)}
+        kept = {request["cluster"]: witnesses_of(found["secrets"])}
+        reading: Reading = {
+            **found,
+            **ca_reading(store, authority, entries, now, removal, unrecorded, kept),
+        }
         surroundings = (
             read_surroundings(api, [pod for side in wanted for pod in reading["pods"][side]], parts.whole)
             if foresees
@@ -106,6 +111,8 @@ class ActionModule(ClusterAction):
                 recognised=variables.recognises(reading["identity"]["cluster_uid"]),
             ),
             "unrecorded": [record.to_json() for record in unrecorded],
+            "rolled_back": [str(Message.from_json(error)) for error in reading["doubts"]["rolled_back"]],
+            "held": held_in(reading, authority, request["cluster"]),
             "phase": authority.phase,
             "state": authority.state,
             "lists_due": reading["lists_due"],

@@ -43,6 +43,7 @@ def rotation_view(
         "left_out": left_out,
         "sights": sights,
         "unrecorded": [record for look in looks.values() for record in look.get("unrecorded", ())],
+        "held": [look["held"] for look in looks.values() if "held" in look],
         "clock_ahead": int(agreed(look["clock_ahead"] for look in looks.values() if "clock_ahead" in look)),
     }
 

@@ -1039,7 +1039,23 @@ CODES: Mapping[str, Entry] = {
     "store-rolled-back": Entry(
         "The CA store is older than what a cluster has seen of it",
         "An older copy of the folder lies in its place; it lacks records and CRLs, and may issue from a retired root",
-        "Restore the newest copy of the folder",
+        "Restore the newest copy of the folder; if a backup is all that is left, run playbook C(reconcile_ca)",
+    ),
+    "restore-unconfirmed": Entry(
+        "The CA store lacks what the clusters hold",
+        "It came back from a backup, or somebody put an older copy there; the message says what it lacks",
+        "Restore a newer copy; if there is none, run C(reconcile_ca) again with what the message names",
+    ),
+    "gateway-root": Entry(
+        "A gateway trusts a root that is nobody's",
+        "Neither the Secret that it is for nor the CA store has it, so it came to the pod by another way",
+        "Restart the pod, and find out who gave it that root",
+    ),
+    "ca-store-annotation": Entry(
+        "A Secret says something of the CA store that the CA has not written",
+        "The annotation C(crossmesh/ca-store) tells an older copy of the store from the newest; this one was changed, "
+        "and counts for nothing",
+        "Find out who changes it; the next certificate that is issued there replaces it",
     ),
     "take-over-roots": Entry(
         "The store trusts other roots than were named",

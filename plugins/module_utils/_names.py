@@ -59,6 +59,8 @@ LABEL_INSTANCE = "crossmesh/instance"
 LABEL_CLUSTER = "crossmesh/cluster"
 LABEL_SIDE = "crossmesh/side"
 LABEL_LINK = "crossmesh/link"
+# On Secrets: which state of the CA store their trust was written from.
+ANNOTATION_WITNESS = "crossmesh/ca-store"
 
 # What an inventory that names none is.
 DEFAULT_INSTANCE = "default"

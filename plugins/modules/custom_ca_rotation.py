@@ -37,8 +37,9 @@ options:
       - V(publish) makes CRLs (RFC 5280 section 5) where something is revoked, for every trusted root.
       - V(take_over) signs a store of an earlier release, or the copy of another instance's, whose roots are O(named).
         It is this instance's from then on. Nothing else reads such a store.
+      - V(reconcile) lets a store that came back from a backup go on from what the clusters hold.
     type: str
-    choices: [prepare, switch, retire, finish, abandon, recover, publish, take_over]
+    choices: [prepare, switch, retire, finish, abandon, recover, publish, take_over, reconcile]
     required: true
   seen:
     description:
@@ -100,6 +101,18 @@ options:
     type: list
     elements: str
     default: []
+  held:
+    description: >-
+      What each cluster holds that the store may lack, as M(crossmesh.mtls.mesh_cluster_info) returns it; for
+      V(reconcile).
+    type: list
+    elements: dict
+    default: []
+  restored:
+    description: >-
+      The generation of the copy that was restored, as the error names it without this option; for V(reconcile).
+    type: str
+    default: ''
   named:
     description: SHA-256 fingerprints of the roots that the store is to trust; for V(take_over).
     type: list
@@ -108,7 +121,7 @@ options:
   unrecorded:
     description: >-
       Certificates that were seen in clusters and of which the store has no record, as
-      M(crossmesh.mtls.mesh_cluster_info) returns them. V(publish) reaches them, and records them.
+      M(crossmesh.mtls.mesh_cluster_info) returns them. V(publish) reaches them, and records them; so does V(reconcile).
     type: list
     elements: dict
     default: []

@@ -53,6 +53,12 @@ options:
     description: Work on the credentials that are there, whether or not something is due, and leave the rest alone.
     type: bool
     default: false
+  trust:
+    description: >-
+      Read of each gateway pod which roots it trusts, also where no root is rotated and nothing is revoked. One that
+      neither the Secret nor the CA store has is an alarm.
+    type: bool
+    default: false
   force:
     description: Issue every certificate anew.
     type: bool
@@ -109,6 +115,19 @@ presence:
     C(of_others), other clusters; to be held against the looks at them.
   returned: success
   type: dict
+rolled_back:
+  description: The error where the cluster has seen a later state of the CA store than the one that lies there.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+held:
+  description: >-
+    What the cluster holds that a CA store may lack which came back from a backup: a later state of it, roots that are
+    trusted, certificates that are revoked; for step V(reconcile) of M(crossmesh.mtls.custom_ca_rotation).
+  returned: success
+  type: dict
+  sample: {}
 phase:
   description: How far a rotation of the root has come.
   returned: success

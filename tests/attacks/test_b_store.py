@@ -340,6 +340,42 @@ def test_a_lock_that_is_his_link_is_not_followed(store: CaStore, tmp_path: Path)
     assert not target.exists()
 
 
+@pytest.mark.parametrize("passphrase", [PASSPHRASE, ""])
+def test_an_older_copy_of_the_whole_store_is_told_by_what_the_cluster_has_seen(
+    store: CaStore, owned: Root, tmp_path: Path, passphrase: str
+) -> None:
+    """A6: on d3897ca a backup from the middle of a rotation brought the retired root back."""
+    following = make_root()
+    store.prepare(PASSPHRASE, following.key, following.view.pem, seen=public(store).state, now=NOW)
+    shutil.copytree(folder(store), tmp_path / "older")
+    store.switch(PASSPHRASE, seen=public(store).state)
+    api = FakeApi()
+    run(api, store)
+    store.retire(PASSPHRASE, seen=public(store).state)
+    run(api, store)
+    run(api, store)
+    assert trusted_in(api) == following.view.pem, "the control: no run but the last is stopped"
+    api.calls.clear()
+    shutil.rmtree(folder(store))
+    shutil.copytree(tmp_path / "older", folder(store))
+    assert public(store).issuing == owned.view, "the key has signed it, at that time"
+    with refused("store-rolled-back") as failure:
+        run(api, store, passphrase)
+    assert "cluster cluster-b" in failure.value.message.what
+    assert api.calls == []
+
+
+def test_a_cluster_that_makes_up_what_it_has_seen_stops_nobody(store: CaStore) -> None:
+    """Sibling of A6 and D: the witness is signed."""
+    api = in_service(store)
+    notes = api.objects[0]["metadata"]["annotations"]
+    (name, true), *_rest = notes.items()
+    generation, rest = true.split(" ", 1)
+    for text in (f"{int(generation) + 9} {rest}", "", "9 9 9 9", true + "x"):
+        notes[name] = text
+        run(api, store)
+
+
 # -- siblings ------------------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,6 +80,8 @@ def test_after_a_restore_a_revocation_reaches_what_is_in_service(restored_mesh: 
     alarmed = restored_mesh.play("verify")
     assert not alarmed.ok
     assert alarmed.reports("unrecorded-certificate", "ALARM: Secret istio-system/client-credential"), alarmed.output
+    generation = json.loads((backup / "authority.json").read_text(encoding="utf-8"))["generation"]
+    passed(restored_mesh.play("reconcile_ca", "-e", f"custom_ca_restored={generation}"))
     entry = {"cluster": "cluster-a", "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
     mesh = restored_mesh.with_changes(variables={"custom_ca_revoked": [entry]})
     passed(mesh.site())

@@ -77,6 +77,7 @@ class Index:
     :param instance: whose CA it is; names in certificates tell links and clusters apart, and no instances.
     :param shared: trusted roots that have issued for other instances as well.
     :param issued: SHA-256 of the ledger of all records; empty where nothing was issued.
+    :param identity: random, given to each store that is begun, and kept by its copies: a root can sign for two stores.
     :param journal: its last entry; what follows on that is not signed yet.
     :param generation: counts the changes of the store; 0 in what no key has signed.
     :param signature: of C(signer) over all the rest, in base64.
@@ -95,6 +96,7 @@ class Index:
     instance: str = DEFAULT_INSTANCE
     shared: tuple[str, ...] = ()
     issued: str = ""
+    identity: str = ""
     journal: Head = Head()
     generation: int = 0
     signature: str = ""
@@ -134,7 +136,7 @@ def index_to_json(index: Index) -> dict[str, Any]:
 
 def statement_of(index: Index) -> str:
     """What the signature of an index is over."""
-    return statement(index.generation, digest_of_index(index))
+    return statement(index.identity, index.generation, digest_of_index(index))
 
 
 def digest_of_index(index: Index) -> str:
@@ -143,9 +145,9 @@ def digest_of_index(index: Index) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def statement(generation: int, digest: str) -> str:
+def statement(identity: str, generation: int, digest: str) -> str:
     """The same from its parts: short enough to be kept elsewhere as a witness."""
-    return f"CA store, generation {generation}, index {digest}"
+    return f"CA store {identity}, generation {generation}, index {digest}"
 
 
 def index_from_json(content: Mapping[str, Any], *, name: str, where: str, damaged: Damaged) -> Index:
@@ -205,8 +207,8 @@ def _fault(index: Index) -> str:
 
 
 def _signed_fault(index: Index, *, signed: bool) -> str:
-    if not _is_number(index.generation) or not isinstance(index.signature, str):
-        return "has no generation or no signature"
+    if not _is_number(index.generation) or not all(isinstance(text, str) for text in (index.identity, index.signature)):
+        return "has no generation, identity or signature"
     # An index of one format that passes for one of the other would go by other rules.
     if signed != bool(index.generation and index.signature):
         return "has no generation or no signature" if signed else "has the signature of another format"

@@ -14,7 +14,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority impor
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import ClusterReading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import MessageJson
 
-__all__ = ["CaReading", "Reading", "Revocation"]
+__all__ = ["CaReading", "Reading", "Revocation", "StoreDoubts"]
 
 
 class Revocation(TypedDict):
@@ -34,8 +34,22 @@ class Revocation(TypedDict):
     awaited: list[str]
 
 
+class StoreDoubts(TypedDict):
+    """What the cluster keeps says against the CA store.
+
+    :param rolled_back: the error, if there is one.
+    :param later: the latest witness that the store does not lead to; empty for none.
+    :param made_up: warnings.
+    """
+
+    rolled_back: list[MessageJson]
+    later: str
+    made_up: list[MessageJson]
+
+
 class CaReading(Revocation):
     authority: AuthorityJson
+    doubts: StoreDoubts
 
 
 class Reading(ClusterReading, CaReading):

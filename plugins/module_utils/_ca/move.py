@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation, rotation
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import restoration, revocation, rotation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import (
     Outcome,
@@ -30,10 +30,12 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Revoked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, parse_certificates
 
-__all__ = ["STEPS", "TAKE_OVER", "Move", "move"]
+__all__ = ["RECONCILE", "STEPS", "TAKE_OVER", "Move", "move"]
 
 # No step of a rotation: it makes a store of an earlier release one that the others read.
 TAKE_OVER = "take_over"
+# Neither is this: it makes a store that came back from a backup one that is no older than what the clusters hold.
+RECONCILE = "reconcile"
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,10 @@ class Move:
     :param clock_ahead: seconds by which the controller's clock is ahead, as a majority of all clocks has it.
     :param named: fingerprints of the roots that are to be trusted, for C(take_over).
     :param removal: how far what was taken away is revoked; None where it is not.
-    :param unrecorded: what was seen in the clusters and the store has no record of; C(publish) records it.
+    :param unrecorded: what was seen in the clusters and the store has no record of; C(publish) records it, and so does
+        C(reconcile).
+    :param held: what else they hold, for C(reconcile).
+    :param restored: the generation of the copy that the operator has restored, for C(reconcile); empty for none.
     :param lost: PEM of the roots that the clusters hold, for C(recover).
     """
 
@@ -66,6 +71,8 @@ class Move:
     named: Sequence[str] = ()
     removal: Removal | None = None
     unrecorded: Sequence[Record] = ()
+    held: Sequence[restoration.Held] = ()
+    restored: str = ""
 
 
 def move(store: CaStore, work: Move, *, now: datetime, check_mode: bool) -> Outcome:
@@ -79,6 +86,8 @@ def move(store: CaStore, work: Move, *, now: datetime, check_mode: bool) -> Outc
     if before is None and work.step != "recover":
         raise CrossmeshError(no_ca(store.where))
     refuse_clock(work.clock_ahead)
+    if before is not None and work.step == RECONCILE:
+        return _reconcile(store, work, before, now, check_mode)
     if before is not None:
         _refuse_blocked(store, before, work, now)
     if check_mode:
@@ -105,6 +114,17 @@ def _take_over(store: CaStore, work: Move, check_mode: bool) -> Outcome:
     public = public_of(store, store.take_over(work.passphrase, work.named, look=check_mode))
     message = "would take over the store" if check_mode else "the store is taken over: its index is signed now"
     return Outcome(True, message, public, before={}, after=public)
+
+
+def _reconcile(store: CaStore, work: Move, before: Authority, now: datetime, check_mode: bool) -> Outcome:
+    found = restoration.Found(work.held, work.unrecorded, work.clusters, work.instance, work.revoked)
+    lack = store.reconcile(work.passphrase, found, confirmed=work.restored, now=now, look=check_mode)
+    public, now_there = public_of(store, before), store.public() or before
+    if lack is None:
+        return Outcome(False, "the store lacks nothing that the clusters hold", public, before=public, after=public)
+    after, words = public_of(store, now_there), "would go on" if check_mode else "goes on"
+    said = "; ".join([f"the store {words} from the restored copy, in phase {now_there.phase}", *restoration.told(lack)])
+    return Outcome(True, said, after, before=public, after=after)
 
 
 def _refuse_blocked(store: CaStore, authority: Authority, work: Move, now: datetime) -> None:
@@ -204,7 +224,7 @@ _WORK: dict[str, Callable[[CaStore, Move, datetime], Authority]] = {
     "recover": _recover,
     "publish": _publish,
 }
-STEPS = (*_WORK, TAKE_OVER)
+STEPS = (*_WORK, TAKE_OVER, RECONCILE)
 
 
 def _message(step: str, after: Authority) -> str:

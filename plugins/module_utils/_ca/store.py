@@ -8,6 +8,7 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -17,6 +18,7 @@ from typing import TypeAlias
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import (
     events,
+    restoration,
     revocation,
     transitions,
     vouching,
@@ -31,6 +33,12 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import 
     OvertakenError,
     Snapshot,
     Storage,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.witness import (
+    Doubts,
+    doubts,
+    witness_of,
+    witness_to_text,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import DEFAULT_INSTANCE
@@ -174,6 +182,35 @@ class CaStore:
         signer = self._key(snapshot.roots[index.signer], passphrase)
         return replace(change, index=vouching.inheriting(index)), signer
 
+    def reconcile(
+        self, passphrase: str, found: restoration.Found, *, confirmed: str, now: datetime, look: bool = False
+    ) -> restoration.Lack | None:
+        """Let a store that came back from a backup go on from what the clusters hold.
+
+        :param confirmed: the generation of the copy that the operator knows to be the newest.
+        :param look: try it, and write nothing.
+        :returns: what it lacked; None where that is nothing, and nobody says that it is a restored copy.
+        """
+        while True:
+            snapshot = self._snapshot(records=True)
+            if snapshot is None:
+                raise transitions.overtaken(self.where, "absent")
+            lack, named = restoration.lack_of(snapshot, found, now), confirmed == str(snapshot.index.generation)
+            if lack.nothing and not named:
+                return None
+            if not named:
+                raise CrossmeshError(restoration.unconfirmed(snapshot, lack))
+            change = restoration.reconciled(snapshot, lack, now)
+            key = self._open(snapshot, change.index.signer, passphrase)
+            if look:
+                return lack
+            try:
+                told = [events.issued(record, now=timestamp(now)) for record in lack.records]
+                self._commit(change, key, snapshot, told)
+            except OvertakenError:
+                continue
+            return lack
+
     # -- rotation of the root: each step once, from the state that the caller has seen ---------------------------------
 
     def prepare(
@@ -264,6 +301,19 @@ class CaStore:
             with suppress(OvertakenError):
                 self._commit(Change(snapshot.index), key, snapshot, told)
                 return
+
+    def witness(self) -> str:
+        """What is to be kept where the CA is used, so that an older copy is noticed; empty without a CA."""
+        snapshot = self._snapshot()
+        return witness_to_text(witness_of(snapshot.index)) if snapshot else ""
+
+    def doubts(self, seen: Mapping[str, Mapping[str, str]]) -> Doubts:
+        """Whether clusters have seen a later state of the store, which is read now: after what they hold.
+
+        :param seen: what was kept of C(witness): by cluster, then by the object that has it.
+        """
+        snapshot = self._snapshot() if any(filter(None, kept.values()) for kept in seen.values()) else None
+        return doubts(snapshot, seen) if snapshot else Doubts()
 
     def note(self, *told: Event) -> None:
         """Write to the journal what is done without the key; it is signed with the next change.
@@ -395,7 +445,10 @@ class CaStore:
         segment = self._storage.last_segment(before) if before else b""
         entries = (*events.events_of(before, change), *told)
         whole = journalled(change, before, segment, entries, self._author, datetime.now(UTC))
-        index = vouching.sealed(whole.index, key, after=before.index.generation if before else 0)
+        index = whole.index
+        if before is None or not before.index.generation:
+            index = replace(index, identity=secrets.token_hex(16))
+        index = vouching.sealed(index, key, after=index.generation)
         return self._storage.commit(replace(whole, index=index), before.version if before else None)
 
     def _new_root(self, passphrase: str, key: PrivateKey, certificate: str) -> transitions.NewRoot:

@@ -8,13 +8,13 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority, authority_to_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.holdings import Grants, Removal, still_valid
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import CaReading, Revocation
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import CaReading, Revocation, StoreDoubts
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
@@ -31,14 +31,25 @@ def ca_reading(
     now: datetime,
     removal: Removal | None = None,
     unrecorded: Sequence[Record] = (),
+    seen: Mapping[str, Mapping[str, str]] | None = None,
 ) -> CaReading:
     """Read what belongs to the authority that was read from the same store.
 
     :param removal: how far what was taken away is revoked; None where it is not.
     :param unrecorded: what was seen in the cluster and is to be recorded: revocations reach it as well.
+    :param seen: witnesses of the store's state that the cluster keeps, as C(CaStore.doubts) asks for them.
     """
     revoked = _revocation(store, authority, entries, now, removal, unrecorded)
-    return {"authority": authority_to_json(authority), **revoked}
+    return {"authority": authority_to_json(authority), "doubts": _doubts(store, seen or {}), **revoked}
+
+
+def _doubts(store: CaStore, seen: Mapping[str, Mapping[str, str]]) -> StoreDoubts:
+    found = store.doubts(seen)
+    return {
+        "rolled_back": [found.rolled_back.to_json()] if found.rolled_back else [],
+        "later": found.later,
+        "made_up": [warning.to_json() for warning in found.made_up],
+    }
 
 
 def still_holding(

@@ -5,56 +5,83 @@
 
 The signature of an index tells that a key made it, not that it is the last one: a whole folder can be put back to what
 it was. A witness is the generation of an index with that signature, short enough to be kept where the store is used.
-Nobody can make one up, so whoever keeps it can withhold it and no more.
+Nobody can make one up, so whoever keeps it can withhold it and no more. One of another store, which is lost or has the
+same root, says nothing of this one.
 
 PRIVATE to the collection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Index, digest_of_index, statement
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import Snapshot
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.signature import signed
-from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView
 
-__all__ = ["Witness", "rolled_back", "witness_from_text", "witness_of", "witness_to_text"]
+__all__ = ["Doubts", "Witness", "doubts", "latest", "rolled_back", "witness_from_text", "witness_of", "witness_to_text"]
 
 
 @dataclass(frozen=True)
 class Witness:
     """What was seen of an index.
 
+    :param identity: of the store.
     :param digest: SHA-256 of what the signature is over, in hexadecimal.
     :param signer: fingerprint of the root that signed.
     :param signature: in base64.
     """
 
     generation: int
+    identity: str
     digest: str
     signer: str
     signature: str
 
 
+@dataclass(frozen=True)
+class Doubts:
+    """What others have kept says against a store.
+
+    :param rolled_back: why the store must not be used; None where nothing is against it.
+    :param later: the latest witness of that, as text; empty for none.
+    :param made_up: a warning for each that passes for a witness and is none.
+    """
+
+    rolled_back: Message | None = None
+    later: str = ""
+    made_up: tuple[Message, ...] = ()
+
+
 def witness_of(index: Index) -> Witness:
     """What is to be kept of a signed index."""
-    return Witness(index.generation, digest_of_index(index), index.signer, index.signature)
+    return Witness(index.generation, index.identity, digest_of_index(index), index.signer, index.signature)
 
 
 def witness_to_text(witness: Witness) -> str:
     """One line, such as an annotation can hold."""
-    return f"{witness.generation} {witness.digest} {witness.signer} {witness.signature}"
+    return f"{witness.generation} {witness.identity} {witness.digest} {witness.signer} {witness.signature}"
 
 
 def witness_from_text(text: str) -> Witness | None:
     """The same read back; None where it is none, as anybody may have written it."""
     parts = text.split(" ")
-    if len(parts) != 4 or not (parts[0].isascii() and parts[0].isdecimal() and len(parts[0]) < 16):
+    if len(parts) != 5 or not (parts[0].isascii() and parts[0].isdecimal() and len(parts[0]) < 16):
         return None
     return Witness(int(parts[0]), *parts[1:])
+
+
+def latest(snapshot: Snapshot, kept: Collection[Witness]) -> Witness | None:
+    """The latest state of the store that somebody has seen and this one does not lead to; None where there is none.
+
+    :param snapshot: whose signatures were checked.
+    """
+    own = witness_of(snapshot.index)
+    later = [witness for witness in kept if _follows(witness, own) and _is_true(witness, snapshot)]
+    return max(later, key=lambda witness: witness.generation, default=None)
 
 
 def rolled_back(snapshot: Snapshot, seen: Mapping[str, Sequence[Witness]]) -> Message | None:
@@ -63,34 +90,62 @@ def rolled_back(snapshot: Snapshot, seen: Mapping[str, Sequence[Witness]]) -> Me
     :param snapshot: whose signatures were checked.
     :param seen: what each cluster keeps, by its name; what no root of this store has signed counts for nothing.
     """
-    own = witness_of(snapshot.index)
-    # What a lost store has seen says nothing of the one that replaces it.
-    known = {**snapshot.endorsers, **snapshot.roots}
-    roots = {name: root for name, root in known.items() if name not in snapshot.index.inherited}
-    later = [
-        (witness.generation, cluster)
-        for cluster, kept in seen.items()
-        for witness in kept
-        if _follows(witness, own) and _true(witness, roots.get(witness.signer))
-    ]
-    if not later:
+    found = {cluster: witness for cluster, kept in seen.items() if (witness := latest(snapshot, kept))}
+    if not found:
         return None
-    generation, cluster = max(later)
+    cluster = max(found, key=lambda name: found[name].generation)
     return Message.error(
         "store-rolled-back",
         where=snapshot.where,
-        what=f"the CA store is at generation {own.generation}, but cluster {cluster} got credentials of generation "
-        f"{generation}: an older copy of the store lies in its place",
-        fix="restore the newest copy of the folder. If there is none, move it away and run playbook rotate_ca with "
-        "-e custom_ca_lost=true, and find out who can write to the folder",
+        what=f"the CA store is at generation {snapshot.index.generation}, but cluster {cluster} got credentials of "
+        f"generation {found[cluster].generation}: an older copy of the store lies in its place",
+        fix="restore the newest copy of the folder, and find out who put an older one there. If this is the newest "
+        "backup that is left, run playbook crossmesh.mtls.reconcile_ca, which shows what it lacks",
+    )
+
+
+def doubts(snapshot: Snapshot, seen: Mapping[str, Mapping[str, str]]) -> Doubts:
+    """Hold against a store what was kept of it.
+
+    :param seen: the texts: by cluster, then by the object that has it.
+    """
+    read = {
+        cluster: [found for text in kept.values() if (found := witness_from_text(text))]
+        for cluster, kept in seen.items()
+    }
+    last = latest(snapshot, [found for kept in read.values() for found in kept])
+    told = [_made_up(snapshot, text, where) for kept in seen.values() for where, text in kept.items()]
+    later = witness_to_text(last) if last else ""
+    return Doubts(rolled_back(snapshot, read), later, tuple(filter(None, told)))
+
+
+def _made_up(snapshot: Snapshot, text: str, where: str) -> Message | None:
+    """The warning where something passes for a witness and is none: what it says would stop runs if it were true.
+
+    :param text: what was kept; nothing is no lie.
+    :param where: that has it, for messages.
+    """
+    witness = witness_from_text(text)
+    own = witness_of(snapshot.index)
+    if not text or (witness and (not _follows(witness, own) or _is_true(witness, snapshot))):
+        return None
+    return Message.warning(
+        "ca-store-annotation",
+        where=where,
+        what=f"the annotation {names.ANNOTATION_WITNESS} is not as the CA has written it, and counts for nothing",
+        fix="find out who changes it; the next certificate that is issued here replaces it",
     )
 
 
 def _follows(witness: Witness, own: Witness) -> bool:
+    if witness.identity != own.identity:
+        return False
     if witness.generation == own.generation:
         return witness.digest != own.digest
     return witness.generation > own.generation
 
 
-def _true(witness: Witness, root: CertificateView | None) -> bool:
-    return root is not None and signed(root, statement(witness.generation, witness.digest), witness.signature)
+def _is_true(witness: Witness, snapshot: Snapshot) -> bool:
+    root = {**snapshot.endorsers, **snapshot.roots}.get(witness.signer)
+    text = statement(witness.identity, witness.generation, witness.digest)
+    return root is not None and signed(root, text, witness.signature)

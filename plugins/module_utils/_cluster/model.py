@@ -114,6 +114,7 @@ class LiveSecret(Place, Life):
     :param keys: of its data.
     :param certificate: PEM of the leaf and what follows it; trust and lists are PEM as well, each empty where it lacks.
     :param version: C(metadata.resourceVersion); empty for a directory.
+    :param witness: which state of the CA store its trust was written from, as it says; empty where it does not.
     """
 
     labels: dict[str, str]
@@ -125,6 +126,7 @@ class LiveSecret(Place, Life):
     key_matches: bool
     managers: list[str]
     version: str
+    witness: str
 
 
 # -- what others have ----------------------------------------------------------------------------------------------

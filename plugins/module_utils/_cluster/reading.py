@@ -588,6 +588,7 @@ def secret_view(item: Item) -> LiveSecret:
         "key_matches": live.key_matches,
         "managers": sorted({entry["manager"] for entry in managed_fields.entries_of(metadata)}),
         "version": metadata.get("resourceVersion", ""),
+        "witness": (metadata.get("annotations") or {}).get(names.ANNOTATION_WITNESS, ""),
         **life_of(item),
     }
 

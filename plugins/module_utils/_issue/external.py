@@ -254,6 +254,7 @@ def _live(server: ExternalServer, owner: Owner) -> LiveSecret | None:
         "type": "",
         "managers": [],
         "version": "",
+        "witness": "",
     }
 
 

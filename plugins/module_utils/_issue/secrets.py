@@ -63,6 +63,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets impor
     lists_of,
     live_credential,
     trust_of,
+    witnesses_of,
 )
 
 __all__ = [
@@ -94,6 +95,7 @@ class Work:
     :param mesh_roots: SHA-256 of the public keys of the roots of the cluster's own mesh.
     :param unrecorded: what a look has seen in the cluster and the store has no record of.
     :param removal: how far what was taken away is revoked; None where it is not.
+    :param witness: of the state of the store that the trust is written from.
     """
 
     owner: names.Owner
@@ -107,6 +109,7 @@ class Work:
     mesh_roots: Collection[str] = ()
     removal: Removal | None = None
     unrecorded: Sequence[Record] = ()
+    witness: str = ""
 
 
 @dataclass(frozen=True)
@@ -182,6 +185,7 @@ def _as_written(item: Credential, written: Mapping[str, Credential]) -> Credenti
 
 def _ensure(api: Api, store: CaStore, work: Work, now: datetime, written: dict[str, Credential]) -> list[Credential]:
     secrets = _live(api, work)
+    _refuse_older(store, secrets, work)
     authority = authority_of(store)
     _refuse(secrets, authority, work)
     records = store.records(now) if work.revoked or work.removal or authority.lists else []
@@ -202,7 +206,8 @@ def _ensure(api: Api, store: CaStore, work: Work, now: datetime, written: dict[s
     if any(item.decision.action == "issue" for item in decided):
         refuse_clock(api.clock_ahead)
     issued = issue(decided, store, authority, work, now)
-    _write_all(api, work, issued, written)
+    if any(item.decision.action != "keep" for item in issued):
+        _write_all(api, replace(work, witness=store.witness()), issued, written)
     return issued
 
 
@@ -233,6 +238,13 @@ def _live(api: Api, work: Work) -> dict[str, LiveSecret]:
     with ThreadPoolExecutor(PARALLEL) as pool:
         found = list(pool.map(lambda name: get_secret(api, f"{path}/{name}"), wanted))
     return {name: secret_view(item) for name, item in zip(wanted, found, strict=True) if item is not None}
+
+
+def _refuse_older(store: CaStore, secrets: Mapping[str, LiveSecret], work: Work) -> None:
+    """Nothing is issued, trusted or written from a store that is older than what is here."""
+    found = store.doubts({work.owner.cluster: witnesses_of(secrets.values())})
+    if found.rolled_back:
+        raise CrossmeshError(found.rolled_back)
 
 
 def _refuse(secrets: Mapping[str, LiveSecret], authority: Authority, work: Work) -> None:
@@ -453,6 +465,8 @@ def _secret(
     metadata: Item = {"name": item.wanted["name"], "namespace": work.namespace}
     if labels:
         metadata["labels"] = dict(labels)
+    if "ca.crt" in data and work.witness:
+        metadata["annotations"] = {names.ANNOTATION_WITNESS: work.witness}
     if version:
         # The API server refuses the request when somebody has written in between.
         metadata["resourceVersion"] = version

@@ -25,7 +25,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
     ServerSide,
     is_server,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, short
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed, short
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
     CertificateView,
     parse_certificates,
@@ -50,6 +50,7 @@ __all__ = [
     "notices",
     "overdue",
     "report",
+    "strange_roots",
     "unproven",
     "warnings",
 ]
@@ -101,7 +102,7 @@ def _is_same(found: SecretTrust, wanted: SecretTrust) -> bool:
 def warnings(reading: Reading, side: DesiredSide, owner: names.Owner, authority: Authority) -> list[Message]:
     if not side["secrets"]:
         return []
-    warnings = [Message.from_json(found) for found in reading["unmatched"]]
+    warnings = [Message.from_json(found) for found in (*reading["unmatched"], *reading["doubts"]["made_up"])]
     if size := revocation.check_size("".join(item.pem for item in authority.lists), where=authority.path):
         warnings.append(size)
     warnings += [_shared_root(root) for root in authority.trusted if root.fingerprint in authority.shared]
@@ -221,6 +222,25 @@ def alarms(
         what = f"the root expires at {timestamp(root.not_after)}"
         alarms.append(Message.alarm("root-expires", where=root.subject, what=what, fix="run playbook rotate_ca"))
     return [*alarms, *(revocation.alarms(authority.lists, now) if side["secrets"] else [])]
+
+
+def strange_roots(reading: Reading, side: DesiredSide, owner: names.Owner, authority: Authority) -> list[Message]:
+    """An alarm for each root that a gateway trusts for a Secret of ours, and that neither this nor the CA store has.
+
+    A root of the CA that the Secret has lost since is the pod's delay, and no stranger.
+    """
+    held = {item["secret"]: set(item["roots"]) for item in trust_shown(live_secrets(reading, side))}
+    return [
+        Message.alarm(
+            "gateway-root",
+            where=f"pod {pod['namespace']}/{pod['name']}",
+            what=f"it trusts root {listed(map(short, strange))} for {secret}, and neither it nor the CA store has that",
+            fix="restart the pod, which then loads what the Secret holds, and find out who gave it that root",
+        )
+        for pod in reading["pods"][owner.side]
+        for secret, roots in sorted(held.items())
+        if (strange := sorted(set((pod["trust"] or {}).get(secret, NO_TRUST)["roots"]) - roots - authority.known))
+    ]
 
 
 def ending_roots(side: DesiredSide, renew_before: timedelta, now: datetime) -> tuple[list[Message], list[Message]]:

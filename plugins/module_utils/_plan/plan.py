@@ -358,7 +358,11 @@ def _standing(case: _Case, warnings: Sequence[Message], rehearsal: Rehearsal, wo
             *([] if work.drifted or not rehearsal.denied else [_only_looks(rehearsal.denied)]),
         ],
         notices=[*notices.notices(reading, side, authority), *rehearsal.notices],
-        alarms=[*notices.alarms(reading, side, authority, case.policy.renew_before, case.now), *alarms],
+        alarms=[
+            *notices.alarms(reading, side, authority, case.policy.renew_before, case.now),
+            *notices.strange_roots(reading, side, owner, authority),
+            *alarms,
+        ],
         report=[
             *notices.report(reading, side, owner),
             *(notices.list_report(authority) if side["secrets"] else []),

@@ -169,11 +169,12 @@ def unknown_roots(secrets: Sequence[LiveSecret], owner: names.Owner, authority: 
 
 
 def trust_errors(reading: Reading, authority: Authority, owner: names.Owner, policy: Policy) -> list[Message]:
-    """A CA that is not the one this cluster knows, or that is a mesh's own."""
+    """A CA that is not the one this cluster knows, or not as it knows it, or that is a mesh's own."""
     # An adoption that was interrupted leaves Secrets that are ours and still hold the roots of before.
     unknown = {} if policy.adopt else unknown_roots(reading["secrets"], owner, authority)
     errors = [wrong_store(authority, fingerprint, f"Secret {secret}") for fingerprint, secret in unknown.items()]
-    return [*errors, *meshs_own(authority, reading["mesh_roots"])]
+    older = map(Message.from_json, reading["doubts"]["rolled_back"])
+    return [*errors, *older, *meshs_own(authority, reading["mesh_roots"])]
 
 
 def meshs_own(authority: Authority, mesh_roots: Collection[str]) -> list[Message]:

@@ -8,7 +8,7 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypedDict
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
@@ -42,6 +42,7 @@ __all__ = [
     "live_secrets",
     "trust_of",
     "trust_shown",
+    "witnesses_of",
 ]
 
 
@@ -151,6 +152,11 @@ def lists_of(secret: LiveSecret) -> tuple[Crl, ...]:
         return parse_crls(secret["lists"], where=secret["name"])
     except CrossmeshError:
         return ()
+
+
+def witnesses_of(secrets: Iterable[LiveSecret]) -> dict[str, str]:
+    """Which state of the CA store each Secret says that its trust was written from, by its place."""
+    return {f"Secret {secret['namespace']}/{secret['name']}": secret["witness"] for secret in secrets}
 
 
 def ca_in_cluster(reading: Reading, instance: str, cluster: str) -> CaInCluster:

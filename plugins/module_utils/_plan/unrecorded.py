@@ -12,18 +12,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypedDict
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record, record_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import LiveSecret
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Revoked, signed_by
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, timestamp
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import issuer_of, live_credential
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import (
+    has_own_trust,
+    issuer_of,
+    lists_of,
+    live_credential,
+    trust_of,
+)
 
-__all__ = ["Unrecorded", "unrecorded_in"]
+__all__ = ["HeldJson", "Unrecorded", "held_in", "unrecorded_in"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,41 @@ def unrecorded_in(
         elif known and (known.instance, known.cluster) != (owner.instance, owner.cluster):
             found.append(Unrecorded(side, _copied(secret, live.leaf, known.cluster, now), None))
     return found
+
+
+class HeldJson(TypedDict):
+    """What a cluster holds of the CA, as C(restoration.Held) reads it.
+
+    :param revoked: serial, date and reason of each certificate.
+    """
+
+    cluster: str
+    witness: str
+    roots: list[str]
+    revoked: list[dict[str, str]]
+
+
+def held_in(reading: Reading, authority: Authority, cluster: str) -> HeldJson:
+    """What a store that came back from a backup may lack of what the cluster holds."""
+    secrets = [secret for secret in reading["secrets"] if has_own_trust(secret)]
+    revoked = {item.serial: item for secret in secrets for item in _revoked_there(secret, authority)}
+    return {
+        "cluster": cluster,
+        "witness": reading["doubts"]["later"],
+        "roots": sorted({root.fingerprint for secret in secrets for root in trust_of(secret)}),
+        "revoked": [
+            {"serial": item.serial, "date": timestamp(item.date), "reason": item.reason} for item in revoked.values()
+        ],
+    }
+
+
+def _revoked_there(secret: LiveSecret, authority: Authority) -> Iterable[Revoked]:
+    """What CRLs of trusted roots revoke in a Secret; nothing where they are the store's own."""
+    if not secret["lists"] or secret["lists"] == "".join(found.pem for found in authority.lists):
+        return ()
+    ours = {found.identity for found in authority.lists}
+    others = [crl for crl in lists_of(secret) if crl.identity not in ours]
+    return [item for crl in others if any(signed_by(crl, root) for root in authority.trusted) for item in crl.revoked]
 
 
 def _side_of(secret: LiveSecret, sides: Mapping[Side, DesiredSide]) -> Side | None:

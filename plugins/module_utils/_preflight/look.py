@@ -42,6 +42,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import Cros
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import ClientLink, Desired
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import authority_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import strays
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import witnesses_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight import permissions
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.mesh_ca import mesh_ca_rows
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.model import Destination, Sight
@@ -105,7 +106,8 @@ def look(
     incomplete = {needed: f"not permitted: {needed}" for needed in parts.denied}
     incomplete |= {needed: error.message.seen for needed, error in parts.failed.items()}
     try:
-        held = ca_reading(store, authority_of(store), entries, now)
+        kept = {request.cluster: witnesses_of(parts.reading["secrets"])}
+        held = ca_reading(store, authority_of(store), entries, now, seen=kept)
     except CrossmeshError as error:
         incomplete[CA_STORE] = error.message.seen
         held = {**ca_reading(store, Authority(store.where, None, ()), (), now), **NO_REVOCATION}

@@ -53,7 +53,17 @@ def as_earlier_release(store: CaStore) -> None:
     """Lay a store out as the releases did whose index no key signed."""
     index = folder(store) / "authority.json"
     content = json.loads(index.read_text(encoding="utf-8"))
-    for key in ("generation", "signature", "endorsements", "inherited", "instance", "shared", "issued", "journal"):
+    for key in (
+        "generation",
+        "signature",
+        "endorsements",
+        "inherited",
+        "instance",
+        "shared",
+        "issued",
+        "identity",
+        "journal",
+    ):
         del content[key]
     index.write_text(json.dumps({**content, "version": 1}), encoding="utf-8")
     for path in [*folder(store).glob("issued/*.ledger"), *folder(store).glob("journal/*")]:

@@ -39,6 +39,7 @@ FULL = replace(
     instance="blue",
     shared=(OLD,),
     issued="5" * 64,
+    identity="6" * 32,
 )
 
 
@@ -61,7 +62,7 @@ def test_the_file_is_byte_for_byte_what_it_is_to_be(tmp_path: Path, root: Root) 
     change = Change(index, roots=(root.view,), keys={fingerprint: "a key"})
     FileStorage(tmp_path / "ca").commit(change, None)
     assert (tmp_path / "ca" / "authority.json").read_text(encoding="ascii") == (
-        f'{{\n  "endorsements": {{}},\n  "generation": 1,\n  "inherited": [],\n'
+        f'{{\n  "endorsements": {{}},\n  "generation": 1,\n  "identity": "",\n  "inherited": [],\n'
         f'  "instance": "default",\n  "issued": "",\n'
         f'  "issuing": "{fingerprint}",\n  "keyless": [],\n  "last_number": 0,\n  "lists": {{}},\n'
         f'  "prepared": "",\n  "retired": [],\n  "retiring": [],\n  "shared": [],\n  "signature": "a signature",\n'
@@ -91,6 +92,7 @@ def test_each_of_its_keys_is_in_what_is_signed() -> None:
         "instance": "green",
         "shared": (),
         "issued": "",
+        "identity": "7" * 32,
         "generation": 2,
     }
     statements = {statement_of(replace(FULL, **{key: value})) for key, value in changes.items()}

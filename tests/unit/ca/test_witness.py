@@ -41,7 +41,8 @@ def test_comes_back_as_it_was_and_fits_an_annotation(index: Index) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "1", "x a b c", "-1 a b c", "1 a b c d", "1\n2 a b", "\u0661 a b c", "9" * 99 + " a b c"]
+    "text",
+    ["", "1", "x a b c", "1 a b c", "-1 i a b c", "1 i a b c d", "1\n2 i a b", "\u0661 i a b c", "9" * 99 + " i a b c"],
 )
 def test_what_is_none_is_none(text: str) -> None:
     assert witness_from_text(text) is None
@@ -76,14 +77,15 @@ def test_a_cluster_cannot_make_up_what_it_has_seen() -> None:
         replace(true, signature=witness_of(FIRST).signature),
         replace(true, generation=99, signer=B),
         witness_of(own),
-        Witness(99, "", "", ""),
+        Witness(99, true.identity, "", "", ""),
     ]
     assert rolled_back(read(FIRST), {"cluster-a": made_up}) is None
     assert rolled_back(read(FIRST), {"cluster-a": [*made_up, true]}) is not None, "the control"
 
 
 def test_what_a_lost_store_has_seen_does_not_stop_the_one_that_replaces_it() -> None:
-    replacing = sealed(Index(A, (A, B), prepared=B, keyless=(A,), inherited=(A,)), NEW.key, after=0)
+    index = Index(A, (A, B), prepared=B, keyless=(A,), inherited=(A,), identity="another")
+    replacing = sealed(index, NEW.key, after=0)
     seen = {"cluster-a": [witness_of(SECOND)]}
     assert rolled_back(read(replacing), seen) is None
     assert rolled_back(read(FIRST), seen) is not None, "the control"

@@ -169,7 +169,8 @@ class FakeApi:
         item["data"] = self._merged(path, item.get("data", {}), body["data"], manager if verb == "apply" else "")
         item["type"] = body.get("type", item.get("type"))
         labels = {**item["metadata"].get("labels", {}), **body["metadata"].get("labels", {})}
-        item["metadata"] |= {"labels": labels, "resourceVersion": str(len(self.calls))}
+        notes = {**item["metadata"].get("annotations", {}), **body["metadata"].get("annotations", {})}
+        item["metadata"] |= {"labels": labels, "annotations": notes, "resourceVersion": str(len(self.calls))}
         return copy.deepcopy(item)
 
     def _merged(self, path: str, data: Json, given: Json, manager: str) -> Json:

@@ -59,6 +59,7 @@ def secret(leaf: Leaf | None = None, root: Root = ROOT, **changes: Any) -> LiveS
         "trust": root.view.pem,
         "lists": "",
         "version": "1",
+        "witness": "",
         "key_matches": True,
         "managers": [OWNER.identity_manager, OWNER.trust_manager],
     }
@@ -120,6 +121,7 @@ def reading(**changes: Any) -> Reading:
         "unmatched": [],
         "lists_due": "",
         "lists_wrong": False,
+        "doubts": {"rolled_back": [], "later": "", "made_up": []},
         "awaited": [],
         "authority": authority_to_json(AUTHORITY),
     }
