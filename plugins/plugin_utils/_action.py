@@ -148,17 +148,18 @@ class Variables:
         return Api(self.connection(), Limits(answer, size, self.number("mesh_cluster_timeout") + waits))
 
     def store(self) -> CaStore:
-        return CaStore(FileStorage(store_folder(self.task_vars, str(self.filled["custom_ca_dir"]))))
+        folder = store_folder(self.task_vars, str(self.filled["custom_ca_dir"]))
+        return CaStore(FileStorage(folder, self.number("mesh_api_timeout")))
 
     def misled(self, uid: str, owner: str) -> Message | None:
         """Why the cluster of this uid is not the one that is meant.
 
         :param owner: the name of the cluster whose objects the run is about.
         """
-        store, given = self.store(), str(self.given.get("mesh_cluster_uid") or "")
-        if uid and owner != self.cluster and store.place(owner) == uid:
+        known, given = self.store().clusters(), str(self.given.get("mesh_cluster_uid") or "")
+        if uid and owner != self.cluster and known.get(owner) == uid:
             return at_home(self.cluster, owner)
-        return moved(self.cluster, uid, store.place(self.cluster), given)
+        return moved(self.cluster, uid, known.get(self.cluster, ""), given)
 
     def wanted_root(self) -> Wanted:
         """The root that is made where there is none, or brought in."""

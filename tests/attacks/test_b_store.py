@@ -10,6 +10,7 @@ get through, and whatever he does is one error, or has no effect.
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import shutil
@@ -26,6 +27,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Index, index_from_json, index_to_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
@@ -33,12 +35,13 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.vouching import
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import Work, ensure
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import visible
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl, Revoked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.pkcs8 import encrypt_private_key
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import parse_certificates
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
-from tests.unit.ca.support import as_earlier_release, file_store, folder, keep, record
+from tests.unit.ca.support import as_earlier_release, file_store, folder, keep, quick, record
 from tests.unit.cluster.fake_api import FakeApi
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE, Root, make_leaf, make_root
 from tests.unit.support import SERVER, link, refused, view
@@ -76,7 +79,8 @@ def his() -> Root:
 def store(tmp_path: Path, owned: Root) -> CaStore:
     made = file_store(tmp_path / "ca")
     made.create(PASSPHRASE, owned.key, owned.view.pem)
-    keep(made, [record(make_leaf(owned)), record(make_leaf(owned))])
+    records = [record(make_leaf(owned)), record(make_leaf(owned))]
+    assert made.record(records, made.signer(PASSPHRASE), NOW, home=("cluster-b", "uid-of-b"))
     return made
 
 
@@ -339,6 +343,25 @@ def test_a_lock_that_is_his_link_is_not_followed(store: CaStore, tmp_path: Path)
     assert not target.exists()
 
 
+def test_a_lock_that_is_held_for_ever_is_an_error_in_time(store: CaStore, tmp_path: Path) -> None:
+    """D4: on d3897ca writers waited without end, and nothing said for whom."""
+    key, hasty = store.signer(PASSPHRASE), quick(FileStorage(folder(store), patience=0.1))
+    descriptor = os.open(folder(store) / "lock", os.O_RDWR)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, b'{"pid": 4711, "host": "a \\u001b[2J host", "since": "ever"}', 0)
+        with refused("lock-held") as failure:
+            hasty.record([], key, NOW)
+        assert "process 4711 on a \\u001b[2J host" in visible(failure.value.message.what)
+        # Readers wait for nobody.
+        assert hasty.records(NOW)
+    finally:
+        os.close(descriptor)
+    # The control.
+    assert hasty.record([], key, NOW)
+
+
 # -- siblings ------------------------------------------------------------------------------------------------------
 
 
@@ -351,10 +374,15 @@ def test_a_lock_that_is_his_link_is_not_followed(store: CaStore, tmp_path: Path)
         {"keyless": None},
         {"generation": 10**6},
         {"issued": ""},
+        {"clusters": {}},
+        {"clusters": {"cluster-b": "uid-of-his"}},
     ],
 )
 def test_no_field_of_the_index_is_moved(store: CaStore, changes: dict[str, Any]) -> None:
-    """Sibling of B1: a phase, a number, a key that is called lost, records that are called none."""
+    """Sibling of B1: a phase, a number, a key that is called lost, records that are called none, which cluster it is.
+
+    The last one was believed on d3897ca: a run did not notice that its connection led to another cluster.
+    """
     before = index_of(store)
     wanted = {**changes, **({"keyless": before.trusted} if "keyless" in changes else {})}
     write_index(store, before)
@@ -363,6 +391,24 @@ def test_no_field_of_the_index_is_moved(store: CaStore, changes: dict[str, Any])
     with pytest.raises(CrossmeshError) as failure:
         store.public()
     assert failure.value.message.code in ("store-unvouched", "store-damaged")
+
+
+def test_another_clusters_uid_beside_the_index_counts_for_nothing(store: CaStore) -> None:
+    """Sibling of B1: the files in which d3897ca kept which cluster has the certificates of a name."""
+    put_cluster(store, "cluster-b", "uid-of-his")
+    assert store.clusters() == {"cluster-b": "uid-of-b"}
+    keep(store, [])
+    assert not list(folder(store).glob("clusters/*"))
+    # The control: a store of that time, in which nothing else could tell; once it is taken over, it is signed.
+    as_earlier_release(store)
+    put_cluster(store, "cluster-b", "uid-of-b")
+    store.take_over(PASSPHRASE, [path.stem for path in folder(store).glob("roots/*.crt")])
+    assert store.clusters() == {"cluster-b": "uid-of-b"}
+
+
+def put_cluster(store: CaStore, name: str, uid: str) -> None:
+    (folder(store) / "clusters").mkdir(mode=0o700, exist_ok=True)
+    put(store, f"clusters/{name}.json", json.dumps({"uid": uid}))
 
 
 def test_a_store_that_is_exchanged_while_a_run_works_adds_nothing(

@@ -1,7 +1,7 @@
 # Copyright (c) Crossmesh maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The index of a CA store: which root issues, which are trusted, which lists and records count. Pure.
+"""The index of a CA store: which root issues and which are trusted, which lists, records and clusters count. Pure.
 
 PRIVATE to the collection.
 """
@@ -59,6 +59,7 @@ class Index:
     :param endorsements: of each root that came after another one, by its fingerprint.
     :param inherited: roots of a store that was lost or taken over: no endorsement leads from them to the issuing one.
     :param issued: SHA-256 of the ledger of all records; empty where nothing was issued.
+    :param clusters: the uid of the cluster that got certificates under a name, by that name.
     :param generation: counts the changes of the store; 0 in what no key has signed.
     :param signature: of C(signer) over all the rest, in base64.
     """
@@ -74,6 +75,7 @@ class Index:
     endorsements: Mapping[str, Endorsement] = field(default_factory=dict)
     inherited: tuple[str, ...] = ()
     issued: str = ""
+    clusters: Mapping[str, str] = field(default_factory=dict)
     generation: int = 0
     signature: str = ""
 
@@ -183,6 +185,8 @@ def _signed_fault(index: Index, *, signed: bool) -> str:
         return "has no generation or no signature" if signed else "has the signature of another format"
     if not (index.issued == "" or _is_fingerprint(index.issued)):
         return "does not name the ledger of the records"
+    if not isinstance(index.clusters, dict) or not all(isinstance(uid, str) for uid in index.clusters.values()):
+        return "does not tell the uids of the clusters"
     for root, endorsement in index.endorsements.items():
         if not _is_fingerprint(endorsement.by) or not isinstance(endorsement.signature, str):
             return "has an endorsement that is none"

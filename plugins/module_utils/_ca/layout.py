@@ -11,8 +11,8 @@
     lists/<fingerprint>.<number>.crl
     issued/<serial>.json  one public record for every certificate that has not expired
     issued/<sha256>.ledger    which of them count, and the SHA-256 of each
-    clusters/<name>.json  which cluster that is: the uid under which it got its certificates
     lock                  held for one call by whoever writes
+    clusters/<name>.json  of earlier releases: the uid of the cluster that got certificates under a name
     unfinished            the authority is being made or removed: no root that the index does not name was ever used
 
 PRIVATE to the collection.
@@ -67,12 +67,13 @@ class Layout:
     def ledger(self, digest: str) -> Path:
         return self.issued / f"{digest}.ledger"
 
-    def cluster(self, name: str) -> Path:
-        return self.clusters / f"{name}.json"
-
     def record_files(self) -> Iterator[Path]:
         """Records and ledgers, whether the index names them or not."""
         return (path for path in self.issued.glob("*") if path.suffix in (".json", ".ledger"))
+
+    def cluster_files(self) -> Iterator[Path]:
+        """What an earlier release kept of clusters; the index has it since."""
+        return self.clusters.glob("*.json")
 
     def root_files(self) -> Iterator[Path]:
         """Certificates and keys, whether the index names them or not."""

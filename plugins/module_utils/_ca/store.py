@@ -203,31 +203,30 @@ class CaStore:
             raise self._storage.damaged("it holds no authority")
         self._key(authority.signer, passphrase)
 
-    def record(self, records: Collection[Record], key: PrivateKey, now: datetime) -> bool:
+    def record(
+        self, records: Collection[Record], key: PrivateKey, now: datetime, *, home: tuple[str, str] | None = None
+    ) -> bool:
         """Keep the records of certificates that are about to be used, and drop those of expired ones.
 
         :param key: of the issuing root, which signs for them.
+        :param home: name and uid of the cluster that they are for, to be remembered; None where it is not known.
         :returns: False where that root issues no more: the certificates must not be used.
         """
         while True:
             snapshot = self._snapshot(records=True)
             if snapshot is None or not key_signs_for(snapshot.roots[snapshot.index.signer], key):
                 return False
-            change = transitions.record(snapshot, records, now=now)
+            change = transitions.record(snapshot, records, now=now, home=home)
             try:
                 self._storage.commit(_sealed(change, key, after=snapshot.index.generation), snapshot.version)
             except OvertakenError:
                 continue
             return True
 
-    def place(self, cluster: str) -> str:
-        """The uid under which a cluster of this name got its certificates; empty where it is not known."""
-        return self._storage.place(cluster)
-
-    def settle(self, cluster: str, uid: str) -> None:
-        """Remember which cluster gets certificates under a name; where there is no CA, none gets any."""
-        if uid and self._storage.place(cluster) != uid and self.public() is not None:
-            self._storage.keep_place(cluster, uid)
+    def clusters(self) -> dict[str, str]:
+        """The uid of the cluster that got certificates under a name, by that name."""
+        snapshot = self._snapshot()
+        return dict(snapshot.index.clusters) if snapshot else {}
 
     def records(self, now: datetime) -> list[Record]:
         """Return what is recorded of certificates that have not expired, oldest first."""

@@ -37,7 +37,6 @@ class MemoryStorage(Storage):
         self._lists: dict[str, str] = {}
         self._ledger = ""
         self._records: dict[str, str] = {}
-        self._places: dict[str, str] = {}
 
     def snapshot(self, *, records: bool = False) -> Snapshot | None:
         if not self._index:
@@ -85,18 +84,12 @@ class MemoryStorage(Storage):
             raise self.damaged(f"key {fingerprint} is missing")
         return StoredKey(self._keys[fingerprint], fingerprint, f"key {fingerprint} in {self.where}")
 
-    def place(self, cluster: str) -> str:
-        return self._places.get(cluster, "")
-
-    def keep_place(self, cluster: str, uid: str) -> None:
-        self._places[cluster] = uid
-
     def occupied(self) -> bool:
-        return bool(self._index or self._records or self._places)
+        return bool(self._index or self._records)
 
     def destroy(self) -> bool:
         occupied, self._index = self.occupied(), ""
-        for kept in (self._roots, self._keys, self._lists, self._records, self._places):
+        for kept in (self._roots, self._keys, self._lists, self._records):
             kept.clear()
         return occupied
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -42,15 +42,23 @@ def folder(store: CaStore) -> Path:
     return Path(store.where)
 
 
-def as_earlier_release(store: CaStore) -> None:
-    """Lay a store out as the releases did whose index no key signed."""
+def as_earlier_release(store: CaStore, clusters: Mapping[str, str] | None = None) -> None:
+    """Lay a store out as the releases did whose index no key signed.
+
+    :param clusters: uids, by the names under which certificates were issued.
+    """
     index = folder(store) / "authority.json"
     content = json.loads(index.read_text(encoding="utf-8"))
-    for key in ("generation", "signature", "endorsements", "inherited", "issued"):
+    for key in ("generation", "signature", "endorsements", "inherited", "issued", "clusters"):
         del content[key]
     index.write_text(json.dumps({**content, "version": 1}), encoding="utf-8")
     for ledger in folder(store).glob("issued/*.ledger"):
         ledger.unlink()
+    for name, uid in (clusters or {}).items():
+        path = folder(store) / "clusters" / f"{name}.json"
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(json.dumps({"uid": uid}), encoding="utf-8")
 
 
 def record(leaf: Leaf) -> Record:

@@ -62,14 +62,24 @@ def made(store: CaStore) -> CaStore:
     return store
 
 
-def test_which_cluster_it_is_is_remembered_once_there_is_a_ca(store: CaStore, tmp_path: Path) -> None:
-    """Where there is none no certificate is issued, and nothing is written."""
+def test_what_an_earlier_release_kept_of_clusters_counts_once_it_was_signed(made: CaStore) -> None:
+    """Who can write to the folder tells no run that another cluster is the one that has the certificates."""
+    as_earlier_release(made, clusters={"cluster-a": "one"})
+    (left,) = folder(made).glob("clusters/*.json")
+    kept = left.read_text(encoding="utf-8")
+    taken_over(made)
+    assert (made.clusters(), left.exists()) == ({"cluster-a": "one"}, False)
+    left.write_text(kept.replace("one", "his"), encoding="utf-8")
+    assert made.clusters() == {"cluster-a": "one"}
+    keep(made, [])
+    assert not left.exists()
+
+
+def test_a_certificate_is_what_makes_a_cluster_known(store: CaStore, tmp_path: Path) -> None:
+    """Where there is no CA none is issued, and nothing is written."""
     before = snapshot(tmp_path)
-    store.settle("cluster-a", "one")
-    assert (store.place("cluster-a"), snapshot(tmp_path)) == ("", before)
-    create(store)
-    store.settle("cluster-a", "one")
-    assert store.place("cluster-a") == "one"
+    assert not store.record([], make_root().key, NOW, home=("cluster-a", "one"))
+    assert (store.clusters(), snapshot(tmp_path)) == ({}, before)
 
 
 def test_a_store_that_is_removed_while_it_is_read_is_none(made: CaStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -363,8 +373,8 @@ class TestWriters:
     def test_what_killed_writers_left_goes_wherever_it_lies(self, made: CaStore, leaf: Leaf) -> None:
         name = ".crossmesh-0123456789abcdef.tmp"
         keep(made, [record(leaf)])
-        made.settle("cluster-a", "one")
         publish(made)
+        (folder(made) / "clusters").mkdir()
         for place in ("", "roots", "issued", "lists", "clusters"):
             (folder(made) / place / name).write_text("x", encoding="ascii")
         left = folder(made) / "issued" / f"{'a' * 40}.json"
@@ -402,7 +412,7 @@ WORK: dict[str, Callable[[CaStore], object]] = {
     "forget": lambda store: keep(store, [], NOW + 100 * DAY),
     "publish": lambda store: publish(store, "b", now=NOW),
     "rotate": rotate,
-    "settle": lambda store: store.settle("cluster-a", "one"),
+    "a cluster": lambda store: store.record([], store.signer(PASSPHRASE), NOW, home=("cluster-a", "one")),
     "take over": taken_over,
 }
 
@@ -433,7 +443,7 @@ def test_whatever_stops_a_writer_anywhere_the_next_call_finds_a_whole_store_and_
     keep(made, [held])
     publish(made)
     if name == "take over":
-        as_earlier_release(made)
+        as_earlier_release(made, clusters={"cluster-b": "two"})
     step = 1
     while True:
         store = file_store(shutil.copytree(folder(made), tmp_path / str(step)))

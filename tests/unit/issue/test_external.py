@@ -422,8 +422,10 @@ class RotatedAfter(CaStore):
 
     turns = 1
 
-    def record(self, records: Collection[Record], key: PrivateKey, now: datetime) -> bool:
-        recorded = super().record(records, key, now)
+    def record(
+        self, records: Collection[Record], key: PrivateKey, now: datetime, *, home: tuple[str, str] | None = None
+    ) -> bool:
+        recorded = super().record(records, key, now, home=home)
         if self.turns:
             self.turns -= 1
             rotate(file_store(self.where))
