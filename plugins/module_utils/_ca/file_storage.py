@@ -18,7 +18,6 @@ from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.files import (
     read_private,
-    refuse_exposed,
     refuse_open,
     refuse_unwritable,
     reported,
@@ -70,7 +69,7 @@ class FileStorage(Storage):
         with reported(self._at.path, "read"):
             if not self._at.path.exists():
                 return None
-            refuse_exposed(self._at.path)
+            self._at.refuse_exposed()
             while self._has_index():
                 # Removed by another run between the two looks.
                 with suppress(FileNotFoundError):
@@ -115,7 +114,7 @@ class FileStorage(Storage):
                 write_whole(self._at.unfinished, "")
                 for path in self._at.to_remove():
                     path.unlink(missing_ok=True)
-            for folder in (self._at.roots, self._at.issued, self._at.lists, self._at.clusters, self._at.path):
+            for folder in (*self._at.folders, self._at.path):
                 with suppress(OSError):
                     folder.rmdir()
             return True

@@ -25,6 +25,7 @@ __all__ = [
     "open_own",
     "read_private",
     "refuse_exposed",
+    "refuse_linked",
     "refuse_open",
     "refuse_unwritable",
     "reported",
@@ -63,6 +64,20 @@ def refuse_exposed(folder: Path) -> None:
     # By the way it is called, and by the way it lies once links are followed.
     for place in dict.fromkeys([*Path(os.path.abspath(folder)).parents, *folder.resolve().parents]):
         _refuse_shared(place, place.lstat())
+
+
+def refuse_linked(folder: Path) -> None:
+    """Stop where a link lies in the place of a folder: a writer would remove what is there, as leftovers of its own."""
+    if not folder.is_symlink():
+        return
+    raise CrossmeshError(
+        Message.error(
+            "not-a-file",
+            where=str(folder),
+            what=f"it is a symbolic link, where a folder of {STORE} belongs",
+            fix="find out who put it there, then remove it, or restore the folder from a backup",
+        )
+    )
 
 
 def _refuse_shared(place: Path, found: os.stat_result) -> None:

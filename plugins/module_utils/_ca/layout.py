@@ -24,7 +24,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.files import TEMPORARY, refuse_exposed
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.files import (
+    TEMPORARY,
+    refuse_exposed,
+    refuse_linked,
+)
 
 __all__ = ["INDEX", "Layout"]
 
@@ -51,6 +55,7 @@ class Layout:
         self.issued = path / _ISSUED
         self.lists = path / _LISTS
         self.clusters = path / _CLUSTERS
+        self.folders = (self.roots, self.lists, self.issued, self.clusters)
 
     def certificate(self, fingerprint: str) -> Path:
         return self.roots / f"{fingerprint}.crt"
@@ -81,8 +86,7 @@ class Layout:
 
     def temporary_files(self) -> Iterator[Path]:
         """What a killed writer left."""
-        folders = (self.path, self.roots, self.lists, self.issued, self.clusters)
-        return (path for folder in folders for path in folder.glob(TEMPORARY))
+        return (path for folder in (self.path, *self.folders) for path in folder.glob(TEMPORARY))
 
     def own_files(self) -> Iterator[Path]:
         """All files that are the store's, whole or damaged."""
@@ -96,10 +100,16 @@ class Layout:
         first_to_last = {self.index: 0, self.lock: 2, self.unfinished: 3}
         return sorted(self.own_files(), key=lambda path: (first_to_last.get(path, 1), str(path)))
 
+    def refuse_exposed(self) -> None:
+        """Stop where others could read or write the store, or where its folders are not its own."""
+        refuse_exposed(self.path)
+        for folder in self.folders:
+            refuse_linked(folder)
+
     def make(self, folder: Path) -> None:
         """Make one of the folders, and the store's own where it is missing."""
         if not self.path.exists():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.mkdir(mode=0o700, exist_ok=True)
-        refuse_exposed(self.path)
+        self.refuse_exposed()
         folder.mkdir(mode=0o700, exist_ok=True)
