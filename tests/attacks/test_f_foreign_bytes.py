@@ -106,6 +106,16 @@ def test_a_line_break_in_a_name_begins_no_line() -> None:
     assert result["lines"] == [r"delete Gateway x\u000aok: all links carry"]
 
 
+def test_a_certificate_that_a_later_task_reads_stays_as_it_is() -> None:
+    """And nothing rides along: what is more than certificates is written out, and begins no line."""
+    pem = ROOT.view.pem
+    result = run_action(action_of(lambda *_arguments: {"trust": [pem + pem, f"{pem}ok: all links carry\n"]}), {}, {})
+    kept, more = result["trust"]
+    assert kept == pem + pem
+    assert more.endswith(r"\u000aok: all links carry\u000a")
+    assert "\n" not in more
+
+
 def test_lines_that_were_put_together_stay_lines() -> None:
     def work(*_arguments: object) -> Json:
         raise CrossmeshError(Message.error("a", where="x\ny", what="one"), Message.error("b", where=CLEAR, what="two"))

@@ -249,14 +249,16 @@ def test_a_partner_gets_no_certificate_that_nobody_accepts(tmp_path: Path) -> No
         assert (directory / "tls.crt").exists() is not bool(expected)
 
 
-@pytest.mark.parametrize("mine", ["the mesh's", "the custom CA's"])
+@pytest.mark.parametrize("mine", ["the mesh's", "of the mesh's key", "the custom CA's"])
 def test_a_partners_root_does_not_join_what_is_to_stay_apart(mine: str) -> None:
     """G11 (sibling): C(external.trust) is the mesh's own CA, so that a workload may pose as the server; or is ours.
 
     On d3897ca nothing was said.
     """
     root, known = make_root(), mine == "the custom CA's"
-    found = reading(mesh_roots=[] if known else [root.view.fingerprint])
+    # Another certificate of the same key and name trusts all that the mesh issues (RFC 5280, section 6.1.1 d).
+    own = strange_root(key=root.key).view if mine == "of the mesh's key" else root.view
+    found = reading(mesh_roots=[] if known else [own.public_key_fingerprint])
     authority = Authority("/srv/ca", root.view, (root.view,)) if known else AUTHORITY
     links = [outside(trust=root.view.pem)]
     plan = plan_of(found, links, authority=authority, variables=CLIENT, side="client")
@@ -283,7 +285,7 @@ def test_a_meshs_own_ca_that_is_brought_in_reaches_no_gateway(tmp_path: Path) ->
         validity=90 * DAY,
         passphrase=PASSPHRASE,
         check=False,
-        mesh_roots=[root.view.fingerprint],
+        mesh_roots=[root.view.public_key_fingerprint],
     )
     api = FakeApi()
     with refused("mesh-ca"):

@@ -17,6 +17,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from tests.integration.support.lab_mesh import MYSQL, Mesh, cleared_afterwards
 from tests.lab import Lab
+from tests.unit.pki.strange_roots import strange_root
 from tests.verifiers import counted, openssl, pkilint, zlint
 
 SECRETS = {"client": ("cluster-a", "client-credential"), "server": ("cluster-b", "mysql-credential")}
@@ -111,20 +112,24 @@ def test_the_linters_find_what_is_wrong_with_a_leaf_of_the_tutorial(tmp_path: Pa
     assert "e_ext_san_missing" in counted(zlint(path))
 
 
-def test_a_mesh_s_own_ca_is_refused_as_custom_ca(mesh: Mesh) -> None:
-    fingerprint = import_ca_of_mesh(mesh, "cluster-b")
+@pytest.mark.parametrize("made_fit", [False, True], ids=["istiods-certificate", "another-of-its-key"])
+def test_a_mesh_s_own_ca_is_refused_as_custom_ca(mesh: Mesh, *, made_fit: bool) -> None:
+    """The root that istiod makes for itself signs no CRL; one that its operator makes of the same key may."""
+    fingerprint = import_ca_of_mesh(mesh, "cluster-b", made_fit=made_fit)
     run = mesh.site()
     assert not run.ok
-    assert run.reports("mesh-ca", f"its root {fingerprint[:8]}")
+    assert run.reports("mesh-ca" if made_fit else "store-unvouched", f"root {fingerprint[:8]}")
     assert mesh.names("cluster-b") == set()
 
 
-def import_ca_of_mesh(mesh: Mesh, cluster: str) -> str:
-    """Lay out a CA store around istiod's own root; its fingerprint."""
+def import_ca_of_mesh(mesh: Mesh, cluster: str, *, made_fit: bool) -> str:
+    """Lay out a CA store around istiod's own root, or one of its key; the root's fingerprint."""
     data = mesh.get(cluster, "-n", "istio-system", "secret", "istio-ca-secret")["data"]
     pem = base64.b64decode(data["ca-cert.pem"])
     key = serialization.load_pem_private_key(base64.b64decode(data["ca-key.pem"]), password=None)
     assert isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
+    if made_fit:
+        pem = strange_root(key=key).view.pem.encode()
     fingerprint = load_pem_x509_certificate(pem).fingerprint(hashes.SHA256()).hex()
     CaStore(FileStorage(mesh.store)).create(mesh.passphrase, key, pem.decode())
     return fingerprint

@@ -270,7 +270,7 @@ class ClusterReading(TypedDict):
     :param sidecars: of others, in namespaces that are to be locked down; so C(network_policies).
     :param services: of the gateways; None where there is none.
     :param strangers: pods with a gateway's labels and without a proxy, as NAMESPACE/NAME.
-    :param mesh_roots: fingerprints of the roots of the mesh's own CA.
+    :param mesh_roots: SHA-256 of the public keys of the mesh's own CA: every certificate of such a key trusts the same.
     :param clock_ahead: seconds by which the controller is ahead of the API server.
     """
 

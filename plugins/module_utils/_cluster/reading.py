@@ -424,7 +424,7 @@ class _Reader:
         return set(referred_to(filter(self._territory.has, items), self.request.client_credential))
 
     def mesh_roots(self) -> list[str]:
-        """Fingerprints of the roots of the mesh's own CA (ConfigMap istio-ca-root-cert)."""
+        """SHA-256 of the public keys of the mesh's own CA (ConfigMap istio-ca-root-cert)."""
         path = object_path("", "v1", "configmaps", self.request.ingress.namespace, MESH_ROOT)
         try:
             item = get_object(self.api, "ConfigMap", path)
@@ -433,7 +433,7 @@ class _Reader:
                 return []
             raise
         bundle = (item.get("data") or {}).get("root-cert.pem", "")
-        return [view.fingerprint for view in parse_certificates(bundle, where=MESH_ROOT)] if bundle else []
+        return [view.public_key_fingerprint for view in parse_certificates(bundle, where=MESH_ROOT)] if bundle else []
 
     def backends(self) -> list[Backend]:
         """Of every backend: whether its Service is there, its TCP ports, and how many of its pods have a sidecar."""

@@ -41,6 +41,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
     WantedSecret,
     WorkloadPolicy,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import bundle
 
 __all__ = [
     "SLOWEST_CONNECTION",
@@ -360,7 +361,8 @@ def _client_secrets(links: Sequence[WantedLink], owner: names.Owner, settings: S
             "link": link,
             "labels": owner.labels(link),
             "sans": [cluster, identities[link]],
-            "trust": roots,
+            # In one form, whatever line ends and remarks the owner's file has.
+            "trust": bundle([roots]),
         }
         for link, roots in sorted(others.items())
     ]

@@ -91,7 +91,7 @@ class Work:
     :param wanted: the view's C(secrets) of one side.
     :param uid: of the cluster, where what is issued shows that it is the one of this name; empty where it does not.
     :param revoked: what custom_ca_revoked lists.
-    :param mesh_roots: fingerprints of the roots of the cluster's own mesh.
+    :param mesh_roots: SHA-256 of the public keys of the roots of the cluster's own mesh.
     :param unrecorded: what a look has seen in the cluster and the store has no record of.
     :param removal: how far what was taken away is revoked; None where it is not.
     """

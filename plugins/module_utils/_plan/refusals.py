@@ -179,12 +179,12 @@ def trust_errors(reading: Reading, authority: Authority, owner: names.Owner, pol
 def meshs_own(authority: Authority, mesh_roots: Collection[str]) -> list[Message]:
     """The error where the links would trust what any workload of a mesh has.
 
-    :param mesh_roots: fingerprints of the mesh's own roots.
+    :param mesh_roots: SHA-256 of the public keys of the mesh's own roots.
     """
-    shared = sorted({view.fingerprint for view in authority.trusted} & set(mesh_roots))
+    shared = sorted(root.fingerprint for root in authority.trusted if root.public_key_fingerprint in mesh_roots)
     if not shared:
         return []
-    what = f"its root {short(shared[0])} is the mesh's own CA (istio-ca-root-cert)"
+    what = f"its root {short(shared[0])} has the key of the mesh's own CA (istio-ca-root-cert)"
     fix = "use a root that is not the CA of any mesh"
     return [Message.error("mesh-ca", where=f"CA store {authority.path}", what=what, fix=fix)]
 
@@ -234,8 +234,8 @@ def joined_trust(reading: Reading, side: DesiredSide, authority: Authority) -> d
         roots = parse_certificates(item["trust"], where=item["name"]) if item["trust"] else ()
         for root in roots:
             where = f"link {item['link']}: external.trust"
-            if root.fingerprint in reading["mesh_roots"]:
-                what = f"its root {short(root.fingerprint)} is the mesh's own CA (istio-ca-root-cert)"
+            if root.public_key_fingerprint in reading["mesh_roots"]:
+                what = f"its root {short(root.fingerprint)} has the key of the mesh's own CA (istio-ca-root-cert)"
                 fix = "write the roots of the CA that issued the server's certificate"
                 found[item["name"]] = Message.error("mesh-ca", where=where, what=what, fix=fix)
             elif root.fingerprint in authority.known:

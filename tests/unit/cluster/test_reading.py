@@ -520,6 +520,6 @@ def test_a_backends_ports_are_those_of_tcp_and_unknown_of_an_alias() -> None:
 def test_roots_of_the_mesh() -> None:
     bundle = make_root().view.pem + ROOT.view.pem
     found = reading(item("ConfigMap", "istio-ca-root-cert", data={"root-cert.pem": bundle}))
-    assert ROOT.view.fingerprint in found["mesh_roots"]
+    assert ROOT.view.public_key_fingerprint in found["mesh_roots"]
     assert len(found["mesh_roots"]) == 2
     assert reading(item("ConfigMap", "istio-ca-root-cert"))["mesh_roots"] == []

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import GivenLink, IstioRetries
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import has_own_trust
+from tests.unit.pki.support import make_root
 from tests.unit.support import CLIENT, SERVER, Json, link, names_of, numbered, resolve, view
 
 BOTH: Json = {"mesh_cluster_name": "cluster-c", "groups": ["mesh_clients", "mesh_servers"]}
@@ -151,7 +152,8 @@ def test_given_addresses_come_before_virtual_ones() -> None:
 
 UNSERVED: Json = {"tls_port": None, "backend": None}
 OWN_CA = {"address": "db.example.net", "port": 13306, "ca": "/srv/crossmesh/mysql"}
-OWNERS_CA = {"address": "203.0.113.9", "port": 443, "trust": "PEM", "sni": "db.example.net"}
+OWNERS_ROOT = make_root().view.pem
+OWNERS_CA = {"address": "203.0.113.9", "port": 443, "trust": OWNERS_ROOT, "sni": "db.example.net"}
 
 
 def test_no_cluster_serves_a_link_to_an_external_server() -> None:
@@ -170,9 +172,16 @@ def test_a_server_of_another_ca_is_met_with_a_secret_of_its_own() -> None:
     shared, its_own = found["secrets"]
     assert (shared["name"], shared["trust"]) == ("client-credential", "")
     assert shared["sans"] == ["cluster-a.cluster.crossmesh.internal", "link-1.link.crossmesh.internal"]
-    assert (its_own["name"], its_own["trust"], its_own["link"]) == ("mysql-client-credential", "PEM", "mysql")
+    assert (its_own["name"], its_own["trust"], its_own["link"]) == ("mysql-client-credential", OWNERS_ROOT, "mysql")
     assert its_own["sans"] == ["cluster-a.cluster.crossmesh.internal", "mysql.link.crossmesh.internal"]
     assert (has_own_trust(its_own), has_own_trust(shared)) == (False, True)
+
+
+def test_of_an_owners_file_only_its_certificates_travel() -> None:
+    """Files come with remarks, and with line ends of their own."""
+    written = f"Root of the partner\n{OWNERS_ROOT}".replace("\n", "\r\n")
+    (its_own,) = view([link(**UNSERVED, external={**OWNERS_CA, "trust": written})], CLIENT)["client"]["secrets"]
+    assert its_own["trust"] == OWNERS_ROOT
 
 
 def test_external_servers_and_foreign_clients_rely_on_the_roots() -> None:

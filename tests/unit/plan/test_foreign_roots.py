@@ -113,7 +113,7 @@ def test_a_root_that_is_given_twice_is_one() -> None:
 
 def test_a_partners_root_that_is_the_meshs_own_ca_is_refused() -> None:
     root = make_root()
-    plan = dialled(root.view.pem, mesh_roots=[root.view.fingerprint])
+    plan = dialled(root.view.pem, mesh_roots=[root.view.public_key_fingerprint])
     assert codes_of(plan.errors) == ["mesh-ca"]
     assert plan.errors[0].where == "link partner: external.trust"
     assert dialled(root.view.pem).errors == []

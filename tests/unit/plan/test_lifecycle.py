@@ -155,7 +155,7 @@ def test_it_holds_up_an_adoption_and_no_revocation_list() -> None:
 
 
 def test_a_wrong_ca_forbids_everything() -> None:
-    plan = plan_of(settled_reading(mesh_roots=[ROOT.view.fingerprint], gateways=[FOREIGN]), now=SOON)
+    plan = plan_of(settled_reading(mesh_roots=[ROOT.view.public_key_fingerprint], gateways=[FOREIGN]), now=SOON)
     assert codes_of(plan.barring) == ["mesh-ca"]
     assert len(plan.errors) == 2
     assert plan.work.renewals == []

@@ -262,7 +262,7 @@ FORBIDDEN: list[tuple[str, Reading, dict[str, Any], str, list[str]]] = [
     ),
     (
         "the mesh's own CA",
-        settled_reading(mesh_roots=[ROOT.view.fingerprint]),
+        settled_reading(mesh_roots=[ROOT.view.public_key_fingerprint]),
         {},
         "mesh-ca",
         ["/srv/ca: its root", ROOT.view.fingerprint[:8]],
@@ -285,7 +285,9 @@ def test_what_forbids_it_is_one_error_with_a_fix(
 
 
 def test_everything_that_forbids_it_is_told_at_once() -> None:
-    found = settled_reading(gateways=[FOREIGN], mesh_roots=[ROOT.view.fingerprint], secrets=[secret(labels={})])
+    found = settled_reading(
+        gateways=[FOREIGN], mesh_roots=[ROOT.view.public_key_fingerprint], secrets=[secret(labels={})]
+    )
     assert len(plan_of(found).errors) == 3
 
 

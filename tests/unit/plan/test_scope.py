@@ -12,10 +12,12 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model impo
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import WantedSecret
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import scope
+from tests.unit.pki.support import make_root
 from tests.unit.support import CLIENT, SERVER, Json, link, numbered, view
 
 SERVES = Owner("default", "cluster-b", "server")
 DIALS = Owner("default", "cluster-a", "client")
+PARTNERS_ROOT = make_root().view.pem
 CLUSTER = "cluster-a.cluster.crossmesh.internal"
 
 
@@ -97,7 +99,9 @@ def test_a_client_certificate_loses_the_links_of_this_run_that_go() -> None:
 
 
 def test_a_shared_certificate_is_not_made_for_a_link_that_has_one_of_its_own() -> None:
-    partner = link(tls_port=None, backend=None, external={"address": "a.example.net", "port": 443, "trust": "PEM"})
+    partner = link(
+        tls_port=None, backend=None, external={"address": "a.example.net", "port": 443, "trust": PARTNERS_ROOT}
+    )
     side = view([partner, numbered(1)], CLIENT)["client"]
 
     def made(live: list[str], only: str) -> list[str]:
