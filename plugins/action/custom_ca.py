@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import Outcome, ensure_absent, ensure_present
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.schema import STATES
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._journal import refusals
 
 
 class ActionModule(Action):
@@ -25,7 +27,9 @@ class ActionModule(Action):
         # What is taken away needs no settings that could make it.
         if faults and params["state"] == "present":
             raise CrossmeshError(*faults)
-        outcome = self._outcome(variables, params)
+        store, check_mode = variables.store(), bool(self._task.check_mode)
+        with refusals(store, variables, "custom_ca", check=check_mode):
+            outcome = _outcome(store, variables, params, check_mode)
         return {
             "changed": outcome.changed,
             "msg": outcome.message,
@@ -33,15 +37,15 @@ class ActionModule(Action):
             "diff": {"before": outcome.before, "after": outcome.after},
         }
 
-    def _outcome(self, variables: Variables, params: dict[str, Any]) -> Outcome:
-        store, check_mode = variables.store(), bool(self._task.check_mode)
-        if params["state"] == "absent":
-            return ensure_absent(store, expected=params["expected"], check_mode=check_mode)
-        return ensure_present(
-            store,
-            variables.wanted_root(),
-            passphrase=variables.passphrase,
-            expected=params["expected"],
-            now=datetime.now(UTC),
-            check_mode=check_mode,
-        )
+
+def _outcome(store: CaStore, variables: Variables, params: dict[str, Any], check_mode: bool) -> Outcome:
+    if params["state"] == "absent":
+        return ensure_absent(store, expected=params["expected"], check_mode=check_mode)
+    return ensure_present(
+        store,
+        variables.wanted_root(),
+        passphrase=variables.passphrase,
+        expected=params["expected"],
+        now=datetime.now(UTC),
+        check_mode=check_mode,
+    )

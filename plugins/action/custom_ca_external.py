@@ -17,6 +17,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ex
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.links import sound_links_with
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.external import Request, keep, report
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._journal import refusing
 
 LOOK = "look"
 
@@ -46,6 +47,9 @@ class ActionModule(Action):
             patience=variables.number("mesh_api_timeout"),
         )
         outcome = keep(store, request, datetime.now(UTC), look=check or look)
+        if not (check or look):
+            for error in outcome.errors:
+                refusing(store, variables, "custom_ca_external", error)
         result = report(outcome, params["step"])
         if outcome.errors:
             # As warnings too: where a playbook keeps the error to its end, that end may not be reached.

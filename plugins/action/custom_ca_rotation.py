@@ -12,6 +12,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.move import STE
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import record_from_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.rotation import sight_from_json
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import SIDES, Action, Variables
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._journal import refusals
 
 SIGHT = {
     "cluster": {"type": "str", "required": True},
@@ -55,7 +56,8 @@ class ActionModule(Action):
             unrecorded=[record_from_json(item, where="unrecorded") for item in params["unrecorded"]],
             removal=variables.removal(foreseen=check),
         )
-        outcome = move(store, task, now=datetime.now(UTC), check_mode=check)
+        with refusals(store, variables, "custom_ca_rotation", check=check):
+            outcome = move(store, task, now=datetime.now(UTC), check_mode=check)
         # Where the take-over of an earlier release's store is only tried, nothing of it can be read yet.
         authority = None if store.unsigned() else store.public()
         return {

@@ -14,6 +14,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import Credential, Work, ensure, report
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import SIDES, ClusterAction, Variables
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._journal import refusals
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import ClusterLook, SideLook
 
 Json = dict[str, Any]
@@ -56,4 +57,6 @@ class ActionModule(ClusterAction):
             unrecorded=[record_from_json(item, where="unrecorded") for item in look["unrecorded"]],
             removal=variables.removal(foreseen=bool(self._task.check_mode)),
         )
-        return ensure(api, variables.store(), work, datetime.now(UTC))
+        store = variables.store()
+        with refusals(store, variables, "mesh_credentials", check=work.check):
+            return ensure(api, store, work, datetime.now(UTC))

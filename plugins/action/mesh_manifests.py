@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from ansible.plugins.loader import action_loader
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import out_of_time
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.departure import await_gone, delete
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Manifest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.places import place_of
@@ -21,6 +23,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import Cros
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, one_line
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.lifecycle import still_there
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import ClusterAction, Variables, gateway_of
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._deadline import in_time
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import SideLook
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._parallel import FEWEST, Call, at_once, shares
 
@@ -42,7 +45,7 @@ class ActionModule(ClusterAction):
         wanted: dict[Verb, list[Manifest]] = json.loads(plan["manifests"] or "{}")
         results, failed, warnings = list[Json](), list[Message](), list[str]()
         if wanted:
-            with writer_options(variables.connection()) as where:
+            with writer_options(variables.connection(), variables.limits()) as where:
                 for result in self._written(variables, plan, wanted, where):
                     if isinstance(result, Message):
                         failed.append(result)
@@ -68,17 +71,19 @@ class ActionModule(ClusterAction):
         secrets = [item for item in wanted.get("delete", ()) if item["kind"] == SECRET]
         others = {**wanted, "delete": [item for item in wanted.get("delete", ()) if item["kind"] != SECRET]}
         steps = _steps(others, apart=bool(plan["moved"]))
-        objects, done = sum(map(len, wanted.values())), 0
+        objects, done, limit = sum(map(len, wanted.values())), 0, variables.limits().cluster
+        until = time.monotonic() + limit
         for verb, step in steps:
             failed = self._await_clusters(variables, plan) if step[0]["kind"] == ROUTE else []
             yield from failed
             if failed:
                 return
             options = {**where, **_how(verb, plan["manager"])}
-            calls = [self._call(variables, {**options, "definition": list(share)}) for share in shares(step)]
+            calls = [self._call(variables, {**options, "definition": list(share)}, until) for share in shares(step)]
             for result in at_once(calls):
                 if result.get("failed"):
-                    failed.append(_not_written(variables.cluster, verb, result))
+                    late = out_of_time(f"cluster {variables.cluster}", limit) if result.get("late") else None
+                    failed.append(late or _not_written(variables.cluster, verb, result))
                     yield failed[-1]
                     continue
                 done += len(_each(result))
@@ -127,8 +132,11 @@ class ActionModule(ClusterAction):
     def _say(self, line: str) -> None:
         self.say(f"{line} {'would be written' if self._task.check_mode else 'written'}")
 
-    def _call(self, variables: Variables, arguments: Json) -> Call:
-        """One call of kubernetes.core.k8s as a task would make it, to be made later."""
+    def _call(self, variables: Variables, arguments: Json, until: float) -> Call:
+        """One call of kubernetes.core.k8s as a task would make it, to be made later.
+
+        :param until: when it has to have ended, by the monotonic clock.
+        """
         connection = variables.connection()
         task = self._task.copy()
         task.action, task.args = WRITER, arguments
@@ -148,8 +156,7 @@ class ActionModule(ClusterAction):
 
         def call() -> Json:
             with without_overrides(os.environ, connection):
-                result: Json = action.run(task_vars=dict(variables.task_vars))
-            return result
+                return in_time(until - time.monotonic(), lambda: action.run(task_vars=dict(variables.task_vars)))
 
         return call
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.dry_run import try_out
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import ClusterReading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import Desired
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
@@ -63,9 +64,18 @@ def _result(found: Look, variables: Variables, view: Desired) -> Json:
     }
     if found.reading is not None:
         request = view["request"]
-        result["presence"] = presence_of(found.reading, request, [view[side] for side in SIDES])
+        result["presence"] = presence_of(
+            found.reading, request, [view[side] for side in SIDES], recognised=_is_recognised(found.reading, variables)
+        )
         result["ca"] = ca_in_cluster(found.reading, request["instance"], request["cluster"])
     return result
+
+
+def _is_recognised(reading: ClusterReading, variables: Variables) -> bool:
+    # A store that cannot be read has a row of its own.
+    with suppress(CrossmeshError):
+        return variables.recognises(reading["identity"]["cluster_uid"])
+    return False
 
 
 def _place_rows(found: Look, variables: Variables) -> list[Row]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import agreed
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules import links as link_rules
 
@@ -26,21 +27,29 @@ def rotation_view(
 ) -> dict[str, Any]:
     clusters = {host: name or host for host, name in zip(looks, names, strict=True)}
     every = {*clusters.values(), *mesh_clusters}
+    awaited = frozenset[str]().union(*(look.get("awaited", ()) for look in looks.values()))
+    # Whom the run is not about counts in any case; of the others, whoever would be cut off though it is entitled.
     taken_in = {
         clusters[host]
         for (host, look), reason in zip(looks.items(), reasons, strict=True)
-        if host in hosts_of_run and (host in still_there or "sides" not in look) and not reason
+        if host in hosts_of_run
+        and (clusters[host] not in awaited or ((host in still_there or "sides" not in look) and not reason))
     }
-    left_out = [*sorted(every - taken_in), *_servers_left_out(external, mesh_links)]
+    left_out = [*sorted(every - taken_in), *_servers_left_out(external, mesh_links, awaited)]
     sights = [sight for proof in proofs for sight in proof.get("sights", ())]
-    unrecorded = [record for look in looks.values() for record in look.get("unrecorded", ())]
-    return {"clusters": sorted(every), "left_out": left_out, "sights": sights, "unrecorded": unrecorded}
+    return {
+        "clusters": sorted(every),
+        "left_out": left_out,
+        "sights": sights,
+        "unrecorded": [record for look in looks.values() for record in look.get("unrecorded", ())],
+        "clock_ahead": int(agreed(look["clock_ahead"] for look in looks.values() if "clock_ahead" in look)),
+    }
 
 
-def _servers_left_out(looked: Mapping[str, Any], mesh_links: object) -> list[str]:
+def _servers_left_out(looked: Mapping[str, Any], mesh_links: object, awaited: Collection[str]) -> list[str]:
     """External servers that may still have a certificate which is revoked: all of them where localhost did not look."""
     if "waiting" in looked:
-        return list(looked["waiting"])
+        return [server for server in looked["waiting"] if server in awaited]
     external = link_rules.sound_links_with(mesh_links, "external")
     return [_names.external(server.link) for server in desired.external_servers(external)]
 

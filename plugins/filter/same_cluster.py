@@ -11,9 +11,10 @@ from typing import Any
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import presence
 
 
-def same_cluster(looks: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    seen = [look["presence"] for look in looks.values() if "presence" in look]
-    return [str(message) for message in presence.same_cluster(seen)]
+def same_cluster(looks: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    seen: dict[str, presence.Presence] = {host: look["presence"] for host, look in looks.items() if "presence" in look}
+    why = presence.refused(list(seen.values()))
+    return {host: str(why[found["cluster"]]) for host, found in seen.items() if found["cluster"] in why}
 
 
 class FilterModule:

@@ -964,10 +964,15 @@ CODES: Mapping[str, Entry] = {
         "C(mesh_only_links) is set; a Secret of another link would go on trusting, or showing, the root that goes",
         "Remove C(mesh_only_links)",
     ),
-    "rotation-stopped": Entry(
-        "A rotation of certificates stopped at a cluster",
-        "New certificates are in its Secrets, and a gateway pod does not serve them; later clusters were not begun",
+    "rotation-unproven": Entry(
+        "A cluster has new certificates, and nobody saw them in use",
+        "They are in its Secrets, or some of them are, and a gateway pod does not serve them; the others went on",
         "Repair the gateway that the message names, then run the same again",
+    ),
+    "rotation-stopped": Entry(
+        "A rotation of certificates stopped",
+        "At least two clusters were not seen to serve new certificates, more than were; later ones were not begun",
+        "Repair the gateways that the messages of the others name, then run the same again",
     ),
     "left-out": Entry(
         "A cluster was left out of a rotation",
@@ -977,7 +982,8 @@ CODES: Mapping[str, Entry] = {
     "crl-withheld": Entry(
         "CRLs are due and were not published",
         "This run leaves out somebody who may still have a revoked certificate and is entitled to another one",
-        "Run over all clusters, sides, links and localhost, once those that the message names can be reached",
+        "Run over all clusters, sides, links and localhost, once those that the message names can be reached; or name "
+        "who is to be given up in C(custom_ca_revoked) by an entry of its own: nothing waits for it",
     ),
     "lost-ca-unseen": Entry(
         "Not every cluster was looked at, and a lost CA is replaced in all of them",
@@ -1050,6 +1056,16 @@ CODES: Mapping[str, Entry] = {
         "A root that is to be trusted is none",
         "It lacks what an imported root has: a CA, self-signed, with a key identifier, usage and key type that fit",
         "Remove it from where it comes from",
+    ),
+    "journal-changed": Entry(
+        "The audit journal was changed",
+        "An entry was edited, removed, added or moved after it was written; the first one is named",
+        "Restore the journal from a backup, and find out who can write to the CA store",
+    ),
+    "journal-full": Entry(
+        "Too many entries of the audit journal are not signed yet",
+        "Refusals and the like are written without the CA's key, and signed when it is opened the next time",
+        "Run playbook C(rotate_certificates) with C(mesh_rotate_force=true), which opens it",
     ),
     "record-changed": Entry(
         "The record of a certificate was changed",

@@ -8,12 +8,13 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
-__all__ = ["BACKDATING", "CLOCK_LIMIT", "clock_error", "clock_warning", "refuse_clock"]
+__all__ = ["BACKDATING", "CLOCK_LIMIT", "agreed", "clock_error", "clock_warning", "refuse_clock"]
 
 # What a new certificate is backdated by: a controller's clock that runs an hour ahead then still issues what every
 # gateway takes as valid. More would let a certificate predate its need.
@@ -56,6 +57,16 @@ def refuse_clock(ahead_seconds: float) -> None:
     """
     if fault := clock_error(ahead_seconds):
         raise CrossmeshError(fault)
+
+
+def agreed(aheads: Iterable[float]) -> float:
+    """By how much this machine's clock is ahead, as the middle one of all clocks has it: no single one decides.
+
+    :param aheads: seconds, of each API server; this machine's own clock is one more. Where two are in the middle, as
+        with a single API server, it is the one farther from this machine's: then nothing is issued.
+    """
+    clocks = sorted((0.0, *aheads))
+    return max(clocks[(len(clocks) - 1) // 2], clocks[len(clocks) // 2], key=abs)
 
 
 def _apart(ahead_seconds: float) -> str:

@@ -113,8 +113,9 @@ options:
     default: []
   clock_ahead:
     description:
-      - By how many seconds the controller's clock is ahead of the clusters', as M(crossmesh.mtls.mesh_cluster_info)
-        returns it. Where what is made now would not be valid yet, the task fails.
+      - By how many seconds the controller's clock is ahead, as a majority of all clocks has it, the controller's among
+        them. M(crossmesh.mtls.mesh_cluster_info) returns it for each cluster. Where what is made now would not be valid
+        yet, the task fails.
     type: int
     default: 0
 attributes:

@@ -129,6 +129,14 @@ lists_wrong:
   returned: success
   type: bool
   sample: false
+awaited:
+  description: >-
+    Holders that have a certificate which is to be revoked, and are still entitled: they get another one before the CRLs
+    are published. Who is named by an entry of C(custom_ca_revoked) of its own is none of them.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 clock_ahead:
   description: Seconds by which the controller's clock is ahead of the API server's.
   returned: success

@@ -70,6 +70,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import HA
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy, Stage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import at_home, moved
 from ansible_collections.crossmesh.mtls.plugins.module_utils._proxy.judge import watch_of
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._journal import author_of
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import ROLES
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import (
     contract,
@@ -144,12 +145,20 @@ class Variables:
 
         :param waits: seconds that the work itself may let pass, beside the time that the cluster has for its answers.
         """
+        return Api(self.connection(), self.limits(waits))
+
+    def limits(self, waits: float = 0) -> Limits:
+        """What one call takes from the cluster.
+
+        :param waits: as for C(api).
+        """
         answer, size = self.number("mesh_api_timeout"), self.number("mesh_api_max_bytes")
-        return Api(self.connection(), Limits(answer, size, self.number("mesh_cluster_timeout") + waits))
+        return Limits(answer, size, self.number("mesh_cluster_timeout") + waits)
 
     def store(self) -> CaStore:
         folder = store_folder(self.task_vars, str(self.filled["custom_ca_dir"]))
-        return CaStore(FileStorage(folder, self.number("mesh_api_timeout")))
+        storage = FileStorage(folder, self.number("mesh_api_timeout"))
+        return CaStore(storage, author=author_of(self.task_vars))
 
     def misled(self, uid: str, owner: str) -> Message | None:
         """Why the cluster of this uid is not the one that is meant.
@@ -160,6 +169,11 @@ class Variables:
         if uid and owner != self.cluster and known.get(owner) == uid:
             return at_home(self.cluster, owner)
         return moved(self.cluster, uid, known.get(self.cluster, ""), given)
+
+    def recognises(self, uid: str) -> bool:
+        """Whether this uid is known as that of the cluster of this host."""
+        known = str(self.given.get("mesh_cluster_uid") or "") or self.store().clusters().get(self.cluster, "")
+        return bool(uid) and uid == known
 
     def wanted_root(self) -> Wanted:
         """The root that is made where there is none, or brought in."""

@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Index, index_from_json, index_to_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Event
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.vouching import sealed
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
@@ -399,10 +400,10 @@ def test_a_store_that_is_exchanged_while_a_run_works_adds_nothing(
     shutil.copytree(folder(store), false)
 
     class Exchanged(CaStore):
-        def vouch(self, passphrase: str, authority: Authority) -> None:
+        def vouch(self, passphrase: str, authority: Authority, *told: Event) -> None:
             show(true)
             try:
-                super().vouch(passphrase, authority)
+                super().vouch(passphrase, authority, *told)
             finally:
                 show(false)
 

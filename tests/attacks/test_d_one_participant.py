@@ -5,17 +5,24 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import os
 import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
+from kubernetes.client import Configuration
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import RefusedError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import connection_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.kubeconfig import configuration
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.limits import Limits
 from tests.attacks.server import END, OK, Wire, api_at, message, serving
-from tests.unit.support import refused
+from tests.unit.support import Json, ends, is_running, refused
 
 BODY = b'{"items": []}'
 # Seconds; in a test "in time" is within the second one, however slow the machine.
@@ -184,6 +191,83 @@ def test_a_server_that_is_busy_without_end_is_left_with_the_clusters_time(tmp_pa
     with serving(behave) as server, refused("api-busy"):
         api_at(tmp_path, server, cluster=0.8).get("/version")
     assert clock.in_time
+
+
+# -- D4: a login plugin of a kubeconfig --------------------------------------------------------------------------------
+
+CREDENTIAL = (
+    '{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": "a-token"}}'
+)
+
+
+def logged_in(folder: Path, script: str, seconds: float = SOON, user: Json | None = None) -> Configuration:
+    """What the client has of a kubeconfig that names a plugin, or another way to log in."""
+    plugin = folder / "login"
+    plugin.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    plugin.chmod(0o755)
+    entry = user or {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": str(plugin)}}
+    content = {
+        "current-context": "cluster-b",
+        "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}],
+        "users": [{"name": "u", "user": entry}],
+        "contexts": [{"name": "cluster-b", "context": {"cluster": "c", "user": "u"}}],
+    }
+    (folder / "config").write_text(yaml.safe_dump(content), encoding="utf-8")
+    return configuration(connection_of(str(folder / "config"), "", {}, Path("/")), Limits(answer=seconds))
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["sleep 60", "while :; do echo; sleep 0.01; done", "exec 1>&-; sleep 60", "sleep 60 &"],
+    ids=["says nothing", "says something now and then", "ends its output alone", "what it has started holds it"],
+)
+def test_a_login_plugin_that_does_not_end_is_ended(tmp_path: Path, script: str) -> None:
+    """D4: it was waited for without end [lab]."""
+    clock = Clock()
+    with refused("credential-plugin") as failure:
+        logged_in(tmp_path, f"{script}\necho '{CREDENTIAL}'" if "&" not in script[-1] else script)
+    assert clock.in_time
+    assert failure.value.message.what.endswith("login gave no answer within 0.3 s (mesh_api_timeout)")
+
+
+def test_a_login_plugin_that_prints_without_end_is_not_kept(tmp_path: Path) -> None:
+    """D4, sibling: all that it printed was kept."""
+    tracemalloc.start()
+    try:
+        with refused("credential-plugin") as failure:
+            logged_in(tmp_path, "exec yes", seconds=60)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 20_000_000
+    assert "printed more than" in failure.value.message.what
+
+
+def test_a_login_plugin_is_ended_with_what_it_has_started(tmp_path: Path) -> None:
+    """D4, sibling: a child that goes on after the run."""
+    with refused("credential-plugin"):
+        logged_in(tmp_path, f"sleep 60 & echo $! > {tmp_path}/child; wait")
+    child = int((tmp_path / "child").read_text())
+    assert ends(child)
+    assert is_running(os.getpid()), "the control"
+
+
+def test_a_login_plugin_that_takes_its_time_is_waited_for(tmp_path: Path) -> None:
+    """The control of D4."""
+    found = logged_in(tmp_path, f"sleep 0.3\necho '{CREDENTIAL}'", seconds=IN_TIME)
+    assert found.api_key["BearerToken"] == "Bearer a-token"
+
+
+def test_an_issuer_of_tokens_that_answers_byte_by_byte_ends_in_time(tmp_path: Path) -> None:
+    """D4, sibling: an expired OIDC token was renewed for as long as the issuer liked."""
+    claims = base64.urlsafe_b64encode(b'{"exp": 1}').decode().rstrip("=")
+    clock = Clock()
+    with serving(slow_body) as server, refused("credential-plugin") as failure:
+        config = {"id-token": f"e30.{claims}.c2ln", "idp-issuer-url": f"http://127.0.0.1:{server.port}"}
+        logged_in(tmp_path, "", user={"auth-provider": {"name": "oidc", "config": config}})
+    assert clock.in_time
+    assert "the auth-provider oidc gave no answer within" in failure.value.message.what
+    assert server.requests, "the control: it was asked"
 
 
 # -- D2: a command in a pod -----------------------------------------------------------------------------------------

@@ -105,7 +105,7 @@ Service istio-system/ingress, port 13306: is not TCP (13306/UDP). Fix: choose an
 ```
 
 Errors stop a run before it writes, but for those that tell of what was written: `not-written`, `not-served`,
-`rotation-stopped`. Warnings and notices are shown with the prefix `warning: `, alarms, which ask for somebody before
+`rotation-unproven`. Warnings and notices are shown with the prefix `warning: `, alarms, which ask for somebody before
 something fails, with `ALARM: `. Modules return the same as `errors`, a list of mappings with the keys `code`, `level`,
 `where`, `what` and `fix`.
 

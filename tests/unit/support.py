@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -103,3 +104,21 @@ def refused(*codes: str, kind: type[CrossmeshError] = CrossmeshError) -> Iterato
 
 def codes_of(messages: Iterable[Message]) -> list[str]:
     return [message.code for message in messages]
+
+
+def is_running(process: int) -> bool:
+    """Whether there is such a process that has not ended; one that has is there until its parent knows."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def ends(process: int, seconds: float = 30) -> bool:
+    """Whether a process ends; who was killed has closed its files a moment before."""
+    until = time.monotonic() + seconds
+    while is_running(process):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.01)
+    return True

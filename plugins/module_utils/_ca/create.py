@@ -102,7 +102,7 @@ def ensure_present(
     if check_mode:
         after = _prediction(store, wanted, root)
         return Outcome(True, "would be created", public_of(store, None), before={}, after=after)
-    authority = store.create(passphrase, key, certificate)
+    authority = store.create(passphrase, key, certificate, imported=wanted.source is not None)
     public = public_of(store, authority)
     return Outcome(True, f"created: {_subject(authority)}", public, before={}, after=public)
 

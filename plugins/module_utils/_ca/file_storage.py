@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,13 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.files import (
     sync_folder,
     write_whole,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Index, index_from_json, index_to_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import (
+    Head,
+    Index,
+    index_from_json,
+    index_to_json,
+)
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Segment
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.layout import INDEX, Layout
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.ledger import (
     Ledger,
@@ -80,7 +86,7 @@ class FileStorage(Storage):
 
     def commit(self, change: Change, seen: str | None) -> Snapshot:
         with reported(self._at.path, "written"), self._locked():
-            current = digest_of(self._index_bytes()) if self._has_index() else None
+            current = self._version()
             if current is not None:
                 # Nobody makes or removes it now. Beside a mark, roots whose index is lost would pass for leftovers.
                 self._at.unfinished.unlink(missing_ok=True)
@@ -89,10 +95,13 @@ class FileStorage(Storage):
             if current is None:
                 write_whole(self._at.unfinished, "")
                 self._drop_all_but((), {})
+                self._drop_journal_but(Head())
             self._write(change)
             self._drop_all_but(change.index.roots, change.index.lists)
             if change.ledger is not None:
                 self._drop_records_but(change.ledger, change.index.issued)
+            if change.journal:
+                self._drop_journal_but(change.index.journal)
             self._at.unfinished.unlink(missing_ok=True)
             return self._read()
 
@@ -101,6 +110,25 @@ class FileStorage(Storage):
         with reported(self._at.path, "read"):
             refuse_open(path)
             return StoredKey(read_private(path).decode(), name=path.name, where=str(path))
+
+    def note(self, unsigned: bytes, seen: str) -> None:
+        with reported(self._at.path, "written"), self._locked():
+            if self._version() != seen:
+                raise OvertakenError
+            self._at.make(self._at.journal)
+            head = self._index(self._index_bytes()).journal
+            write_whole(self._at.unsigned_entries(head), unsigned.decode())
+
+    def last_segment(self, snapshot: Snapshot) -> bytes:
+        with reported(self._at.path, "read"):
+            found = _if_there(self._at.last_segment(snapshot.index.journal))
+            if not found and self._version() != snapshot.version:
+                raise OvertakenError
+            return found
+
+    def segments(self, snapshot: Snapshot) -> Iterator[bytes]:
+        with reported(self._at.path, "read"):
+            yield from map(read_private, self._at.closed_segments(snapshot.index.journal))
 
     def occupied(self) -> bool:
         with reported(self._at.path, "read"):
@@ -136,23 +164,38 @@ class FileStorage(Storage):
                     raise
 
     def _read_named(self, data: bytes, records: bool) -> Snapshot:
-        content = self._json_object(self._at.index, data)
-        index = index_from_json(content, name=INDEX, where=self.where, damaged=self.damaged)
+        index = self._index(data)
         if not index.generation:
             index = replace(index, clusters=self._unsigned_clusters())
+        unsigned = self._unsigned(index)
         roots = {fingerprint: self._root(fingerprint) for fingerprint in index.trusted}
         endorsers = {endorsement.by for endorsement in index.endorsements.values()} - set(roots)
         for fingerprint in index.needed_keys:
             refuse_open(self._present(self._at.key(fingerprint)))
         return Snapshot(
             where=self.where,
-            version=digest_of(data),
+            version=digest_of(data + unsigned),
             index=index,
             roots=roots,
             lists={root: self._crl(roots[root], number) for root, number in index.lists.items()},
             endorsers={fingerprint: self._root(fingerprint) for fingerprint in sorted(endorsers)},
             records=self._records(index) if records else (),
+            unsigned=unsigned,
         )
+
+    def _index(self, data: bytes) -> Index:
+        content = self._json_object(self._at.index, data)
+        return index_from_json(content, name=INDEX, where=self.where, damaged=self.damaged)
+
+    def _unsigned(self, index: Index) -> bytes:
+        return _if_there(self._at.unsigned_entries(index.journal))
+
+    def _version(self) -> str | None:
+        """Of what stands now; None where there is no CA."""
+        if not self._has_index():
+            return None
+        data = self._index_bytes()
+        return digest_of(data + self._unsigned(self._index(data)))
 
     def _root(self, fingerprint: str) -> CertificateView:
         path = self._present(self._at.certificate(fingerprint))
@@ -223,6 +266,8 @@ class FileStorage(Storage):
             write_whole(self._at.crl(fingerprint, crl.number), crl.pem)
         if change.ledger is not None:
             self._write_records(change.records, change.ledger, change.index.issued)
+        for segment in change.journal:
+            self._write_segment(segment, change.index.journal)
         for fingerprint in change.destroyed:
             self._at.key(fingerprint).unlink(missing_ok=True)
         if change.destroyed:
@@ -235,6 +280,18 @@ class FileStorage(Storage):
             write_whole(self._at.record(record.serial), record_to_text(record), durable=False)
         # Its folder is synced with it.
         write_whole(self._at.ledger(digest), ledger_to_text(ledger))
+
+    def _write_segment(self, segment: Segment, head: Head) -> None:
+        self._at.make(self._at.journal)
+        path = self._at.closed_segment(segment.first) if segment.closed else self._at.last_segment(head)
+        write_whole(path, segment.lines)
+
+    def _drop_journal_but(self, head: Head) -> None:
+        """Remove last segments that were continued, and what an interrupted step left."""
+        kept = {self._at.last_segment(head), self._at.unsigned_entries(head), *self._at.closed_segments(head)}
+        for path in self._at.journal_files():
+            if path not in kept:
+                path.unlink(missing_ok=True)
 
     def _drop_records_but(self, ledger: Ledger, digest: str) -> None:
         kept = {self._at.ledger(digest), *map(self._at.record, ledger)}
@@ -256,6 +313,13 @@ class FileStorage(Storage):
     def _locked(self) -> AbstractContextManager[None]:
         """Keep other writers out."""
         return locked(self._at.lock, lambda: self._at.make(self._at.roots), patience=self._patience)
+
+
+def _if_there(path: Path) -> bytes:
+    try:
+        return read_private(path)
+    except FileNotFoundError:
+        return b""
 
 
 def _json(content: Mapping[str, Any]) -> str:

@@ -135,6 +135,14 @@ class Removal:
             if not any(entry.revokes(item.record) for entry in given)
         ]
 
+    def keeping(self, removed: Iterable[Entry], records: Iterable[Record]) -> frozenset[str]:
+        """Serials of those by which their holders have links that they are given still.
+
+        :param removed: of C(entries), for the same records.
+        """
+        kept = {item.record.serial for item in excess_of(records, self.grants) if item.kept}
+        return frozenset(entry.value for entry in removed if entry.value in kept)
+
     def _reaches(self, item: Excess, sound: Iterable[Record]) -> bool:
         if self.limited or not self.grants.is_certain_of(item.record.cluster):
             return False

@@ -21,6 +21,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 __all__ = [
     "Damaged",
     "Endorsement",
+    "Head",
     "Index",
     "digest_of_index",
     "index_from_json",
@@ -49,6 +50,20 @@ class Endorsement:
 
 
 @dataclass(frozen=True)
+class Head:
+    """The last entry of the audit journal that counts.
+
+    :param entries: its number; 0 before the first one.
+    :param digest: its hash.
+    :param segment: number of the first entry of the segment that it is in.
+    """
+
+    entries: int = 0
+    digest: str = "0" * 64
+    segment: int = 1
+
+
+@dataclass(frozen=True)
 class Index:
     """Fingerprints of roots, each in the order in which they came.
 
@@ -60,6 +75,7 @@ class Index:
     :param inherited: roots of a store that was lost or taken over: no endorsement leads from them to the issuing one.
     :param issued: SHA-256 of the ledger of all records; empty where nothing was issued.
     :param clusters: the uid of the cluster that got certificates under a name, by that name.
+    :param journal: its last entry; what follows on that is not signed yet.
     :param generation: counts the changes of the store; 0 in what no key has signed.
     :param signature: of C(signer) over all the rest, in base64.
     """
@@ -76,6 +92,7 @@ class Index:
     inherited: tuple[str, ...] = ()
     issued: str = ""
     clusters: Mapping[str, str] = field(default_factory=dict)
+    journal: Head = Head()
     generation: int = 0
     signature: str = ""
 
@@ -105,7 +122,13 @@ class Index:
 
 def index_to_json(index: Index) -> dict[str, Any]:
     """Plain values for a storage."""
-    return {"version": VERSION, **asdict(index)}
+    values = {"version": VERSION, **asdict(index)}
+    # As it was written, and signed, before there were journals, or uids of clusters.
+    if not index.journal.entries:
+        del values["journal"]
+    if not index.clusters:
+        del values["clusters"]
+    return values
 
 
 def statement_of(index: Index) -> str:
@@ -149,6 +172,7 @@ def index_from_json(content: Mapping[str, Any], *, name: str, where: str, damage
         values[key] = tuple(listed)
     try:
         values["endorsements"] = _endorsements(values.get("endorsements", {}))
+        values["journal"] = Head(**values.get("journal", {}))
         index = Index(**values)
     except (TypeError, AttributeError) as error:
         raise damaged(f"{name} has not the keys that it should have") from error
@@ -172,6 +196,8 @@ def _fault(index: Index) -> str:
     # Which of them need one depends on the clock: an expired root has none.
     if not set(index.lists) <= set(index.trusted):
         return "has a list for a root that is not trusted"
+    if not isinstance(index.clusters, dict) or not all(isinstance(uid, str) for uid in index.clusters.values()):
+        return "does not tell the uids of the clusters"
     if not {index.issuing, index.prepared} - {""} <= set(index.trusted):
         return "trusts other roots than the one that issues"
     return ""
@@ -185,8 +211,11 @@ def _signed_fault(index: Index, *, signed: bool) -> str:
         return "has no generation or no signature" if signed else "has the signature of another format"
     if not (index.issued == "" or _is_fingerprint(index.issued)):
         return "does not name the ledger of the records"
-    if not isinstance(index.clusters, dict) or not all(isinstance(uid, str) for uid in index.clusters.values()):
-        return "does not tell the uids of the clusters"
+    head = index.journal
+    if not (_is_number(head.entries) and _is_number(head.segment) and _is_fingerprint(head.digest)):
+        return "does not name the last entry of the journal"
+    if head.entries and not signed:
+        return "has the journal of another format"
     for root, endorsement in index.endorsements.items():
         if not _is_fingerprint(endorsement.by) or not isinstance(endorsement.signature, str):
             return "has an endorsement that is none"

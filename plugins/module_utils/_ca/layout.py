@@ -11,6 +11,9 @@
     lists/<fingerprint>.<number>.crl
     issued/<serial>.json  one public record for every certificate that has not expired
     issued/<sha256>.ledger    which of them count, and the SHA-256 of each
+    journal/<entry>.jsonl     a closed segment of the audit journal, by the number of its first entry
+    journal/<entry>-<sha256>.jsonl    the last one, with the hash of its last entry, as the index names it
+    journal/after-<sha256>.jsonl      entries that follow on that one, and are not signed yet
     lock                  held for one call by whoever writes
     clusters/<name>.json  of earlier releases: the uid of the cluster that got certificates under a name
     unfinished            the authority is being made or removed: no root that the index does not name was ever used
@@ -29,16 +32,19 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.files import (
     refuse_exposed,
     refuse_linked,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Head
 
 __all__ = ["INDEX", "Layout"]
 
 INDEX = "authority.json"
 _LOCK, _UNFINISHED = "lock", "unfinished"
-_ROOTS, _ISSUED, _LISTS, _CLUSTERS = "roots", "issued", "lists", "clusters"
+_ROOTS, _ISSUED, _LISTS, _CLUSTERS, _JOURNAL = "roots", "issued", "lists", "clusters", "journal"
+_DIGITS = 12
 # What may be removed: the store's own names, and temporary files that an interrupted write left.
 _OWN_FILES = re.compile(
     rf"({re.escape(INDEX)}|{_LOCK}|{_UNFINISHED}|{_ROOTS}/[0-9a-f]{{64}}\.(crt|key)|{_ISSUED}/[0-9a-f]+\.(json|ledger)"
-    rf"|{_LISTS}/[0-9a-f]{{64}}\.[0-9]+\.crl|{_CLUSTERS}/[a-z0-9-]+\.json)"
+    rf"|{_LISTS}/[0-9a-f]{{64}}\.[0-9]+\.crl|{_CLUSTERS}/[a-z0-9-]+\.json"
+    rf"|{_JOURNAL}/([0-9]{{{_DIGITS}}}(-[0-9a-f]{{64}})?|after-[0-9a-f]{{64}})\.jsonl)"
 )
 _TEMPORARY = re.compile(r"(.*/)?\.crossmesh-[0-9a-f]{16}\.tmp")
 
@@ -55,7 +61,8 @@ class Layout:
         self.issued = path / _ISSUED
         self.lists = path / _LISTS
         self.clusters = path / _CLUSTERS
-        self.folders = (self.roots, self.lists, self.issued, self.clusters)
+        self.journal = path / _JOURNAL
+        self.folders = (self.roots, self.lists, self.issued, self.clusters, self.journal)
 
     def certificate(self, fingerprint: str) -> Path:
         return self.roots / f"{fingerprint}.crt"
@@ -71,6 +78,24 @@ class Layout:
 
     def ledger(self, digest: str) -> Path:
         return self.issued / f"{digest}.ledger"
+
+    def closed_segment(self, first: int) -> Path:
+        return self.journal / f"{first:0{_DIGITS}}.jsonl"
+
+    def last_segment(self, head: Head) -> Path:
+        return self.journal / f"{head.segment:0{_DIGITS}}-{head.digest}.jsonl"
+
+    def unsigned_entries(self, head: Head) -> Path:
+        return self.journal / f"after-{head.digest}.jsonl"
+
+    def closed_segments(self, head: Head) -> list[Path]:
+        """Those before the last one, in their order."""
+        found = self.journal.glob(f"{'[0-9]' * _DIGITS}.jsonl")
+        return sorted(path for path in found if path < self.closed_segment(head.segment))
+
+    def journal_files(self) -> Iterator[Path]:
+        """Segments and entries that are not signed yet, whether the index names them or not."""
+        return self.journal.glob("*.jsonl")
 
     def record_files(self) -> Iterator[Path]:
         """Records and ledgers, whether the index names them or not."""

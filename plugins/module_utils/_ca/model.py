@@ -24,12 +24,14 @@ class Revocation(TypedDict):
     :param unmatched: warnings.
     :param lists_due: why they are to be made anew; empty where they are not.
     :param lists_wrong: whether they revoke other certificates than is asked for.
+    :param awaited: holders that are to get another certificate before they come out.
     """
 
     revoked: list[str]
     unmatched: list[MessageJson]
     lists_due: str
     lists_wrong: bool
+    awaited: list[str]
 
 
 class CaReading(Revocation):

@@ -45,7 +45,7 @@ class Move:
     :param wanted: the next root, for C(prepare) and C(recover).
     :param instance: whose clusters these are.
     :param clusters: names of all clusters that belong to the mesh.
-    :param clock_ahead: seconds by which the controller's clock is ahead of the clusters'.
+    :param clock_ahead: seconds by which the controller's clock is ahead, as a majority of all clocks has it.
     :param named: fingerprints of the roots that are to be trusted, for C(take_over).
     :param removal: how far what was taken away is revoked; None where it is not.
     :param unrecorded: what was seen in the clusters and the store has no record of; C(publish) records it.
@@ -109,7 +109,10 @@ def _take_over(store: CaStore, work: Move, check_mode: bool) -> Outcome:
 def _refuse_blocked(store: CaStore, authority: Authority, work: Move, now: datetime) -> None:
     records = store.records(now)
     revoked = revocation.revoked_serials(_asked(store, work, records, now), records)
-    blocked = rotation.blockers(work.step, authority, work.sights, work.clusters, records, revoked, work.instance)
+    gone = revocation.given_up(work.revoked, [record for record in records if record.instance == work.instance])
+    sights = [sight for sight in work.sights if sight.cluster not in gone]
+    clusters = [cluster for cluster in work.clusters if cluster not in gone]
+    blocked = rotation.blockers(work.step, authority, sights, clusters, records, revoked, work.instance)
     if blocked:
         head = Message.error(
             "rotation-blocked",
@@ -125,7 +128,8 @@ def _prepare(store: CaStore, work: Move, now: datetime) -> Authority:
     authority, root = store.public(), parse_certificates(certificate)[0]
     if authority:
         _refuse_known(store, work, root, authority.known, authority.trusted)
-    return store.prepare(work.passphrase, key, certificate, seen=work.seen, now=now)
+    imported = work.wanted.source is not None
+    return store.prepare(work.passphrase, key, certificate, seen=work.seen, now=now, imported=imported)
 
 
 def _refuse_known(
@@ -158,7 +162,8 @@ def _recover(store: CaStore, work: Move, now: datetime) -> Authority:
         )
     key, certificate = make_root(work.wanted, now)
     _refuse_known(store, work, parse_certificates(certificate)[0], lost, lost.values())
-    return store.recover(work.passphrase, key, certificate, list(lost.values()))
+    imported = work.wanted.source is not None
+    return store.recover(work.passphrase, key, certificate, list(lost.values()), imported=imported)
 
 
 def _publish(store: CaStore, work: Move, now: datetime) -> Authority:

@@ -8,7 +8,7 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias, get_args
@@ -28,7 +28,9 @@ __all__ = [
     "Entry",
     "alarms",
     "are_wrong",
+    "awaited",
     "check_size",
+    "given_up",
     "let_in_again",
     "links_of",
     "revoked_serials",
@@ -127,6 +129,44 @@ def revoked_serials(entries: Iterable[Entry], records: Iterable[Record]) -> froz
     entries, records = tuple(entries), tuple(records)
     known = {record.serial for record in records if any(entry.revokes(record) for entry in entries)}
     return frozenset(known | {entry.value for entry in entries if _unknown_serial(entry, records)})
+
+
+def awaited(
+    entries: Iterable[Entry], records: Iterable[Record], current: Mapping[str, Crl], keeping: Collection[str] = ()
+) -> list[str]:
+    """Holders that are to get another certificate before lists come out that revoke the one they have.
+
+    An entry for a whole link is about some holder of it, and the others are still entitled. Who is named himself is not
+    waited for: he could put off his revocation by what he shows or withholds.
+
+    :param entries: of C(custom_ca_revoked).
+    :param current: the list of each root, by its fingerprint; what it revokes is refused already.
+    :param keeping: serials that are revoked without an entry, by which their holders have what they are given still.
+    """
+    entries = tuple(entries)
+    listed = {item.serial for crl in current.values() for item in crl.revoked}
+    return sorted(
+        {
+            record.cluster
+            for record in records
+            if record.serial not in listed
+            and (record.serial in keeping or any(entry.revokes(record) for entry in entries))
+            and not _is_named(entries, record)
+        }
+    )
+
+
+def given_up(entries: Iterable[Entry], records: Iterable[Record]) -> frozenset[str]:
+    """Holders that are named themselves with all that they have: no step of a rotation waits for them."""
+    entries, held = tuple(entries), dict[str, list[bool]]()
+    for record in records:
+        held.setdefault(record.cluster, []).append(_is_named(entries, record))
+    return frozenset(cluster for cluster, named in held.items() if all(named))
+
+
+def _is_named(entries: Iterable[Entry], record: Record) -> bool:
+    """Tell whether an entry for this holder, or for this very certificate, revokes it."""
+    return any(entry.kind != "link" and entry.revokes(record) for entry in entries)
 
 
 def unmatched(entries: Iterable[Entry], records: Iterable[Record]) -> list[Message]:

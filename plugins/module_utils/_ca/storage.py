@@ -9,11 +9,12 @@ PRIVATE to the collection.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Damaged, Index
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Segment
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.ledger import Ledger
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
@@ -33,11 +34,12 @@ class Snapshot:
     """What the index named at one moment, whole.
 
     :param where: the storage, for messages.
-    :param version: differs wherever the index does.
+    :param version: differs wherever the index does, or what of the journal is not signed yet.
     :param roots: every trusted root by its fingerprint, in the order of the index.
     :param lists: every list that counts, by the fingerprint of its root.
     :param endorsers: roots that are trusted no more, and endorsed one of the others.
     :param records: what the index's ledger names; empty where they were not asked for.
+    :param unsigned: entries that follow on the last one of the journal that the index names.
     """
 
     where: str
@@ -47,6 +49,7 @@ class Snapshot:
     lists: Mapping[str, Crl]
     endorsers: Mapping[str, CertificateView] = field(default_factory=dict)
     records: tuple[Record, ...] = ()
+    unsigned: bytes = b""
 
     @property
     def authority(self) -> Authority:
@@ -74,6 +77,8 @@ class Change:
     :param destroyed: fingerprints of roots whose keys nobody may use any more.
     :param records: to add.
     :param ledger: of all records that count afterwards, as C(index.issued) names it; None where it stays as it is.
+    :param journal: the segments from the one on that the index has named last, as C(index.journal) names the last one
+        of them; empty where the journal stays as it is. What was not signed yet is in them.
     """
 
     index: Index
@@ -83,6 +88,7 @@ class Change:
     destroyed: tuple[str, ...] = ()
     records: tuple[Record, ...] = ()
     ledger: Ledger | None = None
+    journal: tuple[Segment, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,6 +121,9 @@ class Storage(ABC):
       was lost in another way are C(store-damaged), never an empty storage.
     - A reader takes no lock. What another run replaces or removes meanwhile is read anew.
     - Records come with the index that counts them: one commit takes both, so runs at once lose none.
+    - Entries of the journal come with the index that names the last one. Those that no index names yet are one value,
+      replaced as a whole by C(note), and gone with the next index that names another entry. But for C(destroy), no
+      entry is ever removed.
     - Nobody but the owner can read or write it (C(open-to-others)). What is missing, cut off or foreign in it is
       C(store-damaged), an index of another format C(store-version), a record that was changed C(record-changed);
       where the place itself refuses, the error says what it was asked to do. No error and no C(repr) holds a key.
@@ -152,6 +161,25 @@ class Storage(ABC):
 
         :raises CrossmeshError: it is not there.
         """
+
+    @abstractmethod
+    def note(self, unsigned: bytes, seen: str) -> None:
+        """Replace the entries of the journal that are not signed yet.
+
+        :param seen: the version that they follow on.
+        :raises OvertakenError: it is another one.
+        """
+
+    @abstractmethod
+    def last_segment(self, snapshot: Snapshot) -> bytes:
+        """Read the segment of the journal that its index names; empty where it is missing or there is none.
+
+        :raises OvertakenError: the storage holds another version meanwhile.
+        """
+
+    @abstractmethod
+    def segments(self, snapshot: Snapshot) -> Iterator[bytes]:
+        """Read the closed segments before that one, in their order, whether all are there or not."""
 
     @abstractmethod
     def occupied(self) -> bool:

@@ -9,12 +9,22 @@ PRIVATE to the collection.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
+from itertools import chain
 from typing import TypeAlias
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation, transitions, vouching
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import (
+    events,
+    revocation,
+    transitions,
+    vouching,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Author, Event, links_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal_check import Checked, checked
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal_writing import journalled, noted
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import (
     Change,
@@ -34,6 +44,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
     PrivateKey,
     key_signs_for,
     parse_certificates,
+    timestamp,
 )
 
 __all__ = ["CaStore"]
@@ -41,17 +52,21 @@ __all__ = ["CaStore"]
 # What is to be changed, and the key that signs the index afterwards.
 Signed: TypeAlias = tuple[Change, PrivateKey]
 
+_NOBODY = Author()
+
 
 class CaStore:
     """One CA: its roots, revocation lists and records.
 
     :param iterations: of key derivation, for each key that is added, and the fewest that a key may have; less than the
         default is for tests.
+    :param author: whom the journal names.
     """
 
-    def __init__(self, storage: Storage, *, iterations: int = FEWEST_ITERATIONS) -> None:
+    def __init__(self, storage: Storage, *, iterations: int = FEWEST_ITERATIONS, author: Author = _NOBODY) -> None:
         self._storage = storage
         self._iterations = iterations
+        self._author = author
 
     @property
     def where(self) -> str:
@@ -68,26 +83,37 @@ class CaStore:
         snapshot = self._snapshot()
         return dict(snapshot.lists) if snapshot else {}
 
-    def create(self, passphrase: str, key: PrivateKey, certificate: str) -> Authority:
-        """Make this root the authority, or return the one that somebody quicker has made."""
+    def create(self, passphrase: str, key: PrivateKey, certificate: str, *, imported: bool = False) -> Authority:
+        """Make this root the authority, or return the one that somebody quicker has made.
+
+        :param imported: it is the user's own.
+        """
         # Before anything is written, so that a refused passphrase leaves no trace.
-        change = _sealed(transitions.create(self._new_root(passphrase, key, certificate)), key)
+        root = self._new_root(passphrase, key, certificate)
         while True:
             try:
-                return self._storage.commit(change, None).authority
+                return self._commit(transitions.create(root), key, None, _origin(root, imported)).authority
             except OvertakenError:
                 existing = self.public()
                 if existing is not None:
                     return existing
 
-    def recover(self, passphrase: str, key: PrivateKey, certificate: str, lost: Sequence[CertificateView]) -> Authority:
+    def recover(
+        self,
+        passphrase: str,
+        key: PrivateKey,
+        certificate: str,
+        lost: Sequence[CertificateView],
+        *,
+        imported: bool = False,
+    ) -> Authority:
         """Begin anew where the store was lost, with a root that replaces those that the clusters hold."""
         vouching.refuse_unfit(lost, self.where)
-        change = _sealed(transitions.recover(self._new_root(passphrase, key, certificate), lost), key)
+        root = self._new_root(passphrase, key, certificate)
         while True:
             transitions.refuse_occupied(self._snapshot())
             try:
-                return self._storage.commit(change, None).authority
+                return self._commit(transitions.recover(root, lost), key, None, _origin(root, imported)).authority
             except OvertakenError:
                 continue
 
@@ -106,15 +132,15 @@ class CaStore:
             snapshot = self._storage.snapshot(records=True)
             if snapshot is None or snapshot.index.generation:
                 raise transitions.overtaken(self.where, snapshot.authority.phase if snapshot else "absent")
-            change = self._taken_over(snapshot, passphrase, named)
+            change, key = self._taken_over(snapshot, passphrase, named)
             if look:
                 return snapshot.authority
             try:
-                return self._storage.commit(change, snapshot.version).authority
+                return self._commit(change, key, snapshot).authority
             except OvertakenError:
                 continue
 
-    def _taken_over(self, snapshot: Snapshot, passphrase: str, named: Collection[str]) -> Change:
+    def _taken_over(self, snapshot: Snapshot, passphrase: str, named: Collection[str]) -> Signed:
         change = transitions.take_over(snapshot, named)
         vouching.refuse_unfit(snapshot.roots.values(), self.where)
         index = change.index
@@ -127,11 +153,20 @@ class CaStore:
             if follower and root != index.prepared:
                 index = vouching.endorsed(index, follower, key, by=root)
         signer = self._key(snapshot.roots[index.signer], passphrase)
-        return _sealed(replace(change, index=vouching.inheriting(index)), signer)
+        return replace(change, index=vouching.inheriting(index)), signer
 
     # -- rotation of the root: each step once, from the state that the caller has seen ---------------------------------
 
-    def prepare(self, passphrase: str, key: PrivateKey, certificate: str, *, seen: str, now: datetime) -> Authority:
+    def prepare(
+        self,
+        passphrase: str,
+        key: PrivateKey,
+        certificate: str,
+        *,
+        seen: str,
+        now: datetime,
+        imported: bool = False,
+    ) -> Authority:
         """Trust a root that is to issue next."""
         root = self._new_root(passphrase, key, certificate)
 
@@ -142,7 +177,7 @@ class CaStore:
             index = vouching.endorsed(change.index, root.fingerprint, issuing, by=snapshot.index.issuing)
             return replace(change, index=index), issuing
 
-        return self._apply(step)
+        return self._apply(step, _origin(root, imported))
 
     def switch(self, passphrase: str, *, seen: str) -> Authority:
         """Let the prepared root issue, if its key can be used: there is no way back from a root that cannot."""
@@ -194,21 +229,59 @@ class CaStore:
                 if again is not None and again.version == snapshot.version:
                     raise
 
-    def vouch(self, passphrase: str, authority: Authority) -> None:
+    def vouch(self, passphrase: str, authority: Authority, *told: Event) -> None:
         """Stop unless the passphrase opens the key that signed all this: who can only write to the store has none.
 
+        :param told: what is about to be done on the word of the key, for the journal.
         :raises CrossmeshError: it does not.
         """
         if authority.signer is None:
             raise self._storage.damaged("it holds no authority")
-        self._key(authority.signer, passphrase)
+        key = self._key(authority.signer, passphrase)
+        while told:
+            snapshot = self._snapshot()
+            if snapshot is None or snapshot.index.signer != authority.signer.fingerprint:
+                return
+            with suppress(OvertakenError):
+                self._commit(Change(snapshot.index), key, snapshot, told)
+                return
+
+    def note(self, *told: Event) -> None:
+        """Write to the journal what is done without the key; it is signed with the next change.
+
+        Where there is no CA, there is no journal.
+
+        :raises CrossmeshError: it cannot be written, or the end of the journal is not as it was.
+        """
+        while told and (snapshot := self._snapshot()):
+            with suppress(OvertakenError):
+                self._storage.note(noted(snapshot, told, self._author, datetime.now(UTC)), snapshot.version)
+                return
+
+    def check_journal(self) -> Checked:
+        """Hold the whole journal against its last entry, which is signed. Without a CA there is none.
+
+        :raises CrossmeshError: an entry is not as it was written; the first one is named.
+        """
+        while snapshot := self._snapshot():
+            with suppress(OvertakenError):
+                last = self._storage.last_segment(snapshot)
+                segments = chain(self._storage.segments(snapshot), (last,))
+                return checked(snapshot, [link for segment in segments for link in links_of(segment)])
+        return Checked(0, 0)
 
     def record(
-        self, records: Collection[Record], key: PrivateKey, now: datetime, *, home: tuple[str, str] | None = None
+        self,
+        records: Collection[Record],
+        key: PrivateKey,
+        now: datetime,
+        *told: Event,
+        home: tuple[str, str] | None = None,
     ) -> bool:
         """Keep the records of certificates that are about to be used, and drop those of expired ones.
 
         :param key: of the issuing root, which signs for them.
+        :param told: what else is about to be done, for the journal.
         :param home: name and uid of the cluster that they are for, to be remembered; None where it is not known.
         :returns: False where that root issues no more: the certificates must not be used.
         """
@@ -217,11 +290,10 @@ class CaStore:
             if snapshot is None or not key_signs_for(snapshot.roots[snapshot.index.signer], key):
                 return False
             change = transitions.record(snapshot, records, now=now, home=home)
-            try:
-                self._storage.commit(_sealed(change, key, after=snapshot.index.generation), snapshot.version)
-            except OvertakenError:
-                continue
-            return True
+            issued = (events.issued(record, now=timestamp(now)) for record in records)
+            with suppress(OvertakenError):
+                self._commit(change, key, snapshot, (*issued, *told))
+                return True
 
     def clusters(self) -> dict[str, str]:
         """The uid of the cluster that got certificates under a name, by that name."""
@@ -268,7 +340,7 @@ class CaStore:
 
         return self._apply(with_key)
 
-    def _apply(self, step: Callable[[Snapshot], Signed | None]) -> Authority:
+    def _apply(self, step: Callable[[Snapshot], Signed | None], told: Sequence[Event] = ()) -> Authority:
         """Commit what a step makes of the store as it is; None leaves it so."""
         while True:
             snapshot = self._snapshot()
@@ -277,12 +349,22 @@ class CaStore:
             done = step(snapshot)
             if done is None:
                 return snapshot.authority
-            change, key = done
             try:
-                sealed = _sealed(change, key, after=snapshot.index.generation)
-                return self._storage.commit(sealed, snapshot.version).authority
+                return self._commit(*done, snapshot, told).authority
             except OvertakenError:
                 continue
+
+    def _commit(self, change: Change, key: PrivateKey, before: Snapshot | None, told: Sequence[Event] = ()) -> Snapshot:
+        """Write a change, with what the journal says of it, signed.
+
+        :param told: what the change itself does not show.
+        :raises OvertakenError: the store is another one than before meanwhile.
+        """
+        segment = self._storage.last_segment(before) if before else b""
+        entries = (*events.events_of(before, change), *told)
+        whole = journalled(change, before, segment, entries, self._author, datetime.now(UTC))
+        index = vouching.sealed(whole.index, key, after=before.index.generation if before else 0)
+        return self._storage.commit(replace(whole, index=index), before.version if before else None)
 
     def _new_root(self, passphrase: str, key: PrivateKey, certificate: str) -> transitions.NewRoot:
         encrypted = encrypt_private_key(key, passphrase, self._iterations, fewest=self._iterations)
@@ -300,5 +382,5 @@ class CaStore:
         return key
 
 
-def _sealed(change: Change, key: PrivateKey, *, after: int = 0) -> Change:
-    return replace(change, index=vouching.sealed(change.index, key, after=after))
+def _origin(root: transitions.NewRoot, imported: bool) -> tuple[Event, ...]:
+    return (events.imported(root.view),) if imported else ()

@@ -21,7 +21,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 
 __all__ = ["NO_REVOCATION", "ca_reading", "still_holding"]
 
-NO_REVOCATION: Revocation = {"revoked": [], "unmatched": [], "lists_due": "", "lists_wrong": False}
+NO_REVOCATION: Revocation = {"revoked": [], "unmatched": [], "lists_due": "", "lists_wrong": False, "awaited": []}
 
 
 def ca_reading(
@@ -68,7 +68,8 @@ def _revocation(
     if not entries and not authority.lists and removal is None:
         return NO_REVOCATION
     records, lists = [*store.records(now), *unrecorded], store.lists()
-    asked = [*entries, *(removal.entries(entries, records, lists.values(), now) if removal else ())]
+    removed = removal.entries(entries, records, lists.values(), now) if removal else []
+    asked = [*entries, *removed]
     wanted = revocation.wanted_lists(asked, records, authority.listed(now))
     return {
         "revoked": sorted(revocation.revoked_serials(asked, records)),
@@ -81,4 +82,5 @@ def _revocation(
         ],
         "lists_due": revocation.why_due(wanted, lists, now),
         "lists_wrong": revocation.are_wrong(wanted, lists, records),
+        "awaited": revocation.awaited(entries, records, lists, removal.keeping(removed, records) if removal else ()),
     }

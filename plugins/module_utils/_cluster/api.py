@@ -62,6 +62,7 @@ __all__ = [
     "Executed",
     "RefusedError",
     "object_path",
+    "out_of_time",
 ]
 
 # Requests that one API server is sent at once, by whoever has several.
@@ -157,7 +158,7 @@ class Api:
         self.where = connection.where
         self._clock, self._sleep = clock, sleep
         self._limits, self._until = limits, clock() + limits.cluster
-        self._configuration = configuration(connection)
+        self._configuration = configuration(connection, limits)
         self._configuration.retries = False
         self.clock_ahead = 0.0
         self._pool = self._opened()
@@ -180,7 +181,7 @@ class Api:
         """
         left = self._until - self._clock()
         if left <= 0:
-            raise CrossmeshError(_out_of_time(self._place, self._limits.cluster))
+            raise CrossmeshError(out_of_time(self._place, self._limits.cluster))
         return min(limit, left)
 
     # -- requests --------------------------------------------------------------------------------------------------
@@ -480,7 +481,11 @@ def _too_large(where: str, size: int) -> Message:
     return Message.error("answer-too-large", where=where, what=f"the answer has more than {size} bytes", fix=fix)
 
 
-def _out_of_time(where: str, seconds: float) -> Message:
+def out_of_time(where: str, seconds: float) -> Message:
+    """The error where a cluster has no time left.
+
+    :param seconds: that it had.
+    """
     what = f"the cluster took more than {seconds:g} s to answer, over all that it was asked"
     fix = "find out what holds up the API server; mesh_cluster_timeout sets how long to wait"
     return Message.error("cluster-too-slow", where=where, what=what, fix=fix)

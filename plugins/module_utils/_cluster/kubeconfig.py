@@ -25,6 +25,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection
     server_of,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.environment import without
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.limits import Limits
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.login import LoginError, asked, within
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.memory import private_file
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed, shown_path
@@ -53,9 +55,13 @@ _EVERYTHING, _NOTHING = "*", "proxied.invalid"
 _IMPERSONATION = ("as", "as-uid", "as-groups", "as-user-extra")
 
 
-def configuration(connection: Connection) -> Configuration:
+def configuration(
+    connection: Connection,
+    limits: Limits = Limits(),  # noqa: B008 (a value that nothing can change)
+) -> Configuration:
     """The settings of a connection. Files that they name are there for as long as they are.
 
+    :param limits: a login plugin has as long as one answer of the cluster.
     :raises CrossmeshError: when it cannot be used.
     """
     found = Configuration()
@@ -66,7 +72,7 @@ def configuration(connection: Connection) -> Configuration:
         # The package does not annotate it.
         make: Any = _Loader
         loader = make(config, context, config_base_path=None, config_persister=persist)
-        loader.title, loader.files = connection.where, files
+        loader.title, loader.files, loader.seconds = connection.where, files, min(limits.answer, limits.cluster)
         loader.load_and_set(found)
         loader.refuse_nobody(found)
         loader.refuse_unsendable()
@@ -177,6 +183,7 @@ class _Loader(KubeConfigLoader):
 
     title = ""
     files: ExitStack
+    seconds: float
     _user: Any
     _cluster: Any
 
@@ -213,7 +220,10 @@ class _Loader(KubeConfigLoader):
         if "auth-provider" not in self._user:
             return None
         try:
-            return super()._load_auth_provider_token()  # type: ignore[no-untyped-call]
+            # It may ask the issuer of a token, or start a program.
+            return within(self.seconds, super()._load_auth_provider_token)
+        except LoginError as error:
+            raise self._without_credential(f"the auth-provider {self._provider} {error}") from None
         except Exception as error:
             # What it quotes may be a refresh token, or the client's secret.
             what = f"the auth-provider {self._provider} failed ({type(error).__name__})"
@@ -279,18 +289,19 @@ class _Loader(KubeConfigLoader):
     def _plugin(self) -> str:
         return str(self._user["exec"].value.get("command", ""))
 
-    def _run_plugin(self) -> dict[str, Any]:
+    def _run_plugin(self) -> Mapping[str, Any]:
         """What it printed is never told: it may be a token."""
         try:
             folder = self._get_base_path(self._cluster.path)  # type: ignore[no-untyped-call]
-            status = ExecProvider(self._user["exec"], folder, self._cluster).run()
+            return asked(ExecProvider(self._user["exec"], folder, self._cluster), self.seconds)
         except FileNotFoundError:
             raise self._without_credential(f"the exec plugin {self._plugin} is not installed") from None
         except PermissionError:
             raise self._without_credential(f"the exec plugin {self._plugin} may not be run") from None
+        except LoginError as error:
+            raise self._without_credential(f"the exec plugin {self._plugin} {error}") from None
         except Exception:
             raise self._without_credential(f"the exec plugin {self._plugin} failed") from None
-        return status if isinstance(status, dict) else {}
 
     def _without_credential(self, what: str) -> CrossmeshError:
         fix = "run kubectl with this context: it shows what the plugin says; install it, or log in as it asks"

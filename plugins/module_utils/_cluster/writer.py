@@ -29,6 +29,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.kubeconfig
     context_of,
     is_proxied,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.limits import Limits
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.memory import has_memory_files, memory_file
 
 __all__ = ["without_overrides", "writer_options"]
@@ -48,7 +49,10 @@ def without_overrides(environ: MutableMapping[str, str], connection: Connection)
 
 
 @contextmanager
-def writer_options(connection: Connection) -> Iterator[Json]:
+def writer_options(
+    connection: Connection,
+    limits: Limits = Limits(),  # noqa: B008 (a value that nothing can change)
+) -> Iterator[Json]:
     """The options of kubernetes.core that say how a cluster is reached, for as long as the block lasts.
 
     What may hold a secret is a file in memory: an argument would be seen in logs, a variable by every child, and a
@@ -56,7 +60,7 @@ def writer_options(connection: Connection) -> Iterator[Json]:
     are, and kubernetes.core reads them itself.
     """
     if has_memory_files() and (connection.files or connection.private):
-        found = configuration(connection)
+        found = configuration(connection, limits)
         with memory_file("kubeconfig", json.dumps(_document(found))) as path:
             yield _options(path, NAME)
     elif connection.files:

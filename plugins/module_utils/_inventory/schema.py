@@ -471,7 +471,7 @@ SHARED: tuple[Field, ...] = (
     Field(
         "mesh_cluster_timeout",
         "int",
-        "Seconds; the longest that one cluster may take for all answers of a task, beside what the gates wait.",
+        "Seconds; the longest that one cluster may take for answers and writes of a task, beside what the gates wait.",
         default=Limits.cluster,
         example="1800",
     ),

@@ -35,6 +35,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.secrets import get_secret
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import WantedSecret
+from ansible_collections.crossmesh.mtls.plugins.module_utils._issue import events
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
@@ -296,13 +297,16 @@ def issue(
     :raises CrossmeshError: another run has moved the CA on since these were decided, or the passphrase does not open
         the key that vouches for what is to be trusted: nothing of it may be written.
     """
-    issued = list(decided)
+    issued, told = list(decided), False
     if authority.issuing is not None and any(item.decision.action == "issue" for item in decided):
-        issued = _issued(decided, store, authority.issuing, work, now)
+        issued, told = _issued(decided, store, authority.issuing, work, now), True
     elif any(needs_key(item, authority) for item in decided):
-        store.vouch(work.passphrase, authority)
+        store.vouch(work.passphrase, authority, *events.written(decided, work))
+        told = True
     if authority_of(store).state != authority.state:
         raise _moved_on(store)
+    if not told:
+        store.note(*events.written(decided, work))
     return issued
 
 
@@ -352,7 +356,7 @@ def _issued(
     lost = [record for record in work.unrecorded if record.serial not in known]
     made = [_record(item, item.leaf, root, work, now) for item in issued if item.leaf]
     home = (work.owner.cluster, work.uid) if work.uid else None
-    if not store.record([*lost, *made], key, now, home=home):
+    if not store.record([*lost, *made], key, now, *events.written(issued, work), home=home):
         raise _moved_on(store)
     return issued
 

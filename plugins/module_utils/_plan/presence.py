@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TypedDict
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import ClusterReading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide, ReadingRequest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
-__all__ = ["Presence", "at_home", "few", "misplaced", "moved", "presence_of", "same_cluster"]
+__all__ = ["Presence", "at_home", "few", "misplaced", "moved", "presence_of", "refused", "same_cluster"]
 
 # More objects, or links, are told by their number.
 FEW = 3
@@ -26,6 +27,7 @@ class Presence(TypedDict):
     """What a look tells of its cluster, for the looks at others.
 
     :param uid: of the cluster; empty where it is not known.
+    :param recognised: whether this uid is the cluster's own, by C(mesh_cluster_uid) or by what the CA store has kept.
     :param gateways: C(NAMESPACE/SERVICE) of both.
     :param holds: what two hosts of one cluster would write over each other.
     :param of_others: titles of this instance's objects of other clusters, by their names.
@@ -33,12 +35,15 @@ class Presence(TypedDict):
 
     cluster: str
     uid: str
+    recognised: bool
     gateways: list[str]
     holds: list[str]
     of_others: dict[str, list[str]]
 
 
-def presence_of(reading: ClusterReading, request: ReadingRequest, sides: Sequence[DesiredSide]) -> Presence:
+def presence_of(
+    reading: ClusterReading, request: ReadingRequest, sides: Sequence[DesiredSide], *, recognised: bool
+) -> Presence:
     """:param sides: those that the look is about."""
     links = dict.fromkeys(link["name"] for side in sides for link in side["links"])
     secrets = {secret["name"] for side in sides for secret in side["secrets"]}
@@ -47,6 +52,7 @@ def presence_of(reading: ClusterReading, request: ReadingRequest, sides: Sequenc
     return {
         "cluster": request["cluster"],
         "uid": reading["identity"]["cluster_uid"],
+        "recognised": recognised,
         "gateways": [f"{gateway['namespace']}/{gateway['service']}" for gateway in ways],
         "holds": [*(f"link {name}" for name in links), *shared],
         "of_others": reading["of_others"],
@@ -80,29 +86,60 @@ def at_home(cluster: str, other: str) -> Message:
     return Message.error("misplaced-from", where=cluster, what=what, fix=fix)
 
 
+@dataclass(frozen=True)
+class _Meeting:
+    """Hosts that lead to the same gateways of one cluster, and would write over each other there.
+
+    :param shared: what they would write over each other.
+    """
+
+    uid: str
+    clusters: Sequence[str]
+    recognised: Sequence[str]
+    shared: Sequence[str]
+
+    @property
+    def refused(self) -> list[str]:
+        """Anybody can show the uid of another cluster: that costs him his turn, and not the one whose uid it is."""
+        return [cluster for cluster in self.clusters if [cluster] != self.recognised]
+
+    def message(self) -> Message:
+        what = f"are one cluster (its uid is {self.uid}), and share {few(self.shared)}"
+        if len(self.refused) < len(self.clusters):
+            what += f"; it is known as {self.recognised[0]}, which goes on without {', '.join(self.refused)}"
+        fix = (
+            "set mesh_kubeconfig and mesh_context of each so that they lead to different clusters; two meshes in one "
+            "cluster need different gateways. Where one merely shows the uid of another, set mesh_cluster_uid of the "
+            "host whose uid it is"
+        )
+        return Message.error("same-cluster", where=", ".join(self.clusters), what=what, fix=fix)
+
+
 def same_cluster(seen: Sequence[Presence]) -> list[Message]:
     """Hosts that lead to the same gateways of one cluster and share something: the rule of that name, as seen."""
+    return [meeting.message() for meeting in _meetings(seen)]
+
+
+def refused(seen: Sequence[Presence]) -> dict[str, Message]:
+    """Why a cluster has no part in a run, by its name: of those that are one, all but the one that is known there."""
+    return {cluster: meeting.message() for meeting in _meetings(seen) for cluster in meeting.refused}
+
+
+def _meetings(seen: Sequence[Presence]) -> Iterator[_Meeting]:
     places: dict[tuple[str, ...], list[Presence]] = defaultdict(list)
     for presence in seen:
         if presence["uid"]:
             places[presence["uid"], *presence["gateways"]].append(presence)
-    return [message for there in places.values() for message in _meeting(there)]
-
-
-def _meeting(there: Sequence[Presence]) -> Iterator[Message]:
-    having: dict[str, list[str]] = defaultdict(list)
-    for presence in there:
-        for what in presence["holds"]:
-            having[what].append(presence["cluster"])
-    shared = {what: clusters for what, clusters in having.items() if len(clusters) > 1}
-    if shared:
+    for there in places.values():
+        having: dict[str, list[str]] = defaultdict(list)
+        for presence in there:
+            for what in presence["holds"]:
+                having[what].append(presence["cluster"])
+        shared = {what: clusters for what, clusters in having.items() if len(clusters) > 1}
         clusters = sorted({cluster for found in shared.values() for cluster in found})
-        what = f"are one cluster (its uid is {there[0]['uid']}), and share {few([*shared])}"
-        fix = (
-            "set mesh_kubeconfig and mesh_context of each so that they lead to different clusters; two meshes in one "
-            "cluster need different gateways"
-        )
-        yield Message.error("same-cluster", where=", ".join(clusters), what=what, fix=fix)
+        recognised = [item["cluster"] for item in there if item["recognised"] and item["cluster"] in clusters]
+        if clusters:
+            yield _Meeting(there[0]["uid"], clusters, recognised, [*shared])
 
 
 def misplaced(seen: Sequence[Presence], unseen: Collection[str]) -> list[Message]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import index_from_json, index_to_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.ledger import (
@@ -37,6 +38,9 @@ class MemoryStorage(Storage):
         self._lists: dict[str, str] = {}
         self._ledger = ""
         self._records: dict[str, str] = {}
+        self._closed: dict[int, str] = {}
+        self._segment = ""
+        self._unsigned = ""
 
     def snapshot(self, *, records: bool = False) -> Snapshot | None:
         if not self._index:
@@ -58,8 +62,8 @@ class MemoryStorage(Storage):
             ledger = self._ledger.encode()
             kept = dict(ledger_from_text(ledger, index.issued, where=self.where, damaged=self.damaged))
         found = (record_from_text(self._records[serial].encode(), kept[serial], where=serial) for serial in kept)
-        version = digest_of(self._index)
-        return Snapshot(self.where, version, index, roots, lists, endorsers_read, tuple(found))
+        version, unsigned = digest_of(self._index + self._unsigned), self._unsigned.encode()
+        return Snapshot(self.where, version, index, roots, lists, endorsers_read, tuple(found), unsigned)
 
     def commit(self, change: Change, seen: str | None) -> Snapshot:
         current = self.snapshot()
@@ -74,6 +78,10 @@ class MemoryStorage(Storage):
             self._records |= {record.serial: record_to_text(record) for record in change.records}
             self._records = {serial: self._records[serial] for serial in change.ledger}
             self._ledger = ledger_to_text(change.ledger)
+        if change.journal:
+            *closed, last = change.journal
+            self._closed |= {segment.first: segment.lines for segment in closed}
+            self._segment, self._unsigned = last.lines, ""
         self._index = json.dumps(index_to_json(change.index), sort_keys=True)
         found = self.snapshot()
         assert found is not None
@@ -84,12 +92,25 @@ class MemoryStorage(Storage):
             raise self.damaged(f"key {fingerprint} is missing")
         return StoredKey(self._keys[fingerprint], fingerprint, f"key {fingerprint} in {self.where}")
 
+    def note(self, unsigned: bytes, seen: str) -> None:
+        current = self.snapshot()
+        if current is None or current.version != seen:
+            raise OvertakenError
+        self._unsigned = unsigned.decode()
+
+    def last_segment(self, snapshot: Snapshot) -> bytes:
+        return self._segment.encode()
+
+    def segments(self, snapshot: Snapshot) -> Iterator[bytes]:
+        return (self._closed[first].encode() for first in sorted(self._closed))
+
     def occupied(self) -> bool:
         return bool(self._index or self._records)
 
     def destroy(self) -> bool:
         occupied, self._index = self.occupied(), ""
-        for kept in (self._roots, self._keys, self._lists, self._records):
+        self._segment = self._unsigned = ""
+        for kept in (self._roots, self._keys, self._lists, self._records, self._closed):
             kept.clear()
         return occupied
 

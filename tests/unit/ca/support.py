@@ -9,6 +9,7 @@ import json
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record, record_of
@@ -42,6 +43,12 @@ def folder(store: CaStore) -> Path:
     return Path(store.where)
 
 
+def journal_of(store: CaStore) -> list[dict[str, Any]]:
+    """All entries of a file store's journal, those that are not signed yet last."""
+    paths = sorted((folder(store) / "journal").glob("*.jsonl"))
+    return [json.loads(line) for path in paths for line in path.read_bytes().splitlines()]
+
+
 def as_earlier_release(store: CaStore, clusters: Mapping[str, str] | None = None) -> None:
     """Lay a store out as the releases did whose index no key signed.
 
@@ -49,11 +56,11 @@ def as_earlier_release(store: CaStore, clusters: Mapping[str, str] | None = None
     """
     index = folder(store) / "authority.json"
     content = json.loads(index.read_text(encoding="utf-8"))
-    for key in ("generation", "signature", "endorsements", "inherited", "issued", "clusters"):
-        del content[key]
+    for key in ("generation", "signature", "endorsements", "inherited", "issued", "clusters", "journal"):
+        content.pop(key, None)
     index.write_text(json.dumps({**content, "version": 1}), encoding="utf-8")
-    for ledger in folder(store).glob("issued/*.ledger"):
-        ledger.unlink()
+    for path in [*folder(store).glob("issued/*.ledger"), *folder(store).glob("journal/*")]:
+        path.unlink()
     for name, uid in (clusters or {}).items():
         path = folder(store) / "clusters" / f"{name}.json"
         path.parent.mkdir(mode=0o700, exist_ok=True)

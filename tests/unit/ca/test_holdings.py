@@ -248,6 +248,16 @@ def test_a_certificate_that_is_in_use_is_revoked_once_there_is_another_one() -> 
     assert set(removed([old, wider], given)) == {"9"}, "one that is itself to go is none"
 
 
+def test_who_keeps_a_link_by_what_is_revoked_is_told_from_who_keeps_nothing() -> None:
+    given = grants([WITHOUT_C, BANK], CLIENT, SERVER, OTHER)
+    records = [record("7", "cluster-c", ["mysql", "bank"]), record("8", "cluster-c", ["mysql"])]
+    removal = Removal(given, limited=False, foreseen=True)
+    found = removal.entries((), records, (), NOW)
+    assert {entry.value for entry in found} == {"7", "8"}
+    assert removal.keeping(found, records) == {"7"}
+    assert removal.keeping((), records) == frozenset()
+
+
 def test_a_run_on_some_links_takes_nothing_new_for_removed_and_keeps_what_was() -> None:
     given = grants([WITHOUT_C], CLIENT, SERVER, OTHER)
     records = [record("7", "cluster-c"), record("8", "cluster-c")]

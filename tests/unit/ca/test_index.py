@@ -37,6 +37,7 @@ FULL = replace(
     endorsements={NEW: Endorsement(OLD, "a word"), OLD: Endorsement(GONE, "another")},
     inherited=(LOST,),
     issued="5" * 64,
+    clusters={"cluster-a": "one"},
 )
 
 
@@ -59,7 +60,7 @@ def test_the_file_is_byte_for_byte_what_it_is_to_be(tmp_path: Path, root: Root) 
     change = Change(index, roots=(root.view,), keys={fingerprint: "a key"})
     FileStorage(tmp_path / "ca").commit(change, None)
     assert (tmp_path / "ca" / "authority.json").read_text(encoding="ascii") == (
-        f'{{\n  "clusters": {{}},\n  "endorsements": {{}},\n  "generation": 1,\n  "inherited": [],\n  "issued": "",\n'
+        f'{{\n  "endorsements": {{}},\n  "generation": 1,\n  "inherited": [],\n  "issued": "",\n'
         f'  "issuing": "{fingerprint}",\n  "keyless": [],\n  "last_number": 0,\n  "lists": {{}},\n'
         f'  "prepared": "",\n  "retired": [],\n  "retiring": [],\n  "signature": "a signature",\n'
         f'  "trusted": [\n    "{fingerprint}"\n  ],\n  "version": 2\n}}\n'
@@ -86,7 +87,7 @@ def test_each_of_its_keys_is_in_what_is_signed() -> None:
         "endorsements": {},
         "inherited": (),
         "issued": "",
-        "clusters": {"cluster-a": "one"},
+        "clusters": {"cluster-a": "two"},
         "generation": 2,
     }
     statements = {statement_of(replace(FULL, **{key: value})) for key, value in changes.items()}

@@ -22,6 +22,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.move import Move, move
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import record_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import Entry
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.rotation import Sight
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import CLOCK_LIMIT
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
@@ -180,6 +181,18 @@ def test_a_gate_that_is_closed_names_all_that_it_waits_for(store: CaStore, step:
     assert f"phase {BELONGS[step]}: step {step}" in head.what
     assert [message.where for message in blocking] == ["cluster cluster-a", "cluster cluster-b"]
     assert snapshot(store) == before
+
+
+@pytest.mark.parametrize("step", ["switch", "retire", "finish"])
+def test_who_is_named_with_all_that_he_has_closes_no_gate(store: CaStore, step: str) -> None:
+    """Whatever he shows or withholds: his cluster is in the inventory still."""
+    at(store, *PATHS[BELONGS[step]])
+    behind = Sight("cluster-a", "client", "leaves", "", (frozenset(),), frozenset({"0" * 64}))
+    with refused("rotation-blocked", "cluster-unseen"):
+        taken(
+            store, step, clusters=["cluster-a"], sights=[behind], revoked=[replace(ENTRY, kind="link", value="mysql")]
+        )
+    assert taken(store, step, clusters=["cluster-a"], sights=[behind]).changed
 
 
 @pytest.mark.parametrize("step", [*BELONGS, "publish"])

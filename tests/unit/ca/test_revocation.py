@@ -27,7 +27,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation impo
     Entry,
     alarms,
     are_wrong,
+    awaited,
     check_size,
+    given_up,
     let_in_again,
     revoked_serials,
     unmatched,
@@ -465,6 +467,60 @@ def test_lists_are_wrong_for_what_they_let_in_or_keep_out(
     records = [record(serial=serial) for serial in recorded]
     lists = {OLD: wanted} if wanted else {}
     assert are_wrong(lists, {OLD: published(root, held)}, records) is wrong
+
+
+def of(kind: Any, value: str) -> Entry:
+    return Entry(kind, value, "keyCompromise", NOW)
+
+
+HELD = [
+    record("a1"),
+    record("b1", cluster="cluster-b", side="server"),
+    record("c1", cluster="cluster-c", links=("bank",)),
+]
+
+
+@pytest.mark.parametrize(
+    ("entries", "waits_for"),
+    [
+        ([], []),
+        ([of("link", "mysql")], ["cluster-a", "cluster-b"]),
+        ([of("cluster", "cluster-a")], []),
+        ([of("serial", "a1")], []),
+        ([of("fingerprint", "a1".rjust(64, "f"))], []),
+        ([of("link", "mysql"), of("cluster", "cluster-a")], ["cluster-b"]),
+        ([replace(of("link", "mysql"), until=NOW - 100 * DAY)], []),
+    ],
+    ids=[
+        "nothing",
+        "a link",
+        "a cluster",
+        "a serial",
+        "a fingerprint",
+        "a link and a cluster",
+        "before they were issued",
+    ],
+)
+def test_who_is_named_himself_is_not_waited_for(entries: list[Entry], waits_for: list[str]) -> None:
+    assert awaited(entries, HELD, {}) == waits_for
+
+
+def test_what_gateways_refuse_already_is_not_waited_for(root: Root) -> None:
+    entries = [of("link", "mysql")]
+    assert awaited(entries, HELD, {OLD: published(root, [A1])}) == ["cluster-b"]
+
+
+def test_who_keeps_links_by_what_is_revoked_without_an_entry_is_waited_for() -> None:
+    assert awaited([], HELD, {}, {"c1"}) == ["cluster-c"]
+    assert awaited([of("cluster", "cluster-c")], HELD, {}, {"c1"}) == []
+
+
+def test_who_is_given_up_has_nothing_that_no_entry_names() -> None:
+    later = record("a2", issued_at=timestamp(NOW + DAY))
+    assert given_up([of("cluster", "cluster-a")], HELD) == {"cluster-a"}
+    assert given_up([of("cluster", "cluster-a")], [*HELD, later]) == frozenset(), "it has got another one since"
+    assert given_up([of("serial", "a1"), of("serial", "c1")], HELD) == {"cluster-a", "cluster-c"}
+    assert given_up([of("link", "mysql")], HELD) == frozenset(), "some holder of the link is meant"
 
 
 def test_what_an_entry_was_taken_away_from_too_early_is_named(root: Root) -> None:

@@ -340,7 +340,7 @@ def test_the_view_of_a_rotation_holds_every_cluster_all_that_was_seen_and_whom_t
     assert [item["n"] for item in found["sights"]] == [1, 2, 3]
 
 
-READ: Json = {"look": {"sides": {}}}
+READ: Json = {"look": {"sides": {}, "awaited": ["a", "external:other"]}}
 
 
 @pytest.mark.parametrize(
@@ -352,13 +352,55 @@ READ: Json = {"look": {"sides": {}}}
         ({"look": {"failed": True}}, False, []),
         (READ, False, ["a"]),
         ({**READ, "left_out": "why"}, True, ["a"]),
+        # Who is not waited for could otherwise put off what is to be revoked.
+        ({"look": {"sides": {}, "awaited": ["b"]}}, False, []),
+        ({"look": {"sides": {}, "awaited": ["b"]}, "left_out": "why"}, True, []),
     ],
-    ids=["all is well", "unreachable", "not read", "failed after it was read", "left out after it was read"],
+    ids=[
+        "all is well",
+        "unreachable",
+        "not read",
+        "failed after it was read",
+        "left out after it was read",
+        "failed and not waited for",
+        "left out and not waited for",
+    ],
 )
 def test_who_could_be_read_and_has_failed_since_is_left_out(
     facts: Json, still_there: bool, left_out: list[str]
 ) -> None:
     assert rotation_of({"a": facts}, still_there=["a"] if still_there else [])["left_out"] == left_out
+
+
+def test_whom_one_look_waits_for_is_waited_for() -> None:
+    """Each sees what lies in its own cluster and no record knows."""
+    hosts: dict[str, Json] = {
+        "a": {"look": {"sides": {}, "awaited": []}},
+        "b": {"look": {"sides": {}, "awaited": ["a"]}},
+    }
+    both = ("a", "b")
+    assert rotation_of(hosts, hosts_of_run=both, still_there=["b"])["left_out"] == ["a"]
+    assert rotation_of({**hosts, "b": hosts["a"]}, hosts_of_run=both, still_there=["b"])["left_out"] == []
+
+
+@pytest.mark.parametrize(
+    ("ahead", "agreed"),
+    [
+        ([], 0),
+        ([7200], 7200),
+        ([7200, 0], 0),
+        ([7200, -7200], 0),
+        ([7200, 7300], 7200),
+        ([7200, 5, 3], 5),
+        ([7200, 7300, 5], 7200),
+        ([7200, 7300, 5, 3], 5),
+        ([-86400, 30, 40], 30),
+    ],
+)
+def test_the_clock_is_what_most_clocks_say(ahead: list[int], agreed: int) -> None:
+    """The controller's own is one of them."""
+    hosts: dict[str, Json] = {str(n): {"look": {"clock_ahead": seconds}} for n, seconds in enumerate(ahead)}
+    assert rotation_of({**hosts, "away": {}})["clock_ahead"] == agreed
 
 
 def at_the_database(name: str, **external: Any) -> Json:
@@ -374,12 +416,21 @@ EXTERNAL = [at_the_database("sql", ca="/srv/sql"), at_the_database("theirs", tru
     [
         ({"waiting": []}, EXTERNAL, []),
         ({"waiting": ["external:other"], "failed": True}, EXTERNAL, ["external:other"]),
+        ({"waiting": ["external:sql"]}, EXTERNAL, []),
         ({}, EXTERNAL, ["external:sql"]),
         ({"failed": True, "msg": "the CA store is damaged"}, EXTERNAL, ["external:sql"]),
         ({}, [], []),
         ({}, None, []),
     ],
-    ids=["all is well", "one waits", "localhost not in the run", "nothing was looked at", "no servers", "no links"],
+    ids=[
+        "all is well",
+        "one waits",
+        "one is named itself",
+        "localhost not in the run",
+        "nothing was looked at",
+        "no servers",
+        "no links",
+    ],
 )
 def test_external_servers_are_left_out_unless_localhost_saw_that_they_need_not_wait(
     external: Json, links: Any, left_out: list[str]

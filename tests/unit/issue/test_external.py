@@ -16,6 +16,7 @@ from typing import Any, cast
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Event
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import Entry
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.rotation import blockers, sight_from_json
@@ -423,9 +424,14 @@ class RotatedAfter(CaStore):
     turns = 1
 
     def record(
-        self, records: Collection[Record], key: PrivateKey, now: datetime, *, home: tuple[str, str] | None = None
+        self,
+        records: Collection[Record],
+        key: PrivateKey,
+        now: datetime,
+        *told: Event,
+        home: tuple[str, str] | None = None,
     ) -> bool:
-        recorded = super().record(records, key, now, home=home)
+        recorded = super().record(records, key, now, *told, home=home)
         if self.turns:
             self.turns -= 1
             rotate(file_store(self.where))

@@ -17,6 +17,7 @@ from typing import Any, cast
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Event
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import Entry
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
@@ -393,9 +394,14 @@ class SwitchedMeanwhile(CaStore):
     switched = False
 
     def record(
-        self, records: Collection[Record], key: PrivateKey, now: datetime, *, home: tuple[str, str] | None = None
+        self,
+        records: Collection[Record],
+        key: PrivateKey,
+        now: datetime,
+        *told: Event,
+        home: tuple[str, str] | None = None,
     ) -> bool:
-        recorded = super().record(records, key, now, home=home)
+        recorded = super().record(records, key, now, *told, home=home)
         if not self.switched:
             self.switched = True
             prepare(self)

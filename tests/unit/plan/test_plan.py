@@ -120,6 +120,7 @@ def reading(**changes: Any) -> Reading:
         "unmatched": [],
         "lists_due": "",
         "lists_wrong": False,
+        "awaited": [],
         "authority": authority_to_json(AUTHORITY),
     }
     return cast(Reading, {**whole, **changes})

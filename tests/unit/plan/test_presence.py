@@ -22,6 +22,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence impo
     presence_of,
     same_cluster,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import refused as refused_clusters
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Variables, request_of
 from tests.unit.cluster.fake_api import FakeApi
 from tests.unit.support import CLIENT, SERVER, Json, codes_of, link, refused, run_action, view
@@ -31,7 +32,7 @@ GATEWAYS = ["istio-system/istio-ingressgateway", "istio-system/istio-egressgatew
 
 def host(cluster: str, uid: str = "", **changes: Any) -> Presence:
     found = {"cluster": cluster, "uid": uid or f"uid-of-{cluster}", "gateways": GATEWAYS, "of_others": {}}
-    return cast(Presence, {**found, "holds": ["link mysql"], **changes})
+    return cast(Presence, {**found, "recognised": False, "holds": ["link mysql"], **changes})
 
 
 # -- one cluster ---------------------------------------------------------------------------------------------------
@@ -63,9 +64,27 @@ def test_nothing_follows_from_a_cluster_that_is_not_known() -> None:
 
 
 def test_the_filter_takes_what_was_looked_at() -> None:
-    looks = {"a": {"presence": host("a", "one")}, "b": {"presence": host("b", "one")}, "c": {}}
-    (text,) = filter_same_cluster(looks)
-    assert text.endswith("[same-cluster]")
+    """By host, which need not have the cluster's name."""
+    looks = {"host-a": {"presence": host("a", "one")}, "b": {"presence": host("b", "one")}, "c": {}}
+    found = filter_same_cluster({**looks, "d": {"presence": host("d")}})
+    assert set(found) == {"host-a", "b"}
+    assert found["b"].endswith("[same-cluster]")
+
+
+def test_who_shows_the_uid_of_a_cluster_that_is_known_is_refused_alone() -> None:
+    known = host("b", "one", recognised=True)
+    found = refused_clusters([host("a", "one"), known, host("c", "one"), host("d")])
+    assert set(found) == {"a", "c"}
+    assert found["a"].what.endswith("it is known as b, which goes on without a, c")
+    assert set(refused_clusters([host("a", "one"), known, host("c", "one", holds=[])])) == {"a"}
+
+
+def test_where_nobody_can_tell_whose_the_uid_is_all_that_show_it_are_refused() -> None:
+    """And nobody else."""
+    new = [host("a", "one"), host("b", "one"), host("c")]
+    assert set(refused_clusters(new)) == {"a", "b"}
+    both = [host("a", "one", recognised=True), host("b", "one", recognised=True), host("c")]
+    assert set(refused_clusters(both)) == {"a", "b"}
 
 
 # -- objects of another cluster ------------------------------------------------------------------------------------
@@ -189,7 +208,9 @@ def test_what_lies_here_for_other_clusters_is_read_on_the_way() -> None:
             "Secret istio-system/strange",
         ]
     }
-    assert codes_of(misplaced([presence_of(found, wanted["request"], [wanted["server"]])], ())) == ["misplaced-objects"]
+    assert codes_of(misplaced([presence_of(found, wanted["request"], [wanted["server"]], recognised=False)], ())) == [
+        "misplaced-objects"
+    ]
     sound = FakeApi(objects[:1])
     read_cluster(cast(Api, sound), request_of(wanted["request"]))
     assert sorted(fake.reads) == sorted(sound.reads), "it costs no request"
@@ -198,9 +219,10 @@ def test_what_lies_here_for_other_clusters_is_read_on_the_way() -> None:
 def test_a_look_tells_which_cluster_it_is_and_what_is_held_there() -> None:
     wanted = view([link()], CLIENT)
     found = read_cluster(cast(Api, FakeApi()), request_of(wanted["request"])).reading
-    assert presence_of(found, wanted["request"], [wanted["server"], wanted["client"]]) == {
+    assert presence_of(found, wanted["request"], [wanted["server"], wanted["client"]], recognised=True) == {
         "cluster": "cluster-a",
         "uid": "uid-of-cluster-b",
+        "recognised": True,
         "gateways": GATEWAYS,
         "holds": ["link mysql", "the client credential"],
         "of_others": {},

@@ -1,0 +1,141 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a kubeconfig's login plugin is asked for a credential: not without end, and no more is kept than one has.
+
+PRIVATE to the collection. The package waits for a plugin for as long as that runs, and keeps all that it prints.
+https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import IO, Any, Final, TypeVar, cast
+
+__all__ = ["LARGEST", "LoginError", "asked", "within"]
+
+# Bytes; a token or a certificate has some thousand.
+LARGEST: Final = 1024 * 1024
+
+Result = TypeVar("Result")
+
+
+class LoginError(Exception):
+    """Why there is no credential, after the name of what was asked; nothing of what it printed."""
+
+
+def asked(provider: Any, seconds: float) -> Mapping[str, Any]:
+    """The C(status) of what a plugin answers.
+
+    :param provider: an ExecProvider of the package, which knows the command and its environment.
+    :param seconds: in which the plugin has to end; then it is ended, with what it has started.
+    :raises LoginError: it gave none.
+    :raises OSError: it cannot be started.
+    """
+    interactive = bool(getattr(sys.stdout, "isatty", bool)())
+    spec: dict[str, Any] = {"interactive": interactive}
+    if provider.cluster:
+        spec["cluster"] = _described(provider.cluster.value)
+    question = {"apiVersion": provider.api_version, "kind": "ExecCredential", "spec": spec}
+    process = subprocess.Popen(
+        provider.args,
+        stdin=sys.stdin if interactive else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=sys.stderr if interactive else subprocess.DEVNULL,
+        cwd=provider.cwd,
+        env={**provider.env, "KUBERNETES_EXEC_INFO": json.dumps(question)},
+        # Who is in another group than the terminal's cannot ask anything there.
+        process_group=None if interactive else 0,
+    )
+    until = time.monotonic() + seconds
+    try:
+        output = _read(cast("IO[bytes]", process.stdout), until)
+        code = process.wait(max(0.0, until - time.monotonic()))
+    except (subprocess.TimeoutExpired, TimeoutError):
+        raise _late(seconds) from None
+    finally:
+        _end(process, group=not interactive)
+    if code:
+        raise LoginError("failed")
+    return _status(output, provider.api_version)
+
+
+def _described(cluster: Mapping[str, Any]) -> dict[str, Any]:
+    """A cluster as C(provideClusterInfo) tells it, with what its extension holds for plugins."""
+    known = {item["name"]: item["extension"] for item in cluster.get("extensions") or ()}
+    own = known.get("client.authentication.k8s.io/exec")
+    return {**cluster, "config": own} if own else dict(cluster)
+
+
+def _read(stream: IO[bytes], until: float) -> bytes:
+    """All that a plugin prints.
+
+    :raises LoginError: that is too much.
+    :raises TimeoutError: it does not end.
+    """
+    output = bytearray()
+    with selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        while selector.select(max(0.0, until - time.monotonic())):
+            piece = os.read(stream.fileno(), 65536)
+            if not piece:
+                return bytes(output)
+            output += piece
+            if len(output) > LARGEST:
+                raise LoginError(f"printed more than {LARGEST} bytes")
+    raise TimeoutError
+
+
+def _late(seconds: float) -> LoginError:
+    return LoginError(f"gave no answer within {seconds:g} s (mesh_api_timeout)")
+
+
+def _end(process: subprocess.Popen[bytes], *, group: bool) -> None:
+    if process.stdout:
+        process.stdout.close()
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL) if group else process.kill()
+    process.wait()
+
+
+def _status(output: bytes, version: str) -> Mapping[str, Any]:
+    try:
+        found = json.loads(output)
+    except (ValueError, RecursionError):
+        raise LoginError("failed") from None
+    if not isinstance(found, dict) or found.get("apiVersion") != version or not isinstance(found.get("status"), dict):
+        raise LoginError("failed")
+    status: Mapping[str, Any] = found["status"]
+    return status
+
+
+def within(seconds: float, call: Callable[[], Result]) -> Result:
+    """What a call returns, or raises, that nobody can end: such as one of a library that asks somebody's server.
+
+    :raises LoginError: it takes longer; it is left alone, and ends with this process at the latest.
+    """
+    found, raised = list[Result](), list[BaseException]()
+
+    def work() -> None:
+        try:
+            found.append(call())
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if raised:
+        raise raised[0]
+    if not found:
+        raise _late(seconds)
+    return found[0]
