@@ -93,6 +93,7 @@ campaign: deps  ## rotate under load with every fault, for hours, on the running
 	$(PYTEST) -m slow tests/integration
 	$(PYTHON) -m tests.wire
 	$(PYTHON) -m tests.hostile
+	$(PYTHON) -m tests.store
 	$(PYTHON) -m tests.campaign
 
 lab-build: deps  ## build the lab's binaries, once a machine

@@ -44,6 +44,7 @@ class ActionModule(Action):
             passphrase="" if look else variables.passphrase,
             revoked=variables.revoked(),
             try_key=check and not look,
+            patience=variables.number("mesh_api_timeout"),
         )
         outcome = keep(store, request, datetime.now(UTC), look=check or look)
         if not (check or look):

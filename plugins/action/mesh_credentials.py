@@ -30,9 +30,6 @@ class ActionModule(ClusterAction):
         api = variables.api()
         look: ClusterLook = params["look"]
         plans = {side: plan for side, plan in look["sides"].items() if side in params["sides"] and plan["credentials"]}
-        # Before the first certificate is there, and not for what another cluster has left here.
-        if plans and not self._task.check_mode and look["cluster"] == variables.cluster:
-            variables.store().settle(look["cluster"], look["identity"]["cluster_uid"])
         done: dict[str, Json] = {}
         for side in (side for side in SIDES if side in plans):
             try:
@@ -53,6 +50,8 @@ class ActionModule(ClusterAction):
             validity=timedelta(days=variables.days("custom_ca_leaf_validity_days")),
             passphrase=variables.passphrase,
             check=bool(self._task.check_mode),
+            # What another cluster has left here does not make this one its home.
+            uid=look["identity"]["cluster_uid"] if look["cluster"] == variables.cluster else "",
             revoked=variables.revoked(),
             mesh_roots=look["ca"]["meshes"],
             unrecorded=[record_from_json(item, where="unrecorded") for item in look["unrecorded"]],

@@ -45,7 +45,8 @@ notes:
     STORE = r"""
 options: {}
 notes:
-  - Reads C(custom_ca_dir), the folder of the CA store on the controller, and C(mesh_instance), whose CA it has to be.
+  - Reads C(custom_ca_dir), the folder of the CA store on the controller, C(mesh_instance), whose CA it has to be, and
+    C(mesh_api_timeout), which bounds the wait for another run that writes to it.
 """
 
     # Opens a private key in the store.

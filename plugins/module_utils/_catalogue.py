@@ -1023,6 +1023,12 @@ CODES: Mapping[str, Entry] = {
     "store-damaged": Entry(
         "The CA store is damaged", "A file is missing, or its content is not valid", "Restore it from a backup"
     ),
+    "lock-held": Entry(
+        "Another writer does not let go",
+        "A run that writes to the CA store, or to the directory of an external server, takes long or hangs; the "
+        "message names the process, as it has named itself",
+        "Wait for it, or end it: its lock goes with it. C(mesh_api_timeout) sets how long to wait",
+    ),
     "store-version": Entry(
         "The CA store has another version", "A newer collection wrote it", "Use that version, or a newer one"
     ),

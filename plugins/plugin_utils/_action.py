@@ -157,21 +157,22 @@ class Variables:
 
     def store(self) -> CaStore:
         folder = store_folder(self.task_vars, str(self.filled["custom_ca_dir"]))
-        return CaStore(FileStorage(folder), str(self.filled["mesh_instance"]), author=author_of(self.task_vars))
+        storage = FileStorage(folder, self.number("mesh_api_timeout"))
+        return CaStore(storage, str(self.filled["mesh_instance"]), author=author_of(self.task_vars))
 
     def misled(self, uid: str, owner: str) -> Message | None:
         """Why the cluster of this uid is not the one that is meant.
 
         :param owner: the name of the cluster whose objects the run is about.
         """
-        store, given = self.store(), str(self.given.get("mesh_cluster_uid") or "")
-        if uid and owner != self.cluster and store.place(owner) == uid:
+        known, given = self.store().clusters(), str(self.given.get("mesh_cluster_uid") or "")
+        if uid and owner != self.cluster and known.get(owner) == uid:
             return at_home(self.cluster, owner)
-        return moved(self.cluster, uid, store.place(self.cluster), given)
+        return moved(self.cluster, uid, known.get(self.cluster, ""), given)
 
     def recognises(self, uid: str) -> bool:
         """Whether this uid is known as that of the cluster of this host."""
-        known = str(self.given.get("mesh_cluster_uid") or "") or self.store().place(self.cluster)
+        known = str(self.given.get("mesh_cluster_uid") or "") or self.store().clusters().get(self.cluster, "")
         return bool(uid) and uid == known
 
     def wanted_root(self) -> Wanted:

@@ -37,7 +37,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets impo
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import make_plan
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import witnesses_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.unrecorded import held_in, unrecorded_in
-from tests.attacks.test_b_store import THEFT, public, revoke, run, trusted_in, work
+from tests.attacks.test_b_store import THEFT, public, revoke, trusted_in
+from tests.store.course import run, work
 from tests.unit.ca.support import file_store, folder, keep
 from tests.unit.cluster.fake_api import FakeApi
 from tests.unit.pki.support import NOW, PASSPHRASE, Root, make_root

@@ -42,9 +42,8 @@ def _files(*, earlier: bool) -> Files:
     with tempfile.TemporaryDirectory(prefix="crossmesh-fuzz-") as folder:
         store = at(Path(folder) / "ca", "switched")
         keep(store, [record(make_leaf(make_root()))])
-        store.settle("cluster-b", "the-uid")
         if earlier:
-            as_earlier_release(store)
+            as_earlier_release(store, {"cluster-b": "the-uid"})
         path = Path(folder) / "ca"
         return {str(item.relative_to(path)): item.read_bytes() for item in path.rglob("*") if item.is_file()}
 
@@ -83,7 +82,7 @@ def _questions(store: CaStore, *, earlier: bool) -> list[Callable[[], object]]:
         store.public,
         store.lists,
         lambda: store.records(NOW),
-        lambda: store.place("cluster-b"),
+        store.clusters,
         lambda: store.secrets_of("default", "cluster-b", NOW),
         lambda: store.signer(PASSPHRASE),
         store.check_journal,
@@ -122,9 +121,12 @@ def _with(name: str, *, earlier: bool = False) -> Callable[[Any], None]:
     return read
 
 
-def _bytes(name: str) -> Target:
-    files = _files
-    return Target(lambda: [files(earlier=False)[_named(files(earlier=False), name)]], _with(name))
+def _bytes(name: str, *, earlier: bool = False) -> Target:
+    def seeds() -> list[Any]:
+        files = _files(earlier=earlier)
+        return [files[_named(files, name)]]
+
+    return Target(seeds, _with(name, earlier=earlier))
 
 
 def _document(name: str, *, earlier: bool = False) -> Target:
@@ -162,8 +164,8 @@ def _documents() -> list[Any]:
 TARGETS: Mapping[str, Target] = {
     "index": _document(_INDEX),
     "index-bytes": _bytes(_INDEX),
-    "cluster": _document(_CLUSTER),
-    "cluster-bytes": _bytes(_CLUSTER),
+    "cluster-of-the-earlier-format": _document(_CLUSTER, earlier=True),
+    "cluster-bytes": _bytes(_CLUSTER, earlier=True),
     "root-of-a-store": _bytes(_ROOT),
     "key-of-a-store": _bytes(_KEY),
     "list-of-a-store": _bytes(_LIST),

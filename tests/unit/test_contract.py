@@ -327,7 +327,7 @@ def test_a_module_names_the_variables_that_its_action_reads(action: str) -> None
 
 
 def test_reads_are_found_in_what_an_action_asks_for() -> None:
-    assert read_by("variables.store()") == {"custom_ca_dir", "mesh_instance"}
+    assert read_by("variables.store()") == {"custom_ca_dir", "mesh_instance", "mesh_api_timeout"}
     assert read_by("variables.wanted_root()") >= {"custom_ca_import_key", "custom_ca_import_passphrase"}
     assert read_by("variables.ca_findings()") >= {"custom_ca_trust_domain", "custom_ca_passphrase"}
     assert read_by("variables.filled['mesh_gate_wait']") == {"mesh_gate_wait"}

@@ -12,13 +12,12 @@ import json
 import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.files import (
-    locked,
     read_private,
-    refuse_exposed,
     refuse_open,
     refuse_unwritable,
     reported,
@@ -41,6 +40,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.ledger import (
     record_from_text,
     record_to_text,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.lock import PATIENCE, locked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record, record_from_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import (
     Change,
@@ -60,19 +60,23 @@ __all__ = ["FileStorage"]
 
 
 class FileStorage(Storage):
-    """One folder on the controller, opened by its path in every call."""
+    """One folder on the controller, opened by its path in every call.
+
+    :param patience: seconds that a writer waits for another one.
+    """
 
     restore = "restore the folder from a backup, or point custom_ca_dir at the right one"
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, patience: float = PATIENCE) -> None:
         self._at = Layout(Path(path))
+        self._patience = patience
         self.where = str(self._at.path)
 
     def snapshot(self, *, records: bool = False) -> Snapshot | None:
         with reported(self._at.path, "read"):
             if not self._at.path.exists():
                 return None
-            refuse_exposed(self._at.path)
+            self._at.refuse_exposed()
             while self._has_index():
                 # Removed by another run between the two looks.
                 with suppress(FileNotFoundError):
@@ -127,23 +131,6 @@ class FileStorage(Storage):
         with reported(self._at.path, "read"):
             yield from map(read_private, self._at.closed_segments(snapshot.index.journal))
 
-    def place(self, cluster: str) -> str:
-        path = self._at.cluster(cluster)
-        with reported(self._at.path, "read"):
-            try:
-                data = read_private(path)
-            except FileNotFoundError:
-                return ""
-        uid = self._json_object(path, data).get("uid")
-        if not isinstance(uid, str):
-            raise self.damaged(f"{path} does not name the cluster's uid")
-        return uid
-
-    def keep_place(self, cluster: str, uid: str) -> None:
-        with reported(self._at.path, "written"), self._locked():
-            self._at.make(self._at.clusters)
-            write_whole(self._at.cluster(cluster), _json({"uid": uid}))
-
     def occupied(self) -> bool:
         with reported(self._at.path, "read"):
             return any(path != self._at.lock for path in self._at.own_files())
@@ -179,6 +166,8 @@ class FileStorage(Storage):
 
     def _read_named(self, data: bytes, records: bool) -> Snapshot:
         index = self._index(data)
+        if not index.generation:
+            index = replace(index, clusters=self._unsigned_clusters())
         unsigned = self._unsigned(index)
         roots = {fingerprint: self._root(fingerprint) for fingerprint in index.trusted}
         endorsers = {endorsement.by for endorsement in index.endorsements.values()} - set(roots)
@@ -232,6 +221,15 @@ class FileStorage(Storage):
 
     def _unnamed_record(self, path: Path) -> Record:
         return record_from_json(self._json_object(path, read_private(path)), where=str(path))
+
+    def _unsigned_clusters(self) -> dict[str, str]:
+        return {path.stem: self._uid(path) for path in sorted(self._at.cluster_files())}
+
+    def _uid(self, path: Path) -> str:
+        uid = self._json_object(path, read_private(path)).get("uid")
+        if not isinstance(uid, str):
+            raise self.damaged(f"{path} does not name the cluster's uid")
+        return uid
 
     def _has_index(self) -> bool:
         """Tell whether there is an authority; roots without an index are no authority but a loss."""
@@ -313,12 +311,14 @@ class FileStorage(Storage):
         for path in [*self._at.lists.glob("*.crl"), *self._at.root_files()]:
             if path not in kept and path.stem not in roots:
                 path.unlink(missing_ok=True)
+        for path in self._at.cluster_files():
+            path.unlink(missing_ok=True)
         for left in self._at.temporary_files():
             left.unlink(missing_ok=True)
 
     def _locked(self) -> AbstractContextManager[None]:
         """Keep other writers out."""
-        return locked(self._at.lock, lambda: self._at.make(self._at.roots))
+        return locked(self._at.lock, lambda: self._at.make(self._at.roots), patience=self._patience)
 
 
 def _if_there(path: Path) -> bytes:

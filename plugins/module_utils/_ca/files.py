@@ -9,22 +9,23 @@ PRIVATE to the collection.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
 __all__ = [
+    "STORE",
     "TEMPORARY",
-    "locked",
+    "open_own",
     "read_private",
     "refuse_exposed",
+    "refuse_linked",
     "refuse_open",
     "refuse_unwritable",
     "reported",
@@ -65,6 +66,20 @@ def refuse_exposed(folder: Path) -> None:
         _refuse_shared(place, place.lstat())
 
 
+def refuse_linked(folder: Path) -> None:
+    """Stop where a link lies in the place of a folder: a writer would remove what is there, as leftovers of its own."""
+    if not folder.is_symlink():
+        return
+    raise CrossmeshError(
+        Message.error(
+            "not-a-file",
+            where=str(folder),
+            what=f"it is a symbolic link, where a folder of {STORE} belongs",
+            fix="find out who put it there, then remove it, or restore the folder from a backup",
+        )
+    )
+
+
 def _refuse_shared(place: Path, found: os.stat_result) -> None:
     # Owner and group do not count: in a container they are those of the machine or of a volume, and a team shares one.
     if stat.S_ISLNK(found.st_mode) or found.st_mode & stat.S_ISVTX or not found.st_mode & stat.S_IWOTH:
@@ -99,11 +114,11 @@ def read_private(path: Path) -> bytes:
     :raises CrossmeshError: it is a link, a pipe or anything else than a file, or it belongs to somebody else.
     """
     # A pipe would be waited for without end.
-    with open(_opened(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+    with open(open_own(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
         return file.read()
 
 
-def _opened(path: Path, flags: int) -> int:
+def open_own(path: Path, flags: int) -> int:
     """Open a file by itself: no link is followed, and it is ours."""
     try:
         descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -157,33 +172,6 @@ def reported(path: Path, verb: str, what: str = STORE) -> Iterator[None]:
         reason = error.strerror if isinstance(error, OSError) else "a file in it is not text"
         name = error.filename if isinstance(error, OSError) else None
         raise CrossmeshError(_file_error(str(name or path), f"{what} cannot be {verb}: {reason}")) from error
-
-
-@contextmanager
-def locked(path: Path, make_folder: Callable[[], object]) -> Iterator[None]:
-    """Hold a lock file: one writer at a time; the kernel lets go when the process ends, however it ends.
-
-    A file, as some file systems lock no directory.
-
-    :param make_folder: makes the folder of the file where it is missing.
-    """
-    descriptor = _lock(path, make_folder)
-    try:
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(path: Path, make_folder: Callable[[], object]) -> int:
-    while True:
-        make_folder()
-        descriptor = _opened(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        # Another holder may have removed the file while this call waited for it: that lock keeps nobody out.
-        with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(descriptor), path.stat()):
-                return descriptor
-        os.close(descriptor)
 
 
 def write_whole(path: Path, text: str, *, durable: bool = True) -> None:

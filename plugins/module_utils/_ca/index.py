@@ -1,7 +1,7 @@
 # Copyright (c) Crossmesh maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The index of a CA store: which root issues, which are trusted, which lists and records count. Pure.
+"""The index of a CA store: which root issues and which are trusted, which lists, records and clusters count. Pure.
 
 PRIVATE to the collection.
 """
@@ -78,6 +78,7 @@ class Index:
     :param shared: trusted roots that have issued for other instances as well.
     :param issued: SHA-256 of the ledger of all records; empty where nothing was issued.
     :param identity: random, given to each store that is begun, and kept by its copies: a root can sign for two stores.
+    :param clusters: the uid of the cluster that got certificates under a name, by that name.
     :param journal: its last entry; what follows on that is not signed yet.
     :param generation: counts the changes of the store; 0 in what no key has signed.
     :param signature: of C(signer) over all the rest, in base64.
@@ -97,6 +98,7 @@ class Index:
     shared: tuple[str, ...] = ()
     issued: str = ""
     identity: str = ""
+    clusters: Mapping[str, str] = field(default_factory=dict)
     journal: Head = Head()
     generation: int = 0
     signature: str = ""
@@ -128,9 +130,11 @@ class Index:
 def index_to_json(index: Index) -> dict[str, Any]:
     """Plain values for a storage."""
     values = {"version": VERSION, **asdict(index)}
+    # As it was written, and signed, before there were journals, or uids of clusters.
     if not index.journal.entries:
-        # As it was written, and signed, before there were journals.
         del values["journal"]
+    if not index.clusters:
+        del values["clusters"]
     return values
 
 
@@ -199,6 +203,8 @@ def _fault(index: Index) -> str:
     # Which of them need one depends on the clock: an expired root has none.
     if not set(index.lists) <= set(index.trusted):
         return "has a list for a root that is not trusted"
+    if not isinstance(index.clusters, dict) or not all(isinstance(uid, str) for uid in index.clusters.values()):
+        return "does not tell the uids of the clusters"
     if not {index.issuing, index.prepared} - {""} <= set(index.trusted):
         return "trusts other roots than the one that issues"
     if not set(index.shared) <= set(index.trusted) or not isinstance(index.instance, str):

@@ -14,8 +14,8 @@
     journal/<entry>.jsonl     a closed segment of the audit journal, by the number of its first entry
     journal/<entry>-<sha256>.jsonl    the last one, with the hash of its last entry, as the index names it
     journal/after-<sha256>.jsonl      entries that follow on that one, and are not signed yet
-    clusters/<name>.json  which cluster that is: the uid under which it got its certificates
     lock                  held for one call by whoever writes
+    clusters/<name>.json  of earlier releases: the uid of the cluster that got certificates under a name
     unfinished            the authority is being made or removed: no root that the index does not name was ever used
 
 PRIVATE to the collection.
@@ -27,7 +27,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.files import TEMPORARY, refuse_exposed
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.files import (
+    TEMPORARY,
+    refuse_exposed,
+    refuse_linked,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Head
 
 __all__ = ["INDEX", "Layout"]
@@ -75,9 +79,6 @@ class Layout:
     def ledger(self, digest: str) -> Path:
         return self.issued / f"{digest}.ledger"
 
-    def cluster(self, name: str) -> Path:
-        return self.clusters / f"{name}.json"
-
     def closed_segment(self, first: int) -> Path:
         return self.journal / f"{first:0{_DIGITS}}.jsonl"
 
@@ -100,6 +101,10 @@ class Layout:
         """Records and ledgers, whether the index names them or not."""
         return (path for path in self.issued.glob("*") if path.suffix in (".json", ".ledger"))
 
+    def cluster_files(self) -> Iterator[Path]:
+        """What an earlier release kept of clusters; the index has it since."""
+        return self.clusters.glob("*.json")
+
     def root_files(self) -> Iterator[Path]:
         """Certificates and keys, whether the index names them or not."""
         return (path for path in self.roots.glob("*") if path.suffix in (".crt", ".key"))
@@ -120,10 +125,16 @@ class Layout:
         first_to_last = {self.index: 0, self.lock: 2, self.unfinished: 3}
         return sorted(self.own_files(), key=lambda path: (first_to_last.get(path, 1), str(path)))
 
+    def refuse_exposed(self) -> None:
+        """Stop where others could read or write the store, or where its folders are not its own."""
+        refuse_exposed(self.path)
+        for folder in self.folders:
+            refuse_linked(folder)
+
     def make(self, folder: Path) -> None:
         """Make one of the folders, and the store's own where it is missing."""
         if not self.path.exists():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.mkdir(mode=0o700, exist_ok=True)
-        refuse_exposed(self.path)
+        self.refuse_exposed()
         folder.mkdir(mode=0o700, exist_ok=True)

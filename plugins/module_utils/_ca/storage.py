@@ -143,6 +143,7 @@ class Storage(ABC):
         A key of C(index.needed_keys) that is missing is damage; its content is not looked at.
 
         :param records: read them as well. An index that no key has signed has no ledger: then it is all that are there.
+            Nor has it C(clusters): then it is what lies beside it.
         """
 
     @abstractmethod
@@ -180,14 +181,6 @@ class Storage(ABC):
     @abstractmethod
     def segments(self, snapshot: Snapshot) -> Iterator[bytes]:
         """Read the closed segments before that one, in their order, whether all are there or not."""
-
-    @abstractmethod
-    def place(self, cluster: str) -> str:
-        """Return the uid that is kept for a cluster's name; empty where there is none."""
-
-    @abstractmethod
-    def keep_place(self, cluster: str, uid: str) -> None:
-        """Keep the uid, in place of the one that was kept."""
 
     @abstractmethod
     def occupied(self) -> bool:

@@ -339,31 +339,35 @@ class CaStore:
                 return checked(snapshot, [link for segment in segments for link in links_of(segment)])
         return Checked(0, 0)
 
-    def record(self, records: Collection[Record], key: PrivateKey, now: datetime, *told: Event) -> bool:
+    def record(
+        self,
+        records: Collection[Record],
+        key: PrivateKey,
+        now: datetime,
+        *told: Event,
+        home: tuple[str, str] | None = None,
+    ) -> bool:
         """Keep the records of certificates that are about to be used, and drop those of expired ones.
 
         :param key: of the issuing root, which signs for them.
         :param told: what else is about to be done, for the journal.
+        :param home: name and uid of the cluster that they are for, to be remembered; None where it is not known.
         :returns: False where that root issues no more: the certificates must not be used.
         """
         while True:
             snapshot = self._snapshot(records=True)
             if snapshot is None or not key_signs_for(snapshot.roots[snapshot.index.signer], key):
                 return False
-            change = transitions.record(snapshot, records, now=now)
+            change = transitions.record(snapshot, records, now=now, home=home)
             issued = (events.issued(record, now=timestamp(now)) for record in records)
             with suppress(OvertakenError):
                 self._commit(change, key, snapshot, (*issued, *told))
                 return True
 
-    def place(self, cluster: str) -> str:
-        """The uid under which a cluster of this name got its certificates; empty where it is not known."""
-        return self._storage.place(cluster)
-
-    def settle(self, cluster: str, uid: str) -> None:
-        """Remember which cluster gets certificates under a name; where there is no CA, none gets any."""
-        if uid and self._storage.place(cluster) != uid and self.public() is not None:
-            self._storage.keep_place(cluster, uid)
+    def clusters(self) -> dict[str, str]:
+        """The uid of the cluster that got certificates under a name, by that name."""
+        snapshot = self._snapshot()
+        return dict(snapshot.index.clusters) if snapshot else {}
 
     def records(self, now: datetime) -> list[Record]:
         """Return what is recorded of certificates that have not expired, oldest first."""
@@ -446,7 +450,8 @@ class CaStore:
         entries = (*events.events_of(before, change), *told)
         whole = journalled(change, before, segment, entries, self._author, datetime.now(UTC))
         index = whole.index
-        if before is None or not before.index.generation:
+        # A copy that becomes another instance's is another store: what clusters keep of the first one is not of it.
+        if before is None or not before.index.generation or before.index.instance != index.instance:
             index = replace(index, identity=secrets.token_hex(16))
         index = vouching.sealed(index, key, after=index.generation)
         return self._storage.commit(replace(whole, index=index), before.version if before else None)

@@ -174,14 +174,20 @@ def _users(snapshot: Snapshot) -> frozenset[str]:
     return frozenset([index.instance] if index.generation else (item.instance for item in snapshot.records))
 
 
-def record(snapshot: Snapshot, records: Iterable[Record], *, now: datetime) -> Change:
+def record(
+    snapshot: Snapshot, records: Iterable[Record], *, now: datetime, home: tuple[str, str] | None = None
+) -> Change:
     """Count more records, and no longer those of certificates that have expired.
 
     :param snapshot: with its records.
+    :param home: name and uid of the cluster that they are for; None where it is not known.
     """
+    index = snapshot.index
+    if home:
+        index = replace(index, clusters={**index.clusters, home[0]: home[1]})
     added = tuple(records)
     whole = {item.serial: item for item in (*snapshot.records, *added)}
-    return with_records(Change(snapshot.index), [item for item in whole.values() if not item.expired(now)], added)
+    return with_records(Change(index), [item for item in whole.values() if not item.expired(now)], added)
 
 
 def with_records(change: Change, records: Iterable[Record], added: Iterable[Record]) -> Change:

@@ -458,7 +458,8 @@ SHARED: tuple[Field, ...] = (
     Field(
         "mesh_api_timeout",
         "int",
-        "Seconds; the longest that one answer of an API server may take as a whole.",
+        "Seconds; the longest that one answer of an API server may take as a whole, and that a run waits for another "
+        "one to let go of the CA store.",
         default=Limits.answer,
         example="120",
     ),

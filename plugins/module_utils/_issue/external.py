@@ -21,11 +21,11 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority impor
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import no_ca
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.files import (
     TEMPORARY,
-    locked,
     refuse_open,
     reported,
     write_whole,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.lock import PATIENCE, locked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import serial
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.handshake import Endpoint, presented
@@ -65,6 +65,7 @@ class Request:
     """What one call is about.
 
     :param try_key: open the issuing key where something would be issued, as check mode does.
+    :param patience: seconds to wait for another run that writes to the same directory.
     """
 
     servers: Sequence[ExternalServer]
@@ -74,6 +75,7 @@ class Request:
     passphrase: str
     revoked: Sequence[revocation.Entry]
     try_key: bool = False
+    patience: float = PATIENCE
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ def _keep(
     work = _work(request, server, look)
     if not look and authority_of(store).issuing is None:
         raise CrossmeshError(no_ca(store.where))
-    with reported(server.directory, "used", WHAT), _locked(server.directory, look):
+    with reported(server.directory, "used", WHAT), _locked(server.directory, request, look):
         live = _live(server, work.owner)
         authority = authority_of(store)
         _refuse(live, server, authority)
@@ -221,12 +223,16 @@ def _work(request: Request, server: ExternalServer, look: bool) -> Work:
 
 
 @contextmanager
-def _locked(directory: Path, look: bool) -> Iterator[None]:
+def _locked(directory: Path, request: Request, look: bool) -> Iterator[None]:
     """One writer at a time; what a killed one has left is removed."""
     if look:
         yield
         return
-    with locked(directory / LOCK, lambda: directory.mkdir(mode=0o700, parents=True, exist_ok=True)):
+
+    def made() -> None:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    with locked(directory / LOCK, made, patience=request.patience, what=WHAT):
         for left in directory.glob(TEMPORARY):
             left.unlink()
         yield

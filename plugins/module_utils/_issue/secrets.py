@@ -91,6 +91,7 @@ class Work:
     """What one call is about.
 
     :param wanted: the view's C(secrets) of one side.
+    :param uid: of the cluster, where what is issued shows that it is the one of this name; empty where it does not.
     :param revoked: what custom_ca_revoked lists.
     :param mesh_roots: SHA-256 of the public keys of the roots of the cluster's own mesh.
     :param unrecorded: what a look has seen in the cluster and the store has no record of.
@@ -105,6 +106,7 @@ class Work:
     validity: timedelta
     passphrase: str
     check: bool
+    uid: str = ""
     revoked: Sequence[revocation.Entry] = ()
     mesh_roots: Collection[str] = ()
     removal: Removal | None = None
@@ -365,7 +367,8 @@ def _issued(
     known = {record.serial for record in store.records(now)} if work.unrecorded else set()
     lost = [record for record in work.unrecorded if record.serial not in known]
     made = [_record(item, item.leaf, root, work, now) for item in issued if item.leaf]
-    if not store.record([*lost, *made], key, now, *events.written(issued, work)):
+    home = (work.owner.cluster, work.uid) if work.uid else None
+    if not store.record([*lost, *made], key, now, *events.written(issued, work), home=home):
         raise _moved_on(store)
     return issued
 

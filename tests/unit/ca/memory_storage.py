@@ -41,7 +41,6 @@ class MemoryStorage(Storage):
         self._closed: dict[int, str] = {}
         self._segment = ""
         self._unsigned = ""
-        self._places: dict[str, str] = {}
 
     def snapshot(self, *, records: bool = False) -> Snapshot | None:
         if not self._index:
@@ -105,19 +104,13 @@ class MemoryStorage(Storage):
     def segments(self, snapshot: Snapshot) -> Iterator[bytes]:
         return (self._closed[first].encode() for first in sorted(self._closed))
 
-    def place(self, cluster: str) -> str:
-        return self._places.get(cluster, "")
-
-    def keep_place(self, cluster: str, uid: str) -> None:
-        self._places[cluster] = uid
-
     def occupied(self) -> bool:
-        return bool(self._index or self._records or self._places)
+        return bool(self._index or self._records)
 
     def destroy(self) -> bool:
         occupied, self._index = self.occupied(), ""
         self._segment = self._unsigned = ""
-        for kept in (self._roots, self._keys, self._lists, self._records, self._places, self._closed):
+        for kept in (self._roots, self._keys, self._lists, self._records, self._closed):
             kept.clear()
         return occupied
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -49,25 +49,33 @@ def journal_of(store: CaStore) -> list[dict[str, Any]]:
     return [json.loads(line) for path in paths for line in path.read_bytes().splitlines()]
 
 
-def as_earlier_release(store: CaStore) -> None:
-    """Lay a store out as the releases did whose index no key signed."""
+def as_earlier_release(store: CaStore, clusters: Mapping[str, str] | None = None) -> None:
+    """Lay a store out as the releases did whose index no key signed.
+
+    :param clusters: uids, by the names under which certificates were issued.
+    """
     index = folder(store) / "authority.json"
     content = json.loads(index.read_text(encoding="utf-8"))
-    for key in (
+    of_this_release = (
         "generation",
+        "identity",
         "signature",
         "endorsements",
         "inherited",
         "instance",
         "shared",
         "issued",
-        "identity",
-        "journal",
-    ):
-        del content[key]
+    )
+    for key in (*of_this_release, "issued", "journal"):
+        content.pop(key, None)
     index.write_text(json.dumps({**content, "version": 1}), encoding="utf-8")
     for path in [*folder(store).glob("issued/*.ledger"), *folder(store).glob("journal/*")]:
         path.unlink()
+    for name, uid in (clusters or {}).items():
+        path = folder(store) / "clusters" / f"{name}.json"
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(json.dumps({"uid": uid}), encoding="utf-8")
 
 
 def record(leaf: Leaf) -> Record:

@@ -55,6 +55,8 @@ FAULTS: list[tuple[str, Callable[[Path], object], str]] = [
     ("roots/*.key", linked, "not-a-file"),
     ("issued/*.json", piped, "not-a-file"),
     ("issued/*.ledger", linked, "not-a-file"),
+    ("roots", linked, "not-a-file"),
+    ("issued", linked, "not-a-file"),
     ("../ca", lambda path: path.parent.chmod(0o777), "folder-open-to-others"),
     ("../ca", lambda path: path.chmod(0o770), "open-to-others"),
 ]

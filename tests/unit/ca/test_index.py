@@ -40,6 +40,7 @@ FULL = replace(
     shared=(OLD,),
     issued="5" * 64,
     identity="6" * 32,
+    clusters={"cluster-a": "one"},
 )
 
 
@@ -93,6 +94,7 @@ def test_each_of_its_keys_is_in_what_is_signed() -> None:
         "shared": (),
         "issued": "",
         "identity": "7" * 32,
+        "clusters": {"cluster-a": "two"},
         "generation": 2,
     }
     statements = {statement_of(replace(FULL, **{key: value})) for key, value in changes.items()}

@@ -203,21 +203,24 @@ class TestRecords:
         assert len(before.records) == 1
 
 
-class TestPlaces:
-    def test_a_clusters_uid_is_kept_by_its_name_until_another_is(self, storage: Storage) -> None:
-        assert storage.place("cluster-a") == ""
-        storage.keep_place("cluster-a", "one")
-        storage.keep_place("cluster-b", "two")
-        assert (storage.place("cluster-a"), storage.place("cluster-b")) == ("one", "two")
-        storage.keep_place("cluster-a", "three")
-        assert (storage.place("cluster-a"), storage.place("cluster-b")) == ("three", "two")
-        assert storage.snapshot() is None, "it makes no CA"
+class TestClusters:
+    def test_a_clusters_uid_is_kept_by_its_name_until_another_is(self, store: CaStore, root: Root) -> None:
+        assert store.clusters() == {}
+        for home in (("cluster-a", "one"), ("cluster-b", "two"), None):
+            assert store.record([record(make_leaf(root))], root.key, NOW, home=home)
+        assert store.clusters() == {"cluster-a": "one", "cluster-b": "two"}
+        assert store.record([], root.key, NOW, home=("cluster-a", "three"))
+        assert store.clusters() == {"cluster-a": "three", "cluster-b": "two"}
 
-    def test_it_goes_with_the_storage(self, storage: Storage) -> None:
-        storage.keep_place("cluster-a", "one")
-        assert storage.destroy()
-        assert storage.place("cluster-a") == ""
-        assert not storage.occupied()
+    def test_a_rotation_takes_it_along_and_a_removal_away(self, store: CaStore, root: Root, other: Root) -> None:
+        store.record([], root.key, NOW, home=("cluster-a", "one"))
+        prepare(store, other)
+        store.switch(PASSPHRASE, seen=public(store).state)
+        assert store.clusters() == {"cluster-a": "one"}
+        store.destroy()
+        assert store.clusters() == {}
+        store.create(PASSPHRASE, root.key, root.view.pem)
+        assert store.clusters() == {}
 
 
 class TestRemoving:

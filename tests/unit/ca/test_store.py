@@ -31,6 +31,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
     Leaf,
     key_signs_for,
 )
+from tests.store.stopping import FAULTS, KILLED, Fault, stopped
+from tests.store.work import WORKS, Work, points
 from tests.unit.ca.support import as_earlier_release, file_store, folder, keep, record
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE, Root, make_leaf, make_root
 from tests.unit.support import refused
@@ -62,23 +64,33 @@ def made(store: CaStore) -> CaStore:
     return store
 
 
-def test_which_cluster_it_is_is_remembered_once_there_is_a_ca(store: CaStore, tmp_path: Path) -> None:
-    """Where there is none no certificate is issued, and nothing is written."""
+def test_what_an_earlier_release_kept_of_clusters_counts_once_it_was_signed(made: CaStore) -> None:
+    """Who can write to the folder tells no run that another cluster is the one that has the certificates."""
+    as_earlier_release(made, clusters={"cluster-a": "one"})
+    (left,) = folder(made).glob("clusters/*.json")
+    kept = left.read_text(encoding="utf-8")
+    made.take_over(PASSPHRASE, [path.stem for path in folder(made).glob("roots/*.crt")])
+    assert (made.clusters(), left.exists()) == ({"cluster-a": "one"}, False)
+    left.write_text(kept.replace("one", "his"), encoding="utf-8")
+    assert made.clusters() == {"cluster-a": "one"}
+    keep(made, [])
+    assert not left.exists()
+
+
+def test_a_certificate_is_what_makes_a_cluster_known(store: CaStore, tmp_path: Path) -> None:
+    """Where there is no CA none is issued, and nothing is written."""
     before = snapshot(tmp_path)
-    store.settle("cluster-a", "one")
-    assert (store.place("cluster-a"), snapshot(tmp_path)) == ("", before)
-    create(store)
-    store.settle("cluster-a", "one")
-    assert store.place("cluster-a") == "one"
+    assert not store.record([], make_root().key, NOW, home=("cluster-a", "one"))
+    assert (store.clusters(), snapshot(tmp_path)) == ({}, before)
 
 
 @pytest.mark.parametrize("content", ['{"uid": null}', "{}", '{"uid": 7}', "[" * 3000])
 def test_a_file_that_does_not_name_a_cluster_is_damage(made: CaStore, content: str) -> None:
     """Null stood for the cluster None, and each run refused the true one for it."""
-    made.settle("cluster-a", "one")
+    as_earlier_release(made, clusters={"cluster-a": "one"})
     (folder(made) / "clusters/cluster-a.json").write_text(content)
     with refused("store-damaged") as caught:
-        made.place("cluster-a")
+        made.take_over(PASSPHRASE, [path.stem for path in folder(made).glob("roots/*.crt")])
     assert "clusters/cluster-a.json" in str(caught.value)
 
 
@@ -180,15 +192,13 @@ class TestCreating:
 REFUSED = 3
 
 
-def in_child(work: Callable[[], object], before_step: Callable[[], None] | None = None) -> int:
-    """Run in a process of its own; ``before_step`` is called before each change of the file system."""
+def in_child(work: Callable[[], object]) -> int:
+    """Run in a process of its own."""
     child = os.fork()
     if child:
         return child
     status = 1
     try:
-        if before_step is not None:
-            watch_steps(before_step)
         work()
         status = 0
     except CrossmeshError:
@@ -201,32 +211,9 @@ def finish(child: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def watch_steps(before_step: Callable[[], None]) -> None:
-    """Only ever called in a child process, which ends with it."""
-
-    def watched(change: Callable[..., object]) -> Callable[..., object]:
-        def call(*args: object, **keywords: object) -> object:
-            before_step()
-            return change(*args, **keywords)
-
-        return call
-
-    for name in ("replace", "unlink", "mkdir", "rmdir"):
-        setattr(Path, name, watched(getattr(Path, name)))
-    os.fsync = watched(os.fsync)  # type: ignore[assignment]
-
-
-def killed_at(step: int, work: Callable[[], object]) -> bool:
-    """Kill a process before its n-th change of the file system. False when it was done before."""
-    steps = 0
-
-    def count() -> None:
-        nonlocal steps
-        steps += 1
-        if steps == step:
-            os.kill(os.getpid(), 9)
-
-    return finish(in_child(work, count)) == -9
+def killed_at(step: int, work: Callable[[], object], folder: Path) -> bool:
+    """Kill a process before its n-th operation on files below a folder. False when it was done before."""
+    return stopped(work, folder, step, KILLED).reached
 
 
 class TestInterruptions:
@@ -234,7 +221,7 @@ class TestInterruptions:
         step = 1
         while True:
             store = file_store(tmp_path / str(step) / "ca")
-            if not killed_at(step, partial(create, store)):
+            if not killed_at(step, partial(create, store), tmp_path):
                 break
             survivor = store.public()
             authority = create(store)
@@ -251,7 +238,7 @@ class TestInterruptions:
             store = file_store(tmp_path / str(step) / "ca")
             create(store)
             keep(store, [record(leaf)])
-            if not killed_at(step, store.destroy):
+            if not killed_at(step, store.destroy, tmp_path):
                 break
             store.public()
             store.destroy()
@@ -373,8 +360,8 @@ class TestWriters:
     def test_what_killed_writers_left_goes_wherever_it_lies(self, made: CaStore, leaf: Leaf) -> None:
         name = ".crossmesh-0123456789abcdef.tmp"
         keep(made, [record(leaf)])
-        made.settle("cluster-a", "one")
         publish(made)
+        (folder(made) / "clusters").mkdir()
         for place in ("", "roots", "issued", "lists", "clusters"):
             (folder(made) / place / name).write_text("x", encoding="ascii")
         left = folder(made) / "issued" / f"{'a' * 40}.json"
@@ -389,7 +376,7 @@ class TestWriters:
         step = 1
         while True:
             store = file_store(shutil.copytree(folder(made), tmp_path / str(step)))
-            if not killed_at(step, partial(rotate, store)):
+            if not killed_at(step, partial(rotate, store), tmp_path):
                 break
             authority = store.public()
             assert authority is not None
@@ -400,70 +387,34 @@ class TestWriters:
         assert step > 7
 
 
-def taken_over(store: CaStore) -> None:
-    """A store of the format before, signed by this call; or by one that was killed after it had signed."""
-    if store.unsigned():
-        store.take_over(PASSPHRASE, [path.stem for path in folder(store).glob("roots/*.crt")])
-
-
 LEAF_OWNER = make_root()
-WORK: dict[str, Callable[[CaStore], object]] = {
-    "record": lambda store: keep(store, [replace(record(make_leaf(LEAF_OWNER)), cluster="new")]),
-    "forget": lambda store: keep(store, [], NOW + 100 * DAY),
-    "publish": lambda store: publish(store, "b", now=NOW),
-    "rotate": rotate,
-    "settle": lambda store: store.settle("cluster-a", "one"),
-    "take over": taken_over,
-}
+# One operation in so many; the rest takes minutes.
+SAMPLE = 15
 
 
-def stopped_by(failure: int, step: int, work: Callable[[], object]) -> bool:
-    """Let the n-th operation on a file fail, and each after it; 0 kills instead. False when it was done before."""
-    steps = 0
-
-    def count() -> None:
-        nonlocal steps
-        steps += 1
-        if steps >= step and failure:
-            raise OSError(failure, os.strerror(failure))
-        if steps == step:
-            os.kill(os.getpid(), 9)
-
-    status = finish(in_child(work, count))
-    assert status in (0, -9 if not failure else REFUSED), "one error of ours, no traceback"
-    return status != 0
-
-
-@pytest.mark.parametrize("failure", [0, errno.ENOSPC, errno.EIO], ids=["killed", "disk full", "I/O error"])
-@pytest.mark.parametrize("name", WORK)
+@pytest.mark.parametrize("every", [SAMPLE, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("work", WORKS, ids=lambda work: work.name)
 def test_whatever_stops_a_writer_anywhere_the_next_call_finds_a_whole_store_and_ends_the_work(
-    made: CaStore, tmp_path: Path, name: str, failure: int
+    tmp_path: Path, work: Work, fault: Fault, every: int
 ) -> None:
-    held = record(make_leaf(LEAF_OWNER))
-    keep(made, [held])
-    publish(made)
-    if name == "take over":
-        as_earlier_release(made)
-    step = 1
-    while True:
-        store = file_store(shutil.copytree(folder(made), tmp_path / str(step)))
-        if not stopped_by(failure, step, partial(WORK[name], store)):
-            break
-        if not store.unsigned():
-            authority = store.public()
-            assert authority is not None
-            assert len(authority.lists) in (0, len(authority.trusted))
-            assert held in store.records(NOW) or name == "forget"
-        if name == "rotate":
-            # A phase is safe to stay in: what was begun is taken on by whoever comes next.
-            publish(store, "c")
-        else:
-            WORK[name](store)
-            assert store.public() is not None
-        keep(store, [])
-        assert list(folder(store).rglob(".crossmesh-*")) == []
-        step += 1
-    assert step > 4
+    found = list(points(work, fault, tmp_path, every=every))
+    assert [point for point in found if point.fault] == []
+    assert found[-1].step > 15
+
+
+def test_a_work_that_leaves_half_of_itself_is_noticed(tmp_path: Path) -> None:
+    """The control: a key that is destroyed before anything says that it is to be."""
+
+    def careless(store: CaStore) -> None:
+        for key in folder(store).glob("roots/*.key"):
+            key.unlink()
+        store.destroy()
+
+    begin = next(work.begin for work in WORKS if work.name == "issue")
+    work = Work("careless", begin, careless, lambda store: not store.occupied())
+    faults = [point.fault for point in points(work, KILLED, tmp_path)]
+    assert any("is missing" in fault for fault in faults)
 
 
 def writing(store: CaStore, until: float) -> None:

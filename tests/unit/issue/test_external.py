@@ -423,8 +423,15 @@ class RotatedAfter(CaStore):
 
     turns = 1
 
-    def record(self, records: Collection[Record], key: PrivateKey, now: datetime, *told: Event) -> bool:
-        recorded = super().record(records, key, now, *told)
+    def record(
+        self,
+        records: Collection[Record],
+        key: PrivateKey,
+        now: datetime,
+        *told: Event,
+        home: tuple[str, str] | None = None,
+    ) -> bool:
+        recorded = super().record(records, key, now, *told, home=home)
         if self.turns:
             self.turns -= 1
             rotate(file_store(self.where))

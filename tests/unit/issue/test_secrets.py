@@ -177,6 +177,15 @@ def test_what_others_added_is_taken_out_and_labels_are_put_back(store: CaStore) 
     assert merge.body["metadata"]["labels"] == {"crossmesh/link": "mysql"}
 
 
+def test_a_cluster_is_known_by_its_uid_once_a_certificate_was_issued_there(store: CaStore) -> None:
+    done(FakeApi(), store, replace(work(check=True), uid="one"))
+    assert store.clusters() == {}
+    done(FakeApi(), store, replace(work(), uid="one"))
+    assert store.clusters() == {OWNER.cluster: "one"}
+    done(FakeApi(), store, work())
+    assert store.clusters() == {OWNER.cluster: "one"}, "where it is not told, nothing is forgotten"
+
+
 def test_a_certificate_is_recorded_before_it_is_used(store: CaStore) -> None:
     class Watching(FakeApi):
         def _write(self, verb: str, path: str, body: Any, manager: str) -> Json:
@@ -384,8 +393,15 @@ class SwitchedMeanwhile(CaStore):
 
     switched = False
 
-    def record(self, records: Collection[Record], key: PrivateKey, now: datetime, *told: Event) -> bool:
-        recorded = super().record(records, key, now, *told)
+    def record(
+        self,
+        records: Collection[Record],
+        key: PrivateKey,
+        now: datetime,
+        *told: Event,
+        home: tuple[str, str] | None = None,
+    ) -> bool:
+        recorded = super().record(records, key, now, *told, home=home)
         if not self.switched:
             self.switched = True
             prepare(self)

@@ -1,0 +1,144 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A rotation of the root: the store's folder at each phase, what its key had signed by then, and what a gateway had."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import Work, ensure
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl, Revoked
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
+from tests.unit.ca.support import file_store, folder, keep, record
+from tests.unit.cluster.fake_api import FakeApi
+from tests.unit.pki.support import DAY, NOW, PASSPHRASE, make_leaf, make_root
+from tests.unit.support import SERVER, Json, link, view
+
+from .work import public
+
+__all__ = ["PHASES", "Course", "Vouched", "course_in", "run", "vouched", "work"]
+
+PHASES = ("steady", "prepared", "switched", "retiring", "finished")
+OWNER = Owner("default", "cluster-b", "server")
+UID = "uid-of-cluster-b"
+
+
+@dataclass(frozen=True)
+class Vouched:
+    """What a key has signed for at one time."""
+
+    roots: tuple[str, ...]
+    lists: dict[str, Crl]
+    records: tuple[Record, ...]
+    clusters: dict[str, str]
+
+
+def vouched(store: CaStore) -> Vouched:
+    trusted = tuple(root.fingerprint for root in public(store).trusted)
+    return Vouched(trusted, store.lists(), tuple(store.records(NOW)), store.clusters())
+
+
+def work(passphrase: str = PASSPHRASE, **policy: Any) -> Work:
+    """What every playbook does that writes the credentials of one link's server."""
+    side = view([link()], SERVER)["server"]
+    return Work(
+        owner=OWNER,
+        namespace=side["namespace"],
+        wanted=side["secrets"],
+        policy=Policy(key_type="P-256", renew_before=30 * DAY, **policy),
+        validity=90 * DAY,
+        passphrase=passphrase,
+        check=False,
+        uid=UID,
+    )
+
+
+def run(api: FakeApi, store: CaStore, passphrase: str = PASSPHRASE) -> None:
+    ensure(cast(Api, api), store, work(passphrase), NOW)
+
+
+@dataclass(frozen=True)
+class Course:
+    """:param folders: a copy of the store's at each phase.
+    :param found: what it holds there.
+    :param states: everything that the key has ever signed for, those between the phases too.
+    :param secrets: what the cluster had at each phase.
+    :param other: the folder of another instance's store.
+    """
+
+    folders: Mapping[str, Path]
+    found: Mapping[str, Vouched]
+    states: Sequence[Vouched]
+    secrets: Mapping[str, Sequence[Json]]
+    other: Path
+
+
+@dataclass
+class _Walk:
+    path: Path
+    store: CaStore
+    api: FakeApi = field(default_factory=FakeApi)
+    folders: dict[str, Path] = field(default_factory=dict)
+    found: dict[str, Vouched] = field(default_factory=dict)
+    states: list[Vouched] = field(default_factory=list)
+    secrets: dict[str, Sequence[Json]] = field(default_factory=dict)
+
+    def signed(self) -> None:
+        self.states.append(vouched(self.store))
+
+    def kept(self, phase: str) -> None:
+        run(self.api, self.store)
+        self.signed()
+        self.folders[phase] = shutil.copytree(folder(self.store), self.path / phase)
+        self.found[phase] = self.states[-1]
+        self.secrets[phase] = copy.deepcopy(self.api.objects)
+
+    @property
+    def seen(self) -> str:
+        return public(self.store).state
+
+
+def course_in(path: Path) -> Course:
+    """Go through a whole rotation, with a gateway that gets what each phase gives it."""
+    walk, old, new = _Walk(path, file_store(path / "ca")), make_root(), make_root()
+    store = walk.store
+    store.create(PASSPHRASE, old.key, old.view.pem)
+    walk.signed()
+    keep(store, [record(make_leaf(old))])
+    walk.signed()
+    _revoke(store, "ab")
+    walk.kept("steady")
+    store.prepare(PASSPHRASE, new.key, new.view.pem, seen=walk.seen, now=NOW)
+    walk.kept("prepared")
+    store.switch(PASSPHRASE, seen=walk.seen)
+    walk.signed()
+    walk.kept("switched")
+    store.retire(PASSPHRASE, seen=walk.seen)
+    walk.signed()
+    walk.kept("retiring")
+    store.finish(PASSPHRASE, seen=walk.seen, keep_keys=False)
+    walk.kept("finished")
+    return Course(walk.folders, walk.found, walk.states, walk.secrets, _others(path / "other"))
+
+
+def _others(path: Path) -> Path:
+    store, root = file_store(path), make_root()
+    store.create(PASSPHRASE, root.key, root.view.pem)
+    keep(store, [record(make_leaf(root))])
+    _revoke(store, "cd")
+    return path
+
+
+def _revoke(store: CaStore, serial: str) -> None:
+    revoked = (Revoked(serial, NOW, "keyCompromise"),)
+    store.publish(PASSPHRASE, lambda found: {root.fingerprint: revoked for root in found.trusted}, now=NOW)
