@@ -44,7 +44,7 @@ __all__ = [
     "segments_of",
 ]
 
-Value: TypeAlias = "str | int | Sequence[str]"
+Value: TypeAlias = str | int | Sequence[str]
 # docs/journal.md says when each is written, and with which fields.
 Kind = Literal[
     "begun",
