@@ -1068,6 +1068,11 @@ CODES: Mapping[str, Entry] = {
         "C(custom_ca_take_over) has to name each trusted root of the store, and no other",
         "Compare both with C(ca.crt) in the Secrets of the clusters",
     ),
+    "take-over-keyless": Entry(
+        "A store of an earlier release trusts a root whose key it calls lost",
+        "No key vouches for that root, and none has signed the index that says so, so somebody may have put it there",
+        "End the root rotation with the earlier release, then take the store over; or begin anew from the clusters",
+    ),
     "root-unfit": Entry(
         "A root that is to be trusted is none",
         "It lacks what an imported root has: a CA, self-signed, with a key identifier, usage and key type that fit",

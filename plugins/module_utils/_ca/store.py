@@ -172,6 +172,7 @@ class CaStore:
         vouching.refuse_unfit(snapshot.roots.values(), self.where)
         index = change.index
         for root in index.trusted:
+            # Of a lost one there is none: a key has signed that, or transitions.take_over has refused it.
             if root in index.keyless:
                 continue
             key = self._key(snapshot.roots[root], passphrase)

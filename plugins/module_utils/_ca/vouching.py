@@ -129,17 +129,22 @@ def _succession(root: str, by: str) -> str:
 
 
 def _unsigned(snapshot: Snapshot) -> Message:
-    trusted = ",".join(snapshot.index.trusted)
+    index = snapshot.index
+    trusted = ",".join(index.trusted)
+    former = (*index.retiring, *index.retired)
+    roots = listed(_described(root, index) for root in snapshot.roots.values())
+    known = f", and counts root {listed(former)} as replaced" if former else ""
     return Message.error(
         "store-unsigned",
         where=snapshot.where,
         what="the index of the CA store has the format of an earlier release, which no key has signed: whoever could "
-        f"write to the folder could have changed it. It trusts {listed(map(_described, snapshot.roots.values()))}",
+        f"write to the folder could have changed it. It trusts {roots}{known}",
         fix="if this release has used the store before, restore it from a backup. Otherwise compare these roots with "
         "ca.crt in the Secrets of the clusters, then run playbook crossmesh.mtls.take_over_ca once with "
         f"-e custom_ca_take_over={trusted}",
     )
 
 
-def _described(root: CertificateView) -> str:
-    return f"root {root.fingerprint} ({root.subject})"
+def _described(root: CertificateView, index: Index) -> str:
+    lost = ", whose key it calls lost" if root.fingerprint in index.keyless else ""
+    return f"root {root.fingerprint} ({root.subject}{lost})"
