@@ -323,7 +323,7 @@ def test_nothing_is_smuggled_into_a_store_of_an_earlier_release(
     content = json.loads((folder(store) / "authority.json").read_text(encoding="utf-8"))
     true, name = owned.view.fingerprint, his.view.fingerprint
     put(store, f"roots/{name}.crt", his.view.pem)
-    both = {"trusted": [true, name], "keyless": [name]}
+    both: dict[str, Any] = {"trusted": [true, name], "keyless": [name]}
     if lost == "true":
         drop_in(store, his)
         both |= {"keyless": [true], "prepared": name}
@@ -331,6 +331,9 @@ def test_nothing_is_smuggled_into_a_store_of_an_earlier_release(
     for passphrase in (PASSPHRASE, HIS_PASSPHRASE):
         with refused("take-over-keyless"):
             store.take_over(passphrase, [true, name])
+    put(store, "authority.json", json.dumps({**content, "endorsements": {}}))
+    with refused("store-damaged"):
+        store.take_over(PASSPHRASE, [true])
     # The control.
     put(store, "authority.json", json.dumps(content))
     store.take_over(PASSPHRASE, [true])
