@@ -342,6 +342,17 @@ def test_nothing_is_smuggled_into_a_store_of_an_earlier_release(
     assert trusted_in(api) == owned.view.pem
 
 
+def test_the_old_format_does_not_silence_what_clusters_have_seen(store: CaStore) -> None:
+    """B7, a sibling: once it was taken over, no cluster could tell any more that the store is an older one."""
+    seen = {"cluster-b": {"istio-system/mysql": store.witness()}}
+    keep(store, [])
+    assert store.doubts(seen).made_up == (), "the control"
+    root = public(store).trusted[0].fingerprint
+    as_earlier_release(store)
+    store.take_over(PASSPHRASE, [root])
+    assert [warning.code for warning in store.doubts(seen).made_up] == ["ca-store-begun-anew"]
+
+
 def test_a_lock_that_is_his_link_is_not_followed(store: CaStore, tmp_path: Path) -> None:
     """B8: on d3897ca the target was made, and held, in somebody's name."""
     lock, target = folder(store) / "lock", tmp_path / "somewhere"
