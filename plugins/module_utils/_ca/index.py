@@ -131,13 +131,7 @@ class Index:
 
 def index_to_json(index: Index) -> dict[str, Any]:
     """Plain values for a storage."""
-    values = {"version": VERSION, **asdict(index)}
-    # As it was written, and signed, before there were journals, or uids of clusters.
-    if not index.journal.entries:
-        del values["journal"]
-    if not index.clusters:
-        del values["clusters"]
-    return values
+    return {"version": VERSION, **asdict(index)}
 
 
 def statement_of(index: Index) -> str:
