@@ -1063,10 +1063,21 @@ CODES: Mapping[str, Entry] = {
         "and counts for nothing",
         "Find out who changes it; the next certificate that is issued there replaces it",
     ),
+    "ca-store-begun-anew": Entry(
+        "A Secret was written from another store of the same CA",
+        "The store was begun anew with its root, or taken over again after somebody had put the format of an earlier "
+        "release back: how old it is, clusters cannot tell then",
+        "If nobody has done so, restore the store; else wait for the next certificate, or run C(rotate_certificates)",
+    ),
     "take-over-roots": Entry(
         "The store trusts other roots than were named",
         "C(custom_ca_take_over) has to name each trusted root of the store, and no other",
         "Compare both with C(ca.crt) in the Secrets of the clusters",
+    ),
+    "take-over-keyless": Entry(
+        "A store of an earlier release trusts a root whose key it calls lost",
+        "No key vouches for that root, and none has signed the index that says so, so somebody may have put it there",
+        "End the root rotation with the earlier release, then take the store over; or begin anew from the clusters",
     ),
     "root-unfit": Entry(
         "A root that is to be trusted is none",

@@ -305,3 +305,32 @@ def test_a_copy_is_taken_over_after_its_owner_has_signed_it_too(
     assert not taken_over(own, shared.root), "it is its own now"
     assert (own.authority.shared, default.authority.shared) == ((shared.root,), (shared.root,))
     assert {record.instance for record in own.store.records(NOW)} == {"default", "blue"}
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2], ids=["prepared", "switched", "retired"])
+def test_a_copy_of_a_store_that_was_lost_before_is_taken_over(tmp_path: Path, steps: int) -> None:
+    """What was inherited once is inherited by the copy as well; without, the copy was signed and then refused."""
+    default, lost, following = Instance("default", tmp_path / "ca"), make_root(), make_root()
+    default.store.recover(PASSPHRASE, following.key, following.view.pem, [lost.view])
+    for step in (default.switch, default.retire)[:steps]:
+        step()
+    own = Instance("blue", Path(shutil.copytree(default.folder, tmp_path / "blue")))
+    before = default.authority
+    assert taken_over(own, *(root.fingerprint for root in before.trusted))
+    assert replace(own.authority, path=before.path, shared=()) == before
+    own.store.witness()
+
+
+def test_a_copy_of_a_store_of_an_earlier_release_with_an_ended_rotation_is_taken_over(
+    default: Instance, tmp_path: Path
+) -> None:
+    """The same: nothing tells of the root that it had retired."""
+    for step in (default.prepare, default.switch, default.retire):
+        step()
+    (root,) = (item.fingerprint for item in default.authority.trusted)
+    as_earlier_release(default.store)
+    assert taken_over(default, root)
+    own = Instance("blue", Path(shutil.copytree(default.folder, tmp_path / "blue")))
+    assert taken_over(own, root)
+    assert own.authority.retired == default.authority.retired
+    own.issued("client")

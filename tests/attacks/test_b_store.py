@@ -311,6 +311,48 @@ def test_a_new_store_is_not_passed_off_as_an_old_one(store: CaStore, his: Root) 
     run(FakeApi(), store)
 
 
+@pytest.mark.parametrize("lost", ["his", "true"])
+def test_nothing_is_smuggled_into_a_store_of_an_earlier_release(
+    store: CaStore, owned: Root, his: Root, lost: str
+) -> None:
+    """B7, a sibling: who goes back to the old format has a root taken over whose key he calls lost.
+
+    The operator names the roots that the message lists, unread; every gateway got his.
+    """
+    as_earlier_release(store)
+    content = json.loads((folder(store) / "authority.json").read_text(encoding="utf-8"))
+    true, name = owned.view.fingerprint, his.view.fingerprint
+    put(store, f"roots/{name}.crt", his.view.pem)
+    both: dict[str, Any] = {"trusted": [true, name], "keyless": [name]}
+    if lost == "true":
+        drop_in(store, his)
+        both |= {"keyless": [true], "prepared": name}
+    put(store, "authority.json", json.dumps({**content, **both}))
+    for passphrase in (PASSPHRASE, HIS_PASSPHRASE):
+        with refused("take-over-keyless"):
+            store.take_over(passphrase, [true, name])
+    put(store, "authority.json", json.dumps({**content, "endorsements": {}}))
+    with refused("store-damaged"):
+        store.take_over(PASSPHRASE, [true])
+    # The control.
+    put(store, "authority.json", json.dumps(content))
+    store.take_over(PASSPHRASE, [true])
+    api = FakeApi()
+    run(api, store)
+    assert trusted_in(api) == owned.view.pem
+
+
+def test_the_old_format_does_not_silence_what_clusters_have_seen(store: CaStore) -> None:
+    """B7, a sibling: once it was taken over, no cluster could tell any more that the store is an older one."""
+    seen = {"cluster-b": {"istio-system/mysql": store.witness()}}
+    keep(store, [])
+    assert store.doubts(seen).made_up == (), "the control"
+    root = public(store).trusted[0].fingerprint
+    as_earlier_release(store)
+    store.take_over(PASSPHRASE, [root])
+    assert [warning.code for warning in store.doubts(seen).made_up] == ["ca-store-begun-anew"]
+
+
 def test_a_lock_that_is_his_link_is_not_followed(store: CaStore, tmp_path: Path) -> None:
     """B8: on d3897ca the target was made, and held, in somebody's name."""
     lock, target = folder(store) / "lock", tmp_path / "somewhere"

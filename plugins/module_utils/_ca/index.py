@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import DEFAULT_INSTANCE
 
 __all__ = [
@@ -34,6 +34,8 @@ __all__ = [
 VERSION = 2
 # What earlier releases wrote: no key has signed it, so nothing is believed of it but by the step that takes it over.
 UNSIGNED = 1
+
+_UNSIGNED_KEYS = frozenset({"issuing", "trusted", "prepared", "retiring", "retired", "keyless", "lists", "last_number"})
 
 Damaged = Callable[[str], CrossmeshError]
 
@@ -129,13 +131,7 @@ class Index:
 
 def index_to_json(index: Index) -> dict[str, Any]:
     """Plain values for a storage."""
-    values = {"version": VERSION, **asdict(index)}
-    # As it was written, and signed, before there were journals, or uids of clusters.
-    if not index.journal.entries:
-        del values["journal"]
-    if not index.clusters:
-        del values["clusters"]
-    return values
+    return {"version": VERSION, **asdict(index)}
 
 
 def statement_of(index: Index) -> str:
@@ -172,11 +168,13 @@ def index_from_json(content: Mapping[str, Any], *, name: str, where: str, damage
                 fix="use the version of the collection that wrote it, or a newer one",
             )
         )
+    if version == UNSIGNED and (foreign := values.keys() - _UNSIGNED_KEYS):
+        raise damaged(f"{name} has {listed(sorted(foreign))}, which its format does not have")
     for key in ("trusted", "retiring", "retired", "keyless", "inherited", "shared"):
-        listed = values.get(key, [])
-        if not isinstance(listed, list) or not all(map(_is_fingerprint, listed)):
+        roots = values.get(key, [])
+        if not isinstance(roots, list) or not all(map(_is_fingerprint, roots)):
             raise damaged(f"{name} does not list the {key} roots")
-        values[key] = tuple(listed)
+        values[key] = tuple(roots)
     try:
         values["endorsements"] = _endorsements(values.get("endorsements", {}))
         values["journal"] = Head(**values.get("journal", {}))
@@ -215,16 +213,15 @@ def _fault(index: Index) -> str:
 def _signed_fault(index: Index, *, signed: bool) -> str:
     if not _is_number(index.generation) or not all(isinstance(text, str) for text in (index.identity, index.signature)):
         return "has no generation, identity or signature"
-    # An index of one format that passes for one of the other would go by other rules.
-    if signed != bool(index.generation and index.signature):
-        return "has no generation or no signature" if signed else "has the signature of another format"
+    if signed and not (index.generation and index.signature):
+        return "has no generation or no signature"
     if not (index.issued == "" or _is_fingerprint(index.issued)):
         return "does not name the ledger of the records"
     head = index.journal
     if not (_is_number(head.entries) and _is_number(head.segment) and _is_fingerprint(head.digest)):
         return "does not name the last entry of the journal"
-    if head.entries and not signed:
-        return "has the journal of another format"
+    if not head.entries and head != Head():
+        return "names a segment of a journal that has no entry"
     for root, endorsement in index.endorsements.items():
         if not _is_fingerprint(endorsement.by) or not isinstance(endorsement.signature, str):
             return "has an endorsement that is none"

@@ -50,13 +50,16 @@ def journalled(
     :param segment: the last one that the index names, as it is stored; empty before the first entry.
     :raises CrossmeshError: the end of the journal is not as it was written: nothing is to follow on it.
     """
+    if before is not None and not before.index.generation:
+        # The format of an earlier release has no journal: what lies there nobody has looked at.
+        before = None
     head, unsigned = (before.index.journal, before.unsigned) if before else (Head(), b"")
     if before is not None:
         _refuse_changed(before, segment)
     last, lines = chained(_beginning(head, before, unsigned, events), _last(head, unsigned), author, now, signed=True)
     if last == head:
         return change
-    whole = [*_lines(segment), *_lines(unsigned), *lines]
+    whole = [*_lines(segment if head.entries else b""), *_lines(unsigned), *lines]
     segments = tuple(segments_of(head.segment, whole))
     index = replace(change.index, journal=replace(last, segment=segments[-1].first))
     return replace(change, index=index, journal=segments)

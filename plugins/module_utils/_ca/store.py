@@ -172,6 +172,7 @@ class CaStore:
         vouching.refuse_unfit(snapshot.roots.values(), self.where)
         index = change.index
         for root in index.trusted:
+            # Of a lost one there is none: a key has signed that, or transitions.take_over has refused it.
             if root in index.keyless:
                 continue
             key = self._key(snapshot.roots[root], passphrase)
@@ -453,8 +454,9 @@ class CaStore:
         # A copy that becomes another instance's is another store: what clusters keep of the first one is not of it.
         if before is None or not before.index.generation or before.index.instance != index.instance:
             index = replace(index, identity=secrets.token_hex(16))
-        index = vouching.sealed(index, key, after=index.generation)
-        return self._storage.commit(replace(whole, index=index), before.version if before else None)
+        signed = replace(whole, index=vouching.sealed(index, key, after=index.generation))
+        vouching.refuse_unbelievable(signed, before)
+        return self._storage.commit(signed, before.version if before else None)
 
     def _new_root(self, passphrase: str, key: PrivateKey, certificate: str) -> transitions.NewRoot:
         encrypted = encrypt_private_key(key, passphrase, self._iterations, fewest=self._iterations)

@@ -149,6 +149,8 @@ def take_over(snapshot: Snapshot, named: Collection[str], instance: str) -> Chan
     :param named: fingerprints of the roots that the operator has compared with those of the clusters.
     """
     trusted = snapshot.index.trusted
+    if not snapshot.index.generation:
+        _refuse_unproven(snapshot)
     if set(named) != set(trusted):
         raise _error(
             snapshot.where,
@@ -158,9 +160,31 @@ def take_over(snapshot: Snapshot, named: Collection[str], instance: str) -> Chan
             "Then name each root that the store is to trust, and no other",
         )
     shared = trusted if _users(snapshot) - {instance} else snapshot.index.shared
-    index = replace(snapshot.index, instance=instance, shared=shared)
+    index = replace(_proven(snapshot.index), instance=instance, shared=shared)
     # A ledger that is signed has its records already.
     return with_records(Change(index), snapshot.records, () if index.generation else snapshot.records)
+
+
+def _refuse_unproven(snapshot: Snapshot) -> None:
+    """Stop at trusted roots that no key can vouch for: only an index that no key has signed calls theirs lost."""
+    lost = [root for root in snapshot.index.trusted if root in snapshot.index.keyless]
+    if lost:
+        raise _error(
+            snapshot.where,
+            "take-over-keyless",
+            f"the store says that the key of root {listed(lost)} was lost, and that no key has signed: whoever could "
+            "write to the folder could have put the root there",
+            "end the root rotation that replaces it with the release that began it, then run this again. Where that "
+            "cannot be, move the folder of the store away and run playbook rotate_ca with -e custom_ca_lost=true: it "
+            "begins another store from what the clusters hold",
+        )
+
+
+def _proven(index: Index) -> Index:
+    """What is taken over of an index; of one that no key has signed, what keys and lists show."""
+    if index.generation:
+        return index
+    return replace(index, keyless=(), last_number=max(index.lists.values(), default=0))
 
 
 def is_taken_over(snapshot: Snapshot, instance: str) -> bool:

@@ -23,13 +23,13 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Endorsement, Index, statement_of
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import Snapshot
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import Change, Snapshot
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed, short
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.signature import sign, signed
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, PrivateKey, root_faults
 
-__all__ = ["endorsed", "inheriting", "refuse_unfit", "refuse_unvouched", "sealed"]
+__all__ = ["endorsed", "inheriting", "refuse_unbelievable", "refuse_unfit", "refuse_unvouched", "sealed"]
 
 _FIND_OUT = "restore the store from a backup, and find out who can write to it"
 
@@ -55,7 +55,9 @@ def endorsed(index: Index, root: str, key: PrivateKey, *, by: str) -> Index:
 
 def inheriting(index: Index) -> Index:
     """The index with every root of which no endorsement tells where it came from, as one that is believed without."""
-    return replace(index, inherited=tuple(sorted(root for root in index.roots if not _connected(index, root))))
+    # What was inherited before is to be told again: a store can be taken over more than once.
+    bare = replace(index, inherited=())
+    return replace(index, inherited=tuple(sorted(root for root in index.roots if not _connected(bare, root))))
 
 
 def refuse_unvouched(snapshot: Snapshot) -> None:
@@ -65,6 +67,22 @@ def refuse_unvouched(snapshot: Snapshot) -> None:
     if fault := _fault(snapshot):
         what = f"the CA store is not as its key has signed it: {fault}"
         raise CrossmeshError(Message.error("store-unvouched", where=snapshot.where, what=what, fix=_FIND_OUT))
+
+
+def refuse_unbelievable(change: Change, before: Snapshot | None) -> None:
+    """Stop before an index is written that no later run would believe.
+
+    :param change: with its index as it is signed.
+    :raises RuntimeError: a fault of this collection, which would else cost the store.
+    """
+    index = change.index
+    known = {root.fingerprint: root for root in change.roots}
+    known |= {**before.endorsers, **before.roots} if before else {}
+    lists = {**(before.lists if before else {}), **change.lists}
+    trusted = {root: known[root] for root in index.trusted}
+    after = Snapshot("", "", index, trusted, {root: lists[root] for root in index.lists}, endorsers=known)
+    if fault := _fault(after):
+        raise RuntimeError(f"this index would not be believed: {fault}")
 
 
 def refuse_unfit(roots: Collection[CertificateView], where: str) -> None:
@@ -111,17 +129,22 @@ def _succession(root: str, by: str) -> str:
 
 
 def _unsigned(snapshot: Snapshot) -> Message:
-    trusted = ",".join(snapshot.index.trusted)
+    index = snapshot.index
+    trusted = ",".join(index.trusted)
+    former = (*index.retiring, *index.retired)
+    roots = listed(_described(root, index) for root in snapshot.roots.values())
+    known = f", and counts root {listed(former)} as replaced" if former else ""
     return Message.error(
         "store-unsigned",
         where=snapshot.where,
         what="the index of the CA store has the format of an earlier release, which no key has signed: whoever could "
-        f"write to the folder could have changed it. It trusts {listed(map(_described, snapshot.roots.values()))}",
+        f"write to the folder could have changed it. It trusts {roots}{known}",
         fix="if this release has used the store before, restore it from a backup. Otherwise compare these roots with "
         "ca.crt in the Secrets of the clusters, then run playbook crossmesh.mtls.take_over_ca once with "
         f"-e custom_ca_take_over={trusted}",
     )
 
 
-def _described(root: CertificateView) -> str:
-    return f"root {root.fingerprint} ({root.subject})"
+def _described(root: CertificateView, index: Index) -> str:
+    lost = ", whose key it calls lost" if root.fingerprint in index.keyless else ""
+    return f"root {root.fingerprint} ({root.subject}{lost})"

@@ -48,7 +48,7 @@ class Doubts:
 
     :param rolled_back: why the store must not be used; None where nothing is against it.
     :param later: the latest witness of that, as text; empty for none.
-    :param made_up: a warning for each that passes for a witness and is none.
+    :param made_up: a warning for each that passes for a witness and is none, or is one of another store of this CA.
     """
 
     rolled_back: Message | None = None
@@ -114,7 +114,12 @@ def doubts(snapshot: Snapshot, seen: Mapping[str, Mapping[str, str]]) -> Doubts:
         for cluster, kept in seen.items()
     }
     last = latest(snapshot, [found for kept in read.values() for found in kept])
-    told = [_made_up(snapshot, text, where) for kept in seen.values() for where, text in kept.items()]
+    told = [
+        warn(snapshot, text, where)
+        for kept in seen.values()
+        for where, text in kept.items()
+        for warn in (_made_up, _of_another_store)
+    ]
     later = witness_to_text(last) if last else ""
     return Doubts(rolled_back(snapshot, read), later, tuple(filter(None, told)))
 
@@ -134,6 +139,28 @@ def _made_up(snapshot: Snapshot, text: str, where: str) -> Message | None:
         where=where,
         what=f"the annotation {names.ANNOTATION_WITNESS} is not as the CA has written it, and counts for nothing",
         fix="find out who changes it; the next certificate that is issued here replaces it",
+    )
+
+
+def _of_another_store(snapshot: Snapshot, text: str, where: str) -> Message | None:
+    """The warning where a root of this store has signed for another one: the two cannot tell which is the older.
+
+    A root that has issued for other instances signs for their stores as well, and one that is trusted no more did.
+    """
+    witness = witness_from_text(text)
+    index = snapshot.index
+    if witness is None or witness.identity == index.identity or not _is_true(witness, snapshot):
+        return None
+    if witness.signer in index.shared or witness.signer not in index.trusted:
+        return None
+    return Message.warning(
+        "ca-store-begun-anew",
+        where=where,
+        what=f"its trust was written from another store of this CA, of generation {witness.generation}: whether the "
+        "one in use is older, nothing tells",
+        fix="if nobody has begun the store anew since (import of the same root, take_over_ca), restore it from a "
+        "backup of before; else nothing: the next certificate that is issued here replaces the annotation "
+        f"{names.ANNOTATION_WITNESS}",
     )
 
 

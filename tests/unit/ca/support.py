@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -52,26 +53,17 @@ def journal_of(store: CaStore) -> list[dict[str, Any]]:
 def as_earlier_release(store: CaStore, clusters: Mapping[str, str] | None = None) -> None:
     """Lay a store out as the releases did whose index no key signed.
 
-    :param clusters: uids, by the names under which certificates were issued.
+    :param clusters: uids, by the names under which certificates were issued; None for those that it has.
     """
     index = folder(store) / "authority.json"
     content = json.loads(index.read_text(encoding="utf-8"))
-    of_this_release = (
-        "generation",
-        "identity",
-        "signature",
-        "endorsements",
-        "inherited",
-        "instance",
-        "shared",
-        "issued",
-    )
-    for key in (*of_this_release, "issued", "journal"):
-        content.pop(key, None)
-    index.write_text(json.dumps({**content, "version": 1}), encoding="utf-8")
-    for path in [*folder(store).glob("issued/*.ledger"), *folder(store).glob("journal/*")]:
+    kept = ("issuing", "trusted", "prepared", "retiring", "retired", "keyless", "lists", "last_number")
+    then = {"version": 1, **{key: content[key] for key in kept}}
+    index.write_text(json.dumps(then, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    for path in folder(store).glob("issued/*.ledger"):
         path.unlink()
-    for name, uid in (clusters or {}).items():
+    shutil.rmtree(folder(store) / "journal")
+    for name, uid in (clusters or content.get("clusters", {})).items():
         path = folder(store) / "clusters" / f"{name}.json"
         path.parent.mkdir(mode=0o700, exist_ok=True)
         path.touch(mode=0o600)

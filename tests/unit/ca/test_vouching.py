@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Endorsement, Index
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import Snapshot
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import Change, Snapshot
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.vouching import (
     endorsed,
     inheriting,
+    refuse_unbelievable,
     refuse_unfit,
     refuse_unvouched,
     sealed,
@@ -25,6 +26,7 @@ from tests.unit.pki.support import DAY, NOW, Root, make_leaf, make_root
 from tests.unit.support import refused
 
 FIRST, SECOND, THIRD, STRANGER = (make_root() for _ in range(4))
+FOURTH = "0" * 64
 A, B, C, X = (root.view.fingerprint for root in (FIRST, SECOND, THIRD, STRANGER))
 ROOTS = {root.view.fingerprint: root for root in (FIRST, SECOND, THIRD, STRANGER)}
 
@@ -103,6 +105,26 @@ def test_a_root_needs_the_word_of_the_one_before_it_or_of_that_ones_line() -> No
         assert why in failure.value.message.what
     # Whom the lost one's successor names was not endorsed, and is believed by the word of who signs.
     refuse_unvouched(read(signed_by_issuer(inheriting(replace(LATER, retired=(A, X))))))
+
+
+def test_what_was_inherited_is_inherited_again_and_nothing_else() -> None:
+    """A store is taken over twice: once from an earlier release or after a loss, and once as a copy."""
+    once = inheriting(replace(LATER, retired=(A, X)))
+    assert once.inherited == (X,)
+    assert inheriting(once) == once
+    # A word by one that was inherited leads nowhere by itself.
+    of_his = endorsed(replace(once, retired=(A, X, FOURTH)), FOURTH, STRANGER.key, by=X)
+    assert inheriting(of_his).inherited == tuple(sorted((X, FOURTH)))
+    assert inheriting(replace(LATER, inherited=(A,))).inherited == (), "the control"
+
+
+def test_an_index_that_nobody_would_believe_is_not_written() -> None:
+    before = read(SWITCHED)
+    refuse_unbelievable(Change(LATER, roots=(THIRD.view,)), before)
+    refuse_unbelievable(Change(STEADY, roots=(FIRST.view,)), None)
+    stranger = signed_by_issuer(replace(LATER, retired=(A, X)))
+    with pytest.raises(RuntimeError, match="no endorsement leads to root"):
+        refuse_unbelievable(Change(stranger, roots=(THIRD.view,)), before)
 
 
 def test_roots_that_endorse_each_other_have_no_line_without_end() -> None:

@@ -14,6 +14,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.vouching import endorsed, sealed
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.witness import (
     Witness,
+    doubts,
     rolled_back,
     witness_from_text,
     witness_of,
@@ -81,6 +82,29 @@ def test_a_cluster_cannot_make_up_what_it_has_seen() -> None:
     ]
     assert rolled_back(read(FIRST), {"cluster-a": made_up}) is None
     assert rolled_back(read(FIRST), {"cluster-a": [*made_up, true]}) is not None, "the control"
+
+
+def test_another_store_of_the_same_root_is_told_unless_it_may_have_one() -> None:
+    """Else who put the format of an earlier release back, and had it taken over, would silence all clusters."""
+    again = sealed(replace(FIRST, identity="another"), OLD.key, after=0)
+    seen = {"cluster-b": {"istio-system/mysql": witness_to_text(witness_of(SECOND))}}
+
+    def codes(index: Index, **kept: str) -> list[str]:
+        found = doubts(read(index), {"cluster-b": kept} if kept else seen)
+        assert found.rolled_back is None
+        return [warning.code for warning in found.made_up]
+
+    assert codes(again) == ["ca-store-begun-anew"]
+    (warning,) = doubts(read(again), seen).made_up
+    assert (warning.where, "of generation 2" in warning.what) == ("istio-system/mysql", True)
+    assert codes(THIRD) == [], "the same store"
+    assert codes(again, secret=witness_to_text(witness_of(again))) == []
+    assert codes(again, secret=witness_to_text(replace(witness_of(SECOND), digest="0" * 64))) == [], "nobody signed it"
+    # A copy that another instance has taken over has the root in common, until it is replaced and after.
+    assert codes(sealed(replace(again, instance="blue", shared=(A,)), OLD.key, after=0)) == []
+    parted = endorsed(replace(again, issuing=B, trusted=(B,), retired=(A,)), B, OLD.key, by=A)
+    snapshot = replace(read(sealed(parted, NEW.key, after=1)), endorsers={A: OLD.view})
+    assert doubts(snapshot, seen).made_up == ()
 
 
 def test_what_a_lost_store_has_seen_does_not_stop_the_one_that_replaces_it() -> None:
