@@ -323,8 +323,11 @@ class CaStore:
         :raises CrossmeshError: it cannot be written, or the end of the journal is not as it was.
         """
         while told and (snapshot := self._snapshot()):
+            unsigned = noted(snapshot, told, self._author, datetime.now(UTC))
+            if unsigned == snapshot.unsigned:
+                return
             with suppress(OvertakenError):
-                self._storage.note(noted(snapshot, told, self._author, datetime.now(UTC)), snapshot.version)
+                self._storage.note(unsigned, snapshot.version)
                 return
 
     def check_journal(self) -> Checked:
