@@ -52,6 +52,7 @@ Kind = Literal[
     "created",
     "recovered",
     "taken-over",
+    "reconciled",
     "imported",
     "root-trusted",
     "root-removed",

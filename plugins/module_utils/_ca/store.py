@@ -205,8 +205,8 @@ class CaStore:
             if look:
                 return lack
             try:
-                told = [events.issued(record, now=timestamp(now)) for record in lack.records]
-                self._commit(change, key, snapshot, told)
+                issued = (events.issued(record, now=timestamp(now)) for record in lack.records)
+                self._commit(change, key, snapshot, (events.reconciled(snapshot, change, lack), *issued))
             except OvertakenError:
                 continue
             return lack
