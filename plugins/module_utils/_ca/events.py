@@ -31,7 +31,7 @@ def events_of(before: Snapshot | None, change: Change) -> Iterator[Event]:
     if before is None:
         yield _made(change.index)
     elif not before.index.generation or before.index.instance != change.index.instance:
-        yield Event("taken-over", {"records": len(change.ledger or ())})
+        yield Event("taken-over", {"records": len(change.ledger or ()), "instance": change.index.instance})
     else:
         root = change.index.issuing
         yield from (Event("rotation", {"step": step, "root": root}) for step in _steps(before.index, change.index))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -334,8 +335,21 @@ class TestOldStores:
         keep(store, [record(make_leaf(own))])
         as_earlier_release(store)
         store.take_over(PASSPHRASE, [own.view.fingerprint])
-        assert kinds(FileStorage(tmp_path / "ca")) == ["begun", "taken-over", "root-trusted"]
+        told = entries(FileStorage(tmp_path / "ca"))
+        assert [entry["kind"] for entry in told] == ["begun", "taken-over", "root-trusted"]
+        assert (told[1]["instance"], told[1]["records"]) == ("default", 1)
         store.check_journal()
+
+    def test_a_copy_that_another_instance_takes_over_says_where_it_went(self, tmp_path: Path, own: Root) -> None:
+        store = file_store(tmp_path / "ca")
+        store.create(PASSPHRASE, own.key, own.view.pem)
+        keep(store, [record(make_leaf(own))])
+        before = store.check_journal().signed
+        copy = CaStore(FileStorage(shutil.copytree(tmp_path / "ca", tmp_path / "copy")), "two", iterations=1000)
+        copy.take_over(PASSPHRASE, [own.view.fingerprint])
+        (told,) = entries(FileStorage(tmp_path / "copy"))[before:]
+        assert (told["kind"], told["instance"], told["records"], told["key"]) == ("taken-over", "two", 1, "open")
+        assert copy.check_journal() == (before + 1, 0)
 
     @pytest.mark.parametrize("first", ["change", "refusal"])
     def test_a_signed_store_without_one_begins_it_with_the_first_write(
