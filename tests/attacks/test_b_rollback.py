@@ -39,9 +39,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets impor
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.unrecorded import held_in, unrecorded_in
 from tests.attacks.test_b_store import THEFT, public, revoke, trusted_in
 from tests.store.course import run, work
-from tests.unit.ca.support import file_store, folder, keep
+from tests.unit.ca.support import file_store, folder, journal_of, keep
 from tests.unit.cluster.fake_api import FakeApi
-from tests.unit.pki.support import NOW, PASSPHRASE, Root, make_root
+from tests.unit.pki.support import DAY, NOW, PASSPHRASE, Root, make_root
 from tests.unit.plan.test_plan import AUTHORITY, ROOT, leaf_of, reading, secret, serving
 from tests.unit.support import CHECKOUT, SERVER, Json, codes_of, link, refused, view
 
@@ -312,6 +312,38 @@ def test_a_retired_root_is_never_issued_from_again(store: CaStore, tmp_path: Pat
     assert trusted_in(api) == new.view.pem
     assert api.objects[0]["data"]["tls.crt"] == certificate
     assert [record.issuer for record in store.records(NOW)].count(new.view.fingerprint) == 1
+
+
+def test_the_journal_says_that_a_backup_took_its_place(store: CaStore, tmp_path: Path) -> None:
+    """Sibling of A6 and J: entries of what was done since are gone for good, and nothing told of it."""
+    api = in_service(store)
+    copy, _new, old = rotated(store, api, tmp_path)
+    put_back(store, copy)
+    before, known = len(journal_of(store)), generation(store)
+    seen = int(note_of(api).split(" ", 1)[0])
+    reconciled(store, api, restored=known, clusters=("cluster-b", "cluster-c"), now=NOW + DAY)
+    switch, told, found = journal_of(store)[before:]
+    assert (switch["kind"], switch["step"], found["kind"]) == ("rotation", "switch", "found")
+    assert (told["kind"], told["generation"], told["seen"]) == ("reconciled", int(known), seen)
+    assert (told["unseen"], told["phase"], told["key"]) == (["cluster-c"], "switched", "open")
+    before, known = len(journal_of(store)), generation(store)
+    reconciled(store, api, restored=known, now=NOW + DAY)
+    retire, gone, told = journal_of(store)[before:]
+    assert (retire["step"], gone["kind"], gone["root"]) == ("retire", "root-removed", old)
+    assert (told["seen"], told["unseen"], told["phase"]) == (int(known), [], "retiring"), "nothing later was seen"
+    assert store.check_journal().unsigned == 0
+
+
+def test_every_step_that_a_backup_catches_up_with_is_told(store: CaStore, tmp_path: Path) -> None:
+    """Sibling of A6 and J: of a switch and a retirement in one, the journal told the first only."""
+    api = in_service(store)
+    copy, _new, _old = rotated(store, api, tmp_path)
+    put_back(store, copy)
+    before = len(journal_of(store))
+    reconciled(store, api, restored=generation(store), now=NOW + DAY)
+    told = [(entry["kind"], entry.get("step")) for entry in journal_of(store)[before:]]
+    steps = [("rotation", "switch"), ("rotation", "retire"), ("root-removed", None)]
+    assert told == [*steps, ("reconciled", None), ("found", None)]
 
 
 def test_a_root_that_was_taken_back_does_not_return(store: CaStore, tmp_path: Path) -> None:

@@ -237,8 +237,8 @@ def test_an_index_that_names_another_end_is_not_believed(store: CaStore) -> None
 # -- siblings ------------------------------------------------------------------------------------------------------
 
 
-def note(store: CaStore) -> None:
-    error = CrossmeshError(Message.error("rotation-blocked", where="ca", what="blocked"))
+def note(store: CaStore, where: str = "ca") -> None:
+    error = CrossmeshError(Message.error("rotation-blocked", where=where, what="blocked"))
     store.note(refusal("custom_ca_rotation", error, instance="default", cluster="localhost"))
 
 
@@ -289,7 +289,7 @@ def test_what_waits_is_kept_though_its_last_line_has_no_end(store: CaStore, owne
     note(store)
     path = unsigned(store)
     path.write_bytes(path.read_bytes().rstrip())
-    note(store)
+    note(store, "another place")
     keep(store, [record(make_leaf(owned))])
     assert store.check_journal() == (15, 0)
 

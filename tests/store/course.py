@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Event
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
@@ -26,11 +27,13 @@ from tests.unit.support import SERVER, Json, link, view
 
 from .work import public
 
-__all__ = ["PHASES", "Course", "Vouched", "course_in", "run", "vouched", "work"]
+__all__ = ["OWNER", "PHASES", "UID", "Course", "Vouched", "course_in", "run", "vouched", "work"]
 
 PHASES = ("steady", "prepared", "switched", "retiring", "finished")
 OWNER = Owner("default", "cluster-b", "server")
 UID = "uid-of-cluster-b"
+# Something that waits in the journal for a signature.
+REFUSED = Event("refused", {"action": "custom_ca_rotation", "codes": ["rotation-blocked"]})
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,7 @@ class _Walk:
 
     def kept(self, phase: str) -> None:
         run(self.api, self.store)
+        self.store.note(REFUSED)
         self.signed()
         self.folders[phase] = shutil.copytree(folder(self.store), self.path / phase)
         self.found[phase] = self.states[-1]
@@ -136,6 +140,7 @@ def _others(path: Path) -> Path:
     store.create(PASSPHRASE, root.key, root.view.pem)
     keep(store, [record(make_leaf(root))])
     _revoke(store, "cd")
+    store.note(REFUSED)
     return path
 
 

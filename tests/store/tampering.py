@@ -12,7 +12,7 @@ import base64
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,12 +20,16 @@ from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import parse_crls
-from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import parse_certificates, verify_issued_by
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
+    CertificateView,
+    parse_certificates,
+    verify_issued_by,
+)
 from tests.unit.ca.support import file_store
 from tests.unit.cluster.fake_api import FakeApi
 from tests.unit.pki.support import PASSPHRASE
 
-from .course import Course, Vouched, run, vouched
+from .course import OWNER, UID, Course, Vouched, run, vouched
 
 __all__ = ["UNTOUCHED", "Case", "Told", "cases", "judged", "told"]
 
@@ -109,7 +113,7 @@ def _attacks(course: Course, phase: str, name: Path) -> dict[str, Attack]:
         "a pipe": _replaced(os.mkfifo),
         "a folder": _replaced(os.mkdir),
         **{f"as in {other}": partial(_copied, course.folders[other] / name) for other in _having(course, phase, name)},
-        **{f"another instance's {item.name[:8]}": partial(_copied, item) for item in _like(course.other, name)},
+        **{f"another instance's {item.name[:20]}": partial(_copied, item) for item in _like(course.other, name)},
         **_edits(path.suffix, data),
     }
 
@@ -157,7 +161,8 @@ def _like(other: Path, name: Path) -> list[Path]:
 
 def _kind(path: Path) -> str:
     """Which file of a store it is, whatever its digits."""
-    return path.parent.name + path.suffix if path.parent.name in ("roots", "lists", "issued") else path.name
+    of_a_kind = path.parent.name in ("roots", "lists", "issued", "journal")
+    return path.parent.name + path.suffix if of_a_kind else path.name
 
 
 def _edits(suffix: str, data: bytes) -> dict[str, Attack]:
@@ -240,26 +245,37 @@ def judged(course: Course, case: Case, place: Path) -> Told:
         except Exception as error:
             violations.append(f"{type(error).__name__}: {error}")
         violations += _through(course, case, api, passphrase)
+    issued = {leaf.serial for api, _passphrase in runs for leaf in _leaves(api)}
     try:
         if file_store(place).public() is None:
             return Told(case, tuple(codes), "error", tuple(violations))
         found = vouched(file_store(place))
     except CrossmeshError as error:
         return Told(case, (*codes, *(message.code for message in error.messages)), "error", tuple(violations))
-    return Told(case, tuple(codes), *_state(course, case, found, codes, violations))
+    return Told(case, tuple(codes), *_state(course, case, found, issued, codes, violations))
 
 
 def _state(
-    course: Course, case: Case, found: Vouched, codes: Sequence[str], violations: list[str]
+    course: Course, case: Case, found: Vouched, issued: Set[str], codes: Sequence[str], violations: list[str]
 ) -> tuple[str, tuple[str, ...]]:
-    # A run adds records of its own, and knows the cluster then; roots and lists are as they were.
-    if not any((found.roots, found.lists) == (state.roots, state.lists) for state in course.states):
+    if not any(_goes_on_from(found, state, issued) for state in course.states):
         violations.append("a state that no key has signed")
     if codes:
         return "error", tuple(violations)
     true = course.found[case.phase]
     same = (found.roots, found.lists) == (true.roots, true.lists) and set(found.records) >= set(true.records)
     return ("healed" if same else "older"), tuple(violations)
+
+
+def _goes_on_from(found: Vouched, state: Vouched, issued: Set[str]) -> bool:
+    """Whether runs can have come from that state to this one: they add records of their own, and know the cluster."""
+    added = {record.serial for record in found.records} - {record.serial for record in state.records}
+    return (
+        (found.roots, found.lists) == (state.roots, state.lists)
+        and set(found.records) >= set(state.records)
+        and added <= issued
+        and found.clusters in (state.clusters, {**state.clusters, OWNER.cluster: UID})
+    )
 
 
 def _untold(error: CrossmeshError) -> Iterator[str]:
@@ -283,7 +299,7 @@ def _through(course: Course, case: Case, api: FakeApi, passphrase: str) -> Itera
         yield from (f"root {view.fingerprint}" for view in trust if view.fingerprint not in roots)
         crls = parse_crls(_text(secret, "ca.crl"), where="ca.crl") if "ca.crl" in secret["data"] else ()
         yield from (f"a CRL of {crl.issuer}" for crl in crls if crl.pem not in lists)
-        (leaf, *_more) = parse_certificates(_text(secret, "tls.crt"))
+        leaf = _leaf(secret)
         if not any(verify_issued_by(leaf, root) for root in trust):
             yield f"a certificate of {leaf.issuer}"
         had = before.get(secret["metadata"]["name"])
@@ -300,6 +316,14 @@ def _widened(had: Mapping[str, Any], has: Mapping[str, Any]) -> Iterator[str]:
         yield "a root without the passphrase"
     if "ca.crl" in had["data"] and "ca.crl" not in has["data"] and roots == before:
         yield "revocations undone without the passphrase"
+
+
+def _leaves(api: FakeApi) -> list[CertificateView]:
+    return [_leaf(secret) for secret in api.objects]
+
+
+def _leaf(secret: Mapping[str, Any]) -> CertificateView:
+    return parse_certificates(_text(secret, "tls.crt"))[0]
 
 
 def _text(secret: Mapping[str, Any], key: str) -> str:

@@ -13,12 +13,15 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import restoration
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import Import, Wanted, ensure_present
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Event
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Revoked
-from tests.unit.ca.support import USES, as_earlier_release, file_store, folder, keep, record
+from tests.unit.ca.support import USES, as_earlier_release, file_store, folder, index_of, journal_of, keep, record
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE, make_leaf, make_root
 
 from .stopping import Fault, stopped
@@ -28,6 +31,7 @@ __all__ = ["WORKS", "Point", "Work", "points", "public"]
 FIRST, NEXT = make_root(), make_root()
 HELD, ISSUED = record(make_leaf(FIRST)), record(make_leaf(FIRST))
 HOME = ("cluster-a", "one")
+TOLD = Event("bundle", {"cluster": "cluster-a", "removed": ["0" * 64]})
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,9 @@ NO_RECORDS = ("create", "import", "recover", "forget", "destroy")
 
 
 def _not_whole(store: CaStore, kept: bool) -> str:
-    if store.unsigned():
+    if store.unsigned() or store.of_another():
         return ""
+    store.check_journal()
     authority = store.public()
     if authority is None:
         return ""
@@ -115,6 +120,7 @@ def _leftovers(store: CaStore) -> str:
         "roots": public(store).known,
         "lists": {f"{root}.{crl.number}" for root, crl in store.lists().items()},
         "issued": {item.serial for item in store.records(NOW)},
+        "journal": _segments(store),
     }
     left = [
         path.relative_to(at).as_posix()
@@ -125,6 +131,13 @@ def _leftovers(store: CaStore) -> str:
         or (path.parent.name in known and path.suffix != ".ledger" and path.stem not in known[path.parent.name])
     ]
     return f"left over: {left}" if left else ""
+
+
+def _segments(store: CaStore) -> set[str]:
+    """Names of the journal's files that count, without their ending."""
+    head = index_of(store).journal
+    closed = {path.stem for path in folder(store).glob("journal/*") if path.stem < f"{head.segment:012}"}
+    return {*closed, f"{head.segment:012}-{head.digest}", f"after-{head.digest}"}
 
 
 def public(store: CaStore) -> Authority:
@@ -217,6 +230,23 @@ def _earlier(store: CaStore) -> None:
     as_earlier_release(store, clusters={HOME[0]: HOME[1]})
 
 
+def _of_another(store: CaStore) -> None:
+    root = CaStore(FileStorage(folder(store)), "two", iterations=1000)
+    root.create(PASSPHRASE, FIRST.key, FIRST.view.pem)
+    keep(root, [HELD])
+
+
+def _reconcile(store: CaStore) -> None:
+    """After a backup from a rotation that was given up since: no cluster trusts the prepared root."""
+    held = restoration.Held(HELD.cluster, "", frozenset([FIRST.view.fingerprint]), ())
+    found = restoration.Found([held], [ISSUED], [HELD.cluster], HELD.instance, [])
+    store.reconcile(PASSPHRASE, found, confirmed=store.witness().split()[0], now=NOW)
+
+
+def _is_told(store: CaStore) -> bool:
+    return any(entry["kind"] == TOLD.kind for entry in journal_of(store))
+
+
 WORKS = (
     Work("create", _nothing, _create, lambda store: store.public() is not None),
     Work("import", _files_to_import, _import, lambda store: store.public() is not None),
@@ -262,6 +292,20 @@ WORKS = (
         _earlier,
         lambda store: store.take_over(PASSPHRASE, [FIRST.view.fingerprint, NEXT.view.fingerprint]),
         lambda store: not store.unsigned() and store.clusters() == dict([HOME]),
+    ),
+    Work(
+        "take over a copy",
+        _of_another,
+        lambda store: store.take_over(PASSPHRASE, [FIRST.view.fingerprint]),
+        lambda store: not store.of_another(),
+    ),
+    Work("note", _in_use, lambda store: store.note(TOLD), _is_told),
+    Work("vouch", _in_use, lambda store: store.vouch(PASSPHRASE, public(store), TOLD), _is_told),
+    Work(
+        "reconcile",
+        _after(1),
+        _reconcile,
+        lambda store: _in("retiring")(store) and ISSUED.serial in {item.serial for item in store.records(NOW)},
     ),
     Work("destroy", _in_use, lambda store: store.destroy(), lambda store: not store.occupied()),
 )

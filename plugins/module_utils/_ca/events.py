@@ -9,16 +9,18 @@ PRIVATE to the collection.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Index
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Event
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Event, Value
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.restoration import Lack
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import Change, Snapshot
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl, Revoked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, timestamp
 
-__all__ = ["begun", "events_of", "imported", "issued", "refused"]
+__all__ = ["begun", "events_of", "imported", "issued", "reconciled", "refused"]
 
 
 def events_of(before: Snapshot | None, change: Change) -> Iterator[Event]:
@@ -29,9 +31,10 @@ def events_of(before: Snapshot | None, change: Change) -> Iterator[Event]:
     if before is None:
         yield _made(change.index)
     elif not before.index.generation or before.index.instance != change.index.instance:
-        yield Event("taken-over", {"records": len(change.ledger or ())})
-    elif step := _step(before.index, change.index):
-        yield Event("rotation", {"step": step, "root": change.index.issuing})
+        yield Event("taken-over", {"records": len(change.ledger or ()), "instance": change.index.instance})
+    else:
+        root = change.index.issuing
+        yield from (Event("rotation", {"step": step, "root": root}) for step in _steps(before.index, change.index))
     yield from _trust(before, change)
     yield from (Event("key-destroyed", {"root": root}) for root in change.destroyed)
     yield from _lists(before.lists if before else {}, change)
@@ -69,6 +72,19 @@ def issued(record: Record, *, now: str) -> Event:
     return Event("issued" if record.issued_at == now else "found", fields)
 
 
+def reconciled(before: Snapshot, change: Change, lack: Lack) -> Event:
+    """A store that came back from a backup goes on; what it did since the backup is not in its journal."""
+    index = change.index
+    after = replace(before, index=index, roots={root: before.roots[root] for root in index.trusted})
+    fields: dict[str, Value] = {
+        "generation": before.index.generation,
+        "seen": lack.later.generation if lack.later else before.index.generation,
+        "unseen": lack.unseen,
+        "phase": after.authority.phase,
+    }
+    return Event("reconciled", fields)
+
+
 def refused(action: str, error: CrossmeshError, *, instance: str, cluster: str) -> Event:
     """A run was stopped.
 
@@ -84,15 +100,16 @@ def _made(index: Index) -> Event:
     return Event("recovered" if index.keyless else "created", {"root": index.prepared or index.issuing})
 
 
-def _step(before: Index, after: Index) -> str:
-    """Which step of a rotation lies between the two; empty where none does."""
+def _steps(before: Index, after: Index) -> Iterator[str]:
+    """Which steps of a rotation lie between the two, in their order: one at most, but where a store is reconciled."""
     if after.issuing != before.issuing:
-        return "switch"
-    if after.prepared != before.prepared:
-        return "prepare" if after.prepared else "abandon"
+        yield "switch"
+    elif after.prepared != before.prepared:
+        yield "prepare" if after.prepared else "abandon"
+        # The root that was given up is in C(retiring) by that alone.
+        return
     if after.retiring != before.retiring:
-        return "retire" if after.retiring else "finish"
-    return ""
+        yield "retire" if after.retiring else "finish"
 
 
 def _trust(before: Snapshot | None, change: Change) -> Iterator[Event]:

@@ -101,8 +101,7 @@ class FileStorage(Storage):
             self._drop_all_but(change.index.roots, change.index.lists)
             if change.ledger is not None:
                 self._drop_records_but(change.ledger, change.index.issued)
-            if change.journal:
-                self._drop_journal_but(change.index.journal)
+            self._drop_journal_but(change.index.journal)
             self._at.unfinished.unlink(missing_ok=True)
             return self._read()
 

@@ -41,6 +41,7 @@ __all__ = [
     "chained",
     "lines_of",
     "links_of",
+    "repeated",
     "segments_of",
 ]
 
@@ -51,6 +52,7 @@ Kind = Literal[
     "created",
     "recovered",
     "taken-over",
+    "reconciled",
     "imported",
     "root-trusted",
     "root-removed",
@@ -72,6 +74,8 @@ MOST_BYTES = 256 * 1024
 _LONGEST_TEXT = 1000
 # Kinds of entries of what is done without the CA's key.
 _KEYLESS: tuple[Kind, ...] = ("begun", "bundle", "exported", "refused")
+# What tells an entry from another one of the same.
+_OF_ITS_TIME = ("before", "entry", "key", "run", "time")
 
 
 @dataclass(frozen=True)
@@ -132,12 +136,10 @@ def chained(
     for event in events:
         number += 1
         entry = {
-            **{key: bounded(value) for key, value in event.fields.items()},
+            **_told(event, author),
             "before": before,
             "entry": number,
             "key": "open" if signed else "closed",
-            "kind": event.kind,
-            "operator": bounded(author.operator),
             "run": bounded(author.run),
             "time": timestamp(now),
         }
@@ -145,6 +147,21 @@ def chained(
         lines.append(line + "\n")
         before = _digest(line.encode())
     return Head(number, before, last.segment), lines
+
+
+def repeated(event: Event, author: Author, data: bytes) -> bool:
+    """Whether stored entries tell the same of the same operator already, be it of another run.
+
+    :param data: entries that are as they were written.
+    """
+    told = _told(event, author)
+    entries = (mapping(parse_json(line)) for line in lines_of(data))
+    return any({key: entry[key] for key in entry.keys() - _OF_ITS_TIME} == told for entry in entries)
+
+
+def _told(event: Event, author: Author) -> dict[str, Value]:
+    fields = {key: bounded(value) for key, value in event.fields.items()}
+    return {**fields, "kind": event.kind, "operator": bounded(author.operator)}
 
 
 def bounded(value: Value) -> Value:

@@ -24,6 +24,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import 
     chained,
     lines_of,
     links_of,
+    repeated,
     segments_of,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal_check import (
@@ -37,8 +38,10 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 
 __all__ = ["journalled", "noted"]
 
-# Of what is not signed yet: about a thousand refusals. A Kubernetes Secret holds 1 MiB.
+# Of what is not signed yet. A Kubernetes Secret holds 1 MiB.
 _MOST_UNSIGNED = 512 * 1024
+# Of it, as far as refusals may fill it: bundles and exports have the rest for themselves.
+_MOST_REFUSED = _MOST_UNSIGNED // 2
 
 
 def journalled(
@@ -66,20 +69,27 @@ def journalled(
 
 
 def noted(before: Snapshot, events: Sequence[Event], author: Author, now: datetime) -> bytes:
-    """What is not signed yet, with further entries.
+    """What is not signed yet, with further entries; a refusal that is among them already is not told again.
 
     :raises CrossmeshError: it is not as it was written, or too much.
     """
     head, unsigned = before.index.journal, before.unsigned
     if fault := unsigned_fault(list(links_of(unsigned)), head):
         raise changed(before.where, fault)
+    wanted = _unrepeated(events, unsigned, author)
     _last_entry, lines = chained(
-        _beginning(head, before, unsigned, events), _last(head, unsigned), author, now, signed=False
+        _beginning(head, before, unsigned, wanted), _last(head, unsigned), author, now, signed=False
     )
     text = "".join([*_lines(unsigned), *lines]).encode()
-    if len(text) > _MOST_UNSIGNED:
+    most = _MOST_REFUSED if all(event.kind == "refused" for event in wanted) else _MOST_UNSIGNED
+    if wanted and len(text) > most:
         raise CrossmeshError(_full(before.where))
     return text
+
+
+def _unrepeated(events: Iterable[Event], unsigned: bytes, author: Author) -> list[Event]:
+    """Without refusals that are told already: what stops every run would fill the room of all others."""
+    return [event for event in events if event.kind != "refused" or not repeated(event, author, unsigned)]
 
 
 def _refuse_changed(before: Snapshot, segment: bytes) -> None:

@@ -206,8 +206,8 @@ class CaStore:
             if look:
                 return lack
             try:
-                told = [events.issued(record, now=timestamp(now)) for record in lack.records]
-                self._commit(change, key, snapshot, told)
+                issued = (events.issued(record, now=timestamp(now)) for record in lack.records)
+                self._commit(change, key, snapshot, (events.reconciled(snapshot, change, lack), *issued))
             except OvertakenError:
                 continue
             return lack
@@ -324,8 +324,11 @@ class CaStore:
         :raises CrossmeshError: it cannot be written, or the end of the journal is not as it was.
         """
         while told and (snapshot := self._snapshot()):
+            unsigned = noted(snapshot, told, self._author, datetime.now(UTC))
+            if unsigned == snapshot.unsigned:
+                return
             with suppress(OvertakenError):
-                self._storage.note(noted(snapshot, told, self._author, datetime.now(UTC)), snapshot.version)
+                self._storage.note(unsigned, snapshot.version)
                 return
 
     def check_journal(self) -> Checked:

@@ -310,15 +310,17 @@ def issue(
         the key that vouches for what is to be trusted: nothing of it may be written.
     """
     issued, told = list(decided), False
+    entries = tuple(events.written(decided, work))
     if authority.issuing is not None and any(item.decision.action == "issue" for item in decided):
         issued, told = _issued(decided, store, authority.issuing, work, now), True
-    elif any(needs_key(item, authority) for item in decided):
-        store.vouch(work.passphrase, authority, *events.written(decided, work))
+    # What is dropped needs no key; its entry is signed at once all the same, where there is a passphrase.
+    elif any(needs_key(item, authority) for item in decided) or (entries and work.passphrase):
+        store.vouch(work.passphrase, authority, *entries)
         told = True
     if authority_of(store).state != authority.state:
         raise _moved_on(store)
     if not told:
-        store.note(*events.written(decided, work))
+        store.note(*entries)
     return issued
 
 

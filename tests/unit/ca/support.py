@@ -12,7 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Index, index_from_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record, record_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import Storage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
@@ -46,8 +49,18 @@ def folder(store: CaStore) -> Path:
 
 def journal_of(store: CaStore) -> list[dict[str, Any]]:
     """All entries of a file store's journal, those that are not signed yet last."""
-    paths = sorted((folder(store) / "journal").glob("*.jsonl"))
-    return [json.loads(line) for path in paths for line in path.read_bytes().splitlines()]
+    storage = FileStorage(folder(store))
+    snapshot = storage.snapshot()
+    if snapshot is None:
+        return []
+    kept = [*storage.segments(snapshot), storage.last_segment(snapshot), snapshot.unsigned]
+    return [json.loads(line) for line in b"".join(kept).splitlines()]
+
+
+def index_of(store: CaStore) -> Index:
+    """The index of a file store, believed or not."""
+    content = json.loads((folder(store) / "authority.json").read_text(encoding="utf-8"))
+    return index_from_json(content, name="index", where="", damaged=lambda why: pytest.fail(why))
 
 
 def as_earlier_release(store: CaStore, clusters: Mapping[str, str] | None = None) -> None:

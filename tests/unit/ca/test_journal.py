@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -102,9 +103,13 @@ def revoke(store: CaStore, *serials: str) -> None:
     )
 
 
-def a_refusal() -> Event:
-    error = CrossmeshError(Message.error("rotation-blocked", where="ca", what="blocked"))
+def a_refusal(where: str = "ca") -> Event:
+    error = CrossmeshError(Message.error("rotation-blocked", where=where, what="blocked"))
     return refused("custom_ca_rotation", error, instance="default", cluster="localhost")
+
+
+def a_bundle(cluster: str) -> Event:
+    return Event("bundle", {"cluster": cluster, "removed": ["ab"]})
 
 
 class TestEntries:
@@ -227,7 +232,7 @@ class TestUnsigned:
     def test_a_refusal_is_not_signed_until_the_key_is_open(self, store: CaStore, storage: Storage, own: Root) -> None:
         signed = store.check_journal().signed
         store.note(a_refusal())
-        store.note(a_refusal())
+        store.note(a_refusal("another place"))
         assert store.check_journal() == (signed, 2)
         assert (last(storage)["kind"], last(storage)["key"]) == ("refused", "closed")
         assert last(storage)["codes"] == ["rotation-blocked"]
@@ -247,12 +252,46 @@ class TestUnsigned:
         assert storage.snapshot() == before
 
     def test_they_are_bounded(self, store: CaStore, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(journal_writing, "_MOST_UNSIGNED", 1000)
+        monkeypatch.setattr(journal_writing, "_MOST_UNSIGNED", 2000)
+        monkeypatch.setattr(journal_writing, "_MOST_REFUSED", 1000)
         store.note(a_refusal())
         with refused_with("journal-full"):
-            for _turn in range(5):
-                store.note(a_refusal())
+            for turn in range(5):
+                store.note(a_refusal(f"place {turn}"))
         assert store.check_journal().unsigned >= 1
+
+    def test_refusals_leave_room_for_bundles(self, store: CaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(journal_writing, "_MOST_UNSIGNED", 4000)
+        monkeypatch.setattr(journal_writing, "_MOST_REFUSED", 2000)
+        with refused_with("journal-full"):
+            for turn in range(20):
+                store.note(a_refusal(f"place {turn}"))
+        before = store.check_journal().unsigned
+        store.note(a_bundle("a"), a_bundle("b"))
+        assert store.check_journal().unsigned == before + 2
+        with refused_with("journal-full"):
+            for turn in range(20):
+                store.note(a_bundle(f"c{turn}"))
+
+    def test_a_refusal_that_waits_is_not_told_again_by_the_next_run(self, storage: Storage, own: Root) -> None:
+        def by(run: str, operator: str = "kim") -> CaStore:
+            return CaStore(storage, iterations=1000, author=Author(run, operator))
+
+        by("1").create(PASSPHRASE, own.key, own.view.pem)
+        for run in "123":
+            by(run).note(a_refusal("one directory"))
+            by(run).note(a_refusal("another"))
+        assert [entry["where"] for entry in entries(storage)[3:]] == ["one directory", "another"]
+        by("4", "sam").note(a_refusal("another"))
+        assert last(storage)["operator"] == "sam"
+        keep(by("5"), [record(make_leaf(own))])
+        by("6").note(a_refusal("another"))
+        assert (last(storage)["kind"], last(storage)["run"]) == ("refused", "6"), "once it is signed, it is told anew"
+
+    def test_a_bundle_is_told_each_time(self, store: CaStore) -> None:
+        for _turn in range(2):
+            store.note(a_bundle("a"))
+        assert store.check_journal().unsigned == 2
 
     def test_two_at_once_lose_none(
         self, store: CaStore, storage: Storage, monkeypatch: pytest.MonkeyPatch, own: Root
@@ -269,7 +308,7 @@ class TestUnsigned:
             note(unsigned, seen)
 
         monkeypatch.setattr(storage, "note", late)
-        store.note(a_refusal())
+        store.note(a_refusal("another place"))
         assert kinds(storage, 3) == ["issued", "refused", "refused"]
         assert store.check_journal() == (4, 2)
 
@@ -296,8 +335,21 @@ class TestOldStores:
         keep(store, [record(make_leaf(own))])
         as_earlier_release(store)
         store.take_over(PASSPHRASE, [own.view.fingerprint])
-        assert kinds(FileStorage(tmp_path / "ca")) == ["begun", "taken-over", "root-trusted"]
+        told = entries(FileStorage(tmp_path / "ca"))
+        assert [entry["kind"] for entry in told] == ["begun", "taken-over", "root-trusted"]
+        assert (told[1]["instance"], told[1]["records"]) == ("default", 1)
         store.check_journal()
+
+    def test_a_copy_that_another_instance_takes_over_says_where_it_went(self, tmp_path: Path, own: Root) -> None:
+        store = file_store(tmp_path / "ca")
+        store.create(PASSPHRASE, own.key, own.view.pem)
+        keep(store, [record(make_leaf(own))])
+        before = store.check_journal().signed
+        copy = CaStore(FileStorage(shutil.copytree(tmp_path / "ca", tmp_path / "copy")), "two", iterations=1000)
+        copy.take_over(PASSPHRASE, [own.view.fingerprint])
+        (told,) = entries(FileStorage(tmp_path / "copy"))[before:]
+        assert (told["kind"], told["instance"], told["records"], told["key"]) == ("taken-over", "two", 1, "open")
+        assert copy.check_journal() == (before + 1, 0)
 
     @pytest.mark.parametrize("first", ["change", "refusal"])
     def test_a_signed_store_without_one_begins_it_with_the_first_write(

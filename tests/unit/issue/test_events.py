@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import journal_writing
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import ExternalServer
 from tests.unit.ca.support import file_store, journal_of
 from tests.unit.cluster.fake_api import FakeApi
 from tests.unit.issue.test_external import kept
-from tests.unit.issue.test_secrets import PATH, as_object, done, issuing, made
+from tests.unit.issue.test_secrets import PATH, as_object, done, issuing, made, work
 from tests.unit.pki.support import NOW, PASSPHRASE, Root, make_root
+from tests.unit.support import refused
 
 
 @pytest.fixture
@@ -54,7 +56,10 @@ def test_a_run_that_changes_nothing_writes_no_entry(store: CaStore) -> None:
     assert journal_of(store) == before
 
 
-def test_a_root_that_is_added_is_signed_and_one_that_is_dropped_waits(store: CaStore) -> None:
+@pytest.mark.parametrize(("passphrase", "key", "waiting"), [(PASSPHRASE, "open", 0), ("", "closed", 1)])
+def test_a_root_that_is_dropped_waits_for_a_signature_only_without_the_passphrase(
+    store: CaStore, passphrase: str, key: str, waiting: int
+) -> None:
     secret, old, new = made(store), issuing(store).fingerprint, make_root()
     prepare(store, new)
     before, api = len(journal_of(store)), FakeApi([secret])
@@ -67,11 +72,29 @@ def test_a_root_that_is_added_is_signed_and_one_that_is_dropped_waits(store: CaS
     assert authority is not None
     store.abandon(PASSPHRASE, seen=authority.state)
     before = len(journal_of(store))
-    done(FakeApi([wider]), store)
+    done(FakeApi([wider]), store, work(passphrase=passphrase))
     (dropped,) = after(store, before)
-    assert (dropped["kind"], dropped["removed"], dropped["key"]) == ("bundle", [new.view.fingerprint], "closed")
+    assert (dropped["kind"], dropped["removed"], dropped["key"]) == ("bundle", [new.view.fingerprint], key)
     assert old not in dropped["removed"]
-    assert store.check_journal().unsigned == 1
+    assert store.check_journal().unsigned == waiting
+
+
+def test_a_rotation_of_a_mesh_of_any_size_fills_nothing(store: CaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each Secret that drops the old root has an entry; without the key there was room for some 1,200 of them."""
+    api, new = FakeApi([made(store)]), make_root()
+    monkeypatch.setattr(journal_writing, "_MOST_UNSIGNED", 1000)
+    prepare(store, new)
+    done(api, store)
+    wider = api.objects[0]
+    authority = store.public()
+    assert authority is not None
+    store.abandon(PASSPHRASE, seen=authority.state)
+    for _secret in range(5):
+        done(FakeApi([wider]), store)
+    assert store.check_journal().unsigned == 0
+    with refused("journal-full"):
+        for _secret in range(5):
+            done(FakeApi([wider]), store, work(passphrase=""))
 
 
 def test_an_entry_is_there_before_its_secret_is_written(store: CaStore) -> None:
