@@ -17,6 +17,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Da
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Segment
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.ledger import Ledger
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.witness import witness_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, short
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl, parse_crls, signed_by
@@ -64,6 +65,7 @@ class Snapshot:
             retired=self.index.retired,
             shared=self.index.shared,
             lists=tuple(self.lists.values()),
+            witness=witness_of(self.index),
         )
 
 
