@@ -178,6 +178,21 @@ def test_a_run_of_another_instance_removes_no_ca(default: Instance, blue: Instan
     assert default.store.public() is None
 
 
+def test_nor_where_a_file_of_it_was_changed_or_shown_to_others(default: Instance, blue: Instance) -> None:
+    """A7, a sibling: one byte in one record, or one mode, and blue's C(custom_ca_state: absent) removed default's keys."""
+    arguments = {"state": "absent", "expected": []}
+    default.issued("client")
+    (changed,) = default.folder.glob("issued/*.json")
+    changed.write_text(changed.read_text(encoding="utf-8") + " ", encoding="utf-8")
+    assert "ca-of-another-instance" in run_action(custom_ca, arguments, blue.variables)["msg"]
+    default.folder.chmod(0o755)
+    assert "open-to-others" in run_action(custom_ca, arguments, blue.variables)["msg"]
+    default.folder.chmod(0o700)
+    assert default.authority.issuing
+    # The control: its own instance is not kept from removing it.
+    assert run_action(custom_ca, arguments, default.variables)["changed"]
+
+
 def test_nor_one_of_an_earlier_release_that_both_have_used(default: Instance, blue: Instance) -> None:
     """A7, a sibling: the old format does not say whose it is, its records do."""
     default.issued("client")

@@ -406,10 +406,15 @@ class CaStore:
         self._storage.refuse_unwritable()
 
     def _refuse_used_by_others(self) -> None:
-        """Stop where another instance has certificates of it; what is damaged tells of none."""
+        """Stop where it is another instance's; what is damaged tells of none."""
         try:
-            snapshot = self._storage.snapshot(records=True)
-        except CrossmeshError:
+            snapshot = self._storage.snapshot()
+            if snapshot is not None and not snapshot.index.generation:
+                # Nothing but the certificates tells whose an earlier release's is.
+                snapshot = self._storage.snapshot(records=True)
+        except CrossmeshError as error:
+            if error.message.code != "store-damaged":
+                raise
             return
         if snapshot is not None:
             transitions.refuse_used(snapshot, self._instance)
