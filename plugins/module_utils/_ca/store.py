@@ -277,7 +277,7 @@ class CaStore:
             except CrossmeshError:
                 # A rotation may have destroyed the key meanwhile; then it is the next one's that is asked for.
                 again = self._storage.snapshot()
-                if again is not None and again.version == snapshot.version:
+                if again is not None and again.index.signature == snapshot.index.signature:
                     raise
 
     def vouch(self, passphrase: str, authority: Authority, *told: Event) -> Authority:
