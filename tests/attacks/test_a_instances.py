@@ -179,7 +179,7 @@ def test_a_run_of_another_instance_removes_no_ca(default: Instance, blue: Instan
 
 
 def test_nor_where_a_file_of_it_was_changed_or_shown_to_others(default: Instance, blue: Instance) -> None:
-    """A7, a sibling: one byte in one record, or one mode, and blue's C(custom_ca_state: absent) removed default's keys."""
+    """A7, a sibling: one byte in a record, or one mode, and blue's teardown removed default's keys."""
     arguments = {"state": "absent", "expected": []}
     default.issued("client")
     (changed,) = default.folder.glob("issued/*.json")
