@@ -459,6 +459,26 @@ def test_a_store_that_is_exchanged_while_a_run_works_adds_nothing(
     assert api.calls == []
 
 
+def test_a_journal_of_which_the_index_is_gone_is_kept(store: CaStore, tmp_path: Path) -> None:
+    """Sibling of J: without index and roots the store passed for an empty one, and the next CA removed its journal."""
+    (folder(store) / "authority.json").unlink()
+    shutil.rmtree(folder(store) / "roots")
+    kept = {path.name: path.read_bytes() for path in folder(store).glob("journal/*")}
+    assert kept
+    root, lost = make_root(), [make_root().view]
+    ways: dict[str, Callable[[CaStore], Authority]] = {
+        "create": lambda made: made.create(PASSPHRASE, root.key, root.view.pem),
+        "recover": lambda made: made.recover(PASSPHRASE, root.key, root.view.pem, lost),
+    }
+    for way, make in ways.items():
+        with refused("store-damaged") as failure:
+            make(store)
+        assert "audit journal" in failure.value.message.what
+        assert {path.name: path.read_bytes() for path in folder(store).glob("journal/*")} == kept
+        # The control: a folder of its own, as the way out of a lost CA asks for.
+        assert make(file_store(tmp_path / way)).issuing
+
+
 @dataclass
 class Exchanges:
     """How often the true store is read before an older one lies in its place; a run that ends sooner never sees it."""
