@@ -971,7 +971,7 @@ CODES: Mapping[str, Entry] = {
     ),
     "rotation-stopped": Entry(
         "A rotation of certificates stopped",
-        "At least two clusters were not seen to serve new certificates, more than were; later ones were not begun",
+        "On one side at least two clusters were not seen to serve new certificates, more than were; no later one began",
         "Repair the gateways that the messages of the others name, then run the same again",
     ),
     "left-out": Entry(

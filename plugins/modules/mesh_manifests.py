@@ -32,6 +32,10 @@ extends_documentation_fragment:
   - crossmesh.mtls.variables.cluster
 notes:
   - Reads C(mesh_cluster_name), for messages, C(mesh_gate_timeout) and C(mesh_gate_wait).
+  - C(mesh_cluster_timeout) bounds the calls of M(kubernetes.core.k8s), all together and beside what the gates wait;
+    processes that still run then are ended. Each gate, the deletion of Secrets and the wait for what is deleted have
+    as long again. C(mesh_api_timeout) bounds single answers to the collection itself and a login plugin of the
+    kubeconfig, not the answers to M(kubernetes.core.k8s).
 options:
   plan:
     description: One of RV(crossmesh.mtls.mesh_cluster_info#module:sides).

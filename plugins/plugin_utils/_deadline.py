@@ -21,18 +21,21 @@ from typing import Any
 __all__ = ["in_time"]
 
 _LATE = MappingProxyType({"failed": True, "late": True})
+# Seconds from one look for processes to the next, once the time is over.
+_AGAIN = 0.1
 
 
 def in_time(seconds: float, call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """The result of a call, which runs in processes that it starts; where it takes longer, a failure that says C(late).
 
-    Then those processes are ended. Where the operating system does not tell which they are (no /proc), it has no limit.
+    Then those processes are ended, and whatever it starts from then on, until it returns. Where the operating system
+    does not tell which they are (no /proc), it has no limit.
 
     :param seconds: none are left where it is not positive.
     """
     if seconds <= 0:
         return dict(_LATE)
-    ended, others = threading.Event(), frozenset(_children(os.getpid()))
+    ended, returned, others = threading.Event(), threading.Event(), frozenset(_children(os.getpid()))
 
     def end() -> None:
         started = [child for child in _children(os.getpid()) if child not in others]
@@ -43,13 +46,20 @@ def in_time(seconds: float, call: Callable[[], dict[str, Any]]) -> dict[str, Any
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
 
-    timer = threading.Timer(seconds, end)
-    timer.daemon = True
-    timer.start()
+    def watch() -> None:
+        left = seconds
+        while not returned.wait(left):
+            end()
+            left = _AGAIN
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
     try:
         result = call()
     finally:
-        timer.cancel()
+        returned.set()
+        # What is started after the call is not its own.
+        watcher.join()
     return dict(_LATE) if ended.is_set() else result
 
 

@@ -8,9 +8,14 @@ from __future__ import annotations
 import base64
 import gzip
 import os
+import socket
+import ssl
+import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -22,9 +27,21 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.kubeconfig import configuration
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.limits import Limits
 from tests.attacks.server import END, OK, Wire, api_at, message, serving
+from tests.unit.pki.support import make_leaf, make_root
 from tests.unit.support import Json, ends, is_running, refused
 
 BODY = b'{"items": []}'
+
+
+@pytest.fixture
+def server_context(tmp_path: Path) -> ssl.SSLContext:
+    leaf = make_leaf(make_root(now=datetime.now(UTC)), now=datetime.now(UTC))
+    (tmp_path / "server.pem").write_text(leaf.key_pem.decode() + leaf.certificate_pem)
+    found = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    found.load_cert_chain(tmp_path / "server.pem")
+    return found
+
+
 # Seconds; in a test "in time" is within the second one, however slow the machine.
 SOON, IN_TIME = 0.3, 10.0
 
@@ -78,6 +95,21 @@ def test_an_answer_byte_by_byte_ends_in_time(tmp_path: Path, behave: Callable[[W
     assert "mesh_api_timeout" in failure.value.message.fix
 
 
+def test_a_proxy_that_agrees_byte_by_byte_ends_in_time(tmp_path: Path) -> None:
+    """D2, sibling: the answer to CONNECT was waited for as long as the proxy liked."""
+
+    def behave(wire: Wire, _request: bytes) -> None:
+        wire.drip(b"HTTP/1.1 200 OK\r\nX-Word: " + b"x" * 1000)
+
+    clock = Clock()
+    with serving(behave) as server:
+        proxied = {"proxy-url": f"http://127.0.0.1:{server.port}", "insecure-skip-tls-verify": True}
+        with refused("api-too-slow"):
+            api_at(tmp_path, server, proxied, answer=SOON).get("/version")
+        assert server.requests[0].startswith(b"CONNECT "), "the control: it was asked"
+    assert clock.in_time
+
+
 def test_a_tls_handshake_byte_by_byte_ends_in_time(tmp_path: Path) -> None:
     """D2, sibling: the first message of a handshake that never ends."""
 
@@ -87,6 +119,47 @@ def test_a_tls_handshake_byte_by_byte_ends_in_time(tmp_path: Path) -> None:
     clock = Clock()
     with serving(behave, greets=True) as server, refused("api-too-slow"):
         api_at(tmp_path, server, {"insecure-skip-tls-verify": True}, answer=SOON).get("/version")
+    assert clock.in_time
+
+
+def answer_inside(wire: Wire, context: ssl.SSLContext, data: bytes, pause: float) -> None:
+    """Speak TLS as a server inside of a connection, byte by byte."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    inner = context.wrap_bio(incoming, outgoing, server_side=True)
+    for step in (inner.do_handshake, inner.read, lambda: inner.write(data)):
+        while True:
+            with suppress(ssl.SSLWantReadError):
+                step()
+                break
+            wire.drip(outgoing.read(), pause)
+            if not (piece := wire.peer.recv(65536)):
+                return
+            incoming.write(piece)
+    wire.drip(outgoing.read(), pause)
+    wire.peer.shutdown(socket.SHUT_WR)
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.01], ids=["control", "attack"])
+def test_tls_through_a_proxy_with_tls_ends_in_time(
+    tmp_path: Path, server_context: ssl.SSLContext, pause: float
+) -> None:
+    """D2, sibling: TLS inside of TLS is read piece by piece, each with the time limit anew, by urllib3 itself."""
+
+    def behave(wire: Wire, _request: bytes) -> None:
+        wire.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        length = b"Content-Length: %d\r\n" % len(BODY)
+        answer_inside(wire, server_context, OK + length + b"Connection: close\r\n\r\n" + BODY, pause)
+
+    clock = Clock()
+    with serving(behave, server_context) as server:
+        proxied = {"proxy-url": f"https://127.0.0.1:{server.port}", "insecure-skip-tls-verify": True}
+        api = api_at(tmp_path, server, proxied, answer=SOON if pause else IN_TIME)
+        if not pause:
+            assert api.get("/version") == {"items": []}
+            return
+        with refused("api-too-slow"):
+            api.get("/version")
+        assert server.requests[0].startswith(b"CONNECT "), "the control: it was asked"
     assert clock.in_time
 
 
@@ -252,6 +325,16 @@ def test_a_login_plugin_is_ended_with_what_it_has_started(tmp_path: Path) -> Non
     assert is_running(os.getpid()), "the control"
 
 
+def test_a_login_plugin_is_never_promised_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """D4, sibling: where Ansible's output was a terminal's, a plugin ran in the run's own process group."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    # The fifth field is the process group; see proc_pid_stat(5).
+    alone = 'set -- $(cat /proc/$$/stat); [ "$5" = $$ ] && ! read -r line'
+    told = """case "$KUBERNETES_EXEC_INFO" in *'"interactive": false'*) true;; *) false;; esac"""
+    found = logged_in(tmp_path, f"{alone} && {told} && echo '{CREDENTIAL}'", seconds=IN_TIME)
+    assert found.api_key["BearerToken"] == "Bearer a-token"
+
+
 def test_a_login_plugin_that_takes_its_time_is_waited_for(tmp_path: Path) -> None:
     """The control of D4."""
     found = logged_in(tmp_path, f"sleep 0.3\necho '{CREDENTIAL}'", seconds=IN_TIME)
@@ -327,6 +410,28 @@ def test_a_command_byte_by_byte_ends_in_time(tmp_path: Path, behave: Callable[[W
         with pytest.raises(RefusedError, match=r"timed out|no answer within|answer"):
             api.proxy_request("istio-system", "pod-0", "certs", SOON)
     assert clock.in_time
+
+
+@pytest.mark.parametrize(("pause", "seconds"), [(0.1, 1.0), (0.001, IN_TIME)], ids=["attack", "control"])
+def test_a_proxy_that_agrees_byte_by_byte_holds_up_no_command(tmp_path: Path, pause: float, seconds: float) -> None:
+    """D2, sibling: the tunnel of a command; the control is a proxy that is slow, and in time."""
+
+    def behave(wire: Wire, request: bytes) -> None:
+        if request.startswith(b"CONNECT api.example:8080 "):
+            wire.drip(b"HTTP/1.1 200 OK\r\nX-Word: " + b"x" * 200 + b"\r\n\r\n", pause)
+            return
+        wire.upgrade(request)
+        wire.send(message(1, b"done") + END)
+
+    with serving(behave) as server:
+        proxied = {"server": "http://api.example:8080", "proxy-url": f"http://127.0.0.1:{server.port}"}
+        api, clock = api_at(tmp_path, server, proxied, cluster=seconds), Clock()
+        if seconds == IN_TIME:
+            assert api.execute(*POD, timeout=IN_TIME).output == "done"
+            return
+        with pytest.raises(RefusedError, match="timed out"):
+            api.execute(*POD, timeout=IN_TIME)
+        assert clock.in_time
 
 
 @pytest.mark.parametrize("behave", [endless_output, endless_errors, longest_frame])

@@ -20,7 +20,7 @@ import pytest
 from cryptography import x509
 
 from tests.hostile.memory import Memory, StatusError
-from tests.hostile.scenery import CLIENT, CLUSTERS, HOSTILE, SERVER, fresh
+from tests.hostile.scenery import CLIENT, CLUSTERS, HONEST, HOSTILE, LINKS, SERVER, fresh
 from tests.hostile.server import Answer, Asked
 from tests.hostile.stage import Ended, Stage, State, staged
 from tests.unit.pki.support import PASSPHRASE
@@ -34,6 +34,7 @@ SECRETS = {SERVER: "mysql-credential", CLIENT: "client-credential", HOSTILE: "cl
 # Seconds: what no run of this file takes, and every one that is not ended takes longer.
 ENOUGH = 200
 FORCE: Json = {"mesh_rotate_force": True}
+WITHOUT_HOSTILE = [{**link, "clients": [CLIENT]} for link in LINKS if HOSTILE not in link["servers"]]
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +95,10 @@ def leaf(state: State, cluster: str) -> x509.Certificate:
 
 def serial(state: State, cluster: str) -> int:
     return leaf(state, cluster).serial_number
+
+
+def uid(state: State, cluster: str) -> str:
+    return str(state.memories[cluster].get("Namespace", "", "kube-system")["metadata"]["uid"])
 
 
 def refuses(state: State, cluster: str) -> set[int]:
@@ -169,12 +174,12 @@ def drips_writes(asked: Asked, answer: Answer) -> Answer:
 
 def is_the_server(state: State) -> Liar:
     """It shows the uid of the server's cluster."""
-    uid = state.memories[SERVER].get("Namespace", "", "kube-system")["metadata"]["uid"]
+    shown = uid(state, SERVER)
 
     def lie(asked: Asked, answer: Answer) -> Answer:
         if "namespaces" not in asked.kind or answer.body["metadata"].get("name") != "kube-system":
             return answer
-        return replace(answer, body={**answer.body, "metadata": {**answer.body["metadata"], "uid": uid}})
+        return replace(answer, body={**answer.body, "metadata": {**answer.body["metadata"], "uid": shown}})
 
     return lie
 
@@ -208,6 +213,42 @@ def test_a_revocation_goes_out_whatever_the_revoked_cluster_does(
     for cluster in (CLIENT, HOSTILE):
         assert stolen in refuses(run.ended.state, cluster), run.output
     assert "[crl-withheld]" not in run.output
+
+
+@pytest.mark.parametrize(
+    ("playbook", "lies"),
+    [("site", lambda: withholds), ("rotate_certificates", lost_on_the_way)],
+    ids=["withholds", "lost on the way"],
+)
+def test_what_one_cluster_alone_shows_is_revoked_though_that_one_fails(
+    stage: Stage, settled: State, playbook: str, lies: Callable[[], Liar]
+) -> None:
+    """D1, sibling: a certificate that no record knows, of who is revoked: nobody else shows that lists are due."""
+    before, revoked, stolen = holding_what_no_record_knows(stage, settled)
+    for cluster in (CLIENT, HOSTILE):
+        assert refuses(before, cluster), "the control: of what is recorded there are lists"
+        assert stolen not in refuses(before, cluster)
+    run = told(stage, before, playbook, {SERVER: lies()}, revoked)
+    assert run.ended.run.recap[SERVER]["failed"] >= 1
+    assert not run.renewed(SERVER)
+    for cluster in (CLIENT, HOSTILE):
+        assert stolen in refuses(run.ended.state, cluster), run.output
+
+
+def holding_what_no_record_knows(stage: Stage, settled: State) -> tuple[State, Json, int]:
+    """All that is recorded of the server is revoked everywhere, and it holds one more certificate of this CA.
+
+    :returns: that, the entry, and the serial.
+    """
+    forked = told(stage, settled, "rotate_certificates", {}, FORCE).ended.state
+    entry = revoking(cluster=SERVER)
+    published = told(stage, settled, "site", {}, entry).ended.state
+    name = SECRETS[SERVER]
+    more = forked.memories[SERVER].get("Secret", GATEWAYS, name)["data"]
+    # Beside the trust of before, and its witness of the store.
+    held_now = published.memories[SERVER].objects["Secret", GATEWAYS, name]["data"]
+    held_now.update({key: more[key] for key in ("tls.crt", "tls.key")})
+    return published, entry, serial(published, SERVER)
 
 
 def test_who_is_to_be_kept_can_still_get_another_certificate_first(stage: Stage, settled: State) -> None:
@@ -294,11 +335,15 @@ def test_a_write_that_is_answered_byte_by_byte_ends_with_the_clusters_time(stage
 @pytest.mark.parametrize("playbook", ["site", "rotate_certificates"])
 def test_a_newcomer_that_shows_the_uid_of_another_is_refused_alone(stage: Stage, settled: State, playbook: str) -> None:
     """Before, hosts that turned out to be one cluster stopped the run for all of them."""
-    store = {name: content for name, content in settled.store.items() if name != f"clusters/{HOSTILE}.json"}
-    assert len(store) < len(settled.store)
-    before = State(settled.memories, store)
+    stage.put(State({name: fresh(name) for name in CLUSTERS}, {}))
+    ended = stage.play("site", {}, links=WITHOUT_HOSTILE)
+    assert ended.run.ok, ended.run.output
+    before = kept(ended.state)
+    assert uid(before, SERVER).encode() in b"".join(before.store.values())
+    assert uid(before, HOSTILE).encode() not in b"".join(before.store.values()), "it is a newcomer"
     due: Json = {"custom_ca_renew_before_days": 100, "custom_ca_leaf_validity_days": 120}
-    run = told(stage, before, playbook, {HOSTILE: is_the_server(settled)}, due)
+    run = told(stage, before, playbook, {HOSTILE: is_the_server(before)}, due)
     assert "[same-cluster]" in run.output
-    assert [run.renewed(cluster) for cluster in CLUSTERS] == [True, True, False]
+    assert [run.renewed(cluster) for cluster in HONEST] == [True, True]
+    assert run.ended.state.memories[HOSTILE].objects == before.memories[HOSTILE].objects
     assert {host: run.ended.run.recap[host]["failed"] for host in CLUSTERS} == {SERVER: 0, CLIENT: 0, HOSTILE: 1}

@@ -170,7 +170,9 @@ def play(folder: Path, variables: Json, cluster: Json | None = None, user: Json 
         "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / "collections"),
         "ANSIBLE_NOCOLOR": "1",
     }
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
     return done.stdout + done.stderr
 
 

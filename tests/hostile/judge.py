@@ -34,7 +34,7 @@ Key = tuple[str, str, str]
 
 # What a terminal obeys, or shows in another order.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_CRASHES = ("Traceback (most recent call last)", "An exception occurred during task execution", "Internal error")
+_CRASHES = ("Traceback (most recent call last)", "An exception occurred during task execution", "[internal-error]")
 _FAILED = re.compile(r"\[ERROR\]: (.*?)(?=\n\n|\n\[|\Z)", re.DOTALL)
 _CODE = re.compile(r"\[[a-z0-9-]+\]")
 # What another cluster's administrator may set of these in his own cluster.

@@ -326,6 +326,14 @@ def test_a_module_names_the_variables_that_its_action_reads(action: str) -> None
     assert read - MEANS_NOTHING.get(action, set()) - documented_reads(action) == set()
 
 
+def test_a_module_that_hands_limits_on_says_what_they_bound() -> None:
+    """What all modules have in common speaks of answers to the collection itself."""
+    handing = [name for name in ACTIONS if ".limits()" in (CHECKOUT / f"plugins/action/{name}.py").read_text()]
+    assert handing
+    for name in handing:
+        assert named_in(module_text(name, "DOCUMENTATION")) >= {"mesh_api_timeout", "mesh_cluster_timeout"}
+
+
 def test_reads_are_found_in_what_an_action_asks_for() -> None:
     assert read_by("variables.store()") == {"custom_ca_dir", "mesh_instance", "mesh_api_timeout"}
     assert read_by("variables.wanted_root()") >= {"custom_ca_import_key", "custom_ca_import_passphrase"}

@@ -270,6 +270,28 @@ def test_routes_that_carry_are_changed_when_their_new_clusters_are_there(monkeyp
     assert (result["changed"], result["objects"]) == (True, 3)
 
 
+@pytest.mark.parametrize("takes_long", ["gate", "writes"])
+def test_what_a_gate_waits_is_not_taken_from_the_writes(monkeypatch: pytest.MonkeyPatch, takes_long: str) -> None:
+    """With the control: time that the writes take themselves is."""
+    now = [0.0]
+    monkeypatch.setattr(mesh_manifests, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def pass_time(who: str) -> None:
+        now[0] += 1000 if who == takes_long else 0
+
+    def respond(arguments: Json) -> Json:
+        pass_time("writes")
+        return answer(arguments)
+
+    monkeypatch.setattr(mesh_manifests, "await_clusters", lambda *_about, **_how: pass_time("gate"))
+    items = [manifest(1, "VirtualService"), manifest(2)]
+    result = written(
+        Writer(respond), {**VARIABLES, "mesh_cluster_timeout": 600}, moved=["outbound|13306|mysql|fqdn"], write=items
+    )
+    codes = [error["code"] for error in result.get("errors", ())]
+    assert (result["objects"], codes) == ((2, []) if takes_long == "gate" else (1, ["cluster-too-slow"]))
+
+
 def test_routes_stay_as_they_are_where_their_new_clusters_do_not_come(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_about: object, **_how: object) -> None:
         raise CrossmeshError(Message.error("no-way-out", where="gateway a/b", what="no", fix="look"))

@@ -1,7 +1,7 @@
 # Copyright (c) Crossmesh maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tasks of a side tell, whichever of them fails."""
+"""What the tasks of a side and of the playbooks tell and keep, whichever of them fails."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
 from tests.unit.support import CHECKOUT, Json
 
-TASKS = CHECKOUT / "roles/mesh_side/tasks/act.yml"
+TASKS = CHECKOUT / "roles/mesh_side/tasks"
 REFUSED = "the port of the link is taken by others"
 
 
@@ -24,13 +26,24 @@ def acted(folder: Path, **plan: list[str]) -> tuple[int, str]:
         **{key: [] for key in ("barring", "errors", "faults", "credentials", "renewals", "lines", "manifests")},
         **plan,
     }
+    given: Json = {"mesh_side_plan": everything, "__mesh_side_title": "server's side", "__mesh_side_look": {}}
+    return played(folder, [{"ansible.builtin.include_tasks": str(TASKS / "act.yml")}], given)
+
+
+def played(folder: Path, tasks: list[Json], variables: Json, hosts: Json | None = None) -> tuple[int, str]:
+    """Exit code and output of a play over localhost.
+
+    :param hosts: what the inventory says of other hosts; then over those.
+    """
     play: Json = {
-        "hosts": "localhost",
+        "hosts": "all" if hosts else "localhost",
+        "connection": "local",
         "gather_facts": False,
-        "vars": {"mesh_side_plan": everything, "__mesh_side_title": "server's side", "__mesh_side_look": {}},
-        "tasks": [{"ansible.builtin.include_tasks": str(TASKS)}],
+        "vars": variables,
+        "tasks": tasks,
     }
     (folder / "play.yml").write_text(json.dumps([play]), encoding="utf-8")
+    (folder / "hosts.yml").write_text(json.dumps({"all": {"hosts": hosts or {}}}), encoding="utf-8")
     environment = {
         **os.environ,
         "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
@@ -38,7 +51,7 @@ def acted(folder: Path, **plan: list[str]) -> tuple[int, str]:
         "ANSIBLE_STDOUT_CALLBACK": "crossmesh.mtls.brief",
         "ANSIBLE_NOCOLOR": "1",
     }
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), str(folder / "play.yml")]
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "hosts.yml", "play.yml"]
     done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 
@@ -63,3 +76,58 @@ def test_a_side_of_which_only_the_proof_fails_is_failed(tmp_path: Path) -> None:
     assert code == 2
     assert "failed: [localhost] Wait until every ready gateway pod serves it" in output
     assert "Refuse the rest" not in output
+
+
+def test_a_look_that_fails_takes_back_nothing_of_an_earlier_one(tmp_path: Path) -> None:
+    tasks: list[Json] = [
+        {"ansible.builtin.set_fact": {"__mesh_side_look": {"lists_due": "shown by the first look"}}},
+        {
+            "block": [{"ansible.builtin.include_tasks": str(TASKS / "stage.yml")}],
+            "rescue": [
+                {"ansible.builtin.debug": {"msg": "the control: {{ ansible_failed_task.name }} failed"}},
+                {"ansible.builtin.assert": {"that": "false", "fail_msg": "{{ __mesh_side_look.lists_due }}"}},
+            ],
+        },
+    ]
+    given: Json = {"mesh_side_stage": "all", "mesh_side_force": False, "mesh_links": "none that is sound"}
+    _code, output = played(tmp_path, tasks, given)
+    assert "the control: Look at the credentials failed" in output
+    assert "shown by the first look" in output
+
+
+def renewed_next(folder: Path, side: str, *outcomes: Json) -> str:
+    """Why a cluster whose turn comes after these is left out."""
+    hosts: Json = {f"cluster-{number}": {"__mesh_rotate_outcome": found} for number, found in enumerate(outcomes)}
+    tasks: list[Json] = [
+        {"when": "inventory_hostname != 'next'", "ansible.builtin.meta": "end_host"},
+        {"ansible.builtin.include_tasks": str(CHECKOUT / "playbooks/tasks/renew.yml")},
+        {"ansible.builtin.assert": {"that": "false", "fail_msg": "{{ __mesh_rotate_left_out }}"}},
+    ]
+    _code, output = played(folder, tasks, {"mesh_rotate_now": side}, {**hosts, "next": {}})
+    return " ".join(output.split())
+
+
+def test_servers_that_were_proven_keep_no_rotation_of_clients_going(tmp_path: Path) -> None:
+    both: Json = {"server": "proven", "client": "unproven"}
+    said = renewed_next(tmp_path, "client", both, both, {"server": "proven"}, {"server": "proven"})
+    assert "next keeps its certificates: of 2 clusters that got new ones, 2 were not seen to serve them" in said
+    assert "[rotation-stopped]" in said
+
+
+def test_one_client_that_was_not_proven_keeps_none_from_its_turn(tmp_path: Path) -> None:
+    said = renewed_next(tmp_path, "client", {"server": "proven", "client": "unproven"}, {"server": "proven"})
+    assert "[rotation-stopped]" not in said
+    assert "[left-out]" in said, "the control: it had its turn, and there is no cluster to look at"
+
+
+def test_verify_tells_of_external_servers_though_the_journal_was_changed(tmp_path: Path) -> None:
+    last = yaml.safe_load((CHECKOUT / "playbooks/verify.yml").read_text(encoding="utf-8"))[-1]
+    tasks = [task for task in last["tasks"] if "ansible.builtin.import_role" not in task]
+    given: Json = {
+        "__custom_ca_journal": {"problems": ["entry 2 was edited"], "msg": ""},
+        "__custom_ca_external": {"errors": ["one"], "msg": "external server bank could not be read"},
+    }
+    code, output = played(tmp_path, tasks, given)
+    assert code == 2
+    assert "entry 2 was edited" in output
+    assert "external server bank could not be read" in output

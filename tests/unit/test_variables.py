@@ -41,7 +41,7 @@ def test_texts_lose_their_tags_wherever_they_stand() -> None:
     assert [type(text) for text in (key, *value)] == [str, str]
 
 
-@pytest.mark.parametrize("name", ["rotation_view", "preflight_report", "authority_state"])
+@pytest.mark.parametrize("name", ["rotation_view", "rotation_stop", "preflight_report", "authority_state"])
 def test_after_an_action_was_loaded_a_filter_has_nothing_more_to_import(name: str) -> None:
     """Else every worker would compile it."""
     program = (

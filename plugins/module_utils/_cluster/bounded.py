@@ -43,6 +43,16 @@ class BoundedSocket:
         self._until = None if seconds is None else time.monotonic() + seconds
         self._socket.settimeout(seconds)
 
+    @property
+    def _io_refs(self) -> int:
+        """How many files of the socket are open, as urllib3's TLS inside of TLS counts them."""
+        found: int = self._socket._io_refs
+        return found
+
+    @_io_refs.setter
+    def _io_refs(self, number: int) -> None:
+        self._socket._io_refs = number
+
     def take(self, size: int) -> None:
         """Take no more than so many bytes from now on."""
         self._left = size
@@ -91,6 +101,11 @@ class _Reads(io.RawIOBase):
         super().close()
 
 
+def _bounded(found: Any) -> BoundedSocket:
+    """Once: what is read of one through another one waits until its buffer is full."""
+    return found if isinstance(found, BoundedSocket) else BoundedSocket(found)
+
+
 class _Bounded:
     """What a connection of urllib3 becomes."""
 
@@ -98,7 +113,20 @@ class _Bounded:
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]
-        self.sock = BoundedSocket(self.sock)
+        self.sock = _bounded(self.sock)
+
+    def _connect_tls_proxy(self, *arguments: Any, **options: Any) -> BoundedSocket:
+        """TLS to a proxy; what is spoken inside of it, TLS again, is read by urllib3 piece by piece."""
+        return BoundedSocket(super()._connect_tls_proxy(*arguments, **options))  # type: ignore[misc]
+
+    def _tunnel(self) -> None:
+        """Ask a proxy for the way to the server (CONNECT, RFC 9110 section 9.3.6)."""
+        found, limit = self.sock, self.sock.gettimeout()
+        self.sock = _bounded(found)
+        super()._tunnel()  # type: ignore[misc]
+        # TLS is spoken over the socket itself, and its handshake has the time limit anew.
+        found.settimeout(limit)
+        self.sock = found
 
 
 def with_bounded_sockets(manager: Any) -> Any:

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How a kubeconfig's login plugin is asked for a credential: not without end, and no more is kept than one has.
 
-PRIVATE to the collection. The package waits for a plugin for as long as that runs, and keeps all that it prints.
+PRIVATE to the collection. The package waits for a plugin for as long as that runs, and keeps all that it prints. A
+plugin cannot ask the operator anything: from ansible-core 2.19 on, what runs a task has no terminal.
 https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
 """
 
@@ -14,7 +15,6 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -37,24 +37,22 @@ def asked(provider: Any, seconds: float) -> Mapping[str, Any]:
     """The C(status) of what a plugin answers.
 
     :param provider: an ExecProvider of the package, which knows the command and its environment.
-    :param seconds: in which the plugin has to end; then it is ended, with what it has started.
+    :param seconds: in which the plugin has to end; then its process group is ended.
     :raises LoginError: it gave none.
     :raises OSError: it cannot be started.
     """
-    interactive = bool(getattr(sys.stdout, "isatty", bool)())
-    spec: dict[str, Any] = {"interactive": interactive}
+    spec: dict[str, Any] = {"interactive": False}
     if provider.cluster:
         spec["cluster"] = _described(provider.cluster.value)
     question = {"apiVersion": provider.api_version, "kind": "ExecCredential", "spec": spec}
     process = subprocess.Popen(
         provider.args,
-        stdin=sys.stdin if interactive else subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=sys.stderr if interactive else subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         cwd=provider.cwd,
         env={**provider.env, "KUBERNETES_EXEC_INFO": json.dumps(question)},
-        # Who is in another group than the terminal's cannot ask anything there.
-        process_group=None if interactive else 0,
+        process_group=0,
     )
     until = time.monotonic() + seconds
     try:
@@ -63,7 +61,7 @@ def asked(provider: Any, seconds: float) -> Mapping[str, Any]:
     except (subprocess.TimeoutExpired, TimeoutError):
         raise _late(seconds) from None
     finally:
-        _end(process, group=not interactive)
+        _end(process)
     if code:
         raise LoginError("failed")
     return _status(output, provider.api_version)
@@ -99,11 +97,11 @@ def _late(seconds: float) -> LoginError:
     return LoginError(f"gave no answer within {seconds:g} s (mesh_api_timeout)")
 
 
-def _end(process: subprocess.Popen[bytes], *, group: bool) -> None:
+def _end(process: subprocess.Popen[bytes]) -> None:
     if process.stdout:
         process.stdout.close()
     with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL) if group else process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 

@@ -473,7 +473,9 @@ SHARED: tuple[Field, ...] = (
     Field(
         "mesh_cluster_timeout",
         "int",
-        "Seconds; the longest that one cluster may take for answers and writes of a task, beside what the gates wait.",
+        "Seconds; the longest that one cluster may take for the answers of a task, beside what the gates wait. A task "
+        "that writes has as long for each of its stages: the writes, the answers of each gate, deletions of Secrets, "
+        "and the answers that tell whether what it deleted is gone.",
         default=Limits.cluster,
         example="1800",
     ),

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from ansible_collections.crossmesh.mtls.plugins.filter.rotation_steps import rotation_steps
+from ansible_collections.crossmesh.mtls.plugins.filter.rotation_stop import rotation_stop
 from ansible_collections.crossmesh.mtls.plugins.filter.rotation_view import rotation_view
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority, Phase
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
@@ -610,3 +611,38 @@ class AnyWay(RuleBasedStateMachine):
 
 TestAnyWay = AnyWay.TestCase
 TestAnyWay.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+
+
+def test_a_rotation_of_certificates_whose_clients_all_fail_reaches_two_though_all_servers_were_proven() -> None:
+    """Ten clusters with both sides, one after the other."""
+    outcomes: list[dict[str, str]] = [{"server": "proven"} for _ in range(10)]
+    reached = 0
+    for outcome in outcomes:
+        if not rotation_stop(outcomes, "cluster"):
+            outcome["client"] = "unproven"
+            reached += 1
+    assert reached == 2
+
+
+@pytest.mark.parametrize(
+    ("servers", "clients", "stopped"),
+    [
+        ("", "", ""),
+        ("u", "", ""),
+        ("uu", "", "of 2 clusters that got new ones, 2 were not seen to serve them on the server's side"),
+        ("uup", "", "of 3 clusters that got new ones, 2 were not seen to serve them on the server's side"),
+        ("uupp", "", ""),
+        ("u", "u", ""),
+        ("uuppp", "uu", "of 2 clusters that got new ones, 2 were not seen to serve them on the client's side"),
+        # What has stopped for servers begins with no client either.
+        ("uu", "ppp", "of 2 clusters that got new ones, 2 were not seen to serve them on the server's side"),
+    ],
+)
+def test_a_rotation_of_certificates_stops_once_most_of_one_side_fail(servers: str, clients: str, stopped: str) -> None:
+    words = {"u": "unproven", "p": "proven"}
+    outcomes = [{"server": words[found]} for found in servers] + [{"client": words[found]} for found in clients]
+    told = rotation_stop(outcomes, "cluster-a")
+    assert stopped in told
+    assert bool(told) is bool(stopped)
+    assert told.endswith("[rotation-stopped]") or not told
+    assert told.startswith("cluster-a keeps its certificates: ") or not told

@@ -211,6 +211,10 @@ def late(case: Case) -> None:
     case.ended = replace(case.ended, late=True)
 
 
+def error_that_nobody_foresaw(case: Case) -> None:
+    case.says("[ERROR]: Task failed: reading.py, line 9: internal error: KeyError. [internal-error]\n\n")
+
+
 PLANTED: list[tuple[Callable[[Case], None], str]] = [
     (name_in_a_secret, "names"),
     (name_that_was_only_sent, "names"),
@@ -231,6 +235,7 @@ PLANTED: list[tuple[Callable[[Case], None], str]] = [
     (honest_cluster_without_its_turn, "stopped"),
     (certificate_that_is_not_trusted, "broken"),
     (traceback, "crash"),
+    (error_that_nobody_foresaw, "crash"),
     (error_without_a_code, "bare"),
     (escape_sequence, "control"),
     (bidi_override, "control"),

@@ -185,13 +185,23 @@ def check_directories(links: Sequence[GivenLink], store: Path) -> Iterator[Findi
 
 def _fault_of_directory(given: Path, store: Path) -> str:
     try:
-        real, kept = given.resolve(), store.resolve()
+        real, kept, home = given.resolve(), store.resolve(), _home()
     except (OSError, RuntimeError):
         return "cannot be resolved: its symbolic links lead in a circle"
     leads = "is" if real == PurePath(posixpath.normpath(given)) else f"leads to {real}, which is"
     if real == kept or kept in real.parents:
         return f"{leads} the CA store, or inside it"
-    if str(real) in _SHARED or real == Path.home().resolve():
+    if str(real) in _SHARED or real == home:
         return f"{leads} a folder that others share"
+    if real in kept.parents:
+        return f"{leads} a folder that the CA store is in"
     system = (folder for folder in map(PurePath, _OF_THE_SYSTEM) if real == folder or folder in real.parents)
     return f"{leads} a folder of the operating system" if next(system, None) else ""
+
+
+def _home() -> Path | None:
+    """None for a user who has none, as in a container with a number for a user."""
+    try:
+        return Path.home().resolve()
+    except RuntimeError:
+        return None

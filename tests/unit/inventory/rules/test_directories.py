@@ -46,6 +46,24 @@ def test_the_home_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not told(tmp_path / "operator/mysql", tmp_path / "ca")
 
 
+def test_a_user_without_a_home_folder_has_none_to_refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that runs as a number."""
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    assert not told(tmp_path / "mysql", tmp_path / "ca")
+    assert told("/etc/ssl", tmp_path / "ca")
+
+
+def test_a_folder_that_the_ca_store_is_in_is_refused(tmp_path: Path) -> None:
+    """Whoever runs the server takes the folder away as a whole."""
+    ((code, what),) = told(tmp_path / "meshes", tmp_path / "meshes/.crossmesh/ca")
+    assert (code, what.endswith("is a folder that the CA store is in")) == ("external-directory", True)
+    assert not told(tmp_path / "meshes/mysql", tmp_path / "meshes/.crossmesh/ca")
+
+
 @pytest.mark.parametrize("inside", ["", "roots", "issued/deeper"])
 def test_the_ca_store_is_refused(tmp_path: Path, inside: str) -> None:
     ((code, what),) = told(tmp_path / "ca" / inside, tmp_path / "ca")
