@@ -30,7 +30,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Rev
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.path import path_fault
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, parse_certificates
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
-from tests.unit.ca.support import as_earlier_release
+from tests.unit.ca.support import as_earlier_release, witness
 from tests.unit.cluster.fake_api import FakeApi
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE, make_root
 from tests.unit.support import CLIENT, SERVER, Json, link, refused, run_action, view
@@ -178,6 +178,21 @@ def test_a_run_of_another_instance_removes_no_ca(default: Instance, blue: Instan
     assert default.store.public() is None
 
 
+def test_nor_where_a_file_of_it_was_changed_or_shown_to_others(default: Instance, blue: Instance) -> None:
+    """A7, a sibling: one byte in a record, or one mode, and blue's teardown removed default's keys."""
+    arguments = {"state": "absent", "expected": []}
+    default.issued("client")
+    (changed,) = default.folder.glob("issued/*.json")
+    changed.write_text(changed.read_text(encoding="utf-8") + " ", encoding="utf-8")
+    assert "ca-of-another-instance" in run_action(custom_ca, arguments, blue.variables)["msg"]
+    default.folder.chmod(0o755)
+    assert "open-to-others" in run_action(custom_ca, arguments, blue.variables)["msg"]
+    default.folder.chmod(0o700)
+    assert default.authority.issuing
+    # The control: its own instance is not kept from removing it.
+    assert run_action(custom_ca, arguments, default.variables)["changed"]
+
+
 def test_nor_one_of_an_earlier_release_that_both_have_used(default: Instance, blue: Instance) -> None:
     """A7, a sibling: the old format does not say whose it is, its records do."""
     default.issued("client")
@@ -318,7 +333,7 @@ def test_a_copy_of_a_store_that_was_lost_before_is_taken_over(tmp_path: Path, st
     before = default.authority
     assert taken_over(own, *(root.fingerprint for root in before.trusted))
     assert replace(own.authority, path=before.path, shared=()) == before
-    own.store.witness()
+    assert witness(own.store)
 
 
 def test_a_copy_of_a_store_of_an_earlier_release_with_an_ended_rotation_is_taken_over(

@@ -39,7 +39,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets impor
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.unrecorded import held_in, unrecorded_in
 from tests.attacks.test_b_store import THEFT, public, revoke, trusted_in
 from tests.store.course import run, work
-from tests.unit.ca.support import file_store, folder, journal_of, keep
+from tests.unit.ca.support import file_store, folder, journal_of, keep, witness
 from tests.unit.cluster.fake_api import FakeApi
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE, Root, make_root
 from tests.unit.plan.test_plan import AUTHORITY, ROOT, leaf_of, reading, secret, serving
@@ -137,7 +137,7 @@ def test_a_run_that_changes_nothing_writes_no_annotation(store: CaStore) -> None
     api = in_service(store)
     before = note_of(api)
     keep(store, [])
-    assert store.witness() != before, "the control: the store has gone on"
+    assert witness(store) != before, "the control: the store has gone on"
     run(api, store)
     assert api.calls == []
     assert note_of(api) == before
@@ -201,7 +201,7 @@ def test_the_witness_of_another_store_with_the_same_root_stops_nobody(tmp_path: 
     true = note_of(api)
     for _time in range(9):
         keep(other, [])
-    put_note(api, other.witness())
+    put_note(api, witness(other))
     assert looked(api, one)["doubts"]["rolled_back"] == []
     run(api, one)
     put_note(api, true)
@@ -278,7 +278,7 @@ def reconciled(
 
 
 def generation(store: CaStore) -> str:
-    return store.witness().split(" ", 1)[0]
+    return witness(store).split(" ", 1)[0]
 
 
 def rotated(store: CaStore, api: FakeApi, tmp_path: Path) -> tuple[Path, Root, str]:
@@ -365,7 +365,7 @@ def test_nothing_is_done_before_the_operator_has_named_the_copy(store: CaStore, 
     """A6: who put the older copy there does not get it taken for a backup, and a wrong passphrase does not help."""
     copy, api = copied(store, tmp_path / "older"), in_service(store)
     put_back(store, copy)
-    before = store.witness()
+    before = witness(store)
     (lost,) = unrecorded(api, store, NOW)
     for restored in ("", "9", "true"):
         with refused("restore-unconfirmed") as failure:
@@ -376,7 +376,7 @@ def test_nothing_is_done_before_the_operator_has_named_the_copy(store: CaStore, 
         assert text.endswith("run again with -e custom_ca_restored=1. [restore-unconfirmed]")
     with refused("wrong-passphrase"):
         reconciled(store, api, restored="1", passphrase="another passphrase")
-    assert store.witness() == before
+    assert witness(store) == before
     assert reconciled(store, api, restored="1").changed
     assert [record.serial for record in store.records(NOW)] == [lost.serial]
     assert not reconciled(store, api).changed, "done once"
@@ -388,7 +388,7 @@ def test_a_cluster_that_hides_what_it_has_seen_stops_nobody_with_it_afterwards(s
     copy, honest, hostile = copied(store, tmp_path / "older"), in_service(store), in_service(store)
     for _time in range(5):
         keep(store, [])
-    put_note(hostile, store.witness())
+    put_note(hostile, witness(store))
     put_back(store, copy)
     assert codes(looked(hostile, store)) == ["store-rolled-back"], "the control"
     outcome = reconciled(store, honest, restored=generation(store), clusters=("cluster-b", "cluster-c"))

@@ -10,15 +10,16 @@ get through, and whatever he does is one error, or has no effect.
 from __future__ import annotations
 
 import base64
+import copy
 import fcntl
 import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from cryptography import x509
@@ -29,16 +30,21 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority impor
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Endorsement, Head, Index, index_to_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Event
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import Entry
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import Change, Snapshot
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.vouching import sealed
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets import ensure
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import visible
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import ANNOTATION_WITNESS
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Revoked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.pkcs8 import encrypt_private_key
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import parse_certificates
-from tests.store.course import PHASES, Course, course_in, run
+from tests.store.course import PHASES, Course, course_in, run, work
 from tests.store.tampering import UNTOUCHED, Case, cases, judged, told
-from tests.unit.ca.support import as_earlier_release, file_store, folder, index_of, keep, quick, record
+from tests.unit.ca.support import as_earlier_release, file_store, folder, index_of, keep, quick, record, witness
 from tests.unit.cluster.fake_api import FakeApi
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE, Root, make_leaf, make_root
 from tests.unit.support import refused
@@ -339,7 +345,7 @@ def test_nothing_is_smuggled_into_a_store_of_an_earlier_release(
 
 def test_the_old_format_does_not_silence_what_clusters_have_seen(store: CaStore) -> None:
     """B7, a sibling: once it was taken over, no cluster could tell any more that the store is an older one."""
-    seen = {"cluster-b": {"istio-system/mysql": store.witness()}}
+    seen = {"cluster-b": {"istio-system/mysql": witness(store)}}
     keep(store, [])
     assert store.doubts(seen).made_up == (), "the control"
     root = public(store).trusted[0].fingerprint
@@ -492,10 +498,10 @@ def test_a_store_that_is_exchanged_while_a_run_works_adds_nothing(
     shutil.copytree(folder(store), false)
 
     class Exchanged(CaStore):
-        def vouch(self, passphrase: str, authority: Authority, *told: Event) -> None:
+        def vouch(self, passphrase: str, authority: Authority, *told: Event) -> Authority:
             show(true)
             try:
-                super().vouch(passphrase, authority, *told)
+                return super().vouch(passphrase, authority, *told)
             finally:
                 show(false)
 
@@ -507,6 +513,114 @@ def test_a_store_that_is_exchanged_while_a_run_works_adds_nothing(
         run(api, file_store(folder(store), Exchanged))
     assert failure.value.message.code in ("wrong-passphrase", "file-error")
     assert api.calls == []
+
+
+def test_a_journal_of_which_the_index_is_gone_is_kept(store: CaStore, tmp_path: Path) -> None:
+    """Sibling of J: without index and roots the store passed for an empty one, and the next CA removed its journal."""
+    (folder(store) / "authority.json").unlink()
+    shutil.rmtree(folder(store) / "roots")
+    kept = {path.name: path.read_bytes() for path in folder(store).glob("journal/*")}
+    assert kept
+    root, lost = make_root(), [make_root().view]
+    ways: dict[str, Callable[[CaStore], Authority]] = {
+        "create": lambda made: made.create(PASSPHRASE, root.key, root.view.pem),
+        "recover": lambda made: made.recover(PASSPHRASE, root.key, root.view.pem, lost),
+    }
+    for way, make in ways.items():
+        with refused("store-damaged") as failure:
+            make(store)
+        assert "audit journal" in failure.value.message.what
+        assert {path.name: path.read_bytes() for path in folder(store).glob("journal/*")} == kept
+        # The control: a folder of its own, as the way out of a lost CA asks for.
+        assert make(file_store(tmp_path / way)).issuing
+
+
+@dataclass
+class Exchanges:
+    """How often the true store is read before an older one lies in its place; a run that ends sooner never sees it."""
+
+    older: Path
+    left: int
+
+    def store_at(self, path: Path) -> CaStore:
+        exchanges = self
+
+        class Exchanged(FileStorage):
+            def snapshot(self, *, records: bool = False) -> Snapshot | None:
+                if exchanges.left == 0:
+                    shutil.rmtree(path)
+                    shutil.copytree(exchanges.older, path)
+                exchanges.left -= 1
+                return super().snapshot(records=records)
+
+            def commit(self, change: Change, seen: str | None) -> Snapshot:
+                super().commit(change, seen)
+                found = self.snapshot()
+                assert found is not None
+                return found
+
+        return quick(Exchanged(path))
+
+
+def retired_meanwhile(store: CaStore, api: FakeApi, copied: Callable[[], object]) -> None:
+    following = make_root()
+    store.prepare(PASSPHRASE, following.key, following.view.pem, seen=public(store).state, now=NOW)
+    run(api, store)
+    copied()
+    store.switch(PASSPHRASE, seen=public(store).state)
+    run(api, store)
+    store.retire(PASSPHRASE, seen=public(store).state)
+    run(api, store)
+    store.finish(PASSPHRASE, seen=public(store).state, keep_keys=True)
+    run(api, store)
+
+
+def recorded_meanwhile(store: CaStore, api: FakeApi, copied: Callable[[], object]) -> None:
+    run(api, store)
+    copied()
+    force(api, store)
+
+
+def force(api: FakeApi, store: CaStore) -> None:
+    ensure(cast(Api, api), store, replace(work(force=True), revoked=[Entry("serial", THEFT, "superseded", NOW)]), NOW)
+
+
+def witnessed(api: FakeApi) -> int:
+    return int(str(api.objects[0]["metadata"]["annotations"][ANNOTATION_WITNESS]).split(" ", 1)[0])
+
+
+@pytest.mark.parametrize("went_on", [retired_meanwhile, recorded_meanwhile])
+def test_an_older_true_store_at_any_time_of_a_run_adds_nothing(
+    store: CaStore,
+    owned: Root,
+    tmp_path: Path,
+    went_on: Callable[[CaStore, FakeApi, Callable[[], object]], None],
+) -> None:
+    """Sibling of A6: the newest store where the run compares, and from then on an older one, signed by the same keys.
+
+    The retired root was trusted again, and had issued; or records of certificates in service were lost, and no run
+    after that noticed. The control: the last one that is exchanged too late ends well.
+    """
+    before, older, newest = FakeApi(), tmp_path / "older", tmp_path / "newest"
+    went_on(store, before, lambda: shutil.copytree(folder(store), older))
+    shutil.copytree(folder(store), newest)
+    trusted, codes = [root.pem for root in public(store).trusted], []
+    for reads in range(20):
+        shutil.rmtree(folder(store))
+        shutil.copytree(newest, folder(store))
+        api, exchanges = FakeApi(copy.deepcopy(before.objects)), Exchanges(older, reads)
+        try:
+            force(api, exchanges.store_at(folder(store)))
+        except CrossmeshError as error:
+            codes.append(error.message.code)
+            assert api.objects == before.objects, reads
+        assert trusted_in(api) == "".join(trusted), reads
+        assert witnessed(api) >= witnessed(before), reads
+        if exchanges.left > 0:
+            break
+    assert set(codes) == {"store-rolled-back"}
+    assert len(codes) > 3
+    assert witnessed(api) > witnessed(before)
 
 
 def test_a_signature_is_for_one_store_only(store: CaStore, tmp_path: Path) -> None:

@@ -21,7 +21,17 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Revoked
-from tests.unit.ca.support import USES, as_earlier_release, file_store, folder, index_of, journal_of, keep, record
+from tests.unit.ca.support import (
+    USES,
+    as_earlier_release,
+    file_store,
+    folder,
+    index_of,
+    journal_of,
+    keep,
+    record,
+    witness,
+)
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE, make_leaf, make_root
 
 from .stopping import Fault, stopped
@@ -240,7 +250,7 @@ def _reconcile(store: CaStore) -> None:
     """After a backup from a rotation that was given up since: no cluster trusts the prepared root."""
     held = restoration.Held(HELD.cluster, "", frozenset([FIRST.view.fingerprint]), ())
     found = restoration.Found([held], [ISSUED], [HELD.cluster], HELD.instance, [])
-    store.reconcile(PASSPHRASE, found, confirmed=store.witness().split()[0], now=NOW)
+    store.reconcile(PASSPHRASE, found, confirmed=witness(store).split()[0], now=NOW)
 
 
 def _is_told(store: CaStore) -> bool:

@@ -10,14 +10,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypedDict
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.witness import Witness
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl, parse_crls
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, parse_certificates
 
-__all__ = ["Authority", "AuthorityJson", "Phase", "authority_from_json", "authority_to_json"]
+__all__ = [
+    "Authority",
+    "AuthorityJson",
+    "MovedOnError",
+    "Phase",
+    "authority_from_json",
+    "authority_to_json",
+    "moved_on",
+]
 
 Phase = Literal["absent", "steady", "prepared", "switched", "retiring"]
 
@@ -34,6 +45,7 @@ class Authority:
     :param lists: one revocation list for every trusted root, or none at all.
     :param shared: fingerprints of trusted roots that have issued for other instances as well.
     :param signer: the root whose key has signed all this; None where nothing is there, or where that is not told.
+    :param witness: of the signed index that says all this; None likewise. Two that say the same are equal without it.
     """
 
     path: str
@@ -45,6 +57,7 @@ class Authority:
     lists: tuple[Crl, ...] = ()
     shared: tuple[str, ...] = ()
     signer: CertificateView | None = None
+    witness: Witness | None = field(default=None, compare=False)
 
     @property
     def phase(self) -> Phase:
@@ -73,6 +86,13 @@ class Authority:
         """Fingerprints of all roots that may stand in a cluster."""
         return frozenset({*self.retiring, *self.retired, *(root.fingerprint for root in self.trusted)})
 
+    def continues(self, other: Authority) -> bool:
+        """Whether this is the store that was read before, its roots as they were, and no older copy of it."""
+        if self.witness is None or other.witness is None:
+            return False
+        same = (self.witness.identity, self.state) == (other.witness.identity, other.state)
+        return same and self.witness.generation >= other.witness.generation
+
     def listed(self, now: datetime) -> list[str]:
         """Fingerprints of the roots that a revocation list is for: of an expired one everything is refused anyway."""
         return [root.fingerprint for root in self.trusted if now < root.not_after]
@@ -85,6 +105,23 @@ class Authority:
         """
         ours = {root.fingerprint for root in self.trusted}
         return self.lists if ours.issuperset(root.fingerprint for root in trust) else ()
+
+
+class MovedOnError(CrossmeshError):
+    """The store is not the one any more that something was decided with: nothing of that may be written."""
+
+
+def moved_on(path: str) -> MovedOnError:
+    """:param path: of the store."""
+    return MovedOnError(
+        Message.error(
+            "another-run",
+            where=path,
+            what="the CA is not as this run has read it: another run has changed its issuing or trusted roots, or "
+            "somebody has put another copy of the store in its place",
+            fix="wait for the other run, then run again; where there is none, find out who can write to the store",
+        )
+    )
 
 
 class AuthorityJson(TypedDict):

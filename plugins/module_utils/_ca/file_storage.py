@@ -231,13 +231,14 @@ class FileStorage(Storage):
         return uid
 
     def _has_index(self) -> bool:
-        """Tell whether there is an authority; roots without an index are no authority but a loss."""
+        """Tell whether there is an authority; roots or a journal without an index are no authority but a loss."""
         if self._at.index.exists():
             return True
-        orphaned = any(self._at.root_files()) and not self._at.unfinished.exists()
+        left = "roots" if any(self._at.root_files()) else "an audit journal" if any(self._at.journal_files()) else ""
+        orphaned = bool(left) and not self._at.unfinished.exists()
         # Looked at again: a creation may have ended in between.
         if orphaned and not self._at.index.exists():
-            raise self.damaged(f"it holds roots, but {INDEX} is missing")
+            raise self.damaged(f"it holds {left}, but {INDEX} is missing")
         return orphaned
 
     def _index_bytes(self) -> bytes:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import restoration, revocation, rotation
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority, moved_on
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import (
     Outcome,
     Wanted,
@@ -190,7 +190,9 @@ def _recover(store: CaStore, work: Move, now: datetime) -> Authority:
 def _publish(store: CaStore, work: Move, now: datetime) -> Authority:
     published = store.publish(work.passphrase, lambda authority: _lists(store, authority, work, now), now=now)
     if lost := _lost(store.records(now), work):
-        store.record(lost, store.signer(work.passphrase), now)
+        after = store.record(lost, store.signer(work.passphrase), now, after=published)
+        if after is None:
+            raise moved_on(store.where)
     return published
 
 

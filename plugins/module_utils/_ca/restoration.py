@@ -18,10 +18,11 @@ from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation, transitions
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.doubts import latest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Index
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import Change, Snapshot
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.witness import Witness, latest, witness_from_text
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.witness import Witness, witness_from_text
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import BACKDATING
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Revoked

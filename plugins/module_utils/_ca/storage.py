@@ -17,6 +17,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Da
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Segment
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.ledger import Ledger
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.witness import witness_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, short
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl, parse_crls, signed_by
@@ -64,6 +65,7 @@ class Snapshot:
             retired=self.index.retired,
             shared=self.index.shared,
             lists=tuple(self.lists.values()),
+            witness=witness_of(self.index),
         )
 
 
@@ -118,8 +120,8 @@ class Storage(ABC):
     - One commit at most follows on a version. A commit against any other version raises C(OvertakenError), and then
       nothing has changed.
     - Killed anywhere, a call leaves what was there before or what was to be, and the next call goes on from there. That
-      holds for the first commit and for a removal as well: half of either is no CA, and roots of which the index
-      was lost in another way are C(store-damaged), never an empty storage.
+      holds for the first commit and for a removal as well: half of either is no CA, and roots or a journal of which
+      the index was lost in another way are C(store-damaged), never an empty storage.
     - A reader takes no lock. What another run replaces or removes meanwhile is read anew.
     - Records come with the index that counts them: one commit takes both, so runs at once lose none.
     - Entries of the journal come with the index that names the last one. Those that no index names yet are one value,

@@ -23,7 +23,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import (
     transitions,
     vouching,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority, moved_on
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.doubts import Doubts, doubts
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Author, Event, links_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal_check import Checked, checked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal_writing import journalled, noted
@@ -33,12 +34,6 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import 
     OvertakenError,
     Snapshot,
     Storage,
-)
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.witness import (
-    Doubts,
-    doubts,
-    witness_of,
-    witness_to_text,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import DEFAULT_INSTANCE
@@ -283,30 +278,38 @@ class CaStore:
             except CrossmeshError:
                 # A rotation may have destroyed the key meanwhile; then it is the next one's that is asked for.
                 again = self._storage.snapshot()
-                if again is not None and again.version == snapshot.version:
+                if again is not None and again.index.signature == snapshot.index.signature:
                     raise
 
-    def vouch(self, passphrase: str, authority: Authority, *told: Event) -> None:
+    def vouch(self, passphrase: str, authority: Authority, *told: Event) -> Authority:
         """Stop unless the passphrase opens the key that signed all this: who can only write to the store has none.
 
         :param told: what is about to be done on the word of the key, for the journal.
+        :returns: the authority afterwards.
+        :raises MovedOnError: the store does not continue the authority.
         :raises CrossmeshError: it does not.
         """
         if authority.signer is None:
             raise self._storage.damaged("it holds no authority")
         key = self._key(authority.signer, passphrase)
-        while told:
-            snapshot = self._snapshot()
-            if snapshot is None or snapshot.index.signer != authority.signer.fingerprint:
-                return
+        while True:
+            snapshot = self._continued(authority)
+            if not told:
+                return snapshot.authority
             with suppress(OvertakenError):
-                self._commit(Change(snapshot.index), key, snapshot, told)
-                return
+                return self._commit(Change(snapshot.index), key, snapshot, told).authority
 
-    def witness(self) -> str:
-        """What is to be kept where the CA is used, so that an older copy is noticed; empty without a CA."""
+    def follow(self, authority: Authority) -> Authority:
+        """Read the authority again that something was decided with.
+
+        :raises MovedOnError: the store does not continue it.
+        """
+        return self._continued(authority).authority
+
+    def look(self, seen: Mapping[str, Mapping[str, str]]) -> tuple[Authority | None, Doubts]:
+        """C(public) and C(doubts) of one reading: who can exchange the store shows no other one for either."""
         snapshot = self._snapshot()
-        return witness_to_text(witness_of(snapshot.index)) if snapshot else ""
+        return (snapshot.authority, doubts(snapshot, seen)) if snapshot else (None, Doubts())
 
     def doubts(self, seen: Mapping[str, Mapping[str, str]]) -> Doubts:
         """Whether clusters have seen a later state of the store, which is read now: after what they hold.
@@ -350,32 +353,38 @@ class CaStore:
         now: datetime,
         *told: Event,
         home: tuple[str, str] | None = None,
-    ) -> bool:
+        after: Authority | None = None,
+    ) -> Authority | None:
         """Keep the records of certificates that are about to be used, and drop those of expired ones.
 
         :param key: of the issuing root, which signs for them.
         :param told: what else is about to be done, for the journal.
         :param home: name and uid of the cluster that they are for, to be remembered; None where it is not known.
-        :returns: False where that root issues no more: the certificates must not be used.
+        :param after: what they were decided with; None where nothing was.
+        :returns: the authority afterwards; None where that root issues no more: the certificates must not be used.
+        :raises MovedOnError: the store does not continue C(after): nor must they be then.
         """
         while True:
-            snapshot = self._snapshot(records=True)
+            snapshot = self._continued(after, records=True) if after else self._snapshot(records=True)
             if snapshot is None or not key_signs_for(snapshot.roots[snapshot.index.signer], key):
-                return False
+                return None
             change = transitions.record(snapshot, records, now=now, home=home)
             issued = (events.issued(record, now=timestamp(now)) for record in records)
             with suppress(OvertakenError):
-                self._commit(change, key, snapshot, (*issued, *told))
-                return True
+                return self._commit(change, key, snapshot, (*issued, *told)).authority
 
     def clusters(self) -> dict[str, str]:
         """The uid of the cluster that got certificates under a name, by that name."""
         snapshot = self._snapshot()
         return dict(snapshot.index.clusters) if snapshot else {}
 
-    def records(self, now: datetime) -> list[Record]:
-        """Return what is recorded of certificates that have not expired, oldest first."""
-        snapshot = self._snapshot(records=True)
+    def records(self, now: datetime, *, after: Authority | None = None) -> list[Record]:
+        """Return what is recorded of certificates that have not expired, oldest first.
+
+        :param after: what they belong to; None where that is any.
+        :raises MovedOnError: the store does not continue it.
+        """
+        snapshot = self._continued(after, records=True) if after else self._snapshot(records=True)
         unexpired = [record for record in snapshot.records if not record.expired(now)] if snapshot else []
         return sorted(unexpired, key=lambda record: (record.issued_at, record.serial))
 
@@ -401,10 +410,15 @@ class CaStore:
         self._storage.refuse_unwritable()
 
     def _refuse_used_by_others(self) -> None:
-        """Stop where another instance has certificates of it; what is damaged tells of none."""
+        """Stop where it is another instance's; what is damaged tells of none."""
         try:
-            snapshot = self._storage.snapshot(records=True)
-        except CrossmeshError:
+            snapshot = self._storage.snapshot()
+            if snapshot is not None and not snapshot.index.generation:
+                # Nothing but the certificates tells whose an earlier release's is.
+                snapshot = self._storage.snapshot(records=True)
+        except CrossmeshError as error:
+            if error.message.code != "store-damaged":
+                raise
             return
         if snapshot is not None:
             transitions.refuse_used(snapshot, self._instance)
@@ -413,6 +427,12 @@ class CaStore:
         snapshot = self._vouched(records=records)
         if snapshot is not None:
             transitions.refuse_others(snapshot, self._instance)
+        return snapshot
+
+    def _continued(self, authority: Authority, *, records: bool = False) -> Snapshot:
+        snapshot = self._snapshot(records=records)
+        if snapshot is None or not snapshot.authority.continues(authority):
+            raise moved_on(self.where)
         return snapshot
 
     def _vouched(self, *, records: bool = False) -> Snapshot | None:
@@ -459,7 +479,11 @@ class CaStore:
             index = replace(index, identity=secrets.token_hex(16))
         signed = replace(whole, index=vouching.sealed(index, key, after=index.generation))
         vouching.refuse_unbelievable(signed, before)
-        return self._storage.commit(signed, before.version if before else None)
+        made = self._storage.commit(signed, before.version if before else None)
+        # Others wait for the lock, and who takes no lock may have put something else there.
+        if made.index.signature != signed.index.signature:
+            raise OvertakenError
+        return made
 
     def _new_root(self, passphrase: str, key: PrivateKey, certificate: str) -> transitions.NewRoot:
         encrypted = encrypt_private_key(key, passphrase, self._iterations, fewest=self._iterations)

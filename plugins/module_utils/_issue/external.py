@@ -188,7 +188,7 @@ def _keep(
         if credential.decision.action == "issue" and (faults := not_permitted(authority, {"server": [server.sni]})):
             raise CrossmeshError(*faults.values())
         if not look:
-            (credential,) = issue([credential], store, authority, work, now)
+            (credential,), _after = issue([credential], store, authority, work, now)
             _write(server.directory, credential)
         elif request.try_key and needs_key(credential, authority) and authority.issuing and work.passphrase:
             # The run would stop at a wrong passphrase, or at a key that was lost.

@@ -21,11 +21,12 @@ from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority, MovedOnError, moved_on
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import no_ca
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.holdings import Removal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record, record_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.witness import witness_to_text
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import refuse_clock
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import PARALLEL, Api, ApiError, object_path
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.documents import ANSWER, Item, hold
@@ -142,11 +143,15 @@ class Credential:
 
 def authority_of(store: CaStore) -> Authority:
     """The store's public part; without a root where there is none yet."""
-    return store.public() or Authority(path=store.where, issuing=None, trusted=())
+    return store.public() or _none_yet(store)
+
+
+def _none_yet(store: CaStore) -> Authority:
+    return Authority(path=store.where, issuing=None, trusted=())
 
 
 class _OvertakenError(CrossmeshError):
-    """Somebody else has changed what a decision was made on."""
+    """Somebody else has changed a Secret that a decision was made on."""
 
 
 def ensure(api: Api, store: CaStore, work: Work, now: datetime) -> list[Credential]:
@@ -162,7 +167,7 @@ def ensure(api: Api, store: CaStore, work: Work, now: datetime) -> list[Credenti
     for _attempt in range(ATTEMPTS):
         try:
             return [_as_written(item, written) for item in _ensure(api, store, work, now, written)]
-        except _OvertakenError:
+        except (_OvertakenError, MovedOnError):
             continue
         except CrossmeshError as error:
             if written:
@@ -187,10 +192,10 @@ def _as_written(item: Credential, written: Mapping[str, Credential]) -> Credenti
 
 def _ensure(api: Api, store: CaStore, work: Work, now: datetime, written: dict[str, Credential]) -> list[Credential]:
     secrets = _live(api, work)
-    _refuse_older(store, secrets, work)
-    authority = authority_of(store)
+    authority = _newest(store, secrets, work)
     _refuse(secrets, authority, work)
-    records = store.records(now) if work.revoked or work.removal or authority.lists else []
+    asks = authority.witness and (work.revoked or work.removal or authority.lists)
+    records = store.records(now, after=authority) if asks else []
     removed = work.removal.entries(work.revoked, records, authority.lists, now) if work.removal else ()
     asked = [*work.revoked, *removed]
     records = [*records, *work.unrecorded]
@@ -207,9 +212,10 @@ def _ensure(api: Api, store: CaStore, work: Work, now: datetime, written: dict[s
         return [_with_lists_to_come(item) for item in decided] if due else decided
     if any(item.decision.action == "issue" for item in decided):
         refuse_clock(api.clock_ahead)
-    issued = issue(decided, store, authority, work, now)
+    issued, after = issue(decided, store, authority, work, now)
     if any(item.decision.action != "keep" for item in issued):
-        _write_all(api, replace(work, witness=store.witness()), issued, written)
+        witness = witness_to_text(after.witness) if after.witness else ""
+        _write_all(api, replace(work, witness=witness), issued, written)
     return issued
 
 
@@ -242,11 +248,12 @@ def _live(api: Api, work: Work) -> dict[str, LiveSecret]:
     return {name: secret_view(item) for name, item in zip(wanted, found, strict=True) if item is not None}
 
 
-def _refuse_older(store: CaStore, secrets: Mapping[str, LiveSecret], work: Work) -> None:
+def _newest(store: CaStore, secrets: Mapping[str, LiveSecret], work: Work) -> Authority:
     """Nothing is issued, trusted or written from a store that is older than what is here."""
-    found = store.doubts({work.owner.cluster: witnesses_of(secrets.values())})
+    authority, found = store.look({work.owner.cluster: witnesses_of(secrets.values())})
     if found.rolled_back:
         raise CrossmeshError(found.rolled_back)
+    return authority or _none_yet(store)
 
 
 def _refuse(secrets: Mapping[str, LiveSecret], authority: Authority, work: Work) -> None:
@@ -303,25 +310,24 @@ def decide_credential(
 
 def issue(
     decided: Sequence[Credential], store: CaStore, authority: Authority, work: Work, now: datetime
-) -> list[Credential]:
+) -> tuple[list[Credential], Authority]:
     """Issue what is due; recorded before it is used.
 
-    :raises CrossmeshError: another run has moved the CA on since these were decided, or the passphrase does not open
-        the key that vouches for what is to be trusted: nothing of it may be written.
+    :returns: these, and the authority afterwards.
+    :raises MovedOnError: the store does not continue the authority: nothing of it may be written.
+    :raises CrossmeshError: the passphrase does not open the key that vouches for what is to be trusted: neither may it.
     """
-    issued, told = list(decided), False
+    issued, signed = list(decided), None
     entries = tuple(events.written(decided, work))
     if authority.issuing is not None and any(item.decision.action == "issue" for item in decided):
-        issued, told = _issued(decided, store, authority.issuing, work, now), True
+        issued, signed = _issued(decided, store, authority, authority.issuing, work, now)
     # What is dropped needs no key; its entry is signed at once all the same, where there is a passphrase.
     elif any(needs_key(item, authority) for item in decided) or (entries and work.passphrase):
-        store.vouch(work.passphrase, authority, *entries)
-        told = True
-    if authority_of(store).state != authority.state:
-        raise _moved_on(store)
-    if not told:
+        signed = store.vouch(work.passphrase, authority, *entries)
+    after = store.follow(signed or authority)
+    if signed is None:
         store.note(*entries)
-    return issued
+    return issued, after
 
 
 def needs_key(item: Credential, authority: Authority) -> bool:
@@ -343,12 +349,17 @@ def needs_key(item: Credential, authority: Authority) -> bool:
 
 
 def _issued(
-    decided: Sequence[Credential], store: CaStore, root: CertificateView, work: Work, now: datetime
-) -> list[Credential]:
+    decided: Sequence[Credential],
+    store: CaStore,
+    authority: Authority,
+    root: CertificateView,
+    work: Work,
+    now: datetime,
+) -> tuple[list[Credential], Authority]:
     key = store.signer(work.passphrase)
     # The store gives the next root's where another run has taken this one's away meanwhile.
     if not key_signs_for(root, key):
-        raise _moved_on(store)
+        raise moved_on(store.where)
     issued = []
     for item in decided:
         if item.decision.action != "issue":
@@ -370,20 +381,10 @@ def _issued(
     lost = [record for record in work.unrecorded if record.serial not in known]
     made = [_record(item, item.leaf, root, work, now) for item in issued if item.leaf]
     home = (work.owner.cluster, work.uid) if work.uid else None
-    if not store.record([*lost, *made], key, now, *events.written(issued, work), home=home):
-        raise _moved_on(store)
-    return issued
-
-
-def _moved_on(store: CaStore) -> _OvertakenError:
-    return _OvertakenError(
-        Message.error(
-            "another-run",
-            where=store.where,
-            what="another run has changed the CA: its issuing or trusted roots are not the ones this run decided with",
-            fix="wait for the other run, then run again",
-        )
-    )
+    after = store.record([*lost, *made], key, now, *events.written(issued, work), home=home, after=authority)
+    if after is None:
+        raise moved_on(store.where)
+    return issued, after
 
 
 def _record(item: Credential, leaf: Leaf, issuer: CertificateView, work: Work, now: datetime) -> Record:

@@ -20,6 +20,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import Storage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.trial import Uses
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.witness import witness_to_text
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE
 
@@ -61,6 +62,14 @@ def index_of(store: CaStore) -> Index:
     """The index of a file store, believed or not."""
     content = json.loads((folder(store) / "authority.json").read_text(encoding="utf-8"))
     return index_from_json(content, name="index", where="", damaged=lambda why: pytest.fail(why))
+
+
+def witness(store: CaStore) -> str:
+    """What a run leaves of the store in a cluster."""
+    authority = store.public()
+    assert authority is not None
+    assert authority.witness is not None
+    return witness_to_text(authority.witness)
 
 
 def as_earlier_release(store: CaStore, clusters: Mapping[str, str] | None = None) -> None:

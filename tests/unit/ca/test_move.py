@@ -28,8 +28,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import CLOCK
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import signed_by
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.pkcs8 import encrypt_private_key
-from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, key_signs_for
-from tests.unit.ca.support import USES, file_store, folder, keep
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, PrivateKey, key_signs_for
+from tests.unit.ca.support import USES, file_store, folder, keep, record
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE, Root, make_leaf, make_root
 from tests.unit.support import refused, run_action
 
@@ -374,6 +374,25 @@ def test_the_root_that_was_lost_is_not_the_next_one(tmp_path: Path) -> None:
     with refused("root-in-service"):
         taken(file_store(tmp_path / "new" / "ca"), "recover", lost=[lost.view.pem], wanted=brought(tmp_path, lost))
     assert not (tmp_path / "new").exists()
+
+
+class RotatedMeanwhile(CaStore):
+    """Another run lets the next root issue once this one has the key of the root before."""
+
+    def signer(self, passphrase: str) -> PrivateKey:
+        key = super().signer(passphrase)
+        at(file_store(self.where), "prepare", "switch")
+        return key
+
+
+def test_records_that_another_run_kept_from_being_added_are_told(store: CaStore) -> None:
+    unrecorded = [record(make_leaf(make_root()))]
+    with refused("another-run"):
+        taken(file_store(folder(store), RotatedMeanwhile), "publish", unrecorded=unrecorded)
+    assert unrecorded[0] not in store.records(NOW)
+    # The control: the next run.
+    taken(store, "publish", unrecorded=unrecorded)
+    assert unrecorded[0] in store.records(NOW)
 
 
 def test_lists_can_be_published_beside_a_root_that_has_expired(tmp_path: Path) -> None:

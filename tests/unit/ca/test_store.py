@@ -21,6 +21,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import file_sto
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.files import read_private
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Event
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.layout import Layout
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import StoredKey
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
@@ -339,6 +340,22 @@ class TestWriters:
         authority = made.public()
         assert authority is not None
         assert key_signs_for(issuing(authority), key)
+
+    def test_a_note_of_another_run_is_no_reason_to_ask_for_a_key_again(
+        self, made: CaStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        read, asked = FileStorage.key, []
+
+        def noted_meanwhile(storage: FileStorage, fingerprint: str) -> StoredKey:
+            asked.append(fingerprint)
+            if len(asked) < 4:
+                made.note(Event("bundle", {"added": ["ab"]}))
+            return read(storage, fingerprint)
+
+        monkeypatch.setattr(FileStorage, "key", noted_meanwhile)
+        with refused("wrong-passphrase"):
+            made.signer("another passphrase")
+        assert len(asked) == 1
 
     def test_a_list_that_was_replaced_goes(self, made: CaStore) -> None:
         publish(made, "a")

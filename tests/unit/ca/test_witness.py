@@ -9,13 +9,12 @@ from dataclasses import replace
 
 import pytest
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.doubts import doubts, rolled_back
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Index
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import Snapshot
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.vouching import endorsed, sealed
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.witness import (
     Witness,
-    doubts,
-    rolled_back,
     witness_from_text,
     witness_of,
     witness_to_text,

@@ -430,8 +430,9 @@ class RotatedAfter(CaStore):
         now: datetime,
         *told: Event,
         home: tuple[str, str] | None = None,
-    ) -> bool:
-        recorded = super().record(records, key, now, *told, home=home)
+        after: Authority | None = None,
+    ) -> Authority | None:
+        recorded = super().record(records, key, now, *told, home=home, after=after)
         if self.turns:
             self.turns -= 1
             rotate(file_store(self.where))

@@ -400,8 +400,9 @@ class SwitchedMeanwhile(CaStore):
         now: datetime,
         *told: Event,
         home: tuple[str, str] | None = None,
-    ) -> bool:
-        recorded = super().record(records, key, now, *told, home=home)
+        after: Authority | None = None,
+    ) -> Authority | None:
+        recorded = super().record(records, key, now, *told, home=home, after=after)
         if not self.switched:
             self.switched = True
             prepare(self)
