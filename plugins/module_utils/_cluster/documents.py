@@ -196,11 +196,7 @@ def get_document(api: Api, shape: Fields, path: str) -> Item:
 
 def _held(api: Api, value: object, shape: Shape, title: Callable[[], str]) -> Item:
     """:param title: of the object, asked for where something is wrong with it: a mesh can have thousands."""
-    try:
-        _hold(value, shape, "")
-    except _ShapeError as error:
-        raise malformed(f"{api.where}, {title()}", str(error)) from None
-    return cast(Item, value)
+    return _of_shape(value, shape, lambda: f"{api.where}, {title()}")
 
 
 def malformed(where: str, what: str) -> CrossmeshError:
@@ -232,10 +228,14 @@ def hold(value: object, shape: Shape, where: str) -> Item:
 
     :raises CrossmeshError: it has another shape.
     """
+    return _of_shape(value, shape, lambda: where)
+
+
+def _of_shape(value: object, shape: Shape, where: Callable[[], str]) -> Item:
     try:
         _hold(value, shape, "")
     except _ShapeError as error:
-        raise malformed(where, str(error)) from None
+        raise malformed(where(), str(error)) from None
     return cast(Item, value)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import mappings
 
 __all__ = ["SECRET", "Territory"]
 
@@ -79,14 +80,9 @@ class Territory:
 
 def _led_to(route: Item) -> Iterator[str]:
     """Namespaces of the Services that a VirtualService of ours leads to, C(SERVICE.NAMESPACE.svc.cluster.local)."""
-    for spec in _maps([route.get("spec")]):
-        for way in (*_maps(spec.get("tcp")), *_maps(spec.get("http"))):
-            for target in _maps(way.get("route")):
-                for destination in _maps([target.get("destination")]):
+    for spec in mappings([route.get("spec")]):
+        for way in (*mappings(spec.get("tcp")), *mappings(spec.get("http"))):
+            for target in mappings(way.get("route")):
+                for destination in mappings([target.get("destination")]):
                     _service, _dot, rest = str(destination.get("host", "")).partition(".")
                     yield rest.partition(".")[0]
-
-
-def _maps(found: object) -> Iterator[Item]:
-    """The mappings of a list, whatever else stands there."""
-    return (item for item in found if isinstance(item, dict)) if isinstance(found, list) else iter(())

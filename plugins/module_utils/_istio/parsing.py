@@ -13,7 +13,7 @@ import ipaddress
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import is_count
+from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import Json, is_count, mapping, mappings, text
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio import hosts
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.mesh import Mesh
 from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import (
@@ -51,9 +51,6 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._istio.model import
 
 __all__ = ["KINDS", "parse_mesh", "parse_settings"]
 
-# An object as an API server gives it, or a part of one: opaque until it is read here.
-Json = Mapping[str, Any]
-
 _PROTOCOLS = frozenset(
     {"tcp", "udp", "http", "http2", "http_proxy", "https", "grpc", "grpc-web", "tls", "mongo", "mysql", "redis"}
 )
@@ -80,16 +77,8 @@ _OWNERS = (
 # -- parts of foreign JSON -----------------------------------------------------------------------------------------
 
 
-def _map(value: object) -> Json:
-    return value if isinstance(value, Mapping) else {}
-
-
 def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _number(value: object) -> int:
@@ -101,19 +90,15 @@ def _texts(value: object) -> tuple[str, ...]:
 
 
 def _labels(value: object) -> dict[str, str]:
-    return {key: text for key, text in _map(value).items() if isinstance(text, str)}
-
-
-def _maps(value: object) -> Iterator[Json]:
-    return (item for item in _list(value) if isinstance(item, Mapping))
+    return {key: label for key, label in mapping(value).items() if isinstance(label, str)}
 
 
 def _networks(value: object) -> tuple[str, ...]:
     """Addresses and ranges of them; what is neither counts for nothing in Istio, too."""
     found = []
-    for text in _texts(value):
+    for written in _texts(value):
         try:
-            network = ipaddress.ip_network(text, strict=False)
+            network = ipaddress.ip_network(written, strict=False)
         except ValueError:
             continue
         found.append(str(network.network_address) if network.prefixlen == network.max_prefixlen else str(network))
@@ -129,11 +114,11 @@ def _exports(value: object) -> frozenset[str]:
 
 def parse_settings(mesh_config: object) -> Settings:
     """MeshConfig, as its ConfigMap holds it, read as YAML."""
-    found, plain = _map(mesh_config), Settings()
+    found, plain = mapping(mesh_config), Settings()
     automatic = found.get("enableAutoMtls")
     return Settings(
-        root=_text(found.get("rootNamespace")) or plain.root,
-        trust_domain=_text(found.get("trustDomain")) or plain.trust_domain,
+        root=text(found.get("rootNamespace")) or plain.root,
+        trust_domain=text(found.get("trustDomain")) or plain.trust_domain,
         services=_exports(found.get("defaultServiceExportTo")) or plain.services,
         virtual_services=_exports(found.get("defaultVirtualServiceExportTo")) or plain.virtual_services,
         destination_rules=_exports(found.get("defaultDestinationRuleExportTo")) or plain.destination_rules,
@@ -143,17 +128,17 @@ def parse_settings(mesh_config: object) -> Settings:
             NamespaceSelector(
                 _labels(part.get("matchLabels")),
                 tuple(
-                    Expression(_text(item.get("key")), _text(item.get("operator")), _texts(item.get("values")))
-                    for item in _maps(part.get("matchExpressions"))
+                    Expression(text(item.get("key")), text(item.get("operator")), _texts(item.get("values")))
+                    for item in mappings(part.get("matchExpressions"))
                 ),
             )
-            for part in _maps(found.get("discoverySelectors"))
+            for part in mappings(found.get("discoverySelectors"))
         ),
     )
 
 
 def _captures_dns(mesh_config: Json) -> bool:
-    metadata = _map(_map(mesh_config.get("defaultConfig")).get("proxyMetadata"))
+    metadata = mapping(mapping(mesh_config.get("defaultConfig")).get("proxyMetadata"))
     return str(metadata.get("ISTIO_META_DNS_CAPTURE")).lower() == "true"
 
 
@@ -168,7 +153,7 @@ def parse_mesh(
     """
     found: dict[str, list[Any]] = {}
     for item in objects:
-        kind = _text(_map(item).get("kind"))
+        kind = text(mapping(item).get("kind"))
         meta = _meta(item, kind, ours(item)) if kind in KINDS else None
         if meta:
             into, parse = KINDS[kind]
@@ -177,19 +162,19 @@ def parse_mesh(
 
 
 def _meta(item: Json, kind: str, ours: bool) -> Meta | None:
-    metadata = _map(item.get("metadata"))
-    name, namespace = _text(metadata.get("name")), _text(metadata.get("namespace"))
+    metadata = mapping(item.get("metadata"))
+    name, namespace = text(metadata.get("name")), text(metadata.get("namespace"))
     if not name or not namespace:
         return None
-    created = _text(metadata.get("creationTimestamp")) or NOT_YET
+    created = text(metadata.get("creationTimestamp")) or NOT_YET
     return Meta(kind, namespace, name, created, _owner(metadata), ours)
 
 
 def _owner(metadata: Json) -> str:
     for part, key in _OWNERS:
-        if value := _text(_map(metadata.get(part)).get(key)):
+        if value := text(mapping(metadata.get(part)).get(key)):
             return f"{key.rpartition('/')[2]} {value}"
-    managers = [_text(entry.get("manager")) for entry in _maps(metadata.get("managedFields"))]
+    managers = [text(entry.get("manager")) for entry in mappings(metadata.get("managedFields"))]
     return next((f"field manager {manager}" for manager in managers if manager), "")
 
 
@@ -197,11 +182,11 @@ def _owner(metadata: Json) -> str:
 
 
 def _service(meta: Meta, item: Json) -> Iterator[Service]:
-    spec, metadata = _map(item.get("spec")), _map(item.get("metadata"))
-    exports = _text(_map(metadata.get("annotations")).get(_EXPORT_TO))
-    address = _text(spec.get("clusterIP"))
+    spec, metadata = mapping(item.get("spec")), mapping(item.get("metadata"))
+    exports = text(mapping(metadata.get("annotations")).get(_EXPORT_TO))
+    address = text(spec.get("clusterIP"))
     resolution: Literal["CLUSTER", "HEADLESS", "ALIAS"] = "HEADLESS" if address == "None" else "CLUSTER"
-    if _text(spec.get("type")) == "ExternalName":
+    if text(spec.get("type")) == "ExternalName":
         resolution = "ALIAS"
     yield Service(
         meta,
@@ -216,17 +201,17 @@ def _service(meta: Meta, item: Json) -> Iterator[Service]:
 
 
 def _service_entry(meta: Meta, item: Json) -> Iterator[Service]:
-    spec = _map(item.get("spec"))
-    resolution = _RESOLUTIONS.get(_text(spec.get("resolution")), "NONE")
-    selector = _labels(_map(spec.get("workloadSelector")).get("labels"))
+    spec = mapping(item.get("spec"))
+    resolution = _RESOLUTIONS.get(text(spec.get("resolution")), "NONE")
+    selector = _labels(mapping(spec.get("workloadSelector")).get("labels"))
     given: dict[str, str] = {}
-    for entry in _maps(_map(item.get("status")).get("addresses")):
-        address = _text(entry.get("value"))
+    for entry in mappings(mapping(item.get("status")).get("addresses")):
+        address = text(entry.get("value"))
         # Of both families Istio takes the older one first, where a proxy speaks it.
         if ":" not in address:
-            given.setdefault(_text(entry.get("host")), address)
+            given.setdefault(text(entry.get("host")), address)
     endpoints = tuple(
-        Endpoint(_text(entry.get("address")), _labels(entry.get("labels"))) for entry in _maps(spec.get("endpoints"))
+        Endpoint(text(entry.get("address")), _labels(entry.get("labels"))) for entry in mappings(spec.get("endpoints"))
     )
     addresses = _networks(spec.get("addresses")) if _texts(spec.get("addresses")) else ("",)
     for host in _texts(spec.get("hosts")):
@@ -239,9 +224,9 @@ def _service_entry(meta: Meta, item: Json) -> Iterator[Service]:
                 given=given.get(host, ""),
                 resolution=resolution,
                 exports=_exports(spec.get("exportTo")),
-                external=_text(spec.get("location")) != "MESH_INTERNAL",
+                external=text(spec.get("location")) != "MESH_INTERNAL",
                 endpoints=None if selector else endpoints or _itself(host, resolution),
-                labels=_labels(_map(item.get("metadata")).get("labels")),
+                labels=_labels(mapping(item.get("metadata")).get("labels")),
                 selector=selector,
             )
 
@@ -253,18 +238,18 @@ def _itself(host: str, resolution: str) -> tuple[Endpoint, ...]:
 
 def _ports(spec: Json, *, by_name: bool) -> Iterator[Port]:
     """:param by_name: whether a port's name tells its protocol, as that of a Kubernetes Service."""
-    for port in _maps(spec.get("ports")):
+    for port in mappings(spec.get("ports")):
         number = _number(port.get("port" if by_name else "number"))
         if number:
-            name = _text(port.get("name"))
-            protocol = _of_service_port(port, name, number) if by_name else _protocol(_text(port.get("protocol")))
+            name = text(port.get("name"))
+            protocol = _of_service_port(port, name, number) if by_name else _protocol(text(port.get("protocol")))
             yield Port(number, protocol, name, _number(port.get("targetPort")) if by_name else 0)
 
 
 def _of_service_port(port: Json, name: str, number: int) -> str:
-    if _text(port.get("protocol")) == "UDP":
+    if text(port.get("protocol")) == "UDP":
         return "udp"
-    told = _text(port.get("appProtocol")) or name
+    told = text(port.get("appProtocol")) or name
     lower = told.lower()
     protocol = _protocol("grpc-web" if lower.startswith("grpc-web") else lower.partition("-")[0])
     return protocol or ("tcp" if number in _SPEAK_FIRST else "")
@@ -278,18 +263,18 @@ def _protocol(told: str) -> str:
 
 
 def _destination_rule(meta: Meta, item: Json) -> Iterator[DestinationRule]:
-    spec = _map(item.get("spec"))
+    spec = mapping(item.get("spec"))
     selector = spec.get("workloadSelector")
     yield DestinationRule(
         meta,
-        hosts.resolve(_text(spec.get("host")), meta.namespace),
+        hosts.resolve(text(spec.get("host")), meta.namespace),
         _exports(spec.get("exportTo")),
         tuple(
-            Subset(_text(part.get("name")), _labels(part.get("labels")), _policy(part.get("trafficPolicy")))
-            for part in _maps(spec.get("subsets"))
+            Subset(text(part.get("name")), _labels(part.get("labels")), _policy(part.get("trafficPolicy")))
+            for part in mappings(spec.get("subsets"))
         ),
         _policy(spec.get("trafficPolicy")),
-        _labels(_map(selector).get("matchLabels")) if isinstance(selector, Mapping) else None,
+        _labels(mapping(selector).get("matchLabels")) if isinstance(selector, Mapping) else None,
     )
 
 
@@ -297,8 +282,8 @@ def _policy(value: object) -> Policy | None:
     if not isinstance(value, Mapping):
         return None
     ports = tuple(
-        PortPolicy(_number(_map(part.get("port")).get("number")), _tls(part.get("tls")))
-        for part in _maps(value.get("portLevelSettings"))
+        PortPolicy(_number(mapping(part.get("port")).get("number")), _tls(part.get("tls")))
+        for part in mappings(value.get("portLevelSettings"))
     )
     return Policy(_tls(value.get("tls")), ports)
 
@@ -307,16 +292,16 @@ def _tls(value: object) -> Tls | None:
     if not isinstance(value, Mapping):
         return None
     return Tls(
-        _text(value.get("mode")) or "DISABLE",
-        _text(value.get("credentialName")),
-        _text(value.get("sni")),
+        text(value.get("mode")) or "DISABLE",
+        text(value.get("credentialName")),
+        text(value.get("sni")),
         _texts(value.get("subjectAltNames")),
-        bool(_text(value.get("clientCertificate")) and _text(value.get("privateKey"))),
+        bool(text(value.get("clientCertificate")) and text(value.get("privateKey"))),
     )
 
 
 def _virtual_service(meta: Meta, item: Json) -> Iterator[VirtualService]:
-    spec = _map(item.get("spec"))
+    spec = mapping(item.get("spec"))
     if not _texts(spec.get("hosts")):
         return
     namespace = meta.namespace
@@ -326,15 +311,19 @@ def _virtual_service(meta: Meta, item: Json) -> Iterator[VirtualService]:
         tuple(hosts.resolve(host, namespace) for host in _texts(spec.get("hosts"))),
         frozenset(_gateway_name(name, namespace) for name in gateways),
         _exports(spec.get("exportTo")),
-        tuple(TcpRoute(_matches(part, namespace), _destinations(part, namespace)) for part in _maps(spec.get("tcp"))),
-        tuple(TcpRoute(_matches(part, namespace), _destinations(part, namespace)) for part in _maps(spec.get("tls"))),
+        tuple(
+            TcpRoute(_matches(part, namespace), _destinations(part, namespace)) for part in mappings(spec.get("tcp"))
+        ),
+        tuple(
+            TcpRoute(_matches(part, namespace), _destinations(part, namespace)) for part in mappings(spec.get("tls"))
+        ),
         tuple(
             HttpRoute(
                 _matches(part, namespace),
                 _destinations(part, namespace),
                 answers=isinstance(part.get("redirect"), Mapping) or isinstance(part.get("directResponse"), Mapping),
             )
-            for part in _maps(spec.get("http"))
+            for part in mappings(spec.get("http"))
         ),
     )
 
@@ -355,12 +344,12 @@ def _matches(route: Json, namespace: str) -> tuple[Match, ...]:
             frozenset(_gateway_name(name, namespace) for name in _texts(part.get("gateways"))),
             _number(part.get("port")),
             _labels(part.get("sourceLabels")),
-            _text(part.get("sourceNamespace")),
-            tuple(str(ipaddress.ip_network(text)) for text in _networks(part.get("destinationSubnets"))),
+            text(part.get("sourceNamespace")),
+            tuple(str(ipaddress.ip_network(net)) for net in _networks(part.get("destinationSubnets"))),
             _texts(part.get("sniHosts")),
             _is_narrow(part),
         )
-        for part in _maps(route.get("match"))
+        for part in mappings(route.get("match"))
     )
 
 
@@ -374,86 +363,88 @@ def _is_narrow(match: Json) -> bool:
 def _destinations(route: Json, namespace: str) -> tuple[Destination, ...]:
     return tuple(
         Destination(
-            hosts.resolve(_text(found.get("host")), namespace),
-            _number(_map(found.get("port")).get("number")),
-            _text(found.get("subset")),
+            hosts.resolve(text(found.get("host")), namespace),
+            _number(mapping(found.get("port")).get("number")),
+            text(found.get("subset")),
         )
-        for found in (_map(part.get("destination")) for part in _maps(route.get("route")))
+        for found in (mapping(part.get("destination")) for part in mappings(route.get("route")))
         if found
     )
 
 
 def _gateway(meta: Meta, item: Json) -> Iterator[Gateway]:
-    spec = _map(item.get("spec"))
+    spec = mapping(item.get("spec"))
     selector = spec.get("selector")
     yield Gateway(
         meta,
         _labels(selector) if isinstance(selector, Mapping) else None,
-        tuple(_server(part) for part in _maps(spec.get("servers")) if _map(part.get("port")).get("number")),
+        tuple(_server(part) for part in mappings(spec.get("servers")) if mapping(part.get("port")).get("number")),
     )
 
 
 def _server(part: Json) -> Server:
-    port, tls = _map(part.get("port")), part.get("tls")
-    mode = _text(_map(tls).get("mode")) or "PASSTHROUGH"
+    port, tls = mapping(part.get("port")), part.get("tls")
+    mode = text(mapping(tls).get("mode")) or "PASSTHROUGH"
     return Server(
         _number(port.get("number")),
-        _protocol(_text(port.get("protocol"))),
+        _protocol(text(port.get("protocol"))),
         _texts(part.get("hosts")),
-        _text(port.get("name")),
-        _text(part.get("bind")),
+        text(port.get("name")),
+        text(part.get("bind")),
         mode if isinstance(tls, Mapping) else None,
-        _text(_map(tls).get("credentialName")),
+        text(mapping(tls).get("credentialName")),
     )
 
 
 def _sidecar(meta: Meta, item: Json) -> Iterator[Sidecar]:
-    spec = _map(item.get("spec"))
+    spec = mapping(item.get("spec"))
     selector = spec.get("workloadSelector")
     yield Sidecar(
         meta,
         tuple(
             EgressListener(
                 _texts(part.get("hosts")),
-                _number(_map(part.get("port")).get("number")),
-                _text(part.get("bind")),
-                _protocol(_text(_map(part.get("port")).get("protocol"))),
+                _number(mapping(part.get("port")).get("number")),
+                text(part.get("bind")),
+                _protocol(text(mapping(part.get("port")).get("protocol"))),
             )
-            for part in _maps(spec.get("egress"))
+            for part in mappings(spec.get("egress"))
         ),
-        _labels(_map(selector).get("labels")) if isinstance(selector, Mapping) else None,
+        _labels(mapping(selector).get("labels")) if isinstance(selector, Mapping) else None,
     )
 
 
 def _envoy_filter(meta: Meta, item: Json) -> Iterator[EnvoyFilter]:
-    spec = _map(item.get("spec"))
-    contexts = (_text(_map(patch.get("match")).get("context")) or "ANY" for patch in _maps(spec.get("configPatches")))
-    yield EnvoyFilter(meta, frozenset(contexts), _labels(_map(spec.get("workloadSelector")).get("labels")))
+    spec = mapping(item.get("spec"))
+    contexts = (
+        text(mapping(patch.get("match")).get("context")) or "ANY" for patch in mappings(spec.get("configPatches"))
+    )
+    yield EnvoyFilter(meta, frozenset(contexts), _labels(mapping(spec.get("workloadSelector")).get("labels")))
 
 
 # -- security.istio.io ---------------------------------------------------------------------------------------------
 
 
 def _authorization_policy(meta: Meta, item: Json) -> Iterator[AuthorizationPolicy]:
-    spec = _map(item.get("spec"))
-    annotations = _map(_map(item.get("metadata")).get("annotations"))
+    spec = mapping(item.get("spec"))
+    annotations = mapping(mapping(item.get("metadata")).get("annotations"))
     yield AuthorizationPolicy(
         meta,
-        _text(spec.get("action")) or "ALLOW",
-        tuple(_rule(part) for part in _maps(spec.get("rules"))),
-        _labels(_map(spec.get("selector")).get("matchLabels")),
+        text(spec.get("action")) or "ALLOW",
+        tuple(_rule(part) for part in mappings(spec.get("rules"))),
+        _labels(mapping(spec.get("selector")).get("matchLabels")),
         targeted=bool(spec.get("targetRefs") or spec.get("targetRef")),
-        dry_run=_text(annotations.get(_DRY_RUN)).lower() in ("true", "1", "t"),
+        dry_run=text(annotations.get(_DRY_RUN)).lower() in ("true", "1", "t"),
     )
 
 
 def _rule(part: Json) -> Rule:
     return Rule(
-        tuple(tuple(_conditions(_map(entry.get("source")))) for entry in _maps(part.get("from"))),
-        tuple(tuple(_conditions(_map(entry.get("operation")))) for entry in _maps(part.get("to"))),
+        tuple(tuple(_conditions(mapping(entry.get("source")))) for entry in mappings(part.get("from"))),
+        tuple(tuple(_conditions(mapping(entry.get("operation")))) for entry in mappings(part.get("to"))),
         tuple(
-            Condition(_text(entry.get("key")), _texts(entry.get("values")), _texts(entry.get("notValues")))
-            for entry in _maps(part.get("when"))
+            Condition(text(entry.get("key")), _texts(entry.get("values")), _texts(entry.get("notValues")))
+            for entry in mappings(part.get("when"))
         ),
     )
 
@@ -469,22 +460,22 @@ def _conditions(fields: Json) -> Iterator[Condition]:
 
 
 def _peer_authentication(meta: Meta, item: Json) -> Iterator[PeerAuthentication]:
-    spec = _map(item.get("spec"))
+    spec = mapping(item.get("spec"))
     ports = {
-        int(port): _MODES.get(_text(_map(found).get("mode")))
-        for port, found in _map(spec.get("portLevelMtls")).items()
+        int(port): _MODES.get(text(mapping(found).get("mode")))
+        for port, found in mapping(spec.get("portLevelMtls")).items()
         if is_count(str(port))
     }
-    mode = _MODES.get(_text(_map(spec.get("mtls")).get("mode")))
-    yield PeerAuthentication(meta, mode, _labels(_map(spec.get("selector")).get("matchLabels")), ports)
+    mode = _MODES.get(text(mapping(spec.get("mtls")).get("mode")))
+    yield PeerAuthentication(meta, mode, _labels(mapping(spec.get("selector")).get("matchLabels")), ports)
 
 
 # -- gateway.networking.k8s.io -------------------------------------------------------------------------------------
 
 
 def _backend_policy(meta: Meta, item: Json) -> Iterator[BackendPolicy]:
-    targets = _maps(_map(item.get("spec")).get("targetRefs"))
-    yield BackendPolicy(meta, tuple((_text(part.get("kind")), _text(part.get("name"))) for part in targets))
+    targets = mappings(mapping(item.get("spec")).get("targetRefs"))
+    yield BackendPolicy(meta, tuple((text(part.get("kind")), text(part.get("name"))) for part in targets))
 
 
 # Of each kind: where in the mesh its objects go, and how they are read.
