@@ -8,7 +8,6 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
@@ -35,6 +34,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.layout import I
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.ledger import (
     Ledger,
     digest_of,
+    document,
     ledger_from_text,
     ledger_to_text,
     record_from_text,
@@ -278,7 +278,7 @@ class FileStorage(Storage):
             self._at.key(fingerprint).unlink(missing_ok=True)
         if change.destroyed:
             sync_folder(self._at.roots)
-        write_whole(self._at.index, _json(index_to_json(change.index)))
+        write_whole(self._at.index, document(index_to_json(change.index)))
 
     def _write_records(self, records: Collection[Record], ledger: Ledger, digest: str) -> None:
         self._at.make(self._at.issued)
@@ -326,7 +326,3 @@ def _if_there(path: Path) -> bytes:
         return read_private(path)
     except FileNotFoundError:
         return b""
-
-
-def _json(content: Mapping[str, Any]) -> str:
-    return json.dumps(content, indent=2, sort_keys=True) + "\n"

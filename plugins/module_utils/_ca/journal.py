@@ -17,7 +17,6 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple, TypeAlias
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Head
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.ledger import digest_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import mapping, parse_json, text
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import visible
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import timestamp
@@ -145,7 +145,7 @@ def chained(
         }
         line = json.dumps(entry, sort_keys=True, separators=(",", ":"))
         lines.append(line + "\n")
-        before = _digest(line.encode())
+        before = digest_of(line.encode())
     return Head(number, before, last.segment), lines
 
 
@@ -198,12 +198,8 @@ def _link(line: bytes) -> Link:
     try:
         entry = mapping(parse_json(line.decode("ascii")))
     except ValueError:
-        return Link(0, "", _digest(line), keyless=False)
+        return Link(0, "", digest_of(line), keyless=False)
     number = entry.get("entry")
     counted = number if isinstance(number, int) and not isinstance(number, bool) else 0
     keyless = entry.get("key") == "closed" and entry.get("kind") in _KEYLESS
-    return Link(counted, text(entry.get("before")), _digest(line), keyless)
-
-
-def _digest(line: bytes) -> str:
-    return hashlib.sha256(line).hexdigest()
+    return Link(counted, text(entry.get("before")), digest_of(line), keyless)

@@ -22,7 +22,15 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import Cros
 from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import parse_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
-__all__ = ["Ledger", "digest_of", "ledger_from_text", "ledger_to_text", "record_from_text", "record_to_text"]
+__all__ = [
+    "Ledger",
+    "digest_of",
+    "document",
+    "ledger_from_text",
+    "ledger_to_text",
+    "record_from_text",
+    "record_to_text",
+]
 
 Ledger = Mapping[str, str]
 
@@ -36,7 +44,7 @@ def digest_of(text: str | bytes) -> str:
 
 def ledger_to_text(ledger: Ledger) -> str:
     """The document that a storage keeps."""
-    return _text(ledger)
+    return document(ledger)
 
 
 def ledger_from_text(data: bytes, digest: str, *, where: str, damaged: Damaged) -> Ledger:
@@ -55,7 +63,7 @@ def ledger_from_text(data: bytes, digest: str, *, where: str, damaged: Damaged) 
 
 def record_to_text(record: Record) -> str:
     """The document that a storage keeps."""
-    return _text(record.to_json())
+    return document(record.to_json())
 
 
 def record_from_text(data: bytes, digest: str, *, where: str) -> Record:
@@ -84,5 +92,6 @@ def _parsed(data: bytes) -> object:
         return None
 
 
-def _text(content: Mapping[str, Any]) -> str:
+def document(content: Mapping[str, Any]) -> str:
+    """As all that a key vouches for is kept: the same content is the same text."""
     return json.dumps(content, indent=2, sort_keys=True) + "\n"

@@ -314,7 +314,7 @@ class CaStore:
     def doubts(self, seen: Mapping[str, Mapping[str, str]]) -> Doubts:
         """Whether clusters have seen a later state of the store, which is read now: after what they hold.
 
-        :param seen: what was kept of C(witness): by cluster, then by the object that has it.
+        :param seen: what was kept of the store, as text: by cluster, then by the object that has it.
         """
         snapshot = self._snapshot() if any(filter(None, kept.values()) for kept in seen.values()) else None
         return doubts(snapshot, seen) if snapshot else Doubts()
