@@ -74,14 +74,14 @@ class ActionModule(ClusterAction):
         if fault := variables.misled(found["identity"]["cluster_uid"], request["cluster"]):
             raise CrossmeshError(fault)
         removal = variables.removal(foreseen=True)
-        unknown = (
-            unrecorded_in(found["secrets"], wanted, store.records(now), authority, now) if authority.issuing else []
-        )
+        # After the cluster: what another run has issued meanwhile is on record.
+        records = store.records(now)
+        unknown = unrecorded_in(found["secrets"], wanted, records, authority, now) if authority.issuing else []
         unrecorded = [item.record for item in unknown if item.record]
         kept = {request["cluster"]: witnesses_of(found["secrets"])}
         reading: Reading = {
             **found,
-            **ca_reading(store, authority, entries, now, removal, unrecorded, kept),
+            **ca_reading(store, authority, entries, now, removal, [*records, *unrecorded], kept),
         }
         surroundings = (
             read_surroundings(api, [pod for side in wanted for pod in reading["pods"][side]], parts.whole)

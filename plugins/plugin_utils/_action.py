@@ -165,15 +165,22 @@ class Variables:
 
         :param owner: the name of the cluster whose objects the run is about.
         """
-        known, given = self.store().clusters(), str(self.given.get("mesh_cluster_uid") or "")
-        if uid and owner != self.cluster and known.get(owner) == uid:
+        if uid and owner != self.cluster and self._homes.get(owner) == uid:
             return at_home(self.cluster, owner)
-        return moved(self.cluster, uid, known.get(self.cluster, ""), given)
+        return moved(self.cluster, uid, self._homes.get(self.cluster, ""), self._given_uid)
 
     def recognises(self, uid: str) -> bool:
         """Whether this uid is known as that of the cluster of this host."""
-        known = str(self.given.get("mesh_cluster_uid") or "") or self.store().clusters().get(self.cluster, "")
-        return bool(uid) and uid == known
+        return bool(uid) and uid == (self._given_uid or self._homes.get(self.cluster, ""))
+
+    @property
+    def _given_uid(self) -> str:
+        return str(self.given.get("mesh_cluster_uid") or "")
+
+    @cached_property
+    def _homes(self) -> dict[str, str]:
+        """The uids of clusters that got certificates, by their names, as they are when they are first asked for."""
+        return self.store().clusters()
 
     def wanted_root(self) -> Wanted:
         """The root that is made where there is none, or brought in."""

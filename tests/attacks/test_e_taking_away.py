@@ -288,7 +288,14 @@ def test_a_look_says_that_lists_are_due_for_what_only_it_has_seen(controller: Co
     entries = Variables({"inventory_hostname": "localhost", **revoking(controller, cluster=STAYING)}, None).revoked()
     blind = ca_reading(controller.store, authority, entries, controller.now)
     assert (blind["revoked"], blind["lists_due"]) == ([], ""), "the control"
-    found = ca_reading(controller.store, authority, entries, controller.now, None, [stray.record])
+    found = ca_reading(
+        controller.store,
+        authority,
+        entries,
+        controller.now,
+        None,
+        [*controller.store.records(controller.now), stray.record],
+    )
     assert found["revoked"] == [lost.view.serial]
     assert found["lists_wrong"]
     assert found["lists_due"]

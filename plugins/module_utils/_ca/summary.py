@@ -30,16 +30,17 @@ def ca_reading(
     entries: Sequence[revocation.Entry],
     now: datetime,
     removal: Removal | None = None,
-    unrecorded: Sequence[Record] = (),
+    records: Sequence[Record] | None = None,
     seen: Mapping[str, Mapping[str, str]] | None = None,
 ) -> CaReading:
     """Read what belongs to the authority that was read from the same store.
 
     :param removal: how far what was taken away is revoked; None where it is not.
-    :param unrecorded: what was seen in the cluster and is to be recorded: revocations reach it as well.
+    :param records: of unexpired certificates, and of what was seen in the cluster and is to be recorded: revocations
+        reach it as well. None where it is for the store to tell.
     :param seen: witnesses of the store's state that the cluster keeps, as C(CaStore.doubts) asks for them.
     """
-    revoked = _revocation(store, authority, entries, now, removal, unrecorded)
+    revoked = _revocation(store, authority, entries, now, removal, records)
     return {"authority": authority_to_json(authority), "doubts": _doubts(store, seen or {}), **revoked}
 
 
@@ -74,11 +75,11 @@ def _revocation(
     entries: Sequence[revocation.Entry],
     now: datetime,
     removal: Removal | None,
-    unrecorded: Sequence[Record],
+    records: Sequence[Record] | None,
 ) -> Revocation:
     if not entries and not authority.lists and removal is None:
         return NO_REVOCATION
-    records, lists = [*store.records(now), *unrecorded], store.lists()
+    records, lists = store.records(now) if records is None else records, store.lists()
     removed = removal.entries(entries, records, lists.values(), now) if removal else []
     asked = [*entries, *removed]
     wanted = revocation.wanted_lists(asked, records, authority.listed(now))
