@@ -37,7 +37,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets impo
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.plan import make_plan
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import witnesses_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.unrecorded import held_in, unrecorded_in
-from tests.attacks.test_b_store import THEFT, public, revoke, trusted_in
+from tests.attacks.test_b_store import THEFT, in_service, public, revoke, trusted_in
 from tests.store.course import run, work
 from tests.unit.ca.support import file_store, folder, journal_of, keep, witness
 from tests.unit.cluster.fake_api import FakeApi
@@ -51,14 +51,6 @@ def store(tmp_path: Path) -> CaStore:
     made, root = file_store(tmp_path / "ca"), make_root()
     made.create(PASSPHRASE, root.key, root.view.pem)
     return made
-
-
-def in_service(store: CaStore) -> FakeApi:
-    """A cluster with the gateway's Secret after a first run."""
-    api = FakeApi()
-    run(api, store)
-    api.calls.clear()
-    return api
 
 
 def note_of(api: FakeApi) -> str:

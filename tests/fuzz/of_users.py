@@ -35,8 +35,9 @@ from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import r
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contract
 from tests.unit.ca.memory_storage import MemoryStorage
 from tests.unit.ca.support import quick
+from tests.unit.inventory.every_key import HTTP
 from tests.unit.pki.support import NOW, PASSPHRASE, make_root
-from tests.unit.support import MYSQL, Json, link
+from tests.unit.support import MYSQL, Json
 
 from .judge import Target
 from .of_keys import leaf_key, pems
@@ -45,8 +46,6 @@ __all__ = ["TARGETS"]
 
 _SECRET = "planted-token-5f2c"
 
-_POD = {"namespace": "shop", "selector": {"app": "web"}, "container": "web"}
-
 # -- inventories ---------------------------------------------------------------------------------------------------
 
 
@@ -54,25 +53,6 @@ def _inventory() -> Json:
     """One cluster that has every key that there is."""
     external = {"address": "db.example.net", "port": 13306, "trust": pems()[0].decode(), "sni": "db.example.net"}
     outside = {"name": "sales", "fqdn": "sales.example.com", "port": 3307, "external": external}
-    web = link(
-        name="web",
-        fqdn="web.server.example.com",
-        port=80,
-        tls_port=13380,
-        protocol="http",
-        timeout="15s",
-        retries={"attempts": 2, "per_try_timeout": "2s", "retry_on": "503"},
-        max_connection_duration="1h",
-        servers=[{"name": "cluster-b", "address": "203.0.113.7", "locality": "europe/b"}],
-        clients=["cluster-a"],
-        foreign_clients=["billing.partner.example"],
-        workloads={"namespaces": ["shop"], "service_accounts": ["billing/reports"]},
-        addresses=["240.0.0.10"],
-        strict_backend=True,
-        allow_backend_port=False,
-        probe={"type": "http", "from": _POD, "path": "/x", "status": "204"},
-        state="present",
-    )
     revoked = [
         {"cluster": "cluster-c", "date": "2026-03-01T08:00:00Z", "reason": "keyCompromise"},
         {"serial": "0a:1b", "date": "2026-03-01T08:00:00Z", "reason": "superseded"},
@@ -81,7 +61,7 @@ def _inventory() -> Json:
     examples = {field.name: yaml.safe_load(field.example) for field in schema.CONTRACT if field.example}
     return {
         **{name: value for name, value in examples.items() if not name.startswith(("mesh_api", "custom_ca_import"))},
-        "mesh_links": [dict(MYSQL), web, outside],
+        "mesh_links": [dict(MYSQL), dict(HTTP), outside],
         "mesh_cluster_name": "cluster-b",
         "mesh_cluster_state": "present",
         "mesh_only_links": ["mysql"],

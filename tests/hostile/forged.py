@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import issue_crl
-from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import issue_leaf, new_root, parse_certificates
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
+    Leaf,
+    PrivateKey,
+    issue_leaf,
+    new_root,
+    parse_certificates,
+)
 
 from .memory import Memory
 from .scenery import CLIENT, LINKS, SERVER
@@ -47,13 +53,8 @@ class Forged:
         return parse_certificates(self.root)[0].fingerprint
 
 
-def forge(memories: Mapping[str, Memory]) -> Forged:
-    """:param memories: of clusters that are settled."""
-    now = datetime.now(UTC)
-    wanted = sorted({name for memory in memories.values() for name in _names(memory)})
-    wanted += [link["fqdn"] for link in LINKS if link["fqdn"] not in wanted]
-    key, root = new_root(common_name="liar", key_type="P-256", validity=90 * _DAY, now=now)
-    leaf = issue_leaf(
+def _leaf(root: str, key: PrivateKey, wanted: Sequence[str], now: datetime) -> Leaf:
+    return issue_leaf(
         root_certificate=parse_certificates(root)[0],
         root_key=key,
         role="client",
@@ -63,17 +64,17 @@ def forge(memories: Mapping[str, Memory]) -> Forged:
         validity=60 * _DAY,
         now=now,
     )
+
+
+def forge(memories: Mapping[str, Memory]) -> Forged:
+    """:param memories: of clusters that are settled."""
+    now = datetime.now(UTC)
+    wanted = sorted({name for memory in memories.values() for name in _names(memory)})
+    wanted += [link["fqdn"] for link in LINKS if link["fqdn"] not in wanted]
+    key, root = new_root(common_name="liar", key_type="P-256", validity=90 * _DAY, now=now)
+    leaf = _leaf(root, key, wanted, now)
     other_key, other_root = new_root(common_name=wanted[0], key_type="P-256", validity=90 * _DAY, now=now)
-    bare = issue_leaf(
-        root_certificate=parse_certificates(other_root)[0],
-        root_key=other_key,
-        role="client",
-        sans=wanted,
-        common_name="liar",
-        key_type="P-256",
-        validity=60 * _DAY,
-        now=now,
-    )
+    bare = _leaf(other_root, other_key, wanted, now)
     crl = issue_crl(root=parse_certificates(root)[0], key=key, revoked=[], number=7, validity=60 * _DAY, now=now).pem
     elsewhere = _certificate(memories[CLIENT], "client-credential")
     return Forged(

@@ -21,30 +21,11 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.resoluti
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.links import sound_links
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.uses import uses_of
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contract
+from tests.unit.inventory.every_key import HTTP, POD
 from tests.unit.pki.support import NOW, make_root
 from tests.unit.support import Json, link
 
 GROUPS = ["mesh_servers", "mesh_clients"]
-POD = {"namespace": "shop", "selector": {"app": "web"}, "container": "web"}
-HTTP = link(
-    name="web",
-    fqdn="web.server.example.com",
-    port=80,
-    tls_port=13380,
-    protocol="http",
-    timeout="15s",
-    retries={"attempts": 2, "per_try_timeout": "2s", "retry_on": "503"},
-    max_connection_duration="1h",
-    servers=[{"name": "cluster-b", "address": "203.0.113.7", "locality": "europe/b"}],
-    clients=["cluster-a"],
-    foreign_clients=["billing.partner.example"],
-    workloads={"namespaces": ["shop"], "service_accounts": ["billing/reports"]},
-    addresses=["240.0.0.10"],
-    strict_backend=True,
-    allow_backend_port=True,
-    probe={"type": "http", "from": POD, "path": "/x", "status": "204", "required": True},
-    state="present",
-)
 OUTSIDE = {"name": "sales", "fqdn": "sales.example.com", "port": 3307}
 SERVER = {"address": "db.example.net", "port": 13306, "sni": "db.example.net"}
 PARTNERS = {**OUTSIDE, "external": {**SERVER, "trust": make_root().view.pem}}
