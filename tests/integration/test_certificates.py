@@ -13,8 +13,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509 import load_pem_x509_certificate
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from tests.integration.support.lab_mesh import MYSQL, Mesh, cleared_afterwards
 from tests.lab import Lab
 from tests.unit.pki.strange_roots import strange_root
@@ -113,23 +111,25 @@ def test_the_linters_find_what_is_wrong_with_a_leaf_of_the_tutorial(tmp_path: Pa
 
 
 @pytest.mark.parametrize("made_fit", [False, True], ids=["istiods-certificate", "another-of-its-key"])
-def test_a_mesh_s_own_ca_is_refused_as_custom_ca(mesh: Mesh, *, made_fit: bool) -> None:
+def test_a_mesh_s_own_ca_is_refused_as_custom_ca(mesh: Mesh, tmp_path: Path, *, made_fit: bool) -> None:
     """The root that istiod makes for itself signs no CRL; one that its operator makes of the same key may."""
-    fingerprint = import_ca_of_mesh(mesh, "cluster-b", made_fit=made_fit)
-    run = mesh.site()
+    certificate, key = ca_of_mesh(mesh, "cluster-b", tmp_path, made_fit=made_fit)
+    run = mesh.site("-e", f"custom_ca_import_certificate={certificate}", "-e", f"custom_ca_import_key={key}")
     assert not run.ok
-    assert run.reports("mesh-ca" if made_fit else "store-unvouched", f"root {fingerprint[:8]}")
+    fingerprint = load_pem_x509_certificate(certificate.read_bytes()).fingerprint(hashes.SHA256()).hex()
+    if made_fit:
+        assert run.reports("mesh-ca", f"root {fingerprint[:8]}")
+    else:
+        assert run.reports("root-import", "key usage lacks keyCertSign or cRLSign")
     assert mesh.names("cluster-b") == set()
 
 
-def import_ca_of_mesh(mesh: Mesh, cluster: str, *, made_fit: bool) -> str:
-    """Lay out a CA store around istiod's own root, or one of its key; the root's fingerprint."""
+def ca_of_mesh(mesh: Mesh, cluster: str, folder: Path, *, made_fit: bool) -> tuple[Path, Path]:
+    """Files of istiod's own root, or of one of its key, and of that key."""
     data = mesh.get(cluster, "-n", "istio-system", "secret", "istio-ca-secret")["data"]
-    pem = base64.b64decode(data["ca-cert.pem"])
-    key = serialization.load_pem_private_key(base64.b64decode(data["ca-key.pem"]), password=None)
-    assert isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
+    pem, key = (base64.b64decode(data[name]) for name in ("ca-cert.pem", "ca-key.pem"))
     if made_fit:
-        pem = strange_root(key=key).view.pem.encode()
-    fingerprint = load_pem_x509_certificate(pem).fingerprint(hashes.SHA256()).hex()
-    CaStore(FileStorage(mesh.store)).create(mesh.passphrase, key, pem.decode())
-    return fingerprint
+        loaded = serialization.load_pem_private_key(key, password=None)
+        assert isinstance(loaded, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
+        pem = strange_root(key=loaded).view.pem.encode()
+    return written(folder / "ca.pem", pem), written(folder / "ca.key", key)
