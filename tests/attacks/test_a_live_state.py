@@ -184,6 +184,9 @@ def test_a_certificate_that_somebody_else_signed_gets_no_name_signed(ca: Authori
     """
     forged = credential(client_leaf(THEIRS, MYSQL, BANK), ca.root.view.pem)
     assert sans_issued(client(ca, forged, only=["mysql"])) == {CLUSTER, MYSQL}
+    # Nor one that the inventory gives, before the run of its own link.
+    early = credential(client_leaf(THEIRS, MYSQL, REPORTS), ca.root.view.pem)
+    assert sans_issued(client(ca, early, only=["mysql"])) == {CLUSTER, MYSQL}
     # The control: what the CA itself has issued of other links stays.
     sound = credential(client_leaf(ca.root, MYSQL, REPORTS), ca.root.view.pem)
     due = [*LINKS, numbered(3, name="new", clients=["cluster-a"])]

@@ -453,7 +453,8 @@ MOVED: list[tuple[str, Callable[[Index], Any]]] = [
 def test_no_field_of_the_index_is_moved(store: CaStore, field: str, moved: Callable[[Index], Any]) -> None:
     """Sibling of B1: a phase, a number, a key that is called lost, records that are called none, which cluster it is.
 
-    The last one was believed on d3897ca: a run did not notice that its connection led to another cluster.
+    On d3897ca a phase, a number and a lost key were believed. It kept nothing of which cluster it is, so that a run did
+    not notice that its connection led to another one.
     """
     before = index_of(store)
     write_index(store, before)
@@ -470,7 +471,7 @@ def test_every_field_of_the_index_is_tried() -> None:
 
 
 def test_another_clusters_uid_beside_the_index_counts_for_nothing(store: CaStore) -> None:
-    """Sibling of B1: the files in which d3897ca kept which cluster has the certificates of a name."""
+    """Sibling of B1: the unsigned files in which an earlier format kept which cluster has a name's certificates."""
     put_cluster(store, "cluster-b", "uid-of-his")
     assert store.clusters() == {"cluster-b": "uid-of-b"}
     keep(store, [])

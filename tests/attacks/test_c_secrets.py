@@ -288,6 +288,9 @@ MALFORMED: Mapping[str, Json] = {
     "a key that is no Base64": document({"client-certificate-data": ENCODED, "client-key-data": f"{SECRET}{KEY}é"}),
     "a key in the place of its path": document({"client-certificate-data": ENCODED, "client-key": KEY}),
     "a token in the place of its file": document({"tokenFile": KEY}),
+    "an OIDC provider that lacks a key": document(
+        {"auth-provider": {"name": "oidc", "config": {"client-secret": SECRET}}}
+    ),
     "a password in the server's address": document({"token": "t"}, server=f"https://u:{SECRET}@127.0.0.1:1"),
     "a token in the server's address": document({"token": "t"}, server=f"https://127.0.0.1:1/?token={SECRET}"),
     "a proxy of a kind that there is not": document({"token": "t"}, **{"proxy-url": f"gopher://u:{SECRET}@h:1"}),
@@ -298,7 +301,7 @@ MALFORMED: Mapping[str, Json] = {
 
 @pytest.mark.parametrize("name", MALFORMED)
 def test_a_kubeconfig_with_a_slip_is_refused_without_a_word_of_its_secrets(tmp_path: Path, name: str) -> None:
-    """C4, siblings: the package names an entry by all that it holds, and quotes paths and addresses."""
+    """C4 and C6, siblings: the package names an entry by all that it holds, and quotes paths and addresses."""
     assert not shown(told(lambda: Api(kubeconfig(tmp_path, MALFORMED[name])).get("/version")))
 
 
@@ -450,7 +453,10 @@ def issuer(folder: Path, status: int = 200, **answer: str) -> Iterator[tuple[str
 
 
 def test_an_issuer_that_is_away_or_refuses_prints_nothing(tmp_path: Path) -> None:
-    """C6: the client's secret and the beginning of the refresh token were in the library's message."""
+    """C6: what the issuer answered was printed, and he may quote what he was sent; one that is away was a bare error.
+
+    The client's secret was in the library's message where a key lacks: see the kubeconfigs with a slip.
+    """
     away = told(lambda: configuration(kubeconfig(tmp_path, oidc("https://127.0.0.1:1"))))
     assert "the auth-provider oidc failed" in away
     assert not shown(away)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import gzip
 import os
+import re
 import socket
 import ssl
 import sys
@@ -28,7 +29,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.kubeconfig
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.limits import Limits
 from tests.attacks.server import END, OK, Wire, api_at, message, serving
 from tests.unit.pki.support import make_leaf, make_root
-from tests.unit.support import Json, ends, is_running, refused
+from tests.unit.support import CHECKOUT, Json, ends, is_running, refused
 
 BODY = b'{"items": []}'
 
@@ -351,6 +352,23 @@ def test_an_issuer_of_tokens_that_answers_byte_by_byte_ends_in_time(tmp_path: Pa
     assert clock.in_time
     assert "the auth-provider oidc gave no answer within" in failure.value.message.what
     assert server.requests, "the control: it was asked"
+
+
+# -- D5: a run of a schedule ----------------------------------------------------------------------------------------
+
+
+def without_limit(schedule: str) -> list[str]:
+    """Lines of a crontab that start Ansible and let it run for ever."""
+    return [line for line in schedule.splitlines() if re.search(r"(?<!\btimeout -k 60 3h )ansible-playbook", line)]
+
+
+def test_the_schedule_that_people_copy_has_a_time_limit() -> None:
+    """D5: the cron line had none, and what hung did so every night anew."""
+    schedule = (CHECKOUT / "docs/rotation.md").read_text(encoding="utf-8").partition("```cron")[2].partition("```")[0]
+    assert "ansible-playbook" in schedule
+    assert without_limit(schedule) == []
+    # The control: as it stood there.
+    assert without_limit("PLAY=ansible-playbook -i /srv/meshes")
 
 
 # -- D2: a command in a pod -----------------------------------------------------------------------------------------

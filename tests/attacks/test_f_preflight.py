@@ -3,7 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Part F: preflight ends with its table, whatever its variables hold and however its clusters are reached.
 
-On d3897ca each of the runs below ended before the table, in an error of one task; most of them in Python's words.
+On d3897ca variables of another type were Python's errors in the filters that make the table, and a connection that
+fails in an unforeseen way ended the look at its cluster: README.md says which were seen there. Some of the runs below
+are siblings which, by its code, had their table: custom_ca_validity_days of 0, and custom_ca_lost_roots, unknown to it.
 """
 
 from __future__ import annotations
@@ -90,7 +92,7 @@ def table(folder: Path, variables: Json) -> list[str]:
 
 
 NAMES = (*(field.name for field in schema.CONTRACT), "custom_ca_passphrase")
-# Of those that had no table on d3897ca.
+# Of those that the table itself, or the look at a cluster, depends on.
 WORST = (
     "custom_ca_dir",
     "custom_ca_trust_domain",
