@@ -61,9 +61,8 @@ def test_check_mode_predicts_what_a_removal_revokes(restored_mesh: Mesh) -> None
 
 
 @pytest.mark.slow
-def test_a_teardown_says_what_its_clusters_hold(mesh: Mesh) -> None:
-    passed(mesh.site())
-    run = passed(mesh.play("teardown"))
+def test_a_teardown_says_what_its_clusters_hold(restored_mesh: Mesh) -> None:
+    run = passed(restored_mesh.play("teardown"))
     assert run.reports("removed-still-valid", "cluster cluster-a", "{cluster: 'cluster-a'"), run.output
     assert run.reports("removed-still-valid", "cluster cluster-b", "{cluster: 'cluster-b'"), run.output
 
