@@ -16,7 +16,7 @@ import ansible.template
 import pytest
 from ansible.parsing import vault
 
-__all__ = ["as_template", "marked", "vaulted"]
+__all__ = ["HAS_TAGS", "as_template", "marked", "vaulted"]
 
 HAS_TAGS = hasattr(ansible.template, "trust_as_template")
 
