@@ -19,7 +19,7 @@ SECOND_LAB := : no second lab for
 endif
 LINTERS := ruff mypy shell yaml ansible sanity docs package
 
-.PHONY: help deps venv docs requirements demo test lint $(LINTERS:%=lint-%) unit attacks fuzz integration bench campaign \
+.PHONY: help deps venv docs requirements demo test lint $(LINTERS:%=lint-%) unit attacks fuzz integration bench campaign matrix \
 	package zlint lab-build lab-up labs-up lab-down lab-status clean
 
 help:  ## list the targets
@@ -95,6 +95,9 @@ campaign: deps  ## rotate under load with every fault, for hours, on the running
 	$(PYTHON) -m tests.hostile
 	$(PYTHON) -m tests.store
 	$(PYTHON) -m tests.campaign
+
+matrix: deps zlint  ## unit tests and one life of a link with every supported ansible-core, on the running lab
+	$(PYTHON) -m tests.matrix
 
 lab-build: deps  ## build the lab's binaries, once a machine
 	$(PYTHON) -m tests.lab build

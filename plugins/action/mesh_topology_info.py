@@ -16,6 +16,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ex
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.links import sound_links_with
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._collections import lacking_collection
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contracts
 
 Json = dict[str, Any]
@@ -32,6 +33,8 @@ class ActionModule(Action):
             found = _findings(variables, params["prune_all"])
         except CrossmeshError as error:
             found = error.messages
+        if lacking := lacking_collection():
+            found = [lacking, *found]
         if found and params["fail"]:
             raise CrossmeshError(*found)
         return {"changed": False, "errors": [message.to_json() for message in found]}

@@ -121,21 +121,26 @@ def _color(name: str) -> str:
 
 
 def _values(result: Any) -> dict[str, Any]:
-    found: dict[str, Any] = result.result
+    found: dict[str, Any] = _part(result, "result")
     return found
+
+
+def _part(result: Any, name: str) -> Any:
+    """C(result), C(host) or C(task) of what a callback gets; before ansible-core 2.19 their names began with C(_)."""
+    return getattr(result, name) if hasattr(result, name) else getattr(result, f"_{name}")
 
 
 def _is_loop(result: Any) -> bool:
     """Its items were printed one by one."""
-    return bool(result.task.loop) and "results" in result.result
+    return bool(_part(result, "task").loop) and "results" in _values(result)
 
 
 def _host(result: Any) -> str:
-    return str(result.host.get_name())
+    return str(_part(result, "host").get_name())
 
 
 def _title(result: Any) -> str:
-    return f"[{_host(result)}] {result.task.get_name()}"
+    return f"[{_host(result)}] {_part(result, 'task').get_name()}"
 
 
 def _several(value: Any) -> list[Any]:

@@ -283,6 +283,12 @@ CODES: Mapping[str, Entry] = {
         "The Python that runs ansible-playbook lacks a package that the collection needs",
         "Install it there, and let the clusters use the same interpreter",
     ),
+    "missing-collection": Entry(
+        "kubernetes.core is missing or too old",
+        "Ansible does not find the collection that writes manifests, or first finds one before 5.0.0: the package "
+        "C(ansible) brings such up to its version 10",
+        "Install it from Galaxy, which installs it where Ansible looks before the packages of pip",
+    ),
     "unreadable-variable": Entry(
         "A variable cannot be read",
         "Its value uses an undefined variable, or cannot be decrypted; the message never holds the value",

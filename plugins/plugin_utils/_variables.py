@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleError, AnsibleUndefinedVariable
+from ansible.errors import AnsibleUndefinedVariable
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired, schema
@@ -24,6 +24,8 @@ __all__ = ["NAMES", "contract", "contracts", "plain", "store_folder", "text"]
 
 _FIELDS: Mapping[str, schema.Field] = {field.name: field for field in schema.CONTRACT}
 NAMES = tuple(_FIELDS)
+# Before ansible-core 2.19 a vaulted value is no string, but an object with this mark.
+_ENCRYPTED = "__ENCRYPTED__"
 
 
 def contract(variables: Mapping[str, Any], templar: Any = None, names: Iterable[str] = NAMES) -> dict[str, Any]:
@@ -64,11 +66,12 @@ def _value(variables: Mapping[str, Any], templar: Any, name: str) -> Any:
     try:
         # A vaulted value is decrypted once somebody looks at it, as plain() does.
         return plain(variables[name] if templar is None else templar.template(variables[name]))
-    except AnsibleError as error:
+    except Exception as error:
+        # Before ansible-core 2.19 an expression's own error, as of a division by zero, comes through as it is.
         raise CrossmeshError(_unreadable(name, str(variables.get("inventory_hostname", "")), error)) from None
 
 
-def _unreadable(name: str, host: str, error: AnsibleError) -> Message:
+def _unreadable(name: str, host: str, error: Exception) -> Message:
     """Without Ansible's own words, which can hold a part of the value."""
     if isinstance(error, AnsibleUndefinedVariable):
         what = f"its value uses a variable that is not defined for {host}"
@@ -92,7 +95,10 @@ def store_folder(variables: Mapping[str, Any], given: str) -> str:
 def plain(value: Any) -> Any:
     """Without Ansible's containers, which look at a value anew each time it is read, and without tags on texts."""
     if isinstance(value, str):
-        return str(value)
+        # Not str(): before ansible-core 2.19 that gives a text that is not to be templated as it is.
+        return str.__str__(value)
     if isinstance(value, Mapping):
         return {plain(key): plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return plain(str(value)) if hasattr(value, _ENCRYPTED) else value

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
+from ansible.template import Templar
 
 from ansible_collections.crossmesh.mtls.plugins.action import (
     custom_ca_info,
@@ -30,6 +30,7 @@ from ansible_collections.crossmesh.mtls.plugins.action import (
 from ansible_collections.crossmesh.mtls.plugins.filter.authority_state import authority_state
 from ansible_collections.crossmesh.mtls.plugins.filter.preflight_report import preflight_report
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
+from tests.unit.inventory_values import as_template
 from tests.unit.support import CHECKOUT, MYSQL, Json, run_action
 
 PLAYBOOK = CHECKOUT / "collections/ansible_collections/crossmesh/mtls/playbooks/preflight.yml"
@@ -69,7 +70,7 @@ def host(name: str, variables: Json) -> Host:
 
 
 def as_written(value: Any) -> Any:
-    return trust_as_template(value) if value == NOWHERE else value
+    return as_template(value) if value == NOWHERE else value
 
 
 def table(folder: Path, variables: Json) -> list[str]:

