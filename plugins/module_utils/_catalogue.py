@@ -195,6 +195,11 @@ RULES: Mapping[str, Rule] = {
         "cluster. Hosts with one kubeconfig all set C(mesh_context)",
         "without C(mesh_context) the current context is used: client and server would be the same cluster",
     ),
+    "one-api-server": Rule(
+        "At most one host has C(mesh_kubeconfig: in-cluster), and one C(mesh_kubeconfig: environment) without "
+        "C(mesh_context)",
+        "one pod's account, and one C(K8S_AUTH_HOST), lead to one API server: all links would be written there",
+    ),
     "gateway": Rule(
         "A gateway's namespace and Service are DNS labels, and its selector has labels",
         "an empty selector would select every pod of the namespace",
@@ -348,11 +353,18 @@ CODES: Mapping[str, Entry] = {
         "there, for two things at once, or for what cannot be done in every part of a run",
         "Follow the message; docs/links.md has what each can be",
     ),
+    "unverified-server": Entry(
+        "The API server's certificate would not be checked",
+        "C(K8S_AUTH_VERIFY_SSL) is false, as AWX's credential for Kubernetes sets it where C(Verify SSL) is not ticked "
+        "or no CA is entered. Whoever answers in the server's place would get the token, and private keys of gateways",
+        "Enter the CA of the API server in the credential, and tick C(Verify SSL); or give the cluster a kubeconfig",
+    ),
     "credential-plugin": Entry(
         "A credential plugin gave no credential",
-        "The exec plugin or auth-provider of the kubeconfig is not installed, has failed, or has no session; without "
-        "it, requests would be those of nobody",
-        "Run C(kubectl) with this context, then install the plugin or log in; in the environment that Ansible has",
+        "The exec plugin or auth-provider of the kubeconfig is not installed, has failed, did not answer in time, has "
+        "no session, or has one that expired; without it, requests would be those of nobody",
+        "Follow the message; C(kubectl) with this context, in the environment that Ansible has, shows what the plugin "
+        "says. In an execution environment the plugin has to be in the image",
     ),
     "anonymous": Entry(
         "The API server does not know who asks",

@@ -378,6 +378,17 @@ def test_a_key_in_a_variable_of_the_environment_is_not_printed(tmp_path: Path, n
     assert not shown(found)
 
 
+def test_whoever_answers_in_place_of_the_api_server_gets_no_token_of_the_environment(tmp_path: Path) -> None:
+    """AWX's credential says False where a box was left empty; a private key would be written there."""
+    environ = {"K8S_AUTH_HOST": "https://b.example", "K8S_AUTH_API_KEY": SECRET, "K8S_AUTH_VERIFY_SSL": "False"}
+    found = told(lambda: connection_of("environment", "", environ, tmp_path))
+    assert "unverified-server" in found
+    assert not shown(found)
+    verified = configuration(connection_of("environment", "", {**environ, "K8S_AUTH_VERIFY_SSL": "True"}, tmp_path))
+    unverified = configuration(kubeconfig(tmp_path, document({"token": SECRET}, **{"insecure-skip-tls-verify": True})))
+    assert (verified.verify_ssl, unverified.verify_ssl) == (True, False), "the control"
+
+
 # -- C6: OIDC and other providers ----------------------------------------------------------------------------------
 
 

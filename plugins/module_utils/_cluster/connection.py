@@ -83,7 +83,17 @@ def connection_of(kubeconfig: str, context: str, environ: Mapping[str, str], fol
         return _in_cluster(context, environ)
     if kubeconfig == ENVIRONMENT:
         return _of_environment(context, environ, folder)
-    return _of_files(kubeconfig or environ.get("KUBECONFIG", "") or "~/.kube/config", context, folder)
+    paths = kubeconfig or environ.get("KUBECONFIG", "") or "~/.kube/config"
+    return _of_files(paths, context, folder, "" if kubeconfig else _unasked(environ))
+
+
+def _unasked(environ: Mapping[str, str]) -> str:
+    """What the environment offers, and the inventory does not ask for; in words that can follow a fix."""
+    if environ.get(f"{PREFIX}HOST") or environ.get(f"{PREFIX}KUBECONFIG"):
+        return f"; mesh_kubeconfig: {ENVIRONMENT} takes what {PREFIX}* say"
+    if environ.get("KUBERNETES_SERVICE_HOST") and (ACCOUNT / "token").is_file():
+        return f"; mesh_kubeconfig: {IN_CLUSTER} takes the service account of this pod"
+    return ""
 
 
 def connection_to_host(host: str, token: str, authority: str, folder: Path, *others: str) -> Connection:
@@ -155,8 +165,11 @@ def _absolute(path: str, folder: Path) -> str:
     return os.path.normpath(folder / os.path.expanduser(os.path.expandvars(path)))
 
 
-def _of_files(paths: str, context: str, folder: Path) -> Connection:
-    """As kubectl takes them: an empty entry is none, and of several, those that do not exist are left out."""
+def _of_files(paths: str, context: str, folder: Path, unasked: str = "") -> Connection:
+    """As kubectl takes them: an empty entry is none, and of several, those that do not exist are left out.
+
+    :param unasked: what could be meant where there are none.
+    """
     if not all(map(is_path, paths.split(os.pathsep))) or "{" in paths:
         fix = "write the kubeconfig to a file of mode 0600, and set mesh_kubeconfig to its path"
         raise refuse("mesh_kubeconfig", "it holds a kubeconfig, or something else that is no path", fix)
@@ -165,14 +178,9 @@ def _of_files(paths: str, context: str, folder: Path) -> Connection:
     chosen = f"context {context}" if context else "the current context"
     where = f"{chosen} of {os.pathsep.join(map(shown_path, there or files))}"
     if not there:
-        raise CrossmeshError(
-            Message.error(
-                "kubeconfig",
-                where=where,
-                what="the kubeconfig cannot be used: there is no such file",
-                fix="set mesh_kubeconfig to a file that exists; a relative path begins where Ansible was started",
-            )
-        )
+        what = "the kubeconfig cannot be used: there is no such file"
+        fix = "set mesh_kubeconfig to a file that exists; a relative path begins where Ansible was started"
+        raise CrossmeshError(Message.error("kubeconfig", where=where, what=what, fix=fix + unasked))
     return Connection(where, tuple(there), context)
 
 
@@ -216,10 +224,20 @@ def _server_of(given: Mapping[str, str], server: str, folder: Path, where: str) 
     found: Json = {"server": server}
     if authority := _first(given, _AUTHORITY):
         found["certificate-authority"] = _file(PREFIX + authority, given[authority], folder, where)
-    verify = given.get(_first(given, _VERIFY), "")
-    if verify.lower() in _FALSE:
-        found["insecure-skip-tls-verify"] = True
+    verify = _first(given, _VERIFY)
+    if given.get(verify, "").lower() in _FALSE:
+        raise _unverified(PREFIX + verify, where)
     return {**found, "proxy-url": given["PROXY"]} if "PROXY" in given else found
+
+
+def _unverified(variable: str, where: str) -> CrossmeshError:
+    """AWX sets it where a box was left empty: nobody has decided that private keys may go to whoever answers."""
+    what = f"{variable} is false: whoever answers there would get the token, and private keys of gateways"
+    fix = (
+        f"set {PREFIX}SSL_CA_CERT to the CA of the API server and remove {variable}; in AWX: tick Verify SSL in the "
+        "credential, and enter the CA's certificate"
+    )
+    return CrossmeshError(Message.error("unverified-server", where=where, what=what, fix=fix))
 
 
 def _user_of(given: Mapping[str, str], folder: Path, where: str) -> Json:

@@ -16,6 +16,7 @@ import os
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.environment import without
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.limits import Limits
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.login import LoginError, asked, within
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.login import LOG_IN, LoginError, asked, within
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.memory import private_file
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed, shown_path
@@ -53,6 +54,10 @@ __all__ = ["configuration", "context_of", "is_proxied"]
 _LISTS = ("clusters", "contexts", "users")
 # In C(no_proxy): what is reached without a proxy, and a name that nobody has (RFC 2606).
 _EVERYTHING, _NOTHING = "*", "proxied.invalid"
+_NOT_INSTALLED = (
+    "install it where Ansible runs, in the PATH; in AWX or with ansible-navigator, add it to the image of the "
+    "execution environment, or give the cluster a token in place of the plugin (mesh_api_host, mesh_api_key)"
+)
 _IMPERSONATION = ("as", "as-uid", "as-groups", "as-user-extra")
 
 
@@ -77,11 +82,23 @@ def configuration(
         loader.load_and_set(found)
         loader.refuse_nobody(found)
         loader.refuse_unsendable()
+        if loader.token_file:
+            # The package annotates it as None.
+            found.refresh_api_key_hook = partial(_read_again, loader.token_file)  # type: ignore[assignment]
         weakref.finalize(found, files.pop_all().close)
     server_of(f"the server of {connection.where}", str(found.host))
     _settle_proxy(found)
     _refuse_socks(found, connection.where)
     return found
+
+
+def _read_again(path: str, found: Configuration) -> None:
+    """Before a request goes out: the kubelet replaces the token of a pod's account while a long task runs.
+
+    https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#launch-a-pod-using-service-account-token-projection
+    """
+    with open(path, encoding="utf-8") as file:
+        found.api_key["BearerToken"] = f"Bearer {file.read()}"
 
 
 def context_of(connection: Connection) -> str:
@@ -191,6 +208,7 @@ class _Loader(KubeConfigLoader):
     """A context's settings, or an error where the package would go on without a credential."""
 
     title = ""
+    token_file = ""
     files: ExitStack
     seconds: float
     _user: Any
@@ -225,6 +243,13 @@ class _Loader(KubeConfigLoader):
             raise _unusable(self.title, f"{option}-data is not in Base64") from None
         return self.files.enter_context(private_file(option, content))
 
+    def _load_user_token(self) -> Any:
+        found = super()._load_user_token()  # type: ignore[no-untyped-call]
+        if found and not self._user.value.get("token"):
+            folder = self._get_base_path(self._user.path)  # type: ignore[no-untyped-call]
+            self.token_file = os.path.join(folder, self._user.value["tokenFile"])
+        return found
+
     def _load_auth_provider_token(self) -> Any:
         if "auth-provider" not in self._user:
             return None
@@ -232,7 +257,7 @@ class _Loader(KubeConfigLoader):
             # It may ask the issuer of a token, or start a program.
             return within(self.seconds, super()._load_auth_provider_token)
         except LoginError as error:
-            raise self._without_credential(f"the auth-provider {self._provider} {error}") from None
+            raise self._without_credential(f"the auth-provider {self._provider} {error}", error.fix) from None
         except Exception as error:
             # What it quotes may be a refresh token, or the client's secret.
             what = f"the auth-provider {self._provider} failed ({type(error).__name__})"
@@ -304,14 +329,15 @@ class _Loader(KubeConfigLoader):
             folder = self._get_base_path(self._cluster.path)  # type: ignore[no-untyped-call]
             return asked(ExecProvider(self._user["exec"], folder, self._cluster), self.seconds)
         except FileNotFoundError:
-            raise self._without_credential(f"the exec plugin {self._plugin} is not installed") from None
+            what = f"the exec plugin {self._plugin} is not installed"
+            raise self._without_credential(what, _NOT_INSTALLED) from None
         except PermissionError:
-            raise self._without_credential(f"the exec plugin {self._plugin} may not be run") from None
+            what = f"the exec plugin {self._plugin} may not be run"
+            raise self._without_credential(what, "make it executable for the user that Ansible runs as") from None
         except LoginError as error:
-            raise self._without_credential(f"the exec plugin {self._plugin} {error}") from None
+            raise self._without_credential(f"the exec plugin {self._plugin} {error}", error.fix) from None
         except Exception:
             raise self._without_credential(f"the exec plugin {self._plugin} failed") from None
 
-    def _without_credential(self, what: str) -> CrossmeshError:
-        fix = "run kubectl with this context: it shows what the plugin says; install it, or log in as it asks"
+    def _without_credential(self, what: str, fix: str = LOG_IN) -> CrossmeshError:
         return CrossmeshError(Message.error("credential-plugin", where=self.title, what=what, fix=fix))

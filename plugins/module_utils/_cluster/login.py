@@ -19,18 +19,39 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import IO, Any, Final, TypeVar, cast
 
-__all__ = ["LARGEST", "LoginError", "asked", "within"]
+__all__ = ["LARGEST", "LOG_IN", "LoginError", "asked", "within"]
 
 # Bytes; a token or a certificate has some thousand.
 LARGEST: Final = 1024 * 1024
+
+LOG_IN: Final = (
+    "run kubectl with this context, as the user and with the environment that Ansible has: it shows what the plugin "
+    "says; then log in as it asks, or give the job the credential of the cloud that it lacks"
+)
+_EXPIRED = (
+    "log in again, as the plugin asks when kubectl is run with this context; if it has just been done, compare this "
+    "machine's clock, and empty the plugin's cache"
+)
+_TOO_LATE = (
+    "run kubectl with this context: a plugin that asks for a password, or opens a browser, waits in vain in a job, so "
+    "log in before or use an account for machines; if it is merely slow, set a larger mesh_api_timeout"
+)
 
 Result = TypeVar("Result")
 
 
 class LoginError(Exception):
-    """Why there is no credential, after the name of what was asked; nothing of what it printed."""
+    """Why there is no credential, after the name of what was asked; nothing of what it printed.
+
+    :param fix: what to do.
+    """
+
+    def __init__(self, why: str, fix: str = LOG_IN) -> None:
+        super().__init__(why)
+        self.fix = fix
 
 
 def asked(provider: Any, seconds: float) -> Mapping[str, Any]:
@@ -94,7 +115,7 @@ def _read(stream: IO[bytes], until: float) -> bytes:
 
 
 def _late(seconds: float) -> LoginError:
-    return LoginError(f"gave no answer within {seconds:g} s (mesh_api_timeout)")
+    return LoginError(f"gave no answer within {seconds:g} s (mesh_api_timeout)", _TOO_LATE)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -113,7 +134,21 @@ def _status(output: bytes, version: str) -> Mapping[str, Any]:
     if not isinstance(found, dict) or found.get("apiVersion") != version or not isinstance(found.get("status"), dict):
         raise LoginError("failed")
     status: Mapping[str, Any] = found["status"]
+    _refuse_expired(str(status.get("expirationTimestamp") or ""))
     return status
+
+
+def _refuse_expired(until: str) -> None:
+    """Stop at a credential that a plugin has kept for too long: the API server would only say that it knows nobody.
+
+    :param until: in the form of RFC 3339; what has another form says nothing.
+    """
+    try:
+        ends = datetime.fromisoformat(until)
+    except ValueError:
+        return
+    if ends.tzinfo and ends <= datetime.now(UTC):
+        raise LoginError(f"gave a credential that expired at {ends.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", _EXPIRED)
 
 
 def within(seconds: float, call: Callable[[], Result]) -> Result:

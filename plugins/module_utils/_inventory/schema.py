@@ -330,8 +330,9 @@ CLUSTER: tuple[Field, ...] = (
         "str",
         "How the cluster is reached. A kubeconfig on the controller, or several with colons as in C(KUBECONFIG); a "
         "relative path begins where Ansible was started. C(in-cluster): the service account of the pod that Ansible "
-        "runs in. C(environment): what C(K8S_AUTH_*) say, as AWX's credential for Kubernetes sets them. Default: as "
-        "kubectl, C(KUBECONFIG) or C(~/.kube/config).",
+        "runs in. C(environment): what C(K8S_AUTH_*) say, as AWX's credential for Kubernetes sets them. Each leads to "
+        "one API server, and only one host may have it, unless C(K8S_AUTH_KUBECONFIG) has a context for each. "
+        "Default: as kubectl, C(KUBECONFIG) or C(~/.kube/config).",
         example="~/.kube/config",
     ),
     Field("mesh_context", "str", "The context in the kubeconfig; its current one if not given.", example="cluster-a"),

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import ENVIRONMENT, IN_CLUSTER
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import Finding, nearest, show
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import GivenLink, WantedLink
@@ -212,7 +213,7 @@ def _check_cluster_names(world: World) -> Iterator[Finding]:
 def _check_places(world: World) -> Iterator[Finding]:
     """Hosts that meet in one cluster: a context that was forgotten, or misspelt, is whatever the current one is."""
     for there in _places(world):
-        if len(there) == 1:
+        if len(there) == 1 or all(map(_is_of_process, there)):
             continue
         unset = [name_of(variables) for variables in there if not _context_of(variables)]
         met = _shared(world, [name_of(variables) for variables in there])
@@ -229,6 +230,27 @@ def _check_places(world: World) -> Iterator[Finding]:
             field = "mesh_api_host" if there[0].get("mesh_api_host") else "mesh_context"
             value = "not set" if unset else _shown(there[0][field], field)
             yield Finding.of("same-cluster", (unset or names)[0], field, value, what, fix)
+
+
+def _check_one_api_server(world: World) -> Iterator[Finding]:
+    """An account or an address of the process leads to one cluster, whoever asks."""
+    asking: dict[str, list[str]] = defaultdict(list)
+    for variables in world.variables.values():
+        if _is_of_process(variables):
+            asking[variables["mesh_kubeconfig"]].append(name_of(variables))
+    for way, clusters in asking.items():
+        if len(clusters) > 1:
+            what = f"leads {', '.join(clusters)} to one API server"
+            fix = (
+                "leave it to one of them, and give each other one a kubeconfig and its mesh_context, or mesh_api_host "
+                "and mesh_api_key"
+            )
+            yield Finding.of("one-api-server", clusters[0], "mesh_kubeconfig", show(way), what, fix)
+
+
+def _is_of_process(variables: Mapping[str, Any]) -> bool:
+    """Whether a host asks for what the whole process has one of."""
+    return variables.get("mesh_kubeconfig") in (IN_CLUSTER, ENVIRONMENT) and not _context_of(variables)
 
 
 def _shown(value: object, field: str) -> str:
@@ -321,6 +343,7 @@ CHECKS_OF_A_WORLD: tuple[Callable[[World], Iterator[Finding]], ...] = (
     _check_groups,
     _check_cluster_names,
     _check_places,
+    _check_one_api_server,
     _check_one_value,
     _check_declared_groups,
 )

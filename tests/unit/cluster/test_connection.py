@@ -172,6 +172,44 @@ def test_a_plugin_without_a_credential_is_an_error_that_holds_nothing_of_its_out
     assert TOKEN not in str(failure.value) + "".join(capfd.readouterr())
 
 
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        (None, "add it to the image of the execution environment"),
+        ("exit 1", "log in as it asks"),
+        (credential(token=TOKEN, expirationTimestamp="2026-01-02T03:04:05Z"), "log in again"),
+    ],
+    ids=["missing", "fails", "expired"],
+)
+def test_each_fault_of_a_plugin_has_a_fix_of_its_own(tmp_path: Path, script: str | None, words: str) -> None:
+    with refused("credential-plugin") as caught:
+        configuration(with_plugin(tmp_path, script))
+    assert words in caught.value.message.fix
+
+
+def test_a_credential_that_a_plugin_has_kept_for_too_long_is_told_with_its_end(tmp_path: Path) -> None:
+    """The API server would answer 401, and the operator look for a missing permission."""
+    with refused("credential-plugin") as caught:
+        configuration(with_plugin(tmp_path, credential(token=TOKEN, expirationTimestamp="2026-01-02T03:04:05Z")))
+    assert caught.value.message.what.endswith("login gave a credential that expired at 2026-01-02T03:04:05Z")
+    assert TOKEN not in told(caught.value)
+
+
+@pytest.mark.parametrize("until", ["2999-01-02T03:04:05Z", "soon", "2026-01-02T03:04:05", ""])
+def test_a_credential_without_an_end_or_before_it_is_used(tmp_path: Path, until: str) -> None:
+    found = configuration(with_plugin(tmp_path, credential(token=TOKEN, expirationTimestamp=until)))
+    assert found.get_api_key_with_prefix("BearerToken") == f"Bearer {TOKEN}"
+
+
+def test_a_plugin_that_may_not_be_run_is_told(tmp_path: Path) -> None:
+    connection = with_plugin(tmp_path, credential(token=TOKEN))
+    (tmp_path / "login").chmod(0o644)
+    with refused("credential-plugin") as caught:
+        configuration(connection)
+    assert caught.value.message.what.endswith("login may not be run")
+    assert "executable" in caught.value.message.fix
+
+
 def test_a_plugins_token_is_used(tmp_path: Path) -> None:
     found = configuration(with_plugin(tmp_path, credential(token=TOKEN)))
     assert found.get_api_key_with_prefix("BearerToken") == f"Bearer {TOKEN}"
@@ -237,6 +275,30 @@ def test_the_account_of_a_pod_is_used_where_it_is_asked_for(account: Path, host:
         assert handed["users"][0]["user"] == {"tokenFile": str(account / "token")}
 
 
+def test_the_token_of_a_pods_account_is_read_again_for_each_request(account: Path) -> None:
+    """The kubelet replaces it while a long task runs."""
+    settings = configuration(connection_of("in-cluster", "", STRANGE, account))
+    assert settings.get_api_key_with_prefix("BearerToken") == f"Bearer {TOKEN}"
+    (account / "token").write_text("renewed")
+    assert settings.get_api_key_with_prefix("BearerToken") == "Bearer renewed"
+
+
+def test_where_nothing_was_asked_for_what_there_is_instead_is_named_and_not_used(
+    account: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(account))
+    pod = {name: value for name, value in STRANGE.items() if name.startswith("KUBERNETES")}
+    offered = {"environment": STRANGE, "in-cluster": pod, "": {}}
+    for kind, environ in offered.items():
+        with refused("kubeconfig") as caught:
+            connection_of("", "", environ, account)
+        assert f"mesh_kubeconfig: {kind} takes" in caught.value.message.fix or not kind
+    assert "takes" not in caught.value.message.fix
+    with refused("kubeconfig") as caught:
+        connection_of("none", "", STRANGE, account)
+    assert "takes" not in caught.value.message.fix
+
+
 def test_where_there_is_no_pod_there_is_no_account(tmp_path: Path) -> None:
     with refused("connection"):
         connection_of("in-cluster", "", {}, tmp_path)
@@ -283,12 +345,16 @@ def test_files_of_the_environment_are_one_file_for_reads_and_writes(tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["VERIFY_SSL", "VALIDATE_CERTS"])
-@pytest.mark.parametrize(("value", "verified"), [("False", False), ("no", False), ("0", False), ("true", True)])
-def test_verification_is_switched_off_in_the_words_of_kubernetes_core(
-    tmp_path: Path, name: str, value: str, verified: bool
-) -> None:
-    found = of_environment(tmp_path, HOST="https://b.example", API_KEY=TOKEN, **{name: value})
-    assert configuration(found).verify_ssl is verified
+@pytest.mark.parametrize("value", ["False", "no", "0"])
+def test_a_server_that_nobody_verifies_gets_no_token(tmp_path: Path, name: str, value: str) -> None:
+    """In the words of kubernetes.core; AWX's credential says so where a box was left empty."""
+    with refused("unverified-server") as caught:
+        of_environment(tmp_path, HOST="https://b.example", API_KEY=TOKEN, **{name: value})
+    assert caught.value.message.what.startswith(f"K8S_AUTH_{name} is false")
+    assert "tick Verify SSL" in str(caught.value.message.fix)
+    assert TOKEN not in told(caught.value)
+    found = of_environment(tmp_path, HOST="https://b.example", API_KEY=TOKEN, **{name: "true"})
+    assert configuration(found).verify_ssl is True
 
 
 def test_a_kubeconfig_of_the_environment(tmp_path: Path) -> None:

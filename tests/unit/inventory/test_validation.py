@@ -974,6 +974,25 @@ WRONG: list[Wrong] = [
             }
         },
     ),
+    *(
+        Wrong(
+            "one-api-server",
+            f"cluster-b: mesh_kubeconfig: {way!r}: leads cluster-b, cluster-a to one API server",
+            "mesh_api_host",
+            {
+                "hosts": {
+                    "cluster-a": {"group_names": ["mesh_clients"], "mesh_context": None, "mesh_kubeconfig": way},
+                    "cluster-b": {
+                        "group_names": ["mesh_servers"],
+                        "mesh_context": None,
+                        "mesh_kubeconfig": way,
+                        "mesh_ingress_gateway": {"namespace": "gateways", "service": "edge"},
+                    },
+                }
+            },
+        )
+        for way in ("environment", "in-cluster")
+    ),
     Wrong(
         "mesh-trust-domain",
         "cluster-a: mesh_trust_domain: 'spiffe://prod'",
@@ -1217,6 +1236,14 @@ GOOD: list[tuple[str, Json]] = [
         },
     ),
     ("a gateway of one's own", {"hosts": cluster(mesh_egress_gateway={"namespace": "gw", "selector": {"app": "out"}})}),
+    (
+        "contexts of one kubeconfig that the environment names",
+        {"hosts": {host: {**variables, "mesh_kubeconfig": "environment"} for host, variables in HOSTS.items()}},
+    ),
+    (
+        "the account of the pod for one of two clusters",
+        {"hosts": {**HOSTS, **cluster(mesh_kubeconfig="in-cluster", mesh_context="")}},
+    ),
 ]
 
 
