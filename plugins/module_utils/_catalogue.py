@@ -1029,6 +1029,22 @@ CODES: Mapping[str, Entry] = {
         "message names the process, as it has named itself",
         "Wait for it, or end it: its lock goes with it. C(mesh_api_timeout) sets how long to wait",
     ),
+    "lease-lost": Entry(
+        "Another writer took over the Lease of the CA store",
+        "The run or the API server was held up for longer than a Lease lasts (15 s), in the middle of a change, which "
+        "was not made",
+        "Find out what held it up, then run again",
+    ),
+    "store-not-permitted": Entry(
+        "The CA store's Secrets could not be written",
+        "The user of C(custom_ca_store_kubeconfig) lacks a permission in C(custom_ca_store_namespace)",
+        "Bind the Role of permissions.md",
+    ),
+    "store-too-large": Entry(
+        "A Secret of the CA store would become too large",
+        "Too much waits to be signed in the audit journal, or too many retired keys are kept; nothing was written",
+        "Run C(rotate_certificates) with C(mesh_rotate_force=true), and destroy retired keys",
+    ),
     "store-version": Entry(
         "The CA store has another version", "A newer collection wrote it", "Use that version, or a newer one"
     ),

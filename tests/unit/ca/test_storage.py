@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.transitions imp
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Revoked, issue_crl
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf, key_signs_for
+from tests.unit.ca.fake_cluster import FakeCluster
 from tests.unit.ca.memory_storage import MemoryStorage
 from tests.unit.ca.support import keep, quick, record
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE, Root, make_leaf, make_root
@@ -35,6 +37,7 @@ from tests.unit.support import CHECKOUT, refused
 STORAGES: dict[str, Callable[[Path], Storage]] = {
     "file": lambda path: FileStorage(path / "beside the inventory" / "ca"),
     "memory": lambda _path: MemoryStorage(),
+    "kubernetes": lambda _path: FakeCluster().storage(),
 }
 
 
@@ -69,7 +72,7 @@ def test_nothing_but_the_opener_names_a_storage() -> None:
     naming = {
         path.relative_to(CHECKOUT / "plugins").as_posix()
         for path in (CHECKOUT / "plugins").rglob("*.py")
-        if "_ca.file_storage import" in path.read_text(encoding="utf-8")
+        if re.search(r"_ca\.(file|secret)_storage import", path.read_text(encoding="utf-8"))
     }
     assert naming == {"plugin_utils/_action.py"}
 
