@@ -242,6 +242,11 @@ RULES: Mapping[str, Rule] = {
         "C(mesh_trust_domain) is a DNS name in lower case",
         "it is the authority of the identities of workloads (SPIFFE ID, section 2.1)",
     ),
+    "ca-store": Rule("C(custom_ca_store) is C(directory) or C(kubernetes)", "there is no other place for a CA"),
+    "ca-store-name": Rule(
+        "C(custom_ca_store_namespace) and C(custom_ca_store_name) are DNS labels of at most 63 characters",
+        "they are a namespace, and a part of names and labels of Secrets",
+    ),
     "ca-key-type": Rule("C(custom_ca_key_type) is a supported key type", "the collection and Istio support no others"),
     "ca-validity": Rule(
         "C(custom_ca_validity_days) is from 1 to 36500", "an X.509 certificate cannot be valid after the year 9999"
@@ -1028,6 +1033,12 @@ CODES: Mapping[str, Entry] = {
         "A run that writes to the CA store, or to the directory of an external server, takes long or hangs; the "
         "message names the process, as it has named itself",
         "Wait for it, or end it: its lock goes with it. C(mesh_api_timeout) sets how long to wait",
+    ),
+    "fleeting-store": Entry(
+        "The CA would be gone after this job",
+        "The default C(custom_ca_dir) is below a private data directory of ansible-runner, which AWX and Automation "
+        "Platform delete with the job; no CA was made",
+        "Set C(custom_ca_store) to C(kubernetes), or C(custom_ca_dir) to a folder that lasts",
     ),
     "lease-lost": Entry(
         "Another writer took over the Lease of the CA store",

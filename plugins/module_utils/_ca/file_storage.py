@@ -53,6 +53,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import 
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import parse_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView
 
@@ -63,13 +64,15 @@ class FileStorage(Storage):
     """One folder on the controller, opened by its path in every call.
 
     :param patience: seconds that a writer waits for another one.
+    :param fleeting: a folder above it that is deleted when this run ends; empty where there is none.
     """
 
     restore = "restore the folder from a backup, or point custom_ca_dir at the right one"
 
-    def __init__(self, path: str | Path, patience: float = PATIENCE) -> None:
+    def __init__(self, path: str | Path, patience: float = PATIENCE, *, fleeting: str = "") -> None:
         self._at = Layout(Path(path))
         self._patience = patience
+        self._fleeting = fleeting
         self.where = str(self._at.path)
 
     def snapshot(self, *, records: bool = False) -> Snapshot | None:
@@ -86,6 +89,7 @@ class FileStorage(Storage):
             return None
 
     def commit(self, change: Change, seen: str | None) -> Snapshot:
+        self._refuse_fleeting()
         with reported(self._at.path, "written"), self._locked():
             current = self._version()
             if current is not None:
@@ -149,6 +153,7 @@ class FileStorage(Storage):
 
     def refuse_unwritable(self) -> None:
         with reported(self._at.path, "read"):
+            self._refuse_fleeting()
             refuse_unwritable(self._at.path)
 
     # -- reading -------------------------------------------------------------------------------------------------------
@@ -316,6 +321,11 @@ class FileStorage(Storage):
         for left in self._at.temporary_files():
             left.unlink(missing_ok=True)
 
+    def _refuse_fleeting(self) -> None:
+        """Stop before a CA is made that nobody has any more when the links of this run need it again."""
+        if self._fleeting and not self._at.index.exists():
+            raise CrossmeshError(_fleeting(self.where, self._fleeting))
+
     def _locked(self) -> AbstractContextManager[None]:
         """Keep other writers out."""
         return locked(self._at.lock, lambda: self._at.make(self._at.roots), patience=self._patience)
@@ -326,3 +336,14 @@ def _if_there(path: Path) -> bytes:
         return read_private(path)
     except FileNotFoundError:
         return b""
+
+
+def _fleeting(where: str, job: str) -> Message:
+    return Message.error(
+        "fleeting-store",
+        where=where,
+        what=f"no CA is made here: the folder is in {job}, the private data directory of an ansible-runner job, which "
+        "AWX deletes with the job",
+        fix="set custom_ca_store: kubernetes, which keeps the CA in Secrets of a cluster, or set custom_ca_dir to a "
+        "folder that outlasts the job, such as a volume",
+    )

@@ -159,12 +159,12 @@ class Lease:
         metadata = {"name": self.name, "namespace": self.namespace, "labels": dict(self.labels)}
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         # For people: nobody compares it with a clock.
-        times = {"acquireTime": now, "renewTime": now, "leaseDurationSeconds": int(DURATION)}
+        spec: dict[str, Any] = {"acquireTime": now, "renewTime": now, "leaseDurationSeconds": int(DURATION)}
         return {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
             "metadata": {**metadata, "resourceVersion": version} if version else metadata,
-            "spec": {"holderIdentity": holder, **times},
+            "spec": {"holderIdentity": holder, **spec} if holder else spec,
         }
 
     def _held(self, holder: str) -> Message:

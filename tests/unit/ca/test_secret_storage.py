@@ -1,12 +1,11 @@
 # Copyright (c) Crossmesh maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A CA store in Secrets: stopped at every request, written by several at once, tampered with, grown large."""
+"""A CA store in Secrets: stopped at every request, written by several at once, grown large."""
 
 from __future__ import annotations
 
 import base64
-import copy
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,6 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import secret_layout as layout
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Event
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.secret_layout import Place
@@ -23,12 +21,12 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import Ca
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import LABEL_MANAGED_BY
-from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Revoked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf
 from tests.unit.ca.fake_cluster import PLACE, FakeCluster
+from tests.unit.ca.secret_stores import all_of, lived, made, publish
 from tests.unit.ca.support import quick, record
 from tests.unit.pki.support import NOW, PASSPHRASE, Root, make_leaf, make_root
-from tests.unit.support import Json, refused
+from tests.unit.support import refused
 
 
 class StoppedError(Exception):
@@ -44,39 +42,6 @@ def stopping(at: int) -> Callable[[str, str], None]:
             raise StoppedError
 
     return stop
-
-
-def made(cluster: FakeCluster, root: Root) -> CaStore:
-    store = quick(cluster.storage())
-    store.create(PASSPHRASE, root.key, root.view.pem)
-    return store
-
-
-def publish(store: CaStore, *serials: str) -> None:
-    revoked = tuple(Revoked(serial, NOW, "superseded") for serial in serials)
-
-    def wanted(authority: Authority) -> dict[str, tuple[Revoked, ...]]:
-        return {root.fingerprint: revoked for root in authority.trusted}
-
-    store.publish(PASSPHRASE, wanted, now=NOW)
-
-
-def lived(cluster: FakeCluster, root: Root, leaf: Leaf) -> CaStore:
-    """With everything that a store can have."""
-    store = made(cluster, root)
-    store.record([record(leaf)], root.key, NOW, home=("cluster-b", "uid"))
-    publish(store, "a1")
-    store.note(Event("refused", {"code": "x"}))
-    return store
-
-
-def all_of(store: CaStore) -> tuple[object, ...]:
-    """What runs go by, with the journal held against its end."""
-    authority = store.public()
-    assert authority is not None
-    assert store.check_journal().signed
-    known = [item.fingerprint for item in authority.trusted], [item.pem for item in authority.lists]
-    return *known, store.records(NOW), store.clusters(), store.signer(PASSPHRASE).private_numbers()
 
 
 def unlocked(cluster: FakeCluster) -> None:
@@ -189,123 +154,6 @@ class TestAtOnce:
         assert len(store.records(NOW)) == 2
         named = json.loads(base64.b64decode(cluster.secrets()[PLACE.name]["data"]["pieces.json"]))
         assert len(pieces(cluster)) == sum(map(len, named.values()))
-
-
-def _head(cluster: FakeCluster) -> Json:
-    return cluster.secrets()[PLACE.name]
-
-
-def _edited(item: Json, key: str, change: Callable[[bytes], bytes]) -> Json:
-    found = copy.deepcopy(item)
-    found["data"][key] = base64.b64encode(change(base64.b64decode(found["data"][key]))).decode()
-    return found
-
-
-def _flipped(data: bytes) -> bytes:
-    middle = len(data) // 2
-    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
-
-
-class TestTamperedWith:
-    """By somebody who can write to the namespace, and has no passphrase."""
-
-    @pytest.fixture
-    def cluster(self, root: Root, leaf: Leaf) -> FakeCluster:
-        cluster = FakeCluster()
-        lived(cluster, root, leaf)
-        return cluster
-
-    @staticmethod
-    def told(cluster: FakeCluster) -> tuple[object, ...] | str:
-        """What runs go by, or what they are told in its place."""
-        try:
-            return all_of(quick(cluster.storage()))
-        except CrossmeshError as error:
-            return error.message.code if error.message.fix else "nothing to do"
-
-    def test_untouched_it_is_what_it_was(self, cluster: FakeCluster, root: Root) -> None:
-        found = self.told(cluster)
-        assert isinstance(found, tuple)
-        assert found[0] == [root.view.fingerprint]
-
-    def test_each_secret_that_is_missing_is_told(self, cluster: FakeCluster) -> None:
-        names = sorted(cluster.secrets())
-        assert len(names) == 5
-        for name in names:
-            path = f"{PLACE.collection}/{name}"
-            gone = cluster.objects.pop(path)
-            assert self.told(cluster) in ("store-damaged", "journal-changed")
-            cluster.objects[path] = gone
-        assert isinstance(self.told(cluster), tuple)
-
-    def test_each_value_that_is_edited_is_told_or_counts_for_nothing(self, cluster: FakeCluster) -> None:
-        true, told = self.told(cluster), list[object]()
-        for path, item in list(cluster.objects.items()):
-            for key in item.get("data", {}):
-                for change in (_flipped, lambda data: data[: len(data) // 2], lambda _data: b""):
-                    cluster.objects[path] = _edited(item, key, change)
-                    told.append(found := self.told(cluster))
-                    # What nobody has signed yet can be taken away unnoticed, as in a folder.
-                    emptied = key == layout.UNSIGNED and not cluster.objects[path]["data"][key]
-                    assert found == true if emptied else isinstance(found, str), (path, key)
-            cluster.objects[path] = item
-        assert [code for code in ("store-damaged", "journal-changed") if code not in told] == []
-        assert self.told(cluster) == true
-
-    def test_a_record_that_is_edited_is_told(self, cluster: FakeCluster) -> None:
-        edited = 0
-        for path, item in list(cluster.objects.items()):
-            if b"mysql-credential" in base64.b64decode(item.get("data", {}).get("content", "")):
-                cluster.objects[path] = _edited(item, "content", lambda data: data.replace(b"cluster-b", b"cluster-c"))
-                edited += self.told(cluster) == "record-changed"
-                cluster.objects[path] = item
-        assert edited == 1
-
-    def test_an_older_head_leads_to_nothing_and_an_older_store_to_what_was_signed(self, root: Root, leaf: Leaf) -> None:
-        cluster = FakeCluster()
-        store = made(cluster, root)
-        older = copy.deepcopy(cluster.objects)
-        then = all_of(store)
-        store.record([record(leaf)], root.key, NOW)
-        head = _head(cluster)
-        cluster.put(older[PLACE.path()])
-        assert self.told(cluster) == "journal-changed"
-        cluster.put(head)
-        assert isinstance(self.told(cluster), tuple)
-        # Whole, it is a copy that its key has signed: which later state clusters have seen is asked elsewhere.
-        cluster.objects = older
-        assert self.told(cluster) == then
-
-    def test_that_of_another_instance_is_refused(self, cluster: FakeCluster) -> None:
-        other = FakeCluster()
-        root = make_root()
-        CaStore(other.storage(), "blue", iterations=1000).create(PASSPHRASE, root.key, root.view.pem)
-        cluster.objects = other.objects
-        assert self.told(cluster) == "ca-of-another-instance"
-
-    def test_a_head_leads_to_no_other_secret(self, cluster: FakeCluster) -> None:
-        head = _head(cluster)
-        for forged in ({"records": ["../other"]}, {"records": "x"}, ["x"], {"records": [1]}):
-            document = base64.b64encode(json.dumps(forged).encode()).decode()
-            cluster.put({**head, "data": {**head["data"], "pieces.json": document}})
-            cluster.reads.clear()
-            assert self.told(cluster) == "store-damaged"
-            assert {path for path in cluster.reads if path.startswith(PLACE.collection)} == {PLACE.path()}
-
-    def test_our_label_on_a_secret_of_others_makes_it_not_ours(self, cluster: FakeCluster, root: Root) -> None:
-        labels = _head(cluster)["metadata"]["labels"]
-        for name in ("database", f"{PLACE.name}-password", f"{PLACE.name}-0123456789abcdef0"):
-            item = {"kind": "Secret", "metadata": {"name": name, "namespace": "crossmesh", "labels": labels}}
-            cluster.put({**item, "data": {}})
-        # As a run was stopped at.
-        cluster.put(PLACE.piece("0" * 16, b"left"))
-        store = quick(cluster.storage())
-        store.record([], root.key, NOW)
-        publish(store, "c3")
-        assert {"database", f"{PLACE.name}-password", f"{PLACE.name}-0123456789abcdef0"} <= set(cluster.secrets())
-        assert f"{PLACE.name}-{'0' * 16}" not in cluster.secrets()
-        store.destroy()
-        assert set(cluster.secrets()) == {"database", f"{PLACE.name}-password", f"{PLACE.name}-0123456789abcdef0"}
 
 
 class TestSizes:
