@@ -115,11 +115,11 @@ def ensure_usable(
 
     :raises CrossmeshError: it could not.
     """
+    store.refuse_unwritable()
     authority = store.public()
     if authority is None or authority.issuing is None:
         made = ensure_present(store, wanted, passphrase=passphrase, expected=expected, now=now, check_mode=True)
         return Outcome(False, "there is no CA yet, and one can be created", made.authority, before={}, after={})
-    store.refuse_unwritable()
     refuse_unknown_roots(store, authority.known, expected)
     require_passphrase(passphrase)
     store.signer(passphrase)
