@@ -108,6 +108,9 @@ class MemoryStorage(Storage):
         return (self._closed[first].encode() for first in sorted(self._closed))
 
     def kept(self, snapshot: Snapshot) -> Kept:
+        current = self.snapshot()
+        if current is None or current.version != snapshot.version:
+            raise OvertakenError
         found = sorted(snapshot.index.roots & set(self._roots))
         read = (root_from_pem(self._roots[root], root, where=self.where, damaged=self.damaged) for root in found)
         return Kept(tuple(read), {root: self._keys[root] for root in sorted(snapshot.index.roots & set(self._keys))})
