@@ -1046,6 +1046,21 @@ CODES: Mapping[str, Entry] = {
         "was not made",
         "Find out what held it up, then run again",
     ),
+    "store-moved": Entry(
+        "The CA is kept in another place",
+        "Playbook C(move_ca) has moved it, or was stopped in the middle; what is left here is older, or will be",
+        "Set C(custom_ca_store), and what goes with it, to the place that the message names; or run C(move_ca) again",
+    ),
+    "store-occupied": Entry(
+        "Both places hold a CA",
+        "Where the CA was to be moved, there is one already; nothing was moved",
+        "Find out which one the clusters trust, and remove the other",
+    ),
+    "store-copy-differs": Entry(
+        "The copy of the CA store is not what was copied",
+        "Somebody writes to the new place, or it does not keep what it is given; no run goes on with the old one",
+        "Find out who writes there, remove what is there, and run C(move_ca) again",
+    ),
     "store-not-permitted": Entry(
         "The CA store's Secrets could not be written",
         "The user of C(custom_ca_store_kubeconfig) lacks a permission in C(custom_ca_store_namespace)",

@@ -167,11 +167,20 @@ class Variables:
     def store(self) -> CaStore:
         return CaStore(self._storage, str(self.filled["mesh_instance"]), author=author_of(self.task_vars))
 
+    def relocation(self) -> tuple[Storage, Storage]:
+        """The storage that was not chosen, and the one that was."""
+        chosen = self._storage
+        (other,) = set(schema.STORES) - {self.filled["custom_ca_store"]}
+        return self._storage_of(other), chosen
+
     @cached_property
     def _storage(self) -> Storage:
         if faults := list(check_store(self.filled)):
             raise CrossmeshError(*faults)
-        if self.filled["custom_ca_store"] == "kubernetes":
+        return self._storage_of(str(self.filled["custom_ca_store"]))
+
+    def _storage_of(self, kind: str) -> Storage:
+        if kind == "kubernetes":
             return self._secret_storage()
         given = str(self.filled["custom_ca_dir"])
         folder = store_folder(self.task_vars, given)

@@ -44,6 +44,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.lock import PAT
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record, record_from_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import (
     Change,
+    Kept,
     OvertakenError,
     Snapshot,
     Storage,
@@ -99,6 +100,8 @@ class FileStorage(Storage):
                 raise OvertakenError
             if current is None:
                 write_whole(self._at.unfinished, "")
+                # Of a removal that was stopped.
+                self._at.moved.unlink(missing_ok=True)
                 self._drop_all_but((), {})
                 self._drop_journal_but(Head())
             self._write(change)
@@ -133,6 +136,25 @@ class FileStorage(Storage):
     def segments(self, snapshot: Snapshot) -> Iterator[bytes]:
         with reported(self._at.path, "read"):
             yield from map(read_private, self._at.closed_segments(snapshot.index.journal))
+
+    def kept(self, snapshot: Snapshot) -> Kept:
+        with reported(self._at.path, "read"):
+            found = sorted(snapshot.index.roots)
+            certificates = tuple(self._root(root) for root in found if self._at.certificate(root).exists())
+            keys = {root: read_private(self._at.key(root)).decode() for root in found if self._at.key(root).exists()}
+            if self._version() != snapshot.version:
+                raise OvertakenError
+            return Kept(certificates, keys)
+
+    def leave(self, place: str, seen: str) -> None:
+        with reported(self._at.path, "written"), self._locked():
+            if self._version() != seen:
+                raise OvertakenError
+            if place:
+                write_whole(self._at.moved, place)
+            else:
+                self._at.moved.unlink(missing_ok=True)
+                sync_folder(self._at.path)
 
     def occupied(self) -> bool:
         with reported(self._at.path, "read"):
@@ -172,20 +194,21 @@ class FileStorage(Storage):
         index = self._index(data)
         if not index.generation:
             index = replace(index, clusters=self._unsigned_clusters())
-        unsigned = self._unsigned(index)
+        unsigned, moved = self._unsigned(index), self._moved()
         roots = {fingerprint: self._root(fingerprint) for fingerprint in index.trusted}
         endorsers = {endorsement.by for endorsement in index.endorsements.values()} - set(roots)
         for fingerprint in index.needed_keys:
             refuse_open(self._present(self._at.key(fingerprint)))
         return Snapshot(
             where=self.where,
-            version=digest_of(data + unsigned),
+            version=digest_of(data + unsigned + moved.encode()),
             index=index,
             roots=roots,
             lists={root: self._crl(roots[root], number) for root, number in index.lists.items()},
             endorsers={fingerprint: self._root(fingerprint) for fingerprint in sorted(endorsers)},
             records=self._records(index) if records else (),
             unsigned=unsigned,
+            moved=moved,
         )
 
     def _index(self, data: bytes) -> Index:
@@ -200,7 +223,10 @@ class FileStorage(Storage):
         if not self._has_index():
             return None
         data = self._index_bytes()
-        return digest_of(data + self._unsigned(self._index(data)))
+        return digest_of(data + self._unsigned(self._index(data)) + self._moved().encode())
+
+    def _moved(self) -> str:
+        return _if_there(self._at.moved).decode()
 
     def _root(self, fingerprint: str) -> CertificateView:
         path = self._present(self._at.certificate(fingerprint))

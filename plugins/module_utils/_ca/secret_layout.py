@@ -9,6 +9,7 @@
       authority.json      as in a folder: the index, signed by the root that issues
       FINGERPRINT.crt, .key (encrypted)    each root that the index names
       unsigned.jsonl      entries of the audit journal that follow on the last one that the index names
+      moved               where the CA is kept in its place; no run goes on with it here
       pieces.json         of what else there is, in which Secrets it stands
       unfinished          in place of all that: the CA is being made or removed
     NAME-<16 hex digits>  a piece, written before a head names it, and never changed: records, their ledger, a CRL, a
@@ -46,6 +47,7 @@ __all__ = [
     "LEDGER",
     "LISTS",
     "MANAGER",
+    "MOVED",
     "PIECES",
     "RECORDS",
     "UNFINISHED",
@@ -69,7 +71,7 @@ TYPE = "crossmesh/ca-store"
 LABEL_STORE = "crossmesh/ca-store"
 
 # Keys of the head.
-INDEX, UNSIGNED, PIECES, UNFINISHED = "authority.json", "unsigned.jsonl", "pieces.json", "unfinished"
+INDEX, UNSIGNED, PIECES, MOVED, UNFINISHED = "authority.json", "unsigned.jsonl", "pieces.json", "moved", "unfinished"
 # Of a piece.
 CONTENT = "content"
 # What pieces hold.

@@ -40,6 +40,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.secret_layout import Contents, Pieces, Place
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import (
     Change,
+    Kept,
     OvertakenError,
     Snapshot,
     Storage,
@@ -85,7 +86,8 @@ class _Head:
         """The version of the store; None where there is none."""
         if self.unfinished:
             return None
-        return digest_of(self.contents.get(layout.INDEX, b"") + self.unsigned)
+        parts = (layout.INDEX, layout.UNSIGNED, layout.MOVED)
+        return digest_of(b"".join(self.contents.get(part, b"") for part in parts))
 
     @property
     def unsigned(self) -> bytes:
@@ -167,6 +169,21 @@ class SecretStorage(Storage):
         closed = [name for name in self._pieces(head.contents) if name.startswith(layout.CLOSED)]
         for name in sorted(name for name in closed if name < layout.segment(snapshot.index.journal.segment)):
             yield self._if_there(head, name)
+
+    def kept(self, snapshot: Snapshot) -> Kept:
+        head, found = self._of(snapshot), sorted(snapshot.index.roots)
+        return Kept(
+            tuple(self._root(head, root) for root in found if layout.certificate(root) in head.contents),
+            {root: _text(head.contents[layout.key(root)]) for root in found if layout.key(root) in head.contents},
+        )
+
+    def leave(self, place: str, seen: str) -> None:
+        with self._lease():
+            head = self._head()
+            if head is None or head.seen != seen:
+                raise OvertakenError
+            others = {name: value for name, value in head.contents.items() if name != layout.MOVED}
+            self._put(head, {**others, layout.MOVED: place.encode()} if place else others)
 
     def occupied(self) -> bool:
         return self._secret() is not None or bool(self._listed())
@@ -253,6 +270,7 @@ class SecretStorage(Storage):
             endorsers={fingerprint: self._root(head, fingerprint) for fingerprint in sorted(endorsers)},
             records=self._records(head, index) if records and index.issued else (),
             unsigned=head.unsigned,
+            moved=_text(head.contents.get(layout.MOVED, b"")),
         )
 
     def _index(self, head: _Head) -> Index:
@@ -471,7 +489,7 @@ def _ids(pieces: Pieces) -> Iterator[str]:
 
 
 def _text(data: bytes) -> str:
-    return data.decode("ascii", "replace")
+    return data.decode("utf-8", "replace")
 
 
 def _lacking(where: str, lacking: list[str]) -> Message:

@@ -158,6 +158,50 @@ class TestCommitting:
         assert storage.commit(Change(replace(seen.index, lists={})), seen.version).lists == {}
 
 
+class TestMoving:
+    def test_a_mark_says_where_the_ca_is_and_is_another_version(
+        self, storage: Storage, root: Root, other: Root
+    ) -> None:
+        made = storage.commit(first(root), None)
+        with pytest.raises(OvertakenError):
+            storage.leave("elsewhere", "of another store")
+        storage.leave("elsewhere", made.version)
+        marked = storage.snapshot()
+        assert marked is not None
+        assert marked.version != made.version
+        assert replace(marked, moved="", version=made.version) == made
+        assert marked.moved == "elsewhere"
+        with pytest.raises(OvertakenError):
+            storage.commit(second(other, made), made.version)
+        storage.leave("", marked.version)
+        assert storage.snapshot() == made
+
+    def test_all_that_is_kept_of_roots_can_be_read(self, storage: Storage, root: Root, other: Root) -> None:
+        made = storage.commit(first(root), None)
+        old, new = root.view.fingerprint, other.view.fingerprint
+        then = storage.commit(second(other, made, written(new, (new,), retired=(old,))), made.version)
+        found = storage.kept(then)
+        assert {item.fingerprint for item in found.certificates} == {old, new}
+        assert found.keys == {old: "the first key", new: "the second key"}
+        assert "the first key" not in repr(found)
+        with pytest.raises(OvertakenError):
+            storage.kept(made)
+
+    def test_a_removal_takes_the_mark_along(self, storage: Storage, root: Root) -> None:
+        made = storage.commit(first(root), None)
+        storage.leave("elsewhere", made.version)
+        assert storage.destroy()
+        assert not storage.occupied()
+        assert storage.commit(first(root), None).moved == ""
+
+    def test_no_run_goes_on_with_a_store_that_has_moved(self, store: CaStore, storage: Storage, root: Root) -> None:
+        storage.leave("Secret x", whole(storage).version)
+        for step in (store.public, store.check_journal, lambda: store.signer(PASSPHRASE), lambda: publish(store, "a")):
+            with refused("store-moved") as caught:
+                step()
+            assert "moved to Secret x" in caught.value.message.what
+
+
 def recording(before: Snapshot, *records: Record, dropped: Sequence[str] = ()) -> Change:
     """More records, and some no longer."""
     whole = {item.serial: item for item in (*before.records, *records) if item.serial not in dropped}
