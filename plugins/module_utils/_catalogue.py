@@ -1211,9 +1211,9 @@ CODES: Mapping[str, Entry] = {
         "Unknown key type", "The collection does not support it", "Choose one that the message lists"
     ),
     "another-run": Entry(
-        "Another run has changed the CA",
+        "Another run has changed the CA, or the store was exchanged for another copy of it",
         "The decisions of this run are out of date; it stopped before writing",
-        "Wait for the other run, then run again",
+        "Wait for the other run, or find out who exchanged the store; then run again",
     ),
     "secrets-contested": Entry(
         "Others keep changing our Secrets",

@@ -142,6 +142,7 @@ def test_hosts_may_stand_one_a_line(kept: Mesh) -> None:
         kept.lab.kubectl(CLUSTER, "apply", "-f", "-", stdin=POLICY)
 
 
+@pytest.mark.slow
 def test_a_run_writes_as_the_user_that_is_named_and_another_is_told_why_not(kept: Mesh, tmp_path: Path) -> None:
     more = {**MYSQL, "name": "more", "fqdn": "more.server.example.com", "port": 3321, "tls_port": 13321}
     with documented_account(kept.lab, tmp_path, links=("mysql", "more")) as kubeconfig:

@@ -61,7 +61,8 @@ def test_a_link_made_by_hand_is_adopted_without_a_lost_connection(mesh: Mesh, tu
     assert mesh.carries()
 
 
-@pytest.mark.parametrize("reached", [TRUSTED, pytest.param(("Join the meshes",), marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("reached", [TRUSTED, ("Join the meshes",)])
 def test_an_adoption_that_was_killed_between_its_stages_is_continued(
     mesh: Mesh, tutorial_link: Tutorial, reached: tuple[str, ...]
 ) -> None:

@@ -202,6 +202,9 @@ CASES: dict[str, Case] = {
 
 
 SLOW = {
+    "C2: an owner that is not ours",
+    "C4: a full quota",
+    "C9: a pod without a proxy",
     "C10: a quota with room for one of two",
     "C5: a webhook that adds",
     "a webhook that changes",
@@ -306,6 +309,7 @@ def test_an_object_is_not_adopted_with_its_former_owner(restored_mesh: Mesh, tmp
     assert again.ok, again.output
 
 
+@pytest.mark.slow
 def test_a_teardown_says_what_still_waits_for_a_finalizer(restored_mesh: Mesh) -> None:
     patch(restored_mesh, *GATEWAY, patch={"metadata": {"finalizers": [HOLD]}})
     try:

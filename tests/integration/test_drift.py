@@ -134,6 +134,7 @@ def test_a_key_that_others_added_to_a_secret_is_taken_out(healed_mesh: Mesh) -> 
     assert run.says("Secret istio-system/mysql-credential: others added ca.crl")
 
 
+@pytest.mark.slow
 def test_an_object_that_lost_one_of_our_labels_is_not_touched_until_that_is_said(healed_mesh: Mesh) -> None:
     target = ("gateway.networking.istio.io", "gateway-mysql", *SYSTEM)
     healed_mesh.lab.kubectl("cluster-b", "label", *target, "crossmesh/side-")

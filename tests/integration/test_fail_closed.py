@@ -155,6 +155,7 @@ def test_no_route_of_another_namespace_takes_requests(web_mesh: Mesh, side: str)
         eventually(lambda: answers(web_mesh, "/secret"))
 
 
+@pytest.mark.slow
 def test_no_route_of_another_namespace_takes_connections(web_mesh: Mesh) -> None:
     cluster, pod = INGRESS
     spec = {

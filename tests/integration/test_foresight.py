@@ -158,6 +158,9 @@ def assert_refused(mesh: Mesh, case: Case, title: str) -> None:
 
 
 SLOW = {
+    "A2, another host on the port",
+    "A5, a ServiceEntry for the host in another one",
+    "A7, a policy that denies on the egress gateway",
     "A2, another host at the link's address",
     "A5, a ServiceEntry for the host in its namespace",
     "A6, a VirtualService for the host",

@@ -118,7 +118,7 @@ def test_a_cluster_that_is_lost_on_the_way_is_left_out_and_named(shared_mesh: Me
     assert shared_mesh.carries()
 
 
-@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("batch", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_gateway_that_is_behind_costs_its_cluster_its_turn_alone(shared_mesh: Mesh, batch: int) -> None:
     """Its certificate is written and not in use; the client's cluster gets its own all the same."""
     old = credential_secrets.serial(shared_mesh, CLIENT)

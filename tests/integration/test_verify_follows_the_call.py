@@ -107,6 +107,7 @@ def test_no_such_pod_is_not_asked(with_python: Mesh) -> None:
 # -- broken at each place of the call, in its order --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_name_that_does_not_resolve(with_python: Mesh) -> None:
     address = with_python.lab.pod(SERVER, "istio-ingressgateway-0").address
     unknown = {**BANNER, "fqdn": "banner.nobody.example.org", "servers": [{"name": SERVER, "address": address}]}

@@ -22,12 +22,22 @@ _EVENT = struct.Struct("=IBBHQii")
 
 @dataclass
 class Watch:
-    """Contents by path; a path that was written more than once has all its contents, one after the other."""
+    """What was written, by path."""
 
-    files: dict[str, bytes] = field(default_factory=dict)
+    _contents: dict[str, list[bytes]] = field(default_factory=dict)
 
     def keep(self, path: str, content: bytes) -> None:
-        self.files[path] = self.files.get(path, b"") + content
+        """A log is closed as often as a process ends that has it open: what only grew counts once."""
+        kept = self._contents.setdefault(path, [])
+        if kept and content.startswith(kept[-1]):
+            kept[-1] = content
+        else:
+            kept.append(content)
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """A path that was written more than once has all its contents, one after the other."""
+        return {path: b"".join(contents) for path, contents in self._contents.items()}
 
 
 @dataclass(frozen=True)
