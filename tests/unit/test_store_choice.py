@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.crossmesh.mtls.plugins.action import custom_ca, custom_ca_info
+from ansible_collections.crossmesh.mtls.plugins.action import custom_ca, custom_ca_info, custom_ca_move
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import secret_storage
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils import _action
 from tests.unit.ca.fake_cluster import FakeCluster
@@ -117,6 +117,21 @@ class TestSecrets:
         found = run_action(custom_ca, {}, self.given(tmp_path, custom_ca_store_namespace="elsewhere"))
         assert codes(found) == ["no-namespace"]
         assert cluster.objects == {}
+
+    def test_it_is_moved_from_the_folder_and_said_so(self, cluster: FakeCluster, tmp_path: Path) -> None:
+        folder = str(tmp_path / "ca")
+        there, here = (
+            self.given(tmp_path, custom_ca_dir=folder, **more) for more in ({}, {"custom_ca_store": "directory"})
+        )
+        made = run_action(custom_ca, {}, here)
+        assert run_action(custom_ca_move, {}, there, check=True)["changed"]
+        assert cluster.objects == {}
+        moved = run_action(custom_ca_move, {}, there)
+        assert (moved["changed"], moved["diff"]["before"]) == (True, {"path": folder})
+        assert not run_action(custom_ca_move, {}, there)["changed"]
+        found = run_action(custom_ca, {}, there)
+        assert (found["changed"], found["authority"]["issuing"]) == (False, made["authority"]["issuing"])
+        assert codes(run_action(custom_ca, {}, here)) == ["store-moved"]
 
 
 def test_who_keeps_a_folder_imports_nothing_of_secrets() -> None:
