@@ -45,8 +45,11 @@ notes:
     STORE = r"""
 options: {}
 notes:
-  - Reads C(custom_ca_dir), the folder of the CA store on the controller, C(mesh_instance), whose CA it has to be, and
-    C(mesh_api_timeout), which bounds the wait for another run that writes to it.
+  - Reads C(custom_ca_store), where the CA store is; C(custom_ca_dir), its folder on the controller, or
+    C(custom_ca_store_namespace), C(custom_ca_store_name), C(custom_ca_store_kubeconfig) and C(custom_ca_store_context),
+    which lead to its Secrets; and C(mesh_instance), whose CA it has to be.
+  - C(mesh_api_timeout) bounds the wait for another run that writes to it; with Secrets it bounds each answer as well,
+    C(mesh_api_max_bytes) its size, and C(mesh_cluster_timeout) all of them. These need C(kubernetes >= 29.0.0).
 """
 
     # Opens a private key in the store.

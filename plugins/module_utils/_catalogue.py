@@ -247,6 +247,11 @@ RULES: Mapping[str, Rule] = {
         "C(mesh_trust_domain) is a DNS name in lower case",
         "it is the authority of the identities of workloads (SPIFFE ID, section 2.1)",
     ),
+    "ca-store": Rule("C(custom_ca_store) is C(directory) or C(kubernetes)", "there is no other place for a CA"),
+    "ca-store-name": Rule(
+        "C(custom_ca_store_namespace) and C(custom_ca_store_name) are DNS labels of at most 63 characters",
+        "they are a namespace, and a part of names and labels of Secrets",
+    ),
     "ca-key-type": Rule("C(custom_ca_key_type) is a supported key type", "the collection and Istio support no others"),
     "ca-validity": Rule(
         "C(custom_ca_validity_days) is from 1 to 36500", "an X.509 certificate cannot be valid after the year 9999"
@@ -1046,6 +1051,43 @@ CODES: Mapping[str, Entry] = {
         "A run that writes to the CA store, or to the directory of an external server, takes long or hangs; the "
         "message names the process, as it has named itself",
         "Wait for it, or end it: its lock goes with it. C(mesh_api_timeout) sets how long to wait",
+    ),
+    "fleeting-store": Entry(
+        "The CA would be gone after this job",
+        "The default C(custom_ca_dir) is below a private data directory of ansible-runner, which AWX and Automation "
+        "Platform delete with the job; no CA was made",
+        "Set C(custom_ca_store) to C(kubernetes), or C(custom_ca_dir) to a folder that lasts",
+    ),
+    "lease-lost": Entry(
+        "Another writer took over the Lease of the CA store",
+        "The run or the API server was held up for longer than a Lease lasts (15 s), in the middle of a change, which "
+        "was not made",
+        "Find out what held it up, then run again",
+    ),
+    "store-moved": Entry(
+        "The CA is kept in another place",
+        "Playbook C(move_ca) has moved it, or was stopped in the middle; what is left here is older, or will be",
+        "Set C(custom_ca_store), and what goes with it, to the place that the message names; or run C(move_ca) again",
+    ),
+    "store-occupied": Entry(
+        "Both places hold a CA",
+        "Where the CA was to be moved, there is one already; nothing was moved",
+        "Find out which one the clusters trust, and remove the other",
+    ),
+    "store-copy-differs": Entry(
+        "The copy of the CA store is not what was copied",
+        "Somebody writes to the new place, or it does not keep what it is given; no run goes on with the old one",
+        "Find out who writes there, remove what is there, and run C(move_ca) again",
+    ),
+    "store-not-permitted": Entry(
+        "The CA store's Secrets could not be written",
+        "The user of C(custom_ca_store_kubeconfig) lacks a permission in C(custom_ca_store_namespace)",
+        "Bind the Role of permissions.md",
+    ),
+    "store-too-large": Entry(
+        "A Secret of the CA store would become too large",
+        "Too much waits to be signed in the audit journal, or too many retired keys are kept; nothing was written",
+        "Run C(rotate_certificates) with C(mesh_rotate_force=true), and destroy retired keys",
     ),
     "store-version": Entry(
         "The CA store has another version", "A newer collection wrote it", "Use that version, or a newer one"

@@ -32,6 +32,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import R
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.holdings import Grants, Removal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import Entry
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import Storage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.trial import Uses
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import KUBERNETES_IMPORT_ERROR, Api
@@ -59,7 +60,12 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
     ReadingRequest,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.resolution import Resolution, resolve
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ca import check_passphrase, check_policy
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ca import (
+    check_passphrase,
+    check_policy,
+    check_store,
+    job_folder,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.clusters import check_trust_domain
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.links import sound_links
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.revoked import entries_or_refusal
@@ -125,7 +131,10 @@ class Variables:
 
     def connection(self) -> Connection:
         """How the cluster is reached, by whatever reads or writes there."""
-        return replace(self._connection(), withheld=withheld(os.environ, self._secrets()))
+        return self._withholding(self._connection())
+
+    def _withholding(self, connection: Connection) -> Connection:
+        return replace(connection, withheld=withheld(os.environ, self._secrets()))
 
     def _connection(self) -> Connection:
         kubeconfig, context = (str(self.given.get(f"mesh_{key}") or "") for key in ("kubeconfig", "context"))
@@ -156,9 +165,47 @@ class Variables:
         return Limits(answer, size, self.number("mesh_cluster_timeout") + waits)
 
     def store(self) -> CaStore:
-        folder = store_folder(self.task_vars, str(self.filled["custom_ca_dir"]))
-        storage = FileStorage(folder, self.number("mesh_api_timeout"))
-        return CaStore(storage, str(self.filled["mesh_instance"]), author=author_of(self.task_vars))
+        return CaStore(self._storage, str(self.filled["mesh_instance"]), author=author_of(self.task_vars))
+
+    def relocation(self) -> tuple[Storage, Storage]:
+        """The storage that was not chosen, and the one that was."""
+        chosen = self._storage
+        (other,) = set(schema.STORES) - {self.filled["custom_ca_store"]}
+        return self._storage_of(other), chosen
+
+    @cached_property
+    def _storage(self) -> Storage:
+        if faults := list(check_store(self.filled)):
+            raise CrossmeshError(*faults)
+        return self._storage_of(str(self.filled["custom_ca_store"]))
+
+    def _storage_of(self, kind: str) -> Storage:
+        if kind == "kubernetes":
+            return self._secret_storage()
+        given = str(self.filled["custom_ca_dir"])
+        folder = store_folder(self.task_vars, given)
+        # Who names a folder has chosen it.
+        job = "" if given else job_folder(Path(folder), os.environ)
+        return FileStorage(folder, self.number("mesh_api_timeout"), fleeting=job)
+
+    def _secret_storage(self) -> Storage:
+        # Seldom used, and imported for nobody else.
+        from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.secret_layout import Place
+        from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.secret_storage import SecretStorage
+
+        if KUBERNETES_IMPORT_ERROR is not None:
+            raise lacks("kubernetes")
+        instance = str(self.filled["mesh_instance"])
+        prefix = str(self.filled["custom_ca_store_name"]) or f"crossmesh-ca-{instance}"
+        place = Place(str(self.filled["custom_ca_store_namespace"]), prefix, instance)
+        kubeconfig, context = (
+            str(self.filled[name]) for name in ("custom_ca_store_kubeconfig", "custom_ca_store_context")
+        )
+        connection = connection_of(kubeconfig, context, os.environ, Path.cwd(), "custom_ca_store")
+        named = replace(connection, where=f"{place.title()}, {connection.where}")
+        # It is asked before and after the work on the cluster of this host.
+        api = Api(self._withholding(named), self.limits(waits=self.number("mesh_cluster_timeout")))
+        return SecretStorage(api, place, self.number("mesh_api_timeout"))
 
     def misled(self, uid: str, owner: str) -> Message | None:
         """Why the cluster of this uid is not the one that is meant.
@@ -225,7 +272,12 @@ class Variables:
     def ca_findings(self) -> list[Finding]:
         """Everything that is wrong with the settings of the CA, the passphrase's length among them."""
         domain, length = self.filled["custom_ca_trust_domain"], len(self.passphrase)
-        return [*check_trust_domain("custom_ca", domain), *check_policy(self.given), *check_passphrase(length)]
+        return [
+            *check_trust_domain("custom_ca", domain),
+            *check_policy(self.given),
+            *check_passphrase(length),
+            *check_store(self.filled),
+        ]
 
     def revoked(self) -> tuple[Entry, ...]:
         return entries_or_refusal(self.filled["custom_ca_revoked"], datetime.now(UTC))

@@ -183,7 +183,7 @@ def leave(trail: Trail, name: str, folder: Path, arguments: list[str], callback:
 
 
 def test_the_runs_that_are_looked_at_did_what_they_should(trail: Trail) -> None:
-    assert "back that folder up" in trail.outputs["ca"]
+    assert "back it up" in trail.outputs["ca"]
     assert "kubernetes.core.k8s failed (write)" in trail.outputs["ca"]
     for playbook in ("site", "verify", "preflight", "rotate_certificates", "rotate_ca", "teardown"):
         assert "api-unreachable" in trail.outputs[playbook], playbook

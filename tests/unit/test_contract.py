@@ -335,7 +335,11 @@ def test_a_module_that_hands_limits_on_says_what_they_bound() -> None:
 
 
 def test_reads_are_found_in_what_an_action_asks_for() -> None:
-    assert read_by("variables.store()") == {"custom_ca_dir", "mesh_instance", "mesh_api_timeout"}
+    of_both = {"custom_ca_store", "custom_ca_dir", "mesh_instance", "mesh_api_timeout"}
+    of_secrets = {f"custom_ca_store_{name}" for name in ("namespace", "name", "kubeconfig", "context")}
+    of_answers = {"mesh_api_max_bytes", "mesh_cluster_timeout"}
+    # What programs that log in may not get is read as well: secrets, to be withheld.
+    assert read_by("variables.store()") - SECRETS == of_both | of_secrets | of_answers
     assert read_by("variables.wanted_root()") >= {"custom_ca_import_key", "custom_ca_import_passphrase"}
     assert read_by("variables.ca_findings()") >= {"custom_ca_trust_domain", "custom_ca_passphrase"}
     assert read_by("variables.filled['mesh_gate_wait']") == {"mesh_gate_wait"}

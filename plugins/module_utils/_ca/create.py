@@ -94,6 +94,7 @@ def ensure_present(
         return Outcome(False, f"kept: {_subject(authority)}", public, before=public, after=public)
     if wanted.source is None:
         refuse_unknown_roots(store, (), expected)
+    store.refuse_unwritable()
     require_passphrase(passphrase)
     key, certificate = make_root(wanted, now, in_service=expected)
     root = parse_certificates(certificate)[0]

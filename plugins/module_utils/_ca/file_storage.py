@@ -44,6 +44,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.lock import PAT
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record, record_from_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import (
     Change,
+    Kept,
     OvertakenError,
     Snapshot,
     Storage,
@@ -53,6 +54,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import 
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import parse_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView
 
@@ -63,13 +65,15 @@ class FileStorage(Storage):
     """One folder on the controller, opened by its path in every call.
 
     :param patience: seconds that a writer waits for another one.
+    :param fleeting: a folder above it that is deleted when this run ends; empty where there is none.
     """
 
     restore = "restore the folder from a backup, or point custom_ca_dir at the right one"
 
-    def __init__(self, path: str | Path, patience: float = PATIENCE) -> None:
+    def __init__(self, path: str | Path, patience: float = PATIENCE, *, fleeting: str = "") -> None:
         self._at = Layout(Path(path))
         self._patience = patience
+        self._fleeting = fleeting
         self.where = str(self._at.path)
 
     def snapshot(self, *, records: bool = False) -> Snapshot | None:
@@ -86,6 +90,7 @@ class FileStorage(Storage):
             return None
 
     def commit(self, change: Change, seen: str | None) -> Snapshot:
+        self._refuse_fleeting()
         with reported(self._at.path, "written"), self._locked():
             current = self._version()
             if current is not None:
@@ -95,6 +100,8 @@ class FileStorage(Storage):
                 raise OvertakenError
             if current is None:
                 write_whole(self._at.unfinished, "")
+                # Of a removal that was stopped.
+                self._at.moved.unlink(missing_ok=True)
                 self._drop_all_but((), {})
                 self._drop_journal_but(Head())
             self._write(change)
@@ -130,6 +137,25 @@ class FileStorage(Storage):
         with reported(self._at.path, "read"):
             yield from map(read_private, self._at.closed_segments(snapshot.index.journal))
 
+    def kept(self, snapshot: Snapshot) -> Kept:
+        with reported(self._at.path, "read"):
+            found = sorted(snapshot.index.roots)
+            certificates = tuple(self._root(root) for root in found if self._at.certificate(root).exists())
+            keys = {root: read_private(self._at.key(root)).decode() for root in found if self._at.key(root).exists()}
+            if self._version() != snapshot.version:
+                raise OvertakenError
+            return Kept(certificates, keys)
+
+    def leave(self, place: str, seen: str) -> None:
+        with reported(self._at.path, "written"), self._locked():
+            if self._version() != seen:
+                raise OvertakenError
+            if place:
+                write_whole(self._at.moved, place)
+            else:
+                self._at.moved.unlink(missing_ok=True)
+                sync_folder(self._at.path)
+
     def occupied(self) -> bool:
         with reported(self._at.path, "read"):
             return any(path != self._at.lock for path in self._at.own_files())
@@ -149,6 +175,7 @@ class FileStorage(Storage):
 
     def refuse_unwritable(self) -> None:
         with reported(self._at.path, "read"):
+            self._refuse_fleeting()
             refuse_unwritable(self._at.path)
 
     # -- reading -------------------------------------------------------------------------------------------------------
@@ -167,20 +194,21 @@ class FileStorage(Storage):
         index = self._index(data)
         if not index.generation:
             index = replace(index, clusters=self._unsigned_clusters())
-        unsigned = self._unsigned(index)
+        unsigned, moved = self._unsigned(index), self._moved()
         roots = {fingerprint: self._root(fingerprint) for fingerprint in index.trusted}
         endorsers = {endorsement.by for endorsement in index.endorsements.values()} - set(roots)
         for fingerprint in index.needed_keys:
             refuse_open(self._present(self._at.key(fingerprint)))
         return Snapshot(
             where=self.where,
-            version=digest_of(data + unsigned),
+            version=digest_of(data + unsigned + moved.encode()),
             index=index,
             roots=roots,
             lists={root: self._crl(roots[root], number) for root, number in index.lists.items()},
             endorsers={fingerprint: self._root(fingerprint) for fingerprint in sorted(endorsers)},
             records=self._records(index) if records else (),
             unsigned=unsigned,
+            moved=moved,
         )
 
     def _index(self, data: bytes) -> Index:
@@ -195,7 +223,10 @@ class FileStorage(Storage):
         if not self._has_index():
             return None
         data = self._index_bytes()
-        return digest_of(data + self._unsigned(self._index(data)))
+        return digest_of(data + self._unsigned(self._index(data)) + self._moved().encode())
+
+    def _moved(self) -> str:
+        return _if_there(self._at.moved).decode()
 
     def _root(self, fingerprint: str) -> CertificateView:
         path = self._present(self._at.certificate(fingerprint))
@@ -316,6 +347,11 @@ class FileStorage(Storage):
         for left in self._at.temporary_files():
             left.unlink(missing_ok=True)
 
+    def _refuse_fleeting(self) -> None:
+        """Stop before a CA is made that nobody has any more when the links of this run need it again."""
+        if self._fleeting and not self._at.index.exists():
+            raise CrossmeshError(_fleeting(self.where, self._fleeting))
+
     def _locked(self) -> AbstractContextManager[None]:
         """Keep other writers out."""
         return locked(self._at.lock, lambda: self._at.make(self._at.roots), patience=self._patience)
@@ -326,3 +362,14 @@ def _if_there(path: Path) -> bytes:
         return read_private(path)
     except FileNotFoundError:
         return b""
+
+
+def _fleeting(where: str, job: str) -> Message:
+    return Message.error(
+        "fleeting-store",
+        where=where,
+        what=f"no CA is made here: the folder is in {job}, the private data directory of an ansible-runner job, which "
+        "AWX deletes with the job",
+        fix="set custom_ca_store: kubernetes, which keeps the CA in Secrets of a cluster, or set custom_ca_dir to a "
+        "folder that outlasts the job, such as a volume",
+    )

@@ -16,6 +16,7 @@
     journal/after-<sha256>.jsonl      entries that follow on that one, and are not signed yet
     lock                  held for one call by whoever writes
     clusters/<name>.json  of earlier releases: the uid of the cluster that got certificates under a name
+    moved                 where the CA is kept in its place; no run goes on with it here
     unfinished            the authority is being made or removed: no root that the index does not name was ever used
 
 PRIVATE to the collection.
@@ -37,12 +38,12 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import He
 __all__ = ["INDEX", "Layout"]
 
 INDEX = "authority.json"
-_LOCK, _UNFINISHED = "lock", "unfinished"
+_LOCK, _UNFINISHED, _MOVED = "lock", "unfinished", "moved"
 _ROOTS, _ISSUED, _LISTS, _CLUSTERS, _JOURNAL = "roots", "issued", "lists", "clusters", "journal"
 _DIGITS = 12
 # What may be removed: the store's own names, and temporary files that an interrupted write left.
 _OWN_FILES = re.compile(
-    rf"({re.escape(INDEX)}|{_LOCK}|{_UNFINISHED}|{_ROOTS}/[0-9a-f]{{64}}\.(crt|key)|{_ISSUED}/[0-9a-f]+\.(json|ledger)"
+    rf"({re.escape(INDEX)}|{_LOCK}|{_UNFINISHED}|{_MOVED}|{_ROOTS}/[0-9a-f]{{64}}\.(crt|key)|{_ISSUED}/[0-9a-f]+\.(json|ledger)"
     rf"|{_LISTS}/[0-9a-f]{{64}}\.[0-9]+\.crl|{_CLUSTERS}/[a-z0-9-]+\.json"
     rf"|{_JOURNAL}/([0-9]{{{_DIGITS}}}(-[0-9a-f]{{64}})?|after-[0-9a-f]{{64}})\.jsonl)"
 )
@@ -57,6 +58,7 @@ class Layout:
         self.index = path / INDEX
         self.lock = path / _LOCK
         self.unfinished = path / _UNFINISHED
+        self.moved = path / _MOVED
         self.roots = path / _ROOTS
         self.issued = path / _ISSUED
         self.lists = path / _LISTS

@@ -23,7 +23,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl, parse_crls, signed_by
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, parse_certificates
 
-__all__ = ["Change", "OvertakenError", "Snapshot", "Storage", "StoredKey", "list_from_pem", "root_from_pem"]
+__all__ = ["Change", "Kept", "OvertakenError", "Snapshot", "Storage", "StoredKey", "list_from_pem", "root_from_pem"]
 
 
 class OvertakenError(Exception):
@@ -35,12 +35,13 @@ class Snapshot:
     """What the index named at one moment, whole.
 
     :param where: the storage, for messages.
-    :param version: differs wherever the index does, or what of the journal is not signed yet.
+    :param version: differs wherever the index does, what of the journal is not signed yet, or where it has moved to.
     :param roots: every trusted root by its fingerprint, in the order of the index.
     :param lists: every list that counts, by the fingerprint of its root.
     :param endorsers: roots that are trusted no more, and endorsed one of the others.
     :param records: what the index's ledger names; empty where they were not asked for.
     :param unsigned: entries that follow on the last one of the journal that the index names.
+    :param moved: where the CA is kept in its place; empty where this is it.
     """
 
     where: str
@@ -51,6 +52,7 @@ class Snapshot:
     endorsers: Mapping[str, CertificateView] = field(default_factory=dict)
     records: tuple[Record, ...] = ()
     unsigned: bytes = b""
+    moved: str = ""
 
     @property
     def authority(self) -> Authority:
@@ -95,6 +97,14 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """All that is kept of roots, trusted or not: certificates, and encrypted keys by their fingerprints."""
+
+    certificates: tuple[CertificateView, ...]
+    keys: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True)
 class StoredKey:
     """An encrypted key as it is kept.
 
@@ -127,9 +137,10 @@ class Storage(ABC):
     - Entries of the journal come with the index that names the last one. Those that no index names yet are one value,
       replaced as a whole by C(note), and gone with the next index that names another entry. But for C(destroy), no
       entry is ever removed.
-    - Nobody but the owner can read or write it (C(open-to-others)). What is missing, cut off or foreign in it is
-      C(store-damaged), an index of another format C(store-version), a record that was changed C(record-changed);
-      where the place itself refuses, the error says what it was asked to do. No error and no C(repr) holds a key.
+    - Nobody but the owner can read or write it, as far as the place can tell (C(open-to-others)). What is missing, cut
+      off or foreign in it is C(store-damaged), an index of another format C(store-version), a record that was changed
+      C(record-changed); where the place itself refuses, the error says what it was asked to do. No error and no
+      C(repr) holds a key.
 
     :param where: names it in messages and in results.
     :param restore: how what is damaged or lost is brought back, for messages.
@@ -183,6 +194,20 @@ class Storage(ABC):
     @abstractmethod
     def segments(self, snapshot: Snapshot) -> Iterator[bytes]:
         """Read the closed segments before that one, in their order, whether all are there or not."""
+
+    @abstractmethod
+    def kept(self, snapshot: Snapshot) -> Kept:
+        """Read what there is of the roots that the index names, in the order of their fingerprints.
+
+        :raises OvertakenError: the storage holds another version meanwhile.
+        """
+
+    @abstractmethod
+    def leave(self, place: str, seen: str) -> None:
+        """Say where the CA is kept from now on, in place of here; empty takes that back.
+
+        :raises OvertakenError: it is another version than the one that was seen.
+        """
 
     @abstractmethod
     def occupied(self) -> bool:

@@ -31,6 +31,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Ce
 
 __all__ = ["endorsed", "inheriting", "refuse_unbelievable", "refuse_unfit", "refuse_unvouched", "sealed"]
 
+# Characters of a name that whoever can write to the store may have put there.
+_LONGEST_PLACE = 500
 _FIND_OUT = "restore the store from a backup, and find out who can write to it"
 
 
@@ -61,7 +63,9 @@ def inheriting(index: Index) -> Index:
 
 
 def refuse_unvouched(snapshot: Snapshot) -> None:
-    """Stop at a store that its own keys do not vouch for."""
+    """Stop at a store that its own keys do not vouch for, or that has moved to another place."""
+    if snapshot.moved:
+        raise CrossmeshError(_moved(snapshot))
     if not snapshot.index.generation:
         raise CrossmeshError(_unsigned(snapshot))
     if fault := _fault(snapshot):
@@ -126,6 +130,16 @@ def _unfit(roots: Collection[CertificateView]) -> str:
 
 def _succession(root: str, by: str) -> str:
     return f"CA store, root {root} may follow root {by}"
+
+
+def _moved(snapshot: Snapshot) -> Message:
+    return Message.error(
+        "store-moved",
+        where=snapshot.where,
+        what=f"the CA is not kept here any more: it was moved to {snapshot.moved[:_LONGEST_PLACE]}",
+        fix="set custom_ca_store, and what goes with it, to that place; where the move was not completed, run playbook "
+        "crossmesh.mtls.move_ca again, or with custom_ca_store as before to take it back",
+    )
 
 
 def _unsigned(snapshot: Snapshot) -> Message:

@@ -81,6 +81,7 @@ STRICT_ONLY = range(80, 94)
 SESSION_TIMEOUT = 15.0
 
 APPLY = "application/apply-patch+yaml"
+JSON = "application/json"
 MERGE = "application/merge-patch+json"
 # Of a list, and of a single object. What does not know the form must not answer with the whole Secret in its place.
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
@@ -197,14 +198,14 @@ class Api:
             "spec": {"resourceAttributes": dict(attributes)},
         }
         path = object_path("authorization.k8s.io", "v1", "selfsubjectaccessreviews")
-        answer = self._request("POST", path, {}, body, {"Content-Type": "application/json"})
+        answer = self._request("POST", path, {}, body, {"Content-Type": JSON})
         return bool(hold(answer, ACCESS_REVIEW, f"{self.where}, {path}")["status"].get("allowed"))
 
     def whoami(self) -> str:
         """The user whom the API server takes us for (SelfSubjectReview); nothing is stored for it."""
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
         path = object_path("authentication.k8s.io", "v1", "selfsubjectreviews")
-        answer = self._request("POST", path, {}, body, {"Content-Type": "application/json"})
+        answer = self._request("POST", path, {}, body, {"Content-Type": JSON})
         status = hold(answer, USER_REVIEW, f"{self.where}, {path}")["status"]
         return str(status.get("userInfo", {}).get("username", ""))
 
@@ -225,8 +226,19 @@ class Api:
         """JSON merge patch (RFC 7386)."""
         return self._request("PATCH", path, {"fieldManager": manager, **_dry(dry)}, body, {"Content-Type": MERGE})
 
-    def delete(self, path: str, *, dry: bool = False) -> Any:
-        return self._request("DELETE", path, _dry(dry), None, {})
+    def create(self, path: str, body: Mapping[str, Any], manager: str, *, dry: bool = False) -> Any:
+        """POST to a collection; refused (409) where there is an object of this name."""
+        return self._request("POST", path, {"fieldManager": manager, **_dry(dry)}, body, {"Content-Type": JSON})
+
+    def replace(self, path: str, body: Mapping[str, Any], manager: str) -> Any:
+        """PUT: refused (409) where the object has another C(resourceVersion) than the body by now."""
+        return self._request("PUT", path, {"fieldManager": manager}, body, {"Content-Type": JSON})
+
+    def delete(self, path: str, *, version: str = "", dry: bool = False) -> Any:
+        """:param version: C(resourceVersion) that the object has to have (409); empty for any."""
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"resourceVersion": version}}
+        body, headers = (options, {"Content-Type": JSON}) if version else (None, {})
+        return self._request("DELETE", path, _dry(dry), body, headers)
 
     def _request(self, method: str, path: str, query: Mapping[str, str], body: Any, headers: Mapping[str, str]) -> Any:
         begun = self._clock()
@@ -452,7 +464,7 @@ def _from_now(moment: datetime) -> float:
     return (moment.replace(tzinfo=UTC) - datetime.now(UTC)).total_seconds()
 
 
-_VERBS = {"POST": "create", "PATCH": "patch", "DELETE": "delete"}
+_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
 def _attributes(method: str, path: str) -> dict[str, str]:

@@ -70,29 +70,32 @@ class Connection:
     withheld: frozenset[str] = frozenset()
 
 
-def connection_of(kubeconfig: str, context: str, environ: Mapping[str, str], folder: Path) -> Connection:
+def connection_of(
+    kubeconfig: str, context: str, environ: Mapping[str, str], folder: Path, prefix: str = "mesh"
+) -> Connection:
     """What C(mesh_kubeconfig) and C(mesh_context) mean.
 
     :param kubeconfig: paths as in C(KUBECONFIG), C(in-cluster) or C(environment); empty for what kubectl takes.
     :param context: empty for the current one.
     :param environ: of the process that Ansible was started in.
     :param folder: where relative paths begin: where Ansible was started.
+    :param prefix: of the two variables, for messages.
     :raises CrossmeshError: nothing can be meant by it.
     """
     if kubeconfig == IN_CLUSTER:
-        return _in_cluster(context, environ)
+        return _in_cluster(context, environ, prefix)
     if kubeconfig == ENVIRONMENT:
-        return _of_environment(context, environ, folder)
+        return _of_environment(context, environ, folder, prefix)
     paths = kubeconfig or environ.get("KUBECONFIG", "") or "~/.kube/config"
-    return _of_files(paths, context, folder, "" if kubeconfig else _unasked(environ))
+    return _of_files(paths, context, folder, prefix, "" if kubeconfig else _unasked(environ, prefix))
 
 
-def _unasked(environ: Mapping[str, str]) -> str:
+def _unasked(environ: Mapping[str, str], prefix: str) -> str:
     """What the environment offers, and the inventory does not ask for; in words that can follow a fix."""
     if environ.get(f"{PREFIX}HOST") or environ.get(f"{PREFIX}KUBECONFIG"):
-        return f"; mesh_kubeconfig: {ENVIRONMENT} takes what {PREFIX}* say"
+        return f"; {prefix}_kubeconfig: {ENVIRONMENT} takes what {PREFIX}* say"
     if environ.get("KUBERNETES_SERVICE_HOST") and (ACCOUNT / "token").is_file():
-        return f"; mesh_kubeconfig: {IN_CLUSTER} takes the service account of this pod"
+        return f"; {prefix}_kubeconfig: {IN_CLUSTER} takes the service account of this pod"
     return ""
 
 
@@ -165,42 +168,42 @@ def _absolute(path: str, folder: Path) -> str:
     return os.path.normpath(folder / os.path.expanduser(os.path.expandvars(path)))
 
 
-def _of_files(paths: str, context: str, folder: Path, unasked: str = "") -> Connection:
+def _of_files(paths: str, context: str, folder: Path, prefix: str, unasked: str = "") -> Connection:
     """As kubectl takes them: an empty entry is none, and of several, those that do not exist are left out.
 
     :param unasked: what could be meant where there are none.
     """
     if not all(map(is_path, paths.split(os.pathsep))) or "{" in paths:
-        fix = "write the kubeconfig to a file of mode 0600, and set mesh_kubeconfig to its path"
-        raise refuse("mesh_kubeconfig", "it holds a kubeconfig, or something else that is no path", fix)
+        fix = f"write the kubeconfig to a file of mode 0600, and set {prefix}_kubeconfig to its path"
+        raise refuse(f"{prefix}_kubeconfig", "it holds a kubeconfig, or something else that is no path", fix)
     files = [_absolute(path, folder) for path in paths.split(os.pathsep) if path.strip()]
     there = [path for path in files if os.path.exists(path)]
     chosen = f"context {context}" if context else "the current context"
     where = f"{chosen} of {os.pathsep.join(map(shown_path, there or files))}"
     if not there:
         what = "the kubeconfig cannot be used: there is no such file"
-        fix = "set mesh_kubeconfig to a file that exists; a relative path begins where Ansible was started"
+        fix = f"set {prefix}_kubeconfig to a file that exists; a relative path begins where Ansible was started"
         raise CrossmeshError(Message.error("kubeconfig", where=where, what=what, fix=fix + unasked))
     return Connection(where, tuple(there), context)
 
 
-def _in_cluster(context: str, environ: Mapping[str, str]) -> Connection:
+def _in_cluster(context: str, environ: Mapping[str, str], prefix: str) -> Connection:
     """The account that Kubernetes mounts into a pod. Its token stays in its file, where Kubernetes renews it."""
-    where = f"mesh_kubeconfig: {IN_CLUSTER}"
-    _refuse_context(where, context)
+    where = f"{prefix}_kubeconfig: {IN_CLUSTER}"
+    _refuse_context(where, context, prefix)
     host, port = (environ.get(f"KUBERNETES_SERVICE_{part}", "") for part in ("HOST", "PORT"))
     token, authority = ACCOUNT / "token", ACCOUNT / "ca.crt"
     if not (host and port and token.is_file() and authority.is_file()):
-        fix = "run Ansible in a pod with a service account mounted, or set mesh_kubeconfig to a file"
+        fix = f"run Ansible in a pod with a service account mounted, or set {prefix}_kubeconfig to a file"
         raise refuse(where, f"this is no pod with a service account: no server address, or no {token}", fix)
     server = f"https://{f'[{host}]' if ':' in host else host}:{port}"
     document = document_of({"server": server, "certificate-authority": str(authority)}, {"tokenFile": str(token)})
     return Connection(f"{where}, {server}", context=NAME, document=document)
 
 
-def _of_environment(context: str, environ: Mapping[str, str], folder: Path) -> Connection:
+def _of_environment(context: str, environ: Mapping[str, str], folder: Path, prefix: str) -> Connection:
     """What kubernetes.core would take of C(K8S_AUTH_*), which AWX sets for its credential for Kubernetes."""
-    where = f"mesh_kubeconfig: {ENVIRONMENT}"
+    where = f"{prefix}_kubeconfig: {ENVIRONMENT}"
     given = {name.removeprefix(PREFIX): value for name, value in environ.items() if name.startswith(PREFIX) and value}
     if others := given.keys() - _KNOWN:
         names = listed(PREFIX + name for name in others)
@@ -210,11 +213,11 @@ def _of_environment(context: str, environ: Mapping[str, str], folder: Path) -> C
             fix = f"set {PREFIX}HOST and {PREFIX}API_KEY, or {PREFIX}KUBECONFIG; in AWX: add a credential to the job"
             raise refuse(where, f"neither {PREFIX}HOST nor {PREFIX}KUBECONFIG is set", fix)
         paths = given.get("KUBECONFIG") or environ.get("KUBECONFIG", "") or "~/.kube/config"
-        return _of_files(paths, context or given.get("CONTEXT", ""), folder)
+        return _of_files(paths, context or given.get("CONTEXT", ""), folder, prefix)
     if "KUBECONFIG" in given or "CONTEXT" in given:
         fix = "remove the one or the other from the environment"
         raise refuse(where, f"{PREFIX}HOST is set, and a kubeconfig or context as well", fix)
-    _refuse_context(where, context)
+    _refuse_context(where, context, prefix)
     where, server = server_of(f"{PREFIX}HOST", given["HOST"])
     document = document_of(_server_of(given, server, folder, where), _user_of(given, folder, where))
     return Connection(where, context=NAME, document=document, private=True)
@@ -270,10 +273,10 @@ def document_of(cluster: Json, user: Json) -> Json:
     }
 
 
-def _refuse_context(where: str, context: str) -> None:
+def _refuse_context(where: str, context: str, prefix: str) -> None:
     if context:
-        fix = "set mesh_context: '' for this cluster, or name a kubeconfig"
-        raise refuse(where, f"mesh_context is {context}, and there are no contexts", fix)
+        fix = f"set {prefix}_context: '' for this cluster, or name a kubeconfig"
+        raise refuse(where, f"{prefix}_context is {context}, and there are no contexts", fix)
 
 
 def refuse(where: str, what: str, fix: str) -> CrossmeshError:

@@ -135,6 +135,7 @@ _CONTENT: Mapping[str, Mapping[str, Shape]] = {
     },
     "Secret": {"type": TEXT, "data": Named(TEXT), "immutable": TRUTH},
     "ConfigMap": {"data": Named(TEXT)},
+    "Lease": {"spec": _fields(holderIdentity=TEXT)},
     "ResourceQuota": {"status": _fields(hard=Named(TEXT), used=Named(TEXT))},
 }
 

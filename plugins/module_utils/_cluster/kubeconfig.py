@@ -98,7 +98,7 @@ def _read_again(path: str, found: Configuration) -> None:
     https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#launch-a-pod-using-service-account-token-projection
     """
     with open(path, encoding="utf-8") as file:
-        found.api_key["BearerToken"] = f"Bearer {file.read()}"
+        found.api_key["BearerToken"] = f"Bearer {file.read().strip()}"
 
 
 def context_of(connection: Connection) -> str:

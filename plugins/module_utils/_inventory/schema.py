@@ -31,6 +31,7 @@ __all__ = [
     "SERVER",
     "SHARED",
     "STATES",
+    "STORES",
     "Field",
     "coerced",
     "defaults",
@@ -38,6 +39,7 @@ __all__ = [
 
 
 STATES = ("present", "absent")
+STORES = ("directory", "kubernetes")
 
 
 @dataclass(frozen=True)
@@ -538,9 +540,47 @@ RUN: tuple[Field, ...] = (
 
 CA: tuple[Field, ...] = (
     Field(
+        "custom_ca_store",
+        "str",
+        "Where the CA is kept: in a folder of the controller (C(directory)), or in Secrets of a management cluster "
+        "(C(kubernetes)), its keys encrypted in both. docs/store.md says how it is moved.",
+        default="directory",
+        choices=STORES,
+        example="kubernetes",
+    ),
+    Field(
+        "custom_ca_store_namespace",
+        "str",
+        "With C(kubernetes): the namespace of these Secrets. Nobody makes it.",
+        default="crossmesh",
+        example="crossmesh-ca",
+    ),
+    Field(
+        "custom_ca_store_name",
+        "str",
+        "With C(kubernetes): what their names begin with, a DNS label of at most 63 characters. Default: "
+        "C(crossmesh-ca-) and C(mesh_instance).",
+        default="",
+        example="ca-of-production",
+    ),
+    Field(
+        "custom_ca_store_kubeconfig",
+        "str",
+        "With C(kubernetes): how that cluster is reached, as with C(mesh_kubeconfig).",
+        default="",
+        example="/etc/crossmesh/management.kubeconfig",
+    ),
+    Field(
+        "custom_ca_store_context",
+        "str",
+        "The context in that kubeconfig; its current one if not given.",
+        default="",
+        example="management",
+    ),
+    Field(
         "custom_ca_dir",
         "str",
-        "The folder of the CA store on the controller; a relative one begins beside the first inventory source. "
+        "With C(directory): that folder; a relative one begins beside the first inventory source. "
         "Default: C(.crossmesh/ca) there. localhost reads it too, and knows no C(inventory_dir).",
         default="",
         example="/var/lib/crossmesh/ca",

@@ -82,6 +82,17 @@ def documented_account(
         yield path
 
 
+@contextmanager
+def store_account(lab: Lab, folder: Path, cluster: str) -> Iterator[Path]:
+    """The account of docs/permissions.md that keeps the CA in Secrets of one cluster, and may do nothing else."""
+    text = (CHECKOUT / "docs/permissions.md").read_text(encoding="utf-8")
+    section = text.partition("## The CA's Secrets\n")[2]
+    objects = list(yaml.safe_load_all(section.partition("```yaml\n")[2].partition("```")[0]))
+    rights = {other: objects if other == cluster else [] for other in CLUSTERS}
+    with _account(lab, folder, "crossmesh", rights) as path:
+        yield path
+
+
 def _for_links(item: dict[str, Any], links: Sequence[str]) -> dict[str, Any]:
     """The page's names of Secrets are those of its example; what is no role, as it is."""
     rules = [

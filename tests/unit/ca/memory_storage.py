@@ -18,6 +18,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.ledger import (
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import (
     Change,
+    Kept,
     OvertakenError,
     Snapshot,
     Storage,
@@ -41,6 +42,7 @@ class MemoryStorage(Storage):
         self._closed: dict[int, str] = {}
         self._segment = ""
         self._unsigned = ""
+        self._moved = ""
 
     def snapshot(self, *, records: bool = False) -> Snapshot | None:
         if not self._index:
@@ -62,8 +64,9 @@ class MemoryStorage(Storage):
             ledger = self._ledger.encode()
             kept = dict(ledger_from_text(ledger, index.issued, where=self.where, damaged=self.damaged))
         found = (record_from_text(self._records[serial].encode(), kept[serial], where=serial) for serial in kept)
-        version, unsigned = digest_of(self._index + self._unsigned), self._unsigned.encode()
-        return Snapshot(self.where, version, index, roots, lists, endorsers_read, tuple(found), unsigned)
+        version = digest_of(self._index + self._unsigned + self._moved)
+        unsigned = self._unsigned.encode()
+        return Snapshot(self.where, version, index, roots, lists, endorsers_read, tuple(found), unsigned, self._moved)
 
     def commit(self, change: Change, seen: str | None) -> Snapshot:
         current = self.snapshot()
@@ -104,12 +107,26 @@ class MemoryStorage(Storage):
     def segments(self, snapshot: Snapshot) -> Iterator[bytes]:
         return (self._closed[first].encode() for first in sorted(self._closed))
 
+    def kept(self, snapshot: Snapshot) -> Kept:
+        current = self.snapshot()
+        if current is None or current.version != snapshot.version:
+            raise OvertakenError
+        found = sorted(snapshot.index.roots & set(self._roots))
+        read = (root_from_pem(self._roots[root], root, where=self.where, damaged=self.damaged) for root in found)
+        return Kept(tuple(read), {root: self._keys[root] for root in sorted(snapshot.index.roots & set(self._keys))})
+
+    def leave(self, place: str, seen: str) -> None:
+        current = self.snapshot()
+        if current is None or current.version != seen:
+            raise OvertakenError
+        self._moved = place
+
     def occupied(self) -> bool:
         return bool(self._index or self._records)
 
     def destroy(self) -> bool:
         occupied, self._index = self.occupied(), ""
-        self._segment = self._unsigned = ""
+        self._segment = self._unsigned = self._moved = ""
         for kept in (self._roots, self._keys, self._lists, self._records, self._closed):
             kept.clear()
         return occupied

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.transitions imp
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Revoked, issue_crl
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf, key_signs_for
+from tests.unit.ca.fake_cluster import FakeCluster
 from tests.unit.ca.memory_storage import MemoryStorage
 from tests.unit.ca.support import keep, quick, record
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE, Root, make_leaf, make_root
@@ -35,6 +37,7 @@ from tests.unit.support import CHECKOUT, refused
 STORAGES: dict[str, Callable[[Path], Storage]] = {
     "file": lambda path: FileStorage(path / "beside the inventory" / "ca"),
     "memory": lambda _path: MemoryStorage(),
+    "kubernetes": lambda _path: FakeCluster().storage(),
 }
 
 
@@ -69,7 +72,7 @@ def test_nothing_but_the_opener_names_a_storage() -> None:
     naming = {
         path.relative_to(CHECKOUT / "plugins").as_posix()
         for path in (CHECKOUT / "plugins").rglob("*.py")
-        if "_ca.file_storage import" in path.read_text(encoding="utf-8")
+        if re.search(r"_ca\.(file|secret)_storage import", path.read_text(encoding="utf-8"))
     }
     assert naming == {"plugin_utils/_action.py"}
 
@@ -153,6 +156,50 @@ class TestCommitting:
             seen = storage.commit(change, seen.version)
             assert seen.lists == {root.view.fingerprint: crl}
         assert storage.commit(Change(replace(seen.index, lists={})), seen.version).lists == {}
+
+
+class TestMoving:
+    def test_a_mark_says_where_the_ca_is_and_is_another_version(
+        self, storage: Storage, root: Root, other: Root
+    ) -> None:
+        made = storage.commit(first(root), None)
+        with pytest.raises(OvertakenError):
+            storage.leave("elsewhere", "of another store")
+        storage.leave("elsewhere", made.version)
+        marked = storage.snapshot()
+        assert marked is not None
+        assert marked.version != made.version
+        assert replace(marked, moved="", version=made.version) == made
+        assert marked.moved == "elsewhere"
+        with pytest.raises(OvertakenError):
+            storage.commit(second(other, made), made.version)
+        storage.leave("", marked.version)
+        assert storage.snapshot() == made
+
+    def test_all_that_is_kept_of_roots_can_be_read(self, storage: Storage, root: Root, other: Root) -> None:
+        made = storage.commit(first(root), None)
+        old, new = root.view.fingerprint, other.view.fingerprint
+        then = storage.commit(second(other, made, written(new, (new,), retired=(old,))), made.version)
+        found = storage.kept(then)
+        assert {item.fingerprint for item in found.certificates} == {old, new}
+        assert found.keys == {old: "the first key", new: "the second key"}
+        assert "the first key" not in repr(found)
+        with pytest.raises(OvertakenError):
+            storage.kept(made)
+
+    def test_a_removal_takes_the_mark_along(self, storage: Storage, root: Root) -> None:
+        made = storage.commit(first(root), None)
+        storage.leave("elsewhere", made.version)
+        assert storage.destroy()
+        assert not storage.occupied()
+        assert storage.commit(first(root), None).moved == ""
+
+    def test_no_run_goes_on_with_a_store_that_has_moved(self, store: CaStore, storage: Storage, root: Root) -> None:
+        storage.leave("Secret x", whole(storage).version)
+        for step in (store.public, store.check_journal, lambda: store.signer(PASSPHRASE), lambda: publish(store, "a")):
+            with refused("store-moved") as caught:
+                step()
+            assert "moved to Secret x" in caught.value.message.what
 
 
 def recording(before: Snapshot, *records: Record, dropped: Sequence[str] = ()) -> Change:

@@ -76,7 +76,7 @@ def server() -> Iterator[Server]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_PATCH = do_POST = do_DELETE = answer  # noqa: N815 (the base class looks for these names)
+        do_PUT = do_GET = do_PATCH = do_POST = do_DELETE = answer  # noqa: N815 (the base class looks for these names)
 
         def log_message(self, format: str, *args: object) -> None:
             """Nothing of a test belongs on its terminal."""
@@ -280,6 +280,20 @@ def test_a_command_in_a_pod_waits_as_well(patient: tuple[Api, Time], server: Ser
     with pytest.raises(RefusedError, match="404"):
         api.proxy_request("istio-system", "pod-0", "certs", 5)
     assert time.slept == [3.0]
+
+
+def test_what_is_made_replaced_and_deleted_is_the_version_that_was_meant(api: Api, server: Server) -> None:
+    api.create(SECRETS, {"a": 1}, "m")
+    api.create(SECRETS, {"a": 1}, "m", dry=True)
+    api.replace(f"{SECRETS}/x", {"a": 2}, "m")
+    api.delete(f"{SECRETS}/x", version="7")
+    options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"resourceVersion": "7"}}
+    assert [(seen.method, seen.path, seen.kind, seen.body) for seen in server.seen] == [
+        ("POST", f"{SECRETS}?fieldManager=m", "application/json", {"a": 1}),
+        ("POST", f"{SECRETS}?fieldManager=m&dryRun=All", "application/json", {"a": 1}),
+        ("PUT", f"{SECRETS}/x?fieldManager=m", "application/json", {"a": 2}),
+        ("DELETE", f"{SECRETS}/x", "application/json", options),
+    ]
 
 
 def test_a_dry_run_is_said_to_be_one(api: Api, server: Server) -> None:

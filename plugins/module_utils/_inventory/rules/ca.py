@@ -1,7 +1,7 @@
 # Copyright (c) Crossmesh maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the CA store lies by default, and all that can be wrong with the CA's settings, found at once.
+"""Where the CA store is, and all that can be wrong with the CA's settings, found at once.
 
 Pure, but for one look at whether an inventory source is a folder.
 
@@ -15,11 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import Finding, show, wrong_type
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import (
+    LONGEST_LABEL,
+    Finding,
+    is_label,
+    nearest,
+    show,
+    wrong_type,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.pkcs8 import SHORTEST_PASSPHRASE
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import KEY_TYPES, MOST_DAYS
 
-__all__ = ["DEFAULT_DIR", "POLICY", "check_passphrase", "check_policy", "store_path"]
+__all__ = ["DEFAULT_DIR", "POLICY", "check_passphrase", "check_policy", "check_store", "job_folder", "store_path"]
 
 DEFAULT_DIR = ".crossmesh/ca"
 # What decides about certificates, and what counts where it is not set.
@@ -43,6 +50,34 @@ def store_path(value: str, sources: Sequence[str], current_folder: Path) -> Path
         source = current_folder / sources[0]
         folder = source if source.is_dir() else source.parent
     return folder / Path(value or DEFAULT_DIR).expanduser()
+
+
+def job_folder(folder: Path, environ: Mapping[str, str]) -> str:
+    """The private data directory of ansible-runner that a folder is in; empty where it is in none.
+
+    AWX throws it away with the job. ansible-runner names the folder C(artifacts/JOB) in it to the process that it
+    starts (2.4.3, C(config/_base.py)), AWX names it itself, as the path on its node.
+
+    :param environ: of the process that Ansible was started in.
+    """
+    named = [environ.get("AWX_PRIVATE_DATA_DIR", "")]
+    if (artifacts := Path(environ.get("AWX_ISOLATED_DATA_DIR", ""))).parent.name == "artifacts":
+        named.append(str(artifacts.parent.parent))
+    found = folder.resolve()
+    return next((place for place in named if place and found.is_relative_to(Path(place).resolve())), "")
+
+
+def check_store(variables: Mapping[str, Any]) -> Iterator[Finding]:
+    """What is wrong with where the CA store is to be: a word that is none stands for no place."""
+    store = variables["custom_ca_store"]
+    if store not in schema.STORES:
+        yield _finding("ca-store", "custom_ca_store", store, "is no place for a CA", nearest(store, schema.STORES))
+    elif store == "kubernetes":
+        for name in ("custom_ca_store_namespace", "custom_ca_store_name"):
+            # Without a name it is that of the instance.
+            if not is_label(value := variables[name]) and (name, value) != ("custom_ca_store_name", ""):
+                what = f"is no DNS label of at most {LONGEST_LABEL} characters"
+                yield _finding("ca-store-name", name, value, what, "use lower-case letters, digits and hyphens")
 
 
 def check_policy(variables: Mapping[str, Any]) -> list[Finding]:

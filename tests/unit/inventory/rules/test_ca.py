@@ -13,11 +13,14 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ca
     POLICY,
     check_passphrase,
     check_policy,
+    check_store,
+    job_folder,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.clusters import check_trust_domain
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import store_folder
 
 SOUND: dict[str, Any] = {"trust_domain": "crossmesh.internal", "passphrase_length": 20}
+SOUND |= {"store": "kubernetes", "store_namespace": "crossmesh", "store_name": ""}
 SOUND |= {name.removeprefix("custom_ca_"): value for name, value in POLICY.items()}
 
 
@@ -28,6 +31,7 @@ def check_ca_settings(settings: dict[str, Any]) -> list[Finding]:
         *check_trust_domain("custom_ca", settings["trust_domain"]),
         *check_policy(policy),
         *check_passphrase(settings["passphrase_length"]),
+        *check_store({f"custom_ca_{name}": settings[name] for name in settings if name.startswith("store")}),
     ]
 
 
@@ -49,6 +53,10 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"renew_before_days": 90}, "custom_ca_renew_before_days"),
     ({"renew_before_days": 0}, "custom_ca_renew_before_days"),
     ({"passphrase_length": 11}, "custom_ca_passphrase"),
+    ({"store": "vault"}, "custom_ca_store"),
+    ({"store_namespace": "Upper"}, "custom_ca_store_namespace"),
+    ({"store_name": "a" * 64}, "custom_ca_store_name"),
+    ({"store_name": "a/b"}, "custom_ca_store_name"),
 ]
 
 
@@ -64,6 +72,7 @@ def test_each_fault_is_found_with_value_and_fix(changes: dict[str, Any], field: 
 def test_all_faults_come_at_once() -> None:
     found = check_ca_settings(
         {
+            **SOUND,
             "trust_domain": "-",
             "key_type": "DSA",
             "validity_days": 0,
@@ -99,3 +108,20 @@ def test_the_folder_of_the_store(
     found = store_folder(given, value)
     assert found == expected.format(**places)
     assert store_folder(given, found) == found
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        # As ansible-runner sets it in an execution environment, and AWX beside it; as it sets it without one.
+        ({"AWX_ISOLATED_DATA_DIR": "/runner/artifacts/61", "AWX_PRIVATE_DATA_DIR": "/tmp/awx_61_if"}, "/runner"),
+        ({"AWX_ISOLATED_DATA_DIR": "/runner/artifacts/61"}, "/runner"),
+        ({"AWX_PRIVATE_DATA_DIR": "/runner"}, "/runner"),
+        ({}, ""),
+        ({"AWX_ISOLATED_DATA_DIR": "/elsewhere/artifacts/61", "AWX_PRIVATE_DATA_DIR": ""}, ""),
+        ({"AWX_ISOLATED_DATA_DIR": "/runner"}, ""),
+    ],
+)
+def test_a_folder_that_a_job_takes_with_it_is_known(environ: dict[str, str], expected: str) -> None:
+    assert job_folder(Path("/runner/inventory/.crossmesh/ca"), environ) == expected
+    assert job_folder(Path("/runner-of-somebody/ca"), environ) == ""

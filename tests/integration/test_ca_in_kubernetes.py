@@ -1,0 +1,101 @@
+"""The CA in Secrets of a cluster, for jobs that have no disk: a whole life, several runs at once, moved to and fro."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.support.lab_mesh import Mesh, Run, finished_run
+from tests.integration.support.live_traffic import live_traffic
+from tests.integration.support.service_accounts import NAMESPACE, store_account
+
+# Keeps the CA; no link has an end there.
+KEEPER = "cluster-c"
+HEAD = "crossmesh-ca-default"
+
+
+def passed(run: Run) -> Run:
+    assert run.ok, run.output
+    return run
+
+
+@pytest.fixture
+def keeping(mesh: Mesh) -> Iterator[Mesh]:
+    """A mesh whose CA is to be kept in Secrets, by an account that may do nothing else."""
+    with store_account(mesh.lab, mesh.folder, KEEPER) as kubeconfig:
+        yield mesh.with_changes(variables={**mesh.variables, **in_secrets(kubeconfig)})
+        kept = ("secrets,leases", "-n", NAMESPACE, "-l", "crossmesh/ca-store")
+        mesh.lab.kubectl(KEEPER, "delete", *kept)
+
+
+def in_secrets(kubeconfig: Path) -> dict[str, str]:
+    return {
+        "custom_ca_store": "kubernetes",
+        "custom_ca_store_namespace": NAMESPACE,
+        "custom_ca_store_kubeconfig": str(kubeconfig),
+        "custom_ca_store_context": KEEPER,
+    }
+
+
+def in_folder(mesh: Mesh) -> Mesh:
+    return mesh.with_changes(variables={**mesh.variables, "custom_ca_store": "directory"})
+
+
+def kept(mesh: Mesh) -> set[str]:
+    found = mesh.get(KEEPER, "secrets", "-n", NAMESPACE, "-l", "crossmesh/ca-store")
+    return {item["metadata"]["name"] for item in found["items"]}
+
+
+def test_a_whole_life_without_a_disk(keeping: Mesh) -> None:
+    passed(keeping.site())
+    assert HEAD in kept(keeping)
+    assert not keeping.store.exists()
+    assert keeping.carries()
+    again = passed(keeping.site())
+    assert again.changed == 0
+    passed(keeping.play("verify"))
+    with live_traffic(keeping.lab, 20, held=3) as traffic:
+        passed(keeping.play("rotate_ca"))
+    assert (traffic.lost, traffic.broken_sessions) == ([], [])
+    passed(keeping.play("verify"))
+    assert not keeping.store.exists()
+
+
+def test_runs_at_once_lose_nothing(keeping: Mesh) -> None:
+    passed(keeping.site())
+    at_once = [keeping.begin("rotate_certificates", "-e", "mesh_rotate_force=true") for _ in range(3)]
+    runs = [finished_run(process.communicate(timeout=600), process.returncode) for process in at_once]
+    # Who was overtaken by another run may say so, and nothing else.
+    assert all(run.ok or run.reports("another-run") or run.reports("conflict") for run in runs), runs
+    assert any(run.ok for run in runs)
+    passed(keeping.play("rotate_certificates"))
+    passed(keeping.play("verify"))
+    assert keeping.carries()
+
+
+def test_it_moves_from_the_folder_to_secrets_and_back_under_traffic(keeping: Mesh) -> None:
+    folder = in_folder(keeping)
+    passed(folder.site())
+    with live_traffic(keeping.lab, 20, held=3) as traffic:
+        assert passed(keeping.play("move_ca", "--check")).changed == 1
+        assert kept(keeping) == set()
+        assert passed(keeping.play("move_ca")).changed == 1
+        assert passed(keeping.play("move_ca")).changed == 0
+        assert passed(keeping.site()).changed == 0
+        passed(keeping.play("rotate_certificates", "-e", "mesh_rotate_force=true"))
+        assert folder.site().reports("store-moved")
+        assert passed(folder.play("move_ca")).changed == 1
+        assert passed(folder.site()).changed == 0
+        assert keeping.site().reports("store-moved")
+    assert (traffic.lost, traffic.broken_sessions) == ([], [])
+    passed(folder.play("verify"))
+
+
+def test_a_namespace_that_is_missing_is_one_line(keeping: Mesh) -> None:
+    nowhere = keeping.with_changes(variables={**keeping.variables, "custom_ca_store_namespace": "nowhere"})
+    run = nowhere.site()
+    assert not run.ok
+    assert run.reports("not-permitted", "nowhere") or run.reports("no-namespace", "nowhere"), run.output
+    assert run.changed == 0

@@ -1,0 +1,166 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A CA that moves between a folder and Secrets: whole, once, and not behind anybody's back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Event
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.relocation import relocate
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import Snapshot, Storage
+from tests.unit.ca.fake_cluster import FakeCluster
+from tests.unit.ca.secret_stores import all_of, publish
+from tests.unit.ca.support import quick, record
+from tests.unit.pki.support import NOW, PASSPHRASE, Root, make_leaf, make_root
+from tests.unit.support import refused
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Storage:
+    return FileStorage(tmp_path / "ca")
+
+
+@pytest.fixture
+def cluster() -> FakeCluster:
+    return FakeCluster()
+
+
+@pytest.fixture
+def secrets(cluster: FakeCluster) -> Storage:
+    return cluster.storage()
+
+
+@pytest.fixture(autouse=True)
+def lived(folder: Storage, root: Root) -> None:
+    """A CA in the folder, in the middle of a rotation."""
+    store = quick(folder)
+    store.create(PASSPHRASE, root.key, root.view.pem)
+    store.record([record(make_leaf(root))], root.key, NOW, home=("cluster-b", "uid"))
+    publish(store, "a1")
+    other = make_root()
+    found = store.public()
+    assert found is not None
+    store.prepare(PASSPHRASE, other.key, other.view.pem, seen=found.state, now=NOW)
+    store.note(Event("refused", {"code": "x"}))
+
+
+def move(source: Storage, target: Storage, *, check: bool = False) -> bool:
+    return relocate(source, target, "default", check_mode=check).changed
+
+
+def test_it_is_the_same_there_and_no_run_goes_on_here(folder: Storage, secrets: Storage) -> None:
+    before, then = all_of(quick(folder)), snapshot_of(folder)
+    assert move(folder, secrets)
+    assert all_of(quick(secrets)) == before
+    # Signed as it was: what clusters have seen of it is of this store.
+    found = snapshot_of(secrets)
+    assert (found.index, found.unsigned) == (then.index, then.unsigned)
+    assert then.unsigned
+    with refused("store-moved"):
+        quick(folder).public()
+    assert not move(folder, secrets)
+
+
+def test_it_goes_on_there_and_comes_back(folder: Storage, secrets: Storage, root: Root) -> None:
+    move(folder, secrets)
+    store = quick(secrets)
+    assert store.record([record(make_leaf(root))], root.key, NOW)
+    there = all_of(store)
+    assert move(secrets, folder)
+    assert all_of(quick(folder)) == there
+    with refused("store-moved"):
+        store.public()
+    assert move(folder, secrets)
+    assert all_of(store) == there
+
+
+def test_check_mode_says_so_and_writes_nothing(folder: Storage, secrets: Storage, cluster: FakeCluster) -> None:
+    assert move(folder, secrets, check=True)
+    assert cluster.objects == {}
+    assert quick(folder).public()
+
+
+def test_what_another_run_does_meanwhile_comes_along(
+    folder: Storage, secrets: Storage, root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave, turns = folder.leave, iter([make_leaf(root)])
+
+    def late(place: str, seen: str) -> None:
+        for leaf in turns:
+            quick(folder).record([record(leaf)], root.key, NOW)
+        leave(place, seen)
+
+    monkeypatch.setattr(folder, "leave", late)
+    assert move(folder, secrets)
+    assert len(quick(secrets).records(NOW)) == 2
+
+
+def stopping(at: int) -> Callable[[str, str], None]:
+    left = iter(range(at))
+
+    def stop(verb: str, _path: str) -> None:
+        if verb != "get" and next(left, None) is None:
+            raise KeyboardInterrupt
+
+    return stop
+
+
+def test_one_that_was_stopped_is_completed_or_taken_back(folder: Storage, root: Root, tmp_path: Path) -> None:
+    before, stops = all_of(quick(folder)), 0
+    for at in range(1, 30):
+        cluster = FakeCluster(before=stopping(at))
+        try:
+            move(folder, cluster.storage())
+        except KeyboardInterrupt:
+            stops += 1
+        else:
+            break
+        cluster.before = lambda _verb, _path: None
+        cluster.objects = {path: item for path, item in cluster.objects.items() if item["kind"] != "Lease"}
+        there = cluster.storage()
+        if there.snapshot() is None:
+            # Back, and then once more all the way.
+            marked = bool(snapshot_of(folder).moved)
+            assert move(there, folder) == marked
+            assert all_of(quick(folder)) == before
+        move(folder, there)
+        assert all_of(quick(there)) == before
+        assert snapshot_of(there).unsigned == snapshot_of(folder).unsigned
+        assert move(there, folder)
+    assert stops > 5
+
+
+def snapshot_of(storage: Storage) -> Snapshot:
+    found = storage.snapshot()
+    assert found is not None
+    return found
+
+
+def test_two_cas_are_not_made_one(folder: Storage, secrets: Storage) -> None:
+    other = make_root()
+    quick(secrets).create(PASSPHRASE, other.key, other.view.pem)
+    for source, target in ((folder, secrets), (secrets, folder)):
+        with refused("store-occupied"):
+            move(source, target)
+    assert quick(folder).public()
+
+
+def test_a_mark_leads_to_the_place_that_it_names_alone(folder: Storage, secrets: Storage) -> None:
+    move(folder, secrets)
+    third = FakeCluster(where="another cluster").storage()
+    for source, target in ((folder, third), (third, folder)):
+        with refused("store-moved"):
+            move(source, target)
+
+
+def test_nothing_is_nowhere_and_another_instances_ca_stays(folder: Storage, secrets: Storage) -> None:
+    assert not move(FakeCluster().storage(), FakeCluster().storage())
+    with refused("ca-of-another-instance"):
+        relocate(folder, secrets, "blue", check_mode=False)
+    assert quick(folder).public()
