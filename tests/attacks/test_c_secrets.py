@@ -282,7 +282,6 @@ def test_a_token_that_is_replaced_by_one_that_cannot_be_sent_is_not_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """C4, sibling: past the look at the kubeconfig, a token that was renewed meanwhile reaches the library as it is."""
-
     with serving(lambda wire, _request: wire.answer(b"{}")) as server:
         api = api_at(tmp_path, server)
         assert api.get("/version") == {}, "the control: the first one is sent"
