@@ -37,6 +37,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.kubeconfig
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, failure
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import issue_leaf, new_root, parse_certificates
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Variables
+from tests.attacks.server import api_at, serving
 from tests.unit.cluster.fake_api import FakeApi
 from tests.unit.support import CHECKOUT, Json, run_action
 
@@ -275,6 +276,18 @@ def test_a_token_that_ends_in_a_newline_is_not_printed(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="header value") as caught:
         connection.putheader("Authorization", f"Bearer {SECRET}\n")
     assert shown(str(caught.value)), "the control"
+
+
+def test_a_token_that_is_replaced_by_one_that_cannot_be_sent_is_not_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C4, sibling: past the look at the kubeconfig, a token that was renewed meanwhile reaches the library as it is."""
+    with serving(lambda wire, _request: wire.answer(b"{}")) as server:
+        api = api_at(tmp_path, server)
+        assert api.get("/version") == {}, "the control: the first one is sent"
+        renewed = {"BearerToken": f"Bearer {SECRET}\n"}
+        monkeypatch.setattr(api._configuration, "refresh_api_key_hook", lambda found: found.api_key.update(renewed))
+        assert not shown(told(lambda: api.get("/version")))
 
 
 MALFORMED: Mapping[str, Json] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import re
 from collections.abc import Iterator
 
 from cryptography.hazmat.primitives import serialization
@@ -21,13 +22,12 @@ P256_HEAD = bytes.fromhex("308187020100301306072a8648ce3d020106082a8648ce3d03010
 
 def found_in(haystack: bytes, needles: frozenset[bytes]) -> bool:
     """Whether any of them is there, line breaks, quotes and their escapes aside."""
-    joined = _joined(haystack)
-    return any(needle in (joined if _joined(needle) == needle else haystack) for needle in needles)
+    return any(needle in text for needle in needles for text in (haystack, _joined(haystack)))
 
 
 @functools.cache
 def _joined(text: bytes) -> bytes:
-    return text.replace(rb"\n", b"").replace(rb"\r", b"").translate(None, b" \t\n\r\f\v\"'\\")
+    return re.sub(rb"\\+[nr]", b"", text).translate(None, b" \t\n\r\f\v\"'\\")
 
 
 def of_text(secret: bytes) -> frozenset[bytes]:
