@@ -1,3 +1,6 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The CA in Secrets of a cluster, for jobs that have no disk: a whole life, several runs at once, moved to and fro."""
 
 from __future__ import annotations
