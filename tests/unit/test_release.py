@@ -1,7 +1,7 @@
 # Copyright (c) Crossmesh maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a release comes with: a bill of materials, and signatures that hold for these very bytes alone."""
+"""What a release comes with and is held to; its signatures are attacked in tests/attacks/test_c_package.py."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from typing import Any
 import pytest
 
 from tests.release.bill import WANTED, bill_of, fault_of
-from tests.release.signature import installs, manifest_of, throwaway
-from tests.release.tampering import with_another_byte, with_another_manifest
+from tests.release.tampering import with_another_manifest
 from tests.tools import package
 from tests.unit.support import CHECKOUT
 
@@ -82,24 +81,6 @@ def test_a_bill_that_is_none_is_found(made: Path) -> None:
     bill = json.loads(bill_of(made))
     del bill["components"][0]["name"]
     assert "'name' is a required property" in fault_of(json.dumps(bill))
-
-
-def test_a_signature_holds_for_these_bytes_and_this_key(made: Path, tmp_path: Path) -> None:
-    with throwaway() as keyring, throwaway() as other:
-        signature = keyring.sign(made)
-        assert keyring.vouches(made, signature)
-        assert not keyring.vouches(with_another_byte(made, tmp_path), signature)
-        assert not other.vouches(made, signature)
-
-
-@pytest.mark.slow
-def test_ansible_galaxy_installs_what_was_signed_alone(tmp_path: Path) -> None:
-    built = package.build(CHECKOUT, tmp_path)
-    with throwaway() as keyring, throwaway() as other:
-        signature = keyring.sign(manifest_of(built, tmp_path))
-        assert installs(built, signature, keyring, tmp_path / "signed")
-        assert not installs(with_another_manifest(built, tmp_path), signature, keyring, tmp_path / "changed")
-        assert not installs(built, signature, other, tmp_path / "of another key")
 
 
 @pytest.mark.slow
