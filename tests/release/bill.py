@@ -11,8 +11,7 @@ import re
 import tarfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from importlib.metadata import version
-from importlib.resources import files
+from importlib.metadata import distribution, version
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -44,6 +43,7 @@ def bill_of(package: Path) -> str:
         built = archive.getmember("MANIFEST.json").mtime
         asked = [*_of_ansible(archive, about), *_of_python(archive)]
     bom = Bom(serial_number=uuid5(NAMESPACE_URL, digest))
+    purl = PackageURL("generic", about["namespace"], about["name"], about["version"])
     bom.metadata.timestamp = datetime.fromtimestamp(built, UTC)
     bom.metadata.component = root = Component(
         type=ComponentType.LIBRARY,
@@ -53,7 +53,8 @@ def bill_of(package: Path) -> str:
         description=about["description"],
         licenses=[LicenseFactory().make_from_string(name) for name in about["license"]],
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=digest)],
-        purl=PackageURL("generic", about["namespace"], about["name"], about["version"]),
+        purl=purl,
+        bom_ref=str(purl),
     )
     for component in asked:
         bom.components.add(component)
@@ -71,8 +72,9 @@ def _of_ansible(archive: tarfile.TarFile, about: dict[str, Any]) -> Iterator[Com
     core = yaml.safe_load(_read(archive, "meta/runtime.yml"))["requires_ansible"]
     yield _asked("pypi", "ansible-core", version("ansible-core"), core)
     for name, wanted in about["dependencies"].items():
-        manifest = files("ansible_collections") / name.replace(".", "/") / "MANIFEST.json"
-        tested = json.loads(manifest.read_text())["collection_info"]["version"]
+        # The package `ansible` is what brings it to the tests.
+        manifest = distribution("ansible").locate_file(f"ansible_collections/{name.replace('.', '/')}/MANIFEST.json")
+        tested = json.loads(Path(str(manifest)).read_text())["collection_info"]["version"]
         yield _asked("generic", name, tested, wanted)
 
 
@@ -82,11 +84,14 @@ def _of_python(archive: tarfile.TarFile) -> Iterator[Component]:
 
 
 def _asked(kind: str, name: str, tested: str, wanted: str) -> Component:
+    purl = PackageURL(kind, None, name, tested)
     return Component(
         type=ComponentType.LIBRARY,
         name=name,
         version=tested,
-        purl=PackageURL(kind, None, name, tested),
+        purl=purl,
+        # Else a random one.
+        bom_ref=str(purl),
         properties=[Property(name=WANTED, value=wanted)],
     )
 

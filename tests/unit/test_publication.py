@@ -16,7 +16,7 @@ from tests.tools.publication import Check
 from tests.unit.support import CHECKOUT
 
 HELD = (".github", "changelogs", "docs", "inventories", "meta", "playbooks", "plugins", "roles")
-ALONE = ("COPYING", "Makefile", "README.md", "SECURITY.md", "galaxy.yml", "requirements.txt")
+ALONE = ("COPYING", "Makefile", "README.md", "REUSE.toml", "SECURITY.md", "galaxy.yml", "requirements.txt")
 INFO = "plugins/modules/custom_ca_info.py"
 
 
