@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
+
+import yaml
+
+from tests.integration.support.lab_mesh import Mesh, Run, finished_run
 
 Inventory = Mapping[str, Any]
 
@@ -55,3 +61,29 @@ def _narrowed(
     children = group.get("children") or {}
     found["children"] = {name: _narrowed(child or {}, kept, everybody) for name, child in children.items()}
     return found
+
+
+@dataclass
+class Slice(Mesh):
+    """A mesh as one job of a sliced template sees it: the same clusters and CA store, and a part of the inventory."""
+
+    number: int = 1
+    count: int = 1
+
+    def inventory(self) -> Path:
+        whole = yaml.safe_load(super().inventory().read_text(encoding="utf-8"))
+        path = self.folder / f"slice-{self.number}-of-{self.count}.yml"
+        path.write_text(yaml.safe_dump(slice_of(whole, self.number, self.count)), encoding="utf-8")
+        return path
+
+
+def sliced(mesh: Mesh, count: int) -> list[Slice]:
+    """The mesh as the jobs of one launch see it."""
+    described = {item.name: getattr(mesh, item.name) for item in fields(Mesh)}
+    return [Slice(**described, number=number, count=count) for number in range(1, count + 1)]
+
+
+def play_at_once(slices: Iterable[Mesh], playbook: str | Path, *arguments: str) -> list[Run]:
+    """Start a playbook in all slices, and wait until the last one has ended."""
+    begun = [part.begin(playbook, *arguments) for part in slices]
+    return [finished_run(process.communicate(timeout=900), process.returncode) for process in begun]
