@@ -611,8 +611,8 @@ class AnyWay(RuleBasedStateMachine):
         """:param others: clusters of other slices."""
         records = [record(cluster, cluster) for cluster in self.held]
         now = self.authority
-        kept = [sight for cluster in others for sight in self.kept.get(cluster, ()) if sight.state == now.state]
-        if blockers(step, now, [*run.sights.values(), *kept], self.inventory, records, (), "default"):
+        theirs = [sight for cluster in others for sight in self.kept.get(cluster, ()) if sight.state == now.state]
+        if blockers(step, now, [*run.sights.values(), *theirs], self.inventory, records, (), "default"):
             return False
         if step == "prepare":
             self.rotations += 1
