@@ -64,6 +64,8 @@ def observe(
         if len(sides) == len(SIDES)
     }
     others = {name: found for name, found in observations_in(snapshot).items() if name not in looked_at}
+    if not {**others, **whole}:
+        return Change(replace(snapshot.index, observed="")), []
     text = _to_text({**others, **whole}, authority.state)
     return Change(replace(snapshot.index, observed=digest_of(text)), observed=text), sorted(whole)
 

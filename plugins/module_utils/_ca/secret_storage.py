@@ -403,7 +403,7 @@ class SecretStorage(Storage):
         gone = {layout.revocations(root, crl.number) for root, crl in change.lists.items()}
         gone |= {layout.LAST} if change.journal else set()
         gone |= {layout.LEDGER, layout.RECORDS} if change.ledger is not None else set()
-        gone |= {layout.OBSERVED} if change.observed is not None else set()
+        gone |= {layout.OBSERVED} if change.observed is not None or not change.index.observed else set()
         return {
             name: ids
             for name, ids in self._pieces(head.contents).items()

@@ -19,6 +19,7 @@ from ansible_collections.crossmesh.mtls.plugins.filter.rotation_view import rota
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import Outcome, Wanted
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import index_to_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.move import Move, move
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.relocation import relocate
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.rotation import Sight, steps
@@ -244,11 +245,20 @@ def test_what_is_kept_needs_the_passphrase_and_is_told_in_the_journal(store: CaS
 
 
 def test_a_store_that_keeps_nothing_of_clusters_is_signed_as_before(store: CaStore) -> None:
-    snapshot = store._storage.snapshot()
-    assert snapshot is not None
-    assert snapshot.index.observed == ""
+    before = store._storage.snapshot(records=True)
+    assert before is not None
+    assert "observed" not in index_to_json(before.index)
     keep(store, [], "cluster-a")
-    assert public(store) == snapshot.authority
+    assert store._storage.snapshot(records=True) == before
+    # The control; and what is taken back is gone.
+    assert keep(store, sights_of("cluster-a", "look", public(store)), "cluster-a") == {"cluster-a"}
+    held = store._storage.snapshot(records=True)
+    assert held is not None
+    assert "observed" in index_to_json(held.index)
+    assert keep(store, [], "cluster-a") == set()
+    after = store._storage.snapshot(records=True)
+    assert after is not None
+    assert (after.observed, "observed" in index_to_json(after.index)) == (b"", False)
 
 
 def test_it_moves_with_the_ca(tmp_path: Path) -> None:
