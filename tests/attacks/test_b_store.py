@@ -444,6 +444,7 @@ MOVED: list[tuple[str, Callable[[Index], Any]]] = [
     ("journal", lambda index: replace(index.journal, entries=index.journal.entries - 1)),
     ("journal", lambda index: replace(index.journal, digest="0" * 64)),
     ("journal", lambda index: replace(index.journal, segment=index.journal.segment + 1)),
+    ("observed", lambda _index: "0" * 64),
     ("generation", lambda _index: 10**6),
     ("signature", lambda _index: "AAAA"),
 ]

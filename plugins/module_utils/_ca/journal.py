@@ -66,6 +66,7 @@ Kind = Literal[
     "crls-removed",
     "bundle",
     "exported",
+    "observed",
     "refused",
 ]
 

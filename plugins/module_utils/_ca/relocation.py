@@ -122,6 +122,7 @@ def _copy(source: Storage, target: Storage) -> None:
         records=there.records,
         ledger=records if there.index.issued else None,
         journal=tuple(_segments(source, there)),
+        observed=there.observed.decode() if there.index.observed else None,
     )
     made = target.commit(change, None)
     if there.unsigned:

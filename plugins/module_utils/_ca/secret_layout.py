@@ -13,7 +13,8 @@
       pieces.json         of what else there is, in which Secrets it stands
       unfinished          in place of all that: the CA is being made or removed
     NAME-<16 hex digits>  a piece, written before a head names it, and never changed: records, their ledger, a CRL, a
-                          segment of the journal; what is longer than one may be stands in several
+                          segment of the journal, what runs have seen of clusters; what is longer than one may be
+                          stands in several
     NAME (Lease)          held by whoever writes
 
 The digits are random. So no two writers ever write one piece, and one that the head does not name is nobody's.
@@ -48,6 +49,7 @@ __all__ = [
     "LISTS",
     "MANAGER",
     "MOVED",
+    "OBSERVED",
     "PIECES",
     "RECORDS",
     "UNFINISHED",
@@ -76,6 +78,7 @@ INDEX, UNSIGNED, PIECES, MOVED, UNFINISHED = "authority.json", "unsigned.jsonl",
 CONTENT = "content"
 # What pieces hold.
 RECORDS, LEDGER, LISTS, CLOSED, LAST = "records", "ledger", "crl/", "journal/", "journal"
+OBSERVED = "observed"
 
 # Bytes. A Secret holds 1 MiB (Kubernetes, core/v1 MaxSecretSize); the head has the most that may wait to be signed,
 # half of that, and room for roots.

@@ -271,6 +271,7 @@ class SecretStorage(Storage):
             records=self._records(head, index) if records and index.issued else (),
             unsigned=head.unsigned,
             moved=_text(head.contents.get(layout.MOVED, b"")),
+            observed=self._observed(head, index) if records and index.observed else b"",
         )
 
     def _index(self, head: _Head) -> Index:
@@ -297,6 +298,12 @@ class SecretStorage(Storage):
         ledger = ledger_from_text(self._content(head, layout.LEDGER), index.issued, where=where, damaged=self.damaged)
         texts = {serial: text for chunk in self._chunks(head).values() for serial, text in chunk.items()}
         return tuple(self._record(texts, serial, digest) for serial, digest in ledger.items())
+
+    def _observed(self, head: _Head, index: Index) -> bytes:
+        data = self._content(head, layout.OBSERVED)
+        if digest_of(data) != index.observed:
+            raise self.damaged("what runs have seen of clusters is not what its index names")
+        return data
 
     def _record(self, texts: Chunk, serial: str, digest: str) -> Record:
         if serial not in texts:
@@ -396,6 +403,7 @@ class SecretStorage(Storage):
         gone = {layout.revocations(root, crl.number) for root, crl in change.lists.items()}
         gone |= {layout.LAST} if change.journal else set()
         gone |= {layout.LEDGER, layout.RECORDS} if change.ledger is not None else set()
+        gone |= {layout.OBSERVED} if change.observed is not None or not change.index.observed else set()
         return {
             name: ids
             for name, ids in self._pieces(head.contents).items()
@@ -416,6 +424,8 @@ class SecretStorage(Storage):
             yield from ((layout.RECORDS, chunk_to_bytes(chunk)) for chunk in further)
             if change.index.issued:
                 yield layout.LEDGER, ledger_to_text(change.ledger).encode()
+        if change.observed is not None:
+            yield layout.OBSERVED, change.observed.encode()
         for part in change.journal:
             name = layout.segment(part.first) if part.closed else layout.LAST
             pieces.pop(name, None)
