@@ -50,6 +50,7 @@ __all__ = [
     "MOVED",
     "PIECES",
     "RECORDS",
+    "RIGHTS",
     "UNFINISHED",
     "UNSIGNED",
     "Contents",
@@ -82,6 +83,12 @@ RECORDS, LEDGER, LISTS, CLOSED, LAST = "records", "ledger", "crl/", "journal/", 
 LARGEST_PIECE, LARGEST = 256 * 1024, 768 * 1024
 _DIGITS = 12
 _ID = re.compile("[0-9a-f]{16}")
+
+# What a user needs in the namespace: group, resource, verbs.
+RIGHTS = (
+    ("", "secrets", ("get", "list", "create", "update", "delete")),
+    ("coordination.k8s.io", "leases", ("get", "create", "update", "delete")),
+)
 
 # What a Secret holds, by its keys.
 Contents = Mapping[str, bytes]
