@@ -22,12 +22,13 @@ __all__ = ["OLDEST_MAJOR", "lacking_collection"]
 OLDEST_MAJOR = 5
 
 
-def lacking_collection(folders: Iterable[str] = ansible_collections.__path__) -> Message | None:
+def lacking_collection(folders: Iterable[str] | None = None) -> Message | None:
     """Why manifests cannot be written; None where they can, or a checkout of kubernetes.core does not say.
 
-    :param folders: those in which Ansible finds collections, in its order.
+    :param folders: instead of those in which Ansible finds collections, in its order.
     """
-    found = next((folder for root in folders if (folder := Path(root, "kubernetes/core")).is_dir()), None)
+    places = (Path(root, "kubernetes/core") for root in folders or ansible_collections.__path__)
+    found = next(filter(Path.is_dir, places), None)
     if found is None:
         return _lacking("kubernetes.core", "it is not installed")
     manifest = found / "MANIFEST.json"

@@ -202,6 +202,7 @@ CASES: dict[str, Case] = {
 
 
 SLOW = {
+    "C1: under deletion",
     "C2: an owner that is not ours",
     "C4: a full quota",
     "C9: a pod without a proxy",
@@ -233,6 +234,7 @@ def test_site_verify_and_preflight_agree(restored_mesh: Mesh, tmp_path: Path, na
     assert "Traceback" not in verify.output + site.output
 
 
+@pytest.mark.slow
 def test_the_words_of_a_policy_are_not_shown_and_permissions_are_not_blamed(restored_mesh: Mesh) -> None:
     mesh = restored_mesh.with_changes(links=[MYSQL, *EXTRA[:1]])
     with refusing_policy(mesh, B):
@@ -245,6 +247,7 @@ def test_the_words_of_a_policy_are_not_shown_and_permissions_are_not_blamed(rest
     assert again.ok, again.output
 
 
+@pytest.mark.slow
 def test_with_room_in_the_quota_it_is_written(restored_mesh: Mesh) -> None:
     with quota_of_secrets(restored_mesh, B, room=2):
         run = restored_mesh.with_changes(links=[MYSQL, *EXTRA]).site()
@@ -347,6 +350,7 @@ def rotate(mesh: Mesh) -> Run:
     return mesh.play("rotate_certificates", *FORCED)
 
 
+@pytest.mark.slow
 def test_a_port_that_is_wrong_keeps_no_certificate_from_its_renewal(restored_mesh: Mesh) -> None:
     before = credential_secrets.serials(restored_mesh)
     with port_led_elsewhere(restored_mesh):
@@ -360,6 +364,7 @@ def test_a_port_that_is_wrong_keeps_no_certificate_from_its_renewal(restored_mes
     assert again.ok, again.output
 
 
+@pytest.mark.slow
 def test_site_renews_as_well_and_writes_no_manifest(restored_mesh: Mesh) -> None:
     before = credential_secrets.serials(restored_mesh)
     other = restored_mesh.with_changes(variables={"custom_ca_key_type": "P-384"}, links=[MYSQL, *EXTRA[:1]])

@@ -207,6 +207,7 @@ def test_no_proxy_rejects_what_istiod_makes_of_it(mesh_of_everything: Mesh, reje
         lab.kubectl("cluster-b", "delete", "-f", "-", stdin=BAD_FILTER)
 
 
+@pytest.mark.slow
 def test_taking_one_link_away_leaves_the_connections_of_the_others_alone(mesh_of_everything: Mesh) -> None:
     assert mesh_of_everything.links
     fewer = mesh_of_everything.with_changes(

@@ -70,6 +70,7 @@ def test_sound_links_of_every_type_answer_and_nothing_is_found(with_python: Mesh
     assert run.says("server side: 4 handshakes from the controller")
 
 
+@pytest.mark.slow
 def test_bash_alone_is_enough_for_every_type(four_links: Mesh, tmp_path: Path) -> None:
     with programs(four_links.lab, tmp_path, *BASH):
         assert_sound(four_links)
@@ -142,6 +143,7 @@ def test_an_answer_that_did_not_come_over_the_link(with_python: Mesh) -> None:
     assert_sound(with_python)
 
 
+@pytest.mark.slow
 def test_a_fault_of_a_gateway_is_the_cause_and_what_the_call_shows_of_it_is_not(with_python: Mesh) -> None:
     """A1 of the field: an older DestinationRule that Istio does not merge with ours."""
     theirs = {

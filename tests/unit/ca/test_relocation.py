@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,13 @@ def test_what_another_run_does_meanwhile_comes_along(
     monkeypatch.setattr(folder, "leave", late)
     assert move(folder, secrets)
     assert len(quick(secrets).records(NOW)) == 2
+
+
+def test_a_copy_that_lacks_a_key_is_refused(folder: Storage, secrets: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = secrets.kept
+    monkeypatch.setattr(secrets, "kept", lambda snapshot: replace(whole(snapshot), keys={}))
+    with refused("store-copy-differs"):
+        move(folder, secrets)
 
 
 def stopping(at: int) -> Callable[[str, str], None]:

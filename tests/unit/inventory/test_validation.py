@@ -576,9 +576,9 @@ WRONG: list[Wrong] = [
     Wrong("ca-key-type", "custom_ca: custom_ca_key_type: ''", "choose one", {"shared": {"custom_ca_key_type": ""}}),
     Wrong(
         "type",
-        "custom_ca: custom_ca_leaf_validity_days: ''",
+        "custom_ca: custom_ca_leaf_validity_days: 'soon'",
         "e.g. 90",
-        {"hosts": cluster(custom_ca_leaf_validity_days="")},
+        {"hosts": cluster(custom_ca_leaf_validity_days="soon")},
     ),
     Wrong(
         "ca-leaf-validity",
