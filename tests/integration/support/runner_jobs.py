@@ -161,7 +161,7 @@ def _finished(place: Path, number: int, playbook: str) -> Job:
     command = [sys.executable, "-m", "ansible_runner", "run", str(place), "--ident", str(number)]
     home = place / "home"
     home.mkdir()
-    done = subprocess.run(
+    process = subprocess.Popen(
         [*command, "--playbook", playbook, "--inventory", str(place / "inventory/hosts")],
         # As in a container: nothing of whoever started the tests.
         env={
@@ -174,15 +174,19 @@ def _finished(place: Path, number: int, playbook: str) -> Job:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=_LONGEST,
-        check=False,
     )
+    try:
+        printed, _errors = process.communicate(timeout=_LONGEST)
+    except subprocess.TimeoutExpired:
+        # It ends what it has started; killed, it could not.
+        process.terminate()
+        printed, _errors = process.communicate()
     left = place / "artifacts"
     artifacts = {
         path.relative_to(left / str(number)).as_posix(): path.read_bytes()
         for path in left.rglob("*")
         if path.is_file() and not path.is_symlink()
     }
-    artifacts["what ansible-runner printed"] = done.stdout.encode()
-    status = artifacts.get("status", b"").decode().strip() or f"ansible-runner: {done.stdout[-2000:]}"
+    artifacts["what ansible-runner printed"] = printed.encode()
+    status = artifacts.get("status", b"").decode().strip() or f"ansible-runner: {printed[-2000:]}"
     return Job(number, status, artifacts.get("stdout", b"").decode(), artifacts)
