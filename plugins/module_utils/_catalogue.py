@@ -1021,7 +1021,8 @@ CODES: Mapping[str, Entry] = {
     "wrong-store": Entry(
         "This is not the CA that the clusters trust",
         "A Secret or directory uses a root that the store does not have, or somebody has put one there",
-        "Point C(custom_ca_dir) at the right store, or restore it from a backup; or take the root out of C(ca.crt)",
+        "Point C(custom_ca_dir) or C(custom_ca_store_*) at the right store, or restore it from a backup; or take the "
+        "root out of C(ca.crt)",
     ),
     "mesh-ca": Entry(
         "The root is a mesh's own CA",
@@ -1389,7 +1390,8 @@ CODES: Mapping[str, Entry] = {
     "ca-of-another-instance": Entry(
         "The CA is another instance's",
         "With one CA, who holds a certificate of one instance would be let in by the gateways of the other",
-        "Give each C(mesh_instance) a C(custom_ca_dir) of its own; where links run with that CA, move them over first",
+        "Give each C(mesh_instance) a C(custom_ca_dir) or C(custom_ca_store_name) of its own; where links run with "
+        "that CA, move them over first",
     ),
     "shared-root": Entry(
         "A root has issued for other instances as well",

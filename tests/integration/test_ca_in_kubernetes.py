@@ -5,14 +5,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.secret_layout import Place
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.secret_storage import SecretStorage
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import connection_of
 from tests.integration.support.lab_mesh import Mesh, Run, finished_run
 from tests.integration.support.live_traffic import live_traffic
 from tests.integration.support.service_accounts import NAMESPACE, store_account
+from tests.lab import Lab
+from tests.store.secret_stopping import SECRET_WORKS
+from tests.store.work import Work
+from tests.unit.ca.fake_cluster import named_pieces
+from tests.unit.ca.support import quick
 
 # Keeps the CA; no link has an end there.
 KEEPER = "cluster-c"
@@ -29,8 +39,6 @@ def keeping(mesh: Mesh) -> Iterator[Mesh]:
     """A mesh whose CA is to be kept in Secrets, by an account that may do nothing else."""
     with store_account(mesh.lab, mesh.folder, KEEPER) as kubeconfig:
         yield mesh.with_changes(variables={**mesh.variables, **in_secrets(kubeconfig)})
-        kept = ("secrets,leases", "-n", NAMESPACE, "-l", "crossmesh/ca-store")
-        mesh.lab.kubectl(KEEPER, "delete", *kept)
 
 
 def in_secrets(kubeconfig: Path) -> dict[str, str]:
@@ -49,6 +57,32 @@ def in_folder(mesh: Mesh) -> Mesh:
 def kept(mesh: Mesh) -> set[str]:
     found = mesh.get(KEEPER, "secrets", "-n", NAMESPACE, "-l", "crossmesh/ca-store")
     return {item["metadata"]["name"] for item in found["items"]}
+
+
+@pytest.fixture(scope="module")
+def account(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with store_account(lab, tmp_path_factory.mktemp("account"), KEEPER) as kubeconfig:
+        yield kubeconfig
+
+
+@pytest.mark.parametrize("work", SECRET_WORKS, ids=lambda work: work.name)
+def test_an_api_server_takes_each_work_by_the_documented_rights(lab: Lab, account: Path, work: Work) -> None:
+    """Versions, what never changes, Leases, and rights of which there are no more: as the real one has them."""
+    place = Place(NAMESPACE, f"ca-{SECRET_WORKS.index(work)}")
+    storage = SecretStorage(Api(connection_of(str(account), KEEPER, {}, account.parent)), place)
+    store = quick(storage)
+    storage.refuse_unwritable()
+    work.begin(store)
+    work.do(store)
+    assert work.done(store)
+    listed = ("get", "secrets", "-n", NAMESPACE, "-l", place.selector, "-o", "json")
+    items = json.loads(lab.kubectl(KEEPER, *listed).stdout)["items"]
+    found = {item["metadata"]["name"]: item for item in items}
+    head = found.pop(place.name, None)
+    pieces = named_pieces(head) if head else {}
+    assert found.keys() == {f"{place.name}-{piece}" for ids in pieces.values() for piece in ids}
+    assert all(item["immutable"] for item in found.values())
+    assert bool(head) == (work.name != "destroy")
 
 
 def test_a_whole_life_without_a_disk(keeping: Mesh) -> None:
@@ -102,3 +136,11 @@ def test_a_namespace_that_is_missing_is_one_line(keeping: Mesh) -> None:
     assert not run.ok
     assert run.reports("not-permitted", "nowhere") or run.reports("no-namespace", "nowhere"), run.output
     assert run.changed == 0
+
+
+def test_preflight_lists_all_that_the_user_may_not_do_there(keeping: Mesh) -> None:
+    nowhere = keeping.with_changes(variables={**keeping.variables, "custom_ca_store_namespace": "default"})
+    run = nowhere.play("preflight")
+    assert not run.ok
+    assert run.says("may not get secrets, list secrets, create secrets, update secrets, delete secrets, get leases")
+    assert run.says("[store-not-permitted]")

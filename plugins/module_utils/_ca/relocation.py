@@ -14,9 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import transitions, vouching
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Segment, links_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.events import moved
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Author, Segment, links_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal_writing import noted
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.ledger import digest_of, record_to_text
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import (
     Change,
@@ -39,24 +42,25 @@ class Relocation:
     message: str
 
 
-def relocate(source: Storage, target: Storage, instance: str, *, check_mode: bool) -> Relocation:
+def relocate(source: Storage, target: Storage, instance: str, *, author: Author, check_mode: bool) -> Relocation:
     """Bring the CA of an instance to a place, unless it is there.
 
+    :param author: whom the journal names.
     :raises CrossmeshError: both hold one, or what is there is not to be believed.
     """
     while True:
         with suppress(OvertakenError):
-            return _relocated(source, target, instance, check_mode=check_mode)
+            return _relocated(source, target, instance, author, check_mode=check_mode)
 
 
-def _relocated(source: Storage, target: Storage, instance: str, *, check_mode: bool) -> Relocation:
+def _relocated(source: Storage, target: Storage, instance: str, author: Author, *, check_mode: bool) -> Relocation:
     there, here = source.snapshot(records=True), target.snapshot(records=True)
     if here is not None and not here.moved:
         if there is not None and not there.moved:
             raise _occupied(source, target)
         return _completed(source, there, target, here, check_mode=check_mode)
     if there is None:
-        return _taken_back(source, target, here, check_mode=check_mode)
+        return _taken_back(source, target, here, author, check_mode=check_mode)
     if there.moved and (here is not None or there.moved != target.where):
         vouching.refuse_unvouched(there)
     _refuse_unbelievable(there, instance)
@@ -65,8 +69,7 @@ def _relocated(source: Storage, target: Storage, instance: str, *, check_mode: b
         return Relocation(True, f"would be {words}")
     if not there.moved:
         target.refuse_unwritable()
-        source.leave(target.where, there.version)
-        there = replace(there, moved=target.where)
+        source.leave(target.where, _told(source, there, source.where, target.where, author))
     if here is not None:
         # Older: the CA went on from there.
         target.destroy()
@@ -87,16 +90,30 @@ def _completed(
     return Relocation(True, f"moved the end of its audit journal from {source.where} to {target.where}")
 
 
-def _taken_back(source: Storage, target: Storage, here: Snapshot | None, *, check_mode: bool) -> Relocation:
+def _taken_back(
+    source: Storage, target: Storage, here: Snapshot | None, author: Author, *, check_mode: bool
+) -> Relocation:
     """Where the other place holds nothing: go on where a move began that was not completed."""
     if here is None:
         return Relocation(False, "there is no CA")
     if here.moved != source.where:
         vouching.refuse_unvouched(here)
     if not check_mode:
-        target.leave("", here.version)
+        target.leave("", _told(target, here, source.where, target.where, author))
     words = "would be taken back" if check_mode else "taken back"
     return Relocation(True, f"{words} into {target.where}, as {source.where} holds no CA")
+
+
+def _told(storage: Storage, seen: Snapshot, before: str, after: str, author: Author) -> str:
+    """Write into the journal that the CA is about to move, without the key: it is signed in its new place.
+
+    :returns: the version that stands then.
+    """
+    storage.note(noted(seen, [moved(before, after)], author, datetime.now(UTC)), seen.version)
+    found = storage.snapshot()
+    if found is None:
+        raise OvertakenError
+    return found.version
 
 
 def _refuse_unbelievable(there: Snapshot, instance: str) -> None:

@@ -52,6 +52,7 @@ __all__ = [
     "OBSERVED",
     "PIECES",
     "RECORDS",
+    "RIGHTS",
     "UNFINISHED",
     "UNSIGNED",
     "Contents",
@@ -85,6 +86,12 @@ OBSERVED = "observed"
 LARGEST_PIECE, LARGEST = 256 * 1024, 768 * 1024
 _DIGITS = 12
 _ID = re.compile("[0-9a-f]{16}")
+
+# What a user needs in the namespace: group, resource, verbs.
+RIGHTS = (
+    ("", "secrets", ("get", "list", "create", "update", "delete")),
+    ("coordination.k8s.io", "leases", ("get", "create", "update", "delete")),
+)
 
 # What a Secret holds, by its keys.
 Contents = Mapping[str, bytes]

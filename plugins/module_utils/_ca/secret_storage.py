@@ -202,21 +202,18 @@ class SecretStorage(Storage):
         return True
 
     def refuse_unwritable(self) -> None:
-        """A dry run finds a namespace that is missing, a quota, and whoever else is asked before something is kept."""
+        """All that the user may not do there; then a dry run, which finds a missing namespace, quotas and admission."""
+        if lacking := [f"{verb} {resource}" for verb, resource in self._lacking()]:
+            raise CrossmeshError(_lacking(self.where, lacking))
         piece, content = next(layout.cut(b""))
         self._api.create(self._at.collection, self._at.piece(piece, content), layout.MANAGER, dry=True)
-        wanted = {"secrets": ("get", "list", "update", "delete"), "leases": ("get", "create", "update", "delete")}
-        groups = {"secrets": "", "leases": "coordination.k8s.io"}
-        lacking = [
-            f"{verb} {resource}"
-            for resource, verbs in wanted.items()
-            for verb in verbs
-            if not self._api.review(
-                {"verb": verb, "group": groups[resource], "resource": resource, "namespace": self._at.namespace}
-            )
-        ]
-        if lacking:
-            raise CrossmeshError(_lacking(self.where, lacking))
+
+    def _lacking(self) -> Iterator[tuple[str, str]]:
+        for group, resource, verbs in layout.RIGHTS:
+            for verb in verbs:
+                asked = {"verb": verb, "group": group, "resource": resource, "namespace": self._at.namespace}
+                if not self._api.review(asked):
+                    yield verb, resource
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
@@ -507,7 +504,8 @@ def _lacking(where: str, lacking: list[str]) -> Message:
         "store-not-permitted",
         where=where,
         what=f"the user of this connection may not {', '.join(lacking)} in the namespace of the CA store",
-        fix="bind role crossmesh-ca-store of docs/permissions.md to this user, in that namespace",
+        fix="make the namespace if there is none, and bind role crossmesh-ca-store of docs/permissions.md to this user "
+        "in it",
     )
 
 

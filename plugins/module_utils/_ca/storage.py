@@ -220,7 +220,10 @@ class Storage(ABC):
 
     @abstractmethod
     def destroy(self) -> bool:
-        """Remove what is the store's own and nothing else, whole or damaged. Tell whether there was anything."""
+        """Remove what is the store's own and nothing else, whole or damaged. Tell whether there was anything.
+
+        :raises OvertakenError: another run was quicker, and what it has written is still there.
+        """
 
     @abstractmethod
     def refuse_unwritable(self) -> None:

@@ -424,8 +424,10 @@ class CaStore:
 
     def destroy(self) -> bool:
         """Remove the store. Tell whether there was anything."""
-        self._refuse_used_by_others()
-        return self._storage.destroy()
+        while True:
+            self._refuse_used_by_others()
+            with suppress(OvertakenError):
+                return self._storage.destroy()
 
     def refuse_unwritable(self) -> None:
         """Stop where nothing could be written. Writes nothing."""

@@ -87,13 +87,19 @@ def documented_account(
 
 @contextmanager
 def store_account(lab: Lab, folder: Path, cluster: str) -> Iterator[Path]:
-    """The account of docs/permissions.md that keeps the CA in Secrets of one cluster, and may do nothing else."""
+    """The account of docs/permissions.md that keeps the CA in Secrets of one cluster, and may do nothing else.
+
+    What it has kept goes with it.
+    """
     text = (CHECKOUT / "docs/permissions.md").read_text(encoding="utf-8")
     section = text.partition("## The CA's Secrets\n")[2]
     objects = list(yaml.safe_load_all(section.partition("```yaml\n")[2].partition("```")[0]))
     rights = {other: objects if other == cluster else [] for other in CLUSTERS}
     with _account(lab, folder, "crossmesh", rights) as path:
-        yield path
+        try:
+            yield path
+        finally:
+            lab.kubectl(cluster, "delete", "secrets,leases", "-n", NAMESPACE, "-l", "crossmesh/ca-store")
 
 
 def _for_links(item: dict[str, Any], links: Sequence[str]) -> dict[str, Any]:

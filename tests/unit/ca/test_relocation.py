@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Event
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Author, Event
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.relocation import relocate
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import Snapshot, Storage
 from tests.unit.ca.fake_cluster import FakeCluster
@@ -20,6 +21,8 @@ from tests.unit.ca.secret_stores import all_of, publish
 from tests.unit.ca.support import quick, record
 from tests.unit.pki.support import NOW, PASSPHRASE, Root, make_leaf, make_root
 from tests.unit.support import refused
+
+KIM = Author("job 4711", "kim")
 
 
 @pytest.fixture
@@ -52,7 +55,7 @@ def lived(folder: Storage, root: Root) -> None:
 
 
 def move(source: Storage, target: Storage, *, check: bool = False) -> bool:
-    return relocate(source, target, "default", check_mode=check).changed
+    return relocate(source, target, "default", author=KIM, check_mode=check).changed
 
 
 def test_it_is_the_same_there_and_no_run_goes_on_here(folder: Storage, secrets: Storage) -> None:
@@ -61,8 +64,9 @@ def test_it_is_the_same_there_and_no_run_goes_on_here(folder: Storage, secrets: 
     assert all_of(quick(secrets)) == before
     # Signed as it was: what clusters have seen of it is of this store.
     found = snapshot_of(secrets)
-    assert (found.index, found.unsigned) == (then.index, then.unsigned)
+    assert found.index == then.index
     assert then.unsigned
+    assert found.unsigned.startswith(then.unsigned)
     with refused("store-moved"):
         quick(folder).public()
     assert not move(folder, secrets)
@@ -79,6 +83,42 @@ def test_it_goes_on_there_and_comes_back(folder: Storage, secrets: Storage, root
         store.public()
     assert move(folder, secrets)
     assert all_of(store) == there
+
+
+def test_the_journal_tells_of_it_and_the_key_signs_that_in_the_new_place(
+    folder: Storage, secrets: Storage, root: Root
+) -> None:
+    move(folder, secrets)
+    assert moves(secrets) == [("closed", "kim", "job 4711", folder.where, secrets.where)]
+    store = quick(secrets)
+    unsigned = store.check_journal().unsigned
+    assert store.record([record(make_leaf(root))], root.key, NOW)
+    assert unsigned == 2
+    assert store.check_journal().unsigned == 0
+    move(secrets, folder)
+    assert [(before, after) for *_author, before, after in moves(folder)] == [
+        (folder.where, secrets.where),
+        (secrets.where, folder.where),
+    ]
+
+
+def moves(storage: Storage) -> list[tuple[str, ...]]:
+    found = snapshot_of(storage)
+    lines = b"".join([*storage.segments(found), storage.last_segment(found), found.unsigned]).splitlines()
+    entries = (entry for entry in map(json.loads, lines) if entry["kind"] == "moved")
+    return [tuple(entry[key] for key in ("key", "operator", "run", "from", "to")) for entry in entries]
+
+
+def test_one_that_is_taken_back_is_told_as_well(folder: Storage, secrets: Storage, cluster: FakeCluster) -> None:
+    cluster.before = stopping(1)
+    with pytest.raises(KeyboardInterrupt):
+        move(folder, secrets)
+    cluster.before = lambda _verb, _path: None
+    assert move(secrets, folder)
+    assert [(before, after) for *_author, before, after in moves(folder)] == [
+        (folder.where, secrets.where),
+        (secrets.where, folder.where),
+    ]
 
 
 def test_check_mode_says_so_and_writes_nothing(folder: Storage, secrets: Storage, cluster: FakeCluster) -> None:
@@ -170,5 +210,5 @@ def test_a_mark_leads_to_the_place_that_it_names_alone(folder: Storage, secrets:
 def test_nothing_is_nowhere_and_another_instances_ca_stays(folder: Storage, secrets: Storage) -> None:
     assert not move(FakeCluster().storage(), FakeCluster().storage())
     with refused("ca-of-another-instance"):
-        relocate(folder, secrets, "blue", check_mode=False)
+        relocate(folder, secrets, "blue", author=KIM, check_mode=False)
     assert quick(folder).public()
