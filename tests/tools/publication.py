@@ -34,7 +34,8 @@ STATES = frozenset({"present", "absent"})
 SHOWN_ELSEWHERE = ("README.md", "roles/*/README.md")
 ABOUT = ("namespace", "name", "version", "readme", "authors", "description", "license", "tags")
 ADDRESSES = ("repository", "documentation", "homepage", "issues")
-_LINK = re.compile(r"\]\(([^)\s]+)\)")
+# Written where it is, or once below the text.
+_LINK = re.compile(r"(?:\]\(|^\[[^\]]+\]: )([^)\s]+)", re.MULTILINE)
 _CODE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 
 Check = Callable[[Path], Iterator[str]]

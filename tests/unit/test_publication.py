@@ -112,6 +112,11 @@ FAULTS: dict[str, tuple[Check, Callable[[Path], None], str]] = {
         edit("galaxy.yml", "version: 0.1.0", "version: 0.1"),
         "no semantic version",
     ),
+    "a relative address below the README": (
+        publication.links,
+        add("README.md", "\n[rotation]: docs/rotation.md\n"),
+        "README.md: docs/rotation.md: is relative",
+    ),
     "a relative link in the README": (
         publication.links,
         add("README.md", "[rotation](docs/rotation.md)\n"),
