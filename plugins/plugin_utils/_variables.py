@@ -50,7 +50,8 @@ def contracts(variables: Mapping[str, Any], templar: Any, names: Iterable[str] =
     :param variables: a task's C(task_vars).
     :param templar: the task's.
     """
-    groups, hosts = variables.get("groups", {}), variables.get("hostvars")
+    groups = variables.get("groups", {})
+    hosts: Any = variables.get("hostvars")
     found = {}
     for host in dict.fromkeys([*groups.get(desired.SERVERS_GROUP, ()), *groups.get(desired.CLIENTS_GROUP, ())]):
         # Not hosts[host]: before ansible-core 2.19 that gives what it cannot template as it is written.
