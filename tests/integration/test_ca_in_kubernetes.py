@@ -100,6 +100,7 @@ def test_a_whole_life_without_a_disk(keeping: Mesh) -> None:
     assert not keeping.store.exists()
 
 
+@pytest.mark.slow
 def test_runs_at_once_lose_nothing(keeping: Mesh) -> None:
     passed(keeping.site())
     at_once = [keeping.begin("rotate_certificates", "-e", "mesh_rotate_force=true") for _ in range(3)]
@@ -112,6 +113,7 @@ def test_runs_at_once_lose_nothing(keeping: Mesh) -> None:
     assert keeping.carries()
 
 
+@pytest.mark.slow
 def test_it_moves_from_the_folder_to_secrets_and_back_under_traffic(keeping: Mesh) -> None:
     folder = in_folder(keeping)
     passed(folder.site())

@@ -79,6 +79,7 @@ def assert_ok(run: Run) -> None:
 # -- what the environment happens to hold --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_nobody_asked_for_leads_nothing_elsewhere(mesh: Mesh, awx: Any) -> None:
     strange = {**awx(ELSEWHERE), "KUBECONFIG": "/nowhere"}
     # The probe: kubernetes.core by itself follows it.
@@ -113,6 +114,7 @@ def test_a_context_or_a_plays_own_environment_leads_nothing_elsewhere(mesh: Mesh
 # -- what is asked for by name -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_environment_is_followed_by_reads_and_writes_where_it_is_asked_for(mesh: Mesh, awx: Any) -> None:
     of_environment = {"mesh_kubeconfig": "environment", "mesh_context": ""}
     hosts: dict[str, Any] = {"cluster-a": {}, "cluster-b": of_environment}

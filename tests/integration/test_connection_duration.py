@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.integration.support.lab_mesh import MYSQL, Mesh
 from tests.lab.wait import eventually
 
@@ -18,6 +20,7 @@ def answered(mesh: Mesh) -> bool:
     return mesh.lab.mysql(LONG, fqdn=FQDN, check=False).strip() == "0"
 
 
+@pytest.mark.slow
 def test_an_established_connection_ends_when_its_time_is_up(restored_mesh: Mesh) -> None:
     assert answered(restored_mesh)
     run = restored_mesh.with_changes(links=[{**MYSQL, "max_connection_duration": "2s"}]).site()

@@ -81,6 +81,7 @@ def test_a_database_and_a_web_server_with_certificates_of_the_custom_ca(mesh: Me
     assert verified.ok, verified.output
 
 
+@pytest.mark.slow
 def test_a_database_and_a_web_server_with_certificates_of_their_owner(mesh: Mesh, external_machine: Machine) -> None:
     roots = owners(mesh.folder / "owner", [HOST])
     mesh.links = [

@@ -161,6 +161,9 @@ def assert_refused(mesh: Mesh, case: Case, title: str) -> None:
 
 
 SLOW = {
+    "A8, a Sidecar that leaves the link out",
+    "B4, a PeerAuthentication that takes plain text",
+    "A6, a VirtualService on the link's Gateway",
     "A2, another host on the port",
     "A5, a ServiceEntry for the host in another one",
     "A7, a policy that denies on the egress gateway",

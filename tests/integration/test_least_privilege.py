@@ -47,6 +47,7 @@ def test_the_documented_permissions_are_enough_from_the_first_run_to_the_teardow
     assert mesh.names("cluster-a") | mesh.names("cluster-b") == set()
 
 
+@pytest.mark.slow
 def test_without_exec_a_run_ends_well_and_says_what_it_could_not_prove(mesh: Mesh, tmp_path: Path) -> None:
     with documented_account(mesh.lab, tmp_path, without="crossmesh-proof") as kubeconfig:
         limited = mesh.with_changes(variables={"mesh_kubeconfig": str(kubeconfig)})
@@ -115,6 +116,7 @@ def assert_ok(run: Run) -> None:
     assert run.ok, run.output
 
 
+@pytest.mark.slow
 def test_with_names_alone_links_are_made_kept_renewed_verified_and_taken_away(mesh: Mesh, tmp_path: Path) -> None:
     with limited(mesh, tmp_path, ["mysql", "extra"]) as user:
         both = user.with_changes(links=[MYSQL, EXTRA])

@@ -142,6 +142,7 @@ def test_without_an_address_both_lead_to_one_server_and_the_run_names_the_other_
         assert state_snapshots.versions_everywhere(addressed) == before
 
 
+@pytest.mark.slow
 def test_http_of_others_on_the_port_keeps_a_link_without_an_address_waiting_and_is_refused(addressed: Mesh) -> None:
     with without_its_address(addressed) as bare:
         eventually(lambda: DATABASE in reads(addressed, MYSQL["fqdn"]))

@@ -93,6 +93,7 @@ def test_two_sound_links_are_told_up(two_links: Mesh) -> None:
 
 
 SLOW = {
+    "A1, an older DestinationRule that Istio does not merge with ours",
     "A5, an older ServiceEntry that leads elsewhere",
     "A5, an older ServiceEntry without our port",
     "A6, an older VirtualService on our Gateway",
@@ -247,6 +248,7 @@ def taken_port(mesh: Mesh, cluster: str, pod: str, port: int) -> Iterator[None]:
         process.communicate(timeout=30)
 
 
+@pytest.mark.slow
 def test_b1_a_port_that_is_taken_in_the_pod(two_links: Mesh) -> None:
     def is_free() -> bool:
         return "0.0.0.0_13306" not in two_links.lab.envoy(SERVER, INGRESS_POD, "listeners")

@@ -173,6 +173,7 @@ def _number(crl: Any) -> int:
     return number
 
 
+@pytest.mark.slow
 def test_a_client_that_could_not_be_given_another_certificate_is_not_cut_off(restored_mesh: Mesh) -> None:
     """Its gateway still presents the revoked one: lists wait until it has the next."""
     mesh = revoking(restored_mesh, link="mysql")

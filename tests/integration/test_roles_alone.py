@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.integration.support.lab_mesh import Mesh
 from tests.lab.wait import eventually
 
@@ -39,6 +41,7 @@ def test_the_three_roles_one_after_the_other_join_the_meshes(mesh: Mesh) -> None
     assert mesh.site().changed == 0, "the site playbook finds what the roles made as it wants it"
 
 
+@pytest.mark.slow
 def test_state_absent_takes_one_side_away_and_leaves_the_other(linked_mesh: Mesh) -> None:
     client, server = _play(linked_mesh, "mesh_egress_client", "all"), _play(linked_mesh, "mesh_ingress_server", "all")
     served = linked_mesh.names("cluster-b")

@@ -142,6 +142,7 @@ def test_they_are_the_same_after_a_run_a_pruning_and_a_teardown(mesh_with_others
     } == untouched
 
 
+@pytest.mark.slow
 def test_a_tls_port_and_an_egress_port_of_others_are_used_as_they_are_and_stay(mesh: Mesh) -> None:
     with _left_alone(mesh):
         _open(mesh, "cluster-a", EGRESS, _port(15443, "tls-east-west"))

@@ -212,6 +212,7 @@ def stopped_database(lab: Lab) -> Iterator[None]:
         lab.start(process)
 
 
+@pytest.mark.slow
 def test_a_backend_that_is_down_while_its_pod_is_ready(with_python: Mesh) -> None:
     with stopped_database(with_python.lab):
         broken(with_python, "no-answer", "answer", CLIENT, "asked in pod default/mysql-client", "a greeting of MySQL")
@@ -220,6 +221,7 @@ def test_a_backend_that_is_down_while_its_pod_is_ready(with_python: Mesh) -> Non
     assert_sound(with_python)
 
 
+@pytest.mark.slow
 def test_an_answer_that_is_not_the_wanted_one(with_python: Mesh) -> None:
     failing = probed(web_link("web", "http", 13380), "http", path="/fails", status="200")
     mesh = with_python.with_changes(links=[DATABASE, BANNER, failing, ORDERS])
@@ -237,6 +239,7 @@ def test_an_answer_that_is_not_the_wanted_one(with_python: Mesh) -> None:
 # -- what is revoked, and how it ends ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_list_that_is_in_force_is_told_with_its_time(with_python: Mesh) -> None:
     stolen_certificate(with_python)
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
