@@ -20,6 +20,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority impor
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import Outcome, Wanted
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import index_to_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Author
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.move import Move, move
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.relocation import relocate
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.rotation import Sight, steps
@@ -267,7 +268,7 @@ def test_it_moves_with_the_ca(tmp_path: Path) -> None:
     there.create(PASSPHRASE, root.key, root.view.pem)
     keep(there, sights_of("cluster-a", "look", public(there)), "cluster-a")
     held = there.observations(public(there))
-    assert relocate(folder, secrets, "default", check_mode=False).changed
+    assert relocate(folder, secrets, "default", author=Author(), check_mode=False).changed
     here = quick(secrets)
     assert here.observations(public(here)) == held
 
