@@ -202,10 +202,13 @@ def size_of(contents: Contents) -> int:
     return sum(map(len, contents.values()))
 
 
-def cut(content: bytes) -> Iterator[tuple[str, bytes]]:
-    """Pieces for some content, each with a name that nobody else gives."""
-    for start in range(0, max(1, len(content)), LARGEST_PIECE):
-        yield secrets.token_hex(8), content[start : start + LARGEST_PIECE]
+def cut(content: bytes, most: int = LARGEST_PIECE) -> Iterator[tuple[str, bytes]]:
+    """Pieces for some content, each with a name that nobody else gives.
+
+    :param most: bytes of one.
+    """
+    for start in range(0, max(1, len(content)), most):
+        yield secrets.token_hex(8), content[start : start + most]
 
 
 def pieces_to_bytes(pieces: Pieces) -> bytes:

@@ -101,7 +101,10 @@ class SecretStorage(Storage):
     :param patience: seconds that a writer waits for another one.
     """
 
-    restore = "restore the Secrets from a backup, or correct custom_ca_store_namespace and custom_ca_store_name"
+    restore = (
+        "restore the Secrets from a backup, or correct custom_ca_store_namespace and custom_ca_store_name; where there "
+        "was never more than this, remove it (role custom_ca with custom_ca_state: absent)"
+    )
 
     def __init__(self, api: Api, place: Place, patience: float = PATIENCE) -> None:
         self._api = api
@@ -214,6 +217,10 @@ class SecretStorage(Storage):
                 asked = {"verb": verb, "group": group, "resource": resource, "namespace": self._at.namespace}
                 if not self._api.review(asked):
                     yield verb, resource
+
+    @property
+    def place(self) -> str:
+        return f"{self._at.title()}, {self._api.address}"
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
@@ -386,7 +393,8 @@ class SecretStorage(Storage):
         """
         pieces, added = self._staying(head, change), list[str]()
         for name, content in self._further(head, change, pieces):
-            for piece, part in layout.cut(content):
+            # A chunk of records is read by itself.
+            for piece, part in layout.cut(content, layout.LARGEST if name == layout.RECORDS else layout.LARGEST_PIECE):
                 lease.keep()
                 self._api.create(self._at.collection, self._at.piece(piece, part), layout.MANAGER)
                 self._known[piece] = part
@@ -418,7 +426,7 @@ class SecretStorage(Storage):
             added = {record.serial: record_to_text(record) for record in change.records}
             kept, further = repacked(self._chunks(head), change.ledger, added)
             pieces[layout.RECORDS] = kept
-            yield from ((layout.RECORDS, chunk_to_bytes(chunk)) for chunk in further)
+            yield from ((layout.RECORDS, self._fitting(chunk_to_bytes(chunk))) for chunk in further)
             if change.index.issued:
                 yield layout.LEDGER, ledger_to_text(change.ledger).encode()
         if change.observed is not None:
@@ -427,6 +435,12 @@ class SecretStorage(Storage):
             name = layout.segment(part.first) if part.closed else layout.LAST
             pieces.pop(name, None)
             yield name, part.lines.encode()
+
+    def _fitting(self, chunk: bytes) -> bytes:
+        """:raises CrossmeshError: a single record is longer than what one Secret holds."""
+        if len(chunk) > layout.LARGEST:
+            raise CrossmeshError(_too_large("the record of one certificate", self.where, len(chunk)))
+        return chunk
 
     def _head_contents(self, head: _Head, change: Change) -> dict[str, bytes]:
         index = change.index
@@ -487,7 +501,8 @@ class SecretStorage(Storage):
         try:
             self._api.delete(self._at.path(piece), version=version)
         except ApiError as error:
-            if error.status not in (CONFLICT, MISSING):
+            # Of another version, it is somebody else's by now.
+            if error.status != MISSING and not (version and error.status == CONFLICT):
                 raise
 
 
@@ -515,5 +530,6 @@ def _too_large(title: str, where: str, size: int) -> Message:
         where=where,
         what=f"{title} would have {size} bytes, and the most that is written into one is {layout.LARGEST}",
         fix="run playbook rotate_certificates with -e mesh_rotate_force=true, which signs what waits in the audit "
-        "journal; if that is not it, destroy keys of retired roots (custom_ca_keep_retired_keys: false)",
+        "journal; if that is not it, destroy keys of retired roots (custom_ca_keep_retired_keys: false), and spread "
+        "the links of a cluster that has thousands over several instances (mesh_instance)",
     )

@@ -154,6 +154,11 @@ class Storage(ABC):
     where: str
     restore: str
 
+    @property
+    def place(self) -> str:
+        """What a mark calls it: the same by whatever way it is reached."""
+        return self.where
+
     @abstractmethod
     def snapshot(self, *, records: bool = False) -> Snapshot | None:
         """Read what the index names. None where there is no CA yet; nothing is written.

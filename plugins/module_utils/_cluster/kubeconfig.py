@@ -98,7 +98,12 @@ def _read_again(path: str, found: Configuration) -> None:
     https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#launch-a-pod-using-service-account-token-projection
     """
     with open(path, encoding="utf-8") as file:
-        found.api_key["BearerToken"] = f"Bearer {file.read().strip()}"
+        found.api_key[credential_key(found)] = f"Bearer {file.read().strip()}"
+
+
+def credential_key(found: Configuration) -> str:
+    """Where the package C(kubernetes) keeps what stands in the header C(Authorization): before 36, under its name."""
+    return "authorization" if "authorization" in found.api_key else "BearerToken"
 
 
 def context_of(connection: Connection) -> str:

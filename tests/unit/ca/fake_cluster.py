@@ -52,6 +52,7 @@ class FakeCluster:
     before: Callable[[str, str], None] = nothing
     after: Callable[[str, str], None] = nothing
     where: str = "CA store crossmesh/crossmesh-ca of context management"
+    address: str = "https://management.example.com:6443"
     objects: Objects = field(default_factory=dict)
     writes: list[tuple[str, str]] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +17,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Author, Event
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.relocation import relocate
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import Snapshot, Storage
-from tests.unit.ca.fake_cluster import FakeCluster
+from tests.unit.ca.fake_cluster import FakeCluster, nothing
 from tests.unit.ca.secret_stores import all_of, publish
 from tests.unit.ca.support import quick, record
 from tests.unit.pki.support import NOW, PASSPHRASE, Root, make_leaf, make_root
@@ -89,7 +90,7 @@ def test_the_journal_tells_of_it_and_the_key_signs_that_in_the_new_place(
     folder: Storage, secrets: Storage, root: Root
 ) -> None:
     move(folder, secrets)
-    assert moves(secrets) == [("closed", "kim", "job 4711", folder.where, secrets.where)]
+    assert moves(secrets) == [("closed", "kim", "job 4711", folder.where, secrets.place)]
     store = quick(secrets)
     unsigned = store.check_journal().unsigned
     assert store.record([record(make_leaf(root))], root.key, NOW)
@@ -97,8 +98,8 @@ def test_the_journal_tells_of_it_and_the_key_signs_that_in_the_new_place(
     assert store.check_journal().unsigned == 0
     move(secrets, folder)
     assert [(before, after) for *_author, before, after in moves(folder)] == [
-        (folder.where, secrets.where),
-        (secrets.where, folder.where),
+        (folder.where, secrets.place),
+        (secrets.place, folder.where),
     ]
 
 
@@ -116,8 +117,8 @@ def test_one_that_is_taken_back_is_told_as_well(folder: Storage, secrets: Storag
     cluster.before = lambda _verb, _path: None
     assert move(secrets, folder)
     assert [(before, after) for *_author, before, after in moves(folder)] == [
-        (folder.where, secrets.where),
-        (secrets.where, folder.where),
+        (folder.where, secrets.place),
+        (secrets.place, folder.where),
     ]
 
 
@@ -184,8 +185,8 @@ def test_one_that_was_stopped_is_completed_or_taken_back(folder: Storage, root: 
     assert stops > 5
 
 
-def snapshot_of(storage: Storage) -> Snapshot:
-    found = storage.snapshot()
+def snapshot_of(storage: Storage, *, records: bool = False) -> Snapshot:
+    found = storage.snapshot(records=records)
     assert found is not None
     return found
 
@@ -201,10 +202,60 @@ def test_two_cas_are_not_made_one(folder: Storage, secrets: Storage) -> None:
 
 def test_a_mark_leads_to_the_place_that_it_names_alone(folder: Storage, secrets: Storage) -> None:
     move(folder, secrets)
-    third = FakeCluster(where="another cluster").storage()
+    third = FakeCluster(address="https://another.example.com:6443").storage()
     for source, target in ((folder, third), (third, folder)):
         with refused("store-moved"):
             move(source, target)
+
+
+def test_a_move_that_was_stopped_goes_on_by_another_way_to_the_same_cluster(
+    folder: Storage, cluster: FakeCluster
+) -> None:
+    """Each job of a platform has its kubeconfig at another path."""
+    cluster.before = stopping(1)
+    with pytest.raises(KeyboardInterrupt):
+        move(folder, cluster.storage())
+    cluster.before = nothing
+    assert snapshot_of(folder).moved
+    cluster.where = "the same cluster by another kubeconfig"
+    assert move(folder, cluster.storage())
+    assert not move(folder, cluster.storage())
+    cluster.where = "and by a third"
+    assert move(cluster.storage(), folder)
+
+
+def test_a_ca_that_is_not_an_older_copy_is_not_removed(folder: Storage, secrets: Storage) -> None:
+    folder.leave("elsewhere", snapshot_of(folder).version)
+    other = make_root()
+    quick(secrets).create(PASSPHRASE, other.key, other.view.pem)
+    kept = snapshot_of(folder)
+    for check in (True, False):
+        with refused("store-occupied"):
+            move(secrets, folder, check=check)
+    assert (snapshot_of(folder), snapshot_of(secrets).moved) == (kept, "")
+
+
+def test_a_later_copy_is_not_removed_for_an_older_one(
+    folder: Storage, cluster: FakeCluster, secrets: Storage, root: Root
+) -> None:
+    move(folder, secrets)
+    backup = copy.deepcopy(cluster.objects)
+    quick(secrets).record([record(make_leaf(root))], root.key, NOW)
+    assert move(secrets, folder)
+    quick(folder).record([record(make_leaf(root))], root.key, NOW)
+    folder.leave(secrets.place, snapshot_of(folder).version)
+    cluster.objects = backup
+    with refused("store-occupied"):
+        move(secrets, folder)
+    assert len(snapshot_of(folder, records=True).records) == 3
+
+
+def test_a_journal_that_was_changed_is_not_moved(folder: Storage, secrets: Storage, tmp_path: Path) -> None:
+    (journal,) = (path for path in (tmp_path / "ca").glob("journal/*") if b"created" in path.read_bytes())
+    journal.write_bytes(journal.read_bytes().replace(b"created", b"cre\xffted"))
+    with refused("journal-changed"):
+        move(folder, secrets)
+    assert not snapshot_of(folder).moved
 
 
 def test_nothing_is_nowhere_and_another_instances_ca_stays(folder: Storage, secrets: Storage) -> None:

@@ -17,6 +17,7 @@ import yaml
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import secret_layout as layout
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Event
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.ledger import record_to_text
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.secret_layout import Place
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.secret_storage import SecretStorage
@@ -235,6 +236,21 @@ class TestSizes:
         assert store.record(further, root.key, NOW)
         # The last chunk, the ledger and the last segment, whatever there is beside them.
         assert len([verb for verb, _path in cluster.writes if verb == "create"]) < 8
+
+    def test_a_record_longer_than_a_piece_is_read_back(self, root: Root, leaf: Leaf) -> None:
+        store = lived(FakeCluster(), root, leaf)
+        long = replace(record(leaf), serial="e" * 40, links=tuple(f"link-{number:034}" for number in range(8000)))
+        assert len(record_to_text(long)) > layout.LARGEST_PIECE
+        assert store.record([long], root.key, NOW)
+        assert long in store.records(NOW)
+
+    def test_a_record_that_no_secret_holds_is_refused_before_the_head_names_it(self, root: Root, leaf: Leaf) -> None:
+        store = lived(FakeCluster(), root, leaf)
+        before = all_of(store)
+        long = replace(record(leaf), serial="e" * 40, links=tuple(f"link-{number:034}" for number in range(20000)))
+        with refused("store-too-large"):
+            store.record([long], root.key, NOW)
+        assert all_of(store) == before
 
     def test_a_head_that_would_be_too_large_is_refused_and_nothing_is_left(self, root: Root, leaf: Leaf) -> None:
         cluster = FakeCluster()
