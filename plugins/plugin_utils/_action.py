@@ -175,11 +175,11 @@ class Variables:
 
     @cached_property
     def _storage(self) -> Storage:
-        if faults := list(check_store(self.filled)):
-            raise CrossmeshError(*faults)
         return self._storage_of(str(self.filled["custom_ca_store"]))
 
     def _storage_of(self, kind: str) -> Storage:
+        if faults := list(check_store({**self.filled, "custom_ca_store": kind})):
+            raise CrossmeshError(*faults)
         if kind == "kubernetes":
             return self._secret_storage()
         given = str(self.filled["custom_ca_dir"])

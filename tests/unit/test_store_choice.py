@@ -134,6 +134,11 @@ class TestSecrets:
         assert problems() == []
         assert cluster.objects == {}
 
+    def test_the_place_that_it_leaves_is_judged_too(self, cluster: FakeCluster, tmp_path: Path) -> None:
+        back = self.given(tmp_path, custom_ca_store="directory", custom_ca_store_namespace="../kube-system")
+        assert codes(run_action(custom_ca_move, {}, back)) == ["ca-store-name"]
+        assert cluster.reads == []
+
     def test_it_is_moved_from_the_folder_and_said_so(self, cluster: FakeCluster, tmp_path: Path) -> None:
         folder = str(tmp_path / "ca")
         there, here = (
