@@ -47,6 +47,7 @@ def three(mesh: Mesh) -> Mesh:
     return mesh
 
 
+@pytest.mark.slow
 def test_a_root_is_rotated_over_three_slices_at_once_and_no_connection_is_lost(three: Mesh) -> None:
     slices, before = sliced(three, 3), roots(three)
     with live_traffic(three.lab, 20, held=3) as traffic:
@@ -59,6 +60,7 @@ def test_a_root_is_rotated_over_three_slices_at_once_and_no_connection_is_lost(t
     assert three.site().changed == 0
 
 
+@pytest.mark.slow
 def test_a_phase_that_a_slice_has_not_done_blocks_the_next_one_by_its_clusters(three: Mesh) -> None:
     first, second, third = sliced(three, 3)
     passed(phase([first, second], "prepare"))
