@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import sys
 
-from ansible.errors import AnsibleCollectionUnsupportedVersionError
-
-# Ansible lets this class of errors end the run; after others it goes on to look for the plugin elsewhere.
 if sys.version_info < (3, 11):  # noqa: UP036 (this is where older ones are refused)
+    # Not at the top: modules' environments have no ansible.errors, and their Python is checked before.
+    from ansible.errors import AnsibleCollectionUnsupportedVersionError
+
+    # Ansible lets this class of errors end the run; after others it goes on to look for the plugin elsewhere.
     raise AnsibleCollectionUnsupportedVersionError(
         "crossmesh.mtls needs Python 3.11 or later on the controller; ansible-playbook runs on "
         f"{sys.version_info[0]}.{sys.version_info[1]} ({sys.executable}). Install Ansible with a newer Python"

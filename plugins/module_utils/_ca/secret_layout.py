@@ -35,6 +35,7 @@ from functools import cached_property
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.chunks import MOST_BYTES
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Damaged
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import object_path
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.documents import Item
@@ -83,7 +84,7 @@ OBSERVED = "observed"
 
 # Bytes. A Secret holds 1 MiB (Kubernetes, core/v1 MaxSecretSize); the head has the most that may wait to be signed,
 # half of that, and room for roots.
-LARGEST_PIECE, LARGEST = 256 * 1024, 768 * 1024
+LARGEST_PIECE, LARGEST = MOST_BYTES, 768 * 1024
 _DIGITS = 12
 _ID = re.compile("[0-9a-f]{16}")
 

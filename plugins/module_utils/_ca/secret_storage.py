@@ -155,9 +155,7 @@ class SecretStorage(Storage):
 
     def note(self, unsigned: bytes, seen: str) -> None:
         with self._lease():
-            head = self._head()
-            if head is None or head.seen != seen:
-                raise OvertakenError
+            head = self._as_seen(seen)
             self._put(head, {**head.contents, layout.UNSIGNED: unsigned})
 
     def last_segment(self, snapshot: Snapshot) -> bytes:
@@ -182,9 +180,7 @@ class SecretStorage(Storage):
 
     def leave(self, place: str, seen: str) -> None:
         with self._lease():
-            head = self._head()
-            if head is None or head.seen != seen:
-                raise OvertakenError
+            head = self._as_seen(seen)
             others = {name: value for name, value in head.contents.items() if name != layout.MOVED}
             self._put(head, {**others, layout.MOVED: place.encode()} if place else others)
 
@@ -353,8 +349,11 @@ class SecretStorage(Storage):
 
         :raises OvertakenError: it is another one by now.
         """
+        return self._as_seen(snapshot.version)
+
+    def _as_seen(self, seen: str) -> _Head:
         head = self._head()
-        if head is None or head.seen != snapshot.version:
+        if head is None or head.seen != seen:
             raise OvertakenError
         return head
 
