@@ -51,6 +51,7 @@ class ActionModule(ClusterAction):
         "existing": {"type": "bool", "default": False},
         "force": {"type": "bool", "default": False},
         "trust": {"type": "bool", "default": False},
+        "details": {"type": "bool", "default": False},
     }
 
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
@@ -111,6 +112,7 @@ class ActionModule(ClusterAction):
                 recognised=variables.recognises(reading["identity"]["cluster_uid"]),
             ),
             "unrecorded": [record.to_json() for record in unrecorded],
+            "details": _details(reading, wanted) if params["details"] else "",
             "rolled_back": [str(Message.from_json(error)) for error in reading["doubts"]["rolled_back"]],
             "held": held_in(reading, authority, request["cluster"]),
             "phase": authority.phase,
@@ -136,6 +138,14 @@ class ActionModule(ClusterAction):
         store, now = variables.store(), datetime.now(UTC)
         given = nothing_given(request["instance"], request["cluster"], gone)
         return still_holding(store, given, variables.revoked(), now, None)
+
+
+def _details(reading: Reading, sides: Mapping[Side, DesiredSide]) -> str:
+    """In JSON, likewise: see C(_manifests)."""
+    # For a report alone, and imported for nobody else.
+    from ansible_collections.crossmesh.mtls.plugins.module_utils._report.details import details_of
+
+    return json.dumps(details_of(reading, sides))
 
 
 def _side(plan: Plan, reading: Reading, desired: DesiredSide, authority: Authority) -> SideLook:

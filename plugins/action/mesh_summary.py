@@ -15,9 +15,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.clusters import declared_in
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed, visible
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import misplaced
-from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import LinkSideJson, next_due, table
+from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import next_due, table
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import ClusterLook, ProofJson
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import ClusterLook, ProofJson, last_standings
 
 
 class ActionModule(Action):
@@ -33,7 +33,7 @@ class ActionModule(Action):
         seen: dict[str, ClusterLook] = {host: look for host, look in looks.items() if "sides" in look}
         unseen = sorted(set(looks) - set(seen))
         proven: dict[str, ProofJson] = dict(zip(looks, params["proofs"], strict=False))
-        links = [link for host, look in seen.items() for link in _links(look, proven.get(host) or {})]
+        links = [link for host, look in seen.items() for link in last_standings(look, proven.get(host) or {})]
         changed = {look["cluster"]: _lines(look, proven.get(host) or {}) for host, look in seen.items()}
         due = next_due(links, timedelta(days=variables.days("custom_ca_renew_before_days")))
         lines = table(links, changed, datetime.now(UTC)) or ["there are no links here"]
@@ -72,12 +72,6 @@ def _not_covered(absent: Sequence[str]) -> Message:
         fix="run playbook verify over the whole inventory, without job slicing, and enable the hosts that are disabled "
         "there; remove clusters that are no more from mesh_clusters",
     )
-
-
-def _links(look: ClusterLook, proof: ProofJson) -> list[LinkSideJson]:
-    """Each side's links as they were seen last."""
-    last = {side: plan["status"] for side, plan in look["sides"].items()} | (proof.get("links") or {})
-    return [link for links in last.values() for link in links]
 
 
 def _lines(look: ClusterLook, proof: ProofJson) -> list[str]:

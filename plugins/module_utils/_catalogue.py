@@ -342,9 +342,19 @@ CODES: Mapping[str, Entry] = {
         "Find out who put it there, then remove it or restore the file",
     ),
     "report-not-written": Entry(
-        "The preflight report cannot be written",
-        "C(mesh_preflight_report) is not a writable file",
-        "Set it to a file in a folder that exists and is writable",
+        "A report cannot be written",
+        "C(mesh_preflight_report) is no writable file, or C(mesh_report_dir) no folder that can be made and written to",
+        "Set it to a place that can be written to",
+    ),
+    "report-query": Entry(
+        "The query of a report cannot be answered",
+        "C(mesh_report_query) is no JMESPath expression, or asks for something that the values have not",
+        "Correct it; docs/report.md has examples. Numbers stand in backquotes, texts in single quotes",
+    ),
+    "previous-report": Entry(
+        "The last report cannot be read",
+        "C(report.json) in C(mesh_report_dir) is no report of this collection: what has changed since is not told",
+        "Nothing: this run writes a new one in its place, and the next one tells what has changed since",
     ),
     # The API server
     "kubeconfig": Entry(

@@ -63,6 +63,10 @@ options:
     description: Issue every certificate anew.
     type: bool
     default: false
+  details:
+    description: Tell certificates as they are, and which TLS gateways take part in, for M(crossmesh.mtls.mesh_report).
+    type: bool
+    default: false
 seealso:
   - module: crossmesh.mtls.mesh_credentials
   - module: crossmesh.mtls.mesh_proof
@@ -109,6 +113,11 @@ unrecorded:
   type: list
   elements: dict
   sample: []
+details:
+  description: The certificates of our Secrets, and which TLS gateways take part in, as a text of JSON; for a report.
+  returned: success
+  type: str
+  sample: ''
 presence:
   description: >-
     Which cluster it is by its C(uid), what this instance C(holds) there by which C(gateways), and what it has there

@@ -19,7 +19,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence impo
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import CaInCluster, ShownTrust
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import LinkSideJson
 
-__all__ = ["ClusterLook", "EndpointJson", "Options", "PlanJson", "ProofJson", "SideLook"]
+__all__ = ["ClusterLook", "EndpointJson", "Options", "PlanJson", "ProofJson", "SideLook", "last_standings"]
 
 
 class EndpointJson(TypedDict):
@@ -89,6 +89,7 @@ class ClusterLook(TypedDict):
     """The result of mesh_cluster_info, as far as other actions read it.
 
     :param unrecorded: records that the CA store lacks, of certificates that the cluster holds.
+    :param details: in JSON, for a report; empty where it was not asked for.
     """
 
     cluster: str
@@ -97,6 +98,7 @@ class ClusterLook(TypedDict):
     presence: Presence
     ca: CaInCluster
     unrecorded: list[dict[str, Any]]
+    details: str
     options: Options
     sides: dict[Side, SideLook]
 
@@ -106,3 +108,9 @@ class ProofJson(TypedDict):
 
     pods: NotRequired[dict[Side, list[str]]]
     links: NotRequired[dict[Side, list[LinkSideJson]]]
+
+
+def last_standings(look: ClusterLook, proof: ProofJson) -> list[LinkSideJson]:
+    """Each side's links as they were seen last."""
+    last = {side: plan["status"] for side, plan in look["sides"].items()} | (proof.get("links") or {})
+    return [link for links in last.values() for link in links]

@@ -39,7 +39,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import is
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Variables
 from tests.attacks.server import api_at, serving
 from tests.unit.cluster.fake_api import FakeApi
+from tests.unit.pki.support import NOW, PASSPHRASE, make_root
 from tests.unit.support import CHECKOUT, Json, run_action
+from tests.unit.test_report_action import look_at, read, report, store_at
 
 SECRET = "hunter2-hunter2-hunter2"
 KEY = f"-----BEGIN {'PRIVATE'} KEY-----\n{base64.b64encode(SECRET.encode()).decode()}\n-----END {'PRIVATE'} KEY-----\n"
@@ -618,3 +620,24 @@ def test_a_passphrase_that_cannot_be_read_is_no_reason_to_reach_no_cluster(tmp_p
     given = {"inventory_hostname": "b", "custom_ca_passphrase": SECRET, "mesh_kubeconfig": str(tmp_path / "config")}
     connection = Variables(given, Sealed()).connection()
     assert connection.withheld >= {"CUSTOM_CA_PASSPHRASE", "K8S_AUTH_API_KEY"}
+
+
+# -- C: the report -------------------------------------------------------------------------------------------------
+
+
+def test_no_key_comes_into_a_report(tmp_path: Path) -> None:
+    """A key that somebody has pasted into tls.crt, the CA's own and the passphrase: a report is for others to read."""
+    root = make_root(now=NOW)
+    store_at(tmp_path / "ca", root)
+    found = read(root, after=KEY)
+    assert shown(found["secrets"][0]["certificate"]) != []
+    looks = {"cluster-a": {}, "cluster-b": look_at(found, root)}
+    result = report(tmp_path, looks, dir=str(tmp_path / "out"), query="@")
+    written = "".join(path.read_text() for path in (tmp_path / "out").iterdir()) + json.dumps([result, looks])
+    assert shown(written) == []
+    # Nor the CA's, which lies encrypted in the folder beside it.
+    stored = [line for path in (tmp_path / "ca").rglob("*.key") for line in path.read_text().splitlines()[1:-1]]
+    assert stored
+    assert [line for line in (*stored, PASSPHRASE) if line in written] == []
+    # The control: the certificate of the same Secret is in it.
+    assert "Secret istio-system/mysql-credential in cluster cluster-b" in written

@@ -42,12 +42,16 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import iss
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import key_matches
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.report import report
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import api_row
+from ansible_collections.crossmesh.mtls.plugins.module_utils._report.assembly import report_of
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils import _action
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._parallel import at_once
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._report.page import render
 from tests.fuzz.judge import Target, judge
 from tests.unit.cluster.fake_api import FakeApi, collection_path
 from tests.unit.cluster.test_reading import REQUEST, ROOT, item, secret
 from tests.unit.pki.support import make_leaf
+from tests.unit.report.estates import ten_links
+from tests.unit.report.pages import HOSTILE, Page, named_by_others
 from tests.unit.support import Json, refused, run_action
 
 # Clears the screen and draws; C1's one-byte form of the same; turns the direction of text; ends a line.
@@ -466,3 +470,23 @@ def test_a_review_that_lacks_what_is_asked_says_no() -> None:
         assert Answering({"status": status}).whoami() == ""
         assert Answering({"status": status}).review({"verb": "get"}) is False
     assert Answering({"status": {"userInfo": {"username": "x"}, "allowed": True}}).whoami() == "x"
+
+
+# -- the report ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_name_is_text_in_the_page_of_a_report(name: str) -> None:
+    """Names of clusters, errors and files stand in a page that an administrator opens."""
+    found = report_of(ten_links().sources())
+    sound, hostile = (Page(render(named_by_others(found, given))) for given in ("a-name", name))
+    assert hostile.tags() == sound.tags()
+    assert [sorted(given) for _tag, given in hostile.elements] == [sorted(given) for _tag, given in sound.elements]
+    # The control: it is shown, letter by letter.
+    assert any(name in words for words in hostile.words)
+
+
+def test_a_report_turns_no_text_and_draws_nothing() -> None:
+    page = render(named_by_others(report_of(ten_links().sources()), CLEAR))
+    assert obeyed(page) == []
+    assert DRAWN in page

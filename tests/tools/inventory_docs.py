@@ -1,7 +1,10 @@
 # Copyright (c) Crossmesh maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes pages out of the code: docs/links.md of the schema, validation.md and messages.md of the catalogue."""
+"""Writes pages out of the code: docs/links.md of the schema, validation.md and messages.md of the catalogue.
+
+And report.schema.json of the types of a report.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ sys.path.insert(0, str(CHECKOUT / "collections"))
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _catalogue as catalogue  # noqa: E402
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema  # noqa: E402
+from ansible_collections.crossmesh.mtls.plugins.module_utils._report.schema import json_schema  # noqa: E402
 
 HEAD = """# Links, clusters and what they share
 
@@ -135,7 +139,12 @@ def messages_page() -> str:
     return "".join([MESSAGES_HEAD, *rows, RULES_OF_MESSAGES, *rules])
 
 
+def report_schema() -> str:
+    return json.dumps(json_schema(), indent=2) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "report.schema.json": report_schema,
     "links.md": links_page,
     "validation.md": rules_page,
     "messages.md": messages_page,

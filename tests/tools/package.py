@@ -30,8 +30,9 @@ SHIPPED = re.compile(
     r"|changelogs/(fragments/[\w.-]+|\w+)\.ya?ml"
     r"|meta/[\w-]+\.yml"
     r"|playbooks/(tasks/)?\w+\.yml"
-    r"|docs/[^.]+\.md"
+    r"|docs/[^.]+\.md|docs/report\.schema\.json"
     r"|plugins/[^.]+\.(py|yml)"
+    r"|plugins/plugin_utils/_report/page\.(html\.j2|css|js)"
     r"|roles/[^.]+\.(md|yml|yaml\.j2)"
 )
 # What ansible-galaxy adds itself.

@@ -26,6 +26,7 @@ JUDGES = {
     "mesh_preflight_table": "prints what mesh_preflight_info found, and fails for it",
     "mesh_probe": "makes calls, and fails where one gets no answer",
     "mesh_proof": "waits until what was written is served, as ansible.builtin.wait_for does",
+    "mesh_report": "writes the report that was asked for",
     "mesh_summary": "prints what other modules found",
 }
 READS = "crossmesh.mtls.attributes.reads"

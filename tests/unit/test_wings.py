@@ -28,6 +28,7 @@ BELOW = {
     "_probe": {GROUND, "_istio", "_pki", "_cluster", "_ca", "_inventory", "_proxy"},
     "_plan": {GROUND, "_istio", "_pki", "_cluster", "_ca", "_inventory", "_proxy", "_probe"},
     "_issue": {GROUND, "_istio", "_pki", "_cluster", "_ca", "_inventory", "_proxy", "_probe", "_plan"},
+    "_report": {GROUND, "_istio", "_pki", "_cluster", "_ca", "_inventory", "_proxy", "_probe", "_plan", "_issue"},
     "_preflight": {GROUND, "_istio", "_pki", "_cluster", "_ca", "_inventory", "_proxy", "_probe", "_plan", "_issue"},
 }
 

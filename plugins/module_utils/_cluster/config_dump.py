@@ -226,14 +226,17 @@ def _tls(socket: Json) -> Tls | None:
     combined = _sub(common, "combined_validation_context")
     given = _sub(combined, "default_validation_context")
     names = [_text(item, "name") for item in mappings(common.get("tls_certificate_sds_secret_configs"))]
-    by_sds = "validation_context_sds_secret_config"
+    by_sds, chosen = "validation_context_sds_secret_config", _sub(common, "tls_params")
     return Tls(
         certificate=", ".join(names),
         validation=_text(_sub(combined, by_sds) or _sub(common, by_sds), "name"),
         sans=frozenset([*map(_san, mappings(given.get("match_subject_alt_names"))), *_typed_sans(given)]),
         sni=_text(config, "sni"),
-        minimum=_text(_sub(common, "tls_params"), "tls_minimum_protocol_version"),
+        minimum=_text(chosen, "tls_minimum_protocol_version"),
         asks=config.get("require_client_certificate") is True,
+        maximum=_text(chosen, "tls_maximum_protocol_version"),
+        ciphers=_texts(chosen, "cipher_suites"),
+        groups=_texts(chosen, "ecdh_curves"),
     )
 
 
@@ -351,6 +354,11 @@ def _sub(item: Json, *keys: str) -> Json:
 def _text(item: Json, key: str) -> str:
     value = item.get(key)
     return value if isinstance(value, str) else ""
+
+
+def _texts(item: Json, key: str) -> tuple[str, ...]:
+    values = item.get(key)
+    return tuple(value for value in values if isinstance(value, str)) if isinstance(values, list) else ()
 
 
 def _number(item: Json, key: str) -> int:

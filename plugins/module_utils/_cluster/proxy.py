@@ -43,8 +43,9 @@ class Tls:
     """A transport socket that speaks TLS.
 
     :param sans: of the peer, one of which has to be in its certificate; empty asks for none.
-    :param minimum: of versions, such as C(TLSv1_2); empty for Envoy's own.
+    :param minimum: of versions, such as C(TLSv1_2); empty for Envoy's own; so C(maximum).
     :param asks: whether a client has to present a certificate.
+    :param ciphers: cipher suites of TLS 1.2; empty for Envoy's own; so C(groups), for the exchange of keys.
     """
 
     certificate: str
@@ -53,6 +54,9 @@ class Tls:
     sni: str = ""
     minimum: str = ""
     asks: bool = False
+    maximum: str = ""
+    ciphers: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

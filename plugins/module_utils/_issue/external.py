@@ -46,13 +46,17 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets impo
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner, external
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.credential import read_live
-from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, bundle
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
+    CertificateView,
+    bundle,
+    parse_certificates,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.notices import overdue
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.refusals import not_permitted, wrong_store
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import trust_of, trust_shown
 
-__all__ = ["Kept", "Outcome", "Request", "keep", "report"]
+__all__ = ["Kept", "Outcome", "Request", "certificate_in", "keep", "report"]
 
 Json = dict[str, Any]
 WHAT = "the directory of an external server"
@@ -319,6 +323,14 @@ def _alarms(server: ExternalServer, item: Credential, work: Work, now: datetime)
 
 def _place(server: ExternalServer) -> str:
     return f"link {server.link}: {server.address}:{server.port}"
+
+
+def certificate_in(directory: Path) -> CertificateView | None:
+    """The certificate that stands in a server's directory, without a look at its key; None where none can be read."""
+    try:
+        return parse_certificates((directory / "tls.crt").read_bytes(), where=str(directory))[0]
+    except (OSError, CrossmeshError):
+        return None
 
 
 def report(outcome: Outcome, step: str) -> Json:

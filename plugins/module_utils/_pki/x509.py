@@ -55,10 +55,12 @@ __all__ = [
     "KEY_TYPES",
     "LONGEST_ROOT_NAME",
     "MOST_DAYS",
+    "Algorithms",
     "CertificateView",
     "Leaf",
     "PrivateKey",
     "Role",
+    "algorithms_of",
     "authority_identifier",
     "bundle",
     "check_anchor",
@@ -104,6 +106,19 @@ LARGEST_RSA_KEY = 8192
 # One intermediate may come between this root and the leaves (a CA profile) without a new root.
 ROOT_PATH_LENGTH = 1
 
+# RFC 5758, RFC 8017 appendix C, RFC 8410; the words are OpenSSL's.
+_SIGNATURES = {
+    "1.2.840.10045.4.3.2": "ecdsa-with-SHA256",
+    "1.2.840.10045.4.3.3": "ecdsa-with-SHA384",
+    "1.2.840.10045.4.3.4": "ecdsa-with-SHA512",
+    "1.2.840.113549.1.1.5": "sha1WithRSAEncryption",
+    "1.2.840.113549.1.1.10": "rsassaPss",
+    "1.2.840.113549.1.1.11": "sha256WithRSAEncryption",
+    "1.2.840.113549.1.1.12": "sha384WithRSAEncryption",
+    "1.2.840.113549.1.1.13": "sha512WithRSAEncryption",
+    "1.3.101.112": "ED25519",
+}
+
 # Of SHA-256, as views have it.
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -140,6 +155,20 @@ class CertificateView:
             "not_after": timestamp(self.not_after),
             "fingerprint": self.fingerprint,
         }
+
+
+@dataclass(frozen=True)
+class Algorithms:
+    """What a certificate's key is, and by what it was signed.
+
+    :param key: C(EC), C(RSA), or another name that the library has.
+    :param bits: of the key; 0 where that means nothing.
+    :param signature: as OpenSSL names it; dotted where it has no name here.
+    """
+
+    key: str
+    bits: int
+    signature: str
 
 
 @dataclass(frozen=True)
@@ -185,6 +214,15 @@ def fingerprint_from(text: str) -> str:
     """A SHA-256 fingerprint as openssl shows it, or without colons, in the form that views have; empty for no such."""
     digits = text.strip().replace(":", "").lower()
     return digits if _FINGERPRINT.fullmatch(digits) else ""
+
+
+def algorithms_of(certificate: CertificateView) -> Algorithms:
+    """What a view does not have, as few ask for it: read from the certificate itself."""
+    parsed = x509.load_pem_x509_certificate(certificate.pem.encode())
+    key = parsed.public_key()
+    kind = "EC" if isinstance(key, ec.EllipticCurvePublicKey) else type(key).__name__.removesuffix("PublicKey")
+    dotted = parsed.signature_algorithm_oid.dotted_string
+    return Algorithms(kind, getattr(key, "key_size", 0), _SIGNATURES.get(dotted, dotted))
 
 
 def new_root(*, common_name: str, key_type: str, validity: timedelta, now: datetime) -> tuple[PrivateKey, str]:

@@ -25,7 +25,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import sh
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import timestamp
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import issuer_of, live_credential
 
-__all__ = ["LinkSide", "LinkSideJson", "first_fault", "next_due", "of_side", "table"]
+__all__ = ["LinkSide", "LinkSideJson", "first_fault", "next_due", "of_side", "standing", "table"]
 
 # Links of which nothing is to be told but that they are up: more of them than this are one line.
 MOST_ROWS = 12
@@ -35,6 +35,7 @@ NOTHING = "-"
 HEADS = ("LINK", "FROM", "TO", "CERTIFICATES UNTIL", "ROOT", "SERVED", "CAUSE", "STATE")
 NOT_ASKED = "not asked"
 NOTHING_PENDING: Mapping[str, str] = MappingProxyType({})
+NOTHING_WRITTEN: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 class LinkSideJson(TypedDict):
@@ -205,7 +206,14 @@ def _served(sides: Sequence[LinkSideJson]) -> str:
 
 
 def _state(sides: Sequence[LinkSideJson], changed: Mapping[str, Sequence[str]]) -> str:
-    """The worst that there is, and where."""
+    word, found = standing(sides, changed)
+    return f"{word} in {_clusters(found)}" if found else word
+
+
+def standing(
+    sides: Sequence[LinkSideJson], changed: Mapping[str, Sequence[str]] = NOTHING_WRITTEN
+) -> tuple[str, list[LinkSideJson]]:
+    """The worst that there is, and the sides of which that is so; none of them where the link is up."""
     for word, found in (
         ("refused", [side for side in sides if side["refused"]]),
         ("no certificate", [side for side in sides if not side["until"]]),
@@ -217,8 +225,8 @@ def _state(sides: Sequence[LinkSideJson], changed: Mapping[str, Sequence[str]]) 
         ("up, changed", [side for side in sides if side["touched"] and changed.get(side["cluster"])]),
     ):
         if found:
-            return f"{word} in {_clusters(found)}"
-    return "up"
+            return word, found
+    return "up", []
 
 
 def _broken(sides: Iterable[LinkSideJson]) -> list[str]:

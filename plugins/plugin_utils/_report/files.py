@@ -1,0 +1,87 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files of a report in a folder of the controller, and the one that was there before.
+
+PRIVATE to the collection.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import parse_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, one_line
+from ansible_collections.crossmesh.mtls.plugins.module_utils._report.audit import to_csv
+from ansible_collections.crossmesh.mtls.plugins.module_utils._report.cbom import to_cbom
+from ansible_collections.crossmesh.mtls.plugins.module_utils._report.model import VERSION, Report
+from ansible_collections.crossmesh.mtls.plugins.module_utils._report.schema import json_schema, to_json
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._report.page import render
+
+__all__ = ["previous_report", "write_report"]
+
+Json = Mapping[str, Any]
+_DATA = "report.json"
+# A report of ten thousand links has less.
+_MOST_BYTES = 256 * 1024 * 1024
+
+
+def previous_report(folder: Path) -> tuple[Json, Message | None]:
+    """What the last run has left there; empty where there is none, with a warning where it cannot be read."""
+    path = folder / _DATA
+    try:
+        if not path.exists():
+            return {}, None
+        if path.stat().st_size > _MOST_BYTES:
+            raise ValueError("is far too large")
+        found = parse_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        return {}, _unreadable(path, one_line(error))
+    if isinstance(found, dict) and found.get("version") == VERSION:
+        return found, None
+    return {}, _unreadable(path, f"is no report of version {VERSION}")
+
+
+def write_report(folder: Path, report: Report) -> list[Path]:
+    """Write all of it; each file is replaced as a whole.
+
+    :returns: what was written; the page first.
+    """
+    contents = {
+        "report.html": render(report),
+        _DATA: _document(to_json(report)),
+        "report.schema.json": _document(json_schema()),
+        "certificates.csv": to_csv(report),
+        "cbom.json": _document(to_cbom(report)),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in contents.items():
+            temporary = folder / f".{name}.new"
+            temporary.write_text(content, encoding="utf-8", newline="")
+            temporary.replace(folder / name)
+    except OSError as error:
+        raise CrossmeshError(_unwritable(folder, error)) from None
+    return [folder / name for name in contents]
+
+
+def _document(content: Json) -> str:
+    return json.dumps(content, indent=1) + "\n"
+
+
+def _unreadable(path: Path, why: str) -> Message:
+    what = f"what has changed since the last report is not told: {why}"
+    return Message.warning("previous-report", where=str(path), what=what)
+
+
+def _unwritable(folder: Path, error: OSError) -> Message:
+    return Message.error(
+        "report-not-written",
+        where=str(folder),
+        what=f"cannot write the report: {error.strerror}",
+        fix="set mesh_report_dir to a folder that can be made and written to",
+    )
