@@ -23,7 +23,7 @@ SECOND_LAB := : no second lab for
 endif
 LINTERS := ruff mypy shell yaml ansible sanity docs package publication reuse
 
-.PHONY: help deps venv docs requirements demo test lint $(LINTERS:%=lint-%) unit attacks fuzz integration bench campaign matrix \
+.PHONY: help deps venv docs browser screenshots requirements demo test lint $(LINTERS:%=lint-%) unit attacks fuzz integration bench campaign matrix \
 	matrix-sanity galaxy release-check package zlint lab-build lab-up labs-up lab-down lab-status clean
 
 help:  ## list the targets
@@ -137,6 +137,14 @@ lab-status: venv  ## say what of the lab runs, and of the second one
 
 docs: venv  ## write the pages that are made of the code anew
 	$(PYTHON) tests/tools/inventory_docs.py
+
+browser: deps  ## the page of a report in Chromium, which this installs (as root)
+	@tests/tools/debian-packages tests/browser/debian-packages.txt
+	$(PYTEST) tests/browser
+
+screenshots: deps  ## take the pictures under docs/pictures anew, in Chromium
+	@tests/tools/debian-packages tests/browser/debian-packages.txt
+	$(PYTHON) -m tests.browser.screenshots
 
 requirements: venv  ## compile the Python pins anew
 	tests/tools/compile-requirements

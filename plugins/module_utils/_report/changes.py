@@ -64,7 +64,7 @@ def _phase(before: str, after: str) -> Iterator[Change]:
 
 def _roots(before: Mapping[str, Json], roots: Sequence[Root]) -> Iterator[Change]:
     after = {root.fingerprint: root for root in roots}
-    for fingerprint in after.keys() - before.keys():
+    for fingerprint in (root for root in after if root not in before):
         yield Change("root added", after[fingerprint].subject, "", after[fingerprint].role)
     for fingerprint in sorted(before.keys() - after.keys()):
         yield Change(
@@ -86,7 +86,7 @@ def _clusters(before: Mapping[str, Json], clusters: Sequence[Cluster]) -> Iterat
     after = {cluster.name: cluster for cluster in clusters}
     yield from (Change("cluster added", name, "", "") for name in after if name not in before)
     yield from (Change("cluster removed", name, "", "") for name in sorted(before.keys() - after.keys()))
-    for name in after.keys() & before.keys():
+    for name in (name for name in after if name in before):
         had, has = before[name].get("seen") is True, after[name].seen
         if had != has:
             yield Change("cluster seen", name, _SEEN[had], _SEEN[has])

@@ -21,6 +21,7 @@ __all__ = ["Bar", "Box", "Line", "Pill", "Ruler", "Topology", "time_line", "topo
 
 # More links than these are drawn as bundles of the same clusters and state.
 MOST_PILLS = 24
+_PHONE = 500
 _PILL, _GAP, _BOX = 30, 10, 58
 _MARGIN = 4
 _WORDS: Mapping[Tone, str] = MappingProxyType(
@@ -94,11 +95,12 @@ def topology_picture(report: Report, width: int) -> Topology:
     :param width: in pixels.
     """
     bundles = _bundles(report)
-    side, middle = round(width * 0.22), round(width * 0.3)
+    # Names need a part of a phone that on a desktop lines have.
+    side, middle = (round(width * share) for share in ((0.22, 0.3) if width > _PHONE else (0.3, 0.28)))
     left = _MARGIN
     centre, right = (width - middle) // 2, width - _MARGIN - side
     height = max(_column(len(bundles), _PILL), *(_column(len(_names(bundles, end)), _BOX) for end in _ENDS)) + _MARGIN
-    first = (height - _column(len(bundles), _PILL)) // 2 + _MARGIN // 2
+    first = (height - len(bundles) * (_PILL + _GAP) + _GAP) // 2
     tops = [first + index * (_PILL + _GAP) for index in range(len(bundles))]
     pills = tuple(_pill(bundle, centre, top, middle) for bundle, top in zip(bundles, tops, strict=True))
     boxes: list[Box] = []

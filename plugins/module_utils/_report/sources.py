@@ -155,8 +155,8 @@ def topology_of(world: World) -> Topology:
     links = sorted(world.wanted_links, key=lambda link: link["name"])
     ends: dict[str, list[EndPlace]] = {link["name"]: [] for link in links}
     sides: tuple[tuple[Side, Any], ...] = (("client", desired.client_links), ("server", desired.server_links))
-    for name, cluster in sorted(world.clusters.items()):
-        for side, of_side in sides:
+    for side, of_side in sides:
+        for name, cluster in sorted(world.clusters.items()):
             for link in of_side(links, cluster):
                 ends[link["name"]].append(EndPlace(name, side))
     for link in links:
