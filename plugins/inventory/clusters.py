@@ -119,7 +119,7 @@ keyed_groups:
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +132,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.known import Known
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.registries import of_argocd, of_kubeconfig, of_ocm
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, internal_error
+from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import mappings
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.desired import CLIENTS_GROUP, SERVERS_GROUP
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.selection import Selection, select
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
@@ -220,9 +221,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         return {str(group.name) for group in self._core.inventory.get_host(host).get_groups()}
 
 
-def _refuse_nameless_groups(keyed: Sequence[Mapping[str, Any]]) -> None:
+def _refuse_nameless_groups(keyed: object) -> None:
     """A group that is called as somebody else likes could be any group that the inventory gives something to."""
-    if not all(entry.get("prefix") for entry in keyed):
+    # What is no mapping is for Ansible to tell.
+    if not all(entry.get("prefix") for entry in mappings(keyed)):
         what = "an entry has no prefix, so that groups would be called as the list likes"
         raise CrossmeshError(_foreign("keyed_groups", what, "give each entry a prefix that no other group begins with"))
 

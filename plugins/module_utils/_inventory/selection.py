@@ -47,7 +47,7 @@ def select(found: Iterable[Known | Message], wanted: Sequence[str], names: Mappi
     called: dict[str, list[Known]] = defaultdict(list)
     for known in entries:
         if isinstance(known, Known):
-            called[names.get(known.name, known.name)].append(known)
+            called[str(names.get(known.name, known.name))].append(known)
     chosen = {host: there for host, there in called.items() if _is_wanted(host, wanted)}
     hosts = {}
     for host, there in chosen.items():
