@@ -23,8 +23,8 @@ DOCUMENTATION = r"""
 ---
 short_description: Say what is wrong with the links, and what is due
 description:
-  - Runs playbook C(crossmesh.mtls.verify), which changes nothing, again and again, and makes an event of each thing that
-    it finds.
+  - Runs playbook C(crossmesh.mtls.verify), which changes nothing, again and again, and makes an event of each thing
+    that it finds.
   - An event has the key C(crossmesh) with C(kind), C(cluster) (the host), C(side), C(code) and C(message). A condition
     stays true until somebody acts on it, so that each run tells of it again; throttle rules.
   - C(due), a certificate that the next C(rotate_certificates) renews. C(alarm), one that should have been renewed long
