@@ -1,3 +1,6 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The AWX project by ansible-runner: every job in an empty private data directory, which is deleted after it.
 
 The CA lasts in Secrets, and nothing that is left of a job holds a key, the passphrase or a token.

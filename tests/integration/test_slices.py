@@ -1,3 +1,6 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A fleet in slices of the inventory, cut as AWX cuts them: what a run over the whole does, slices at once do."""
 
 from __future__ import annotations

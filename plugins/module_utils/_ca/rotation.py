@@ -31,6 +31,7 @@ __all__ = [
     "Sight",
     "blockers",
     "done_by_another",
+    "is_gated",
     "place",
     "refusal",
     "sight_from_json",
@@ -151,6 +152,11 @@ def refusal(phase: Phase, asked: str, beyond_sight: Collection[str] = ()) -> Mes
     return Message.error("phase-impossible", where="", what=f"phase {asked} is not possible now: {why}", fix=fix)
 
 
+def is_gated(step: str) -> bool:
+    """Whether anything has to be seen of clusters before a step."""
+    return step in _SEEN_AT
+
+
 def blockers(
     step: str,
     authority: Authority,
@@ -169,7 +175,7 @@ def blockers(
     :param revoked: serials of certificates that nobody is entitled to.
     :param stale: clusters of other slices that were seen too long ago, with the time.
     """
-    if step not in _SEEN_AT:
+    if not is_gated(step):
         return []
     sights = [sight for sight in sights if sight.step in _SEEN_AT[step]]
     found = []

@@ -54,7 +54,11 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import
     Api,
     ApiError,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.documents import get_object, list_objects
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.documents import (
+    get_object,
+    list_objects,
+    version_of,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.lease import Lease
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import parse_json
@@ -479,6 +483,7 @@ class SecretStorage(Storage):
                 answer = self._api.create(self._at.collection, body, layout.MANAGER)
             else:
                 answer = self._api.replace(self._at.path(), body, layout.MANAGER)
+            return version_of(answer, f"{self.where}, {self._at.title()}")
         except CrossmeshError as error:
             # Lost on its way back, or answered twice on the way: what stands there tells whether it was done.
             with suppress(CrossmeshError):
@@ -488,7 +493,6 @@ class SecretStorage(Storage):
                 if isinstance(error, ApiError) and (error.status == CONFLICT or (head and error.status == MISSING)):
                     raise OvertakenError from None
             raise
-        return str(answer["metadata"]["resourceVersion"])
 
     def _drop(self, pieces: Collection[str]) -> None:
         """Remove what no head names; what cannot be removed now is with the next commit."""

@@ -1,3 +1,6 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Many clusters on the lab's API servers: each has the gateway of a namespace of its own, a Service without a pod."""
 
 from __future__ import annotations

@@ -119,7 +119,8 @@ def test_slices_that_run_one_after_another_rotate_the_root(store: CaStore, order
     old = public(store).issuing
     for asked, reached in PHASES.items():
         for slice_ in phase(store, asked, order):
-            assert slice_.messages[-1:] != [""]
+            # What a slice does of the store, it tells.
+            assert all(slice_.messages)
         assert public(store).phase == reached
     assert public(store).trusted == (public(store).issuing,)
     assert public(store).issuing != old

@@ -297,6 +297,19 @@ def test_a_token_is_read_again_where_older_packages_keep_it(account: Path) -> No
     assert settings.get_api_key_with_prefix("authorization") == "Bearer renewed"
 
 
+@pytest.mark.parametrize("content", [None, b"", b"\n", b"two words", b"\xff\xfe"])
+def test_a_token_that_is_gone_meanwhile_is_told_without_what_stands_there(account: Path, content: bytes | None) -> None:
+    path = account / "token"
+    settings = configuration(connection_of("in-cluster", "", STRANGE, account))
+    path.unlink() if content is None else path.write_bytes(content)
+    with refused("kubeconfig") as failure:
+        settings.get_api_key_with_prefix("BearerToken")
+    assert str(path) in str(failure.value)
+    assert "two words" not in str(failure.value)
+    path.write_text(TOKEN)
+    assert settings.get_api_key_with_prefix("BearerToken") == f"Bearer {TOKEN}"
+
+
 def test_where_nothing_was_asked_for_what_there_is_instead_is_named_and_not_used(
     account: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
