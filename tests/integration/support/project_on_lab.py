@@ -18,8 +18,8 @@ from tests.integration.support.credential_secrets import CLIENT, SERVER, trusted
 from tests.integration.support.lab_mesh import Mesh
 from tests.integration.support.service_accounts import NAMESPACE
 from tests.lab import Lab
-from tests.unit.awx_project import PROJECT
 from tests.unit.support import Json
+from tests.unit.tools.awx_project import PROJECT
 
 # Keeps the CA; no link has an end there.
 KEEPER, HEAD = "cluster-c", "crossmesh-ca-default"

@@ -23,8 +23,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from tests.integration.support.lab_mesh import CHECKOUT
 from tests.integration.support.runner_results import Job, result_of
-from tests.unit.awx_project import PROJECT, named
 from tests.unit.support import Json
+from tests.unit.tools.awx_project import PROJECT, named
 
 # Seconds.
 _LONGEST = 600

@@ -19,8 +19,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.rotation import ASKED
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
-from tests.unit.awx_project import PROJECT, calls, named
 from tests.unit.support import CHECKOUT, Json
+from tests.unit.tools.awx_project import PROJECT, calls, named
 
 PLAYBOOKS = sorted(path for path in PROJECT.glob("*.yml") if path.stem not in ("controller", "inventory"))
 
