@@ -15,16 +15,13 @@ __all__ = ["after_running", "picture"]
 _TIMEOUT = 300
 
 
-def after_running(page: str, width: int = 1280) -> str:
-    """The page as its scripts have left it.
-
-    :param width: of the window, in pixels.
-    """
+def after_running(page: str) -> str:
+    """The page as its scripts have left it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "page.html"
         path.write_text(page, encoding="utf-8")
         return _chromium(
-            Path(folder), "--dump-dom", "--virtual-time-budget=20000", f"--window-size={width},900", path.as_uri()
+            Path(folder), "--dump-dom", "--virtual-time-budget=20000", "--window-size=1280,900", path.as_uri()
         )
 
 

@@ -31,6 +31,7 @@ SHIPPED = re.compile(
     r"|meta/[\w-]+\.yml"
     r"|playbooks/(tasks/)?\w+\.yml"
     r"|docs/[^.]+\.md|docs/report\.schema\.json"
+    r"|extensions/eda/[^.]+\.(py|yml)"
     r"|plugins/[^.]+\.(py|yml)"
     r"|plugins/plugin_utils/_report/page\.(html\.j2|css|js)"
     r"|roles/[^.]+\.(md|yml|yaml\.j2)"

@@ -5,24 +5,20 @@
 
 from __future__ import annotations
 
-import copy
 from datetime import timedelta
 
-import jsonschema
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import timestamp
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.assembly import report_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.model import Report
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.negotiation import negotiated
-from ansible_collections.crossmesh.mtls.plugins.module_utils._report.schema import json_schema, to_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils._report.schema import to_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.sources import Offer
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.tone import of_link
 from tests.unit.pki.support import DAY, NOW
 from tests.unit.report.estates import CIPHERS, Estate, one_link, ten_links
 from tests.unit.support import Json, link
-
-SCHEMA = json_schema()
 
 
 @pytest.fixture(scope="module")
@@ -32,23 +28,6 @@ def ten() -> Report:
 
 def states(report: Report) -> dict[str, str]:
     return {item.name: item.state for item in report.links}
-
-
-# -- the form ------------------------------------------------------------------------------------------------------
-
-
-def test_a_report_is_as_its_schema_says(ten: Report) -> None:
-    for report in (ten, report_of(one_link().sources()), report_of(Estate([], {}).sources())):
-        jsonschema.validate(to_json(report), SCHEMA, jsonschema.Draft202012Validator)
-
-
-def test_what_is_no_report_is_not_as_the_schema_says(ten: Report) -> None:
-    jsonschema.Draft202012Validator.check_schema(SCHEMA)
-    for spoil in ({"days_left": "soon"}, {"state": "fine"}, {"private_key": "none"}):
-        found = copy.deepcopy(to_json(ten))
-        found["links"][0] |= spoil
-        with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(found, SCHEMA, jsonschema.Draft202012Validator)
 
 
 # -- links ---------------------------------------------------------------------------------------------------------
@@ -153,7 +132,6 @@ def test_without_a_ca_there_is_a_report_all_the_same() -> None:
     empty = {**vars(sources), "authority": None, "records": [], "sights": {}, "unseen": {}}
     report = report_of(type(sources)(**empty))
     assert (report.phase, report.roots, report.certificates) == ("absent", (), ())
-    jsonschema.validate(to_json(report), SCHEMA, jsonschema.Draft202012Validator)
 
 
 # -- TLS -----------------------------------------------------------------------------------------------------------
