@@ -9,14 +9,18 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import cycle
 from pathlib import Path
 
 import yaml
 
+from tests.integration.support import secret_traces
 from tests.integration.support.inventory_slices import slices_of
 from tests.integration.support.lab_mesh import CLUSTER_C, Mesh, cleared_afterwards
+from tests.integration.support.node_jobs import run_at_once, run_on
 from tests.integration.support.project_on_lab import KEEPER, given_secrets, project_inventory, with_management
 from tests.integration.support.runner_jobs import Credential, Platform, as_in_awx
+from tests.integration.support.runner_results import Job
 from tests.integration.support.service_accounts import store_account
 from tests.integration.support.ssh_nodes import Node, reachable_from_nodes, ssh_nodes
 from tests.lab import Lab
@@ -75,3 +79,28 @@ def _inventory_of(clusters: int) -> Json:
     groups = everybody["children"].items()
     everybody["vars"]["mesh_clusters"] = {host: [name] for name, group in groups for host in group["hosts"]}
     return inventory
+
+
+def passed(jobs: Sequence[Job]) -> Sequence[Job]:
+    assert all(job.ok for job in jobs), "\n".join(f"{job.status}\n{job.output}" for job in jobs if not job.ok)
+    return jobs
+
+
+def apply(fleet: Fleet) -> list[Job]:
+    """Over all clusters, because a slice makes no CA."""
+    return [*passed([run_on(fleet.nodes[0], fleet.platform, "site.yml")])]
+
+
+def in_slices(fleet: Fleet, playbook: str, *, count: int, phase: str = "") -> Sequence[Job]:
+    variables = {"mesh_rotate_phase": phase} if phase else {}
+    return passed(run_at_once(zip(cycle(fleet.nodes), fleet.slices(count), strict=False), playbook, variables))
+
+
+def verify(fleet: Fleet) -> list[Job]:
+    """Over all clusters, because it is the check that none was left out."""
+    return [*passed([run_on(fleet.nodes[-1], fleet.platform, "verify.yml")])]
+
+
+def with_secrets(fleet: Fleet, contents: dict[str, bytes]) -> list[str]:
+    needles = frozenset[bytes]().union(*fleet.given.values(), secret_traces.of_any_key())
+    return [name for name, content in contents.items() if secret_traces.found_in(content, needles)]
