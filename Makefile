@@ -1,3 +1,7 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 # What a contributor runs. Anything longer than a line or two stands in tests/tools.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -17,10 +21,10 @@ SECOND_LAB := CROSSMESH_LAB=lab2 CROSSMESH_LAB_OFFSET=$$(($${CROSSMESH_LAB_OFFSE
 else
 SECOND_LAB := : no second lab for
 endif
-LINTERS := ruff mypy shell yaml ansible sanity docs package
+LINTERS := ruff mypy shell yaml ansible sanity docs package publication reuse
 
 .PHONY: help deps venv docs requirements demo test lint $(LINTERS:%=lint-%) unit attacks fuzz integration bench campaign matrix \
-	package zlint lab-build lab-up labs-up lab-down lab-status clean
+	matrix-sanity galaxy release-check package zlint lab-build lab-up labs-up lab-down lab-status clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -67,6 +71,12 @@ lint-docs: venv
 lint-package: venv
 	$(PYTHON) tests/tools/package.py
 
+lint-publication: venv
+	$(PYTHON) -m tests.tools.publication
+
+lint-reuse: venv
+	reuse lint --quiet || reuse lint
+
 package: venv  ## build the package of the last commit, byte for byte the same everywhere
 	@$(PYTHON) tests/tools/package.py --build .
 
@@ -98,6 +108,16 @@ campaign: deps  ## rotate under load with every fault, for hours, on the running
 
 matrix: deps zlint  ## unit tests and one life of a link with every supported ansible-core, on the running lab
 	$(PYTHON) -m tests.matrix
+
+matrix-sanity: venv  ## ansible-test sanity of every supported ansible-core, without ignores
+	$(PYTHON) -m tests.matrix --sanity
+
+galaxy: venv  ## what Galaxy runs on a collection that is brought to it
+	tests/tools/galaxy
+
+# All that a release is held to and that takes long: `make test` has the rest.
+release-check: matrix-sanity galaxy  ## build, bill of materials, signature, and what publishers run
+	$(PYTHON) -m tests.release
 
 lab-build: deps  ## build the lab's binaries, once a machine
 	$(PYTHON) -m tests.lab build

@@ -9,12 +9,14 @@ from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.relocation import relocate
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._journal import author_of
 
 
 class ActionModule(Action):
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
         source, target = variables.relocation()
-        done = relocate(source, target, str(variables.filled["mesh_instance"]), check_mode=bool(self._task.check_mode))
+        instance, author = str(variables.filled["mesh_instance"]), author_of(variables.task_vars)
+        done = relocate(source, target, instance, author=author, check_mode=bool(self._task.check_mode))
         before, after = (source.where, target.where) if done.changed else (target.where, target.where)
         return {
             "changed": done.changed,

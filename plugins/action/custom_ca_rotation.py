@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.move import STEPS, Move, move
@@ -24,6 +24,7 @@ SIGHT = {
     "issuers": {"type": "list", "elements": "str", "required": True},
     "surplus": {"type": "list", "elements": "str", "default": []},
     "problem": {"type": "str", "default": ""},
+    "state": {"type": "str", "default": ""},
 }
 
 
@@ -39,6 +40,8 @@ class ActionModule(Action):
         "lost": {"type": "list", "elements": "str", "default": []},
         "unrecorded": {"type": "list", "elements": "dict", "default": []},
         "clock_ahead": {"type": "int", "default": 0},
+        "elsewhere": {"type": "list", "elements": "str", "default": []},
+        "looked_at": {"type": "list", "elements": "str", "default": []},
     }
 
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
@@ -60,6 +63,9 @@ class ActionModule(Action):
             removal=variables.removal(foreseen=check),
             held=[held_from_json(item) for item in params["held"]],
             restored=params["restored"],
+            elsewhere=params["elsewhere"],
+            looked_at=params["looked_at"],
+            longest=timedelta(seconds=variables.number("mesh_gate_max_age")),
         )
         with refusals(store, variables, "custom_ca_rotation", check=check):
             outcome = move(store, task, now=datetime.now(UTC), check_mode=check)

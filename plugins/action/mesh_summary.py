@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -12,7 +13,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.summary import still_holding
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.clusters import declared_in
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, visible
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed, visible
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import misplaced
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import LinkSideJson, next_due, table
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
@@ -37,6 +38,9 @@ class ActionModule(Action):
         due = next_due(links, timedelta(days=variables.days("custom_ca_renew_before_days")))
         lines = table(links, changed, datetime.now(UTC)) or ["there are no links here"]
         lines += [f"not looked at in this run: {', '.join(unseen)}"] if unseen else []
+        hosts = {params["names"].get(host) or host for host in looks}
+        absent = sorted(declared_in(variables.filled.get("mesh_clusters")).keys() - hosts)
+        lines += [f"not in this part of the inventory: {', '.join(absent)}"] if absent else []
         lines += [f"next renewal due: {due}"] if due else []
         # By itself, not as a result: a callback would quote and fold the lines.
         Display().display("\n".join(map(visible, lines)))
@@ -46,12 +50,28 @@ class ActionModule(Action):
         strays = misplaced([look["presence"] for look in seen.values()], elsewhere)
         held = self._still_holding(variables) if params["removed"] else []
         warnings = [str(message) for message in (*strays, *held)]
-        return {"changed": False, "next_due": due, "not_looked_at": unseen, "warnings": warnings}
+        return {
+            "changed": False,
+            "next_due": due,
+            "not_looked_at": unseen,
+            "not_covered": str(_not_covered(absent)) if absent else "",
+            "warnings": warnings,
+        }
 
     def _still_holding(self, variables: Variables) -> list[Message]:
         """What certificates allow that the inventory does not, as the store has it after this run."""
         entries, removal = variables.revoked(), variables.removal(foreseen=bool(self._task.check_mode))
         return still_holding(variables.store(), variables.grants(), entries, datetime.now(UTC), removal)
+
+
+def _not_covered(absent: Sequence[str]) -> Message:
+    return Message.error(
+        "not-covered",
+        where="mesh_clusters",
+        what=f"this inventory lacks {listed(absent)}, which mesh_clusters names: nothing was verified there",
+        fix="run playbook verify over the whole inventory, without job slicing, and enable the hosts that are disabled "
+        "there; remove clusters that are no more from mesh_clusters",
+    )
 
 
 def _links(look: ClusterLook, proof: ProofJson) -> list[LinkSideJson]:

@@ -43,7 +43,7 @@ class ActionModule(Action):
 def _findings(variables: Variables, prune_all: bool | None) -> Sequence[Message]:
     """:raises CrossmeshError: a variable cannot be read, and without it nothing else can be judged."""
     groups = frozenset(map(str, variables.task_vars["groups"]))
-    clusters = contracts(variables.task_vars)
+    clusters = contracts(variables.task_vars, variables.templar)
     allowed = variables.filled["mesh_prune_all"] is True if prune_all is None else prune_all
     found = check_inventory(clusters, groups, variables.given, datetime.now(UTC), prune_all=allowed)
     # As far as this machine has directories: of a run's other hosts all are on it, too.

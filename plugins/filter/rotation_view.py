@@ -37,9 +37,16 @@ def rotation_view(
         and (clusters[host] not in awaited or ((host in still_there or "sides" not in look) and not reason))
     }
     left_out = [*sorted(every - taken_in), *_servers_left_out(external, mesh_links, awaited)]
-    sights = [sight for proof in proofs for sight in proof.get("sights", ())]
+    # What a proof has shown is of the state that the look before it has read.
+    sights = [
+        {**sight, "state": look.get("state", "")}
+        for look, proof in zip(looks.values(), proofs, strict=False)
+        for sight in proof.get("sights", ())
+    ]
     return {
         "clusters": sorted(every),
+        "elsewhere": sorted(every.difference(clusters.values())),
+        "looked_at": sorted(clusters[host] for host, look in looks.items() if look),
         "left_out": left_out,
         "sights": sights,
         "unrecorded": [record for look in looks.values() for record in look.get("unrecorded", ())],

@@ -219,7 +219,7 @@ RULES: Mapping[str, Rule] = {
         "C(mesh_instance) is a DNS label of at most 30 characters", "it is part of labels and field managers"
     ),
     "timeout": Rule("C(mesh_gate_timeout) is at least 1", "a gate that does not wait always fails"),
-    "wait": Rule("C(mesh_gate_wait) is at least 0", "it is a time to wait"),
+    "wait": Rule("C(mesh_gate_wait) and C(mesh_gate_max_age) are at least 0", "they are times"),
     "limit": Rule(
         "C(mesh_api_timeout) and C(mesh_cluster_timeout) are at least 1, C(mesh_api_max_bytes) is at least 2 MiB",
         "a cluster would be given up before it could answer with one Secret",
@@ -1021,7 +1021,8 @@ CODES: Mapping[str, Entry] = {
     "wrong-store": Entry(
         "This is not the CA that the clusters trust",
         "A Secret or directory uses a root that the store does not have, or somebody has put one there",
-        "Point C(custom_ca_dir) at the right store, or restore it from a backup; or take the root out of C(ca.crt)",
+        "Point C(custom_ca_dir) or C(custom_ca_store_*) at the right store, or restore it from a backup; or take the "
+        "root out of C(ca.crt)",
     ),
     "mesh-ca": Entry(
         "The root is a mesh's own CA",
@@ -1288,6 +1289,11 @@ CODES: Mapping[str, Entry] = {
         "It was copied; whoever has its private key passes for that cluster",
         "Revoke the cluster whose certificate it is, and find out who copied it",
     ),
+    "not-covered": Entry(
+        "A cluster was not verified",
+        "C(mesh_clusters) names it, and the inventory of this run lacks it: a job slice, or a disabled host",
+        "Run C(verify) over the whole inventory, without job slicing",
+    ),
     "removed-still-valid": Entry(
         "Certificates outlast what was taken away",
         "A link, a client or a cluster was removed; its certificates are accepted until they expire or are revoked",
@@ -1366,6 +1372,11 @@ CODES: Mapping[str, Entry] = {
         "It was unreachable, excluded by C(--limit), in another slice, or its gate failed",
         "Make it reachable, and run over all clusters",
     ),
+    "cluster-seen-long-ago": Entry(
+        "A cluster of another slice was seen too long ago",
+        "What a run over another slice has seen of it is older than C(mesh_gate_max_age)",
+        "Run the phase before once more over its slice",
+    ),
     "left-inventory": Entry(
         "A cluster has left the inventory",
         "One of its certificates has not expired",
@@ -1379,7 +1390,8 @@ CODES: Mapping[str, Entry] = {
     "ca-of-another-instance": Entry(
         "The CA is another instance's",
         "With one CA, who holds a certificate of one instance would be let in by the gateways of the other",
-        "Give each C(mesh_instance) a C(custom_ca_dir) of its own; where links run with that CA, move them over first",
+        "Give each C(mesh_instance) a C(custom_ca_dir) or C(custom_ca_store_name) of its own; where links run with "
+        "that CA, move them over first",
     ),
     "shared-root": Entry(
         "A root has issued for other instances as well",

@@ -23,8 +23,8 @@ extends_documentation_fragment:
   - crossmesh.mtls.variables.root
   - crossmesh.mtls.variables.grants
 notes:
-  - Reads C(mesh_instance), whose clusters these are; C(custom_ca_revoked), what is revoked; and
-    C(custom_ca_keep_retired_keys), whether the key of a retired root is kept.
+  - Reads C(mesh_instance), whose clusters these are; C(custom_ca_revoked), what is revoked;
+    C(custom_ca_keep_retired_keys), whether the key of a retired root is kept; and C(mesh_gate_max_age).
 options:
   step:
     description:
@@ -38,13 +38,16 @@ options:
       - V(take_over) signs a store of an earlier release, or the copy of another instance's, whose roots are O(named).
         It is this instance's from then on. Nothing else reads such a store.
       - V(reconcile) lets a store that came back from a backup go on from what the clusters hold.
+      - V(observe) keeps the O(sights) in the store, signed by the CA's key, in place of all that it has of the clusters
+        O(looked_at). Steps of other runs take them for clusters that are O(elsewhere) there, for
+        C(mesh_gate_max_age) seconds, and until the store is moved on.
     type: str
-    choices: [prepare, switch, retire, finish, abandon, recover, publish, take_over, reconcile]
+    choices: [prepare, switch, retire, finish, abandon, recover, publish, take_over, reconcile, observe]
     required: true
   seen:
     description:
       - The state of the store that the caller has seen, as RV(state) tells it. Where another run has moved the store on
-        since, the task fails.
+        since, the task fails; not where clusters are O(elsewhere), and that run has done this very step.
     type: str
     default: ''
   clusters:
@@ -96,6 +99,10 @@ options:
         description: What was seen to be otherwise than it should; it blocks the step.
         type: str
         default: ''
+      state:
+        description: The state of the store that was read before; V(observe) keeps nothing of another one.
+        type: str
+        default: ''
   lost:
     description: PEM of the roots that the clusters hold, and that are to be trusted; for V(recover).
     type: list
@@ -132,6 +139,19 @@ options:
         yet, the task fails.
     type: int
     default: 0
+  elsewhere:
+    description:
+      - Those of the O(clusters) that this run's part of the inventory lacks, as in a job slice. Of them counts what
+        other runs have kept with V(observe).
+      - Where nothing but them is missing for V(finish), the task ends well and changes nothing. The last slice does it.
+    type: list
+    elements: str
+    default: []
+  looked_at:
+    description: Names of the clusters that this run has looked at, for V(observe).
+    type: list
+    elements: str
+    default: []
 attributes:
   idempotent:
     description: A step is done once; V(publish) changes nothing while its CRLs are right.

@@ -17,7 +17,8 @@ description:
     broken, with the code of why. Of many links that are up and unchanged it prints their
     number.
   - Prints the table as it is, whatever callback shows the rest of the run.
-  - Says which clusters were not looked at, and when the first certificate is due to be renewed.
+  - Says which clusters were not looked at, which of C(mesh_clusters) this part of the inventory lacks, and when the
+    first certificate is due to be renewed.
   - Warns of objects of this instance that lie in another cluster than they are of.
   - With O(removed), warns of certificates that are good for more than the inventory gives their holders, with the entry
     of C(custom_ca_revoked) that takes it away. One warning a holder.
@@ -83,6 +84,13 @@ next_due:
   returned: success
   type: str
   sample: '2026-05-30T02:17:00Z'
+not_covered:
+  description: >-
+    An error for the clusters of C(mesh_clusters) that this part of the inventory lacks, with which C(verify) fails;
+    empty where it lacks none.
+  returned: success
+  type: str
+  sample: ''
 not_looked_at:
   description: Hosts that this run has not looked at.
   returned: success

@@ -175,11 +175,11 @@ class Variables:
 
     @cached_property
     def _storage(self) -> Storage:
-        if faults := list(check_store(self.filled)):
-            raise CrossmeshError(*faults)
         return self._storage_of(str(self.filled["custom_ca_store"]))
 
     def _storage_of(self, kind: str) -> Storage:
+        if faults := list(check_store({**self.filled, "custom_ca_store": kind})):
+            raise CrossmeshError(*faults)
         if kind == "kubernetes":
             return self._secret_storage()
         given = str(self.filled["custom_ca_dir"])
@@ -261,7 +261,8 @@ class Variables:
     def _uses(self) -> Uses:
         """What the CA is to issue, as far as the inventory is sound; what is not is told elsewhere."""
         now = datetime.now(UTC)
-        resolved = [resolve(given, now, prune_all=True).desired for given in contracts(self.task_vars).values()]
+        clusters = contracts(self.task_vars, self.templar).values()
+        resolved = [resolve(given, now, prune_all=True).desired for given in clusters]
         return uses_of(
             sound_links(self.given.get("mesh_links")),
             [view for view in resolved if view],
@@ -284,7 +285,7 @@ class Variables:
 
     def grants(self) -> Grants:
         """What the inventory gives to which cluster, as far as this run sees it."""
-        clusters = contracts(self.task_vars, ("mesh_cluster_name", "mesh_cluster_state"))
+        clusters = contracts(self.task_vars, self.templar, ("mesh_cluster_name", "mesh_cluster_state"))
         return grants_of(clusters, {"mesh_links": None, **self.filled})
 
     def removal(self, *, foreseen: bool) -> Removal | None:

@@ -31,7 +31,8 @@ _ENCRYPTED = "__ENCRYPTED__"
 def contract(variables: Mapping[str, Any], templar: Any = None, names: Iterable[str] = NAMES) -> dict[str, Any]:
     """The contract's variables that are defined, by their names, and the cluster's C(groups).
 
-    :param variables: a task's C(task_vars), or a host's C(hostvars), which template themselves.
+    :param variables: a task's C(task_vars).
+    :param templar: what templates them; none, where they are values already.
     """
     found = {}
     for name in names:
@@ -43,14 +44,20 @@ def contract(variables: Mapping[str, Any], templar: Any = None, names: Iterable[
     return {**given, "groups": list(map(str, variables.get("group_names", ())))}
 
 
-def contracts(variables: Mapping[str, Any], names: Iterable[str] = NAMES) -> dict[str, dict[str, Any]]:
+def contracts(variables: Mapping[str, Any], templar: Any, names: Iterable[str] = NAMES) -> dict[str, dict[str, Any]]:
     """The same of every cluster that the inventory shows to this run, by host.
 
     :param variables: a task's C(task_vars).
+    :param templar: the task's.
     """
-    groups, hosts = variables.get("groups", {}), variables.get("hostvars", {})
-    clusters = dict.fromkeys([*groups.get(desired.SERVERS_GROUP, ()), *groups.get(desired.CLIENTS_GROUP, ())])
-    return {str(host): contract(hosts[host], names=names) for host in clusters}
+    groups = variables.get("groups", {})
+    hosts: Any = variables.get("hostvars")
+    found = {}
+    for host in dict.fromkeys([*groups.get(desired.SERVERS_GROUP, ()), *groups.get(desired.CLIENTS_GROUP, ())]):
+        # Not hosts[host]: before ansible-core 2.19 that gives what it cannot template as it is written.
+        own = hosts.raw_get(host)
+        found[str(host)] = contract(own, templar.copy_with_new_env(available_variables=own), names)
+    return found
 
 
 def text(variables: Mapping[str, Any], templar: Any, name: str) -> str:

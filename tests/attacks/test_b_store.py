@@ -18,6 +18,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -444,6 +445,7 @@ MOVED: list[tuple[str, Callable[[Index], Any]]] = [
     ("journal", lambda index: replace(index.journal, entries=index.journal.entries - 1)),
     ("journal", lambda index: replace(index.journal, digest="0" * 64)),
     ("journal", lambda index: replace(index.journal, segment=index.journal.segment + 1)),
+    ("observed", lambda _index: "0" * 64),
     ("generation", lambda _index: 10**6),
     ("signature", lambda _index: "AAAA"),
 ]
@@ -656,7 +658,7 @@ def test_a_folder_that_is_his_link_has_nothing_removed_in_it(store: CaStore, own
 
 
 @pytest.fixture(scope="module")
-def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
+def course(tmp_path_factory: pytest.TempPathFactory) -> Course[Path]:
     return course_in(tmp_path_factory.mktemp("course"))
 
 
@@ -667,7 +669,7 @@ SAMPLE = 12
 @pytest.mark.parametrize("every", [SAMPLE, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("phase", PHASES)
 def test_nothing_gets_through_that_the_key_has_not_vouched_for(
-    phase: str, every: int, course: Course, tmp_path: Path
+    phase: str, every: int, course: Course[Path], tmp_path: Path
 ) -> None:
     """B, by generation: whatever is done to a file, gateways get what was signed; a run ends well or in one error."""
     chosen = list(cases(course, phase))
@@ -681,36 +683,38 @@ def test_nothing_gets_through_that_the_key_has_not_vouched_for(
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_a_store_that_nobody_touched_is_used_without_an_error(phase: str, course: Course, tmp_path: Path) -> None:
+def test_a_store_that_nobody_touched_is_used_without_an_error(phase: str, course: Course[Path], tmp_path: Path) -> None:
     """The control of the one above: what it calls an error is the attacker's work."""
     touched = told(course, Case(phase, "lock", UNTOUCHED), tmp_path / "ca")
     assert (touched.ends, touched.codes, touched.violations) == ("healed", (), ())
 
 
-def test_a_root_that_no_key_vouched_for_is_noticed_in_a_gateway(course: Course, tmp_path: Path, his: Root) -> None:
+def test_a_root_that_no_key_vouched_for_is_noticed_in_a_gateway(
+    course: Course[Path], tmp_path: Path, his: Root
+) -> None:
     """The control of the judgement: the attacker has the passphrase, and his root goes out."""
-    path = shutil.copytree(course.folders["steady"], tmp_path / "ca")
+    path = shutil.copytree(course.kept["steady"], tmp_path / "ca")
     bought = file_store(path)
     bought.prepare(PASSPHRASE, his.key, his.view.pem, seen=public(bought).state, now=NOW)
-    found = judged(course, Case("steady", "authority.json", "signed"), path)
+    found = judged(course, Case("steady", "authority.json", "signed"), partial(file_store, path))
     assert f"root {his.view.fingerprint}" in found.violations
 
 
 @pytest.mark.parametrize("what", ["record", "cluster", "nothing"])
 def test_a_record_and_a_cluster_that_no_key_vouched_for_are_noticed_in_a_store(
-    course: Course, tmp_path: Path, what: str
+    course: Course[Path], tmp_path: Path, what: str
 ) -> None:
     """The control of the judgement: the attacker has the passphrase, and what he signs is in the index."""
-    path = shutil.copytree(course.folders["steady"], tmp_path / "ca")
+    path = shutil.copytree(course.kept["steady"], tmp_path / "ca")
     bought = file_store(path)
     records = [record(make_leaf(make_root()))] if what == "record" else []
     home = ("cluster-c", "uid-of-his") if what == "cluster" else None
     assert bought.record(records, bought.signer(PASSPHRASE), NOW, home=home)
-    found = judged(course, Case("steady", "authority.json", "signed"), path)
+    found = judged(course, Case("steady", "authority.json", "signed"), partial(file_store, path))
     assert found.violations == (() if what == "nothing" else ("a state that no key has signed",))
 
 
-def test_files_of_another_instances_journal_are_tried(course: Course) -> None:
+def test_files_of_another_instances_journal_are_tried(course: Course[Path]) -> None:
     """The control of the cases: those that are signed, and those that wait for it."""
     tried = {case.name for case in cases(course, "steady") if case.attack.startswith("another instance's ")}
     assert {name[:14] for name in tried if name.startswith("journal/")} == {"journal/after-", "journal/000000"}

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.release.signature import installs, manifest_of, throwaway
+from tests.release.tampering import with_another_byte, with_another_manifest
 from tests.tools import package
 from tests.unit.support import CHECKOUT
 
@@ -98,3 +100,25 @@ def test_no_planted_name_is_on_the_list(name: str) -> None:
     """C8: the list itself; what is shipped is its control."""
     assert not package.SHIPPED.fullmatch(name)
     assert package.SHIPPED.fullmatch("plugins/action/custom_ca.py")
+
+
+def test_a_signature_is_of_these_very_bytes_and_of_this_key(tmp_path: Path) -> None:
+    """C8: releases had none."""
+    made = tmp_path / "crossmesh-mtls-0.1.0.tar.gz"
+    made.write_bytes(SECRET)
+    with throwaway() as keyring, throwaway() as other:
+        signature = keyring.sign(made)
+        assert keyring.vouches(made, signature), "the control"
+        assert not keyring.vouches(with_another_byte(made, tmp_path), signature)
+        assert not other.vouches(made, signature)
+
+
+@pytest.mark.slow
+def test_a_package_that_was_changed_after_it_was_signed_is_not_installed(tmp_path: Path) -> None:
+    """C8: ansible-galaxy asks for the signature of MANIFEST.json, which holds the checksums of all else."""
+    built = package.build(CHECKOUT, tmp_path)
+    with throwaway() as keyring, throwaway() as other:
+        signature = keyring.sign(manifest_of(built, tmp_path))
+        assert installs(built, signature, keyring, tmp_path / "signed"), "the control"
+        assert not installs(with_another_manifest(built, tmp_path), signature, keyring, tmp_path / "changed")
+        assert not installs(built, signature, other, tmp_path / "of-another-key")

@@ -1,3 +1,6 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """E4 and A5: who was taken away keeps nothing unnoticed, and a certificate that no record knows is told."""
 
 from __future__ import annotations

@@ -16,7 +16,10 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import secret_l
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf
-from tests.unit.ca.fake_cluster import PLACE, FakeCluster
+from tests.store.course import PHASES, Course, course_in_secrets
+from tests.store.secret_tampering import HEAD, secret_cases, told_of_secrets
+from tests.store.tampering import UNTOUCHED, Case
+from tests.unit.ca.fake_cluster import PLACE, FakeCluster, Objects
 from tests.unit.ca.secret_stores import all_of, lived, made, publish
 from tests.unit.ca.support import quick, record
 from tests.unit.pki.support import NOW, PASSPHRASE, Root, make_root
@@ -143,3 +146,38 @@ def test_our_label_on_a_secret_of_others_makes_it_not_ours(cluster: FakeCluster,
     assert f"{PLACE.name}-{'0' * 16}" not in cluster.secrets()
     store.destroy()
     assert set(cluster.secrets()) == {"database", f"{PLACE.name}-password", f"{PLACE.name}-0123456789abcdef0"}
+
+
+# -- every Secret, each thing that can be done to it, in each phase of a rotation ------------------------------------
+
+
+@pytest.fixture(scope="module")
+def course() -> Course[Objects]:
+    return course_in_secrets()
+
+
+# One case in so many; the rest takes minutes.
+SAMPLE = 12
+
+
+@pytest.mark.parametrize("every", [SAMPLE, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("phase", PHASES)
+def test_nothing_gets_through_that_the_key_has_not_vouched_for(phase: str, every: int, course: Course[Objects]) -> None:
+    """Whatever is done to a Secret, gateways get what was signed; a run ends well or in one error."""
+    chosen = list(secret_cases(course, phase))
+    names = {case.name.partition(" ")[0].partition("/")[0] for case in chosen}
+    assert names >= {HEAD, "journal", "ledger", "records"}
+    assert ("crl" in names) == bool(course.found[phase].lists)
+    attacks = {case.attack for case in chosen}
+    assert attacks >= {"removed", "truncated", "edited", "another instance's", "issuing changed"}
+    outcomes = [told_of_secrets(course, case) for case in chosen[::every]]
+    assert [(found.case, found.violations) for found in outcomes if found.violations] == []
+    ends = [found.ends for found in outcomes]
+    assert ends.count("error") > len(ends) // 3, "the control: most is noticed; the rest has no effect, or was once"
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_store_that_nobody_touched_is_used_without_an_error(phase: str, course: Course[Objects]) -> None:
+    """The control of the one above: what it calls an error is the attacker's work."""
+    found = told_of_secrets(course, Case(phase, HEAD, UNTOUCHED))
+    assert (found.ends, found.codes, found.violations) == ("healed", (), ())

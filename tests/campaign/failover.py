@@ -1,3 +1,6 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What a server's end costs where a link has two: `python -m tests.campaign.failover`.
 
 Under load the nearer server's ingress gateway is stopped, or frozen, and comes back after a while. Told are the

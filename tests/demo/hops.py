@@ -1,3 +1,6 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Who presents which certificate on each hop, asked of the running proxies.
 
 Source: the config_dump of Envoy's admin interface. A cluster or a filter chain names the SDS secrets that it uses, and

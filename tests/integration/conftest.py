@@ -1,3 +1,6 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """One running lab for all tests; every test starts from clusters without anything of ours and leaves them so.
 
 With `--numprocesses auto` the files are shared out to as many labs as run; without it, all go to one.

@@ -1,3 +1,6 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The policy of docs/admission.md refuses to tenants what would take a link's host or credential, and nothing else."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A link that was made by hand, as in the tutorial, is refused by name, then taken over without a lost connection."""
 
 from __future__ import annotations

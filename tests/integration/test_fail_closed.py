@@ -1,3 +1,6 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Whatever others write, hop 2 is never plain text, and nobody's route takes a link's traffic after TLS has ended."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Faults from public reports beside those that others' objects make by Istio's rules: what is told of each, and where.
 
 docs/troubleshooting.md has all of them, with their sources. Each case is in force for one look of verify between two in

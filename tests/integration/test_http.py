@@ -1,3 +1,6 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Links that carry requests: the same three hops, routed by host, with HTTP/2 and gRPC from end to end."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Namespaces whose egress is locked down: what is closed, what still works, and what of others is in the way.
 
 The lab has no CNI, so what a NetworkPolicy stops is decided in tests/unit/test_lockdown.py; here Istio does its part.

@@ -1,3 +1,6 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """In each phase of a root rotation all else goes on and keeps it: other playbooks, a new cluster, a revocation."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """No private key and no passphrase in anything that runs leave behind: output, log, facts, callbacks, files.
 
 Every playbook, with all the settings that make Ansible talkative; tests/attacks/test_c_runs.py does it without a lab.

@@ -1,3 +1,6 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Teardown: clusters are as they were before the first run; the CA stays. Workloads are not touched at any time."""
 
 from __future__ import annotations

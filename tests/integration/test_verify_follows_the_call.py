@@ -1,3 +1,6 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """verify follows the call over each link: what breaks of name, port, TLS and answer is told beside links that stand."""
 
 from __future__ import annotations

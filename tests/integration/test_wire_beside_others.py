@@ -1,3 +1,6 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Beside random objects of others, what a run ends with 0 for is TLS between clusters: a part of tests.wire."""
 
 from __future__ import annotations

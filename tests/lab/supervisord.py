@@ -1,3 +1,6 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Supervisor's daemon, which must not turn in circles when a program has closed its input.
 
 Run by its path. Supervisor keeps a descriptor registered for reading after its process has ended. Its number may come

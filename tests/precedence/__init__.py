@@ -1,1 +1,4 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The model of Istio's precedence against a real istiod, by generation. `python -m tests.precedence` runs it."""

@@ -1,3 +1,6 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """One cluster of the lab: its API server for objects, its istiod for what proxies get."""
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ SECURITY = frozenset({"AuthorizationPolicy", "PeerAuthentication"})
 CORE = frozenset({"Namespace", "Service"})
 _DEBUG_PORT, _XDS_PORT = 8080, 15010
 # Seconds for istiod to take in what was written.
-_PATIENCE = 60.0
+_PATIENCE = 180.0
 
 
 def api_version(kind: str) -> str:

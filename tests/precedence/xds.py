@@ -1,3 +1,6 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Proxies without an Envoy: streams to istiod that say who they are, so that its debug pages tell what they would get.
 
 istiod speaks gRPC. What is needed of it is one request a stream and an open connection, so this is HTTP/2 with prior

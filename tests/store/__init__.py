@@ -1,4 +1,4 @@
 # Copyright (c) Crossmesh maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The CA store under everything that can be done to its files, and stopped at every operation on them."""
+"""The CA store under everything that can be done to its files or Secrets, and stopped at every operation on them."""

@@ -1,16 +1,16 @@
 # Copyright (c) Crossmesh maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A rotation of the root: the store's folder at each phase, what its key had signed by then, and what a gateway had."""
+"""A rotation of the root, phase by phase: what keeps the store, what its key had signed, and what a gateway had."""
 
 from __future__ import annotations
 
 import copy
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Event
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
@@ -20,14 +20,29 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.secrets impo
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Owner
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl, Revoked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy
-from tests.unit.ca.support import file_store, folder, keep, record
+from tests.unit.ca.fake_cluster import FakeCluster, Objects
+from tests.unit.ca.support import file_store, folder, keep, quick, record
 from tests.unit.cluster.fake_api import FakeApi
 from tests.unit.pki.support import DAY, NOW, PASSPHRASE, make_leaf, make_root
 from tests.unit.support import SERVER, Json, link, view
 
 from .work import public
 
-__all__ = ["OWNER", "PHASES", "UID", "Course", "Vouched", "course_in", "run", "vouched", "work"]
+__all__ = [
+    "OWNER",
+    "PHASES",
+    "UID",
+    "Course",
+    "Vouched",
+    "course_in",
+    "course_in_secrets",
+    "run",
+    "vouched",
+    "work",
+]
+
+# What keeps a store: a folder, or the objects of a cluster.
+Keeper = TypeVar("Keeper", Path, Objects)
 
 PHASES = ("steady", "prepared", "switched", "retiring", "finished")
 OWNER = Owner("default", "cluster-b", "server")
@@ -71,27 +86,29 @@ def run(api: FakeApi, store: CaStore, passphrase: str = PASSPHRASE) -> None:
 
 
 @dataclass(frozen=True)
-class Course:
-    """:param folders: a copy of the store's at each phase.
+class Course(Generic[Keeper]):
+    """:param kept: a copy of what keeps the store, at each phase.
     :param found: what it holds there.
     :param states: everything that the key has ever signed for, those between the phases too.
     :param secrets: what the cluster had at each phase.
-    :param other: the folder of another instance's store.
+    :param other: what keeps another instance's store.
     """
 
-    folders: Mapping[str, Path]
+    kept: Mapping[str, Keeper]
     found: Mapping[str, Vouched]
     states: Sequence[Vouched]
     secrets: Mapping[str, Sequence[Json]]
-    other: Path
+    other: Keeper
 
 
 @dataclass
-class _Walk:
-    path: Path
+class _Walk(Generic[Keeper]):
+    """:param copied: what keeps the store now, for a phase."""
+
     store: CaStore
+    copied: Callable[[str], Keeper]
     api: FakeApi = field(default_factory=FakeApi)
-    folders: dict[str, Path] = field(default_factory=dict)
+    copies: dict[str, Keeper] = field(default_factory=dict)
     found: dict[str, Vouched] = field(default_factory=dict)
     states: list[Vouched] = field(default_factory=list)
     secrets: dict[str, Sequence[Json]] = field(default_factory=dict)
@@ -103,7 +120,7 @@ class _Walk:
         run(self.api, self.store)
         self.store.note(REFUSED)
         self.signed()
-        self.folders[phase] = shutil.copytree(folder(self.store), self.path / phase)
+        self.copies[phase] = self.copied(phase)
         self.found[phase] = self.states[-1]
         self.secrets[phase] = copy.deepcopy(self.api.objects)
 
@@ -112,10 +129,25 @@ class _Walk:
         return public(self.store).state
 
 
-def course_in(path: Path) -> Course:
+def course_in(path: Path) -> Course[Path]:
     """Go through a whole rotation, with a gateway that gets what each phase gives it."""
-    walk, old, new = _Walk(path, file_store(path / "ca")), make_root(), make_root()
-    store = walk.store
+    store, other = file_store(path / "ca"), file_store(path / "other")
+    _live(other)
+    return _gone_through(_Walk(store, lambda phase: shutil.copytree(folder(store), path / phase)), folder(other))
+
+
+def course_in_secrets() -> Course[Objects]:
+    """The same in a cluster's Secrets."""
+    cluster, others = FakeCluster(), FakeCluster()
+    _live(quick(others.storage()))
+    return _gone_through(
+        _Walk(quick(cluster.storage()), lambda _phase: copy.deepcopy(cluster.objects)),
+        others.objects,
+    )
+
+
+def _gone_through(walk: _Walk[Keeper], other: Keeper) -> Course[Keeper]:
+    store, old, new = walk.store, make_root(), make_root()
     store.create(PASSPHRASE, old.key, old.view.pem)
     walk.signed()
     keep(store, [record(make_leaf(old))])
@@ -132,16 +164,15 @@ def course_in(path: Path) -> Course:
     walk.kept("retiring")
     store.finish(PASSPHRASE, seen=walk.seen, keep_keys=False)
     walk.kept("finished")
-    return Course(walk.folders, walk.found, walk.states, walk.secrets, _others(path / "other"))
+    return Course(walk.copies, walk.found, walk.states, walk.secrets, other)
 
 
-def _others(path: Path) -> Path:
-    store, root = file_store(path), make_root()
+def _live(store: CaStore) -> None:
+    root = make_root()
     store.create(PASSPHRASE, root.key, root.view.pem)
     keep(store, [record(make_leaf(root))])
     _revoke(store, "cd")
     store.note(REFUSED)
-    return path
 
 
 def _revoke(store: CaStore, serial: str) -> None:

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import parse_crls
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
@@ -31,7 +32,7 @@ from tests.unit.pki.support import PASSPHRASE
 
 from .course import OWNER, UID, Course, Vouched, run, vouched
 
-__all__ = ["UNTOUCHED", "Case", "Told", "cases", "judged", "told"]
+__all__ = ["UNTOUCHED", "Case", "Told", "cases", "edits", "flipped", "judged", "told"]
 
 SOMEBODY = 4711
 UNTOUCHED = "as it is"
@@ -40,7 +41,7 @@ Attack = Callable[[Path], object]
 
 @dataclass(frozen=True)
 class Case:
-    """:param name: of the file or folder, in the store of that phase."""
+    """:param name: of the file or folder, or of what stands in Secrets, in the store of that phase."""
 
     phase: str
     name: str
@@ -60,9 +61,9 @@ class Told:
     violations: tuple[str, ...]
 
 
-def cases(course: Course, phase: str) -> Iterator[Case]:
+def cases(course: Course[Path], phase: str) -> Iterator[Case]:
     """Each thing that can be done to each file and folder of the store at that phase."""
-    store = course.folders[phase]
+    store = course.kept[phase]
     for path in sorted([store, *store.rglob("*")]):
         for attack in _attacks(course, phase, path.relative_to(store)):
             yield Case(phase, path.relative_to(store).as_posix(), attack)
@@ -70,12 +71,12 @@ def cases(course: Course, phase: str) -> Iterator[Case]:
         yield Case(phase, name, "put in")
 
 
-def told(course: Course, case: Case, place: Path) -> Told:
+def told(course: Course[Path], case: Case, place: Path) -> Told:
     """Do it to a copy of the store at a place, and see what runs make of that."""
-    shutil.copytree(course.folders[case.phase], place)
+    shutil.copytree(course.kept[case.phase], place)
     try:
         _attack(course, case)(place / case.name)
-        return judged(course, case, place)
+        return judged(course, case, partial(file_store, place))
     finally:
         _remove(place)
 
@@ -91,7 +92,7 @@ def _remove(place: Path) -> None:
 # -- what is done ----------------------------------------------------------------------------------------------------
 
 
-def _attack(course: Course, case: Case) -> Attack:
+def _attack(course: Course[Path], case: Case) -> Attack:
     if case.attack == "put in":
         return _put_in(course, case)
     if case.attack == UNTOUCHED:
@@ -99,8 +100,8 @@ def _attack(course: Course, case: Case) -> Attack:
     return _attacks(course, case.phase, Path(case.name))[case.attack]
 
 
-def _attacks(course: Course, phase: str, name: Path) -> dict[str, Attack]:
-    path = course.folders[phase] / name
+def _attacks(course: Course[Path], phase: str, name: Path) -> dict[str, Attack]:
+    path = course.kept[phase] / name
     found = _of_anything() if path.is_file() else {**_of_anything(), "open to all": _mode(0o777)}
     if not path.is_file():
         return found
@@ -112,9 +113,9 @@ def _attacks(course: Course, phase: str, name: Path) -> dict[str, Attack]:
         "emptied": lambda target: os.truncate(target, 0),
         "a pipe": _replaced(os.mkfifo),
         "a folder": _replaced(os.mkdir),
-        **{f"as in {other}": partial(_copied, course.folders[other] / name) for other in _having(course, phase, name)},
+        **{f"as in {other}": partial(_copied, course.kept[other] / name) for other in _having(course, phase, name)},
         **{f"another instance's {item.name[:20]}": partial(_copied, item) for item in _like(course.other, name)},
-        **_edits(path.suffix, data),
+        **_edited(path.suffix, data),
     }
 
 
@@ -151,8 +152,8 @@ def _copied(source: Path, target: Path) -> None:
     shutil.copy(source, target)
 
 
-def _having(course: Course, phase: str, name: Path) -> list[str]:
-    return [other for other, found in course.folders.items() if other != phase and (found / name).is_file()]
+def _having(course: Course[Path], phase: str, name: Path) -> list[str]:
+    return [other for other, found in course.kept.items() if other != phase and (found / name).is_file()]
 
 
 def _like(other: Path, name: Path) -> list[Path]:
@@ -165,19 +166,25 @@ def _kind(path: Path) -> str:
     return path.parent.name + path.suffix if of_a_kind else path.name
 
 
-def _edits(suffix: str, data: bytes) -> dict[str, Attack]:
+def _edited(suffix: str, data: bytes) -> dict[str, Attack]:
     if suffix not in (".json", ".ledger"):
-        return {"edited": lambda target: target.write_bytes(_flipped(data))} if data else {}
-    content = json.loads(data)
-    return {
-        f"{key} {how}": partial(_written, changed)
-        for key, value in content.items()
-        for how, changed in _variants(content, key, value)
-    }
+        return {"edited": lambda target: target.write_bytes(flipped(data))} if data else {}
+    return {how: partial(_written, changed) for how, changed in edits(data)}
 
 
-def _written(content: Mapping[str, Any], target: Path) -> None:
-    target.write_text(json.dumps(content), encoding="utf-8")
+def _written(content: bytes, target: Path) -> None:
+    target.write_bytes(content)
+
+
+def edits(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Each field of a JSON object changed in every way; nothing where it is none."""
+    try:
+        content = json.loads(data)
+    except ValueError:
+        return
+    for key, value in content.items():
+        for how, changed in _variants(content, key, value):
+            yield f"{key} {how}", json.dumps(changed).encode()
 
 
 def _variants(content: Mapping[str, Any], key: str, value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -202,33 +209,37 @@ def _others(value: Any) -> Iterator[tuple[str, Any]]:
         yield from (("longer", f"{value}0"), ("empty", ""), ("changed", str(value)[::-1]))
 
 
-def _flipped(data: bytes) -> bytes:
+def flipped(data: bytes) -> bytes:
+    """With one bit changed."""
     middle = len(data) // 2
     return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
 
 
-def _names_elsewhere(course: Course, phase: str) -> list[str]:
+def _names_elsewhere(course: Course[Path], phase: str) -> list[str]:
     """Files that other phases had, and this one has not."""
-    here = course.folders[phase]
+    here = course.kept[phase]
     found = {
         path.relative_to(store).as_posix()
-        for store in (*course.folders.values(), course.other)
+        for store in (*course.kept.values(), course.other)
         for path in store.rglob("*")
         if path.is_file()
     }
     return sorted(name for name in found if not (here / name).exists())
 
 
-def _put_in(course: Course, case: Case) -> Attack:
-    source = next(store for store in (*course.folders.values(), course.other) if (store / case.name).exists())
+def _put_in(course: Course[Path], case: Case) -> Attack:
+    source = next(store for store in (*course.kept.values(), course.other) if (store / case.name).exists())
     return partial(_copied, source / case.name)
 
 
 # -- what becomes of it ----------------------------------------------------------------------------------------------
 
 
-def judged(course: Course, case: Case, place: Path) -> Told:
-    """What runs make of the store at a place, which was once the one of that phase."""
+def judged(course: Course[Any], case: Case, opened: Callable[[], CaStore]) -> Told:
+    """What runs make of a store, which was once the one of that phase.
+
+    :param opened: opens it anew, as each run does.
+    """
     runs: list[tuple[FakeApi, str]] = [
         (FakeApi(list(course.secrets[case.phase])), ""),
         (FakeApi(list(course.secrets[case.phase])), PASSPHRASE),
@@ -238,7 +249,7 @@ def judged(course: Course, case: Case, place: Path) -> Told:
     codes: list[str] = []
     for api, passphrase in runs:
         try:
-            run(api, file_store(place), passphrase)
+            run(api, opened(), passphrase)
         except CrossmeshError as error:
             violations += _untold(error)
             codes += [message.code for message in error.messages]
@@ -247,16 +258,16 @@ def judged(course: Course, case: Case, place: Path) -> Told:
         violations += _through(course, case, api, passphrase)
     issued = {leaf.serial for api, _passphrase in runs for leaf in _leaves(api)}
     try:
-        if file_store(place).public() is None:
+        if opened().public() is None:
             return Told(case, tuple(codes), "error", tuple(violations))
-        found = vouched(file_store(place))
+        found = vouched(opened())
     except CrossmeshError as error:
         return Told(case, (*codes, *(message.code for message in error.messages)), "error", tuple(violations))
     return Told(case, tuple(codes), *_state(course, case, found, issued, codes, violations))
 
 
 def _state(
-    course: Course, case: Case, found: Vouched, issued: Set[str], codes: Sequence[str], violations: list[str]
+    course: Course[Any], case: Case, found: Vouched, issued: Set[str], codes: Sequence[str], violations: list[str]
 ) -> tuple[str, tuple[str, ...]]:
     if not any(_goes_on_from(found, state, issued) for state in course.states):
         violations.append("a state that no key has signed")
@@ -289,7 +300,7 @@ def _untold(error: CrossmeshError) -> Iterator[str]:
     )
 
 
-def _through(course: Course, case: Case, api: FakeApi, passphrase: str) -> Iterator[str]:
+def _through(course: Course[Any], case: Case, api: FakeApi, passphrase: str) -> Iterator[str]:
     """What a gateway has got, and no key has vouched for."""
     roots = {root for state in course.states for root in state.roots}
     lists = {crl.pem for state in course.states for crl in state.lists.values()}

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,7 +36,7 @@ from tests.unit.pki.support import DAY, NOW, PASSPHRASE, make_leaf, make_root
 
 from .stopping import Fault, stopped
 
-__all__ = ["WORKS", "Point", "Work", "points", "public"]
+__all__ = ["FIRST", "NO_RECORDS", "WORKS", "Point", "Remains", "Work", "fault_of", "points", "public"]
 
 FIRST, NEXT = make_root(), make_root()
 HELD, ISSUED = record(make_leaf(FIRST)), record(make_leaf(FIRST))
@@ -48,12 +48,26 @@ TOLD = Event("bundle", {"cluster": "cluster-a", "removed": ["0" * 64]})
 class Work:
     """:param begin: makes what it begins with, in a folder.
     :param do: begins, or goes on with what somebody else has begun.
+    :param of_files: it is about files that lie there, or did with earlier releases: no other place has them.
     """
 
     name: str
     begin: Callable[[CaStore], object]
     do: Callable[[CaStore], object]
     done: Callable[[CaStore], bool]
+    of_files: bool = False
+
+
+@dataclass(frozen=True)
+class Remains:
+    """What is left where a store is kept.
+
+    :param anything: whether it holds anything of the store, once that was removed.
+    :param leftovers: what no index names, and the next writer should have taken away.
+    """
+
+    anything: Callable[[], bool]
+    leftovers: Callable[[], Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -81,7 +95,7 @@ def points(work: Work, fault: Fault, folder_of_all: Path, *, every: int = 1) -> 
         store = file_store(place / "ca")
         outcome = stopped(partial(work.do, store), place, step, fault)
         if outcome.reached:
-            yield Point(work.name, step, outcome.fault or _fault(work, store))
+            yield Point(work.name, step, outcome.fault or fault_of(work, store, _in_files(store)))
         shutil.rmtree(place)
         if not outcome.reached:
             break
@@ -89,7 +103,8 @@ def points(work: Work, fault: Fault, folder_of_all: Path, *, every: int = 1) -> 
     shutil.rmtree(folder_of_all / "begun")
 
 
-def _fault(work: Work, store: CaStore) -> str:
+def fault_of(work: Work, store: CaStore, remains: Remains) -> str:
+    """Why a store of which the work was stopped is not whole, or not finished by the next call; empty where it is."""
     try:
         kept = work.name not in NO_RECORDS
         if fault := _not_whole(store, kept):
@@ -99,9 +114,10 @@ def _fault(work: Work, store: CaStore) -> str:
         if not work.done(store):
             return "the next call did not finish it"
         if work.name == "destroy":
-            return "something is left" if any(path.is_file() for path in folder(store).rglob("*")) else ""
+            return "something is left" if remains.anything() else ""
         store.record([], store.signer(PASSPHRASE) if work.name != "recover" else NEXT.key, NOW)
-        return _not_whole(store, kept) or _leftovers(store)
+        left = remains.leftovers()
+        return _not_whole(store, kept) or (f"left over: {left}" if left else "")
     except CrossmeshError as error:
         return f"afterwards: {error}"
 
@@ -123,8 +139,14 @@ def _not_whole(store: CaStore, kept: bool) -> str:
     return "" if HELD in store.records(NOW) or not kept else "a record is lost"
 
 
-def _leftovers(store: CaStore) -> str:
-    """What no index names, and the next writer should have taken away."""
+def _in_files(store: CaStore) -> Remains:
+    return Remains(
+        lambda: any(path.is_file() for path in folder(store).rglob("*")),
+        partial(_leftovers, store),
+    )
+
+
+def _leftovers(store: CaStore) -> list[str]:
     at = folder(store)
     known = {
         "roots": public(store).known,
@@ -132,7 +154,7 @@ def _leftovers(store: CaStore) -> str:
         "issued": {item.serial for item in store.records(NOW)},
         "journal": _segments(store),
     }
-    left = [
+    return [
         path.relative_to(at).as_posix()
         for path in at.rglob("*")
         if path.name.startswith(".crossmesh-")
@@ -140,7 +162,6 @@ def _leftovers(store: CaStore) -> str:
         or path.parent.name == "clusters"
         or (path.parent.name in known and path.suffix != ".ledger" and path.stem not in known[path.parent.name])
     ]
-    return f"left over: {left}" if left else ""
 
 
 def _segments(store: CaStore) -> set[str]:
@@ -259,7 +280,7 @@ def _is_told(store: CaStore) -> bool:
 
 WORKS = (
     Work("create", _nothing, _create, lambda store: store.public() is not None),
-    Work("import", _files_to_import, _import, lambda store: store.public() is not None),
+    Work("import", _files_to_import, _import, lambda store: store.public() is not None, of_files=True),
     Work(
         "recover",
         _nothing,
@@ -302,12 +323,14 @@ WORKS = (
         _earlier,
         lambda store: store.take_over(PASSPHRASE, [FIRST.view.fingerprint, NEXT.view.fingerprint]),
         lambda store: not store.unsigned() and store.clusters() == dict([HOME]),
+        of_files=True,
     ),
     Work(
         "take over a copy",
         _of_another,
         lambda store: store.take_over(PASSPHRASE, [FIRST.view.fingerprint]),
         lambda store: not store.of_another(),
+        of_files=True,
     ),
     Work("note", _in_use, lambda store: store.note(TOLD), _is_told),
     Work("vouch", _in_use, lambda store: store.vouch(PASSPHRASE, public(store), TOLD), _is_told),

@@ -1,3 +1,6 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Puts pip into an environment of ansible-test: the version it asks for, from the index instead of a download site."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Builds the collection, and checks what would leave this checkout: names, contents, playbooks.
 
 With --build it writes the package of the last commit into a folder. It holds what SHIPPED says and git knows, and is

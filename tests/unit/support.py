@@ -73,6 +73,13 @@ def names_of(side: DesiredSide | Mapping[str, Any]) -> list[str]:
     return [item["name"] for item in side["links"]]
 
 
+class _HostVars(dict[str, Any]):
+    """As Ansible's own: a host's variables as they are written, too."""
+
+    def raw_get(self, host: str) -> Any:
+        return self[host]
+
+
 def run_action(
     plugin: ModuleType,
     arguments: Mapping[str, Any],
@@ -86,6 +93,8 @@ def run_action(
     """
     loader = DataLoader()
     known = {"inventory_hostname": "localhost", "group_names": [], **variables}
+    if "hostvars" in known:
+        known["hostvars"] = _HostVars(known["hostvars"])
     task = SimpleNamespace(args=dict(arguments), action=plugin.__name__, async_val=0, check_mode=check, diff=True)
     task.copy = lambda: copy.copy(task)
     connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir=""))

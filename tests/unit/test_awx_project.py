@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,39 +19,10 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.rotation import ASKED
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
+from tests.unit.awx_project import PROJECT, calls, named
 from tests.unit.support import CHECKOUT, Json
 
-PROJECT = CHECKOUT / "examples/awx"
 PLAYBOOKS = sorted(path for path in PROJECT.glob("*.yml") if path.stem not in ("controller", "inventory"))
-
-
-class _Loader(yaml.SafeLoader):
-    """With Ansible's tag for what is no template of this playbook."""
-
-
-def _text(loader: yaml.SafeLoader, node: Any) -> Any:
-    return loader.construct_scalar(node)
-
-
-_Loader.add_constructor("!unsafe", _text)
-
-
-def play() -> Json:
-    (found,) = yaml.load((PROJECT / "controller.yml").read_text(encoding="utf-8"), Loader=_Loader)
-    return dict(found)
-
-
-def calls(module: str = "") -> Iterator[tuple[str, Json]]:
-    """Modules and what they are given, with the play's defaults."""
-    found = play()
-    for task in found["tasks"]:
-        (name,) = (key for key in task if key.startswith("awx.awx."))
-        if not module or name == f"awx.awx.{module}":
-            yield name.removeprefix("awx.awx."), {**found["module_defaults"].get(name, {}), **task[name]}
-
-
-def named(module: str) -> dict[str, Json]:
-    return {given["name"]: given for _name, given in calls(module)}
 
 
 @cache
@@ -135,10 +106,18 @@ def test_a_survey_asks_for_variables_of_its_playbook_and_offers_what_they_take()
     for given in named("job_template").values():
         for question in questions(given):
             playbook = (CHECKOUT / "playbooks" / given["playbook"]).read_text(encoding="utf-8")
-            assert re.search(rf"{question['variable']} \| default", playbook)
-            assert question["default"] in question["choices"]
-            offered[question["variable"]] = set(question["choices"])
-    assert offered == {"mesh_rotate_phase": {*filter(None, ASKED)}, "mesh_rotate_force": {"true", "false"}}
+            contract = question["variable"] in {field.name for field in schema.CONTRACT}
+            assert contract or re.search(rf"{question['variable']} \| default|-e {question['variable']}=", playbook)
+            choices = set(question.get("choices", ()))
+            assert question["default"] in choices if choices else not question["required"]
+            offered[question["variable"]] = choices
+    assert offered == {
+        "mesh_rotate_phase": {*filter(None, ASKED)},
+        "mesh_rotate_force": {"true", "false"},
+        "mesh_adopt": {"true", "false"},
+        "custom_ca_restored": set(),
+        "custom_ca_take_over": set(),
+    }
 
 
 def questions(template: Mapping[str, Any]) -> list[Json]:
@@ -197,14 +176,23 @@ def test_what_is_scheduled_is_a_template_and_asks_for_what_it_gets() -> None:
         assert set(given.get("extra_data", {})) <= {question["variable"] for question in questions(template)}
 
 
-def test_the_inventory_keeps_the_ca_on_the_volume_of_all_jobs() -> None:
+def test_the_inventory_keeps_the_ca_in_secrets_that_the_one_kubeconfig_leads_to() -> None:
     variables = yaml.safe_load((PROJECT / "inventory.yml").read_text(encoding="utf-8"))["all"]["vars"]
     assert set(variables) - {field.name for field in schema.CONTRACT} == {
         "ansible_connection",
         "ansible_python_interpreter",
     }
+    assert variables["custom_ca_store"] == "kubernetes"
+    assert variables["custom_ca_store_kubeconfig"] == variables["mesh_kubeconfig"] == "environment"
+    assert variables["custom_ca_store_context"]
+
+
+def test_the_pods_of_jobs_have_no_disk_of_their_own() -> None:
     (group,) = named("instance_group").values()
     pod = yaml.safe_load(group["pod_spec_override"].replace("{{ crossmesh_image }}", "image"))
-    (mount,) = pod["spec"]["containers"][0]["volumeMounts"]
-    assert Path(variables["custom_ca_dir"]).is_relative_to(mount["mountPath"])
-    assert mount["name"] in {volume["name"] for volume in pod["spec"]["volumes"]}
+    made = list(yaml.safe_load_all((PROJECT / "kubernetes/container-group.yaml").read_text(encoding="utf-8")))
+    assert {item["metadata"].get("namespace", item["metadata"]["name"]) for item in made} == {
+        pod["metadata"]["namespace"]
+    }
+    assert "volumes" not in pod["spec"]
+    assert "volumeMounts" not in pod["spec"]["containers"][0]

@@ -118,6 +118,27 @@ class TestSecrets:
         assert codes(found) == ["no-namespace"]
         assert cluster.objects == {}
 
+    def test_preflight_names_a_missing_namespace_and_all_that_the_user_may_not_do(
+        self, cluster: FakeCluster, tmp_path: Path
+    ) -> None:
+        def problems(**more: Any) -> list[Json]:
+            return list(run_action(custom_ca_info, {}, self.given(tmp_path, **more))["problems"])
+
+        assert [found["code"] for found in problems(custom_ca_store_namespace="elsewhere")] == ["no-namespace"]
+        cluster.denied = frozenset({("create", "secrets"), ("delete", "secrets"), ("update", "leases")})
+        (found,) = problems()
+        assert found["code"] == "store-not-permitted"
+        assert "may not create secrets, delete secrets, update leases" in found["what"]
+        assert "crossmesh-ca-store" in found["fix"]
+        cluster.denied = frozenset()
+        assert problems() == []
+        assert cluster.objects == {}
+
+    def test_the_place_that_it_leaves_is_judged_too(self, cluster: FakeCluster, tmp_path: Path) -> None:
+        back = self.given(tmp_path, custom_ca_store="directory", custom_ca_store_namespace="../kube-system")
+        assert codes(run_action(custom_ca_move, {}, back)) == ["ca-store-name"]
+        assert cluster.reads == []
+
     def test_it_is_moved_from_the_folder_and_said_so(self, cluster: FakeCluster, tmp_path: Path) -> None:
         folder = str(tmp_path / "ca")
         there, here = (

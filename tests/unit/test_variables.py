@@ -11,10 +11,13 @@ import sys
 from typing import Any
 
 import pytest
+from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
+from ansible.vars.hostvars import HostVars
+from ansible.vars.manager import VariableManager
 
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contract, plain
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contract, contracts, plain
 from tests.unit.inventory_values import as_template, marked
 from tests.unit.support import CHECKOUT, MYSQL, refused
 
@@ -138,3 +141,26 @@ def test_a_variable_that_cannot_be_templated_is_an_error_of_its_name(value: Any)
         contract(known, templar)
     assert failure.value.message.where == "mesh_kubeconfig"
     assert contract({**known, "mesh_kubeconfig": as_template("{{ nothing }}")}, templar)["mesh_kubeconfig"] == "here"
+
+
+def test_what_another_host_cannot_template_is_an_error_too() -> None:
+    """Before ansible-core 2.19, hostvars give the expression itself, as if it were the value."""
+    loader = DataLoader()
+    inventory = InventoryManager(loader=loader, sources="cluster-a,cluster-b,")
+    for name, host in inventory.hosts.items():
+        host.set_variable("here", f"at {name}")
+        host.set_variable("mesh_context", as_template("{{ here }}"))
+    hostvars = HostVars(inventory, VariableManager(loader, inventory), loader)
+    known = {
+        "groups": {"mesh_servers": ["cluster-b"], "mesh_clients": ["cluster-a", "cluster-b"]},
+        "hostvars": hostvars,
+    }
+    found = contracts(known, Templar(loader, variables=known))
+    assert {host: given["mesh_context"] for host, given in found.items()} == {
+        "cluster-a": "at cluster-a",
+        "cluster-b": "at cluster-b",
+    }
+    inventory.get_host("cluster-b").set_variable("mesh_context", as_template("{{ nowhere }}"))
+    with refused("unreadable-variable") as failure:
+        contracts(known, Templar(loader, variables=known))
+    assert "cluster-b" in str(failure.value)

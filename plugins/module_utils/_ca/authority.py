@@ -28,6 +28,7 @@ __all__ = [
     "authority_from_json",
     "authority_to_json",
     "moved_on",
+    "state_of",
 ]
 
 Phase = Literal["absent", "steady", "prepared", "switched", "retiring"]
@@ -78,8 +79,7 @@ class Authority:
     @property
     def state(self) -> str:
         """Tells one state of the roots from another: a run that has seen one does not act on the next."""
-        roots = [self.phase, *(root.fingerprint for root in self.trusted), *self.retiring]
-        return hashlib.sha256(" ".join(roots).encode()).hexdigest()[:16]
+        return state_of(self.phase, (root.fingerprint for root in self.trusted), self.retiring)
 
     @property
     def known(self) -> frozenset[str]:
@@ -105,6 +105,11 @@ class Authority:
         """
         ours = {root.fingerprint for root in self.trusted}
         return self.lists if ours.issuperset(root.fingerprint for root in trust) else ()
+
+
+def state_of(phase: Phase, trusted: Iterable[str], retiring: Iterable[str]) -> str:
+    """The state of roots that are given by their fingerprints."""
+    return hashlib.sha256(" ".join([phase, *trusted, *retiring]).encode()).hexdigest()[:16]
 
 
 class MovedOnError(CrossmeshError):

@@ -167,8 +167,8 @@ def refuse_unknown_roots(store: CaStore, held: Collection[str], expected: Sequen
             where=f"CA store {store.where}",
             what=f"the clusters trust root {listed(map(short, unknown))}, but the store holds "
             f"{listed(map(short, held), 'no root')}",
-            fix="point custom_ca_dir at the store that holds the root in service, or restore it from a backup; if it "
-            "is lost for good, run playbook rotate_ca with -e custom_ca_lost=true",
+            fix="point custom_ca_dir or custom_ca_store_* at the store that holds the root in service, or restore it "
+            "from a backup; if it is lost for good, run playbook rotate_ca with -e custom_ca_lost=true",
         )
     )
 

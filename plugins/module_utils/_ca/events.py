@@ -8,7 +8,7 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Index
@@ -20,7 +20,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import Cros
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl, Revoked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, timestamp
 
-__all__ = ["begun", "events_of", "imported", "issued", "reconciled", "refused"]
+__all__ = ["begun", "events_of", "imported", "issued", "moved", "observed", "reconciled", "refused"]
 
 
 def events_of(before: Snapshot | None, change: Change) -> Iterator[Event]:
@@ -83,6 +83,19 @@ def reconciled(before: Snapshot, change: Change, lack: Lack) -> Event:
         "phase": after.authority.phase,
     }
     return Event("reconciled", fields)
+
+
+def moved(before: str, after: str) -> Event:
+    """The store is about to be kept elsewhere.
+
+    :param before: the place that it leaves.
+    """
+    return Event("moved", {"from": before, "to": after})
+
+
+def observed(clusters: Sequence[str]) -> Event:
+    """Gates of other runs may count on what this one has seen of its clusters."""
+    return Event("observed", {"clusters": clusters})
 
 
 def refused(action: str, error: CrossmeshError, *, instance: str, cluster: str) -> Event:

@@ -109,6 +109,7 @@ class FileStorage(Storage):
             if change.ledger is not None:
                 self._drop_records_but(change.ledger, change.index.issued)
             self._drop_journal_but(change.index.journal)
+            self._drop_observed_but(change.index.observed)
             self._at.unfinished.unlink(missing_ok=True)
             return self._read()
 
@@ -209,6 +210,7 @@ class FileStorage(Storage):
             records=self._records(index) if records else (),
             unsigned=unsigned,
             moved=moved,
+            observed=self._observed(index) if records and index.observed else b"",
         )
 
     def _index(self, data: bytes) -> Index:
@@ -244,6 +246,13 @@ class FileStorage(Storage):
         path = self._present(self._at.ledger(index.issued))
         ledger = ledger_from_text(read_private(path), index.issued, where=str(path), damaged=self.damaged)
         return tuple(self._record(serial, digest) for serial, digest in ledger.items())
+
+    def _observed(self, index: Index) -> bytes:
+        path = self._present(self._at.observed(index.observed))
+        data = read_private(path)
+        if digest_of(data) != index.observed:
+            raise self.damaged(f"{path} is not what its index names")
+        return data
 
     def _record(self, serial: str, digest: str) -> Record:
         path = self._present(self._at.record(serial))
@@ -303,6 +312,9 @@ class FileStorage(Storage):
             write_whole(self._at.crl(fingerprint, crl.number), crl.pem)
         if change.ledger is not None:
             self._write_records(change.records, change.ledger, change.index.issued)
+        if change.observed is not None:
+            self._at.make(self._at.seen)
+            write_whole(self._at.observed(change.index.observed), change.observed)
         for segment in change.journal:
             self._write_segment(segment, change.index.journal)
         for fingerprint in change.destroyed:
@@ -328,6 +340,11 @@ class FileStorage(Storage):
         kept = {self._at.last_segment(head), self._at.unsigned_entries(head), *self._at.closed_segments(head)}
         for path in self._at.journal_files():
             if path not in kept:
+                path.unlink(missing_ok=True)
+
+    def _drop_observed_but(self, digest: str) -> None:
+        for path in self._at.observed_files():
+            if path != self._at.observed(digest):
                 path.unlink(missing_ok=True)
 
     def _drop_records_but(self, ledger: Ledger, digest: str) -> None:

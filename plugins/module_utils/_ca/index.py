@@ -82,6 +82,7 @@ class Index:
     :param identity: random, given to each store that is begun, and kept by its copies: a root can sign for two stores.
     :param clusters: the uid of the cluster that got certificates under a name, by that name.
     :param journal: its last entry; what follows on that is not signed yet.
+    :param observed: SHA-256 of what runs have seen of clusters; empty where nothing is kept.
     :param generation: counts the changes of the store; 0 in what no key has signed.
     :param signature: of C(signer) over all the rest, in base64.
     """
@@ -102,6 +103,7 @@ class Index:
     identity: str = ""
     clusters: Mapping[str, str] = field(default_factory=dict)
     journal: Head = Head()
+    observed: str = ""
     generation: int = 0
     signature: str = ""
 
@@ -131,7 +133,9 @@ class Index:
 
 def index_to_json(index: Index) -> dict[str, Any]:
     """Plain values for a storage."""
-    return {"version": VERSION, **asdict(index)}
+    values = {"version": VERSION, **asdict(index)}
+    # A store that keeps no observations is the same, with the same signature, as before there were any.
+    return values if index.observed else {key: value for key, value in values.items() if key != "observed"}
 
 
 def statement_of(index: Index) -> str:
@@ -215,8 +219,8 @@ def _signed_fault(index: Index, *, signed: bool) -> str:
         return "has no generation, identity or signature"
     if signed and not (index.generation and index.signature):
         return "has no generation or no signature"
-    if not (index.issued == "" or _is_fingerprint(index.issued)):
-        return "does not name the ledger of the records"
+    if not all(named == "" or _is_fingerprint(named) for named in (index.issued, index.observed)):
+        return "does not name the ledger of the records, or the observations"
     head = index.journal
     if not (_is_number(head.entries) and _is_number(head.segment) and _is_fingerprint(head.digest)):
         return "does not name the last entry of the journal"

@@ -66,6 +66,8 @@ Kind = Literal[
     "crls-removed",
     "bundle",
     "exported",
+    "moved",
+    "observed",
     "refused",
 ]
 
@@ -73,7 +75,7 @@ Kind = Literal[
 MOST_BYTES = 256 * 1024
 _LONGEST_TEXT = 1000
 # Kinds of entries of what is done without the CA's key.
-_KEYLESS: tuple[Kind, ...] = ("begun", "bundle", "exported", "refused")
+_KEYLESS: tuple[Kind, ...] = ("begun", "bundle", "exported", "moved", "refused")
 # What tells an entry from another one of the same.
 _OF_ITS_TIME = ("before", "entry", "key", "run", "time")
 

@@ -82,9 +82,9 @@ def changed(where: str, fault: str) -> CrossmeshError:
             "journal-changed",
             where=f"{where}, audit journal",
             what=fault,
-            fix="restore the folder journal from a backup as new as the rest of the store, and find out who can write "
-            "to it. If there is none, move the folder of the store away, as evidence, and run playbook rotate_ca with "
-            "-e custom_ca_lost=true, which begins another store",
+            fix="restore it from a backup as new as the rest of the store (the folder journal; of Secrets all "
+            "together), and find out who can write there. If there is none, take the store away, keep it as evidence, "
+            "and run playbook rotate_ca with -e custom_ca_lost=true, which begins another one",
         )
     )
 

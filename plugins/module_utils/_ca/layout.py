@@ -11,6 +11,7 @@
     lists/<fingerprint>.<number>.crl
     issued/<serial>.json  one public record for every certificate that has not expired
     issued/<sha256>.ledger    which of them count, and the SHA-256 of each
+    observed/<sha256>.json    what runs have seen of clusters
     journal/<entry>.jsonl     a closed segment of the audit journal, by the number of its first entry
     journal/<entry>-<sha256>.jsonl    the last one, with the hash of its last entry, as the index names it
     journal/after-<sha256>.jsonl      entries that follow on that one, and are not signed yet
@@ -40,11 +41,13 @@ __all__ = ["INDEX", "Layout"]
 INDEX = "authority.json"
 _LOCK, _UNFINISHED, _MOVED = "lock", "unfinished", "moved"
 _ROOTS, _ISSUED, _LISTS, _CLUSTERS, _JOURNAL = "roots", "issued", "lists", "clusters", "journal"
+_OBSERVED = "observed"
 _DIGITS = 12
 # What may be removed: the store's own names, and temporary files that an interrupted write left.
 _OWN_FILES = re.compile(
     rf"({re.escape(INDEX)}|{_LOCK}|{_UNFINISHED}|{_MOVED}|{_ROOTS}/[0-9a-f]{{64}}\.(crt|key)|{_ISSUED}/[0-9a-f]+\.(json|ledger)"
     rf"|{_LISTS}/[0-9a-f]{{64}}\.[0-9]+\.crl|{_CLUSTERS}/[a-z0-9-]+\.json"
+    rf"|{_OBSERVED}/[0-9a-f]{{64}}\.json"
     rf"|{_JOURNAL}/([0-9]{{{_DIGITS}}}(-[0-9a-f]{{64}})?|after-[0-9a-f]{{64}})\.jsonl)"
 )
 _TEMPORARY = re.compile(r"(.*/)?\.crossmesh-[0-9a-f]{16}\.tmp")
@@ -64,7 +67,8 @@ class Layout:
         self.lists = path / _LISTS
         self.clusters = path / _CLUSTERS
         self.journal = path / _JOURNAL
-        self.folders = (self.roots, self.lists, self.issued, self.clusters, self.journal)
+        self.seen = path / _OBSERVED
+        self.folders = (self.roots, self.lists, self.issued, self.clusters, self.journal, self.seen)
 
     def certificate(self, fingerprint: str) -> Path:
         return self.roots / f"{fingerprint}.crt"
@@ -80,6 +84,9 @@ class Layout:
 
     def ledger(self, digest: str) -> Path:
         return self.issued / f"{digest}.ledger"
+
+    def observed(self, digest: str) -> Path:
+        return self.seen / f"{digest}.json"
 
     def closed_segment(self, first: int) -> Path:
         return self.journal / f"{first:0{_DIGITS}}.jsonl"
@@ -102,6 +109,10 @@ class Layout:
     def record_files(self) -> Iterator[Path]:
         """Records and ledgers, whether the index names them or not."""
         return (path for path in self.issued.glob("*") if path.suffix in (".json", ".ledger"))
+
+    def observed_files(self) -> Iterator[Path]:
+        """What runs have seen, whether the index names it or not."""
+        return self.seen.glob("*.json")
 
     def cluster_files(self) -> Iterator[Path]:
         """What an earlier release kept of clusters; the index has it since."""

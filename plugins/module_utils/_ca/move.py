@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import restoration, revocation, rotation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority, moved_on
@@ -22,20 +22,27 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.create import (
     public_of,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.holdings import Removal
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.observed import fresh
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import refuse_clock
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Revoked
-from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, parse_certificates
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
+    CertificateView,
+    parse_certificates,
+    timestamp,
+)
 
-__all__ = ["RECONCILE", "STEPS", "TAKE_OVER", "Move", "move"]
+__all__ = ["OBSERVE", "RECONCILE", "STEPS", "TAKE_OVER", "Move", "move"]
 
 # No step of a rotation: it makes a store of an earlier release one that the others read.
 TAKE_OVER = "take_over"
 # Neither is this: it makes a store that came back from a backup one that is no older than what the clusters hold.
 RECONCILE = "reconcile"
+# Nor this: it keeps what was seen, for the gates of runs over other slices.
+OBSERVE = "observe"
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,9 @@ class Move:
     :param held: what else they hold, for C(reconcile).
     :param restored: the generation of the copy that the operator has restored, for C(reconcile); empty for none.
     :param lost: PEM of the roots that the clusters hold, for C(recover).
+    :param elsewhere: those of C(clusters) that are in other slices: what other runs have seen of them counts.
+    :param looked_at: clusters that this run has looked at, for C(observe).
+    :param longest: how old what other runs have seen may be.
     """
 
     step: str
@@ -73,6 +83,9 @@ class Move:
     unrecorded: Sequence[Record] = ()
     held: Sequence[restoration.Held] = ()
     restored: str = ""
+    elsewhere: Sequence[str] = ()
+    looked_at: Sequence[str] = ()
+    longest: timedelta = timedelta()
 
 
 def move(store: CaStore, work: Move, *, now: datetime, check_mode: bool) -> Outcome:
@@ -88,19 +101,45 @@ def move(store: CaStore, work: Move, *, now: datetime, check_mode: bool) -> Outc
     refuse_clock(work.clock_ahead)
     if before is not None and work.step == RECONCILE:
         return _reconcile(store, work, before, now, check_mode)
-    if before is not None:
-        _refuse_blocked(store, before, work, now)
+    if before is not None and work.step == OBSERVE:
+        return _observe(store, work, before, now, check_mode)
+    if before is not None and work.elsewhere and rotation.done_by_another(work.step, before, work.seen):
+        return _unchanged(store, before, _message(work.step, before))
+    if before is not None and (waiting := _blocked(store, before, work, now)):
+        return _unchanged(store, before, waiting)
     if check_mode:
         if work.step in ("prepare", "recover") and work.wanted.source:
             make_root(work.wanted, now)
         public, changes = public_of(store, before), work.step != "publish" or _lists_due(store, before, work, now)
         message = f"would {work.step}" if changes else "the CRLs are up to date"
         return Outcome(changes, message, public, before=public, after=public)
-    after = _WORK[work.step](store, work, now)
+    after = _taken(store, work, now)
     changed = before is None or (after.state, after.lists) != (before.state, before.lists)
     return Outcome(
         changed, _message(work.step, after), public_of(store, after), public_of(store, before), public_of(store, after)
     )
+
+
+def _unchanged(store: CaStore, authority: Authority, message: str) -> Outcome:
+    public = public_of(store, authority)
+    return Outcome(False, message, public, before=public, after=public)
+
+
+def _taken(store: CaStore, work: Move, now: datetime) -> Authority:
+    """The authority after the step; in a slice, also where another one was quicker with it."""
+    try:
+        return _WORK[work.step](store, work, now)
+    except CrossmeshError as error:
+        after = store.public() if work.elsewhere and error.message.code == "another-run" else None
+        if after is None or not rotation.done_by_another(work.step, after, work.seen):
+            raise
+        return after
+
+
+def _observe(store: CaStore, work: Move, before: Authority, now: datetime, check_mode: bool) -> Outcome:
+    if not check_mode:
+        store.observe(work.passphrase, work.looked_at, work.sights, now=now)
+    return _unchanged(store, before, "what was seen of the clusters is kept for runs over other slices")
 
 
 def _take_over(store: CaStore, work: Move, check_mode: bool) -> Outcome:
@@ -127,13 +166,30 @@ def _reconcile(store: CaStore, work: Move, before: Authority, now: datetime, che
     return Outcome(True, said, after, before=public, after=after)
 
 
-def _refuse_blocked(store: CaStore, authority: Authority, work: Move, now: datetime) -> None:
+def _blocked(store: CaStore, authority: Authority, work: Move, now: datetime) -> str:
+    """What the last step of a phase waits for in other slices, whose runs take it then; empty where nothing does.
+
+    :raises CrossmeshError: the step is blocked.
+    """
+    if not rotation.is_gated(work.step):
+        return ""
     records = store.records(now)
     revoked = revocation.revoked_serials(_asked(store, work, records, now), records)
     gone = revocation.given_up(work.revoked, [record for record in records if record.instance == work.instance])
     sights = [sight for sight in work.sights if sight.cluster not in gone]
     clusters = [cluster for cluster in work.clusters if cluster not in gone]
-    blocked = rotation.blockers(work.step, authority, sights, clusters, records, revoked, work.instance)
+    elsewhere = frozenset(work.elsewhere).difference(gone)
+    kept = store.observations(authority) if elsewhere else {}
+    kept = {cluster: found for cluster, found in kept.items() if cluster in elsewhere}
+    counted = fresh(kept, now, work.longest)
+    stale = {cluster: timestamp(found.at) for cluster, found in kept.items() if cluster not in counted}
+    seen = [*sights, *(sight for found in counted.values() for sight in found.sights)]
+    blocked = rotation.blockers(work.step, authority, seen, clusters, records, revoked, work.instance, stale)
+    if blocked and work.step == "finish" and elsewhere:
+        here = [cluster for cluster in clusters if cluster not in elsewhere]
+        theirs = [record for record in records if record.cluster not in elsewhere]
+        if not rotation.blockers(work.step, authority, sights, here, theirs, revoked, work.instance):
+            return _waiting(authority, blocked)
     if blocked:
         head = Message.error(
             "rotation-blocked",
@@ -142,6 +198,15 @@ def _refuse_blocked(store: CaStore, authority: Authority, work: Move, now: datet
             fix="fix the errors below, then run again over all clusters; until then links keep working",
         )
         raise CrossmeshError(head, *blocked)
+    return ""
+
+
+def _waiting(authority: Authority, blocked: Sequence[Message]) -> str:
+    clusters = listed(message.where for message in blocked)
+    return (
+        f"phase {authority.phase}: this slice is done; the key of the root that leaves is destroyed once runs over the "
+        f"other slices have seen {clusters} trust it no more"
+    )
 
 
 def _prepare(store: CaStore, work: Move, now: datetime) -> Authority:
@@ -226,7 +291,7 @@ _WORK: dict[str, Callable[[CaStore, Move, datetime], Authority]] = {
     "recover": _recover,
     "publish": _publish,
 }
-STEPS = (*_WORK, TAKE_OVER, RECONCILE)
+STEPS = (*_WORK, TAKE_OVER, RECONCILE, OBSERVE)
 
 
 def _message(step: str, after: Authority) -> str:

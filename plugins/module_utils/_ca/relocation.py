@@ -14,9 +14,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import transitions, vouching
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Segment, links_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.events import moved
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Index
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Author, Segment, links_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal_writing import noted
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.ledger import digest_of, record_to_text
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import (
     Change,
@@ -39,36 +43,40 @@ class Relocation:
     message: str
 
 
-def relocate(source: Storage, target: Storage, instance: str, *, check_mode: bool) -> Relocation:
+def relocate(source: Storage, target: Storage, instance: str, *, author: Author, check_mode: bool) -> Relocation:
     """Bring the CA of an instance to a place, unless it is there.
 
+    :param author: whom the journal names.
     :raises CrossmeshError: both hold one, or what is there is not to be believed.
     """
     while True:
         with suppress(OvertakenError):
-            return _relocated(source, target, instance, check_mode=check_mode)
+            return _relocated(source, target, instance, author, check_mode=check_mode)
 
 
-def _relocated(source: Storage, target: Storage, instance: str, *, check_mode: bool) -> Relocation:
+def _relocated(source: Storage, target: Storage, instance: str, author: Author, *, check_mode: bool) -> Relocation:
     there, here = source.snapshot(records=True), target.snapshot(records=True)
     if here is not None and not here.moved:
         if there is not None and not there.moved:
             raise _occupied(source, target)
         return _completed(source, there, target, here, check_mode=check_mode)
     if there is None:
-        return _taken_back(source, target, here, check_mode=check_mode)
-    if there.moved and (here is not None or there.moved != target.where):
+        return _taken_back(source, target, here, author, check_mode=check_mode)
+    if there.moved and (here is not None or there.moved != target.place):
         vouching.refuse_unvouched(there)
     _refuse_unbelievable(there, instance)
+    if here is not None and not _follows(there.index, here.index):
+        raise _occupied(source, target)
+    if not there.moved:
+        CaStore(source, instance).check_journal()
     words = f"moved from {source.where} to {target.where}"
     if check_mode:
         return Relocation(True, f"would be {words}")
     if not there.moved:
         target.refuse_unwritable()
-        source.leave(target.where, there.version)
-        there = replace(there, moved=target.where)
+        source.leave(target.place, _told(source, there, source.place, target.place, author))
     if here is not None:
-        # Older: the CA went on from there.
+        # An older copy: the CA went on from there.
         target.destroy()
     _copy(source, target)
     CaStore(target, instance).check_journal()
@@ -80,23 +88,42 @@ def _completed(
 ) -> Relocation:
     """Where it is in its place, but a move may have been stopped before the last of what is copied."""
     lacks = there is not None and there.index == here.index and there.unsigned and not here.unsigned
-    if there is None or not lacks or there.moved != target.where:
+    if there is None or not lacks or there.moved != target.place:
         return Relocation(False, f"kept: the CA is in {target.where}")
     if not check_mode:
         target.note(there.unsigned, here.version)
     return Relocation(True, f"moved the end of its audit journal from {source.where} to {target.where}")
 
 
-def _taken_back(source: Storage, target: Storage, here: Snapshot | None, *, check_mode: bool) -> Relocation:
+def _taken_back(
+    source: Storage, target: Storage, here: Snapshot | None, author: Author, *, check_mode: bool
+) -> Relocation:
     """Where the other place holds nothing: go on where a move began that was not completed."""
     if here is None:
         return Relocation(False, "there is no CA")
-    if here.moved != source.where:
+    if here.moved != source.place:
         vouching.refuse_unvouched(here)
     if not check_mode:
-        target.leave("", here.version)
+        target.leave("", _told(target, here, source.place, target.place, author))
     words = "would be taken back" if check_mode else "taken back"
     return Relocation(True, f"{words} into {target.where}, as {source.where} holds no CA")
+
+
+def _told(storage: Storage, seen: Snapshot, before: str, after: str, author: Author) -> str:
+    """Write into the journal that the CA is about to move, without the key: it is signed in its new place.
+
+    :returns: the version that stands then.
+    """
+    storage.note(noted(seen, [moved(before, after)], author, datetime.now(UTC)), seen.version)
+    found = storage.snapshot()
+    if found is None:
+        raise OvertakenError
+    return found.version
+
+
+def _follows(later: Index, earlier: Index) -> bool:
+    """Whether a store is what became of another one."""
+    return later.identity == earlier.identity and later.generation >= earlier.generation
 
 
 def _refuse_unbelievable(there: Snapshot, instance: str) -> None:
@@ -110,7 +137,7 @@ def _copy(source: Storage, target: Storage) -> None:
     :raises OvertakenError: somebody has taken the mark away meanwhile, or made a CA in the other place.
     """
     there = source.snapshot(records=True)
-    if there is None or there.moved != target.where:
+    if there is None or there.moved != target.place:
         raise OvertakenError
     kept = source.kept(there)
     records = {record.serial: digest_of(record_to_text(record)) for record in there.records}
@@ -122,6 +149,7 @@ def _copy(source: Storage, target: Storage) -> None:
         records=there.records,
         ledger=records if there.index.issued else None,
         journal=tuple(_segments(source, there)),
+        observed=there.observed.decode() if there.index.observed else None,
     )
     made = target.commit(change, None)
     if there.unsigned:
@@ -141,8 +169,8 @@ def _segments(source: Storage, there: Snapshot) -> Iterator[Segment]:
     for data in source.segments(there):
         # One that is missing or changed is told by the check of the whole.
         first = next((link.number for link in links_of(data)), 0)
-        yield Segment(first, data.decode("ascii"), closed=True)
-    yield Segment(head.segment, source.last_segment(there).decode("ascii"), closed=False)
+        yield Segment(first, data.decode("ascii", "replace"), closed=True)
+    yield Segment(head.segment, source.last_segment(there).decode("ascii", "replace"), closed=False)
 
 
 def _occupied(source: Storage, target: Storage) -> CrossmeshError:
@@ -150,7 +178,7 @@ def _occupied(source: Storage, target: Storage) -> CrossmeshError:
         Message.error(
             "store-occupied",
             where=target.where,
-            what=f"there is a CA here, and another one in {source.where}: nothing was moved",
+            what=f"there is a CA here, and another one, or an older copy, in {source.where}: nothing was moved",
             fix="find out which of them the clusters trust (playbook verify with each), and remove the other "
             "(role custom_ca with custom_ca_state: absent)",
         )

@@ -16,16 +16,27 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority, Phase
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority, Phase, state_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed, short
 
-__all__ = ["ASKED", "Sight", "blockers", "place", "refusal", "sight_from_json", "steps"]
+__all__ = [
+    "ASKED",
+    "Sight",
+    "blockers",
+    "done_by_another",
+    "is_gated",
+    "place",
+    "refusal",
+    "sight_from_json",
+    "steps",
+]
 
 # look, trust, leaves and drop are work on every cluster; the others move the CA store on.
 Step = Literal["look", "abandon", "prepare", "trust", "switch", "leaves", "retire", "drop", "finish"]
@@ -56,6 +67,14 @@ _SEEN_AT: Mapping[str, tuple[Step, ...]] = {
     "retire": ("look", "leaves"),
     "finish": ("drop",),
 }
+# Where each step leads, and where another run may have gone on to from there.
+_PAST: Mapping[str, tuple[Phase, ...]] = {
+    "prepare": ("prepared",),
+    "switch": ("switched",),
+    "retire": ("retiring", "steady"),
+    "abandon": ("retiring", "steady"),
+    "finish": ("steady",),
+}
 # Of each: why the phase is not possible now, and what to do.
 _REFUSED: Mapping[tuple[str, Phase], tuple[str, str]] = {
     ("prepare", "switched"): (
@@ -81,6 +100,7 @@ class Sight:
     :param trust: of each credential that trusts the custom CA, the fingerprints of the roots that it trusts and that
         every pod was seen to trust.
     :param issuers: fingerprints of the roots whose certificates are served; an empty text for a stranger's.
+    :param state: of the roots, as the run has read it before.
     """
 
     cluster: str
@@ -91,6 +111,7 @@ class Sight:
     issuers: frozenset[str]
     surplus: tuple[str, ...] = ()
     problem: str = ""
+    state: str = ""
 
 
 def steps(phase: Phase, asked: str) -> tuple[Step, ...]:
@@ -131,6 +152,11 @@ def refusal(phase: Phase, asked: str, beyond_sight: Collection[str] = ()) -> Mes
     return Message.error("phase-impossible", where="", what=f"phase {asked} is not possible now: {why}", fix=fix)
 
 
+def is_gated(step: str) -> bool:
+    """Whether anything has to be seen of clusters before a step."""
+    return step in _SEEN_AT
+
+
 def blockers(
     step: str,
     authority: Authority,
@@ -139,6 +165,7 @@ def blockers(
     records: Iterable[Record],
     revoked: Collection[str],
     instance: str,
+    stale: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Message]:
     """What has to be seen before a step and was not: an error for each cluster.
 
@@ -146,8 +173,9 @@ def blockers(
     :param instance: whose CA it is. What others have of it, from before they had their own, their gateways go on with.
     :param records: of certificates that have not expired: their holders count even where nobody names them any more.
     :param revoked: serials of certificates that nobody is entitled to.
+    :param stale: clusters of other slices that were seen too long ago, with the time.
     """
-    if step not in _SEEN_AT:
+    if not is_gated(step):
         return []
     sights = [sight for sight in sights if sight.step in _SEEN_AT[step]]
     found = []
@@ -155,8 +183,40 @@ def blockers(
     if step != "abandon":
         mine = (record for record in records if record.instance == instance)
         holders = {record.cluster for record in mine if record.serial not in revoked}
-        found += [_unseen(cluster, cluster in clusters) for cluster in sorted({*clusters, *holders} - _whole(sights))]
+        unseen = sorted({*clusters, *holders} - _whole(sights))
+        found += [_unseen(cluster, cluster in clusters, stale.get(cluster, "")) for cluster in unseen]
     return [*found, *(error for sight in sights if (error := _behind(step, authority, sight)))]
+
+
+def done_by_another(step: str, authority: Authority, seen: str) -> bool:
+    """Whether a run over another slice has done a step of the store, from where this run has seen it.
+
+    :param seen: the state that this run has read before the step.
+    """
+    if authority.phase not in _PAST.get(step, ()):
+        return False
+    return seen == authority.state or seen in _states_before(authority)
+
+
+def _states_before(authority: Authority) -> Iterator[str]:
+    """The states that it can have come from, as far as one phase of C(rotate_ca) goes."""
+    trusted = tuple(root.fingerprint for root in authority.trusted)
+    if authority.phase == "prepared":
+        yield state_of("steady", trusted[:-1], ())
+    elif authority.phase == "switched":
+        yield state_of("prepared", trusted, ())
+    elif authority.phase == "retiring":
+        yield from _states_before_retiring(trusted, authority.retiring)
+    for first in range(len(authority.retired) if authority.phase == "steady" else 0):
+        gone = authority.retired[first:]
+        yield state_of("retiring", trusted, gone)
+        yield from _states_before_retiring(trusted, gone)
+
+
+def _states_before_retiring(trusted: tuple[str, ...], gone: tuple[str, ...]) -> Iterator[str]:
+    """Before an old root was retired, and before a prepared one was taken back."""
+    yield state_of("switched", (*gone, *trusted), ())
+    yield state_of("prepared", (*trusted, *gone), ())
 
 
 def _whole(sights: Sequence[Sight]) -> set[str]:
@@ -169,7 +229,7 @@ def _whole(sights: Sequence[Sight]) -> set[str]:
     return external | {cluster for cluster, seen in sides.items() if len(seen) == len(names.SIDES)}
 
 
-def _unseen(cluster: str, named: bool) -> Message:
+def _unseen(cluster: str, named: bool, seen_at: str) -> Message:
     if link := _external_link(cluster):
         return Message.error(
             "external-unseen",
@@ -177,6 +237,13 @@ def _unseen(cluster: str, named: bool) -> Message:
             what="its certificate has not expired, and this run did not read its directory",
             fix=f"restore link {link} in mesh_links with its external.ca, or revoke cluster {cluster} in "
             "custom_ca_revoked",
+        )
+    if seen_at:
+        return Message.error(
+            "cluster-seen-long-ago",
+            where=place(cluster),
+            what=f"a run over another slice has seen it at {seen_at}, which is longer ago than mesh_gate_max_age",
+            fix="run the phase before once more over its slice (mesh_rotate_phase), then this one",
         )
     if named:
         return Message.error(
@@ -256,4 +323,5 @@ def sight_from_json(found: Mapping[str, Any]) -> Sight:
         issuers=frozenset(found["issuers"]),
         surplus=tuple(found["surplus"]),
         problem=found.get("problem", ""),
+        state=found.get("state", ""),
     )

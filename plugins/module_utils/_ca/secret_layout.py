@@ -13,7 +13,8 @@
       pieces.json         of what else there is, in which Secrets it stands
       unfinished          in place of all that: the CA is being made or removed
     NAME-<16 hex digits>  a piece, written before a head names it, and never changed: records, their ledger, a CRL, a
-                          segment of the journal; what is longer than one may be stands in several
+                          segment of the journal, what runs have seen of clusters; what is longer than one may be
+                          stands in several
     NAME (Lease)          held by whoever writes
 
 The digits are random. So no two writers ever write one piece, and one that the head does not name is nobody's.
@@ -49,8 +50,10 @@ __all__ = [
     "LISTS",
     "MANAGER",
     "MOVED",
+    "OBSERVED",
     "PIECES",
     "RECORDS",
+    "RIGHTS",
     "UNFINISHED",
     "UNSIGNED",
     "Contents",
@@ -77,12 +80,19 @@ INDEX, UNSIGNED, PIECES, MOVED, UNFINISHED = "authority.json", "unsigned.jsonl",
 CONTENT = "content"
 # What pieces hold.
 RECORDS, LEDGER, LISTS, CLOSED, LAST = "records", "ledger", "crl/", "journal/", "journal"
+OBSERVED = "observed"
 
 # Bytes. A Secret holds 1 MiB (Kubernetes, core/v1 MaxSecretSize); the head has the most that may wait to be signed,
 # half of that, and room for roots.
 LARGEST_PIECE, LARGEST = MOST_BYTES, 768 * 1024
 _DIGITS = 12
 _ID = re.compile("[0-9a-f]{16}")
+
+# What a user needs in the namespace: group, resource, verbs.
+RIGHTS = (
+    ("", "secrets", ("get", "list", "create", "update", "delete")),
+    ("coordination.k8s.io", "leases", ("get", "create", "update", "delete")),
+)
 
 # What a Secret holds, by its keys.
 Contents = Mapping[str, bytes]
@@ -193,10 +203,13 @@ def size_of(contents: Contents) -> int:
     return sum(map(len, contents.values()))
 
 
-def cut(content: bytes) -> Iterator[tuple[str, bytes]]:
-    """Pieces for some content, each with a name that nobody else gives."""
-    for start in range(0, max(1, len(content)), LARGEST_PIECE):
-        yield secrets.token_hex(8), content[start : start + LARGEST_PIECE]
+def cut(content: bytes, most: int = LARGEST_PIECE) -> Iterator[tuple[str, bytes]]:
+    """Pieces for some content, each with a name that nobody else gives.
+
+    :param most: bytes of one.
+    """
+    for start in range(0, max(1, len(content)), most):
+        yield secrets.token_hex(8), content[start : start + most]
 
 
 def pieces_to_bytes(pieces: Pieces) -> bytes:

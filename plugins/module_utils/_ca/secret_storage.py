@@ -54,7 +54,11 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import
     Api,
     ApiError,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.documents import get_object, list_objects
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.documents import (
+    get_object,
+    list_objects,
+    version_of,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.lease import Lease
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import parse_json
@@ -101,7 +105,10 @@ class SecretStorage(Storage):
     :param patience: seconds that a writer waits for another one.
     """
 
-    restore = "restore the Secrets from a backup, or correct custom_ca_store_namespace and custom_ca_store_name"
+    restore = (
+        "restore the Secrets from a backup, or correct custom_ca_store_namespace and custom_ca_store_name; where there "
+        "was never more than this, remove it (role custom_ca with custom_ca_state: absent)"
+    )
 
     def __init__(self, api: Api, place: Place, patience: float = PATIENCE) -> None:
         self._api = api
@@ -198,21 +205,22 @@ class SecretStorage(Storage):
         return True
 
     def refuse_unwritable(self) -> None:
-        """A dry run finds a namespace that is missing, a quota, and whoever else is asked before something is kept."""
+        """All that the user may not do there; then a dry run, which finds a missing namespace, quotas and admission."""
+        if lacking := [f"{verb} {resource}" for verb, resource in self._lacking()]:
+            raise CrossmeshError(_lacking(self.where, lacking))
         piece, content = next(layout.cut(b""))
         self._api.create(self._at.collection, self._at.piece(piece, content), layout.MANAGER, dry=True)
-        wanted = {"secrets": ("get", "list", "update", "delete"), "leases": ("get", "create", "update", "delete")}
-        groups = {"secrets": "", "leases": "coordination.k8s.io"}
-        lacking = [
-            f"{verb} {resource}"
-            for resource, verbs in wanted.items()
-            for verb in verbs
-            if not self._api.review(
-                {"verb": verb, "group": groups[resource], "resource": resource, "namespace": self._at.namespace}
-            )
-        ]
-        if lacking:
-            raise CrossmeshError(_lacking(self.where, lacking))
+
+    def _lacking(self) -> Iterator[tuple[str, str]]:
+        for group, resource, verbs in layout.RIGHTS:
+            for verb in verbs:
+                asked = {"verb": verb, "group": group, "resource": resource, "namespace": self._at.namespace}
+                if not self._api.review(asked):
+                    yield verb, resource
+
+    @property
+    def place(self) -> str:
+        return f"{self._at.title()}, {self._api.address}"
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
@@ -267,6 +275,7 @@ class SecretStorage(Storage):
             records=self._records(head, index) if records and index.issued else (),
             unsigned=head.unsigned,
             moved=_text(head.contents.get(layout.MOVED, b"")),
+            observed=self._observed(head, index) if records and index.observed else b"",
         )
 
     def _index(self, head: _Head) -> Index:
@@ -293,6 +302,12 @@ class SecretStorage(Storage):
         ledger = ledger_from_text(self._content(head, layout.LEDGER), index.issued, where=where, damaged=self.damaged)
         texts = {serial: text for chunk in self._chunks(head).values() for serial, text in chunk.items()}
         return tuple(self._record(texts, serial, digest) for serial, digest in ledger.items())
+
+    def _observed(self, head: _Head, index: Index) -> bytes:
+        data = self._content(head, layout.OBSERVED)
+        if digest_of(data) != index.observed:
+            raise self.damaged("what runs have seen of clusters is not what its index names")
+        return data
 
     def _record(self, texts: Chunk, serial: str, digest: str) -> Record:
         if serial not in texts:
@@ -381,7 +396,8 @@ class SecretStorage(Storage):
         """
         pieces, added = self._staying(head, change), list[str]()
         for name, content in self._further(head, change, pieces):
-            for piece, part in layout.cut(content):
+            # A chunk of records is read by itself.
+            for piece, part in layout.cut(content, layout.LARGEST if name == layout.RECORDS else layout.LARGEST_PIECE):
                 lease.keep()
                 self._api.create(self._at.collection, self._at.piece(piece, part), layout.MANAGER)
                 self._known[piece] = part
@@ -395,6 +411,7 @@ class SecretStorage(Storage):
         gone = {layout.revocations(root, crl.number) for root, crl in change.lists.items()}
         gone |= {layout.LAST} if change.journal else set()
         gone |= {layout.LEDGER, layout.RECORDS} if change.ledger is not None else set()
+        gone |= {layout.OBSERVED} if change.observed is not None or not change.index.observed else set()
         return {
             name: ids
             for name, ids in self._pieces(head.contents).items()
@@ -412,13 +429,21 @@ class SecretStorage(Storage):
             added = {record.serial: record_to_text(record) for record in change.records}
             kept, further = repacked(self._chunks(head), change.ledger, added)
             pieces[layout.RECORDS] = kept
-            yield from ((layout.RECORDS, chunk_to_bytes(chunk)) for chunk in further)
+            yield from ((layout.RECORDS, self._fitting(chunk_to_bytes(chunk))) for chunk in further)
             if change.index.issued:
                 yield layout.LEDGER, ledger_to_text(change.ledger).encode()
+        if change.observed is not None:
+            yield layout.OBSERVED, change.observed.encode()
         for part in change.journal:
             name = layout.segment(part.first) if part.closed else layout.LAST
             pieces.pop(name, None)
             yield name, part.lines.encode()
+
+    def _fitting(self, chunk: bytes) -> bytes:
+        """:raises CrossmeshError: a single record is longer than what one Secret holds."""
+        if len(chunk) > layout.LARGEST:
+            raise CrossmeshError(_too_large("the record of one certificate", self.where, len(chunk)))
+        return chunk
 
     def _head_contents(self, head: _Head, change: Change) -> dict[str, bytes]:
         index = change.index
@@ -458,6 +483,7 @@ class SecretStorage(Storage):
                 answer = self._api.create(self._at.collection, body, layout.MANAGER)
             else:
                 answer = self._api.replace(self._at.path(), body, layout.MANAGER)
+            return version_of(answer, f"{self.where}, {self._at.title()}")
         except CrossmeshError as error:
             # Lost on its way back, or answered twice on the way: what stands there tells whether it was done.
             with suppress(CrossmeshError):
@@ -467,7 +493,6 @@ class SecretStorage(Storage):
                 if isinstance(error, ApiError) and (error.status == CONFLICT or (head and error.status == MISSING)):
                     raise OvertakenError from None
             raise
-        return str(answer["metadata"]["resourceVersion"])
 
     def _drop(self, pieces: Collection[str]) -> None:
         """Remove what no head names; what cannot be removed now is with the next commit."""
@@ -479,7 +504,8 @@ class SecretStorage(Storage):
         try:
             self._api.delete(self._at.path(piece), version=version)
         except ApiError as error:
-            if error.status not in (CONFLICT, MISSING):
+            # Of another version, it is somebody else's by now.
+            if error.status != MISSING and not (version and error.status == CONFLICT):
                 raise
 
 
@@ -496,7 +522,8 @@ def _lacking(where: str, lacking: list[str]) -> Message:
         "store-not-permitted",
         where=where,
         what=f"the user of this connection may not {', '.join(lacking)} in the namespace of the CA store",
-        fix="bind role crossmesh-ca-store of docs/permissions.md to this user, in that namespace",
+        fix="make the namespace if there is none, and bind role crossmesh-ca-store of docs/permissions.md to this user "
+        "in it",
     )
 
 
@@ -506,5 +533,6 @@ def _too_large(title: str, where: str, size: int) -> Message:
         where=where,
         what=f"{title} would have {size} bytes, and the most that is written into one is {layout.LARGEST}",
         fix="run playbook rotate_certificates with -e mesh_rotate_force=true, which signs what waits in the audit "
-        "journal; if that is not it, destroy keys of retired roots (custom_ca_keep_retired_keys: false)",
+        "journal; if that is not it, destroy keys of retired roots (custom_ca_keep_retired_keys: false), and spread "
+        "the links of a cluster that has thousands over several instances (mesh_instance)",
     )

@@ -40,6 +40,7 @@ class Snapshot:
     :param lists: every list that counts, by the fingerprint of its root.
     :param endorsers: roots that are trusted no more, and endorsed one of the others.
     :param records: what the index's ledger names; empty where they were not asked for.
+    :param observed: what runs have seen of clusters, as the index names it; empty likewise.
     :param unsigned: entries that follow on the last one of the journal that the index names.
     :param moved: where the CA is kept in its place; empty where this is it.
     """
@@ -53,6 +54,7 @@ class Snapshot:
     records: tuple[Record, ...] = ()
     unsigned: bytes = b""
     moved: str = ""
+    observed: bytes = b""
 
     @property
     def authority(self) -> Authority:
@@ -84,6 +86,7 @@ class Change:
     :param ledger: of all records that count afterwards, as C(index.issued) names it; None where it stays as it is.
     :param journal: the segments from the one on that the index has named last, as C(index.journal) names the last one
         of them; empty where the journal stays as it is. What was not signed yet is in them.
+    :param observed: what runs have seen of clusters, as C(index.observed) names it; None where that stays as it is.
     """
 
     index: Index
@@ -94,6 +97,7 @@ class Change:
     records: tuple[Record, ...] = ()
     ledger: Ledger | None = None
     journal: tuple[Segment, ...] = ()
+    observed: str | None = None
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,7 @@ class Storage(ABC):
       the index was lost in another way are C(store-damaged), never an empty storage.
     - A reader takes no lock. What another run replaces or removes meanwhile is read anew.
     - Records come with the index that counts them: one commit takes both, so runs at once lose none.
+    - What runs have seen of clusters comes with the index that names it, likewise.
     - Entries of the journal come with the index that names the last one. Those that no index names yet are one value,
       replaced as a whole by C(note), and gone with the next index that names another entry. But for C(destroy), no
       entry is ever removed.
@@ -149,14 +154,19 @@ class Storage(ABC):
     where: str
     restore: str
 
+    @property
+    def place(self) -> str:
+        """What a mark calls it: the same by whatever way it is reached."""
+        return self.where
+
     @abstractmethod
     def snapshot(self, *, records: bool = False) -> Snapshot | None:
         """Read what the index names. None where there is no CA yet; nothing is written.
 
         A key of C(index.needed_keys) that is missing is damage; its content is not looked at.
 
-        :param records: read them as well. An index that no key has signed has no ledger: then it is all that are there.
-            Nor has it C(clusters): then it is what lies beside it.
+        :param records: read them as well, and the observations. An index that no key has signed has no ledger: then it
+            is all records that are there. Nor has it C(clusters): then it is what lies beside it.
         """
 
     @abstractmethod
@@ -215,7 +225,10 @@ class Storage(ABC):
 
     @abstractmethod
     def destroy(self) -> bool:
-        """Remove what is the store's own and nothing else, whole or damaged. Tell whether there was anything."""
+        """Remove what is the store's own and nothing else, whole or damaged. Tell whether there was anything.
+
+        :raises OvertakenError: another run was quicker, and what it has written is still there.
+        """
 
     @abstractmethod
     def refuse_unwritable(self) -> None:

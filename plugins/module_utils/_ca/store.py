@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import (
     events,
+    observed,
     restoration,
     revocation,
     transitions,
@@ -28,7 +29,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.doubts import D
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Author, Event, links_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal_check import Checked, checked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal_writing import journalled, noted
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.observed import Observation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.rotation import Sight
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import (
     Change,
     OvertakenError,
@@ -247,6 +250,25 @@ class CaStore:
         """Forget the roots that no cluster trusts any more, and destroy their keys."""
         return self._signed(passphrase, lambda snapshot: transitions.finish(snapshot, seen=seen, keep_keys=keep_keys))
 
+    def observe(self, passphrase: str, looked_at: Collection[str], sights: Collection[Sight], *, now: datetime) -> None:
+        """Keep what a run has seen of the clusters that it has looked at, for the gates of runs over other slices."""
+        while True:
+            snapshot = self._snapshot(records=True)
+            if snapshot is None:
+                raise transitions.overtaken(self.where, "absent")
+            change, clusters = observed.observe(snapshot, looked_at, sights, now)
+            if change.index.observed == snapshot.index.observed:
+                return
+            key = self._open(snapshot, change.index.signer, passphrase)
+            with suppress(OvertakenError):
+                self._commit(change, key, snapshot, (events.observed(clusters),))
+                return
+
+    def observations(self, authority: Authority) -> dict[str, Observation]:
+        """What runs have seen of clusters, by their names, while the roots were as they are now."""
+        snapshot = self._snapshot(records=True)
+        return observed.observations_in(snapshot) if snapshot and snapshot.authority.state == authority.state else {}
+
     def publish(
         self, passphrase: str, wanted: Callable[[Authority], Mapping[str, tuple[Revoked, ...]]], *, now: datetime
     ) -> Authority:
@@ -402,8 +424,10 @@ class CaStore:
 
     def destroy(self) -> bool:
         """Remove the store. Tell whether there was anything."""
-        self._refuse_used_by_others()
-        return self._storage.destroy()
+        while True:
+            self._refuse_used_by_others()
+            with suppress(OvertakenError):
+                return self._storage.destroy()
 
     def refuse_unwritable(self) -> None:
         """Stop where nothing could be written. Writes nothing."""

@@ -245,7 +245,7 @@ def refuse_occupied(snapshot: Snapshot | None) -> None:
             snapshot.where,
             "ca-exists",
             "the store holds a CA, so none was lost",
-            "run without custom_ca_lost, or point custom_ca_dir at an empty folder",
+            "run without custom_ca_lost, or point custom_ca_dir or custom_ca_store_* at a place without one",
         )
 
 
@@ -269,8 +269,9 @@ def _others(snapshot: Snapshot, owner: str, instance: str) -> CrossmeshError:
         snapshot.where,
         "ca-of-another-instance",
         f"this is the CA of instance {owner}, and the run is for instance {instance}",
-        "set custom_ca_dir to a folder of its own, where site makes a CA. If certificates of this one are in use in "
-        "its clusters, copy the store there first: docs/rotation.md, Two instances on one CA",
+        "set custom_ca_dir to a folder of its own, or custom_ca_store_name to a name of its own, where site makes a "
+        "CA. If certificates of this one are in use in its clusters, copy the store there first: docs/rotation.md, Two "
+        "instances on one CA",
     )
 
 

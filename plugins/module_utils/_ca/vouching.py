@@ -93,7 +93,7 @@ def refuse_unfit(roots: Collection[CertificateView], where: str) -> None:
     """Stop before something is trusted that could not have been imported."""
     if fault := _unfit(roots):
         what = f"a root that is to be trusted is none: {fault}"
-        fix = "remove it from the ca.crt that it comes from, or point custom_ca_dir at a store without it"
+        fix = "remove it from the ca.crt that it comes from, or point custom_ca_dir or custom_ca_store_* elsewhere"
         raise CrossmeshError(Message.error("root-unfit", where=where, what=what, fix=fix))
 
 

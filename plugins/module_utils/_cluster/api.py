@@ -172,8 +172,13 @@ class Api:
             raise CrossmeshError(_unreached(error, self._place)) from None
 
     @property
+    def address(self) -> str:
+        """URL of the API server."""
+        return str(self._configuration.host)
+
+    @property
     def _place(self) -> str:
-        return f"{self.where}, {self._configuration.host}"
+        return f"{self.where}, {self.address}"
 
     def _left(self, limit: float) -> float:
         """What is left of a time limit, for as long as the cluster has any left itself.

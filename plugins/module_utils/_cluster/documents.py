@@ -36,6 +36,7 @@ __all__ = [
     "hold",
     "list_objects",
     "malformed",
+    "version_of",
 ]
 
 # An object as an API server gives it, of a shape that was looked at.
@@ -144,6 +145,7 @@ RESOURCES = _fields("resources", resources=Each(_fields("name", name=TEXT)))
 ACCESS_REVIEW = _fields("status", status=_fields(allowed=TRUTH))
 # To a write: what it was for is known.
 ANSWER = _fields(spec=OPAQUE, metadata=Fields(METADATA))
+_STORED = _fields("metadata", metadata=Fields(METADATA, frozenset({"resourceVersion"})))
 USER_REVIEW = _fields("status", status=_fields(userInfo=_fields(username=TEXT)))
 CLUSTER_NAMESPACE = _fields("metadata", metadata=Fields(METADATA, frozenset({"uid"})))
 
@@ -193,6 +195,14 @@ def get_document(api: Api, shape: Fields, path: str) -> Item:
     :raises CrossmeshError: the API server cannot be asked, refuses, or it has another shape.
     """
     return _held(api, api.get(path), shape, lambda: path)
+
+
+def version_of(answer: object, where: str) -> str:
+    """The C(resourceVersion) that an object has after a write.
+
+    :raises CrossmeshError: the answer has none: with an empty one, the next write would be held against nothing.
+    """
+    return str(hold(answer, _STORED, where)["metadata"]["resourceVersion"])
 
 
 def _held(api: Api, value: object, shape: Shape, title: Callable[[], str]) -> Item:

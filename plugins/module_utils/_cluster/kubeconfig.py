@@ -84,7 +84,7 @@ def configuration(
         loader.refuse_unsendable()
         if loader.token_file:
             # The package annotates it as None.
-            found.refresh_api_key_hook = partial(_read_again, loader.token_file)  # type: ignore[assignment]
+            found.refresh_api_key_hook = partial(_read_again, loader.token_file, connection.where)  # type: ignore[assignment]
         weakref.finalize(found, files.pop_all().close)
     server_of(f"the server of {connection.where}", str(found.host))
     _settle_proxy(found)
@@ -92,13 +92,24 @@ def configuration(
     return found
 
 
-def _read_again(path: str, found: Configuration) -> None:
+def _read_again(path: str, where: str, found: Configuration) -> None:
     """Before a request goes out: the kubelet replaces the token of a pod's account while a long task runs.
 
     https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#launch-a-pod-using-service-account-token-projection
     """
-    with open(path, encoding="utf-8") as file:
-        found.api_key["BearerToken"] = f"Bearer {file.read().strip()}"
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            token = file.read().strip()
+    except OSError as error:
+        raise _unusable(where, f"the token is in a file that cannot be read: {_reason_of(error)}") from None
+    if not token or not is_sendable(token):
+        raise _unusable(where, f"tokenFile is {shown_path(path)}, and it holds no token")
+    found.api_key[credential_key(found)] = f"Bearer {token}"
+
+
+def credential_key(found: Configuration) -> str:
+    """Where the package C(kubernetes) keeps what stands in the header C(Authorization): before 36, under its name."""
+    return "authorization" if "authorization" in found.api_key else "BearerToken"
 
 
 def context_of(connection: Connection) -> str:

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api, ApiError, object_path
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.documents import Item, get_object
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.documents import Item, get_object, version_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
@@ -153,7 +153,7 @@ class Lease:
             answer = self.api.replace(self._path, body, self.manager)
         else:
             answer = self.api.create(self._collection, body, self.manager)
-        self._version, self._renewed = str(answer["metadata"]["resourceVersion"]), begun
+        self._version, self._renewed = version_of(answer, self.where), begun
 
     def _body(self, holder: str, version: str) -> dict[str, Any]:
         metadata = {"name": self.name, "namespace": self.namespace, "labels": dict(self.labels)}

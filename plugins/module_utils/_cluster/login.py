@@ -141,13 +141,13 @@ def _status(output: bytes, version: str) -> Mapping[str, Any]:
 def _refuse_expired(until: str) -> None:
     """Stop at a credential that a plugin has kept for too long: the API server would only say that it knows nobody.
 
-    :param until: in the form of RFC 3339; what has another form says nothing.
+    :param until: in the form of RFC 3339; what has another form says nothing, nor does the zero of Go, the year 1.
     """
     try:
         ends = datetime.fromisoformat(until)
     except ValueError:
         return
-    if ends.tzinfo and ends <= datetime.now(UTC):
+    if ends.tzinfo and ends.year > 1 and ends <= datetime.now(UTC):
         raise LoginError(f"gave a credential that expired at {ends.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", _EXPIRED)
 
 

@@ -27,6 +27,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.environmen
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.kubeconfig import (
     configuration,
     context_of,
+    credential_key,
     is_proxied,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.limits import Limits
@@ -92,7 +93,7 @@ def _document(found: Any) -> Json:
 
 def _credential(found: Any) -> Json:
     """What stands in the header C(Authorization), in the words of a kubeconfig."""
-    kind, _blank, value = str(found.api_key.get("BearerToken", "")).partition(" ")
+    kind, _blank, value = str(found.api_key.get(credential_key(found), "")).partition(" ")
     if kind != "Basic":
         return {"token": value}
     # RFC 7617, in the encoding that the package uses.

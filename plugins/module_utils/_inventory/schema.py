@@ -460,6 +460,13 @@ SHARED: tuple[Field, ...] = (
         example="30",
     ),
     Field(
+        "mesh_gate_max_age",
+        "int",
+        "Seconds; how long a gate of C(rotate_ca) counts what a run over another slice of the inventory has seen.",
+        default=86400,
+        example="7200",
+    ),
+    Field(
         "mesh_api_timeout",
         "int",
         "Seconds; the longest that one answer of an API server may take as a whole, and that a run waits for another "

@@ -29,7 +29,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import Ca
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.witness import witness_to_text
 from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import refuse_clock
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import PARALLEL, Api, ApiError, object_path
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.documents import ANSWER, Item, hold
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.documents import Item, version_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.envoy import serial
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import LiveSecret
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import secret_view
@@ -443,7 +443,7 @@ def _write_trust(api: Api, path: str, work: Work, item: Credential, trust: Mappi
     secret = item.secret
     read = secret["version"] if secret else ""
     answer = api.apply(path, _secret(work, item, trust, {}, read), work.owner.trust_manager, force=True)
-    version = _version(answer, api, path)
+    version = version_of(answer, f"{api.where}, {path}")
     if secret is None:
         return version
     surplus, labels = surplus_keys(secret, lists=bool(item.lists)), _labels_to_put_back(item)
@@ -452,12 +452,8 @@ def _write_trust(api: Api, path: str, work: Work, item: Credential, trust: Mappi
         surplus, labels = [key for key in surplus if key == LISTS_KEY], {}
     if surplus or labels:
         body = _secret(work, item, dict.fromkeys(surplus), labels, version)
-        version = _version(api.merge(path, body, work.owner.identity_manager), api, path)
+        version = version_of(api.merge(path, body, work.owner.identity_manager), f"{api.where}, {path}")
     return version
-
-
-def _version(answer: object, api: Api, path: str) -> str:
-    return str(hold(answer, ANSWER, f"{api.where}, {path}").get("metadata", {}).get("resourceVersion", ""))
 
 
 def _labels_to_put_back(item: Credential) -> dict[str, str]:

@@ -256,7 +256,7 @@ def wrong_store(authority: Authority, fingerprint: str, holder: str) -> Message:
         "wrong-store",
         where=f"CA store {authority.path}",
         what=f"the store holds {holds}, but {holder} uses root {short(fingerprint)}",
-        fix="point custom_ca_dir at the store that made it, or restore that store from a backup; if it is lost for "
-        "good, run playbook rotate_ca with -e custom_ca_lost=true. If this store is the right one, somebody has put "
-        f"that root there: take it out of {holder}, and find out who did",
+        fix="point custom_ca_dir or custom_ca_store_* at the store that made it, or restore that store from a backup; "
+        "if it is lost for good, run playbook rotate_ca with -e custom_ca_lost=true. If this store is the right one, "
+        f"somebody has put that root there: take it out of {holder}, and find out who did",
     )

@@ -1,1 +1,4 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What the tests on the lab are built of: meshes and runs, traffic and faults, and looks at what came of them."""

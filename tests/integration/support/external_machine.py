@@ -1,3 +1,6 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A machine in no cluster: nginx before a MariaDB, and for requests, that asks for a client's certificate."""
 
 from __future__ import annotations

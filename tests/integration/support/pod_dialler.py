@@ -1,3 +1,6 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Opens connections at a steady rate and asks one question on each; runs inside a pod's network, by its path.
 
 Of a database it asks SELECT 1 after a login; without a user it asks a web server for a page.

@@ -1,3 +1,6 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """HTTP/1.1 that says by which name it was asked, takes its time, or fails; runs inside a pod's network, by its path."""
 
 from __future__ import annotations

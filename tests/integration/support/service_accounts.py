@@ -1,3 +1,6 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Users of the clusters' API with exactly the rights that a test gives them."""
 
 from __future__ import annotations
@@ -84,13 +87,19 @@ def documented_account(
 
 @contextmanager
 def store_account(lab: Lab, folder: Path, cluster: str) -> Iterator[Path]:
-    """The account of docs/permissions.md that keeps the CA in Secrets of one cluster, and may do nothing else."""
+    """The account of docs/permissions.md that keeps the CA in Secrets of one cluster, and may do nothing else.
+
+    What it has kept goes with it.
+    """
     text = (CHECKOUT / "docs/permissions.md").read_text(encoding="utf-8")
     section = text.partition("## The CA's Secrets\n")[2]
     objects = list(yaml.safe_load_all(section.partition("```yaml\n")[2].partition("```")[0]))
     rights = {other: objects if other == cluster else [] for other in CLUSTERS}
     with _account(lab, folder, "crossmesh", rights) as path:
-        yield path
+        try:
+            yield path
+        finally:
+            lab.kubectl(cluster, "delete", "secrets,leases", "-n", NAMESPACE, "-l", "crossmesh/ca-store")
 
 
 def _for_links(item: dict[str, Any], links: Sequence[str]) -> dict[str, Any]:

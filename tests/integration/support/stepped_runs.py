@@ -1,3 +1,6 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Stopping a playbook exactly between two tasks: to look, to do something there, or to kill it.
 
 Before each task the run tells the test which one it is, and waits. Clusters that do not wait for each other (strategy

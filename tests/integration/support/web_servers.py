@@ -1,3 +1,6 @@
+# Copyright (c) Crossmesh maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Servers of requests in the database's pod, and a client in the clients': HTTP/1.1, HTTP/2 and what gRPC makes of it.
 
 nginx bears the load, speaks HTTP/2 without TLS, and sends a gRPC status as a trailer; behind it Python's own server is

@@ -7,24 +7,35 @@ from __future__ import annotations
 
 import base64
 import copy
+import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, cast
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import secret_layout as layout
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.secret_layout import Place
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.secret_storage import SecretStorage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from tests.unit.cluster.fake_api import api_error
 from tests.unit.support import Json
 
+# By their paths.
+Objects = dict[str, Json]
+
 # Kubernetes, core/v1 MaxSecretSize.
 LARGEST_SECRET = 1024 * 1024
 PLACE = Place("crossmesh", "crossmesh-ca")
 
 
-def _nothing(_verb: str, _path: str) -> None:
+def named_pieces(head: Json) -> dict[str, list[str]]:
+    """In which pieces each thing stands that a head names; nothing while it is being made or removed."""
+    found: dict[str, list[str]] = json.loads(base64.b64decode(head["data"].get(layout.PIECES, "e30=")))
+    return found
+
+
+def nothing(_verb: str, _path: str) -> None:
     """Nobody stands in the way."""
 
 
@@ -38,15 +49,17 @@ class FakeCluster:
 
     namespaces: frozenset[str] = frozenset({PLACE.namespace})
     denied: frozenset[tuple[str, str]] = frozenset()
-    before: Callable[[str, str], None] = _nothing
-    after: Callable[[str, str], None] = _nothing
+    before: Callable[[str, str], None] = nothing
+    after: Callable[[str, str], None] = nothing
     where: str = "CA store crossmesh/crossmesh-ca of context management"
-    objects: dict[str, Json] = field(default_factory=dict)
+    address: str = "https://management.example.com:6443"
+    objects: Objects = field(default_factory=dict)
     writes: list[tuple[str, str]] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._versions, self._lock = count(1), threading.RLock()
+        there = (int(item["metadata"]["resourceVersion"]) for item in self.objects.values())
+        self._versions, self._lock = count(max(there, default=0) + 1), threading.RLock()
 
     def get(self, path: str, query: Mapping[str, str] | None = None, accept: str = "") -> Json:
         self._permit("get" if self._is_object(path) else "list", path)

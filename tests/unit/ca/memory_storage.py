@@ -43,6 +43,7 @@ class MemoryStorage(Storage):
         self._segment = ""
         self._unsigned = ""
         self._moved = ""
+        self._observed = ""
 
     def snapshot(self, *, records: bool = False) -> Snapshot | None:
         if not self._index:
@@ -66,7 +67,12 @@ class MemoryStorage(Storage):
         found = (record_from_text(self._records[serial].encode(), kept[serial], where=serial) for serial in kept)
         version = digest_of(self._index + self._unsigned + self._moved)
         unsigned = self._unsigned.encode()
-        return Snapshot(self.where, version, index, roots, lists, endorsers_read, tuple(found), unsigned, self._moved)
+        observed = self._observed.encode() if records and index.observed else b""
+        if observed and digest_of(observed) != index.observed:
+            raise self.damaged("the observations are others")
+        return Snapshot(
+            self.where, version, index, roots, lists, endorsers_read, tuple(found), unsigned, self._moved, observed
+        )
 
     def commit(self, change: Change, seen: str | None) -> Snapshot:
         current = self.snapshot()
@@ -81,6 +87,7 @@ class MemoryStorage(Storage):
             self._records |= {record.serial: record_to_text(record) for record in change.records}
             self._records = {serial: self._records[serial] for serial in change.ledger}
             self._ledger = ledger_to_text(change.ledger)
+        self._observed = self._observed if change.observed is None else change.observed
         if change.journal:
             *closed, last = change.journal
             self._closed |= {segment.first: segment.lines for segment in closed}
@@ -126,7 +133,7 @@ class MemoryStorage(Storage):
 
     def destroy(self) -> bool:
         occupied, self._index = self.occupied(), ""
-        self._segment = self._unsigned = self._moved = ""
+        self._segment = self._unsigned = self._moved = self._observed = ""
         for kept in (self._roots, self._keys, self._lists, self._records, self._closed):
             kept.clear()
         return occupied

@@ -49,8 +49,8 @@ def folder(store: CaStore) -> Path:
 
 
 def journal_of(store: CaStore) -> list[dict[str, Any]]:
-    """All entries of a file store's journal, those that are not signed yet last."""
-    storage = FileStorage(folder(store))
+    """All entries of a store's journal, those that are not signed yet last."""
+    storage = store._storage
     snapshot = storage.snapshot()
     if snapshot is None:
         return []

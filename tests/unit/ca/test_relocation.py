@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +14,16 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage import FileStorage
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Event
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Author, Event
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.relocation import relocate
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import Snapshot, Storage
-from tests.unit.ca.fake_cluster import FakeCluster
+from tests.unit.ca.fake_cluster import FakeCluster, nothing
 from tests.unit.ca.secret_stores import all_of, publish
 from tests.unit.ca.support import quick, record
 from tests.unit.pki.support import NOW, PASSPHRASE, Root, make_leaf, make_root
 from tests.unit.support import refused
+
+KIM = Author("job 4711", "kim")
 
 
 @pytest.fixture
@@ -52,7 +56,7 @@ def lived(folder: Storage, root: Root) -> None:
 
 
 def move(source: Storage, target: Storage, *, check: bool = False) -> bool:
-    return relocate(source, target, "default", check_mode=check).changed
+    return relocate(source, target, "default", author=KIM, check_mode=check).changed
 
 
 def test_it_is_the_same_there_and_no_run_goes_on_here(folder: Storage, secrets: Storage) -> None:
@@ -61,8 +65,9 @@ def test_it_is_the_same_there_and_no_run_goes_on_here(folder: Storage, secrets: 
     assert all_of(quick(secrets)) == before
     # Signed as it was: what clusters have seen of it is of this store.
     found = snapshot_of(secrets)
-    assert (found.index, found.unsigned) == (then.index, then.unsigned)
+    assert found.index == then.index
     assert then.unsigned
+    assert found.unsigned.startswith(then.unsigned)
     with refused("store-moved"):
         quick(folder).public()
     assert not move(folder, secrets)
@@ -79,6 +84,42 @@ def test_it_goes_on_there_and_comes_back(folder: Storage, secrets: Storage, root
         store.public()
     assert move(folder, secrets)
     assert all_of(store) == there
+
+
+def test_the_journal_tells_of_it_and_the_key_signs_that_in_the_new_place(
+    folder: Storage, secrets: Storage, root: Root
+) -> None:
+    move(folder, secrets)
+    assert moves(secrets) == [("closed", "kim", "job 4711", folder.where, secrets.place)]
+    store = quick(secrets)
+    unsigned = store.check_journal().unsigned
+    assert store.record([record(make_leaf(root))], root.key, NOW)
+    assert unsigned == 2
+    assert store.check_journal().unsigned == 0
+    move(secrets, folder)
+    assert [(before, after) for *_author, before, after in moves(folder)] == [
+        (folder.where, secrets.place),
+        (secrets.place, folder.where),
+    ]
+
+
+def moves(storage: Storage) -> list[tuple[str, ...]]:
+    found = snapshot_of(storage)
+    lines = b"".join([*storage.segments(found), storage.last_segment(found), found.unsigned]).splitlines()
+    entries = (entry for entry in map(json.loads, lines) if entry["kind"] == "moved")
+    return [tuple(entry[key] for key in ("key", "operator", "run", "from", "to")) for entry in entries]
+
+
+def test_one_that_is_taken_back_is_told_as_well(folder: Storage, secrets: Storage, cluster: FakeCluster) -> None:
+    cluster.before = stopping(1)
+    with pytest.raises(KeyboardInterrupt):
+        move(folder, secrets)
+    cluster.before = lambda _verb, _path: None
+    assert move(secrets, folder)
+    assert [(before, after) for *_author, before, after in moves(folder)] == [
+        (folder.where, secrets.place),
+        (secrets.place, folder.where),
+    ]
 
 
 def test_check_mode_says_so_and_writes_nothing(folder: Storage, secrets: Storage, cluster: FakeCluster) -> None:
@@ -144,8 +185,8 @@ def test_one_that_was_stopped_is_completed_or_taken_back(folder: Storage, root: 
     assert stops > 5
 
 
-def snapshot_of(storage: Storage) -> Snapshot:
-    found = storage.snapshot()
+def snapshot_of(storage: Storage, *, records: bool = False) -> Snapshot:
+    found = storage.snapshot(records=records)
     assert found is not None
     return found
 
@@ -161,14 +202,64 @@ def test_two_cas_are_not_made_one(folder: Storage, secrets: Storage) -> None:
 
 def test_a_mark_leads_to_the_place_that_it_names_alone(folder: Storage, secrets: Storage) -> None:
     move(folder, secrets)
-    third = FakeCluster(where="another cluster").storage()
+    third = FakeCluster(address="https://another.example.com:6443").storage()
     for source, target in ((folder, third), (third, folder)):
         with refused("store-moved"):
             move(source, target)
 
 
+def test_a_move_that_was_stopped_goes_on_by_another_way_to_the_same_cluster(
+    folder: Storage, cluster: FakeCluster
+) -> None:
+    """Each job of a platform has its kubeconfig at another path."""
+    cluster.before = stopping(1)
+    with pytest.raises(KeyboardInterrupt):
+        move(folder, cluster.storage())
+    cluster.before = nothing
+    assert snapshot_of(folder).moved
+    cluster.where = "the same cluster by another kubeconfig"
+    assert move(folder, cluster.storage())
+    assert not move(folder, cluster.storage())
+    cluster.where = "and by a third"
+    assert move(cluster.storage(), folder)
+
+
+def test_a_ca_that_is_not_an_older_copy_is_not_removed(folder: Storage, secrets: Storage) -> None:
+    folder.leave("elsewhere", snapshot_of(folder).version)
+    other = make_root()
+    quick(secrets).create(PASSPHRASE, other.key, other.view.pem)
+    kept = snapshot_of(folder)
+    for check in (True, False):
+        with refused("store-occupied"):
+            move(secrets, folder, check=check)
+    assert (snapshot_of(folder), snapshot_of(secrets).moved) == (kept, "")
+
+
+def test_a_later_copy_is_not_removed_for_an_older_one(
+    folder: Storage, cluster: FakeCluster, secrets: Storage, root: Root
+) -> None:
+    move(folder, secrets)
+    backup = copy.deepcopy(cluster.objects)
+    quick(secrets).record([record(make_leaf(root))], root.key, NOW)
+    assert move(secrets, folder)
+    quick(folder).record([record(make_leaf(root))], root.key, NOW)
+    folder.leave(secrets.place, snapshot_of(folder).version)
+    cluster.objects = backup
+    with refused("store-occupied"):
+        move(secrets, folder)
+    assert len(snapshot_of(folder, records=True).records) == 3
+
+
+def test_a_journal_that_was_changed_is_not_moved(folder: Storage, secrets: Storage, tmp_path: Path) -> None:
+    (journal,) = (path for path in (tmp_path / "ca").glob("journal/*") if b"created" in path.read_bytes())
+    journal.write_bytes(journal.read_bytes().replace(b"created", b"cre\xffted"))
+    with refused("journal-changed"):
+        move(folder, secrets)
+    assert not snapshot_of(folder).moved
+
+
 def test_nothing_is_nowhere_and_another_instances_ca_stays(folder: Storage, secrets: Storage) -> None:
     assert not move(FakeCluster().storage(), FakeCluster().storage())
     with refused("ca-of-another-instance"):
-        relocate(folder, secrets, "blue", check_mode=False)
+        relocate(folder, secrets, "blue", author=KIM, check_mode=False)
     assert quick(folder).public()

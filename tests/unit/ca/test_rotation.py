@@ -488,6 +488,8 @@ class AnyWay(RuleBasedStateMachine):
         self.sides: dict[Place, Side] = {}
         self.inventory: set[str] = set()
         self.held: set[str] = set()
+        # What runs over slices have kept of their clusters.
+        self.kept: dict[str, list[Sight]] = {}
         self.rotations = 0
         self.join("cluster-a", {"client"})
         self.join("cluster-b", {"server"})
@@ -535,6 +537,23 @@ class AnyWay(RuleBasedStateMachine):
             elif not self._move(run, step):
                 return
 
+    @rule(asked=st.sampled_from(ASKED[1:]), cluster=st.sampled_from(CLUSTERS), data=st.data())
+    def rotate_slice(self, asked: str, cluster: str, data: st.DataObject) -> None:
+        """A run that sees one cluster, and counts what runs over the others have kept, however old."""
+        run = Run()
+        for step in steps(self.authority.phase, asked):
+            if data.draw(st.integers(0, 9), label="killed before the step") == 9:
+                return
+            if step in ("look", "trust", "leaves", "drop"):
+                reached = {place for place in PLACES if place[0] == cluster} - data.draw(FEW, label="not reached")
+                self._work(run, step, reached, data.draw(FEW, label="not proven"), slice_={cluster})
+                self.kept.pop(cluster, None)
+                seen = [sight for sight in run.sights.values() if sight.step == step]
+                if len(seen) == 2:
+                    self.kept[cluster] = seen
+            elif not self._move(run, step, others=self.inventory - {cluster}):
+                return
+
     @rule()
     def rotate_undisturbed(self) -> None:
         run = Run()
@@ -560,8 +579,15 @@ class AnyWay(RuleBasedStateMachine):
                 side.leaf = issuing.fingerprint
                 self.held.add(place[0])
 
-    def _work(self, run: Run, step: str, reached: set[Place], not_proven: set[Place]) -> None:
-        present = {place for place in PLACES if place[0] in self.inventory - run.lost}
+    def _work(
+        self,
+        run: Run,
+        step: str,
+        reached: set[Place],
+        not_proven: set[Place],
+        slice_: Collection[str] = CLUSTERS,
+    ) -> None:
+        present = {place for place in PLACES if place[0] in self.inventory.intersection(slice_) - run.lost}
         self._reach(reached & present, trust=step != "look", leaf=step == "leaves")
         for place in present:
             held = self.sides.get(place)
@@ -578,12 +604,15 @@ class AnyWay(RuleBasedStateMachine):
                 (side.trust,) if side else (),
                 frozenset({side.leaf}) if side else frozenset(),
                 ("stray",) if held and held.surplus else (),
+                state=self.authority.state,
             )
 
-    def _move(self, run: Run, step: str) -> bool:
+    def _move(self, run: Run, step: str, others: Collection[str] = ()) -> bool:
+        """:param others: clusters of other slices."""
         records = [record(cluster, cluster) for cluster in self.held]
         now = self.authority
-        if blockers(step, now, list(run.sights.values()), self.inventory, records, (), "default"):
+        theirs = [sight for cluster in others for sight in self.kept.get(cluster, ()) if sight.state == now.state]
+        if blockers(step, now, [*run.sights.values(), *theirs], self.inventory, records, (), "default"):
             return False
         if step == "prepare":
             self.rotations += 1

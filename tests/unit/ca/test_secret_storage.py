@@ -10,23 +10,29 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import cast
 
 import pytest
+import yaml
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import secret_layout as layout
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Event
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.ledger import record_to_text
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.secret_layout import Place
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.secret_storage import SecretStorage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import LABEL_MANAGED_BY
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import Leaf
+from tests.store.secret_stopping import SECRET_FAULTS, SECRET_WORKS, Fault, KilledError, secret_points
+from tests.store.work import Work
 from tests.unit.ca.fake_cluster import PLACE, FakeCluster
 from tests.unit.ca.secret_stores import all_of, lived, made, publish
 from tests.unit.ca.support import quick, record
 from tests.unit.pki.support import NOW, PASSPHRASE, Root, make_leaf, make_root
-from tests.unit.support import refused
+from tests.unit.support import CHECKOUT, refused
 
 
 class StoppedError(Exception):
@@ -122,6 +128,57 @@ class TestStopped:
         assert [item.serial for item in store.records(NOW)] == sorted([leaf.view.serial, further.view.serial])
 
 
+# One request in so many; the rest takes minutes.
+SAMPLE = 9
+
+
+@pytest.mark.parametrize("every", [SAMPLE, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("fault", SECRET_FAULTS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("work", SECRET_WORKS, ids=lambda work: work.name)
+def test_whatever_happens_at_a_request_the_next_call_finds_a_whole_store_and_ends_the_work(
+    work: Work, fault: Fault, every: int
+) -> None:
+    found = list(secret_points(work, fault, every=every))
+    assert [point for point in found if point.fault] == []
+    assert found
+
+
+def test_a_work_that_leaves_half_of_itself_is_noticed() -> None:
+    """The control: one that takes no notice of who was quicker."""
+
+    def careless(store: CaStore) -> None:
+        storage = cast(SecretStorage, store._storage)
+        head = storage._secret()
+        assert head is not None
+        store.record([], store.signer(PASSPHRASE), NOW)
+        later = storage._secret()
+        assert later is not None
+        storage._put(replace(head, version=later.version), head.contents)
+
+    begin = next(work.begin for work in SECRET_WORKS if work.name == "issue")
+    work = Work("careless", begin, careless, lambda _store: True)
+    (overtaken,) = (fault for fault in SECRET_FAULTS if fault.name == "overtaken")
+    faults = [point.fault for point in secret_points(work, overtaken)]
+    assert any("is missing" in fault or "is lost" in fault for fault in faults)
+
+
+def test_a_work_sees_the_faults() -> None:
+    """The control of what happens: a work that is stopped, and one that is told why not."""
+    seen = list[type[BaseException]]()
+
+    def work(store: CaStore) -> None:
+        try:
+            store.note(Event("refused", {"code": "y"}))
+        except (KilledError, CrossmeshError) as error:
+            seen.append(type(error))
+            raise
+
+    begin = next(found.begin for found in SECRET_WORKS if found.name == "note")
+    for fault in SECRET_FAULTS:
+        list(secret_points(Work(fault.name, begin, work, lambda _store: True), fault))
+    assert set(seen) >= {KilledError, CrossmeshError}
+
+
 class TestAtOnce:
     def test_eight_writers_lose_nothing(self, root: Root) -> None:
         cluster = FakeCluster()
@@ -180,6 +237,21 @@ class TestSizes:
         # The last chunk, the ledger and the last segment, whatever there is beside them.
         assert len([verb for verb, _path in cluster.writes if verb == "create"]) < 8
 
+    def test_a_record_longer_than_a_piece_is_read_back(self, root: Root, leaf: Leaf) -> None:
+        store = lived(FakeCluster(), root, leaf)
+        long = replace(record(leaf), serial="e" * 40, links=tuple(f"link-{number:034}" for number in range(8000)))
+        assert len(record_to_text(long)) > layout.LARGEST_PIECE
+        assert store.record([long], root.key, NOW)
+        assert long in store.records(NOW)
+
+    def test_a_record_that_no_secret_holds_is_refused_before_the_head_names_it(self, root: Root, leaf: Leaf) -> None:
+        store = lived(FakeCluster(), root, leaf)
+        before = all_of(store)
+        long = replace(record(leaf), serial="e" * 40, links=tuple(f"link-{number:034}" for number in range(20000)))
+        with refused("store-too-large"):
+            store.record([long], root.key, NOW)
+        assert all_of(store) == before
+
     def test_a_head_that_would_be_too_large_is_refused_and_nothing_is_left(self, root: Root, leaf: Leaf) -> None:
         cluster = FakeCluster()
         store = lived(cluster, root, leaf)
@@ -229,14 +301,19 @@ class TestPlace:
     def test_what_the_user_may_not_do_is_told_before_anything_is_written(self) -> None:
         with refused("no-namespace"):
             FakeCluster(namespaces=frozenset()).storage().refuse_unwritable()
-        with refused("not-permitted"):
-            FakeCluster(denied=frozenset({("create", "secrets")})).storage().refuse_unwritable()
+        denied = frozenset({("create", "secrets"), ("update", "secrets"), ("get", "leases")})
         with refused("store-not-permitted") as caught:
-            FakeCluster(denied=frozenset({("update", "secrets"), ("get", "leases")})).storage().refuse_unwritable()
-        assert "may not update secrets, get leases" in caught.value.message.what
+            FakeCluster(denied=denied).storage().refuse_unwritable()
+        assert "may not create secrets, update secrets, get leases" in caught.value.message.what
         cluster = FakeCluster()
         cluster.storage().refuse_unwritable()
         assert cluster.objects == {}
+
+    def test_the_documented_role_is_what_is_asked_for(self) -> None:
+        text = (CHECKOUT / "docs/permissions.md").read_text(encoding="utf-8").partition("## The CA's Secrets\n")[2]
+        role, _binding = yaml.safe_load_all(text.partition("```yaml\n")[2].partition("```")[0])
+        rules = [(rule["apiGroups"], rule["resources"], rule["verbs"]) for rule in role["rules"]]
+        assert rules == [([group], [resource], [*verbs]) for group, resource, verbs in layout.RIGHTS]
 
     def test_a_missing_namespace_is_told_where_a_ca_is_made(self, root: Root) -> None:
         with refused("no-namespace"):

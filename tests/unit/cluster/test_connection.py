@@ -195,6 +195,12 @@ def test_a_credential_that_a_plugin_has_kept_for_too_long_is_told_with_its_end(t
     assert TOKEN not in told(caught.value)
 
 
+def test_a_credential_without_an_end_is_used(tmp_path: Path) -> None:
+    """The year 1 is what a plugin that is written in Go prints where it has no time."""
+    found = configuration(with_plugin(tmp_path, credential(token=TOKEN, expirationTimestamp="0001-01-01T00:00:00Z")))
+    assert found.get_api_key_with_prefix("BearerToken") == f"Bearer {TOKEN}"
+
+
 @pytest.mark.parametrize("until", ["2999-01-02T03:04:05Z", "soon", "2026-01-02T03:04:05", ""])
 def test_a_credential_without_an_end_or_before_it_is_used(tmp_path: Path, until: str) -> None:
     found = configuration(with_plugin(tmp_path, credential(token=TOKEN, expirationTimestamp=until)))
@@ -281,6 +287,27 @@ def test_the_token_of_a_pods_account_is_read_again_for_each_request(account: Pat
     assert settings.get_api_key_with_prefix("BearerToken") == f"Bearer {TOKEN}"
     (account / "token").write_text("renewed")
     assert settings.get_api_key_with_prefix("BearerToken") == "Bearer renewed"
+
+
+def test_a_token_is_read_again_where_older_packages_keep_it(account: Path) -> None:
+    """Before kubernetes 36 it stands under the name of its header."""
+    settings = configuration(connection_of("in-cluster", "", STRANGE, account))
+    settings.api_key = {"authorization": settings.api_key["BearerToken"]}
+    (account / "token").write_text("renewed")
+    assert settings.get_api_key_with_prefix("authorization") == "Bearer renewed"
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\n", b"two words", b"\xff\xfe"])
+def test_a_token_that_is_gone_meanwhile_is_told_without_what_stands_there(account: Path, content: bytes | None) -> None:
+    path = account / "token"
+    settings = configuration(connection_of("in-cluster", "", STRANGE, account))
+    path.unlink() if content is None else path.write_bytes(content)
+    with refused("kubeconfig") as failure:
+        settings.get_api_key_with_prefix("BearerToken")
+    assert str(path) in str(failure.value)
+    assert "two words" not in str(failure.value)
+    path.write_text(TOKEN)
+    assert settings.get_api_key_with_prefix("BearerToken") == f"Bearer {TOKEN}"
 
 
 def test_where_nothing_was_asked_for_what_there_is_instead_is_named_and_not_used(

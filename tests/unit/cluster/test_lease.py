@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -76,6 +76,16 @@ def test_that_of_a_holder_who_died_is_lost_after_its_time_by_the_clock_of_who_wa
     with lease(cluster, clock, patience=1):
         assert DURATION < clock.now - 1000 < DURATION + 1
         assert holder(cluster) != dead
+
+
+@pytest.mark.parametrize("answer", [None, [], {}, {"metadata": None}, {"metadata": {"resourceVersion": 7}}])
+def test_an_answer_to_a_write_that_names_no_version_is_one_error(answer: object) -> None:
+    class Liar(FakeCluster):
+        def create(self, *_request: object, **_options: object) -> Any:
+            return answer
+
+    with refused("malformed-object"), lease(Liar(), Clock()):
+        raise AssertionError("held without a version")
 
 
 def test_who_lost_it_is_told_before_the_next_write_and_leaves_it_to_its_new_holder() -> None:

@@ -788,6 +788,7 @@ WRONG: list[Wrong] = [
     Wrong("type", "mesh_gate_timeout: '60s'", "quotes", {"shared": {"mesh_gate_timeout": "60s"}}),
     Wrong("timeout", "mesh_gate_timeout: 0", "e.g. 60", {"shared": {"mesh_gate_timeout": 0}}),
     Wrong("wait", "mesh_gate_wait: -1", "e.g. 10", {"shared": {"mesh_gate_wait": -1}}),
+    Wrong("wait", "mesh_gate_max_age: -1", "e.g. 10", {"shared": {"mesh_gate_max_age": -1}}),
     Wrong("limit", "mesh_api_timeout: 0", "seconds, e.g. 60", {"shared": {"mesh_api_timeout": 0}}),
     Wrong("limit", "mesh_api_max_bytes: 1000", "bytes, e.g. 67108864", {"shared": {"mesh_api_max_bytes": 1000}}),
     Wrong("limit", "mesh_cluster_timeout: -1", "seconds, e.g. 600", {"shared": {"mesh_cluster_timeout": -1}}),

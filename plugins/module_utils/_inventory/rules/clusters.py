@@ -213,6 +213,7 @@ CHECKS_OF_SETTINGS: dict[str, Callable[[Mapping[str, object], str, Any], Iterato
     "mesh_instance": _check_instance,
     "mesh_gate_timeout": _check_timeout,
     "mesh_gate_wait": _check_wait,
+    "mesh_gate_max_age": _check_wait,
     **dict.fromkeys(LEAST, _check_limit),
     "mesh_client_credential_prefix": _check_credential,
     "mesh_vip_range": _check_vip_range,
