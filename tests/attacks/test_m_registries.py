@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ from ansible.template import Templar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.argocd import connection_to_registered
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, failure
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.resolution import check_inventory
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contract
 from tests.unit.inventory_values import as_template
 from tests.unit.registries import MANAGED, SECRETS, TOKEN, Hub, argocd_secret, config, managed_cluster, parsed
-from tests.unit.support import Json, refused
+from tests.unit.support import Json, link, refused
 
 TEMPLATE = "{{ 1 + 1 }}"
 ALL = {"source": "argocd", "clusters": ["*"]}
@@ -81,6 +84,28 @@ def test_a_cluster_that_its_hub_has_not_accepted_is_none(tmp_path: Path) -> None
     items = [managed_cluster("prod-a"), managed_cluster("evil", accepted=False)]
     hub = Hub(**{MANAGED: {"items": items}})
     assert hosts(tmp_path, hub, {"source": "ocm", "clusters": ["*"]}) == {"prod-a"}
+
+
+@pytest.mark.parametrize(("name", "codes"), [("payments", ["cluster-and-group"]), ("prod-a", [])])
+def test_a_cluster_that_is_called_as_a_group_stops_the_run(tmp_path: Path, name: str, codes: list[str]) -> None:
+    """Else it would be a client of each link whose clients are that group; the second one is the control."""
+    groups = {"mesh_clients": f"inventory_hostname == '{name}'", "mesh_servers": "inventory_hostname == 'prod-b'"}
+    found = parsed(tmp_path, argocd(argocd_secret(name), argocd_secret("prod-b")), {**ALL, "groups": groups})
+    # Of another file of the inventory.
+    found.add_group("payments")
+    clusters = {
+        host.name: contract(
+            {
+                **host.get_vars(),
+                "inventory_hostname": host.name,
+                "group_names": [group.name for group in host.get_groups()],
+            }
+        )
+        for host in found.hosts.values()
+    }
+    shared = contract({"inventory_hostname": "localhost", "mesh_links": [link(clients=["payments"])]})
+    told = check_inventory(clusters, frozenset(found.groups), shared, datetime.now(UTC), prune_all=True)
+    assert [finding.code for finding in told] == codes
 
 
 # -- values --------------------------------------------------------------------------------------------------------

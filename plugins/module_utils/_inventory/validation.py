@@ -213,6 +213,15 @@ def _check_cluster_names(world: World) -> Iterator[Finding]:
             )
 
 
+def _check_names_of_groups(world: World) -> Iterator[Finding]:
+    """A reference to the group would mean the cluster as well, and who registers clusters chooses their names."""
+    groups = world.groups | world.declared_groups
+    for name in world.clusters:
+        if name in groups:
+            what, fix = "is the name of a group as well", "give the cluster or the group another name"
+            yield Finding.of("cluster-and-group", name, "mesh_cluster_name", show(name), what, fix)
+
+
 def _check_places(world: World) -> Iterator[Finding]:
     """Hosts that meet in one cluster: a context that was forgotten, or misspelt, is whatever the current one is."""
     for there in _places(world):
@@ -345,6 +354,7 @@ CHECKS_OF_A_WORLD: tuple[Callable[[World], Iterator[Finding]], ...] = (
     _check_server_groups,
     _check_groups,
     _check_cluster_names,
+    _check_names_of_groups,
     _check_places,
     _check_one_api_server,
     _check_one_value,
