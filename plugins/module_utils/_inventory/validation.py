@@ -235,12 +235,14 @@ def _check_places(world: World) -> Iterator[Finding]:
             where = "use one kubeconfig, and not all set mesh_context" if unset else "connect to the same cluster"
             more = ", ..." if len(shared) > 3 else ""
             what = f"{', '.join(names)} {where}; they share {', '.join([*shared][:3])}{more}"
-            fix = (
-                "set a different mesh_context, mesh_kubeconfig or mesh_api_host for each; two meshes in one cluster "
-                "need mesh_context and different gateways"
-            )
             field = next((name for name in _ONE_CLUSTER if there[0].get(name)), "mesh_context")
             value = "not set" if unset else _shown(there[0][field], field)
+            # With a second one that is set as well, the cluster would not be reached at all.
+            ways = "mesh_context or mesh_kubeconfig" if field == "mesh_context" else field
+            fix = (
+                f"set a different {ways} for each; two meshes in one cluster need "
+                f"{'mesh_context and ' if unset else ''}different gateways"
+            )
             yield Finding.of("same-cluster", (unset or names)[0], field, value, what, fix)
 
 

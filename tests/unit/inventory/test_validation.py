@@ -994,6 +994,12 @@ WRONG: list[Wrong] = [
             }
         },
     ),
+    Wrong(
+        "same-cluster",
+        "cluster-b: mesh_argocd_secret: 'argocd/b'",
+        "set a different mesh_argocd_secret for each",
+        {"hosts": {host: {**v, "mesh_context": "", "mesh_argocd_secret": "argocd/b"} for host, v in HOSTS.items()}},
+    ),
     *(
         Wrong(
             "one-api-server",
