@@ -50,7 +50,8 @@ def select(
     for known in found:
         called[str(names.get(known.name, known.name))].append(known)
     chosen = {host: there for host, there in called.items() if _is_wanted(host, wanted)}
-    hosts, faults = {}, []
+    hosts: dict[str, Known] = {}
+    faults: list[Message] = []
     for host, there in chosen.items():
         if fault := _fault(host, there, taken):
             faults.append(fault)
