@@ -259,8 +259,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
                 if name not in _OF_ANSIBLE:
                     # Not by InventoryData, which takes a group of this name first.
                     inventory.get_host(host.name).set_variable(name, value)
-        for group in made.groups:
-            inventory.add_group(group)
+        for title in made.groups:
+            inventory.add_group(title)
         for group in made.groups.values():
             for child in group.child_groups:
                 inventory.add_child(group.name, child.name)
