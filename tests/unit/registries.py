@@ -35,8 +35,14 @@ class Hub:
 
     where = "context hub of kubeconfig"
 
+    connection: Any
+
     def __init__(self, **documents: Any) -> None:
         self.documents = documents
+
+    def reached_by(self, connection: Any) -> Hub:
+        self.connection = connection
+        return self
 
     def get(self, path: str, _query: Mapping[str, str] | None = None, accept: str = "") -> Any:
         if path not in self.documents:
@@ -84,17 +90,18 @@ class _Plugin(clusters.InventoryModule):
         """They are there."""
 
 
-def parsed(folder: Path, hub: Hub, options: Mapping[str, Any]) -> Any:
+def parsed(folder: Path, hub: Hub, options: Mapping[str, Any], into: Any = None) -> Any:
     """The InventoryData that comes of a file of the plugin.
 
+    :param into: what came of the files before it.
     :raises AnsibleParserError: as Ansible is told of it.
     """
     kubeconfig = folder / "kubeconfig"
     if not kubeconfig.exists():
         kubeconfig.touch()
-    found = InventoryData()
+    found = into or InventoryData()
     with (
-        patch.object(clusters, "Api", lambda _connection: hub),
+        patch.object(clusters, "Api", hub.reached_by),
         patch.dict("os.environ", {"KUBECONFIG": str(kubeconfig)}),
     ):
         _Plugin(options).parse(found, DataLoader(), "hub.crossmesh.yml")
