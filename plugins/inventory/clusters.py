@@ -120,7 +120,7 @@ keyed_groups:
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -138,6 +138,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.registries
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, internal_error
 from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import mappings, text
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.desired import CLIENTS_GROUP, SERVERS_GROUP
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import nearest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.selection import Selection, select
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import lacks
@@ -161,8 +162,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
 
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
         super().parse(inventory, loader, path, cache)
-        self._core._read_config_data(path)
+        written = self._core._read_config_data(path)
         try:
+            self._refuse_unread(map(str, written))
             self._fill()
         except CrossmeshError as error:
             raise AnsibleParserError(str(error)) from None
@@ -171,6 +173,15 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             raise
         except Exception as error:
             raise AnsibleParserError(str(internal_error(error))) from None
+
+    def _refuse_unread(self, written: Iterable[str]) -> None:
+        """Ansible itself passes over what is no option, such as a C(strict) that is misspelt."""
+        known = sorted(self._core.get_options())
+        for key in sorted(set(written).difference(known)):
+            raise CrossmeshError(Message.error("unknown-key", where=key, what="no option", fix=nearest(key, known)))
+        if not self._given("clusters"):
+            fix = "name the hosts that may be made, or patterns such as prod-*"
+            raise CrossmeshError(Message.error("missing", where="clusters", what="it allows no cluster", fix=fix))
 
     def _fill(self) -> None:
         if KUBERNETES_IMPORT_ERROR is not None:

@@ -84,10 +84,16 @@ class _Plugin(clusters.InventoryModule):
         defaults = {name: option.get("default") for name, option in documented.items()}
         # Of the fragment.
         common = {"compose": {}, "groups": {}, "keyed_groups": [], "leading_separator": True, "use_extra_vars": False}
-        self._options = {**defaults, **common, "strict": True, **as_template(dict(options))}
+        known = {**defaults, **common, "strict": True}
+        self._written = dict(options)
+        self._options = known | {name: as_template(value) for name, value in options.items() if name in known}
 
-    def _read_config_data(self, path: str) -> None:
-        """They are there."""
+    def _read_config_data(self, path: str) -> Json:
+        """The options are there; of others Ansible takes no notice."""
+        return self._written
+
+    def get_options(self, hostvars: Any = None) -> Json:
+        return dict(self._options)
 
 
 def parsed(folder: Path, hub: Hub, options: Mapping[str, Any], into: Any = None) -> Any:

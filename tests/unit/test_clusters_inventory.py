@@ -53,6 +53,17 @@ def test_a_context_becomes_a_host_under_the_name_that_it_is_given(tmp_path: Path
     assert told == {"name": "arn:aws:eks:b", "server": "https://b.example:6443", "labels": {}, "claims": {}}
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [({"stric": True}, r"stric: .*write strict.*\[unknown-key\]"), ({"clusters": []}, r"clusters: .*\[missing\]")],
+)
+def test_what_ansible_would_pass_over_is_refused(tmp_path: Path, given: dict[str, Any], told: str) -> None:
+    kubeconfig(tmp_path)
+    with pytest.raises(AnsibleParserError, match=told):
+        parsed(tmp_path, Hub(), {**OF_CONTEXTS, **given})
+    assert parsed(tmp_path, Hub(), OF_CONTEXTS).hosts
+
+
 def test_a_secret_of_argo_cd_becomes_a_host_that_names_the_secret(tmp_path: Path) -> None:
     hub = Hub(**{SECRETS: {"items": [argocd_secret("cluster-b")]}})
     given = {"source": "argocd", "from_kubeconfig": str(tmp_path / "hub"), "from_context": "hub", "clusters": ["*"]}
