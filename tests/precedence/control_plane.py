@@ -34,7 +34,7 @@ PLURALS = {
 SECURITY = frozenset({"AuthorizationPolicy", "PeerAuthentication"})
 CORE = frozenset({"Namespace", "Service"})
 _DEBUG_PORT, _XDS_PORT = 8080, 15010
-# Seconds for istiod to take in what was written.
+# Seconds for istiod to take in what was written, and for the namespaces of it to go.
 _PATIENCE = 180.0
 
 

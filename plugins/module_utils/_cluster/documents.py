@@ -10,7 +10,7 @@ shape is one error, with the object and the field, and never the value: that can
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ACCESS_REVIEW",
     "ANSWER",
+    "ARGOCD_CONFIG",
     "CLUSTER_NAMESPACE",
     "RESOURCES",
     "USER_REVIEW",
@@ -34,6 +35,7 @@ __all__ = [
     "get_document",
     "get_object",
     "hold",
+    "list_each",
     "list_objects",
     "malformed",
     "version_of",
@@ -137,6 +139,10 @@ _CONTENT: Mapping[str, Mapping[str, Shape]] = {
     "Secret": {"type": TEXT, "data": Named(TEXT), "immutable": TRUTH},
     "ConfigMap": {"data": Named(TEXT)},
     "Lease": {"spec": _fields(holderIdentity=TEXT)},
+    "ManagedCluster": {
+        "spec": _fields(hubAcceptsClient=TRUTH, managedClusterClientConfigs=Each(_fields(url=TEXT))),
+        "status": _fields(clusterClaims=Each(_fields("name", "value", name=TEXT, value=TEXT))),
+    },
     "ResourceQuota": {"status": _fields(hard=Named(TEXT), used=Named(TEXT))},
 }
 
@@ -147,6 +153,11 @@ ACCESS_REVIEW = _fields("status", status=_fields(allowed=TRUTH))
 ANSWER = _fields(spec=OPAQUE, metadata=Fields(METADATA))
 _STORED = _fields("metadata", metadata=Fields(METADATA, frozenset({"resourceVersion"})))
 USER_REVIEW = _fields("status", status=_fields(userInfo=_fields(username=TEXT)))
+# In a Secret of Argo CD.
+ARGOCD_CONFIG = _fields(
+    bearerToken=TEXT,
+    tlsClientConfig=_fields(insecure=TRUTH, serverName=TEXT, caData=TEXT, certData=TEXT, keyData=TEXT),
+)
 CLUSTER_NAMESPACE = _fields("metadata", metadata=Fields(METADATA, frozenset({"uid"})))
 
 _SPEC: Mapping[str, Shape] = {"spec": OPAQUE}
@@ -159,7 +170,10 @@ def _shape_of(kind: str, *needed: str) -> Fields:
 
 # One that was asked for by its name needs not tell it.
 _SINGLE = {kind: _shape_of(kind) for kind in _CONTENT}
-_LISTED = {kind: _shape_of(kind, "name", "namespace") for kind in _CONTENT} | {"Namespace": _shape_of("", "name")}
+_LISTED = {kind: _shape_of(kind, "name", "namespace") for kind in _CONTENT} | {
+    "Namespace": _shape_of("", "name"),
+    "ManagedCluster": _shape_of("ManagedCluster", "name"),
+}
 _LIST = _fields("items", items=Each(OPAQUE))
 
 
@@ -175,13 +189,38 @@ def list_objects(
     :param accept: the form in which they are wanted; empty for the whole.
     :raises CrossmeshError: the API server cannot be asked, refuses, or one of them has another shape.
     """
+    items = _items(api, kind, path, query, accept)
+    shape = _shape_in_list(kind)
+    return [_held(api, item, shape, partial(_title, kind, item, place)) for place, item in enumerate(items)]
+
+
+def list_each(
+    api: Api, kind: str, path: str, query: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, Item | CrossmeshError]]:
+    """The objects of a list that anybody may add to: what names each, and what is wrong with it in place of it.
+
+    :raises CrossmeshError: the API server cannot be asked, or refuses.
+    """
+    shape = _shape_in_list(kind)
+    for place, item in enumerate(_items(api, kind, path, query)):
+        title = _title(kind, item, place)
+        try:
+            yield title, hold(item, shape, f"{api.where}, {title}")
+        except CrossmeshError as error:
+            yield title, error
+
+
+def _items(api: Api, kind: str, path: str, query: Mapping[str, str] | None, accept: str = "") -> list[Item]:
     answer = api.get(path, query or {}, **({"accept": accept} if accept else {}))
     # As Go writes an empty list; one that is not there is no list.
     if "items" in mapping(answer) and answer["items"] is None:
         return []
     items: list[Item] = _held(api, answer, _LIST, lambda: f"list of {kind} objects")["items"]
-    shape = _LISTED.get(kind) or _shape_of(kind, "name", "namespace")
-    return [_held(api, item, shape, partial(_title, kind, item, place)) for place, item in enumerate(items)]
+    return items
+
+
+def _shape_in_list(kind: str) -> Fields:
+    return _LISTED.get(kind) or _shape_of(kind, "name", "namespace")
 
 
 def get_object(api: Api, kind: str, path: str) -> Item:
@@ -202,7 +241,10 @@ def version_of(answer: object, where: str) -> str:
 
     :raises CrossmeshError: the answer has none: with an empty one, the next write would be held against nothing.
     """
-    return str(hold(answer, _STORED, where)["metadata"]["resourceVersion"])
+    version = str(hold(answer, _STORED, where)["metadata"]["resourceVersion"])
+    if not version:
+        raise malformed(where, "metadata.resourceVersion is empty")
+    return version
 
 
 def _held(api: Api, value: object, shape: Shape, title: Callable[[], str]) -> Item:

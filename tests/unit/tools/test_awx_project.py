@@ -19,8 +19,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.rotation import ASKED
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
-from tests.unit.awx_project import PROJECT, calls, named
 from tests.unit.support import CHECKOUT, Json
+from tests.unit.tools.awx_project import PROJECT, calls, named
 
 PLAYBOOKS = sorted(path for path in PROJECT.glob("*.yml") if path.stem not in ("controller", "inventory"))
 
@@ -190,7 +190,7 @@ def test_the_inventory_keeps_the_ca_in_secrets_that_the_one_kubeconfig_leads_to(
 def test_the_pods_of_jobs_have_no_disk_of_their_own() -> None:
     (group,) = named("instance_group").values()
     pod = yaml.safe_load(group["pod_spec_override"].replace("{{ crossmesh_image }}", "image"))
-    made = list(yaml.safe_load_all((PROJECT / "kubernetes/container-group.yaml").read_text(encoding="utf-8")))
+    made = yaml.safe_load((PROJECT / "kubernetes/container-group.yaml").read_text(encoding="utf-8"))["items"]
     assert {item["metadata"].get("namespace", item["metadata"]["name"]) for item in made} == {
         pod["metadata"]["namespace"]
     }
