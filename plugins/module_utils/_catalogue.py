@@ -190,6 +190,11 @@ RULES: Mapping[str, Rule] = {
     "duplicate-cluster": Rule(
         "Each cluster has a unique name", "two clusters with one name would treat each other's objects as their own"
     ),
+    "cluster-and-group": Rule(
+        "No cluster has the name of a group of the inventory",
+        "C(clients) and C(servers) take both: a cluster called as a group would get the links and certificates of the "
+        "group's members",
+    ),
     "same-cluster": Rule(
         "Hosts that share a link, or are both clients, connect to different clusters, or to different gateways in one "
         "cluster. Hosts with one kubeconfig all set C(mesh_context)",

@@ -12,20 +12,24 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from ansible.errors import AnsibleParserError
+from ansible.inventory.data import InventoryData
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.argocd import connection_to_registered
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, failure
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.resolution import check_inventory
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contract
 from tests.unit.inventory_values import as_template
 from tests.unit.registries import MANAGED, SECRETS, TOKEN, Hub, argocd_secret, config, managed_cluster, parsed
-from tests.unit.support import Json, refused
+from tests.unit.support import Json, link, refused
 
 TEMPLATE = "{{ 1 + 1 }}"
 ALL = {"source": "argocd", "clusters": ["*"]}
@@ -70,6 +74,22 @@ def test_a_name_that_two_clusters_have_is_nobodys(tmp_path: Path) -> None:
         parsed(tmp_path, argocd(argocd_secret("prod-a"), second), ALL)
 
 
+def test_a_name_that_a_file_before_it_has_is_left_to_that_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else the hub that is read last would lead the clusters of the first to where it likes."""
+    found = parsed(tmp_path, argocd(argocd_secret("prod-a")), ALL)
+    found.add_group("payments")
+    second = [argocd_secret(name, server="https://evil.example") for name in ("prod-a", "prod-b", "payments")]
+    with pytest.raises(AnsibleParserError, match="cluster-left-out"):
+        parsed(tmp_path, argocd(*second), ALL, found)
+    parsed(tmp_path, argocd(*second), {**ALL, "strict": False}, found)
+    servers = {name: host.get_vars()["crossmesh_cluster"]["server"] for name, host in found.hosts.items()}
+    assert servers == {"prod-a": "https://prod-a.example:6443", "prod-b": "https://evil.example"}
+    printed = " ".join(capsys.readouterr().err.split())
+    assert all(f"cluster {name}: a group, or a cluster of another file" in printed for name in ("prod-a", "payments"))
+
+
 def test_a_secret_that_argo_cd_does_not_know_is_no_cluster(tmp_path: Path) -> None:
     """A server may answer with more than the selector asks for."""
     other = argocd_secret("prod-b")
@@ -81,6 +101,28 @@ def test_a_cluster_that_its_hub_has_not_accepted_is_none(tmp_path: Path) -> None
     items = [managed_cluster("prod-a"), managed_cluster("evil", accepted=False)]
     hub = Hub(**{MANAGED: {"items": items}})
     assert hosts(tmp_path, hub, {"source": "ocm", "clusters": ["*"]}) == {"prod-a"}
+
+
+@pytest.mark.parametrize(("name", "codes"), [("payments", ["cluster-and-group"]), ("prod-a", [])])
+def test_a_cluster_that_is_called_as_a_group_stops_the_run(tmp_path: Path, name: str, codes: list[str]) -> None:
+    """Else it would be a client of each link whose clients are that group; the second one is the control."""
+    groups = {"mesh_clients": f"inventory_hostname == '{name}'", "mesh_servers": "inventory_hostname == 'prod-b'"}
+    found = parsed(tmp_path, argocd(argocd_secret(name), argocd_secret("prod-b")), {**ALL, "groups": groups})
+    # Of another file of the inventory.
+    found.add_group("payments")
+    clusters = {
+        host.name: contract(
+            {
+                **host.get_vars(),
+                "inventory_hostname": host.name,
+                "group_names": [group.name for group in host.get_groups()],
+            }
+        )
+        for host in found.hosts.values()
+    }
+    shared = contract({"inventory_hostname": "localhost", "mesh_links": [link(clients=["payments"])]})
+    told = check_inventory(clusters, frozenset(found.groups), shared, datetime.now(UTC), prune_all=True)
+    assert [finding.code for finding in told] == codes
 
 
 # -- values --------------------------------------------------------------------------------------------------------
@@ -111,17 +153,60 @@ def test_a_context_is_never_a_template(tmp_path: Path) -> None:
     assert rendered(found, "prod-a", "{{ mesh_context }}") == TEMPLATE
 
 
-def test_a_label_chooses_no_group_that_gets_certificates(tmp_path: Path) -> None:
-    secret = argocd_secret("prod-a")
+KEYED = {"key": "crossmesh_cluster.labels.role", "prefix": "mesh"}
+
+
+def with_role() -> Hub:
+    secret = argocd_secret("prod-b")
     secret["metadata"]["labels"]["role"] = "clients"
-    keyed = {"key": "crossmesh_cluster.labels.role", "prefix": "mesh"}
-    for prefix, words in {"mesh": "prod-a one of mesh_clients", "": "has no prefix"}.items():
+    return argocd(argocd_secret("prod-a"), secret)
+
+
+def members(found: InventoryData, group: str) -> list[str]:
+    return found.get_groups_dict().get(group, [])
+
+
+def test_a_label_chooses_no_group_that_gets_certificates(tmp_path: Path) -> None:
+    """Nor is it in one afterwards: Ansible goes on with what it was given."""
+    given = {"mesh": "prod-b one of mesh_clients", "": "has no prefix"}
+    for prefix, words in given.items():
+        found = InventoryData()
         with pytest.raises(AnsibleParserError) as caught:
-            parsed(tmp_path, argocd(secret), {**ALL, "keyed_groups": [{**keyed, "prefix": prefix}]})
+            parsed(
+                tmp_path, with_role(), {**ALL, "strict": False, "keyed_groups": [{**KEYED, "prefix": prefix}]}, found
+            )
         assert words in str(caught.value)
         assert "[foreign-group]" in str(caught.value)
-    found = parsed(tmp_path, argocd(secret), {**ALL, "keyed_groups": [{**keyed, "prefix": "role"}]})
-    assert found.get_groups_dict()["role_clients"] == ["prod-a"], "the control"
+        assert (list(found.hosts), members(found, "mesh_clients")) == ([], [])
+    found = parsed(tmp_path, with_role(), {**ALL, "strict": False, "keyed_groups": [{**KEYED, "prefix": "role"}]})
+    assert members(found, "role_clients") == ["prod-b"], "the control"
+
+
+def test_a_parent_of_groups_that_the_list_names_gets_no_certificates(tmp_path: Path) -> None:
+    found = InventoryData()
+    keyed = [{**KEYED, "prefix": "role", "parent_group": "mesh_clients"}]
+    with pytest.raises(AnsibleParserError, match="foreign-group"):
+        parsed(tmp_path, with_role(), {**ALL, "strict": False, "keyed_groups": keyed}, found)
+    assert members(found, "mesh_clients") == []
+
+
+@pytest.mark.parametrize(("prefix", "refused_"), [("mesh", True), ("role", False)])
+def test_what_other_files_say_of_groups_changes_nothing(tmp_path: Path, prefix: str, refused_: bool) -> None:
+    """A group of the list below mesh_clients is the inventory's own wish; what the list calls so is not."""
+    found = InventoryData()
+    for group in ("mesh_clients", "role_clients"):
+        found.add_group(group)
+    found.add_child("mesh_clients", "role_clients")
+    found.add_host("prod-b", "mesh_clients")
+    options = {**ALL, "strict": False, "keyed_groups": [{**KEYED, "prefix": prefix}]}
+    if refused_:
+        with pytest.raises(AnsibleParserError, match="foreign-group"):
+            parsed(tmp_path, with_role(), options, found)
+        assert list(found.hosts) == ["prod-b"]
+    else:
+        parsed(tmp_path, with_role(), options, found)
+        assert set(found.hosts) == {"prod-a", "prod-b"}
+    assert members(found, "mesh_clients") == ["prod-b"]
 
 
 # -- credentials ---------------------------------------------------------------------------------------------------
@@ -201,6 +286,34 @@ def test_data_that_is_no_text_is_one_error_and_one_cluster(tmp_path: Path, key: 
             connected(bad)
     else:
         assert hosts(tmp_path, argocd(bad, argocd_secret("prod-b"))) == {"prod-b"}
+
+
+@pytest.mark.parametrize("change", [{"data": {"name": 7}}, {"data": ["x"]}, {"metadata": {"name": "b", "labels": 3}}])
+def test_what_nobody_asked_for_ends_nothing(tmp_path: Path, change: Json) -> None:
+    """With C(strict), too; the control asks for it."""
+    unreadable = argocd_secret("evil")
+    unreadable["data"]["name"] = "/w=="
+    hub = argocd(argocd_secret("prod-a"), {**argocd_secret("evil"), **change}, unreadable)
+    assert set(parsed(tmp_path, hub, {**ALL, "clusters": ["prod-*"]}).hosts) == {"prod-a"}
+    with pytest.raises(AnsibleParserError, match="malformed-object"):
+        parsed(tmp_path, hub, ALL)
+
+
+def test_a_cluster_whose_address_cannot_be_taken_is_not_missing_as_well(tmp_path: Path) -> None:
+    bad = argocd_secret("prod-a", server="https://u:p@a.example")
+    with pytest.raises(AnsibleParserError) as caught:
+        parsed(tmp_path, argocd(bad), {**ALL, "clusters": ["prod-a"]})
+    assert "[connection]" in str(caught.value)
+    assert "cluster-left-out" not in str(caught.value)
+
+
+def test_the_hubs_login_plugins_do_not_get_the_passphrase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUSTOM_CA_PASSPHRASE", "planted-passphrase")
+    monkeypatch.setenv("AWS_PROFILE", "of-the-cloud")
+    hub = argocd(argocd_secret("prod-a"))
+    parsed(tmp_path, hub, ALL)
+    assert "CUSTOM_CA_PASSPHRASE" in hub.connection.withheld
+    assert "AWS_PROFILE" not in hub.connection.withheld, "the control"
 
 
 def test_any_secret_is_not_one_of_argo_cd() -> None:

@@ -35,8 +35,14 @@ class Hub:
 
     where = "context hub of kubeconfig"
 
+    connection: Any
+
     def __init__(self, **documents: Any) -> None:
         self.documents = documents
+
+    def reached_by(self, connection: Any) -> Hub:
+        self.connection = connection
+        return self
 
     def get(self, path: str, _query: Mapping[str, str] | None = None, accept: str = "") -> Any:
         if path not in self.documents:
@@ -78,23 +84,30 @@ class _Plugin(clusters.InventoryModule):
         defaults = {name: option.get("default") for name, option in documented.items()}
         # Of the fragment.
         common = {"compose": {}, "groups": {}, "keyed_groups": [], "leading_separator": True, "use_extra_vars": False}
-        self._options = {**defaults, **common, "strict": True, **as_template(dict(options))}
+        known = {**defaults, **common, "strict": True}
+        self._written = dict(options)
+        self._options = known | {name: as_template(value) for name, value in options.items() if name in known}
 
-    def _read_config_data(self, path: str) -> None:
-        """They are there."""
+    def _read_config_data(self, path: str) -> Json:
+        """The options are there; of others Ansible takes no notice."""
+        return self._written
+
+    def get_options(self, hostvars: Any = None) -> Json:
+        return dict(self._options)
 
 
-def parsed(folder: Path, hub: Hub, options: Mapping[str, Any]) -> Any:
+def parsed(folder: Path, hub: Hub, options: Mapping[str, Any], into: Any = None) -> Any:
     """The InventoryData that comes of a file of the plugin.
 
+    :param into: what came of the files before it.
     :raises AnsibleParserError: as Ansible is told of it.
     """
     kubeconfig = folder / "kubeconfig"
     if not kubeconfig.exists():
         kubeconfig.touch()
-    found = InventoryData()
+    found = into or InventoryData()
     with (
-        patch.object(clusters, "Api", lambda _connection: hub),
+        patch.object(clusters, "Api", hub.reached_by),
         patch.dict("os.environ", {"KUBECONFIG": str(kubeconfig)}),
     ):
         _Plugin(options).parse(found, DataLoader(), "hub.crossmesh.yml")

@@ -16,10 +16,11 @@ import pytest
 import yaml
 from ansible.errors import AnsibleParserError
 
-from tests.unit.registries import MANAGED, SECRETS, Hub, argocd_secret, managed_cluster, parsed
+from ansible_collections.crossmesh.mtls.plugins.inventory import clusters
+from tests.unit.registries import MANAGED, REGISTERED, SECRETS, Hub, argocd_secret, managed_cluster, parsed
 from tests.unit.support import CHECKOUT
 
-CONTEXTS = {
+CONTEXTS: dict[str, Any] = {
     "current-context": "cluster-a",
     "clusters": [{"name": name, "cluster": {"server": f"https://{name}.example:6443"}} for name in "ab"],
     "users": [{"name": "u", "user": {"token": "planted-token-of-a-user"}}],
@@ -52,12 +53,26 @@ def test_a_context_becomes_a_host_under_the_name_that_it_is_given(tmp_path: Path
     assert told == {"name": "arn:aws:eks:b", "server": "https://b.example:6443", "labels": {}, "claims": {}}
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [({"stric": True}, r"stric: .*write strict.*\[unknown-key\]"), ({"clusters": []}, r"clusters: .*\[missing\]")],
+)
+def test_what_ansible_would_pass_over_is_refused(tmp_path: Path, given: dict[str, Any], told: str) -> None:
+    kubeconfig(tmp_path)
+    with pytest.raises(AnsibleParserError, match=told):
+        parsed(tmp_path, Hub(), {**OF_CONTEXTS, **given})
+    assert parsed(tmp_path, Hub(), OF_CONTEXTS).hosts
+
+
 def test_a_secret_of_argo_cd_becomes_a_host_that_names_the_secret(tmp_path: Path) -> None:
     hub = Hub(**{SECRETS: {"items": [argocd_secret("cluster-b")]}})
     given = {"source": "argocd", "from_kubeconfig": str(tmp_path / "hub"), "from_context": "hub", "clusters": ["*"]}
     (tmp_path / "hub").touch()
     found = parsed(tmp_path, hub, given)
     assert variables(found, "cluster-b") == {
+        # An inventory that has these for all is that of examples/awx.
+        "mesh_kubeconfig": "",
+        "mesh_context": "",
         "mesh_argocd_kubeconfig": str(tmp_path / "hub"),
         "mesh_argocd_context": "hub",
         "mesh_argocd_secret": "argocd/cluster-cluster-b",
@@ -82,6 +97,30 @@ def test_groups_come_of_expressions_and_of_values_with_a_prefix(tmp_path: Path) 
     given = {"source": "argocd", "clusters": ["cluster-*"], "groups": groups, "keyed_groups": keyed}
     found = parsed(tmp_path, hub, given).get_groups_dict()
     assert (found["mesh_servers"], found["region_eu"]) == (["cluster-b"], ["cluster-a", "cluster-b"])
+
+
+def test_the_examples_take_a_cluster_without_the_label(tmp_path: Path) -> None:
+    secrets = [argocd_secret("prod-a"), argocd_secret("prod-b")]
+    secrets[1]["metadata"]["labels"] = dict(REGISTERED)
+    items = [managed_cluster("prod-a"), managed_cluster("prod-b")]
+    items[0]["status"]["clusterClaims"] += [{"name": "region.open-cluster-management.io", "value": "eu"}]
+    hub = Hub(**{SECRETS: {"items": secrets}, MANAGED: {"items": items}})
+    for example in yaml.safe_load_all(clusters.EXAMPLES):
+        if example["source"] != "kubeconfig":
+            del example["plugin"]
+            found = parsed(tmp_path, hub, {**example, "from_kubeconfig": "", "strict": True})
+            assert set(found.hosts) == {"prod-a", "prod-b"}
+            assert found.get_groups_dict()["region_eu"] == ["prod-a"]
+
+
+def test_a_context_that_is_broken_costs_itself_its_place(tmp_path: Path) -> None:
+    broken = [{"name": "x"}, {"name": "y", "context": {"cluster": "y"}}]
+    content = {**CONTEXTS, "contexts": [*CONTEXTS["contexts"], *broken]}
+    content["clusters"] = [*CONTEXTS["clusters"], {"name": "y", "cluster": None}]
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(content))
+    assert set(parsed(tmp_path, Hub(), {**OF_CONTEXTS, "strict": True}).hosts) == {"cluster-a", "cluster-b"}
+    with pytest.raises(AnsibleParserError, match=r"context x of .*set from_kubeconfig and from_context"):
+        parsed(tmp_path, Hub(), {**OF_CONTEXTS, "clusters": ["x"]})
 
 
 @pytest.mark.parametrize("strict", [True, False])

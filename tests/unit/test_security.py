@@ -12,12 +12,14 @@ import pytest
 from tests.unit.support import CHECKOUT
 
 PAGE = (CHECKOUT / "docs/security.md").read_text(encoding="utf-8")
-NAMED = sorted(set(re.findall(r"`(test_[a-z_0-9]+(?:\.py)?)`", PAGE)))
+NAMED = sorted(set(re.findall(r"`((?:tests/[a-z/]+/)?test_[a-z_0-9]+(?:\.py)?)`", PAGE)))
 ATTACKS = "".join(path.read_text(encoding="utf-8") for path in (CHECKOUT / "tests/attacks").glob("test_*.py"))
 
 
 def stands(name: str) -> bool:
-    """Whether there is such a file on the lab, or such an attack."""
+    """Whether there is such a file, of the lab where no folder is named, or such an attack."""
+    if "/" in name:
+        return (CHECKOUT / name).is_file()
     if name.endswith(".py"):
         return (CHECKOUT / "tests/integration" / name).is_file()
     return f"def {name}(" in ATTACKS
@@ -31,6 +33,8 @@ def test_what_is_named_stands(name: str) -> None:
 def test_what_does_not_stand_is_seen() -> None:
     assert not stands("test_nothing_of_the_kind")
     assert not stands("test_nothing_of_the_kind.py")
+    assert not stands("tests/unit/test_runner_results.py")
+    assert any("/" in name for name in NAMED)
     assert len(NAMED) > 30
 
 

@@ -127,9 +127,9 @@ def _ended(store: CaStore, before: Authority, work: Move, now: datetime) -> Outc
         return _unchanged(store, before, _message(work.step, before))
     try:
         waiting = _blocked(store, before, work, now)
-    except CrossmeshError:
+    except CrossmeshError as error:
         # Its gate was read later: with the step of a quicker slice, all that was seen before it is void.
-        if after := _done_meanwhile(store, work):
+        if error.message.code == "rotation-blocked" and (after := _done_meanwhile(store, work)):
             return _unchanged(store, after, _message(work.step, after))
         raise
     return _unchanged(store, before, waiting) if waiting else None

@@ -96,7 +96,7 @@ def _connection(secret: Item, where: str) -> Connection:
     names = {"caData": "certificate-authority-data", "serverName": "tls-server-name"}
     cluster = {"server": server, **{name: tls[key] for key, name in names.items() if tls.get(key)}}
     document = document_of(cluster, _user(config, tls, where))
-    return Connection(f"{where}, {server}", context=NAME, document=document, private=True)
+    return Connection(f"{where}, {server}", context=NAME, document=document, private=True, instead=_INSTEAD)
 
 
 def _config(secret: Item, where: str) -> Item:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,7 @@ class Connection:
     :param document: a kubeconfig of one context, where there are no files.
     :param private: whether C(document) holds what may stand in no argument and no file.
     :param withheld: variables of the environment that no program gets that is started for it.
+    :param instead: what to do where it cannot be used as it is, in words that follow "or".
     """
 
     where: str
@@ -68,6 +69,7 @@ class Connection:
     document: Json = field(default_factory=dict, repr=False)
     private: bool = False
     withheld: frozenset[str] = frozenset()
+    instead: str = "set mesh_kubeconfig and mesh_context to a file and a context in it"
 
 
 def connection_of(
@@ -82,6 +84,11 @@ def connection_of(
     :param prefix: of the two variables, for messages.
     :raises CrossmeshError: nothing can be meant by it.
     """
+    found = _meant_by(kubeconfig, context, environ, folder, prefix)
+    return replace(found, instead=f"set {prefix}_kubeconfig and {prefix}_context to a file and a context in it")
+
+
+def _meant_by(kubeconfig: str, context: str, environ: Mapping[str, str], folder: Path, prefix: str) -> Connection:
     if kubeconfig == IN_CLUSTER:
         return _in_cluster(context, environ, prefix)
     if kubeconfig == ENVIRONMENT:
@@ -118,7 +125,9 @@ def connection_to_host(host: str, token: str, authority: str, folder: Path, *oth
     if not (sent := _token("mesh_api_key", token, where)):
         raise refuse(where, "there is no mesh_api_key", "set mesh_api_key to the token of a service account")
     cluster = {"server": server, **_authority_of(authority, folder, where)}
-    return Connection(where, context=NAME, document=document_of(cluster, {"token": sent}), private=True)
+    document = document_of(cluster, {"token": sent})
+    instead = "give the cluster a kubeconfig (mesh_kubeconfig, mesh_context) in place of mesh_api_host"
+    return Connection(where, context=NAME, document=document, private=True, instead=instead)
 
 
 def server_of(variable: str, given: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ shape is one error, with the object and the field, and never the value: that can
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -35,6 +35,7 @@ __all__ = [
     "get_document",
     "get_object",
     "hold",
+    "list_each",
     "list_objects",
     "malformed",
     "version_of",
@@ -188,13 +189,38 @@ def list_objects(
     :param accept: the form in which they are wanted; empty for the whole.
     :raises CrossmeshError: the API server cannot be asked, refuses, or one of them has another shape.
     """
+    items = _items(api, kind, path, query, accept)
+    shape = _shape_in_list(kind)
+    return [_held(api, item, shape, partial(_title, kind, item, place)) for place, item in enumerate(items)]
+
+
+def list_each(
+    api: Api, kind: str, path: str, query: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, Item | CrossmeshError]]:
+    """The objects of a list that anybody may add to: what names each, and what is wrong with it in place of it.
+
+    :raises CrossmeshError: the API server cannot be asked, or refuses.
+    """
+    shape = _shape_in_list(kind)
+    for place, item in enumerate(_items(api, kind, path, query)):
+        title = _title(kind, item, place)
+        try:
+            yield title, hold(item, shape, f"{api.where}, {title}")
+        except CrossmeshError as error:
+            yield title, error
+
+
+def _items(api: Api, kind: str, path: str, query: Mapping[str, str] | None, accept: str = "") -> list[Item]:
     answer = api.get(path, query or {}, **({"accept": accept} if accept else {}))
     # As Go writes an empty list; one that is not there is no list.
     if "items" in mapping(answer) and answer["items"] is None:
         return []
     items: list[Item] = _held(api, answer, _LIST, lambda: f"list of {kind} objects")["items"]
-    shape = _LISTED.get(kind) or _shape_of(kind, "name", "namespace")
-    return [_held(api, item, shape, partial(_title, kind, item, place)) for place, item in enumerate(items)]
+    return items
+
+
+def _shape_in_list(kind: str) -> Fields:
+    return _LISTED.get(kind) or _shape_of(kind, "name", "namespace")
 
 
 def get_object(api: Api, kind: str, path: str) -> Item:
@@ -215,7 +241,10 @@ def version_of(answer: object, where: str) -> str:
 
     :raises CrossmeshError: the answer has none: with an empty one, the next write would be held against nothing.
     """
-    return str(hold(answer, _STORED, where)["metadata"]["resourceVersion"])
+    version = str(hold(answer, _STORED, where)["metadata"]["resourceVersion"])
+    if not version:
+        raise malformed(where, "metadata.resourceVersion is empty")
+    return version
 
 
 def _held(api: Api, value: object, shape: Shape, title: Callable[[], str]) -> Item:

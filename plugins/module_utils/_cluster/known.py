@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+
 __all__ = ["Known"]
 
 
@@ -23,6 +25,7 @@ class Known:
     :param labels: of the object that stands for it.
     :param claims: what it says of itself (ClusterClaims of Open Cluster Management).
     :param way: variables of the contract that lead to it.
+    :param fault: why it cannot be taken; None for nothing.
     """
 
     name: str
@@ -30,3 +33,4 @@ class Known:
     labels: Mapping[str, str] = field(default_factory=dict)
     claims: Mapping[str, str] = field(default_factory=dict)
     way: Mapping[str, str] = field(default_factory=dict)
+    fault: Message | None = None

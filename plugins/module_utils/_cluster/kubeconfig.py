@@ -16,6 +16,7 @@ import os
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection
     server_of,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.environment import without
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.known import Known
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.limits import Limits
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.login import LOG_IN, LoginError, asked, within
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.memory import private_file
@@ -49,7 +51,7 @@ except ImportError:
     if not TYPE_CHECKING:
         KubeConfigLoader = KubeConfigMerger = object
 
-__all__ = ["configuration", "context_of", "contexts_of", "is_proxied"]
+__all__ = ["configuration", "context_of", "contexts_of", "is_proxied", "title_of"]
 
 _LISTS = ("clusters", "contexts", "users")
 # In C(no_proxy): what is reached without a proxy, and a name that nobody has (RFC 2606).
@@ -78,13 +80,13 @@ def configuration(
         # The package does not annotate it.
         make: Any = _Loader
         loader = make(config, context, config_base_path=None, config_persister=persist)
-        loader.title, loader.files, loader.seconds = connection.where, files, min(limits.answer, limits.cluster)
+        loader.connection, loader.files, loader.seconds = connection, files, min(limits.answer, limits.cluster)
         loader.load_and_set(found)
         loader.refuse_nobody(found)
         loader.refuse_unsendable()
         if loader.token_file:
             # The package annotates it as None.
-            found.refresh_api_key_hook = partial(_read_again, loader.token_file, connection.where)  # type: ignore[assignment]
+            found.refresh_api_key_hook = partial(_read_again, loader.token_file, connection)  # type: ignore[assignment]
         weakref.finalize(found, files.pop_all().close)
     server_of(f"the server of {connection.where}", str(found.host))
     _settle_proxy(found)
@@ -92,7 +94,7 @@ def configuration(
     return found
 
 
-def _read_again(path: str, where: str, found: Configuration) -> None:
+def _read_again(path: str, connection: Connection, found: Configuration) -> None:
     """Before a request goes out: the kubelet replaces the token of a pod's account while a long task runs.
 
     https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#launch-a-pod-using-service-account-token-projection
@@ -101,9 +103,9 @@ def _read_again(path: str, where: str, found: Configuration) -> None:
         with open(path, encoding="utf-8", errors="replace") as file:
             token = file.read().strip()
     except OSError as error:
-        raise _unusable(where, f"the token is in a file that cannot be read: {_reason_of(error)}") from None
+        raise _unusable(connection, f"the token is in a file that cannot be read: {_reason_of(error)}") from None
     if not token or not is_sendable(token):
-        raise _unusable(where, f"tokenFile is {shown_path(path)}, and it holds no token")
+        raise _unusable(connection, f"tokenFile is {shown_path(path)}, and it holds no token")
     found.api_key[credential_key(found)] = f"Bearer {token}"
 
 
@@ -120,19 +122,29 @@ def context_of(connection: Connection) -> str:
         return str(_config(connection)[0]["current-context"])
 
 
-def contexts_of(connection: Connection) -> list[tuple[str, str]]:
-    """The names of all contexts, each with the URL of its API server.
+def contexts_of(connection: Connection) -> list[Known]:
+    """All contexts, each with the URL of its API server, or with what is wrong with it.
 
     :raises CrossmeshError: when the kubeconfig cannot be used.
     """
     with _faults_told(connection):
         config = _config(connection)[0]
-        entries = [getattr(item, "value", item) for item in config.value.get("contexts") or ()]
-        servers = [_entry(config, "clusters", entry["context"]["cluster"]) for entry in entries]
-        return [
-            (str(entry["name"]), str(server["cluster"]["server"]) if server else "")
-            for entry, server in zip(entries, servers, strict=True)
-        ]
+        entries = {str(_value(item)["name"]): _value(item) for item in config.value.get("contexts") or ()}
+    return [_context(connection, config, name, entry) for name, entry in entries.items()]
+
+
+def title_of(connection: Connection, context: str) -> str:
+    """What names one context of its files in messages."""
+    return f"context {shown_path(context)} of {os.pathsep.join(map(shown_path, connection.files))}"
+
+
+def _context(connection: Connection, config: Any, name: str, entry: Any) -> Known:
+    try:
+        with _faults_told(replace(connection, where=title_of(connection, name))):
+            found = _entry(config, "clusters", entry["context"]["cluster"])
+            return Known(name, str(found["cluster"]["server"]) if found else "")
+    except CrossmeshError as error:
+        return Known(name, fault=error.message)
 
 
 def is_proxied(found: Configuration) -> bool:
@@ -145,16 +157,16 @@ def _faults_told(connection: Connection) -> Iterator[None]:
     try:
         yield
     except (ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, AttributeError, LookupError) as error:
-        raise _unusable(connection.where, _reason_of(error)) from None
+        raise _unusable(connection, _reason_of(error)) from None
 
 
-def _unusable(where: str, why: str) -> CrossmeshError:
+def _unusable(connection: Connection, why: str) -> CrossmeshError:
     return CrossmeshError(
         Message.error(
             "kubeconfig",
-            where=where,
+            where=connection.where,
             what=f"the kubeconfig cannot be used: {why}",
-            fix="correct it, or set mesh_kubeconfig and mesh_context to a file and a context in it",
+            fix=f"correct it, or {connection.instead}",
         )
     )
 
@@ -179,23 +191,28 @@ def _refuse_unknown(connection: Connection, config: Any, context: str) -> None:
         wanted = {"clusters": given["cluster"], **({"users": given["user"]} if given.get("user") else {})}
     for kind, name in wanted.items():
         if _entry(config, kind, name) is None:
-            raise _unusable(connection.where, f"it has no {kind.removesuffix('s')} {shown_path(str(name))}")
+            raise _unusable(connection, f"it has no {kind.removesuffix('s')} {shown_path(str(name))}")
 
 
 def _entry(config: Any, kind: str, name: str) -> Any:
-    entries = config.value.get(kind) or ()
-    values = (getattr(item, "value", item) for item in entries)
-    return next((item for item in values if item["name"] == name), None)
+    return next((found for item in config.value.get(kind) or () if (found := _value(item))["name"] == name), None)
+
+
+def _value(item: Any) -> Any:
+    return getattr(item, "value", item)
 
 
 def _config(connection: Connection) -> tuple[Any, Any]:
     """The kubeconfig, and what keeps a token in it that was renewed."""
     if not connection.files:
         return ConfigNode(connection.where, connection.document), None
-    # The package does not annotate it.
-    files = _Files(":".join(connection.files))  # type: ignore[no-untyped-call]
+    try:
+        # The package does not annotate it.
+        files = _Files(":".join(connection.files))  # type: ignore[no-untyped-call]
+    except _NoneError as error:
+        raise _unusable(replace(connection, where=str(error)), "it holds none") from None
     if files.config is None:
-        raise _unusable(connection.where, "there is no such file")
+        raise _unusable(connection, "there is no such file")
     return files.config, files.save_changes
 
 
@@ -213,6 +230,10 @@ def _refuse_socks(found: Configuration, where: str) -> None:
         raise refuse(where, what, "install PySocks there, or name an HTTP proxy")
 
 
+class _NoneError(Exception):
+    """A file that is no kubeconfig; its path."""
+
+
 class _Files(KubeConfigMerger):
     """One file or several, merged as kubectl does it: the first to name something decides."""
 
@@ -220,7 +241,7 @@ class _Files(KubeConfigMerger):
         with open(path, encoding="utf-8") as file:
             found: Any = yaml.load(file, Loader=_PARSER)
         if not isinstance(found, dict):
-            raise _unusable(path, "it holds none")
+            raise _NoneError(path)
         if self.config_merged is None:
             self.config_merged = ConfigNode(path, {**found, **{name: [] for name in _LISTS}}, path)
         for name in _LISTS:
@@ -233,12 +254,16 @@ class _Files(KubeConfigMerger):
 class _Loader(KubeConfigLoader):
     """A context's settings, or an error where the package would go on without a credential."""
 
-    title = ""
     token_file = ""
+    connection: Connection
     files: ExitStack
     seconds: float
     _user: Any
     _cluster: Any
+
+    @property
+    def title(self) -> str:
+        return self.connection.where
 
     def _load_cluster_info(self) -> None:
         # The package would unpack what is embedded into temporary files, and remove them as the interpreter ends. One
@@ -259,14 +284,14 @@ class _Loader(KubeConfigLoader):
                 # The cluster's folder for the user's files, as the package has it.
                 absolute = os.path.join(self._get_base_path(self._cluster.path), path)  # type: ignore[no-untyped-call]
                 if not os.path.isfile(absolute):
-                    raise _unusable(self.title, f"{option} is {shown_path(path)}, and there is no such file")
+                    raise _unusable(self.connection, f"{option} is {shown_path(path)}, and there is no such file")
         return ConfigNode(node.name, given, node.path)
 
     def _file_of(self, option: str, embedded: str) -> str:
         try:
             content = base64.standard_b64decode(embedded)
         except (ValueError, TypeError):
-            raise _unusable(self.title, f"{option}-data is not in Base64") from None
+            raise _unusable(self.connection, f"{option}-data is not in Base64") from None
         return self.files.enter_context(private_file(option, content))
 
     def _load_user_token(self) -> Any:

@@ -4,13 +4,14 @@
 """Which clusters of somebody else's list become hosts. Pure.
 
 PRIVATE to the collection. The list may only narrow what the inventory allows: a cluster that it does not name is none,
-a name that stands for two is nobody's, and no name is taken that means something else to Ansible.
+a name that stands for two is nobody's, and no name is taken that means something else to Ansible. What is wrong with
+others is nothing to it.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -36,22 +37,23 @@ class Selection:
     faults: tuple[Message, ...]
 
 
-def select(found: Iterable[Known | Message], wanted: Sequence[str], names: Mapping[str, str]) -> Selection:
+def select(
+    found: Iterable[Known], wanted: Sequence[str], names: Mapping[str, str], taken: Collection[str] = ()
+) -> Selection:
     """Take what the inventory asks for.
 
     :param wanted: names of hosts, or patterns of the shell.
     :param names: what hosts are called, by what clusters are called in the list; the same where it is not given.
+    :param taken: names of clusters and groups that other files of the inventory have.
     """
-    entries = list(found)
-    faults = [entry for entry in entries if isinstance(entry, Message)]
     called: dict[str, list[Known]] = defaultdict(list)
-    for known in entries:
-        if isinstance(known, Known):
-            called[str(names.get(known.name, known.name))].append(known)
+    for known in found:
+        called[str(names.get(known.name, known.name))].append(known)
     chosen = {host: there for host, there in called.items() if _is_wanted(host, wanted)}
-    hosts = {}
+    hosts: dict[str, Known] = {}
+    faults: list[Message] = []
     for host, there in chosen.items():
-        if fault := _fault(host, there):
+        if fault := _fault(host, there, taken):
             faults.append(fault)
         else:
             hosts[host] = there[0]
@@ -63,14 +65,19 @@ def _is_wanted(host: str, wanted: Sequence[str]) -> bool:
     return any(fnmatchcase(host, pattern) for pattern in wanted)
 
 
-def _fault(host: str, there: Sequence[Known]) -> Message | None:
+def _fault(host: str, there: Sequence[Known], taken: Collection[str]) -> Message | None:
     if len(there) > 1:
         what = f"{len(there)} clusters are called so, and which one is meant nobody can tell"
         servers = listed({known.server for known in there if known.server})
         return _left_out(f"cluster {host}", f"{what} ({servers})", "give each a name of its own, there or in names")
+    if there[0].fault:
+        return there[0].fault
     if not is_label(host) or host in _ANSIBLES:
         what = "its name is not a DNS label, or one that Ansible has for something else"
         return _left_out(f"cluster {host}", what, "give it another name in names, e.g. {its name there: cluster-b}")
+    if host in taken:
+        what = "a group, or a cluster of another file of this plugin, is called so"
+        return _left_out(f"cluster {host}", what, "give one of both another name; for a cluster, in names")
     return None
 
 

@@ -213,6 +213,15 @@ def _check_cluster_names(world: World) -> Iterator[Finding]:
             )
 
 
+def _check_names_of_groups(world: World) -> Iterator[Finding]:
+    """A reference to the group would mean the cluster as well, and who registers clusters chooses their names."""
+    groups = world.groups | world.declared_groups
+    for name in world.clusters:
+        if name in groups:
+            what, fix = "is the name of a group as well", "give the cluster or the group another name"
+            yield Finding.of("cluster-and-group", name, "mesh_cluster_name", show(name), what, fix)
+
+
 def _check_places(world: World) -> Iterator[Finding]:
     """Hosts that meet in one cluster: a context that was forgotten, or misspelt, is whatever the current one is."""
     for there in _places(world):
@@ -226,12 +235,14 @@ def _check_places(world: World) -> Iterator[Finding]:
             where = "use one kubeconfig, and not all set mesh_context" if unset else "connect to the same cluster"
             more = ", ..." if len(shared) > 3 else ""
             what = f"{', '.join(names)} {where}; they share {', '.join([*shared][:3])}{more}"
-            fix = (
-                "set a different mesh_context, mesh_kubeconfig or mesh_api_host for each; two meshes in one cluster "
-                "need mesh_context and different gateways"
-            )
             field = next((name for name in _ONE_CLUSTER if there[0].get(name)), "mesh_context")
             value = "not set" if unset else _shown(there[0][field], field)
+            # With a second one that is set as well, the cluster would not be reached at all.
+            ways = "mesh_context or mesh_kubeconfig" if field == "mesh_context" else field
+            fix = (
+                f"set a different {ways} for each; two meshes in one cluster need "
+                f"{'mesh_context and ' if unset else ''}different gateways"
+            )
             yield Finding.of("same-cluster", (unset or names)[0], field, value, what, fix)
 
 
@@ -345,6 +356,7 @@ CHECKS_OF_A_WORLD: tuple[Callable[[World], Iterator[Finding]], ...] = (
     _check_server_groups,
     _check_groups,
     _check_cluster_names,
+    _check_names_of_groups,
     _check_places,
     _check_one_api_server,
     _check_one_value,

@@ -27,6 +27,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.relocation impo
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.rotation import Sight, steps
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import Storage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from tests.unit.ca.fake_cluster import FakeCluster
 from tests.unit.ca.memory_storage import MemoryStorage
 from tests.unit.ca.support import quick
@@ -159,6 +161,24 @@ def test_a_slice_goes_on_where_another_one_was_quicker_between_two_reads(
     slow.run()
     assert public(store).phase == "switched"
     assert set(store.observations(public(store))) == {"cluster-a", "cluster-b"}
+
+
+def test_a_store_that_cannot_be_read_is_told_also_where_another_slice_was_quicker(
+    store: CaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phase(store, "prepare")
+    slow = Slice(store, ["cluster-b"], "switch")
+
+    def broken(_now: datetime) -> list[Record]:
+        monkeypatch.undo()
+        phase(store, "switch", ["cluster-a"])
+        raise CrossmeshError(Message.error("store-damaged", where="the store", what="it does not add up"))
+
+    while slow.left[0] != "switch":
+        slow.step()
+    monkeypatch.setattr(store, "records", broken)
+    with refused("store-damaged"):
+        slow.run()
 
 
 def test_each_slice_may_run_twice_and_a_phase_again(store: CaStore) -> None:

@@ -49,6 +49,14 @@ def test_a_certificate_is_followed() -> None:
     assert [Path(str(path)).read_text() for path in (found.cert_file, found.key_file)] == ["CERTIFICATE", "KEY"]
 
 
+def test_what_cannot_be_used_is_to_be_corrected_in_the_secret() -> None:
+    """And no variable is to be set that would be refused beside it."""
+    given = argocd_secret("cluster-b", config=config(tlsClientConfig={"caData": "no Base64 at all"}))
+    with refused("kubeconfig") as caught:
+        configuration(connection_to_registered(hub(given), PLACE))
+    assert "in place of mesh_argocd_secret" in caught.value.message.fix
+
+
 @pytest.mark.parametrize("place", ["cluster-b", "argocd/../x", "argocd/a/b", "/x", "argocd/", "a b/c"])
 def test_a_place_that_is_none_is_refused(place: str) -> None:
     with refused("connection") as caught:

@@ -78,7 +78,10 @@ def test_that_of_a_holder_who_died_is_lost_after_its_time_by_the_clock_of_who_wa
         assert holder(cluster) != dead
 
 
-@pytest.mark.parametrize("answer", [None, [], {}, {"metadata": None}, {"metadata": {"resourceVersion": 7}}])
+@pytest.mark.parametrize(
+    "answer",
+    [None, [], {}, {"metadata": None}, {"metadata": {"resourceVersion": 7}}, {"metadata": {"resourceVersion": ""}}],
+)
 def test_an_answer_to_a_write_that_names_no_version_is_one_error(answer: object) -> None:
     class Liar(FakeCluster):
         def create(self, *_request: object, **_options: object) -> Any:

@@ -912,6 +912,25 @@ WRONG: list[Wrong] = [
         {"hosts": cluster(mesh_cluster_name="cluster-b")},
     ),
     Wrong(
+        "cluster-and-group",
+        "payments: mesh_cluster_name: 'payments': is the name of a group as well",
+        "another name",
+        {
+            "links": [link(clients=["payments"])],
+            "hosts": {
+                **HOSTS,
+                "cluster-a": {"group_names": ["mesh_clients", "payments"]},
+                "payments": {"group_names": ["mesh_clients"]},
+            },
+        },
+    ),
+    Wrong(
+        "cluster-and-group",
+        "cluster-a: mesh_cluster_name: 'cluster-a'",
+        "another name",
+        {"shared": {"mesh_clusters": {"cluster-a": ["mesh_clients"], "cluster-b": ["mesh_servers", "cluster-a"]}}},
+    ),
+    Wrong(
         "same-cluster",
         "cluster-b: mesh_context: not set: cluster-b, cluster-a use one kubeconfig",
         "mesh_kubeconfig",
@@ -974,6 +993,12 @@ WRONG: list[Wrong] = [
                 for host, v in HOSTS.items()
             }
         },
+    ),
+    Wrong(
+        "same-cluster",
+        "cluster-b: mesh_argocd_secret: 'argocd/b'",
+        "set a different mesh_argocd_secret for each",
+        {"hosts": {host: {**v, "mesh_context": "", "mesh_argocd_secret": "argocd/b"} for host, v in HOSTS.items()}},
     ),
     *(
         Wrong(

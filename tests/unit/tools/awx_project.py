@@ -37,9 +37,9 @@ def calls(module: str = "") -> Iterator[tuple[str, Json]]:
     """Modules and what they are given, with the play's defaults."""
     found = play()
     for task in found["tasks"]:
-        (name,) = (key for key in task if key.startswith("awx.awx."))
-        if not module or name == f"awx.awx.{module}":
-            yield name.removeprefix("awx.awx."), {**found["module_defaults"].get(name, {}), **task[name]}
+        for name in task:
+            if name.startswith("awx.awx.") and (not module or name == f"awx.awx.{module}"):
+                yield name.removeprefix("awx.awx."), {**found["module_defaults"].get(name, {}), **task[name]}
 
 
 def named(module: str) -> dict[str, Json]:
