@@ -304,6 +304,12 @@ CODES: Mapping[str, Entry] = {
         "Its value uses an undefined variable, or cannot be decrypted; the message never holds the value",
         "Define the variables that it uses, or give the vault password",
     ),
+    "unknown-variable": Entry(
+        "A variable has a name that nothing reads",
+        "Its name begins with C(mesh_) or C(custom_ca_), as those of the collection do, but it is none of them: it may "
+        "be misspelt, and has no effect",
+        "Write the name as docs/links.md has it; let variables of your own begin otherwise",
+    ),
     "clock-wrong": Entry(
         "The controller's clock is wrong",
         "It differs from the API server's by nearly two hours or more: a new certificate would not be valid yet, or "

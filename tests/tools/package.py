@@ -30,7 +30,7 @@ SHIPPED = re.compile(
     r"|changelogs/(fragments/[\w.-]+|\w+)\.ya?ml"
     r"|meta/[\w-]+\.yml"
     r"|playbooks/(tasks/)?\w+\.yml"
-    r"|docs/[^.]+\.md"
+    r"|docs/[^.]+\.md|docs/inventory\.schema\.json"
     r"|plugins/[^.]+\.(py|yml)"
     r"|roles/[^.]+\.(md|yml|yaml\.j2)"
 )
