@@ -927,6 +927,28 @@ CODES: Mapping[str, Entry] = {
         "The NetworkPolicies of a pod are additive",
         "Restrict it, or delete it",
     ),
+    # GitOps
+    "gitops-owned": Entry(
+        "A GitOps tool applies an object that is not as the inventory says",
+        "It bears the mark of Argo CD or Flux, which would take back what a run writes: no manifest of this side is "
+        "written",
+        "Run playbook render, and commit its tree; or take the object out of what the tool applies",
+    ),
+    "folder-not-ours": Entry(
+        "The folder for files of a playbook cannot be used",
+        "It is not set, is no folder, or holds something else than what that playbook writes for this instance",
+        "Set the variable to a folder of its own, such as one below your repository",
+    ),
+    "file-not-ours": Entry(
+        "A file of others stands where a playbook writes",
+        "That playbook has not written it, or it is reached by a symbolic link; nothing was written",
+        "Move it to another place; an overlay of your own can name a folder of playbook render as its base",
+    ),
+    "folder-not-written": Entry(
+        "The folder for files of a playbook cannot be written",
+        "The folder or a file in it cannot be read, made or written",
+        "Set the variable to a folder that can be written",
+    ),
     # Names
     "not-ours": Entry(
         "A foreign object has our name",

@@ -764,6 +764,12 @@ PLAYBOOK: tuple[Field, ...] = (
         "C(take_over_ca): SHA-256 fingerprints, with commas, of every root that the store is to trust.",
         example="3f9a1c2e...",
     ),
+    Field(
+        "mesh_render_dir",
+        "str",
+        "C(render): the folder of the tree; a relative path begins where Ansible was started. Required there.",
+        example="clusters",
+    ),
     Field("mesh_preflight_report", "str", "C(preflight): a JSON file for what it finds.", example="preflight.json"),
 )
 
