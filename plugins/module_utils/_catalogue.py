@@ -934,6 +934,11 @@ CODES: Mapping[str, Entry] = {
         "written",
         "Run playbook render, and commit its tree; or take the object out of what the tool applies",
     ),
+    "schedule": Entry(
+        "The schedule cannot be written as it is described",
+        "A time, a limit or a command in C(mesh_schedule) or beside it has a form that cron and systemd cannot take",
+        "Correct it; docs/schedule.md shows the forms",
+    ),
     "folder-not-ours": Entry(
         "The folder for files of a playbook cannot be used",
         "It is not set, is no folder, or holds something else than what that playbook writes for this instance",

@@ -70,6 +70,7 @@ TABLES: tuple[tuple[str, str, tuple[schema.Field, ...]], ...] = (
     ("What a run is told", "For one run (`-e`), or for as long as it stands in the inventory.", schema.RUN),
     ("The certificate authority", CA, schema.CA),
     ("What is revoked", "An entry of `custom_ca_revoked`: a date, and one of the first four.", schema.REVOKED),
+    ("A schedule", "An entry of `mesh_schedule`; [schedule.md](schedule.md) says what becomes of it.", schema.SCHEDULE),
     ("What a playbook is told", "Of the playbook that each names; as a rule for one run (`-e`).", schema.PLAYBOOK),
 )
 

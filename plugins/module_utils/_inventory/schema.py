@@ -39,6 +39,8 @@ __all__ = [
     "REVOKED",
     "ROLE",
     "RUN",
+    "SCHEDULE",
+    "SCHEDULED",
     "SECRET",
     "SERVER",
     "SHARED",
@@ -716,6 +718,34 @@ CA: tuple[Field, ...] = (
 # Every variable of the contract that is no secret.
 CONTRACT: tuple[Field, ...] = (*CLUSTER, *SHARED, *RUN, *CA)
 
+# What may run again and again with nobody there.
+SCHEDULED = ("preflight", "rotate_ca", "rotate_certificates", "site", "verify")
+
+SCHEDULE: tuple[Field, ...] = (
+    Field(
+        "playbook",
+        "str",
+        "What runs; one entry for each.",
+        required=True,
+        choices=SCHEDULED,
+        example="verify",
+    ),
+    Field(
+        "at",
+        "str",
+        "C(HH:MM) each day, C(Mon HH:MM) each week, C(:MM) each hour; in the time zone of what starts it.",
+        required=True,
+        example="'02:17'",
+    ),
+    Field(
+        "limit",
+        "str",
+        "The longest that a run may take, a whole number of C(m) or C(h), less than from one to the next.",
+        required=True,
+        example="3h",
+    ),
+)
+
 PLAYBOOK: tuple[Field, ...] = (
     Field(
         "mesh_rotate_force",
@@ -769,6 +799,74 @@ PLAYBOOK: tuple[Field, ...] = (
         "str",
         "C(render): the folder of the tree; a relative path begins where Ansible was started. Required there.",
         example="clusters",
+    ),
+    Field(
+        "mesh_schedule_dir",
+        "str",
+        "C(schedule): the folder for its files; a relative path begins where Ansible was started. Required there.",
+        example="schedule",
+    ),
+    Field(
+        "mesh_schedule",
+        "list",
+        "C(schedule): what runs when.",
+        default=[
+            {"playbook": "rotate_certificates", "at": "02:17", "limit": "3h"},
+            {"playbook": "verify", "at": ":47", "limit": "50m"},
+        ],
+        example="[{playbook: verify, at: '06:30', limit: 1h}]",
+        keys=SCHEDULE,
+    ),
+    Field(
+        "mesh_schedule_command",
+        "list",
+        "C(schedule): the command of a run, up to the playbook's name. Default: this C(ansible-playbook) with this "
+        "inventory.",
+        example="[/opt/ansible/bin/ansible-playbook, -i, /srv/meshes, --vault-password-file, /etc/meshes/vault]",
+        elements="str",
+    ),
+    Field(
+        "mesh_schedule_user",
+        "str",
+        "C(schedule): as whom cron and systemd start it. Default: who runs the playbook.",
+        example="ops",
+    ),
+    Field(
+        "mesh_schedule_alarm",
+        "list",
+        "C(schedule): a command for runs that failed or did not come; the job's name is added.",
+        default=["/usr/bin/logger", "--priority", "daemon.crit", "--tag", "crossmesh", "failed or missed:"],
+        example="[/usr/local/bin/page-oncall]",
+        elements="str",
+    ),
+    Field(
+        "mesh_schedule_heartbeat",
+        "list",
+        "C(schedule): a command after each good run, for whom its silence is an alarm; the playbook's name is added.",
+        default=[],
+        example="[/usr/local/bin/heartbeat]",
+        elements="str",
+    ),
+    Field(
+        "mesh_schedule_image",
+        "str",
+        "C(schedule): an image of yours with this collection and the inventory. Without it no CronJob is written.",
+        example="registry.example.com/crossmesh-ee:0.1.0",
+    ),
+    Field(
+        "mesh_schedule_image_command",
+        "list",
+        "C(schedule): as C(mesh_schedule_command), in that image.",
+        default=["ansible-playbook", "-i", "/runner/inventory"],
+        example="[ansible-playbook, -i, /srv/meshes]",
+        elements="str",
+    ),
+    Field(
+        "mesh_schedule_namespace",
+        "str",
+        "C(schedule): the namespace of the CronJobs.",
+        default="crossmesh",
+        example="crossmesh-runs",
     ),
     Field("mesh_preflight_report", "str", "C(preflight): a JSON file for what it finds.", example="preflight.json"),
 )
