@@ -50,7 +50,7 @@ lint-ruff: venv
 
 # The collection under the name that Ansible gives it.
 lint-mypy: venv
-	mypy collections/ansible_collections/crossmesh/mtls/plugins tests
+	mypy collections/ansible_collections/crossmesh/mtls/plugins extensions tests
 
 lint-shell:
 	git grep --untracked -lE '^#!.*\bbash$$' | xargs shellcheck

@@ -26,9 +26,10 @@ options: {}
 requirements:
   - kubernetes >= 29.0.0
 notes:
-  - Reads C(mesh_kubeconfig) and C(mesh_context), or C(mesh_api_host), C(mesh_api_key) and C(mesh_api_ca_cert), which
-    lead to the cluster; docs/links.md says what they can be. What they do not ask for has no part in it, neither
-    C(K8S_AUTH_*) nor the C(environment) of a play.
+  - Reads C(mesh_kubeconfig) and C(mesh_context), or C(mesh_api_host), C(mesh_api_key) and C(mesh_api_ca_cert), or
+    C(mesh_argocd_secret), C(mesh_argocd_kubeconfig) and C(mesh_argocd_context), which lead to the cluster;
+    docs/links.md says what they can be. What they do not ask for has no part in it, neither C(K8S_AUTH_*) nor the
+    C(environment) of a play.
   - Reads C(mesh_api_timeout), C(mesh_api_max_bytes) and C(mesh_cluster_timeout), which bound what the cluster's answers
     may take; beyond them it fails.
 """

@@ -352,6 +352,18 @@ CODES: Mapping[str, Entry] = {
         "C(mesh_preflight_report) is not a writable file",
         "Set it to a file in a folder that exists and is writable",
     ),
+    "cluster-left-out": Entry(
+        "A cluster is left out of the inventory",
+        "C(clusters) of the inventory plugin names it, and the list has none of this name, or several, or its name or "
+        "address cannot be taken. A run is over the other clusters alone; with C(strict) there is none",
+        "Follow the message; C(ansible-inventory --list) shows what is there",
+    ),
+    "foreign-group": Entry(
+        "A foreign value would choose a group",
+        "C(keyed_groups) of the inventory plugin would make a group that is called as somebody else likes, such as "
+        "C(mesh_clients), whose members get certificates",
+        "Give each entry of C(keyed_groups) a prefix, and say in C(groups) what makes a cluster a client or a server",
+    ),
     # The API server
     "kubeconfig": Entry(
         "The kubeconfig cannot be used",
@@ -360,15 +372,17 @@ CODES: Mapping[str, Entry] = {
     ),
     "connection": Entry(
         "A cluster's connection cannot be followed",
-        "C(mesh_kubeconfig), C(mesh_api_host), C(mesh_api_key) or C(mesh_api_ca_cert) asks for something that is not "
-        "there, for two things at once, or for what cannot be done in every part of a run",
+        "C(mesh_kubeconfig), C(mesh_api_host), C(mesh_api_key), C(mesh_api_ca_cert) or C(mesh_argocd_secret) asks for "
+        "something that is not there, for two things at once, or for what cannot be done in every part of a run",
         "Follow the message; docs/links.md has what each can be",
     ),
     "unverified-server": Entry(
         "The API server's certificate would not be checked",
         "C(K8S_AUTH_VERIFY_SSL) is false, as AWX's credential for Kubernetes sets it where C(Verify SSL) is not ticked "
-        "or no CA is entered. Whoever answers in the server's place would get the token, and private keys of gateways",
-        "Enter the CA of the API server in the credential, and tick C(Verify SSL); or give the cluster a kubeconfig",
+        "or no CA is entered; or a Secret of Argo CD has C(insecure). Whoever answers in the server's place would get "
+        "the token, and private keys of gateways",
+        "Enter the CA of the API server in the credential, and tick C(Verify SSL), or in the Secret; or give the "
+        "cluster a kubeconfig",
     ),
     "credential-plugin": Entry(
         "A credential plugin gave no credential",

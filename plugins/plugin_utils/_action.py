@@ -139,9 +139,19 @@ class Variables:
     def _connection(self) -> Connection:
         kubeconfig, context = (str(self.given.get(f"mesh_{key}") or "") for key in ("kubeconfig", "context"))
         host, authority = (str(self.given.get(f"mesh_api_{key}") or "") for key in ("host", "ca_cert"))
+        if secret := str(self.given.get("mesh_argocd_secret") or ""):
+            return self._registered(secret, kubeconfig, context, host)
         if host:
             return connection_to_host(host, self.text("mesh_api_key"), authority, Path.cwd(), kubeconfig, context)
         return connection_of(kubeconfig, context, os.environ, Path.cwd())
+
+    def _registered(self, secret: str, *others: str) -> Connection:
+        # Seldom used, and imported for nobody else.
+        from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.argocd import connection_to_registered
+
+        kubeconfig, context = (str(self.given.get(f"mesh_argocd_{key}") or "") for key in ("kubeconfig", "context"))
+        hub = self._withholding(connection_of(kubeconfig, context, os.environ, Path.cwd(), "mesh_argocd"))
+        return connection_to_registered(Api(hub, self.limits()), secret, *others)
 
     def _secrets(self) -> Iterator[str]:
         """Those that can be read; one that cannot is told where it is needed."""

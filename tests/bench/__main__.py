@@ -15,13 +15,14 @@ from tests.lab.settings import CHECKOUT
 from . import scale
 from .contenders import BASELINE, SITE
 from .figures import Groups, figures, report, table
+from .jobs import jobs
 from .markdown import scale_tables
 from .parts import certificates, floor, joining, rotation
 from .process import BenchError
 from .samples import Sample
 from .watching import Reading
 
-_PARTS = (SITE.name, BASELINE.name, "floor", "certificates", "rotation", "fleet")
+_PARTS = (SITE.name, BASELINE.name, "floor", "certificates", "rotation", "fleet", "jobs")
 _OUTPUT = CHECKOUT / "tests/output/bench.json"
 # community.crypto's time grows with the number; more would only take longer.
 _YARDSTICK_LINKS = 10
@@ -72,6 +73,8 @@ def _measure(lab: Lab, arguments: argparse.Namespace) -> Iterator[Sample | Readi
     if "fleet" in parts:
         yield from scale.links(lab, arguments.fleet, repeat)
         yield from scale.clusters(lab, arguments.clusters, _FLEET_LINKS, repeat)
+    if "jobs" in parts:
+        yield from jobs(lab, repeat)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from typing import Any
 
 from .contenders import BASELINE, SITE
+from .jobs import DIRECT, WAYS
 from .kubectl import FLOOR
 from .parts import COMMUNITY, ISSUER, ROTATION
 from .samples import ADDED, FIRST, PROCESS, REMOVED, RENEWED, TASKS, UNCHANGED, Sample
@@ -117,6 +118,7 @@ def figures(groups: Groups, fleet: int | None) -> Iterator[Figure]:
     yield from _fleet(groups, fleet)
     yield from _slopes(groups)
     yield from _issuing(groups)
+    yield from _jobs(groups)
 
 
 def _speed(groups: Groups) -> Iterator[Figure]:
@@ -221,6 +223,26 @@ def _by_cpu(groups: Groups) -> str:
         return ""
     times = (ours.links / ours.cpu.median) / (theirs.links / theirs.cpu.median)
     return f"; {times:.0f} times by CPU seconds of the whole process"
+
+
+def _jobs(groups: Groups) -> Iterator[Figure]:
+    """What a job adds to a run, and what of a job does not become less with its clusters."""
+    for who in WAYS:
+        whole, part = (_of_clusters(groups, who, clusters) for clusters in (2, 1))
+        direct = _of_clusters(groups, DIRECT, 2)
+        if whole and part and direct and whole.cpu and part.cpu and direct.cpu:
+            wall = whole.wall.median - direct.wall.median
+            cpu = whole.cpu.median - direct.cpu.median
+            cluster = whole.cpu.median - part.cpu.median
+            measured = (
+                f"{wall:.2f} s, {cpu:.2f} CPU more than {DIRECT}; {cluster:.2f} CPU a cluster, "
+                f"{part.cpu.median - cluster:.2f} CPU a job"
+            )
+            yield Figure(f"a job, {who}", measured, "", None)
+
+
+def _of_clusters(groups: Groups, who: str, clusters: int) -> Group | None:
+    return next((group for group in groups.of(who, UNCHANGED) if group.clusters == clusters), None)
 
 
 def table(groups: Groups, found: Sequence[Figure]) -> str:

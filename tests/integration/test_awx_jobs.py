@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -23,16 +22,22 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.integration.support import secret_traces
-from tests.integration.support.credential_secrets import BOTH, CLIENT, SERVER, trusted_roots
+from tests.integration.support.credential_secrets import BOTH
 from tests.integration.support.lab_mesh import Mesh, cleared_afterwards
-from tests.integration.support.runner_jobs import Credential, Job, Platform, as_in_awx
+from tests.integration.support.project_on_lab import (
+    KEEPER,
+    Ca,
+    ca_of,
+    given_secrets,
+    head_of,
+    project_inventory,
+    with_management,
+)
+from tests.integration.support.runner_jobs import Credential, Platform, as_in_awx
+from tests.integration.support.runner_results import Job
 from tests.integration.support.service_accounts import NAMESPACE, store_account
 from tests.lab import Lab
-from tests.unit.awx_project import PROJECT
-from tests.unit.support import Json
 
-# Keeps the CA; no link has an end there.
-KEEPER, HEAD = "cluster-c", "crossmesh-ca-default"
 # As the workflows of the project have them, and one that comes by the schedule.
 JOBS: dict[str, tuple[str, dict[str, str]]] = {
     "preflight": ("preflight.yml", {}),
@@ -56,15 +61,6 @@ PLANTED = """\
         planted: "{{ lookup('ansible.builtin.env', 'PLANTED') }}"
         cacheable: true
 """
-
-
-@dataclass(frozen=True)
-class Ca:
-    """What the index in the Secrets says, and the gateways of both clusters trust."""
-
-    issuing: str
-    trusted: frozenset[str]
-    in_service: frozenset[str]
 
 
 @dataclass
@@ -96,9 +92,9 @@ def trail(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trail]
             Credential("Crossmesh kubeconfig", {"kubeconfig": yaml.safe_dump(config)}),
             Credential("Crossmesh CA", {"passphrase": mesh.passphrase}),
         )
-        found, platform = Trail(), Platform(jobs, project_inventory(), credentials)
+        found, platform = Trail(), Platform(jobs, as_in_awx(project_inventory()), credentials)
         # First, because nothing was made yet: it would else say that the CA in service is not there.
-        fleeting = replace(platform, inventory=project_inventory(without="custom_ca_store"))
+        fleeting = replace(platform, inventory=as_in_awx(project_inventory(without="custom_ca_store")))
         found.refused = fleeting.run("site.yml")
         for name, (playbook, variables) in JOBS.items():
             found.jobs[name] = platform.run(playbook, variables)
@@ -115,41 +111,6 @@ def trail(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trail]
         yield found
 
 
-def project_inventory(*, without: str = "") -> Json:
-    """The project's, for gateways as the lab has them."""
-    inventory = yaml.safe_load((PROJECT / "inventory.yml").read_text(encoding="utf-8"))
-    variables = inventory["all"]["vars"]
-    for name in ("mesh_ingress_gateway", "mesh_egress_gateway", without):
-        variables.pop(name, None)
-    return as_in_awx(inventory)
-
-
-def with_management(lab: Lab, store: Path) -> Json:
-    """The one kubeconfig of the credential: a context for each cluster, and one for the CA's Secrets."""
-    config: Json = yaml.safe_load(lab.kubeconfig.read_text(encoding="utf-8"))
-    keeper = by_name(config["contexts"])[KEEPER]["context"]["cluster"]
-    user = by_name(yaml.safe_load(store.read_text(encoding="utf-8"))["users"])[KEEPER]["user"]
-    config["users"].append({"name": "management", "user": user})
-    config["contexts"].append({"name": "management", "context": {"cluster": keeper, "user": "management"}})
-    return config
-
-
-def by_name(entries: list[Json]) -> dict[str, Json]:
-    return {entry["name"]: entry for entry in entries}
-
-
-def head_of(mesh: Mesh) -> dict[str, bytes]:
-    data = mesh.get(KEEPER, "secret", HEAD, "-n", NAMESPACE)["data"]
-    return {name: base64.b64decode(value) for name, value in data.items()}
-
-
-def ca_of(mesh: Mesh) -> Ca:
-    index: dict[str, Any] = json.loads(head_of(mesh)["authority.json"])
-    in_service = trusted_roots(mesh, CLIENT)
-    assert in_service == trusted_roots(mesh, SERVER)
-    return Ca(index["issuing"], frozenset(index["trusted"]), frozenset(in_service))
-
-
 def keys_of(mesh: Mesh, when: str) -> dict[str, frozenset[bytes]]:
     """Keys that there are now: of gateways, and of roots."""
     found = {}
@@ -161,18 +122,6 @@ def keys_of(mesh: Mesh, when: str) -> dict[str, frozenset[bytes]]:
             key = serialization.load_pem_private_key(content, mesh.passphrase.encode())
             assert isinstance(key, ec.EllipticCurvePrivateKey)
             found[f"the key of root {name}"] = secret_traces.of_key(_pem(key))
-    return found
-
-
-def given_secrets(config: Json, passphrase: str) -> dict[str, frozenset[bytes]]:
-    """What credentials hand over."""
-    found = {"the passphrase": secret_traces.of_text(passphrase.encode())}
-    for user in config["users"]:
-        if "token" in user["user"]:
-            found["the token of the CA's account"] = secret_traces.of_text(user["user"]["token"].encode())
-        else:
-            key = base64.b64decode(user["user"]["client-key-data"])
-            found[f"the key of user {user['name']}"] = secret_traces.of_key(key)
     return found
 
 

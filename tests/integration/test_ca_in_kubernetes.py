@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from tests.store.secret_stopping import SECRET_WORKS
 from tests.store.work import Work
 from tests.unit.ca.fake_cluster import named_pieces
 from tests.unit.ca.support import quick
+from tests.unit.support import CHECKOUT
 
 # Keeps the CA; no link has an end there.
 KEEPER = "cluster-c"
@@ -98,6 +100,26 @@ def test_a_whole_life_without_a_disk(keeping: Mesh) -> None:
     assert (traffic.lost, traffic.broken_sessions) == ([], [])
     passed(keeping.play("verify"))
     assert not keeping.store.exists()
+
+
+@pytest.mark.slow
+def test_a_backup_is_restored_by_the_documented_commands(keeping: Mesh) -> None:
+    save, remove, restore = kubectl_lines((CHECKOUT / "docs/store.md").read_text(encoding="utf-8"))
+    passed(keeping.site())
+    before, backup = kept(keeping), keeping.folder / "ca-backup.yaml"
+    backup.write_text(keeping.lab.kubectl(KEEPER, *save).stdout)
+    keeping.lab.kubectl(KEEPER, *remove)
+    assert not keeping.play("verify").ok
+    keeping.lab.kubectl(KEEPER, *[str(backup) if word == backup.name else word for word in restore])
+    assert kept(keeping) == before
+    passed(keeping.play("verify"))
+    assert passed(keeping.site()).changed == 0
+
+
+def kubectl_lines(page: str) -> list[list[str]]:
+    """What a page tells to do with kubectl, in its order, in the namespace of these tests."""
+    lines = re.findall(r"^kubectl (.*?)(?: > .*)?$", page, re.MULTILINE)
+    return [[NAMESPACE if word == "crossmesh" else word for word in line.split()] for line in lines]
 
 
 @pytest.mark.slow

@@ -11,7 +11,8 @@ from . import procfs, shell
 from .description import Description, Host, Pod, Segment
 from .errors import LabError
 
-_NETNS_CONFIG = Path("/etc/netns")
+# Its files stand in for those of /etc in the namespace of that name (ip-netns(8)).
+NETNS_CONFIG = Path("/etc/netns")
 _NETNS_MOUNTS = Path("/run/netns")
 
 
@@ -43,11 +44,12 @@ def make(segment: Segment) -> None:
     # For this bridge alone, and gone with it: the machine's own ip_forward stays as it is.
     Path(f"/proc/sys/net/ipv4/conf/{segment.bridge}/forwarding").write_text("1")
     for host in segment.hosts:
-        _make_namespace(segment, host)
+        add_host(segment, host)
 
 
-def _make_namespace(segment: Segment, host: Host) -> None:
-    config = _NETNS_CONFIG / host.netns
+def add_host(segment: Segment, host: Host) -> None:
+    """Give it a network namespace on the segment, with its own resolver."""
+    config = NETNS_CONFIG / host.netns
     config.mkdir(parents=True, exist_ok=True)
     resolver = [f"nameserver {segment.nameserver}"]
     if host.search_domains:
@@ -78,19 +80,25 @@ def capture_traffic(pod: Pod, pilot_agent: Path) -> None:
 def remove(description: Description) -> None:
     for segment in description.segments:
         for host in segment.hosts:
-            _remove_namespace(host)
+            remove_host(host)
         if _has_link(segment.bridge):
             shell.run("ip", "link", "delete", segment.bridge)
-    if _NETNS_CONFIG.is_dir() and not any(_NETNS_CONFIG.iterdir()):
-        _NETNS_CONFIG.rmdir()
+    if NETNS_CONFIG.is_dir() and not any(NETNS_CONFIG.iterdir()):
+        NETNS_CONFIG.rmdir()
 
 
-def _remove_namespace(host: Host) -> None:
+def remove_host(host: Host) -> None:
+    """Take the namespace away again, if it is there, with all that runs in it."""
     if (_NETNS_MOUNTS / host.netns).exists():
         # Such as a client that a test left running in it.
-        procfs.end(partial(_processes, host), f"the processes in {host.netns}")
+        end_processes(host)
         shell.run("ip", "netns", "delete", host.netns)
-    shutil.rmtree(_NETNS_CONFIG / host.netns, ignore_errors=True)
+    shutil.rmtree(NETNS_CONFIG / host.netns, ignore_errors=True)
+
+
+def end_processes(host: Host) -> None:
+    """Kill all that runs in it, by process IDs."""
+    procfs.end(partial(_processes, host), f"the processes in {host.netns}")
 
 
 def _processes(host: Host) -> list[int]:

@@ -24,8 +24,10 @@ Parts = Mapping[str, Sequence[str]]
 
 # What is run with each version, and what it is called. Programs are those of the version's environment.
 PYTEST = ("python", "-m", "pytest", "-q")
+# What is not shipped, tools and examples, is tested with the packages that it is worked on with.
+NOT_SHIPPED = "--ignore=tests/unit/tools"
 LIFE: Parts = {
-    "unit tests": (*PYTEST, "--numprocesses", "auto", "-m", "not slow", "tests/unit", "tests/attacks"),
+    "unit tests": (*PYTEST, "--numprocesses", "auto", "-m", "not slow", NOT_SHIPPED, "tests/unit", "tests/attacks"),
     "a link's whole life": (*PYTEST, "tests/integration/test_whole_life.py"),
 }
 SANITY: Parts = {"sanity": ("tests/tools/sanity",)}

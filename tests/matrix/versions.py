@@ -23,12 +23,12 @@ class Version:
     collections: str = ""
 
 
-OLD, NEW = ("python3.11",), ("python3.12", "python3.13")
+OLD, NEW, NEWEST = ("python3.11",), ("python3.12", "python3.13"), ("python3.13", "python3.12")
 VERSIONS = (
     Version("2.16", OLD, "2.18"),
     Version("2.17", OLD, "2.18"),
     Version("2.18", OLD),
     Version("2.19", OLD),
     Version("2.20", NEW),
-    Version("2.21", NEW),
+    Version("2.21", NEWEST),
 )

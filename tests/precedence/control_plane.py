@@ -34,8 +34,8 @@ PLURALS = {
 SECURITY = frozenset({"AuthorizationPolicy", "PeerAuthentication"})
 CORE = frozenset({"Namespace", "Service"})
 _DEBUG_PORT, _XDS_PORT = 8080, 15010
-# Seconds for istiod to take in what was written.
-_PATIENCE = 60.0
+# Seconds for istiod to take in what was written, and for the namespaces of it to go.
+_PATIENCE = 180.0
 
 
 def api_version(kind: str) -> str:

@@ -31,6 +31,7 @@ SHIPPED = re.compile(
     r"|meta/[\w-]+\.yml"
     r"|playbooks/(tasks/)?\w+\.yml"
     r"|docs/[^.]+\.md|docs/inventory\.schema\.json"
+    r"|extensions/eda/[^.]+\.(py|yml)"
     r"|plugins/[^.]+\.(py|yml)"
     r"|roles/[^.]+\.(md|yml|yaml\.j2)"
 )

@@ -182,7 +182,7 @@ def _of_python(path: Path) -> dict[str, Any]:
 
 def _documented(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every public plugin and role with its documentation."""
-    for kind in ("modules", "callback"):
+    for kind in ("modules", "callback", "inventory"):
         for path in sorted((folder / "plugins" / kind).glob("*.py")):
             yield str(_in(folder, path)), _of_python(path)
     for path in sorted(folder.glob("plugins/filter/*.yml")):

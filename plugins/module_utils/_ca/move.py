@@ -103,10 +103,8 @@ def move(store: CaStore, work: Move, *, now: datetime, check_mode: bool) -> Outc
         return _reconcile(store, work, before, now, check_mode)
     if before is not None and work.step == OBSERVE:
         return _observe(store, work, before, now, check_mode)
-    if before is not None and work.elsewhere and rotation.done_by_another(work.step, before, work.seen):
-        return _unchanged(store, before, _message(work.step, before))
-    if before is not None and (waiting := _blocked(store, before, work, now)):
-        return _unchanged(store, before, waiting)
+    if before is not None and (ended := _ended(store, before, work, now)):
+        return ended
     if check_mode:
         if work.step in ("prepare", "recover") and work.wanted.source:
             make_root(work.wanted, now)
@@ -120,6 +118,23 @@ def move(store: CaStore, work: Move, *, now: datetime, check_mode: bool) -> Outc
     )
 
 
+def _ended(store: CaStore, before: Authority, work: Move, now: datetime) -> Outcome | None:
+    """The outcome where there is no step to take: a run over another slice has done it, or will do it.
+
+    :raises CrossmeshError: the step is blocked.
+    """
+    if work.elsewhere and rotation.done_by_another(work.step, before, work.seen):
+        return _unchanged(store, before, _message(work.step, before))
+    try:
+        waiting = _blocked(store, before, work, now)
+    except CrossmeshError:
+        # Its gate was read later: with the step of a quicker slice, all that was seen before it is void.
+        if after := _done_meanwhile(store, work):
+            return _unchanged(store, after, _message(work.step, after))
+        raise
+    return _unchanged(store, before, waiting) if waiting else None
+
+
 def _unchanged(store: CaStore, authority: Authority, message: str) -> Outcome:
     public = public_of(store, authority)
     return Outcome(False, message, public, before=public, after=public)
@@ -130,10 +145,15 @@ def _taken(store: CaStore, work: Move, now: datetime) -> Authority:
     try:
         return _WORK[work.step](store, work, now)
     except CrossmeshError as error:
-        after = store.public() if work.elsewhere and error.message.code == "another-run" else None
-        if after is None or not rotation.done_by_another(work.step, after, work.seen):
-            raise
-        return after
+        if error.message.code == "another-run" and (after := _done_meanwhile(store, work)):
+            return after
+        raise
+
+
+def _done_meanwhile(store: CaStore, work: Move) -> Authority | None:
+    """The authority after this very step, where a run over another slice has done it since."""
+    after = store.public() if work.elsewhere else None
+    return after if after is not None and rotation.done_by_another(work.step, after, work.seen) else None
 
 
 def _observe(store: CaStore, work: Move, before: Authority, now: datetime, check_mode: bool) -> Outcome:

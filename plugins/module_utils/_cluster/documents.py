@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ACCESS_REVIEW",
     "ANSWER",
+    "ARGOCD_CONFIG",
     "CLUSTER_NAMESPACE",
     "RESOURCES",
     "USER_REVIEW",
@@ -137,6 +138,10 @@ _CONTENT: Mapping[str, Mapping[str, Shape]] = {
     "Secret": {"type": TEXT, "data": Named(TEXT), "immutable": TRUTH},
     "ConfigMap": {"data": Named(TEXT)},
     "Lease": {"spec": _fields(holderIdentity=TEXT)},
+    "ManagedCluster": {
+        "spec": _fields(hubAcceptsClient=TRUTH, managedClusterClientConfigs=Each(_fields(url=TEXT))),
+        "status": _fields(clusterClaims=Each(_fields("name", "value", name=TEXT, value=TEXT))),
+    },
     "ResourceQuota": {"status": _fields(hard=Named(TEXT), used=Named(TEXT))},
 }
 
@@ -147,6 +152,11 @@ ACCESS_REVIEW = _fields("status", status=_fields(allowed=TRUTH))
 ANSWER = _fields(spec=OPAQUE, metadata=Fields(METADATA))
 _STORED = _fields("metadata", metadata=Fields(METADATA, frozenset({"resourceVersion"})))
 USER_REVIEW = _fields("status", status=_fields(userInfo=_fields(username=TEXT)))
+# In a Secret of Argo CD.
+ARGOCD_CONFIG = _fields(
+    bearerToken=TEXT,
+    tlsClientConfig=_fields(insecure=TRUTH, serverName=TEXT, caData=TEXT, certData=TEXT, keyData=TEXT),
+)
 CLUSTER_NAMESPACE = _fields("metadata", metadata=Fields(METADATA, frozenset({"uid"})))
 
 _SPEC: Mapping[str, Shape] = {"spec": OPAQUE}
@@ -159,7 +169,10 @@ def _shape_of(kind: str, *needed: str) -> Fields:
 
 # One that was asked for by its name needs not tell it.
 _SINGLE = {kind: _shape_of(kind) for kind in _CONTENT}
-_LISTED = {kind: _shape_of(kind, "name", "namespace") for kind in _CONTENT} | {"Namespace": _shape_of("", "name")}
+_LISTED = {kind: _shape_of(kind, "name", "namespace") for kind in _CONTENT} | {
+    "Namespace": _shape_of("", "name"),
+    "ManagedCluster": _shape_of("ManagedCluster", "name"),
+}
 _LIST = _fields("items", items=Each(OPAQUE))
 
 

@@ -49,7 +49,7 @@ except ImportError:
     if not TYPE_CHECKING:
         KubeConfigLoader = KubeConfigMerger = object
 
-__all__ = ["configuration", "context_of", "is_proxied"]
+__all__ = ["configuration", "context_of", "contexts_of", "is_proxied"]
 
 _LISTS = ("clusters", "contexts", "users")
 # In C(no_proxy): what is reached without a proxy, and a name that nobody has (RFC 2606).
@@ -118,6 +118,21 @@ def context_of(connection: Connection) -> str:
         return connection.context
     with _faults_told(connection):
         return str(_config(connection)[0]["current-context"])
+
+
+def contexts_of(connection: Connection) -> list[tuple[str, str]]:
+    """The names of all contexts, each with the URL of its API server.
+
+    :raises CrossmeshError: when the kubeconfig cannot be used.
+    """
+    with _faults_told(connection):
+        config = _config(connection)[0]
+        entries = [getattr(item, "value", item) for item in config.value.get("contexts") or ()]
+        servers = [_entry(config, "clusters", entry["context"]["cluster"]) for entry in entries]
+        return [
+            (str(entry["name"]), str(server["cluster"]["server"]) if server else "")
+            for entry, server in zip(entries, servers, strict=True)
+        ]
 
 
 def is_proxied(found: Configuration) -> bool:

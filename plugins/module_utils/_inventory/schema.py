@@ -397,6 +397,25 @@ CLUSTER: tuple[Field, ...] = (
         example="/etc/crossmesh/cluster-b.crt",
     ),
     Field(
+        "mesh_argocd_secret",
+        "str",
+        "In place of both: C(NAMESPACE/NAME) of the Secret in which Argo CD keeps the cluster. A token or a "
+        "certificate in it is followed; programs, and C(insecure), are not.",
+        example="argocd/cluster-b",
+    ),
+    Field(
+        "mesh_argocd_kubeconfig",
+        "str",
+        "With C(mesh_argocd_secret): how the cluster that Argo CD runs in is reached, as with C(mesh_kubeconfig).",
+        example="~/.kube/hub",
+    ),
+    Field(
+        "mesh_argocd_context",
+        "str",
+        "The context in that kubeconfig; its current one if not given.",
+        example="hub",
+    ),
+    Field(
         "mesh_cluster_uid",
         "str",
         "The uid of the cluster's namespace C(kube-system); any other cluster is refused. Needed where another cluster "

@@ -34,6 +34,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.li
 
 __all__ = ["World", "check_world"]
 
+# What leads to one cluster alone, the first that is given; and what kubeconfigs are told apart by.
+_ONE_CLUSTER = ("mesh_argocd_secret", "mesh_api_host", "mesh_context")
+_WAYS = ("mesh_kubeconfig", "mesh_api_host", "mesh_argocd_kubeconfig", "mesh_argocd_context", "mesh_argocd_secret")
 GROUP_OF = {"servers": desired.SERVERS_GROUP, "clients": desired.CLIENTS_GROUP}
 
 
@@ -227,7 +230,7 @@ def _check_places(world: World) -> Iterator[Finding]:
                 "set a different mesh_context, mesh_kubeconfig or mesh_api_host for each; two meshes in one cluster "
                 "need mesh_context and different gateways"
             )
-            field = "mesh_api_host" if there[0].get("mesh_api_host") else "mesh_context"
+            field = next((name for name in _ONE_CLUSTER if there[0].get(name)), "mesh_context")
             value = "not set" if unset else _shown(there[0][field], field)
             yield Finding.of("same-cluster", (unset or names)[0], field, value, what, fix)
 
@@ -263,7 +266,7 @@ def _places(world: World) -> Iterator[list[Mapping[str, Any]]]:
     """Hosts that may lead to one cluster: with one kubeconfig, all where somebody names no context in it."""
     files: dict[tuple[str, ...], list[Mapping[str, Any]]] = defaultdict(list)
     for variables in world.variables.values():
-        files[tuple(str(variables.get(name) or "") for name in ("mesh_kubeconfig", "mesh_api_host"))].append(variables)
+        files[tuple(str(variables.get(name) or "") for name in _WAYS)].append(variables)
     for there in files.values():
         places: dict[tuple[str, ...], list[Mapping[str, Any]]] = defaultdict(list)
         for variables in there:
@@ -276,7 +279,7 @@ def _places(world: World) -> Iterator[list[Mapping[str, Any]]]:
 
 def _context_of(variables: Mapping[str, Any]) -> str:
     """What leads to one cluster alone; empty for a kubeconfig's current context."""
-    return str(variables.get("mesh_api_host") or variables.get("mesh_context") or "")
+    return next((str(variables[name]) for name in _ONE_CLUSTER if variables.get(name)), "")
 
 
 def _place_of(variables: Mapping[str, Any]) -> tuple[str, ...]:

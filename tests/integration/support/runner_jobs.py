@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -21,8 +22,9 @@ import yaml
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from tests.integration.support.lab_mesh import CHECKOUT
-from tests.unit.awx_project import PROJECT, named
+from tests.integration.support.runner_results import Job, result_of
 from tests.unit.support import Json
+from tests.unit.tools.awx_project import PROJECT, named
 
 # Seconds.
 _LONGEST = 600
@@ -38,26 +40,11 @@ class Credential:
 
 
 @dataclass(frozen=True)
-class Job:
-    """How a job ended, and all that ansible-runner left of it.
-
-    :param status: as its artifacts say; its exit code does not always.
-    :param artifacts: contents of the files, by their paths.
-    """
+class PrivateData:
+    """:param folder: a private data directory as ansible-runner wants it."""
 
     number: int
-    status: str
-    output: str
-    artifacts: Mapping[str, bytes] = field(repr=False)
-
-    @property
-    def ok(self) -> bool:
-        return self.status == "successful"
-
-    def says(self, *parts: str) -> bool:
-        """Whether all of this stands in the output, however long lines were folded."""
-        text = " ".join(self.output.split())
-        return all(part in text for part in parts)
+    folder: Path
 
 
 @dataclass(frozen=True)
@@ -82,24 +69,40 @@ class Platform:
         project: Mapping[str, str] = MappingProxyType({}),
         environment: Mapping[str, str] = MappingProxyType({}),
     ) -> Job:
-        """One job.
+        """One job on this machine.
 
         :param variables: of a survey.
         :param project: further files of the project, by their names.
         :param environment: further variables of a credential's.
         """
+        with self.private_data(variables, project=project, environment=environment) as data:
+            return _finished(data, playbook)
+
+    @contextmanager
+    def private_data(
+        self,
+        variables: Mapping[str, object] = MappingProxyType({}),
+        *,
+        project: Mapping[str, str] = MappingProxyType({}),
+        environment: Mapping[str, str] = MappingProxyType({}),
+        seen_as: Path | None = None,
+    ) -> Iterator[PrivateData]:
+        """All that one job gets, for the length of the block.
+
+        :param seen_as: the folder's path where the job runs, if that is elsewhere.
+        """
         number = next(self._numbers)
         place = Path(tempfile.mkdtemp(prefix=f"awx_{number}_", dir=self.folder))
         try:
-            self._lay_out(place, number, variables, environment)
+            self._lay_out(place, seen_as or place, number, variables, environment)
             for name, text in project.items():
                 (place / "project" / name).write_text(text, encoding="utf-8")
-            return _finished(place, number, playbook)
+            yield PrivateData(number, place)
         finally:
             shutil.rmtree(place)
 
     def _lay_out(
-        self, place: Path, number: int, variables: Mapping[str, object], environment: Mapping[str, str]
+        self, place: Path, seen_as: Path, number: int, variables: Mapping[str, object], environment: Mapping[str, str]
     ) -> None:
         """Write what AWX writes: C(BaseTask.build_private_data_files, RunJob.build_inventory), 24.6.1."""
         shutil.copytree(PROJECT, place / "project")
@@ -109,7 +112,7 @@ class Platform:
         _written(place / "inventory/hosts", script).chmod(_OWNERS)
         given, arguments = dict(environment), ["-vvv"]
         for credential in self.credentials:
-            more, further = _injected(credential, place / "env")
+            more, further = _injected(credential, place / "env", seen_as / "env")
             given |= more
             arguments += further
         told = {"awx_job_id": number, "awx_user_name": "kim", **variables}
@@ -123,6 +126,7 @@ def as_in_awx(inventory: Json) -> Json:
     everybody = inventory["all"]
     groups = {name: {"hosts": sorted(group["hosts"])} for name, group in everybody["children"].items()}
     hosts: dict[str, Json] = {host: {} for group in groups.values() for host in group["hosts"]}
+    hosts |= everybody.get("hosts", {})
     return {
         "all": {"vars": everybody["vars"], "children": sorted(groups)},
         **groups,
@@ -130,28 +134,32 @@ def as_in_awx(inventory: Json) -> Json:
     }
 
 
-def _injected(credential: Credential, folder: Path) -> tuple[dict[str, str], list[str]]:
+def _injected(credential: Credential, folder: Path, seen_as: Path) -> tuple[dict[str, str], list[str]]:
     """What the injectors of a credential's type make of it (C(CredentialType.inject_credential) of AWX).
 
+    :param folder: for its files.
+    :param seen_as: the same folder where the job runs.
     :returns: variables of the environment, and arguments.
     """
     injectors, names = named("credential_type")[credential.kind]["injectors"], dict[str, object](credential.inputs)
     if "file" in injectors:
-        path = _private(folder, _rendered(injectors["file"]["template"], names))
-        names["tower"] = {"filename": str(path)}
+        name = _private(folder, _rendered(injectors["file"]["template"], names))
+        names["tower"] = {"filename": str(seen_as / name)}
     environment = {name: _rendered(text, names) for name, text in injectors.get("env", {}).items()}
     variables = {name: _rendered(text, names) for name, text in injectors.get("extra_vars", {}).items()}
-    return environment, ["-e", f"@{_private(folder, yaml.safe_dump(variables))}"] if variables else []
+    arguments = ["-e", f"@{seen_as / _private(folder, yaml.safe_dump(variables))}"] if variables else []
+    return environment, arguments
 
 
 def _rendered(template: str, names: Mapping[str, object]) -> str:
     return str(ImmutableSandboxedEnvironment().from_string(template).render(**names))
 
 
-def _private(folder: Path, text: str) -> Path:
+def _private(folder: Path, text: str) -> str:
+    """Write a file of a name of its own, which is returned."""
     handle, path = tempfile.mkstemp(dir=folder)
     os.close(handle)
-    return _written(Path(path), text)
+    return _written(Path(path), text).name
 
 
 def _written(path: Path, text: str) -> Path:
@@ -160,7 +168,8 @@ def _written(path: Path, text: str) -> Path:
     return path
 
 
-def _finished(place: Path, number: int, playbook: str) -> Job:
+def _finished(data: PrivateData, playbook: str) -> Job:
+    place, number = data.folder, data.number
     command = [sys.executable, "-m", "ansible_runner", "run", str(place), "--ident", str(number)]
     home = place / "home"
     home.mkdir()
@@ -184,12 +193,4 @@ def _finished(place: Path, number: int, playbook: str) -> Job:
         # It ends what it has started; killed, it could not.
         process.terminate()
         printed, _errors = process.communicate()
-    left = place / "artifacts"
-    artifacts = {
-        path.relative_to(left / str(number)).as_posix(): path.read_bytes()
-        for path in left.rglob("*")
-        if path.is_file() and not path.is_symlink()
-    }
-    artifacts["what ansible-runner printed"] = printed.encode()
-    status = artifacts.get("status", b"").decode().strip() or f"ansible-runner: {printed[-2000:]}"
-    return Job(number, status, artifacts.get("stdout", b"").decode(), artifacts)
+    return result_of(number, place / "artifacts" / str(number), printed)

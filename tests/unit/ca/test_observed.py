@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.file_storage im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import index_to_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Author
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.move import Move, move
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.relocation import relocate
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.rotation import Sight, steps
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import Storage
@@ -138,6 +139,26 @@ def test_slices_that_run_at_once_rotate_it_once(store: CaStore, turns: Sequence[
                     slices[turn].step()
         assert public(store).phase == reached
     assert len(public(store).retired) == 1
+
+
+def test_a_slice_goes_on_where_another_one_was_quicker_between_two_reads(
+    store: CaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the step of the quicker one all that was seen is void; that is no cluster which nobody has seen."""
+    phase(store, "prepare")
+    slow, read = Slice(store, ["cluster-b"], "switch"), store.records
+
+    def late(now: datetime) -> list[Record]:
+        monkeypatch.undo()
+        phase(store, "switch", ["cluster-a"])
+        return read(now)
+
+    while slow.left[0] != "switch":
+        slow.step()
+    monkeypatch.setattr(store, "records", late)
+    slow.run()
+    assert public(store).phase == "switched"
+    assert set(store.observations(public(store))) == {"cluster-a", "cluster-b"}
 
 
 def test_each_slice_may_run_twice_and_a_phase_again(store: CaStore) -> None:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.bench.figures import Groups, slope
+from tests.bench.figures import Groups, figures, slope
+from tests.bench.jobs import DIRECT, SSH
 from tests.bench.markdown import scale_tables
 from tests.bench.samples import ADDED, FIRST, REMOVED, UNCHANGED, Sample
 from tests.bench.scale import members
 from tests.bench.stage import TWO, make_links, pairs
 from tests.bench.watching import Reading, mean, parse, within
+from tests.integration.support.node_jobs import LOGIN, documented_command
 
 BEFORE = """\
 # HELP pilot_proxy_convergence_time Delay in seconds between config change and a proxy receiving it.
@@ -87,3 +89,14 @@ def test_the_tables_hold_what_was_measured_and_say_what_was_not() -> None:
 
 def test_nothing_measured_makes_no_table() -> None:
     assert list(scale_tables(Groups([]), [])) == []
+
+
+def test_what_a_job_costs_is_told_apart_from_its_clusters() -> None:
+    costs = ((DIRECT, 2, 2.0, 2.4), (DIRECT, 1, 1.8, 2.0), (SSH, 2, 3.0, 3.4), (SSH, 1, 2.8, 3.1))
+    samples = [Sample(who, UNCHANGED, 1, wall, cpu, 1.0, clusters=clusters) for who, clusters, wall, cpu in costs]
+    found = {figure.what: figure.measured for figure in figures(Groups(samples), None)}
+    assert found[f"a job, {SSH}"] == ("1.00 s, 1.00 CPU more than ansible-playbook; 0.30 CPU a cluster, 2.80 CPU a job")
+
+
+def test_the_pipe_is_the_documented_command_without_the_node() -> None:
+    assert documented_command().count(LOGIN) == 1

@@ -19,8 +19,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.rotation import ASKED
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
-from tests.unit.awx_project import PROJECT, calls, named
 from tests.unit.support import CHECKOUT, Json
+from tests.unit.tools.awx_project import PROJECT, calls, named
 
 PLAYBOOKS = sorted(path for path in PROJECT.glob("*.yml") if path.stem not in ("controller", "inventory"))
 
@@ -106,10 +106,18 @@ def test_a_survey_asks_for_variables_of_its_playbook_and_offers_what_they_take()
     for given in named("job_template").values():
         for question in questions(given):
             playbook = (CHECKOUT / "playbooks" / given["playbook"]).read_text(encoding="utf-8")
-            assert re.search(rf"{question['variable']} \| default", playbook)
-            assert question["default"] in question["choices"]
-            offered[question["variable"]] = set(question["choices"])
-    assert offered == {"mesh_rotate_phase": {*filter(None, ASKED)}, "mesh_rotate_force": {"true", "false"}}
+            contract = question["variable"] in {field.name for field in schema.CONTRACT}
+            assert contract or re.search(rf"{question['variable']} \| default|-e {question['variable']}=", playbook)
+            choices = set(question.get("choices", ()))
+            assert question["default"] in choices if choices else not question["required"]
+            offered[question["variable"]] = choices
+    assert offered == {
+        "mesh_rotate_phase": {*filter(None, ASKED)},
+        "mesh_rotate_force": {"true", "false"},
+        "mesh_adopt": {"true", "false"},
+        "custom_ca_restored": set(),
+        "custom_ca_take_over": set(),
+    }
 
 
 def questions(template: Mapping[str, Any]) -> list[Json]:
@@ -182,5 +190,9 @@ def test_the_inventory_keeps_the_ca_in_secrets_that_the_one_kubeconfig_leads_to(
 def test_the_pods_of_jobs_have_no_disk_of_their_own() -> None:
     (group,) = named("instance_group").values()
     pod = yaml.safe_load(group["pod_spec_override"].replace("{{ crossmesh_image }}", "image"))
+    made = list(yaml.safe_load_all((PROJECT / "kubernetes/container-group.yaml").read_text(encoding="utf-8")))
+    assert {item["metadata"].get("namespace", item["metadata"]["name"]) for item in made} == {
+        pod["metadata"]["namespace"]
+    }
     assert "volumes" not in pod["spec"]
     assert "volumeMounts" not in pod["spec"]["containers"][0]
