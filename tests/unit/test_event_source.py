@@ -153,7 +153,7 @@ def test_the_rulebook_renews_in_bounds_and_where_the_ca_is() -> None:
     assert "localhost" in rules["hosts"].split(",")
     assert all(rule["throttle"]["once_within"] for rule in (renew, tell))
     action = renew["action"]["run_playbook"]
-    assert action["name"] == "crossmesh.mtls.rotate_certificates"
-    assert action["check_files"] is False
+    (imported,) = yaml.safe_load((CHECKOUT / "examples/awx" / action["name"]).read_text(encoding="utf-8"))
+    assert imported["ansible.builtin.import_playbook"] == "crossmesh.mtls.rotate_certificates"
     assert set(action["extra_vars"]) == {"custom_ca_dir"}
     assert "run_playbook" not in tell["action"]
