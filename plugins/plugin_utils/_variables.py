@@ -111,10 +111,12 @@ def store_folder(variables: Mapping[str, Any], given: str) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Without Ansible's containers, which look at a value anew each time it is read, and without tags on texts."""
+    """Without Ansible's containers, which look at a value anew each time it is read, and without tags on values."""
     if isinstance(value, str):
         # Not str(): before ansible-core 2.19 that gives a text that is not to be templated as it is.
         return str.__str__(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
     if isinstance(value, Mapping):
         return {plain(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -13,6 +13,7 @@ import yaml
 
 from ansible_collections.crossmesh.mtls.plugins.action import mesh_render
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._manifests import render
+from tests.unit.inventory_values import marked
 from tests.unit.support import CLIENT, MYSQL, SERVER, Json, numbered, run_action, view
 
 LOCKED: Json = {"mesh_egress_lockdown": ["shop"], "mesh_cluster_cidrs": ["10.0.0.0/8"]}
@@ -112,6 +113,12 @@ def test_the_same_inventory_gives_the_same_bytes_in_whatever_order_it_is_written
     rendered(tmp_path / "one", links)
     rendered(tmp_path / "two", links[::-1])
     assert files_in(tmp_path / "one") == files_in(tmp_path / "two")
+
+
+def test_values_of_which_ansible_knows_where_they_stand_are_written_as_they_are(tmp_path: Path) -> None:
+    rendered(tmp_path, [{**MYSQL, "tls_port": marked(13306), "fqdn": marked(MYSQL["fqdn"])}])
+    (service,) = documents(tmp_path, "cluster-b/gateway-ports/services.yaml")
+    assert [port["port"] for port in service["spec"]["ports"]] == [13306]
 
 
 def test_a_second_run_writes_nothing(tmp_path: Path) -> None:
