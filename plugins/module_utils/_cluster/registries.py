@@ -24,10 +24,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 __all__ = ["of_argocd", "of_kubeconfig", "of_ocm"]
 
 
-Entry = Known | Message
-
-
-def of_kubeconfig(connection: Connection, kubeconfig: str) -> Iterator[Entry]:
+def of_kubeconfig(connection: Connection, kubeconfig: str) -> Iterator[Known | Message]:
     """The contexts.
 
     :param kubeconfig: as C(mesh_kubeconfig) is to have it.
@@ -39,7 +36,7 @@ def of_kubeconfig(connection: Connection, kubeconfig: str) -> Iterator[Entry]:
         yield _judged(Known(name, server, way={"mesh_kubeconfig": kubeconfig, "mesh_context": name}), connection.where)
 
 
-def of_argocd(hub: Api, namespace: str, kubeconfig: str, context: str) -> Iterator[Entry]:
+def of_argocd(hub: Api, namespace: str, kubeconfig: str, context: str) -> Iterator[Known | Message]:
     """What Argo CD has registered; the credentials stay where they are.
 
     :param kubeconfig: as C(mesh_argocd_kubeconfig) is to have it; likewise the context.
@@ -54,7 +51,7 @@ def of_argocd(hub: Api, namespace: str, kubeconfig: str, context: str) -> Iterat
             yield _registered(secret, f"Secret {place} of Argo CD, {hub.where}", way)
 
 
-def _registered(secret: Item, where: str, way: Mapping[str, str]) -> Entry:
+def _registered(secret: Item, where: str, way: Mapping[str, str]) -> Known | Message:
     try:
         name, server = (argocd.text_in(secret, key, where) for key in ("name", "server"))
     except CrossmeshError as error:
@@ -62,7 +59,7 @@ def _registered(secret: Item, where: str, way: Mapping[str, str]) -> Entry:
     return _judged(Known(name, server, secret["metadata"].get("labels", {}), way=way), where)
 
 
-def of_ocm(hub: Api) -> Iterator[Entry]:
+def of_ocm(hub: Api) -> Iterator[Known | Message]:
     """The clusters that a hub of Open Cluster Management has accepted. It holds no credential for them.
 
     https://open-cluster-management.io/docs/concepts/cluster-inventory/managedcluster/
@@ -81,7 +78,7 @@ def of_ocm(hub: Api) -> Iterator[Entry]:
             yield _judged(known, f"ManagedCluster {name}, {hub.where}")
 
 
-def _judged(known: Known, where: str) -> Entry:
+def _judged(known: Known, where: str) -> Known | Message:
     """The same, unless its address may hold a password: it becomes a variable that anybody sees."""
     try:
         server_of(f"the server of {where}", known.server)

@@ -190,7 +190,7 @@ def test_the_inventory_keeps_the_ca_in_secrets_that_the_one_kubeconfig_leads_to(
 def test_the_pods_of_jobs_have_no_disk_of_their_own() -> None:
     (group,) = named("instance_group").values()
     pod = yaml.safe_load(group["pod_spec_override"].replace("{{ crossmesh_image }}", "image"))
-    made = list(yaml.safe_load_all((PROJECT / "kubernetes/container-group.yaml").read_text(encoding="utf-8")))
+    made = yaml.safe_load((PROJECT / "kubernetes/container-group.yaml").read_text(encoding="utf-8"))["items"]
     assert {item["metadata"].get("namespace", item["metadata"]["name"]) for item in made} == {
         pod["metadata"]["namespace"]
     }
