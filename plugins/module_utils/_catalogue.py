@@ -309,6 +309,12 @@ CODES: Mapping[str, Entry] = {
         "Its value uses an undefined variable, or cannot be decrypted; the message never holds the value",
         "Define the variables that it uses, or give the vault password",
     ),
+    "unknown-variable": Entry(
+        "A variable has a name that nothing reads",
+        "Its name begins with C(mesh_) or C(custom_ca_), as those of the collection do, but it is none of them: it may "
+        "be misspelt, and has no effect",
+        "Write the name as docs/links.md has it; let variables of your own begin otherwise",
+    ),
     "clock-wrong": Entry(
         "The controller's clock is wrong",
         "It differs from the API server's by nearly two hours or more: a new certificate would not be valid yet, or "
@@ -949,6 +955,33 @@ CODES: Mapping[str, Entry] = {
         "A foreign NetworkPolicy allows more than the lock-down",
         "The NetworkPolicies of a pod are additive",
         "Restrict it, or delete it",
+    ),
+    # GitOps
+    "gitops-owned": Entry(
+        "A GitOps tool applies an object that is not as the inventory says",
+        "It bears the mark of Argo CD or Flux, which would take back what a run writes: no manifest of this side is "
+        "written",
+        "Run playbook render, and commit its tree; or take the object out of what the tool applies",
+    ),
+    "schedule": Entry(
+        "The schedule cannot be written as it is described",
+        "A time, a limit or a command in C(mesh_schedule) or beside it has a form that cron and systemd cannot take",
+        "Correct it; docs/schedule.md shows the forms",
+    ),
+    "folder-not-ours": Entry(
+        "The folder for files of a playbook cannot be used",
+        "It is not set, is no folder, or holds something else than what that playbook writes for this instance",
+        "Set the variable to a folder of its own, such as one below your repository",
+    ),
+    "file-not-ours": Entry(
+        "A file of others stands where a playbook writes",
+        "That playbook has not written it, or it is reached by a symbolic link; nothing was written",
+        "Move it to another place; an overlay of your own can name a folder of playbook render as its base",
+    ),
+    "folder-not-written": Entry(
+        "The folder for files of a playbook cannot be written",
+        "The folder or a file in it cannot be read, made or written",
+        "Set the variable to a folder that can be written",
     ),
     # Names
     "not-ours": Entry(

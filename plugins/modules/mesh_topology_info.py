@@ -14,6 +14,8 @@ author:
 description:
   - Holds the links and the variables of every host of the groups C(mesh_servers) and C(mesh_clients) against the rules
     of docs/validation.md, and tells all faults at once. No cluster is touched.
+  - Variables that begin with C(mesh_) or C(custom_ca_) and that nothing reads are warned of, with the name that may be
+    meant.
   - A collection C(kubernetes.core) that is missing or too old is told of as well.
   - A cluster is looked at by its variables alone, so one that is in no other task of the run counts as well.
 extends_documentation_fragment:

@@ -20,7 +20,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import d
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ca import store_path
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
-__all__ = ["NAMES", "contract", "contracts", "plain", "store_folder", "text"]
+__all__ = ["NAMES", "contract", "contracts", "contracts_of", "of_clusters", "plain", "store_folder", "text"]
 
 _FIELDS: Mapping[str, schema.Field] = {field.name: field for field in schema.CONTRACT}
 NAMES = tuple(_FIELDS)
@@ -50,14 +50,25 @@ def contracts(variables: Mapping[str, Any], templar: Any, names: Iterable[str] =
     :param variables: a task's C(task_vars).
     :param templar: the task's.
     """
+    return contracts_of(of_clusters(variables), templar, names)
+
+
+def contracts_of(
+    clusters: Mapping[str, Mapping[str, Any]], templar: Any, names: Iterable[str] = NAMES
+) -> dict[str, dict[str, Any]]:
+    """The same of clusters whose variables were read."""
+    return {
+        host: contract(own, templar.copy_with_new_env(available_variables=own), names) for host, own in clusters.items()
+    }
+
+
+def of_clusters(variables: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """All variables of every cluster that the inventory shows to this run, as they are written, by host."""
     groups = variables.get("groups", {})
     hosts: Any = variables.get("hostvars")
-    found = {}
-    for host in dict.fromkeys([*groups.get(desired.SERVERS_GROUP, ()), *groups.get(desired.CLIENTS_GROUP, ())]):
-        # Not hosts[host]: before ansible-core 2.19 that gives what it cannot template as it is written.
-        own = hosts.raw_get(host)
-        found[str(host)] = contract(own, templar.copy_with_new_env(available_variables=own), names)
-    return found
+    names = dict.fromkeys([*groups.get(desired.SERVERS_GROUP, ()), *groups.get(desired.CLIENTS_GROUP, ())])
+    # Not hosts[host]: before ansible-core 2.19 that gives what it cannot template as it is written.
+    return {str(host): hosts.raw_get(host) for host in names}
 
 
 def text(variables: Mapping[str, Any], templar: Any, name: str) -> str:
@@ -100,10 +111,12 @@ def store_folder(variables: Mapping[str, Any], given: str) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Without Ansible's containers, which look at a value anew each time it is read, and without tags on texts."""
+    """Without Ansible's containers, which look at a value anew each time it is read, and without tags on values."""
     if isinstance(value, str):
         # Not str(): before ansible-core 2.19 that gives a text that is not to be templated as it is.
         return str.__str__(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
     if isinstance(value, Mapping):
         return {plain(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,10 +1,8 @@
 # Copyright (c) Crossmesh maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes pages out of the code: docs/links.md of the schema, validation.md and messages.md of the catalogue.
-
-And report.schema.json of the types of a report.
-"""
+"""Writes pages out of the code: docs/links.md and a JSON Schema of the schema, validation.md and messages.md of the
+catalogue, report.schema.json of the types of a report."""
 
 from __future__ import annotations
 
@@ -16,19 +14,22 @@ from pathlib import Path
 from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(CHECKOUT / "collections"))
+sys.path[:0] = [str(CHECKOUT / "collections"), str(CHECKOUT)]
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _catalogue as catalogue  # noqa: E402
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema  # noqa: E402
-from ansible_collections.crossmesh.mtls.plugins.module_utils._report.schema import json_schema  # noqa: E402
+from ansible_collections.crossmesh.mtls.plugins.module_utils._report import schema as report_types  # noqa: E402
+from tests.tools import json_schema  # noqa: E402
 
 HEAD = """# Links, clusters and what they share
 
 <!-- Made of module_utils/_inventory/schema.py by tests/tools/inventory_docs.py: edit that, run this. -->
 
 All that can be wrong with these variables is told at once, before any cluster is written to; the rules stand in
-[validation.md](validation.md). A key without a value counts as not given; an unknown key is an error. Names of
-variables are not checked: one that is misspelt counts as not given.
+[validation.md](validation.md). A key without a value counts as not given; an unknown key is an error. A variable that
+begins with `mesh_` or `custom_ca_` and is none of these has no effect, and each run warns of it (`unknown-variable`).
+
+An editor and CI tell of much of it before a run does: [in an editor](#in-an-editor-and-in-ci).
 """
 
 EXAMPLE = """
@@ -69,6 +70,9 @@ TABLES: tuple[tuple[str, str, tuple[schema.Field, ...]], ...] = (
     ("Variables that all clusters share", "In `group_vars/all`: one value for the whole instance.", schema.SHARED),
     ("What a run is told", "For one run (`-e`), or for as long as it stands in the inventory.", schema.RUN),
     ("The certificate authority", CA, schema.CA),
+    ("What is revoked", "An entry of `custom_ca_revoked`: a date, and one of the first four.", schema.REVOKED),
+    ("A schedule", "An entry of `mesh_schedule`; [schedule.md](schedule.md) says what becomes of it.", schema.SCHEDULE),
+    ("What a playbook is told", "Of the playbook that each names; as a rule for one run (`-e`).", schema.PLAYBOOK),
 )
 
 
@@ -88,9 +92,40 @@ mysql: tls_port: 15021: is a port of the proxy itself. Fix: write another port. 
 """
 
 
+EDITOR = """## In an editor and in CI
+
+[inventory.schema.json](inventory.schema.json) says of all these variables which keys they have, of what type, and which
+values a key takes: a JSON Schema (draft 2020-12), made of what this page is made of. Editors with a language server for
+YAML (the extension `redhat.vscode-yaml` of VS Code; `yaml-language-server` of Neovim, Emacs and others) complete by it
+and mark faults, with this as the first line of a file in `group_vars` or `host_vars`:
+
+```yaml
+# yaml-language-server: $schema=https://raw.githubusercontent.com/crossmesh/crossmesh.mtls/main/docs/inventory.schema.json
+```
+
+Without a network, name the file of the collection that is installed; a relative path begins at the file that names it:
+
+```yaml
+# yaml-language-server: $schema=../collections/ansible_collections/crossmesh/mtls/docs/inventory.schema.json
+```
+
+Where values are encrypted in the file, tell the language server of the tag: `"yaml.customTags": ["!vault scalar"]`.
+
+In CI, with [check-jsonschema](https://check-jsonschema.readthedocs.io), which needs no cluster and no secret:
+
+```bash
+check-jsonschema --schemafile collections/ansible_collections/crossmesh/mtls/docs/inventory.schema.json group_vars/*.yml
+```
+
+It takes what a run takes: a value may be a template, and a number a text. Names that begin with `mesh_` or `custom_ca_`
+are this collection's, so it refuses what a run only warns of. It knows nothing of what one value means for another, as
+a port that two links share; `ansible-playbook crossmesh.mtls.preflight` tells all of that.
+"""
+
+
 def links_page() -> str:
     sections = [_table(*table) for table in TABLES]
-    return "\n".join([HEAD + EXAMPLE, *sections])
+    return "\n".join([HEAD + EXAMPLE, *sections, EDITOR])
 
 
 def rules_page() -> str:
@@ -139,15 +174,16 @@ def messages_page() -> str:
     return "".join([MESSAGES_HEAD, *rows, RULES_OF_MESSAGES, *rules])
 
 
-def report_schema() -> str:
-    return json.dumps(json_schema(), indent=2) + "\n"
+def _json(document: object) -> str:
+    return json.dumps(document, indent=2) + "\n"
 
 
 PAGES: dict[str, Callable[[], str]] = {
-    "report.schema.json": report_schema,
+    "report.schema.json": lambda: _json(report_types.json_schema()),
     "links.md": links_page,
     "validation.md": rules_page,
     "messages.md": messages_page,
+    json_schema.FILE: lambda: _json(json_schema.document()),
 }
 
 

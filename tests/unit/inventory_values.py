@@ -30,12 +30,12 @@ def as_template(value: Any) -> Any:
     return ansible.template.trust_as_template(value) if HAS_TAGS and isinstance(value, str) else value
 
 
-def marked(text: str) -> Any:
-    """A text that Ansible knows something of."""
+def marked(value: Any) -> Any:
+    """A text or number that Ansible knows something of."""
     if HAS_TAGS:
         tags = import_module("ansible.module_utils.datatag")
-        return tags.deprecate_value(text, "said by a test", collection_name="crossmesh.mtls", version="9.0.0")
-    return import_module("ansible.utils.unsafe_proxy").wrap_var(text)
+        return tags.deprecate_value(value, "said by a test", collection_name="crossmesh.mtls", version="9.0.0")
+    return import_module("ansible.utils.unsafe_proxy").wrap_var(value)
 
 
 def vaulted(ciphertext: str, monkeypatch: pytest.MonkeyPatch) -> Any:

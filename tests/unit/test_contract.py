@@ -87,7 +87,7 @@ def test_the_docs_of_a_field_are_no_markup_that_markdown_does_not_know() -> None
 def test_every_variable_of_the_contract_is_on_the_page_once() -> None:
     shown = [field.name for field in ALL_FIELDS if field.name.startswith(("mesh_", "custom_ca_"))]
     assert shown == list(dict.fromkeys(shown))
-    assert set(shown) == FIELDS.keys()
+    assert set(shown) == FIELDS.keys() | {field.name for field in schema.PLAYBOOK}
     # Beside them those that have no place in a table of defaults and examples.
     assert named_in(inventory_docs.links_page()) == FIELDS.keys() | SECRETS
 

@@ -18,7 +18,7 @@ from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contract, contracts, plain
-from tests.unit.inventory_values import as_template, marked
+from tests.unit.inventory_values import HAS_TAGS, as_template, marked
 from tests.unit.support import CHECKOUT, MYSQL, refused
 
 UTILS = "ansible_collections.crossmesh.mtls.plugins.module_utils"
@@ -42,6 +42,12 @@ def test_texts_lose_their_tags_wherever_they_stand() -> None:
     assert type(tagged) is not str
     (key,), (value,) = zip(*plain({tagged: [tagged]}).items(), strict=True)
     assert [type(text) for text in (key, *value)] == [str, str]
+
+
+def test_numbers_lose_their_tags() -> None:
+    tagged = marked(13306)
+    assert (type(tagged) is int) != HAS_TAGS
+    assert [type(number) for number in plain([tagged, {"port": tagged}["port"], True])] == [int, int, bool]
 
 
 @pytest.mark.parametrize("name", ["rotation_view", "rotation_stop", "preflight_report", "authority_state"])

@@ -92,11 +92,14 @@ class Life(TypedDict):
 
 
 class LiveMetadata(Place, Life):
-    """:param managedFields: without those of our own managers."""
+    """:param managedFields: without those of our own managers.
+    :param tracker: the GitOps tool that applies it; empty where none does.
+    """
 
     labels: dict[str, str]
     creationTimestamp: str
     managedFields: list[ManagedFields]
+    tracker: str
 
 
 class LiveObject(TypedDict):

@@ -61,6 +61,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.secrets im
     referred_to,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.services import tcp_ports
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.tracking import tracker_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.credential import read_live
@@ -487,6 +488,7 @@ def _slim(item: Item, own_managers: Collection[str]) -> LiveObject:
             "managedFields": [
                 entry for entry in managed_fields.entries_of(metadata) if entry["manager"] not in own_managers
             ],
+            "tracker": tracker_of(item),
             **life_of(item),
         },
         "spec": item.get("spec", {}),

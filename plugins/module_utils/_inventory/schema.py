@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The one schema of what a user writes in an inventory. Pure.
 
-PRIVATE to the collection. The filters judge by it and docs/links.md is made of it.
+PRIVATE to the collection. The filters judge by it; docs/links.md and docs/inventory.schema.json are made of it.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.rotation import ASKED
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.limits import Limits
-from ansible_collections.crossmesh.mtls.plugins.module_utils._names import DEFAULT_INSTANCE
+from ansible_collections.crossmesh.mtls.plugins.module_utils._names import DEFAULT_INSTANCE, SIDES
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import REASONS
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import KEY_TYPES
 
 __all__ = [
@@ -23,15 +26,30 @@ __all__ = [
     "CLUSTER",
     "CONTRACT",
     "EXTERNAL",
+    "FALSE",
     "GATEWAY",
+    "HANDED_ON",
+    "INTERNAL_PREFIX",
     "LINK",
+    "PLAYBOOK",
+    "PREFIXES",
     "PROBE",
     "PROBE_FROM",
+    "RETRIES",
+    "REVOKED",
+    "ROLE",
     "RUN",
+    "SCHEDULE",
+    "SCHEDULED",
+    "SECRET",
     "SERVER",
     "SHARED",
     "STATES",
     "STORES",
+    "TRUE",
+    "VARIABLES",
+    "WHOLE_NUMBER",
+    "WORKLOADS",
     "Field",
     "coerced",
     "defaults",
@@ -48,6 +66,10 @@ class Field:
 
     :param type: one of str, int, bool, list, dict.
     :param example: as it would stand in an inventory; for the docs.
+    :param keys: of a mapping; of a list, those of its entries that are mappings.
+    :param elements: the type of a list's other entries, or of a mapping's values.
+    :param single: whether one entry may stand in the place of the list, which is Ansible's to judge.
+    :param instead: another key, with which this one is not required.
     """
 
     name: str
@@ -57,137 +79,16 @@ class Field:
     default: Any = None
     choices: tuple[str, ...] = ()
     example: str = ""
+    keys: tuple[Field, ...] = ()
+    elements: str = ""
+    single: bool = False
+    instead: str = ""
 
+    @cached_property
+    def by_key(self) -> Mapping[str, Field]:
+        """The fields of C(keys), by their names."""
+        return {field.name: field for field in self.keys}
 
-LINK: tuple[Field, ...] = (
-    Field(
-        "name",
-        "str",
-        "A DNS label of at most 40 characters, unique; names the link's objects. C(client), C(*-client): reserved.",
-        required=True,
-        example="mysql",
-    ),
-    Field(
-        "fqdn",
-        "str",
-        "What workloads dial, the SNI, and the server certificate's SAN. Lower case, unique.",
-        required=True,
-        example="mysql.server.example.com",
-    ),
-    Field("port", "int", "The TCP port that workloads dial.", required=True, example="3306"),
-    Field(
-        "tls_port",
-        "int",
-        "The TCP port that the ingress gateways expose. Not C(port), and not the backend's port. Not with C(external).",
-        required=True,
-        example="13306",
-    ),
-    Field(
-        "protocol",
-        "str",
-        "What workloads speak over the link. C(http), C(http2) and C(grpc) are routed request by request; C(tcp) "
-        "carries any other protocol, byte by byte.",
-        default="tcp",
-        choices=("tcp", "http", "http2", "grpc"),
-        example="tcp",
-    ),
-    Field(
-        "backend",
-        "dict",
-        "The Service in the servers' clusters. Not with C(external).",
-        required=True,
-        example="{host: mysql.default.svc.cluster.local, port: 3306}",
-    ),
-    Field(
-        "external",
-        "dict",
-        "An external server: a TLS server outside of all these clusters, in the place of C(tls_port), C(backend) and "
-        "C(servers).",
-        example="{address: db.example.net, port: 13306, ca: /srv/crossmesh/mysql}",
-    ),
-    Field(
-        "servers",
-        "list",
-        "Names or groups of clusters, or C({name, address, locality}). Default: all of C(mesh_servers).",
-        example="[cluster-b]",
-    ),
-    Field(
-        "clients",
-        "list",
-        "Names or groups of clusters; a group means its members but the link's own servers. Default: C(mesh_clients).",
-        example="[cluster-a]",
-    ),
-    Field(
-        "foreign_clients",
-        "list",
-        "Others that may use the link, beside C(clients): DNS names or URIs that stand in their certificates.",
-        default=[],
-        example="[billing.partner.example]",
-    ),
-    Field(
-        "workloads",
-        "dict",
-        "Which workloads of a client's cluster may use the link, by what their mesh certificate says; the egress "
-        "gateway refuses all others. Default: all of the mesh.",
-        example="{namespaces: [shop]}",
-    ),
-    Field(
-        "addresses",
-        "list",
-        "Virtual IPs: what the FQDN resolves to for workloads, which tells C(tcp) links on one C(port) apart. Default: "
-        "by the link's name, one of C(mesh_vip_range), where C(mesh_dns) is given or a C(tcp) link shares its C(port).",
-        default=[],
-        example="[240.0.0.10]",
-    ),
-    Field(
-        "strict_backend",
-        "bool",
-        "Require mesh mTLS (PeerAuthentication C(STRICT)) in the backend's namespace.",
-        default=False,
-        example="false",
-    ),
-    Field(
-        "allow_backend_port",
-        "bool",
-        "Let C(tls_port) be the backend's own port.",
-        default=False,
-        example="false",
-    ),
-    Field(
-        "max_connection_duration",
-        "str",
-        "The longest that a connection may last, from C(1s) to C(8760h): a whole number of C(s), C(m) or C(h). "
-        "Default: as long as its two ends want.",
-        example="1h",
-    ),
-    Field(
-        "timeout",
-        "str",
-        "The longest that a request may take, from C(1ms) to C(24h): a whole number of C(ms), C(s), C(m) or C(h). Not "
-        "for C(tcp). Default: as long as its two ends want.",
-        example="15s",
-    ),
-    Field(
-        "retries",
-        "dict",
-        "When a request is sent once more. Not for C(tcp). Default: Istio's own, at each gateway.",
-        example="{attempts: 2, per_try_timeout: 2s}",
-    ),
-    Field(
-        "probe",
-        "dict",
-        "What playbook C(verify) asks the link's server, by exec in a pod of a client's cluster. Default: nothing.",
-        example="{type: mysql, from: {namespace: shop, selector: {app: web}}}",
-    ),
-    Field(
-        "state",
-        "str",
-        "C(absent) takes the link's objects away.",
-        default="present",
-        choices=STATES,
-        example="present",
-    ),
-)
 
 BACKEND: tuple[Field, ...] = (
     Field(
@@ -232,7 +133,7 @@ EXTERNAL: tuple[Field, ...] = (
 )
 
 WORKLOADS: tuple[Field, ...] = (
-    Field("namespaces", "list", "All workloads of these namespaces.", default=[], example="[shop]"),
+    Field("namespaces", "list", "All workloads of these namespaces.", default=[], example="[shop]", elements="str"),
     Field(
         "service_accounts",
         "list",
@@ -240,6 +141,7 @@ WORKLOADS: tuple[Field, ...] = (
         "handshake; else all others are refused at their first byte.",
         default=[],
         example="[billing/reports]",
+        elements="str",
     ),
 )
 
@@ -252,6 +154,19 @@ RETRIES: tuple[Field, ...] = (
         "Envoy's retry policies, or HTTP status codes, with commas. Default: Istio's, for what has not been begun.",
         example="connect-failure,refused-stream,503",
     ),
+)
+
+PROBE_FROM: tuple[Field, ...] = (
+    Field("namespace", "str", "Its namespace.", required=True, example="shop"),
+    Field(
+        "selector",
+        "dict",
+        "Labels that select it; of several the first that is ready.",
+        required=True,
+        example="{app: web}",
+        elements="str",
+    ),
+    Field("container", "str", "Its container. Default: as with C(kubectl exec), but never the proxy.", example="web"),
 )
 
 PROBE: tuple[Field, ...] = (
@@ -271,6 +186,7 @@ PROBE: tuple[Field, ...] = (
         "The pod in which it is asked.",
         required=True,
         example="{namespace: shop, selector: {app: web}}",
+        keys=PROBE_FROM,
     ),
     Field("path", "str", "What C(http) asks for. Default: C(/).", example="/healthz"),
     Field(
@@ -288,18 +204,6 @@ PROBE: tuple[Field, ...] = (
         default=False,
         example="true",
     ),
-)
-
-PROBE_FROM: tuple[Field, ...] = (
-    Field("namespace", "str", "Its namespace.", required=True, example="shop"),
-    Field(
-        "selector",
-        "dict",
-        "Labels that select it; of several the first that is ready.",
-        required=True,
-        example="{app: web}",
-    ),
-    Field("container", "str", "Its container. Default: as with C(kubectl exec), but never the proxy.", example="web"),
 )
 
 SERVER: tuple[Field, ...] = (
@@ -320,10 +224,152 @@ SERVER: tuple[Field, ...] = (
     Field("locality", "str", "C(REGION[/ZONE[/SUBZONE]]) of this endpoint.", example="europe-west1/b"),
 )
 
+LINK: tuple[Field, ...] = (
+    Field(
+        "name",
+        "str",
+        "A DNS label of at most 40 characters, unique; names the link's objects. C(client), C(*-client): reserved.",
+        required=True,
+        example="mysql",
+    ),
+    Field(
+        "fqdn",
+        "str",
+        "What workloads dial, the SNI, and the server certificate's SAN. Lower case, unique.",
+        required=True,
+        example="mysql.server.example.com",
+    ),
+    Field("port", "int", "The TCP port that workloads dial.", required=True, example="3306"),
+    Field(
+        "tls_port",
+        "int",
+        "The TCP port that the ingress gateways expose. Not C(port), and not the backend's port. Not with C(external).",
+        required=True,
+        example="13306",
+        instead="external",
+    ),
+    Field(
+        "protocol",
+        "str",
+        "What workloads speak over the link. C(http), C(http2) and C(grpc) are routed request by request; C(tcp) "
+        "carries any other protocol, byte by byte.",
+        default="tcp",
+        choices=("tcp", "http", "http2", "grpc"),
+        example="tcp",
+    ),
+    Field(
+        "backend",
+        "dict",
+        "The Service in the servers' clusters. Not with C(external).",
+        required=True,
+        example="{host: mysql.default.svc.cluster.local, port: 3306}",
+        keys=BACKEND,
+        instead="external",
+    ),
+    Field(
+        "external",
+        "dict",
+        "An external server: a TLS server outside of all these clusters, in the place of C(tls_port), C(backend) and "
+        "C(servers).",
+        example="{address: db.example.net, port: 13306, ca: /srv/crossmesh/mysql}",
+        keys=EXTERNAL,
+    ),
+    Field(
+        "servers",
+        "list",
+        "Names or groups of clusters, or C({name, address, locality}). Default: all of C(mesh_servers).",
+        example="[cluster-b]",
+        keys=SERVER,
+        elements="str",
+    ),
+    Field(
+        "clients",
+        "list",
+        "Names or groups of clusters; a group means its members but the link's own servers. Default: C(mesh_clients).",
+        example="[cluster-a]",
+        elements="str",
+    ),
+    Field(
+        "foreign_clients",
+        "list",
+        "Others that may use the link, beside C(clients): DNS names or URIs that stand in their certificates.",
+        default=[],
+        example="[billing.partner.example]",
+        elements="str",
+    ),
+    Field(
+        "workloads",
+        "dict",
+        "Which workloads of a client's cluster may use the link, by what their mesh certificate says; the egress "
+        "gateway refuses all others. Default: all of the mesh.",
+        example="{namespaces: [shop]}",
+        keys=WORKLOADS,
+    ),
+    Field(
+        "addresses",
+        "list",
+        "Virtual IPs: what the FQDN resolves to for workloads, which tells C(tcp) links on one C(port) apart. Default: "
+        "by the link's name, one of C(mesh_vip_range), where C(mesh_dns) is given or a C(tcp) link shares its C(port).",
+        default=[],
+        example="[240.0.0.10]",
+        elements="str",
+    ),
+    Field(
+        "strict_backend",
+        "bool",
+        "Require mesh mTLS (PeerAuthentication C(STRICT)) in the backend's namespace.",
+        default=False,
+        example="false",
+    ),
+    Field(
+        "allow_backend_port",
+        "bool",
+        "Let C(tls_port) be the backend's own port.",
+        default=False,
+        example="false",
+    ),
+    Field(
+        "max_connection_duration",
+        "str",
+        "The longest that a connection may last, from C(1s) to C(8760h): a whole number of C(s), C(m) or C(h). "
+        "Default: as long as its two ends want.",
+        example="1h",
+    ),
+    Field(
+        "timeout",
+        "str",
+        "The longest that a request may take, from C(1ms) to C(24h): a whole number of C(ms), C(s), C(m) or C(h). Not "
+        "for C(tcp). Default: as long as its two ends want.",
+        example="15s",
+    ),
+    Field(
+        "retries",
+        "dict",
+        "When a request is sent once more. Not for C(tcp). Default: Istio's own, at each gateway.",
+        example="{attempts: 2, per_try_timeout: 2s}",
+        keys=RETRIES,
+    ),
+    Field(
+        "probe",
+        "dict",
+        "What playbook C(verify) asks the link's server, by exec in a pod of a client's cluster. Default: nothing.",
+        example="{type: mysql, from: {namespace: shop, selector: {app: web}}}",
+        keys=PROBE,
+    ),
+    Field(
+        "state",
+        "str",
+        "C(absent) takes the link's objects away.",
+        default="present",
+        choices=STATES,
+        example="present",
+    ),
+)
+
 GATEWAY: tuple[Field, ...] = (
     Field("namespace", "str", "Namespace of the gateway's Service and pods.", example="istio-gateways"),
     Field("service", "str", "Name of the gateway's Service.", example="edge"),
-    Field("selector", "dict", "Labels that select the gateway's pods.", example="{istio: edge}"),
+    Field("selector", "dict", "Labels that select the gateway's pods.", example="{istio: edge}", elements="str"),
 )
 
 CLUSTER: tuple[Field, ...] = (
@@ -392,6 +438,7 @@ CLUSTER: tuple[Field, ...] = (
             "selector": {"istio": "ingressgateway"},
         },
         example="{service: edge, selector: {istio: edge}}",
+        keys=GATEWAY,
     ),
     Field(
         "mesh_egress_gateway",
@@ -403,6 +450,7 @@ CLUSTER: tuple[Field, ...] = (
             "selector": {"istio": "egressgateway"},
         },
         example="{namespace: istio-gateways}",
+        keys=GATEWAY,
     ),
     Field("mesh_egress_port", "int", "The mesh-facing port of the egress gateway.", default=15443, example="16443"),
     Field(
@@ -428,6 +476,7 @@ CLUSTER: tuple[Field, ...] = (
         "docs/lockdown.md says what that closes.",
         default=[],
         example="[shop]",
+        elements="str",
     ),
     Field(
         "mesh_cluster_cidrs",
@@ -436,6 +485,7 @@ CLUSTER: tuple[Field, ...] = (
         "C(mesh_egress_lockdown) may still reach by address. Required with it.",
         default=[],
         example="[10.0.0.0/16, 10.96.0.0/12]",
+        elements="str",
     ),
     Field(
         "mesh_cluster_state",
@@ -447,8 +497,37 @@ CLUSTER: tuple[Field, ...] = (
     ),
 )
 
+REVOKED: tuple[Field, ...] = (
+    Field("cluster", "str", "Certificates of this cluster, on both sides.", example="cluster-c"),
+    Field(
+        "link", "str", "Certificates of this link: its servers', and of every client that names it.", example="mysql"
+    ),
+    Field("serial", "str", "The certificate with this serial, in hexadecimal digits.", example="'5f3a91'"),
+    Field("fingerprint", "str", "The certificate with this SHA-256 fingerprint.", example="'3f9a1c2e...'"),
+    Field(
+        "date",
+        "str",
+        "What was issued up to then is revoked: ISO 8601, not in the future.",
+        required=True,
+        example="'2026-03-01T08:00:00Z'",
+    ),
+    Field(
+        "reason",
+        "str",
+        "The CRL's reason code (RFC 5280, section 5.3.1). Default: C(unspecified).",
+        choices=REASONS,
+        example="keyCompromise",
+    ),
+)
+
 SHARED: tuple[Field, ...] = (
-    Field("mesh_links", "list", "The links. C([]) takes all of them away, with C(mesh_prune_all=true).", required=True),
+    Field(
+        "mesh_links",
+        "list",
+        "The links. C([]) takes all of them away, with C(mesh_prune_all=true).",
+        required=True,
+        keys=LINK,
+    ),
     Field(
         "mesh_instance",
         "str",
@@ -462,6 +541,7 @@ SHARED: tuple[Field, ...] = (
         "dict",
         "The groups of each cluster. Needed only where a run sees a part of the inventory.",
         example="{cluster-a: [mesh_clients], cluster-b: [mesh_servers]}",
+        elements="list",
     ),
     Field(
         "mesh_vip_range",
@@ -509,7 +589,14 @@ SHARED: tuple[Field, ...] = (
         default=Limits.cluster,
         example="1800",
     ),
-    Field("mesh_only_links", "list", "Limits the work to these links, never the view.", default=[], example="[mysql]"),
+    Field(
+        "mesh_only_links",
+        "list",
+        "Limits the work to these links, never the view.",
+        default=[],
+        example="[mysql]",
+        elements="str",
+    ),
     Field(
         "mesh_client_credential_prefix",
         "str",
@@ -530,6 +617,7 @@ SHARED: tuple[Field, ...] = (
         "What is revoked: one C(cluster), C(link), C(serial) or C(fingerprint) each, with C(date) and C(reason).",
         default=[],
         example="[{cluster: cluster-c, date: '2026-03-01T08:00:00Z', reason: keyCompromise}]",
+        keys=REVOKED,
     ),
     Field(
         "custom_ca_lost_roots",
@@ -538,6 +626,7 @@ SHARED: tuple[Field, ...] = (
         "fewer than two clusters hold certificates of them.",
         default=[],
         example="['3f9a1c2e...']",
+        elements="str",
     ),
     Field(
         "custom_ca_revoke_removed",
@@ -648,23 +737,196 @@ CA: tuple[Field, ...] = (
 # Every variable of the contract that is no secret.
 CONTRACT: tuple[Field, ...] = (*CLUSTER, *SHARED, *RUN, *CA)
 
-# The keys of what these hold: a mapping, or a list of them.
-_KEYS: Mapping[str, Mapping[str, Field]] = {
-    name: {field.name: field for field in fields}
-    for name, fields in (
-        ("mesh_links", LINK),
-        ("backend", BACKEND),
-        ("external", EXTERNAL),
-        ("servers", SERVER),
-        ("retries", RETRIES),
-        ("probe", PROBE),
-        ("mesh_ingress_gateway", GATEWAY),
-        ("mesh_egress_gateway", GATEWAY),
-    )
-}
+# What may run again and again with nobody there.
+SCHEDULED = ("preflight", "rotate_ca", "rotate_certificates", "site", "verify")
+
+SCHEDULE: tuple[Field, ...] = (
+    Field(
+        "playbook",
+        "str",
+        "What runs; one entry for each.",
+        required=True,
+        choices=SCHEDULED,
+        example="verify",
+    ),
+    Field(
+        "at",
+        "str",
+        "C(HH:MM) each day, C(Mon HH:MM) each week, C(:MM) each hour; in the time zone of what starts it.",
+        required=True,
+        example="'02:17'",
+    ),
+    Field(
+        "limit",
+        "str",
+        "The longest that a run may take, a whole number of C(m) or C(h), less than from one to the next.",
+        required=True,
+        example="3h",
+    ),
+)
+
+PLAYBOOK: tuple[Field, ...] = (
+    Field(
+        "mesh_rotate_force",
+        "bool",
+        "C(rotate_certificates): replace all certificates, not only those that are due.",
+        default=False,
+        example="true",
+    ),
+    Field(
+        "mesh_rotate_side",
+        "str",
+        "C(rotate_certificates): only servers' certificates, or only those of clients.",
+        choices=SIDES,
+        example="server",
+    ),
+    Field(
+        "mesh_rotate_serial",
+        "list",
+        "C(rotate_certificates): how many clusters go at once, as C(serial) of a play. Default: one.",
+        example="[1, '10%']",
+        single=True,
+    ),
+    Field(
+        "mesh_rotate_phase",
+        "str",
+        "C(rotate_ca): only this phase of a root rotation. Default: all that are left.",
+        choices=tuple(filter(None, ASKED)),
+        example="prepare",
+    ),
+    Field(
+        "custom_ca_lost",
+        "bool",
+        "C(rotate_ca): the CA store is lost; make a new CA, and move everything over to it.",
+        default=False,
+        example="true",
+    ),
+    Field(
+        "custom_ca_restored",
+        "str",
+        "C(reconcile_ca): the generation of the newest copy of the store that is left.",
+        example="'41'",
+    ),
+    Field(
+        "custom_ca_take_over",
+        "str",
+        "C(take_over_ca): SHA-256 fingerprints, with commas, of every root that the store is to trust.",
+        example="3f9a1c2e...",
+    ),
+    Field(
+        "mesh_report_dir",
+        "str",
+        "C(report): the folder for its files; a relative path begins where Ansible was started. "
+        "Default: C(crossmesh-report); with C(mesh_report_query) alone nothing is written.",
+        example="/var/www/meshes",
+    ),
+    Field(
+        "mesh_report_query",
+        "str",
+        "C(report): a JMESPath expression over the report; its answer is printed.",
+        example="'links[].name'",
+    ),
+    Field(
+        "mesh_render_dir",
+        "str",
+        "C(render): the folder of the tree; a relative path begins where Ansible was started. Required there.",
+        example="clusters",
+    ),
+    Field(
+        "mesh_schedule_dir",
+        "str",
+        "C(schedule): the folder for its files; a relative path begins where Ansible was started. Required there.",
+        example="schedule",
+    ),
+    Field(
+        "mesh_schedule",
+        "list",
+        "C(schedule): what runs when.",
+        default=[
+            {"playbook": "rotate_certificates", "at": "02:17", "limit": "3h"},
+            {"playbook": "verify", "at": ":47", "limit": "50m"},
+        ],
+        example="[{playbook: verify, at: '06:30', limit: 1h}]",
+        keys=SCHEDULE,
+    ),
+    Field(
+        "mesh_schedule_command",
+        "list",
+        "C(schedule): the command of a run, up to the playbook's name. Default: this C(ansible-playbook) with this "
+        "inventory.",
+        example="[/opt/ansible/bin/ansible-playbook, -i, /srv/meshes, --vault-password-file, /etc/meshes/vault]",
+        elements="str",
+    ),
+    Field(
+        "mesh_schedule_user",
+        "str",
+        "C(schedule): as whom cron and systemd start it. Default: who runs the playbook.",
+        example="ops",
+    ),
+    Field(
+        "mesh_schedule_alarm",
+        "list",
+        "C(schedule): a command for runs that failed or did not come; the job's name is added.",
+        default=["/usr/bin/logger", "--priority", "daemon.crit", "--tag", "crossmesh", "failed or missed:"],
+        example="[/usr/local/bin/page-oncall]",
+        elements="str",
+    ),
+    Field(
+        "mesh_schedule_heartbeat",
+        "list",
+        "C(schedule): a command after each good run, for whom its silence is an alarm; the playbook's name is added.",
+        default=[],
+        example="[/usr/local/bin/heartbeat]",
+        elements="str",
+    ),
+    Field(
+        "mesh_schedule_image",
+        "str",
+        "C(schedule): an image of yours with this collection and the inventory. Without it no CronJob is written.",
+        example="registry.example.com/crossmesh-ee:0.1.0",
+    ),
+    Field(
+        "mesh_schedule_image_command",
+        "list",
+        "C(schedule): as C(mesh_schedule_command), in that image.",
+        default=["ansible-playbook", "-i", "/runner/inventory"],
+        example="[ansible-playbook, -i, /srv/meshes]",
+        elements="str",
+    ),
+    Field(
+        "mesh_schedule_namespace",
+        "str",
+        "C(schedule): the namespace of the CronJobs.",
+        default="crossmesh",
+        example="crossmesh-runs",
+    ),
+    Field("mesh_preflight_report", "str", "C(preflight): a JSON file for what it finds.", example="preflight.json"),
+)
+
+SECRET: tuple[Field, ...] = (
+    Field("custom_ca_passphrase", "str", "Encrypts the private keys of the CA; at least 12 characters."),
+    Field("custom_ca_import_passphrase", "str", "Opens C(custom_ca_import_key), where that is encrypted."),
+    Field("mesh_api_key", "str", "The token for C(mesh_api_host)."),
+)
+
+# Options of the roles, which their own argument specs describe.
+ROLE: tuple[Field, ...] = (
+    Field("custom_ca_state", "str", "Option of role C(custom_ca).", choices=STATES),
+    Field("custom_ca_in_service", "list", "Option of role C(custom_ca).", elements="str"),
+    Field("mesh_ingress_server_state", "str", "Option of role C(mesh_ingress_server).", choices=STATES),
+    Field("mesh_egress_client_state", "str", "Option of role C(mesh_egress_client).", choices=STATES),
+)
+
+# All that a user may write, and how the names of all of it begin.
+VARIABLES: tuple[Field, ...] = (*CONTRACT, *PLAYBOOK, *SECRET, *ROLE)
+PREFIXES = ("mesh_", "custom_ca_")
+# What our own playbooks write: between playbooks and roles, and for the next job of a workflow.
+INTERNAL_PREFIX = "mesh_side_"
+HANDED_ON = ("mesh_preflight",)
+
 # More digits fit into nothing that is counted here, and Python refuses to read thousands of them.
-_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
-_TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
+WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
+TRUE, FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
 
 
 def coerced(field: Field, value: Any) -> Any:
@@ -677,7 +939,7 @@ def coerced(field: Field, value: Any) -> Any:
         return _switch(value)
     if field.type == "int" and isinstance(value, str):
         return _number(value.strip())
-    keys = _KEYS.get(field.name)
+    keys = field.by_key
     if keys and isinstance(value, Mapping):
         return {key: coerced(keys[key], item) if key in keys else item for key, item in value.items()}
     if keys and isinstance(value, list):
@@ -686,12 +948,12 @@ def coerced(field: Field, value: Any) -> Any:
 
 
 def _number(text: str) -> Any:
-    return int(text) if _WHOLE_NUMBER.fullmatch(text) else text or None
+    return int(text) if WHOLE_NUMBER.fullmatch(text) else text or None
 
 
 def _switch(value: str | int) -> Any:
     text = str(value).strip().lower()
-    return text in _TRUE if text in _TRUE | _FALSE else value if text else None
+    return text in TRUE if text in TRUE | FALSE else value if text else None
 
 
 def defaults(fields: tuple[Field, ...]) -> dict[str, Any]:

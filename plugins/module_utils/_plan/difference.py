@@ -17,6 +17,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import man
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import (
     LiveObject,
     Manifest,
+    Place,
     Service,
     ServicePort,
     Spec,
@@ -34,6 +35,8 @@ __all__ = [
     "lost_labels",
     "not_ours",
     "of_another",
+    "service_manifest",
+    "service_port",
 ]
 
 
@@ -91,9 +94,13 @@ def compare_objects(
     for key, item in found.items():
         link = item["metadata"].get("labels", {}).get(names.LABEL_LINK, "")
         if key not in keys and key not in spared and _is_ours(item, owner) and (not only or link in only):
-            result.delete.append(_identity(item))
             what = "the namespace's lock-down" if link == names.CLIENT_LINK else f"link {link}"
-            result.lines.append(f"delete {_title(item)}: {what} is no longer wanted here")
+            reason = f"{what} is no longer wanted here"
+            if tracker := item["metadata"].get("tracker"):
+                result.errors.append(_tracked(item, tracker, reason))
+                continue
+            result.delete.append(_identity(item))
+            result.lines.append(f"delete {_title(item)}: {reason}")
     return result
 
 
@@ -109,11 +116,15 @@ def _compare_one(
         if error := _refusal(live, owner, adopt):
             result.errors.append(error)
             return
-        result.lines.append(f"adopt {title}: it was made by {_makers(live)}")
-    elif not (reasons := list(_deviations(manifest, live, owner))):
-        return
+        step, reasons = "adopt", [f"it was made by {_makers(live)}"]
+    elif reasons := list(_deviations(manifest, live, owner)):
+        step = "write"
     else:
-        result.lines.append(f"write {title}: {'; '.join(reasons)}")
+        return
+    if tracker := live["metadata"].get("tracker"):
+        result.errors.append(_tracked(live, tracker, "; ".join(reasons)))
+        return
+    result.lines.append(f"{step} {title}: {'; '.join(reasons)}")
     extra = _surplus(live.get("spec", {}), manifest["spec"])
     if extra:
         result.strip.append({**_identity(manifest), "spec": extra})
@@ -164,6 +175,13 @@ def not_ours(title: str, makers: str) -> Message:
     """The error where others have made something under our name."""
     fix = "check it, then run with -e mesh_adopt=true to take it over, or rename the link"
     return Message.error("not-ours", where=title, what=f"it exists and was made by {makers}", fix=fix)
+
+
+def _tracked(live: LiveObject, tracker: str, reason: str) -> Message:
+    """The error where a GitOps tool would take back what a run writes."""
+    what = f"{reason}; {tracker} applies it, and would take back what a run writes"
+    fix = "run playbook render and commit its tree, or take the object out of what that applies"
+    return Message.error("gitops-owned", where=_title(live), what=what, fix=fix)
 
 
 def _makers(live: LiveObject) -> str:
@@ -238,7 +256,7 @@ def compare_ports(wanted: Sequence[int], service: Service, owner: names.Owner) -
         result.errors.append(error)
     _explain_ports(mine, held, service, result)
     if {f"{number}/TCP" for number in mine} != held and not result.errors:
-        result.service.append(_service_manifest(service, [_port(number, live) for number in mine]))
+        result.service.append(service_manifest(service, [_port(number, live) for number in mine]))
     return result
 
 
@@ -299,15 +317,20 @@ def _explain_ports(mine: Sequence[int], held: Collection[str], service: Service,
 def _port(number: int, live: Mapping[str, ServicePort]) -> ServicePort:
     # Another name than the one that is there would be somebody else's field.
     there = live.get(f"{number}/TCP")
-    name = there.get("name") if there else None
+    return service_port(number, (there.get("name") if there else "") or "")
+
+
+def service_port(number: int, name: str = "") -> ServicePort:
+    """A port of a gateway's Service that a link needs."""
     return {"name": name or names.service_port_name(number), "port": number, "protocol": "TCP", "targetPort": number}
 
 
-def _service_manifest(service: Service, ports: Sequence[ServicePort]) -> Manifest:
+def service_manifest(place: Place, ports: Sequence[ServicePort]) -> Manifest:
+    """The gateway's Service with nothing but these ports."""
     manifest: Manifest = {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {"name": service["name"], "namespace": service["namespace"]},
+        "metadata": {"name": place["name"], "namespace": place["namespace"]},
     }
     if ports:
         manifest["spec"] = {"ports": list(ports)}

@@ -245,3 +245,40 @@ def test_wanted_and_live_are_not_changed() -> None:
     before = copy.deepcopy((wanted, found))
     compared(found, wanted=wanted)
     assert (wanted, found) == before
+
+
+# -- what a GitOps tool applies ------------------------------------------------------------------------------------
+
+
+def tracked(item: Json) -> Json:
+    item["metadata"]["tracker"] = "Argo CD, Application mesh"
+    return item
+
+
+def refused_as_tracked(result: Difference, reason: str) -> None:
+    (error,) = result.errors
+    assert (error.code, error.where) == ("gitops-owned", TITLE)
+    assert error.what.startswith(f"{reason}; Argo CD, Application mesh applies it")
+    assert result.empty
+    assert result.lines == []
+
+
+def test_what_a_tool_applies_and_is_as_wanted_is_left_without_a_word() -> None:
+    result = compared([tracked(live())])
+    assert (result.empty, result.lines, result.errors) == (True, [], [])
+
+
+def test_what_a_tool_applies_is_not_written_against() -> None:
+    changed = live(selector={"istio": "other"}, touched={"argocd-controller": SELECTOR})
+    assert not compared([changed]).errors, "the control: without the mark it is written"
+    refused_as_tracked(compared([tracked(changed)]), "spec.selector.istio was changed by argocd-controller")
+
+
+def test_what_a_tool_applies_is_not_deleted() -> None:
+    refused_as_tracked(compared([tracked(live())], wanted=[]), "link mysql is no longer wanted here")
+    assert compared([live()], wanted=[]).delete, "the control"
+
+
+def test_what_a_tool_applies_is_not_adopted() -> None:
+    theirs = tracked(unlabelled(live(touched={"argocd-controller": SELECTOR})))
+    refused_as_tracked(compared([theirs], adopt=True), "it was made by argocd-controller")

@@ -32,6 +32,7 @@ def gateway(name: str, port: int, **changes: Any) -> LiveObject:
             "labels": {**SERVES.labels(name), **changes},
             "creationTimestamp": "",
             "managedFields": [],
+            "tracker": "",
         },
         "spec": {"servers": [{"port": {"number": port}}]},
     }

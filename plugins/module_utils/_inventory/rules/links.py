@@ -48,7 +48,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.pr
 __all__ = ["check_links", "sound_links", "sound_links_with", "subject_of"]
 
 MAX_LINK_NAME = 40
-NOT_ASKED_OF_EXTERNAL = frozenset({("missing", "tls_port"), ("missing", "backend")})
+NOT_ASKED_OF_EXTERNAL = frozenset(("missing", field.name) for field in schema.LINK if field.instead == "external")
 # Longer than a certificate lives, it would bound nothing.
 MAX_CONNECTION_HOURS = 8760
 # A ServiceAccount's name is a DNS subdomain, whose labels may be as long as the whole.

@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import KINDS, Entry
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import Finding, nearest, show
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import REASONS
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import fingerprint_from, timestamp
@@ -77,7 +78,7 @@ def _check_entry(subject: str, entry: object, now: datetime) -> Iterator[Finding
 
 
 def _check_keys(subject: str, entry: Mapping[str, object]) -> Iterator[Finding]:
-    known = (*KINDS, "reason", "date")
+    known = [field.name for field in schema.REVOKED]
     for key in entry:
         if key not in known:
             yield Finding.of("unknown-key", subject, str(key), "", "unknown key", nearest(key, known))
