@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -14,7 +14,9 @@ from typing import Any, ClassVar, cast
 from ansible.utils.display import Display
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal_check import Checked
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import text
@@ -84,6 +86,7 @@ def _sources(variables: Variables, params: dict[str, Any], before: Json) -> Sour
     clusters = contracts(variables.task_vars, variables.templar, ("mesh_cluster_name", "mesh_cluster_state"))
     world = World(variables=clusters, groups=frozenset(), shared={"mesh_links": None, **variables.filled})
     store, now = variables.store(), datetime.now(UTC)
+    authority, records, journal = _held(store, now)
     hosts = {host: str(params["names"].get(host) or host) for host in params["looks"]}
     proofs = dict(zip(params["looks"], params["proofs"], strict=False))
     seen = {host: cast(ClusterLook, look) for host, look in params["looks"].items() if "sides" in look}
@@ -100,9 +103,9 @@ def _sources(variables: Variables, params: dict[str, Any], before: Json) -> Sour
         sights={look["cluster"]: _sight(look, proofs.get(host) or {}) for host, look in seen.items()},
         unseen=unseen,
         external=_external(world),
-        authority=store.public(),
-        records=store.records(now),
-        journal=_journal(store),
+        authority=authority,
+        records=records,
+        journal=journal,
         previous=before,
     )
 
@@ -137,6 +140,14 @@ def _external(world: World) -> dict[str, StoredCertificate]:
             place = located("directory", str(directory), names.external(server.link))
             found[server.link] = StoredCertificate(view, place)
     return found
+
+
+def _held(store: CaStore, now: datetime) -> tuple[Authority | None, Sequence[Record], Journal]:
+    """What the store holds. One that cannot be read is told of by a report like everything else."""
+    try:
+        return store.public(), store.records(now), _journal(store)
+    except CrossmeshError as error:
+        return None, (), Journal(tuple(map(str, error.messages)), 0, 0, "", "", "", "")
 
 
 def _journal(store: CaStore) -> Journal:

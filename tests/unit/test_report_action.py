@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -162,3 +163,16 @@ def test_without_a_ca_a_report_is_written_too(tmp_path: Path) -> None:
     result = report(tmp_path, {"cluster-a": {}, "cluster-b": {}}, dir=str(tmp_path / "out"))
     assert "failed" not in result
     assert json.loads((tmp_path / "out/report.json").read_text())["phase"] == "absent"
+
+
+def test_a_store_that_cannot_be_read_is_told_and_what_it_held_has_not_gone(tmp_path: Path) -> None:
+    folder = {"dir": str(tmp_path / "out")}
+    store_at(tmp_path / "ca", make_root(now=NOW))
+    report(tmp_path, {"cluster-a": {}, "cluster-b": {}}, **folder)
+    (tmp_path / "ca/authority.json").write_text("{")
+    result = report(tmp_path, {"cluster-a": {}, "cluster-b": {}}, **folder)
+    assert "failed" not in result
+    content = json.loads((tmp_path / "out/report.json").read_text())
+    assert (content["phase"], content["changes"]) == ("unknown", [])
+    assert "authority.json" in content["journal"]["problems"][0]
+    assert content["journal"]["problems"][0] in html.unescape((tmp_path / "out/report.html").read_text())

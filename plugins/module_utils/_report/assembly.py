@@ -20,6 +20,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._report.certificate
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.changes import changes_since
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.links import UNKNOWN, links_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.model import (
+    UNREAD,
     VERSION,
     Certificate,
     Cluster,
@@ -47,7 +48,7 @@ def report_of(sources: Sources) -> Report:
     links, certificates = links_of(sources, register, crls), register.all()
     roots = roots_of(sources.authority, sources.settings.store, sources.now)
     clusters = tuple(_cluster(name, sources) for name in sources.topology.clusters)
-    phase = sources.authority.phase if sources.authority else "absent"
+    phase = _phase(sources)
     since, changes = changes_since(sources.previous, links, clusters, roots, crls, phase)
     return Report(
         version=VERSION,
@@ -69,6 +70,12 @@ def report_of(sources: Sources) -> Report:
         since=since,
         changes=changes,
     )
+
+
+def _phase(sources: Sources) -> str:
+    if sources.authority is None:
+        return UNREAD if sources.journal.problems else "absent"
+    return sources.authority.phase
 
 
 def _cluster(name: str, sources: Sources) -> Cluster:

@@ -15,6 +15,7 @@ from typing import Any
 from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import mapping, mappings, text
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import short
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.model import (
+    UNREAD,
     Change,
     Cluster,
     Link,
@@ -43,10 +44,13 @@ def changes_since(
     since = text(previous.get("made_at"))
     if not since:
         return "", ()
+    before = text(previous.get("phase"))
+    # What could not be read has not gone, nor come.
+    held = UNREAD not in (before, phase)
     found = (
-        *_phase(text(previous.get("phase")), phase),
-        *_roots(_by(previous, "roots", "fingerprint"), roots),
-        *_crls(_by(previous, "crls", "root"), crls),
+        *(_phase(before, phase) if held else ()),
+        *(_roots(_by(previous, "roots", "fingerprint"), roots) if held else ()),
+        *(_crls(_by(previous, "crls", "root"), crls) if held else ()),
         *_clusters(_by(previous, "clusters", "name"), clusters),
         *_links(_by(previous, "links", "name"), links),
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 __all__ = [
+    "UNREAD",
     "VERSION",
     "Certificate",
     "Change",
@@ -35,6 +36,8 @@ __all__ = [
 
 # Of the JSON: a field that changes its meaning or goes makes it another one.
 VERSION = 1
+# The phase of a store that cannot be read.
+UNREAD = "unknown"
 
 LinkState = Literal[
     "up",
@@ -223,9 +226,11 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Journal:
-    """The CA store's audit journal."""
+    """The CA store's audit journal. A store that cannot be read is a problem of it."""
 
-    problems: Annotated[tuple[str, ...], "What is wrong with it; empty where every entry is as it was written."]
+    problems: Annotated[
+        tuple[str, ...], "What is wrong with it, or with the store; empty where all is as it was written."
+    ]
     signed: Annotated[int, "Entries that the CA's key vouches for."]
     unsigned: Annotated[int, "Entries after these."]
     last_at: Annotated[str, "Time of the last entry, ISO 8601; empty where there is none."]
@@ -278,7 +283,9 @@ class Report:
     made_at: Annotated[str, "When the run has made it, ISO 8601, UTC."]
     made_by: Annotated[str, "Who started the run, as the controller knows it."]
     instance: Annotated[str, "mesh_instance."]
-    phase: Annotated[str, "How far a rotation of the root has come: absent, steady, prepared, switched, retiring."]
+    phase: Annotated[
+        str, "Of the root: absent, steady, prepared, switched, retiring; unknown: a store that cannot be read."
+    ]
     store: Annotated[str, "Where the CA store is."]
     renew_before_days: Annotated[int, "custom_ca_renew_before_days: a certificate is renewed that long before its end."]
     coverage: Annotated[Coverage, "Which part of the estate it speaks of."]
