@@ -48,6 +48,14 @@ def revocation_lists(mesh: Mesh, secret: tuple[str, str]) -> list[x509.Certifica
     return [x509.load_pem_x509_crl(begin + block) for block in pem.split(begin)[1:]]
 
 
+def certificate_pem(mesh: Mesh, secret: tuple[str, str]) -> bytes:
+    return _data(mesh, secret, "tls.crt")
+
+
+def list_pem(mesh: Mesh, secret: tuple[str, str]) -> bytes:
+    return _data(mesh, secret, "ca.crl")
+
+
 def arrived_at_gateways(mesh: Mesh) -> bool:
     """Whether the gateways have what stands in the Secrets: certificate, roots and revocation lists."""
     return all(_has(mesh, pod, secret) for pod, secret in ((EGRESS, CLIENT), (INGRESS, SERVER)))
