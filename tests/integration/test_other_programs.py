@@ -103,11 +103,11 @@ def test_verify_tells_the_same_whoever_runs_it(
     assert settled.ok, settled.output
     assert {"cluster-a", "cluster-b"} <= settled.recap.keys(), settled.output
     linked_mesh.lab.kubectl(
-        "cluster-b", "delete", "gateways.networking.istio.io", "mysql-gateway", "-n", "istio-system"
+        "cluster-b", "delete", "gateways.networking.istio.io", "gateway-mysql", "-n", "istio-system"
     )
     drifted = run(linked_mesh, programs, way(linked_mesh, "verify"))
     assert not drifted.ok
-    assert drifted.says("create Gateway istio-system/mysql-gateway"), drifted.output
+    assert drifted.says("create Gateway istio-system/gateway-mysql"), drifted.output
 
 
 def test_a_navigator_makes_the_link_and_keeps_no_artifact(mesh: Mesh, programs: Path) -> None:
@@ -189,9 +189,9 @@ def test_a_rulebook_renews_what_verify_says_is_due(linked_mesh: Mesh, programs: 
 def test_a_rulebook_renews_nothing_where_nothing_is_due_and_tells_of_drift(linked_mesh: Mesh, programs: Path) -> None:
     before = certificates(linked_mesh)
     linked_mesh.lab.kubectl(
-        "cluster-b", "delete", "gateways.networking.istio.io", "mysql-gateway", "-n", "istio-system"
+        "cluster-b", "delete", "gateways.networking.istio.io", "gateway-mysql", "-n", "istio-system"
     )
     with rulebook(linked_mesh, programs) as output:
-        awaited(lambda: "create Gateway istio-system/mysql-gateway" in output.read_text(encoding="utf-8"), output)
+        awaited(lambda: "create Gateway istio-system/gateway-mysql" in output.read_text(encoding="utf-8"), output)
     assert certificates(linked_mesh) == before
     assert "PLAY RECAP" not in output.read_text(encoding="utf-8")
