@@ -107,7 +107,7 @@ def test_verify_tells_the_same_whoever_runs_it(
     )
     drifted = run(linked_mesh, programs, way(linked_mesh, "verify"))
     assert not drifted.ok
-    assert drifted.says("create Gateway istio-system/gateway-mysql"), drifted.output
+    assert drifted.says("write Gateway istio-system/gateway-mysql"), drifted.output
 
 
 def test_a_navigator_makes_the_link_and_keeps_no_artifact(mesh: Mesh, programs: Path) -> None:
@@ -192,6 +192,6 @@ def test_a_rulebook_renews_nothing_where_nothing_is_due_and_tells_of_drift(linke
         "cluster-b", "delete", "gateways.networking.istio.io", "gateway-mysql", "-n", "istio-system"
     )
     with rulebook(linked_mesh, programs) as output:
-        awaited(lambda: "create Gateway istio-system/gateway-mysql" in output.read_text(encoding="utf-8"), output)
+        awaited(lambda: "write Gateway istio-system/gateway-mysql" in output.read_text(encoding="utf-8"), output)
     assert certificates(linked_mesh) == before
     assert "PLAY RECAP" not in output.read_text(encoding="utf-8")
