@@ -23,7 +23,7 @@ SECOND_LAB := : no second lab for
 endif
 LINTERS := ruff mypy shell yaml ansible sanity docs package publication reuse
 
-.PHONY: help deps venv docs browser screenshots requirements demo test lint $(LINTERS:%=lint-%) unit attacks fuzz integration bench campaign matrix \
+.PHONY: help deps venv docs browser screenshots requirements demo test lint $(LINTERS:%=lint-%) unit attacks fuzz integration bench campaign ways matrix \
 	matrix-sanity galaxy release-check package zlint lab-build lab-up labs-up lab-down lab-status clean
 
 help:  ## list the targets
@@ -100,11 +100,17 @@ bench: deps  ## measure the standing figures on the running lab; takes two hours
 	$(PYTHON) -m tests.bench
 
 campaign: deps  ## rotate under load with every fault, for hours, on the running lab
-	$(PYTEST) -m slow tests/integration
+	$(PYTEST) -m slow --ignore tests/integration/test_other_programs.py tests/integration
+	$(MAKE) ways
 	$(PYTHON) -m tests.wire
 	$(PYTHON) -m tests.hostile
 	$(PYTHON) -m tests.store
 	$(PYTHON) -m tests.campaign
+
+ways: deps  ## other programs that run playbooks, ansible-navigator and ansible-rulebook among them, on the running lab
+	@tests/tools/debian-packages tests/debian-packages-ways.txt
+	CROSSMESH_WAYS=$$(tests/tools/make-venv ways "$${CROSSMESH_PYTHON:-python3.11}" tests/requirements-ways.txt) \
+		$(PYTEST) -m slow tests/integration/test_other_programs.py
 
 matrix: deps zlint  ## unit tests and one life of a link with every supported ansible-core, on the running lab
 	$(PYTHON) -m tests.matrix

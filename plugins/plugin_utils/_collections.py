@@ -30,16 +30,17 @@ def lacking_collection(folders: Iterable[str] | None = None) -> Message | None:
     places = (Path(root, "kubernetes/core") for root in folders or ansible_collections.__path__)
     found = next(filter(Path.is_dir, places), None)
     if found is None:
-        return _lacking("kubernetes.core", "it is not installed")
+        return _lacking("kubernetes.core", "it is not installed", "install it")
     manifest = found / "MANIFEST.json"
     if not manifest.is_file():
         return None
     version = str(json.loads(manifest.read_text(encoding="utf-8"))["collection_info"]["version"])
     if int(version.partition(".")[0]) >= OLDEST_MAJOR:
         return None
-    return _lacking(str(found), f"its version {version} is older than {OLDEST_MAJOR}.0.0")
+    fix = "install a newer one, which Ansible finds before that of pip"
+    return _lacking(str(found), f"its version {version} is older than {OLDEST_MAJOR}.0.0", fix)
 
 
-def _lacking(where: str, what: str) -> Message:
-    fix = f"ansible-galaxy collection install 'kubernetes.core:>={OLDEST_MAJOR}.0.0', which comes before one of pip"
-    return Message.error("missing-collection", where=where, what=what, fix=fix)
+def _lacking(where: str, what: str, fix: str) -> Message:
+    command = f"ansible-galaxy collection install 'kubernetes.core:>={OLDEST_MAJOR}.0.0'"
+    return Message.error("missing-collection", where=where, what=what, fix=f"{fix}: {command}")

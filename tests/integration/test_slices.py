@@ -131,9 +131,12 @@ def test_slices_that_begin_together_without_a_ca_make_one_or_none(mesh: Mesh) ->
 
 
 def each_slice_whole_to_itself(fleet: Mesh) -> Mesh:
-    """Four of these clusters without mesh_clusters: of two slices each has a server and a client of one link."""
+    """Four of these clusters without mesh_clusters: of two slices each has a server and a client of one link.
+
+    Neither mesh has two clients: a mesh sends what is for one name to one gateway.
+    """
     hosts = {**fleet.hosts, "c3": fleet.hosts["c4"], "c4": fleet.hosts["c3"]}
     link = {key: value for key, value in (fleet.links or [])[0].items() if key not in ("servers", "clients")}
     variables = {name: value for name, value in fleet.variables.items() if name != "mesh_clusters"}
-    groups = {"mesh_servers": ["c1", "c4"], "mesh_clients": ["c2", "c3"]}
+    groups = {"mesh_servers": ["c1", "c2"], "mesh_clients": ["c3", "c4"]}
     return replace(fleet, hosts=hosts, groups=groups, links=[link], variables=variables)

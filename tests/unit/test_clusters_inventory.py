@@ -114,13 +114,28 @@ def test_the_examples_take_a_cluster_without_the_label(tmp_path: Path) -> None:
 
 
 def test_a_context_that_is_broken_costs_itself_its_place(tmp_path: Path) -> None:
-    broken = [{"name": "x"}, {"name": "y", "context": {"cluster": "y"}}]
+    broken = [
+        {"name": "x"},
+        {"name": "y", "context": {"cluster": "y"}},
+        {"name": "nowhere", "context": {"cluster": "deleted"}},
+        {"name": "nobody", "context": {"cluster": "b", "user": "deleted"}},
+    ]
     content = {**CONTEXTS, "contexts": [*CONTEXTS["contexts"], *broken]}
     content["clusters"] = [*CONTEXTS["clusters"], {"name": "y", "cluster": None}]
     (tmp_path / "kubeconfig").write_text(yaml.safe_dump(content))
     assert set(parsed(tmp_path, Hub(), {**OF_CONTEXTS, "strict": True}).hosts) == {"cluster-a", "cluster-b"}
     with pytest.raises(AnsibleParserError, match=r"context x of .*set from_kubeconfig and from_context"):
         parsed(tmp_path, Hub(), {**OF_CONTEXTS, "clusters": ["x"]})
+    for name, told in {"nowhere": "has no cluster deleted", "nobody": "has no user deleted"}.items():
+        with pytest.raises(AnsibleParserError, match=told):
+            parsed(tmp_path, Hub(), {**OF_CONTEXTS, "clusters": [name], "strict": True})
+
+
+def test_of_two_contexts_of_one_name_the_first_counts_as_it_does_for_the_connection(tmp_path: Path) -> None:
+    second = {"name": "cluster-a", "context": {"cluster": "b", "user": "u"}}
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump({**CONTEXTS, "contexts": [*CONTEXTS["contexts"], second]}))
+    told = parsed(tmp_path, Hub(), OF_CONTEXTS).get_host("cluster-a").get_vars()["crossmesh_cluster"]
+    assert told["server"] == "https://a.example:6443"
 
 
 @pytest.mark.parametrize("strict", [True, False])

@@ -129,8 +129,8 @@ def contexts_of(connection: Connection) -> list[Known]:
     """
     with _faults_told(connection):
         config = _config(connection)[0]
-        entries = {str(_value(item)["name"]): _value(item) for item in config.value.get("contexts") or ()}
-    return [_context(connection, config, name, entry) for name, entry in entries.items()]
+        names = dict.fromkeys(str(_value(item)["name"]) for item in config.value.get("contexts") or ())
+    return [_context(connection, config, name) for name in names]
 
 
 def title_of(connection: Connection, context: str) -> str:
@@ -138,11 +138,13 @@ def title_of(connection: Connection, context: str) -> str:
     return f"context {shown_path(context)} of {os.pathsep.join(map(shown_path, connection.files))}"
 
 
-def _context(connection: Connection, config: Any, name: str, entry: Any) -> Known:
+def _context(connection: Connection, config: Any, name: str) -> Known:
+    named = replace(connection, where=title_of(connection, name))
     try:
-        with _faults_told(replace(connection, where=title_of(connection, name))):
-            found = _entry(config, "clusters", entry["context"]["cluster"])
-            return Known(name, str(found["cluster"]["server"]) if found else "")
+        with _faults_told(named):
+            _refuse_unknown(named, config, name)
+            cluster = _entry(config, "contexts", name)["context"]["cluster"]
+            return Known(name, str(_entry(config, "clusters", cluster)["cluster"]["server"]))
     except CrossmeshError as error:
         return Known(name, fault=error.message)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.known import Known
-from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import is_label
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import LONGEST_LABEL, is_label
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed
 
 __all__ = ["Selection", "select"]
@@ -72,13 +72,19 @@ def _fault(host: str, there: Sequence[Known], taken: Collection[str]) -> Message
         return _left_out(f"cluster {host}", f"{what} ({servers})", "give each a name of its own, there or in names")
     if there[0].fault:
         return there[0].fault
-    if not is_label(host) or host in _ANSIBLES:
-        what = "its name is not a DNS label, or one that Ansible has for something else"
-        return _left_out(f"cluster {host}", what, "give it another name in names, e.g. {its name there: cluster-b}")
+    if (unfit := _unfit(host)) is not None:
+        return _left_out(f"cluster {host}", unfit, f"give it another name: names: {{{there[0].name}: cluster-b}}")
     if host in taken:
         what = "a group, or a cluster of another file of this plugin, is called so"
         return _left_out(f"cluster {host}", what, "give one of both another name; for a cluster, in names")
     return None
+
+
+def _unfit(host: str) -> str | None:
+    """Why a host cannot have this name."""
+    if not is_label(host):
+        return f"its name is not a DNS label (lower-case letters, digits and hyphens, at most {LONGEST_LABEL})"
+    return "Ansible has this name for something else" if host in _ANSIBLES else None
 
 
 def _missing(pattern: str) -> Message:
