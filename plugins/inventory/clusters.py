@@ -95,28 +95,26 @@ keyed_groups:
   - key: crossmesh_cluster.labels.region | default([])
     prefix: region
 
----
 # contexts.crossmesh.yml: two contexts, whose names are no DNS labels
-plugin: crossmesh.mtls.clusters
-source: kubeconfig
-clusters: [cluster-a, cluster-b]
-names:
-  arn:aws:eks:eu-west-1:111122223333:cluster/a: cluster-a
-  gke_shop_europe-west1_b: cluster-b
-strict: true
+# plugin: crossmesh.mtls.clusters
+# source: kubeconfig
+# clusters: [cluster-a, cluster-b]
+# names:
+#   arn:aws:eks:eu-west-1:111122223333:cluster/a: cluster-a
+#   gke_shop_europe-west1_b: cluster-b
+# strict: true
 
----
 # ocm.crossmesh.yml: names and groups of the hub, contexts of one kubeconfig
-plugin: crossmesh.mtls.clusters
-source: ocm
-from_context: hub
-clusters: ['*']
-strict: true
-compose:
-  mesh_context: inventory_hostname
-keyed_groups:
-  - key: crossmesh_cluster.claims['region.open-cluster-management.io'] | default([])
-    prefix: region
+# plugin: crossmesh.mtls.clusters
+# source: ocm
+# from_context: hub
+# clusters: ['*']
+# strict: true
+# compose:
+#   mesh_context: inventory_hostname
+# keyed_groups:
+#   - key: crossmesh_cluster.claims['region.open-cluster-management.io'] | default([])
+#     prefix: region
 """
 
 import os

@@ -36,7 +36,8 @@ __all__ = ["Mesh", "selects"]
 
 class _Made(Protocol):
     @property
-    def meta(self) -> Meta: ...
+    def meta(self) -> Meta:
+        """Its name and labels."""
 
 
 T = TypeVar("T", bound=_Made)

@@ -50,22 +50,32 @@ Item = Mapping[str, Any]
 
 class _Exported(Protocol):
     @property
-    def meta(self) -> Meta: ...
+    def meta(self) -> Meta:
+        """Its name and labels."""
+
     @property
-    def exports(self) -> frozenset[str]: ...
+    def exports(self) -> frozenset[str]:
+        """Namespaces that it is exported to."""
 
 
 class Changes(Protocol):
     """What a run does to objects, as a plan has it."""
 
     @property
-    def strip(self) -> Sequence[Manifest]: ...
+    def strip(self) -> Sequence[Manifest]:
+        """Merge patches: they take out what others added."""
+
     @property
-    def force(self) -> Sequence[Manifest]: ...
+    def force(self) -> Sequence[Manifest]:
+        """Applied over what others hold."""
+
     @property
-    def write(self) -> Sequence[Manifest]: ...
+    def write(self) -> Sequence[Manifest]:
+        """Applied."""
+
     @property
-    def delete(self) -> Sequence[Manifest]: ...
+    def delete(self) -> Sequence[Manifest]:
+        """Deleted."""
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def _offers(reading: Reading, side: Side, desired: DesiredSide) -> Iterator[tupl
 def _towards_the_other_end(scene: Scene, desired: DesiredSide) -> Iterator[Tls | None]:
     """Of an egress gateway the way out, not the one in, which is the mesh's own."""
     if is_client(desired):
-        link = next(link for link in desired["links"] if link["name"] == scene.link["name"])
+        (link,) = (link for link in desired["links"] if link["name"] == scene.link["name"])
         upstreams = scene.proxy.upstreams
         yield from (upstreams[name].tls for name in sorted(server_clusters(link)) if name in upstreams)
     else:
