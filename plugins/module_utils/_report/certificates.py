@@ -95,10 +95,9 @@ def register_of(sources: Sources) -> Register:
 
 def _stored(sources: Sources) -> Iterator[tuple[tuple[str, EndPlace], StoredCertificate]]:
     """The certificates that were read, by link and end."""
-    for cluster, sight in sources.sights.items():
-        for side in sight.links:
-            if found := sight.stored.get((side["side"], side["secret"])):
-                yield (side["link"], EndPlace(cluster, "client" if side["side"] == "client" else "server")), found
+    for (link, end), side in sources.standings():
+        if found := sources.sights[end.cluster].stored.get((side["side"], side["secret"])):
+            yield (link, end), found
     for link, found in sources.external.items():
         yield (link, EndPlace(names.external(link), "server")), found
 

@@ -39,21 +39,13 @@ _BROKEN = "broken at "
 
 def links_of(sources: Sources, register: Register, crls: Sequence[RevocationList]) -> tuple[Link, ...]:
     """Every link of the inventory, by its name."""
-    standings = _standings(sources)
+    standings = dict(sources.standings())
     proofs = _last_proofs(sources)
     ages = {found.root: found.age_hours for found in crls}
     return tuple(
         _Assembly(sources, register, link, standings, ages, proofs.get(link["name"], "")).link
         for link in sources.topology.links
     )
-
-
-def _standings(sources: Sources) -> dict[tuple[str, EndPlace], LinkSideJson]:
-    return {
-        (side["link"], EndPlace(cluster, "client" if side["side"] == "client" else "server")): side
-        for cluster, sight in sources.sights.items()
-        for side in sight.links
-    }
 
 
 def _last_proofs(sources: Sources) -> dict[str, str]:

@@ -265,7 +265,7 @@ def time_line(report: Report, width: int) -> Ruler:
 def _bar(index: int, events: Sequence[Event], most: int, renew_before: int) -> Bar:
     days = sorted({event.days_left for event in events})
     span = f"{days[0]} d" if len(days) == 1 else f"{days[0]} to {days[-1]} d"
-    # A CRL lives for days, and a root is replaced years before its end.
+    # Of a CRL and a root only the last day is marked: custom_ca_renew_before_days is for certificates.
     limit = renew_before if events[0].kind == "certificate" else 1
     height = max(6.0, round(_TALLEST * math.sqrt(len(events) / most), 1))
     return Bar(index * _BIN, height, len(events), span, of_days(days[0], limit))

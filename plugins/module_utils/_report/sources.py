@@ -8,7 +8,7 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
@@ -138,6 +138,12 @@ class Sources:
     records: Sequence[Record]
     journal: Journal
     previous: Mapping[str, Any] = field(default_factory=dict)
+
+    def standings(self) -> Iterator[tuple[tuple[str, EndPlace], LinkSideJson]]:
+        """How each end that was seen stands, by link and end."""
+        for cluster, sight in self.sights.items():
+            for side in sight.links:
+                yield (side["link"], EndPlace(cluster, "client" if side["side"] == "client" else "server")), side
 
     def location(self, record: Record) -> str:
         """Where the certificate of a record, and its key, were written to."""
