@@ -58,7 +58,7 @@ _LISTS = ("clusters", "contexts", "users")
 _EVERYTHING, _NOTHING = "*", "proxied.invalid"
 _NOT_INSTALLED = (
     "install it where Ansible runs, in the PATH; in AWX or with ansible-navigator, add it to the image of the "
-    "execution environment, or give the cluster a token in place of the plugin (mesh_api_host, mesh_api_key)"
+    "execution environment, or take a kubeconfig with a token in place of the plugin"
 )
 _IMPERSONATION = ("as", "as-uid", "as-groups", "as-user-extra")
 
