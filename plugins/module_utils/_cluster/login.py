@@ -56,7 +56,7 @@ def asked(provider: Any, seconds: float) -> Mapping[str, Any]:
     """The C(status) of what a plugin answers.
 
     :param provider: an ExecProvider of the package, which knows the command and its environment.
-    :param seconds: in which the plugin has to end; then its process group is ended.
+    :param seconds: in which the plugin has to end, else its process group is ended.
     :raises LoginError: it gave none.
     :raises OSError: it cannot be started.
     """
@@ -81,14 +81,16 @@ def _described(cluster: Mapping[str, Any]) -> dict[str, Any]:
 class _Output(asyncio.SubprocessProtocol):
     """What a plugin prints.
 
-    :param whole: is done when it has ended and has closed its output, or has printed too much.
-    :param ended: is done when it has ended.
+    :ivar whole: is done when it has ended and has closed its output, or has printed too much.
+    :ivar ended: is done when it has ended.
+    :ivar closed: it has ended, and nothing that it has started holds its output.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.printed = bytearray()
         self.whole: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[None] = loop.create_future()
+        self.closed = False
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         self.printed += data
@@ -96,6 +98,7 @@ class _Output(asyncio.SubprocessProtocol):
             self._complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
         self._complete()
 
     def process_exited(self) -> None:
@@ -130,8 +133,10 @@ async def _run(
     except TimeoutError:
         raise _late(seconds) from None
     finally:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.get_pid(), signal.SIGKILL)
+        # What has ended well may leave a program behind, such as one that keeps its cache.
+        if not output.closed:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.get_pid(), signal.SIGKILL)
         process.close()
         await output.ended
     if len(output.printed) > LARGEST:

@@ -94,6 +94,12 @@ class Run:
         return sum(self.recap[host][key] for key in ("ok", "skipped"))
 
 
+def passed(run: Run) -> Run:
+    """A run that has to end well."""
+    assert run.ok, run.output
+    return run
+
+
 @dataclass
 class Mesh:
     """An inventory over the lab's clusters, its CA store, and runs of playbooks with them."""
