@@ -164,7 +164,7 @@ class Mesh:
         return subprocess.Popen(
             [*command, *arguments],
             cwd=self.folder,
-            env={**os.environ, **self._environment(), **(environment or {})},
+            env={**os.environ, **self.environment(), **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if in_order else subprocess.PIPE,
@@ -202,7 +202,8 @@ class Mesh:
     def get(self, cluster: str, *arguments: str) -> Any:
         return json.loads(self.lab.kubectl(cluster, "get", *arguments, "-o", "json").stdout)
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """What a run of Ansible needs to find the collection, and to open the CA."""
         return {
             "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
             "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / "collections"),
