@@ -24,7 +24,7 @@ endif
 LINTERS := ruff mypy shell yaml ansible sanity docs package publication reuse
 
 .PHONY: help deps venv docs browser screenshots requirements demo test lint $(LINTERS:%=lint-%) unit attacks fuzz integration bench campaign ways matrix \
-	matrix-sanity galaxy release-check package zlint lab-build lab-up labs-up lab-down lab-status clean
+	matrix-sanity galaxy release-check package zlint promtool lab-build lab-up labs-up lab-down lab-status clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -82,7 +82,11 @@ package: venv  ## build the package of the last commit, byte for byte the same e
 
 # The linter of certificates, which unit tests ask too.
 zlint: venv
-	@$(PYTHON) -m tests.lab build-zlint
+	@$(PYTHON) -m tests.lab build-tool zlint
+
+promtool: venv  ## what Prometheus itself says of our metrics and alarms; building it takes minutes, once a machine
+	@$(PYTHON) -m tests.lab build-tool promtool
+	$(PYTEST) tests/prometheus
 
 unit: venv zlint  ## tests that need no lab
 	$(PYTEST) --numprocesses auto -m 'not slow' tests/unit tests/attacks
@@ -93,7 +97,7 @@ attacks: venv zlint  ## every attack that needs no lab, the long ones too
 fuzz: venv  ## foreign bytes for every parser, for twenty minutes; what fails is kept in tests/fuzz/corpus
 	$(PYTHON) -m tests.fuzz
 
-integration: deps zlint  ## tests on the running lab, or on both
+integration: deps zlint promtool  ## tests on the running lab, or on both
 	$(PYTEST) --numprocesses auto --dist loadfile --max-worker-restart 0 -m 'not slow' tests/integration
 
 bench: deps  ## measure the standing figures on the running lab; takes two hours

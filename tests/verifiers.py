@@ -13,7 +13,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.lab.build import zlint as built_zlint
+from tests.lab.build import tool
 from tests.lab.settings import load_settings
 
 # The only lints of zlint that do not count, by the reason why.
@@ -78,7 +78,7 @@ def zlint(*paths: Path) -> dict[str, set[str]]:
     """Everything that zlint finds: the files by the lint's name. Its exit code says nothing."""
     found: dict[str, set[str]] = {}
     for path in paths:
-        result = _run(built_zlint(load_settings()), path)
+        result = _run(tool(load_settings(), "zlint"), path)
         assert result.returncode == 0, result.stderr
         for lint, answer in json.loads(result.stdout).items():
             if answer["result"] not in ("pass", "NA", "NE"):

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -26,7 +26,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.external imp
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed, visible
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.assembly import report_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.details import ClusterDetails, stored_in
-from ansible_collections.crossmesh.mtls.plugins.module_utils._report.model import Journal, Report
+from ansible_collections.crossmesh.mtls.plugins.module_utils._report.model import Journal, Report, Run
+from ansible_collections.crossmesh.mtls.plugins.module_utils._report.runs import Awaited, marks_folder, runs_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.schema import to_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.sources import (
     Settings,
@@ -39,13 +40,21 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._report.sources imp
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables, lacks
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._journal import author_of
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import ClusterLook, ProofJson, last_standings
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._report.files import previous_report, write_report
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._report.files import (
+    previous_report,
+    write_metrics,
+    write_report,
+)
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._report.query import HAS_JMESPATH, answer
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._schedule import JOBS, Job
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contracts
 
 Json = Mapping[str, Any]
 DEFAULT_FOLDER = "crossmesh-report"
 _NOT_LOOKED_AT = "not looked at in this run (--limit)"
+_PLAYBOOK = "report"
+# Minutes after which the next report is late where no schedule says it: a day and two hours.
+_ONCE_A_DAY = 26 * 60
 # More links that are not up are told by the page.
 MOST_LINES = 20
 
@@ -57,6 +66,8 @@ class ActionModule(Action):
         "names": {"type": "dict", "default": {}},
         "dir": {"type": "path", "default": ""},
         "query": {"type": "str", "default": ""},
+        "metrics_dir": {"type": "path", "default": ""},
+        "schedule": JOBS,
     }
 
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
@@ -69,7 +80,7 @@ class ActionModule(Action):
         report = report_of(_sources(variables, params, before))
         content = to_json(report)
         answered = answer(params["query"], content) if params["query"] else None
-        written = list(map(str, write_report(folder, report))) if writes else []
+        written = _written(report, folder, params["metrics_dir"]) if writes else []
         lines = json.dumps(answered, indent=2).splitlines() if params["query"] else _lines(report)
         # By itself, not as a result: a callback would quote and fold the lines.
         Display().display("\n".join(map(visible, [*lines, *(f"written: {path}" for path in written[:1])])))
@@ -82,22 +93,30 @@ class ActionModule(Action):
         }
 
 
+def _written(report: Report, folder: Path, metrics: str) -> list[str]:
+    """Every file, the page first; the metrics last, since they say that a report was made."""
+    paths = write_report(folder, report)
+    return list(map(str, [*paths, *([write_metrics(Path(metrics), report)] if metrics else [])]))
+
+
 def _sources(variables: Variables, params: dict[str, Any], before: Json) -> Sources:
     clusters = contracts(variables.task_vars, variables.templar, ("mesh_cluster_name", "mesh_cluster_state"))
     world = World(variables=clusters, groups=frozenset(), shared={"mesh_links": None, **variables.filled})
-    store, now = variables.store(), datetime.now(UTC)
+    store, now, instance = variables.store(), datetime.now(UTC), str(variables.filled["mesh_instance"])
     authority, records, journal = _held(store, now)
     hosts = {host: str(params["names"].get(host) or host) for host in params["looks"]}
+    jobs = [Job(**job) for job in params["schedule"]]
     proofs = dict(zip(params["looks"], params["proofs"], strict=False))
     seen = {host: cast(ClusterLook, look) for host, look in params["looks"].items() if "sides" in look}
     unseen = {hosts[host]: _why_unseen(look) for host, look in params["looks"].items() if "sides" not in look}
     return Sources(
         now=now,
         settings=Settings(
-            str(variables.filled["mesh_instance"]),
+            instance,
             store.where,
             author_of(variables.task_vars).operator,
             timedelta(days=variables.days("custom_ca_renew_before_days")),
+            next((job.missed_after for job in jobs if job.playbook == _PLAYBOOK), _ONCE_A_DAY),
         ),
         topology=topology_of(world),
         sights={look["cluster"]: _sight(look, proofs.get(host) or {}) for host, look in seen.items()},
@@ -107,7 +126,14 @@ def _sources(variables: Variables, params: dict[str, Any], before: Json) -> Sour
         records=records,
         journal=journal,
         previous=before,
+        runs=_runs(instance, jobs, now) if params["metrics_dir"] or Path(marks_folder(instance)).is_dir() else (),
     )
+
+
+def _runs(instance: str, jobs: Iterable[Job], now: datetime) -> Sequence[Run]:
+    """What the schedule starts, beside this very playbook."""
+    others = (Awaited(job.playbook, job.missed_after) for job in jobs if job.playbook != _PLAYBOOK)
+    return tuple(runs_of(others, marks_folder(instance), now))
 
 
 def _sight(look: ClusterLook, proof: Json) -> Sight:
@@ -162,8 +188,9 @@ def _journal(store: CaStore) -> Journal:
 
 
 def _lines(report: Report) -> list[str]:
-    """For people: how many are up, what is not, and what is not known."""
+    """For people: how many are up, what is not, what is not known, and which scheduled runs failed or did not come."""
     told = [f"{link.name}: {link.state} in {listed(link.where)}" for link in report.links if link.state != "up"]
     more = [f"and {len(told) - MOST_LINES} more"] if len(told) > MOST_LINES else []
     unseen = [f"not looked at: {item.cluster}: {item.why}" for item in report.coverage.unseen]
-    return [f"{report.summary.up} of {report.summary.links} links are up", *told[:MOST_LINES], *more, *unseen]
+    runs = [f"scheduled run of {run.playbook}: {run.state}" for run in report.runs if run.state != "good"]
+    return [f"{report.summary.up} of {report.summary.links} links are up", *told[:MOST_LINES], *more, *unseen, *runs]

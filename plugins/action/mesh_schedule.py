@@ -15,7 +15,14 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import Cros
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._kept_folder import KeptFolder
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._schedule import PATTERNS, Job, Schedule, faults, files_of
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._schedule import (
+    JOBS,
+    PATTERNS,
+    Job,
+    Schedule,
+    faults,
+    files_of,
+)
 
 _DEFAULTS = schema.defaults(schema.PLAYBOOK)
 _WORDS = {"type": "list", "elements": "str"}
@@ -24,16 +31,7 @@ _WORDS = {"type": "list", "elements": "str"}
 class ActionModule(Action):
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "path": {"type": "path", "required": True},
-        "jobs": {
-            "type": "list",
-            "elements": "dict",
-            "default": _DEFAULTS["mesh_schedule"],
-            "options": {
-                "playbook": {"type": "str", "required": True, "choices": list(schema.SCHEDULED)},
-                "at": {"type": "str", "required": True},
-                "limit": {"type": "str", "required": True},
-            },
-        },
+        "jobs": JOBS,
         "command": _WORDS,
         "user": {"type": "str"},
         "alarm": {**_WORDS, "default": _DEFAULTS["mesh_schedule_alarm"]},

@@ -357,6 +357,13 @@ CODES: Mapping[str, Entry] = {
         "C(mesh_preflight_report) is no writable file, or C(mesh_report_dir) no folder that can be made and written to",
         "Set it to a place that can be written to",
     ),
+    "metrics-not-written": Entry(
+        "Metrics cannot be written",
+        "C(mesh_metrics_dir) is no folder that is there and can be written to. The report itself was written; what "
+        "Prometheus reads is that of the last run",
+        "Set it to the folder that node exporter was given (C(--collector.textfile.directory)), and let who runs the "
+        "playbook write there",
+    ),
     "report-query": Entry(
         "The query of a report cannot be answered",
         "C(mesh_report_query) is no JMESPath expression, or asks for something that the values have not",

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, NoReturn
 
-__all__ = ["NOTHING", "Json", "is_count", "mapping", "mappings", "parse_json", "text"]
+__all__ = ["NOTHING", "Json", "is_count", "mapping", "mappings", "moment", "parse_json", "text"]
 
 # A JSON object, opaque until somebody reads a field of it.
 Json = Mapping[str, Any]
@@ -21,6 +22,8 @@ NOTHING: Json = {}
 
 # No document of Kubernetes, Istio or Envoy is nested half as deep, and code that follows one does so by recursion.
 _DEEPEST = 200
+# Of what counts seconds from there.
+_FIRST_YEAR = 1970
 # Digits of what is counted here: more do not fit into 64 bits.
 _MOST_DIGITS = 19
 
@@ -77,6 +80,15 @@ def mappings(value: object) -> list[Json]:
 
 def text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def moment(value: object) -> str:
+    """A time as our own documents have it: ISO 8601 in UTC, to the second; empty where it is none."""
+    try:
+        found = datetime.strptime(text(value), "%Y-%m-%dT%H:%M:%S%z")
+    except ValueError:
+        return ""
+    return text(value) if found.year >= _FIRST_YEAR and text(value).endswith("Z") else ""
 
 
 def is_count(written: str) -> bool:

@@ -57,9 +57,42 @@ options:
       A JMESPath expression over C(report.json). Its answer is printed as JSON.
     type: str
     default: ''
+  metrics_dir:
+    description:
+      - The folder of node exporter's textfile collector, on the controller. It is not made where it is missing.
+      - C(crossmesh.INSTANCE.prom) is written there, by which Prometheus knows what the report says. docs/metrics.md has
+        all metrics, alarms and a dashboard.
+      - Where it is empty, no metrics are written; nor are they with O(query) alone.
+    type: path
+    default: ''
+  schedule:
+    description:
+      - What runs when on this controller, as M(crossmesh.mtls.mesh_schedule) has it. By the marks that these runs leave
+        the report tells which failed, and which did not come.
+      - Nothing of it is told where there are no marks, unless O(metrics_dir) is given.
+    type: list
+    elements: dict
+    default:
+      - {playbook: rotate_certificates, at: '02:17', limit: 3h}
+      - {playbook: verify, at: ':47', limit: 50m}
+    suboptions:
+      playbook:
+        description: The playbook; one entry for each.
+        type: str
+        required: true
+        choices: [preflight, report, rotate_ca, rotate_certificates, site, verify]
+      at:
+        description: C(HH:MM) each day, C(Mon HH:MM) each week, C(:MM) each hour.
+        type: str
+        required: true
+      limit:
+        description: The longest that a run may take, a whole number of C(m) or C(h), less than from one to the next.
+        type: str
+        required: true
 seealso:
   - module: crossmesh.mtls.mesh_cluster_info
   - module: crossmesh.mtls.mesh_probe
+  - module: crossmesh.mtls.mesh_schedule
 """
 
 EXAMPLES = r"""

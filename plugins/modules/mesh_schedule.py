@@ -13,7 +13,8 @@ author:
   - Crossmesh maintainers (@crossmesh)
 description:
   - Writes units for systemd, a file for cron and, where an image is given, CronJobs. Each run has a time limit and a
-    lock; runs that fail, and runs that do not come, raise an alarm. docs/schedule.md says how each is installed.
+    lock, and leaves a mark; runs that fail, and runs that do not come, raise an alarm. docs/schedule.md says how
+    each is installed.
   - Nothing is installed or started, and no cluster is read or written. No secret is in the files.
 extends_documentation_fragment:
   - crossmesh.mtls.attributes.changes
@@ -40,7 +41,7 @@ options:
         description: The playbook; one entry for each.
         type: str
         required: true
-        choices: [preflight, rotate_ca, rotate_certificates, site, verify]
+        choices: [preflight, report, rotate_ca, rotate_certificates, site, verify]
       at:
         description: C(HH:MM) each day, C(Mon HH:MM) each week, C(:MM) each hour.
         type: str

@@ -11,18 +11,31 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
+from ansible_collections.crossmesh.mtls.plugins.module_utils._report.runs import failed_mark, good_mark, marks_folder
 
-__all__ = ["PATTERNS", "Job", "Schedule", "faults", "files_of"]
+__all__ = ["JOBS", "PATTERNS", "Job", "Schedule", "faults", "files_of"]
 
 # Where files of a schedule stand.
 PATTERNS = ("systemd/*", "cron/*", "kubernetes/*")
+# C(mesh_schedule), as an action takes it.
+JOBS: Mapping[str, Any] = {
+    "type": "list",
+    "elements": "dict",
+    "default": schema.defaults(schema.PLAYBOOK)["mesh_schedule"],
+    "options": {
+        "playbook": {"type": "str", "required": True, "choices": list(schema.SCHEDULED)},
+        "at": {"type": "str", "required": True},
+        "limit": {"type": "str", "required": True},
+    },
+}
 
 _AT = re.compile(r"(?:(?:(Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?([01][0-9]|2[0-3]))?:([0-5][0-9])", re.ASCII)
 _LIMIT = re.compile(r"([1-9][0-9]{0,2})([mh])", re.ASCII)
@@ -108,15 +121,19 @@ class Schedule:
 
     @property
     def state(self) -> str:
-        """Where each good run leaves a file: systemd's C(StateDirectory) of this name."""
-        return f"/var/lib/{self.name}"
+        """Where each run leaves a mark: systemd's C(StateDirectory) of this name."""
+        return marks_folder(self.instance)
 
     def run(self, job: Job) -> tuple[str, ...]:
         return *self.command, f"crossmesh.mtls.{job.playbook}"
 
     def good(self, job: Job) -> str:
         """The file whose time is that of the job's last good run."""
-        return f"{self.state}/{job.playbook}.good"
+        return good_mark(self.state, job.playbook)
+
+    def failed(self, job: Job) -> str:
+        """The same of its last run that failed."""
+        return failed_mark(self.state, job.playbook)
 
 
 def faults(schedule: Schedule) -> Iterator[Message]:
@@ -190,8 +207,14 @@ def _run_unit(schedule: Schedule, job: Job) -> str:
             "TimeoutStopSec=60",
             f"ExecStart={_words(schedule.run(job))}",
             *(f"ExecStartPost={command}" for command in after),
+            f"ExecStopPost={_words(('/bin/sh', '-c', _unless_good(schedule, job)))}",
         ],
     )
+
+
+def _unless_good(schedule: Schedule, job: Job) -> str:
+    """Leaves the mark of a run that failed, however it ended (systemd.exec(5), SERVICE_RESULT)."""
+    return f'test "$SERVICE_RESULT" = success || {shlex.join(("touch", schedule.failed(job)))}'
 
 
 def _watch_unit(schedule: Schedule) -> str:
@@ -282,7 +305,8 @@ def _guarded(schedule: Schedule, job: Job) -> str:
     run = shlex.join(("flock", "--nonblock", "--conflict-exit-code=75", lock, *limit, *schedule.run(job)))
     good = shlex.join(("touch", schedule.good(job)))
     beat = f" && {{ {shlex.join((*schedule.heartbeat, job.playbook))} || true; }}" if schedule.heartbeat else ""
-    failed = f"{{ tail -n 50 {shlex.quote(log)}; {_alarm(schedule, job)}; }}"
+    mark = shlex.join(("touch", schedule.failed(job)))
+    failed = f"{{ {mark}; tail -n 50 {shlex.quote(log)}; {_alarm(schedule, job)}; }}"
     return f"cd {shlex.quote(schedule.folder)} && {run} >{shlex.quote(log)} 2>&1 && {good}{beat} || {failed}"
 
 

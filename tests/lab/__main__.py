@@ -1,7 +1,7 @@
 # Copyright (c) Crossmesh maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lab's command line: `python -m tests.lab build|build-zlint|up|down|status|exec|env`."""
+"""The lab's command line: `python -m tests.lab build|build-tool|up|down|status|exec|env`."""
 
 import argparse
 import os
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from . import lifecycle
-from .build import build, build_zlint
+from .build import TOOLS, build, build_tool
 from .errors import LabError
 from .prerequisites import require
 from .procfs import memory_mib
@@ -34,8 +34,8 @@ def _do(arguments: argparse.Namespace, settings: Settings) -> int:
     match arguments.command:
         case "build":
             build(settings, _say)
-        case "build-zlint":
-            build_zlint(settings, _say)
+        case "build-tool":
+            build_tool(settings, arguments.tool, _say)
         case "up":
             require()
             lifecycle.up(settings, _say)
@@ -86,7 +86,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("build", help="build the programs, once a machine")
-    commands.add_parser("build-zlint", help="build the linter that the tests use, once a machine")
+    tool = commands.add_parser("build-tool", help="build a program that tests use beside the lab, once a machine")
+    tool.add_argument("tool", choices=sorted(TOOLS))
     commands.add_parser("up", help="start the lab; does nothing when it is up")
     commands.add_parser("down", help="stop the lab and remove all of it")
     commands.add_parser("status", help="say what runs; exit code 0 when all of it does")

@@ -39,6 +39,7 @@ class Target:
     minutes: int
     commands: list[str]
     variables: dict[str, str] = field(default_factory=dict)
+    tags: str = ""
 
     @property
     def programs(self) -> str:
@@ -61,8 +62,12 @@ class Versions:
         return f"Kubernetes {self.kubernetes}, Istio {self.istio}, Envoy {self.envoy}"
 
 
-# No part of the lab, and wanted by tests that need none: it is compiled by itself.
-_ZLINT = Target("zlint", 1, ["github.com/zmap/zlint/v3/cmd/zlint"])
+# No part of the lab, and wanted by tests that need none: each is compiled by itself, by the target of make of its name.
+TOOLS = {
+    "zlint": Target("zlint", 1, ["github.com/zmap/zlint/v3/cmd/zlint"]),
+    # Without the ways to find what is to be scraped, which are clients of all clouds.
+    "promtool": Target("promtool", 5, ["github.com/prometheus/prometheus/cmd/promtool"], tags="remove_all_sd"),
+}
 
 
 def binaries(settings: Settings) -> Path:
@@ -77,16 +82,16 @@ def build(settings: Settings, say: Callable[[str], None]) -> Path:
     return _once(place_of_programs(settings), partial(_build_into, settings.versions, say=say), say)
 
 
-def zlint(settings: Settings) -> Path:
-    """The linter; an error where it is not there."""
-    place = _place_of_zlint(settings)
+def tool(settings: Settings, name: str) -> Path:
+    """The program; an error where it is not there."""
+    place = _place_of_tool(settings, name)
     if not place.is_dir():
-        raise LabError("zlint is not built on this machine: run `make zlint`")
-    return place / "zlint"
+        raise LabError(f"{name} is not built on this machine: run `make {name}`")
+    return place / name
 
 
-def build_zlint(settings: Settings, say: Callable[[str], None]) -> Path:
-    return _once(_place_of_zlint(settings), lambda part: _compile(_find_go(), _ZLINT, part), say)
+def build_tool(settings: Settings, name: str, say: Callable[[str], None]) -> Path:
+    return _once(_place_of_tool(settings, name), lambda part: _compile(_find_go(), TOOLS[name], part), say)
 
 
 def _once(place: Path, work: Callable[[Path], None], say: Callable[[str], None]) -> Path:
@@ -141,8 +146,8 @@ def place_of_programs(settings: Settings) -> Path:
     return settings.cache / "lab" / "bin" / _key([_targets_file(settings.versions), *pins])
 
 
-def _place_of_zlint(settings: Settings) -> Path:
-    return settings.cache / "zlint" / _key(_ZLINT.pins)
+def _place_of_tool(settings: Settings, name: str) -> Path:
+    return settings.cache / name / _key(TOOLS[name].pins)
 
 
 def _key(inputs: list[Path]) -> str:
@@ -185,7 +190,10 @@ def _find_go() -> str:
 def _compile(go: str, target: Target, into: Path) -> None:
     variables = " ".join(f"-X {name}={value}" for name, value in target.variables.items())
     _go(
-        [go, "build", "-trimpath", "-ldflags", f"-s -w {variables}", "-o", f"{into}/", *target.commands],
+        [
+            *(go, "build", "-trimpath", "-tags", target.tags, "-ldflags", f"-s -w {variables}"),
+            *("-o", f"{into}/", *target.commands),
+        ],
         module=target.module,
     )
 

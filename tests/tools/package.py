@@ -31,7 +31,7 @@ SHIPPED = re.compile(
     r"|meta/[\w-]+\.yml"
     r"|playbooks/(tasks/)?\w+\.yml"
     r"|docs/[^.]+\.md|docs/(inventory|report)\.schema\.json"
-    r"|extensions/eda/[^.]+\.(py|yml)"
+    r"|extensions/eda/[^.]+\.(py|yml)|extensions/(prometheus/crossmesh\.rules\.yml|grafana/crossmesh\.json)"
     r"|plugins/[^.]+\.(py|yml)"
     r"|plugins/plugin_utils/_report/page\.(html\.j2|css|js)"
     r"|roles/[^.]+\.(md|yml|yaml\.j2)"

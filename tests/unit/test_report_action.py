@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import html
 import json
+import os
+import stat
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.action import mesh_cluster_info, mesh_report
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
@@ -20,6 +25,7 @@ from tests.unit.pki.support import NOW, PASSPHRASE, Root, make_root
 from tests.unit.plan.test_plan import leaf_of, plan_of, reading, secret, serving
 from tests.unit.support import SERVER, Json, link, run_action, view
 
+PROM = "crossmesh.default.prom"
 FILES = {"report.html", "report.json", "report.schema.json", "certificates.csv", "cbom.json"}
 
 
@@ -176,3 +182,124 @@ def test_a_store_that_cannot_be_read_is_told_and_what_it_held_has_not_gone(tmp_p
     assert (content["phase"], content["changes"]) == ("unknown", [])
     assert "authority.json" in content["journal"]["problems"][0]
     assert content["journal"]["problems"][0] in html.unescape((tmp_path / "out/report.html").read_text())
+
+
+# -- metrics and runs ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for the marks of runs, in the place of the machine's own."""
+    folder = tmp_path / "marks"
+    folder.mkdir()
+    monkeypatch.setattr(mesh_report, "marks_folder", lambda _instance: str(folder))
+    return folder
+
+
+def collected(folder: Path) -> Path:
+    """Where node exporter would look."""
+    (folder / "collected").mkdir(exist_ok=True)
+    return folder / "collected"
+
+
+def test_metrics_are_one_file_that_everybody_may_read_and_that_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    place = collected(tmp_path)
+    (place / PROM).write_text("half of a li")
+    (place / PROM).chmod(0o600)
+    before = (place / PROM).stat().st_ino
+    umask = os.umask(0o077)
+    try:
+        result = made(tmp_path, metrics_dir=str(place))
+    finally:
+        os.umask(umask)
+    assert result["files"][-1] == str(place / PROM)
+    assert [path.name for path in place.iterdir()] == [PROM]
+    assert stat.S_IMODE((place / PROM).stat().st_mode) == 0o644
+    assert (place / PROM).stat().st_ino != before
+    text = (place / PROM).read_text()
+    assert 'crossmesh_link_info{mesh_instance="default",link="mysql",status="unknown"' in text
+    assert text.endswith("\n")
+
+
+def test_without_a_folder_and_with_a_question_alone_there_are_no_metrics(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    place = collected(tmp_path)
+    made(tmp_path, dir="", query="version", metrics_dir=str(place))
+    assert list(place.iterdir()) == []
+    made(tmp_path / "again", metrics_dir="")
+    assert list(tmp_path.rglob("*.prom")) == []
+    made(tmp_path / "control", query="version", metrics_dir=str(place))
+    assert [path.name for path in place.iterdir()] == [PROM]
+
+
+@pytest.mark.parametrize("missing", ["nowhere", "file"])
+def test_metrics_that_cannot_be_written_are_one_message_and_the_report_is_there(tmp_path: Path, missing: str) -> None:
+    (tmp_path / "file").write_text("")
+    result = made(tmp_path, metrics_dir=str(tmp_path / missing))
+    assert [error["code"] for error in result["errors"]] == ["metrics-not-written"]
+    assert str(tmp_path / missing) in result["msg"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
+
+
+def test_a_disk_that_fails_leaves_the_metrics_of_the_last_run_and_nothing_beside(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    place = collected(tmp_path)
+    (place / PROM).write_text("of the last run\n")
+
+    def full(*_arguments: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fchmod", full)
+    result = made(tmp_path, metrics_dir=str(place))
+    assert [error["code"] for error in result["errors"]] == ["metrics-not-written"]
+    assert {path.name: path.read_text() for path in place.iterdir()} == {PROM: "of the last run\n"}
+
+
+def test_runs_that_failed_or_did_not_come_are_told_by_page_screen_and_metrics(
+    tmp_path: Path, marks: Path, capsys: Any
+) -> None:
+    (marks / "verify.good").touch()
+    old = time.time() - 3 * 24 * 3600
+    os.utime(marks / "verify.good", (old, old))
+    (marks / "rotate_certificates.failed").touch()
+    made(tmp_path, metrics_dir=str(collected(tmp_path)))
+    runs = {run["playbook"]: run["state"] for run in json.loads((tmp_path / "out/report.json").read_text())["runs"]}
+    assert runs == {"verify": "missed", "rotate_certificates": "failed"}
+    said = capsys.readouterr().out
+    assert "scheduled run of verify: missed" in said
+    assert "scheduled run of rotate_certificates: failed" in said
+    page = (tmp_path / "out/report.html").read_text()
+    assert "Scheduled runs" in page
+    # An hour, 50 minutes and ten of verify; of a report that is not scheduled, 26 hours.
+    after = (60 + 50 + 10 + 26 * 60) * 60
+    series = f'crossmesh_run_missed_after_seconds{{mesh_instance="default",playbook="verify"}} {after}\n'
+    assert series in (collected(tmp_path) / PROM).read_text()
+
+
+def test_of_runs_that_are_in_time_nothing_is_said(tmp_path: Path, marks: Path, capsys: Any) -> None:
+    for playbook in ("verify", "rotate_certificates"):
+        (marks / f"{playbook}.good").touch()
+    made(tmp_path)
+    assert "scheduled run" not in capsys.readouterr().out
+
+
+def test_a_machine_without_marks_says_nothing_of_runs_unless_metrics_are_asked_for(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(mesh_report, "marks_folder", lambda _instance: str(tmp_path / "no marks"))
+    made(tmp_path)
+    assert json.loads((tmp_path / "out/report.json").read_text())["runs"] == []
+    assert "Scheduled runs" not in (tmp_path / "out/report.html").read_text()
+    made(tmp_path / "again", metrics_dir=str(collected(tmp_path)))
+    again = json.loads((tmp_path / "again/out/report.json").read_text())
+    assert {run["state"] for run in again["runs"]} == {"missed"}
+    made(tmp_path / "none", metrics_dir=str(collected(tmp_path)), schedule=[])
+    assert json.loads((tmp_path / "none/out/report.json").read_text())["runs"] == []
+
+
+def test_the_next_report_is_awaited_as_the_schedule_has_it_and_waits_for_no_mark_of_its_own(tmp_path: Path) -> None:
+    jobs = [{"playbook": "report", "at": ":12", "limit": "30m"}]
+    made(tmp_path, metrics_dir=str(collected(tmp_path)), schedule=jobs)
+    content = json.loads((tmp_path / "out/report.json").read_text())
+    assert (content["fresh_for_minutes"], content["runs"]) == (60 + 30 + 10, [])

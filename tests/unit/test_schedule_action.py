@@ -92,6 +92,8 @@ def test_systemd_bounds_a_run_and_raises_the_alarm_where_it_fails(tmp_path: Path
         f"/usr/bin/touch /var/lib/{NAME}/verify.good",
         "-/usr/local/bin/beat verify",
     ]
+    (failed,) = executed(tmp_path, f"{NAME}-verify.service", "ExecStopPost")
+    assert failed.endswith(f'"test \\"$$SERVICE_RESULT\\" = success || touch /var/lib/{NAME}/verify.failed"')
     assert executed(tmp_path, f"{NAME}-alarm@.service", "ExecStart") == ['/usr/bin/logger "it\'s late:" %i']
 
 
@@ -124,6 +126,21 @@ def test_cron_tells_of_a_run_that_fails_alone(tmp_path: Path, program: str, code
     done = subprocess.run(["sh", "-c", command], check=False, capture_output=True, text=True)
     assert (done.returncode, done.stdout.count(f"ALARM {NAME}-verify"), done.stderr) == (code, alarms, "")
     assert (tmp_path / "verify.good").exists() == (program == "true")
+    assert (tmp_path / "verify.failed").exists() == (program == "false")
+
+
+@pytest.mark.parametrize(
+    ("result", "marks"), [("success", []), ("exit-code", ["verify.failed"]), ("timeout", ["verify.failed"])]
+)
+def test_a_unit_marks_a_run_that_ended_otherwise_than_well(tmp_path: Path, result: str, marks: list[str]) -> None:
+    written(tmp_path)
+    (line,) = executed(tmp_path, f"{NAME}-verify.service", "ExecStopPost")
+    # As systemd reads it (systemd.service(5), Command Lines).
+    words = [word.replace("$$", "$") for word in shlex.split(line)]
+    command = [word.replace(f"/var/lib/{NAME}", str(tmp_path / "marks")) for word in words]
+    (tmp_path / "marks").mkdir()
+    subprocess.run(command, check=True, env={"SERVICE_RESULT": result, "PATH": "/usr/bin:/bin"})
+    assert [path.name for path in (tmp_path / "marks").iterdir()] == marks
 
 
 def test_cron_starts_no_second_run_beside_one_that_goes_on(tmp_path: Path) -> None:

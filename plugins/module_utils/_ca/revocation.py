@@ -33,6 +33,7 @@ __all__ = [
     "given_up",
     "let_in_again",
     "links_of",
+    "renewal_due",
     "revoked_serials",
     "unmatched",
     "wanted_lists",
@@ -258,10 +259,18 @@ def _why_anew(revoked: Iterable[Revoked], crl: Crl, now: datetime) -> str:
     if wanted != held:
         return f"the revoked certificates have changed: had {len(held)}, want {len(wanted)}"
     # Where the root's end has cut the list short, a new one would end no later: each run would make one.
-    cut_short = crl.next_update - crl.this_update < VALIDITY
-    if now > crl.next_update - RENEW and not cut_short:
+    if now > renewal_due(crl) and not _is_cut_short(crl):
         return f"the CRL expires at {timestamp(crl.next_update)}"
     return ""
+
+
+def renewal_due(crl: Crl) -> datetime:
+    """When runs begin to make a list anew for its age; its end, where the end of its root has cut it short."""
+    return crl.next_update if _is_cut_short(crl) else crl.next_update - RENEW
+
+
+def _is_cut_short(crl: Crl) -> bool:
+    return crl.next_update - crl.this_update < VALIDITY
 
 
 def alarms(crls: Iterable[Crl], now: datetime) -> list[Message]:

@@ -738,7 +738,7 @@ CA: tuple[Field, ...] = (
 CONTRACT: tuple[Field, ...] = (*CLUSTER, *SHARED, *RUN, *CA)
 
 # What may run again and again with nobody there.
-SCHEDULED = ("preflight", "rotate_ca", "rotate_certificates", "site", "verify")
+SCHEDULED = ("preflight", "report", "rotate_ca", "rotate_certificates", "site", "verify")
 
 SCHEDULE: tuple[Field, ...] = (
     Field(
@@ -827,6 +827,13 @@ PLAYBOOK: tuple[Field, ...] = (
         example="'links[].name'",
     ),
     Field(
+        "mesh_metrics_dir",
+        "str",
+        "C(report): the folder of node exporter's textfile collector, which is there, for C(crossmesh.INSTANCE.prom). "
+        "Without it no metrics are written.",
+        example="/var/lib/prometheus/node-exporter",
+    ),
+    Field(
         "mesh_render_dir",
         "str",
         "C(render): the folder of the tree; a relative path begins where Ansible was started. Required there.",
@@ -841,7 +848,8 @@ PLAYBOOK: tuple[Field, ...] = (
     Field(
         "mesh_schedule",
         "list",
-        "C(schedule): what runs when.",
+        "C(schedule): what runs when on this controller. C(report) tells which of these runs failed or did not come; "
+        "C([]) says to it that there are none.",
         default=[
             {"playbook": "rotate_certificates", "at": "02:17", "limit": "3h"},
             {"playbook": "verify", "at": ":47", "limit": "50m"},

@@ -17,7 +17,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._report.certificate
     revocation_lists,
     roots_of,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils._report.changes import changes_since
+from ansible_collections.crossmesh.mtls.plugins.module_utils._report.changes import changes_since, phase_since
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.links import UNKNOWN, links_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.model import (
     UNREAD,
@@ -50,12 +50,14 @@ def report_of(sources: Sources) -> Report:
     clusters = tuple(_cluster(name, sources) for name in sources.topology.clusters)
     phase = _phase(sources)
     since, changes = changes_since(sources.previous, links, clusters, roots, crls, phase)
+    made_at = timestamp(sources.now)
     return Report(
         version=VERSION,
-        made_at=timestamp(sources.now),
+        made_at=made_at,
         made_by=sources.settings.operator,
         instance=sources.settings.instance,
         phase=phase,
+        phase_since=phase_since(sources.previous, phase) or made_at,
         store=sources.settings.store,
         renew_before_days=sources.settings.renew_before.days,
         coverage=_coverage(clusters),
@@ -66,6 +68,8 @@ def report_of(sources: Sources) -> Report:
         roots=roots,
         crls=crls,
         journal=sources.journal,
+        runs=tuple(sources.runs),
+        fresh_for_minutes=sources.settings.fresh_for_minutes,
         timeline=tuple(sorted(_events(certificates, roots, crls), key=lambda event: (event.at, event.what))),
         since=since,
         changes=changes,

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import renewal_due
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
     CertificateView,
@@ -86,6 +87,7 @@ def register_of(sources: Sources) -> Register:
                 renewed=ages.get(fingerprint, 0),
                 revoked=item.serial in revoked,
                 next_due=_due(item, sources) if fingerprint in links else "",
+                waits=fingerprint in links and _is_of_another_root(item, sources.authority),
             )
             for fingerprint, item in certificates.items()
         },
@@ -131,6 +133,12 @@ def _due(certificate: Certificate, sources: Sources) -> str:
     return timestamp(datetime.fromisoformat(certificate.not_after) - sources.settings.renew_before)
 
 
+def _is_of_another_root(certificate: Certificate, authority: Authority | None) -> bool:
+    """Whether a root of ours has issued it, and another one issues now."""
+    issuing = authority.issuing if authority else None
+    return issuing is not None and certificate.root not in ("", issuing.fingerprint)
+
+
 def _of_view(found: StoredCertificate, end: EndPlace, record: Record | None, sources: Sources) -> Certificate:
     view, made_of = found.view, algorithms_of(found.view)
     return Certificate(
@@ -157,6 +165,7 @@ def _of_view(found: StoredCertificate, end: EndPlace, record: Record | None, sou
         next_due="",
         in_service=True,
         revoked=False,
+        waits=False,
     )
 
 
@@ -185,6 +194,7 @@ def _of_record(record: Record, sources: Sources) -> Certificate:
         next_due="",
         in_service=False,
         revoked=False,
+        waits=False,
     )
 
 
@@ -231,6 +241,7 @@ def revocation_lists(authority: Authority | None, now: datetime) -> tuple[Revoca
             number=found.number,
             this_update=timestamp(found.this_update),
             next_update=timestamp(found.next_update),
+            next_due=timestamp(renewal_due(found)),
             age_hours=(now - found.this_update) // _HOUR,
             days_left=days_until(found.next_update, now),
             revoked=tuple(Revoked(item.serial, timestamp(item.date), item.reason) for item in found.revoked),

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import mapping, mappings, text
+from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import mapping, mappings, moment, text
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import short
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.model import (
     UNREAD,
@@ -23,7 +23,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._report.model impor
     Root,
 )
 
-__all__ = ["changes_since"]
+__all__ = ["changes_since", "phase_since"]
 
 Json = Mapping[str, Any]
 _SEEN = {True: "looked at", False: "not looked at"}
@@ -55,6 +55,11 @@ def changes_since(
         *_links(_by(previous, "links", "name"), links),
     )
     return since, found
+
+
+def phase_since(previous: Json, phase: str) -> str:
+    """When the phase that another report has seen was seen first; empty where it has seen another one, or none."""
+    return moment(previous.get("phase_since")) if previous.get("phase") == phase else ""
 
 
 def _by(previous: Json, part: str, key: str) -> dict[str, Json]:

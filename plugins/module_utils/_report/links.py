@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import cast
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
-from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import mappings, text
+from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import mappings, moment, text
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import WantedLink
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import listed
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import timestamp
@@ -51,7 +51,7 @@ def links_of(sources: Sources, register: Register, crls: Sequence[RevocationList
 def _last_proofs(sources: Sources) -> dict[str, str]:
     """When the last report says that each link was proven last."""
     links = mappings(sources.previous.get("links"))
-    return {text(link.get("name")): text(link.get("last_proven")) for link in links}
+    return {text(link.get("name")): moment(link.get("last_proven")) for link in links}
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ __all__ = [
     "Revoked",
     "Root",
     "RootRole",
+    "Run",
+    "RunState",
     "Summary",
     "Tls",
     "Unseen",
@@ -51,6 +53,7 @@ LinkState = Literal[
     "not seen",
 ]
 RootRole = Literal["issuing", "prepared", "trusted"]
+RunState = Literal["good", "failed", "missed"]
 EventKind = Literal["certificate", "root", "crl"]
 ChangeKind = Literal[
     "link added",
@@ -150,6 +153,7 @@ class Certificate:
     next_due: Annotated[str, "When it is due to be renewed; empty where another one is in its place."]
     in_service: Annotated[bool, "Whether it was read where it is used; false for one that only the records know."]
     revoked: Annotated[bool, "Whether a CRL names it."]
+    waits: Annotated[bool, "Whether it is in use, and of a root that issues no more: a root rotation waits for it."]
 
 
 @dataclass(frozen=True)
@@ -188,6 +192,7 @@ class RevocationList:
     number: Annotated[int, "CRL number (RFC 5280, section 5.2.3)."]
     this_update: Annotated[str, "ISO 8601, UTC."]
     next_update: Annotated[str, "ISO 8601, UTC."]
+    next_due: Annotated[str, "When a run makes it anew, ISO 8601; its next update where its root's end cut it short."]
     age_hours: Annotated[int, "Whole hours since it was made, as it says."]
     days_left: Annotated[int, "Whole days until its next update is due."]
     revoked: Annotated[tuple[Revoked, ...], "What it revokes."]
@@ -240,6 +245,17 @@ class Journal:
 
 
 @dataclass(frozen=True)
+class Run:
+    """A playbook that mesh_schedule starts again and again on this controller."""
+
+    playbook: Annotated[str, "Its name."]
+    state: Annotated[RunState, "failed: the last run has; missed: there is no good run that is new enough; or good."]
+    last_good: Annotated[str, "When a run has last ended well, ISO 8601; empty where none has."]
+    last_failed: Annotated[str, "When a run has last failed, ISO 8601; empty where none has."]
+    missed_after_minutes: Annotated[int, "How old the last good run may be."]
+
+
+@dataclass(frozen=True)
 class Event:
     """Something that ends."""
 
@@ -286,6 +302,7 @@ class Report:
     phase: Annotated[
         str, "Of the root: absent, steady, prepared, switched, retiring; unknown: a store that cannot be read."
     ]
+    phase_since: Annotated[str, "When a report has first seen it in this phase, ISO 8601."]
     store: Annotated[str, "Where the CA store is."]
     renew_before_days: Annotated[int, "custom_ca_renew_before_days: a certificate is renewed that long before its end."]
     coverage: Annotated[Coverage, "Which part of the estate it speaks of."]
@@ -296,6 +313,8 @@ class Report:
     roots: Annotated[tuple[Root, ...], "Every trusted root, the issuing one first."]
     crls: Annotated[tuple[RevocationList, ...], "Every revocation list; none where nothing is revoked."]
     journal: Annotated[Journal, "The CA store's audit journal."]
+    runs: Annotated[tuple[Run, ...], "What mesh_schedule starts, where this controller keeps marks of runs."]
+    fresh_for_minutes: Annotated[int, "How long after this report the next one is to be there."]
     timeline: Annotated[tuple[Event, ...], "What expires, the first one first."]
     since: Annotated[str, "When the last report was made that changes are told against; empty where there is none."]
     changes: Annotated[tuple[Change, ...], "What is not as the last report has it."]

@@ -23,7 +23,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.validati
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import LinkSideJson
-from ansible_collections.crossmesh.mtls.plugins.module_utils._report.model import Journal
+from ansible_collections.crossmesh.mtls.plugins.module_utils._report.model import Journal, Run
 
 __all__ = [
     "EndPlace",
@@ -109,12 +109,14 @@ class Sight:
 class Settings:
     """:param store: names the place of the CA store.
     :param operator: who started the run.
+    :param fresh_for_minutes: after which the next report is to be there.
     """
 
     instance: str
     store: str
     operator: str
     renew_before: timedelta
+    fresh_for_minutes: int = 0
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ class Sources:
     :param external: what the directories of external servers hold, by link.
     :param authority: None where there is no CA yet.
     :param previous: the last report as JSON; empty where there is none.
+    :param runs: what the schedule starts on this controller, by its marks.
     """
 
     now: datetime
@@ -138,6 +141,7 @@ class Sources:
     records: Sequence[Record]
     journal: Journal
     previous: Mapping[str, Any] = field(default_factory=dict)
+    runs: Sequence[Run] = ()
 
     def standings(self) -> Iterator[tuple[tuple[str, EndPlace], LinkSideJson]]:
         """How each end that was seen stands, by link and end."""

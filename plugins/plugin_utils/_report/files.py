@@ -1,7 +1,7 @@
 # Copyright (c) Crossmesh maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of a report in a folder of the controller, and the one that was there before.
+"""The files of a report in folders of the controller, and the one that was there before.
 
 PRIVATE to the collection.
 """
@@ -9,7 +9,10 @@ PRIVATE to the collection.
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +21,20 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import par
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, one_line
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.audit import to_csv
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.cbom import to_cbom
+from ansible_collections.crossmesh.mtls.plugins.module_utils._report.exposition import exposition
+from ansible_collections.crossmesh.mtls.plugins.module_utils._report.metrics import samples_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.model import VERSION, Report
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.schema import json_schema, to_json
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._report.page import render
 
-__all__ = ["previous_report", "write_report"]
+__all__ = ["previous_report", "write_metrics", "write_report"]
 
 Json = Mapping[str, Any]
 _DATA = "report.json"
 # A report of ten thousand links has less.
 _MOST_BYTES = 256 * 1024 * 1024
+# Of the metrics: node exporter runs as another user.
+_READABLE = 0o644
 
 
 def previous_report(folder: Path) -> tuple[Json, Message | None]:
@@ -69,6 +76,30 @@ def write_report(folder: Path, report: Report) -> list[Path]:
     return [folder / name for name in contents]
 
 
+def write_metrics(folder: Path, report: Report) -> Path:
+    """Write what node exporter's textfile collector reads, which may come at any moment, and as another user.
+
+    The folder is not made: one that nobody reads is a mistake.
+    """
+    path = folder / f"crossmesh.{report.instance}.prom"
+    temporary = ""
+    try:
+        # Its end is none that the collector looks for.
+        with tempfile.NamedTemporaryFile(
+            "w", dir=folder, prefix=f".{path.name}.", encoding="utf-8", delete=False
+        ) as file:
+            temporary = file.name
+            os.fchmod(file.fileno(), _READABLE)
+            file.write(exposition(samples_of(report)))
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary:
+            with suppress(OSError):
+                Path(temporary).unlink()
+        raise CrossmeshError(_unwritable_metrics(folder, error)) from None
+    return path
+
+
 def _document(content: Json) -> str:
     return json.dumps(content, indent=1) + "\n"
 
@@ -84,4 +115,13 @@ def _unwritable(folder: Path, error: OSError) -> Message:
         where=str(folder),
         what=f"cannot write the report: {error.strerror}",
         fix="set mesh_report_dir to a folder that can be made and written to",
+    )
+
+
+def _unwritable_metrics(folder: Path, error: OSError) -> Message:
+    return Message.error(
+        "metrics-not-written",
+        where=f"mesh_metrics_dir: {folder}",
+        what=f"cannot write the metrics there: {error.strerror}",
+        fix="set mesh_metrics_dir to the folder that node exporter reads, and let this user write there",
     )

@@ -209,7 +209,7 @@ class Mesh:
         return json.loads(self.lab.kubectl(cluster, "get", *arguments, "-o", "json").stdout)
 
     def environment(self) -> dict[str, str]:
-        """What a run has beside what this process has."""
+        """What a run of Ansible needs to find the collection, and to open the CA."""
         return {
             "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
             "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / "collections"),
