@@ -38,7 +38,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._report.sources imp
 )
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables, lacks
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._journal import author_of
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import ClusterLook, ProofJson, last_standings
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import LOOKS, ClusterLook, ProofJson, last_standings
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._report.files import previous_report, write_report
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._report.query import HAS_JMESPATH, answer
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contracts
@@ -52,9 +52,7 @@ MOST_LINES = 20
 
 class ActionModule(Action):
     ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "looks": {"type": "dict", "required": True},
-        "proofs": {"type": "list", "elements": "dict", "default": []},
-        "names": {"type": "dict", "default": {}},
+        **LOOKS,
         "dir": {"type": "path", "default": ""},
         "query": {"type": "str", "default": ""},
     }
