@@ -9,17 +9,16 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 from ansible.utils.display import Display
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal_check import Checked
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.history import History, Last, last_of_links
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import text
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.desired import external_servers
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.validation import World
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.external import certificate_in
@@ -48,6 +47,8 @@ DEFAULT_FOLDER = "crossmesh-report"
 _NOT_LOOKED_AT = "not looked at in this run (--limit)"
 # More links that are not up are told by the page.
 MOST_LINES = 20
+# Entries of the audit journal on a link's page; the playbook history has all.
+MOST_DEEDS = 4
 
 
 class ActionModule(Action):
@@ -80,11 +81,23 @@ class ActionModule(Action):
         }
 
 
+class _Held(NamedTuple):
+    """What the CA store tells.
+
+    :param histories: the last entries of its journal about each link.
+    """
+
+    authority: Authority | None
+    records: Sequence[Record]
+    journal: Journal
+    histories: Mapping[str, Last]
+
+
 def _sources(variables: Variables, params: dict[str, Any], before: Json) -> Sources:
     clusters = contracts(variables.task_vars, variables.templar, ("mesh_cluster_name", "mesh_cluster_state"))
     world = World(variables=clusters, groups=frozenset(), shared={"mesh_links": None, **variables.filled})
     store, now = variables.store(), datetime.now(UTC)
-    authority, records, journal = _held(store, now)
+    held = _held(store, now)
     hosts = {host: str(params["names"].get(host) or host) for host in params["looks"]}
     proofs = dict(zip(params["looks"], params["proofs"], strict=False))
     seen = {host: cast(ClusterLook, look) for host, look in params["looks"].items() if "sides" in look}
@@ -101,9 +114,10 @@ def _sources(variables: Variables, params: dict[str, Any], before: Json) -> Sour
         sights={look["cluster"]: _sight(look, proofs.get(host) or {}) for host, look in seen.items()},
         unseen=unseen,
         external=_external(world),
-        authority=authority,
-        records=records,
-        journal=journal,
+        authority=held.authority,
+        records=held.records,
+        journal=held.journal,
+        histories=held.histories,
         previous=before,
     )
 
@@ -140,23 +154,21 @@ def _external(world: World) -> dict[str, StoredCertificate]:
     return found
 
 
-def _held(store: CaStore, now: datetime) -> tuple[Authority | None, Sequence[Record], Journal]:
+def _held(store: CaStore, now: datetime) -> _Held:
     """What the store holds. One that cannot be read is told of by a report like everything else."""
     try:
-        return store.public(), store.records(now), _journal(store)
+        history = store.history()
+        return _Held(store.public(), store.records(now), _journal(history), last_of_links(history, MOST_DEEDS))
     except CrossmeshError as error:
-        return None, (), Journal(tuple(map(str, error.messages)), 0, 0, "", "", "", "")
+        return _Held(None, (), Journal(tuple(map(str, error.messages)), 0, 0, "", "", "", ""), {})
 
 
-def _journal(store: CaStore) -> Journal:
-    problems: tuple[str, ...] = ()
-    checked, last = Checked(0, 0), {}
-    try:
-        checked, last = store.check_journal(), dict(store.last_entry())
-    except CrossmeshError as error:
-        problems = tuple(map(str, error.messages))
-    times, kind, operator, run = (text(last.get(key)) for key in ("time", "kind", "operator", "run"))
-    return Journal(problems, checked.signed, checked.unsigned, times, kind, operator, run)
+def _journal(history: History) -> Journal:
+    problems = (str(history.problem),) if history.problem else ()
+    if not history.entries:
+        return Journal(problems, *history.checked, "", "", "", "")
+    last = history.entries[-1]
+    return Journal(problems, *history.checked, last.time, last.kind, last.operator, last.run)
 
 
 def _lines(report: Report) -> list[str]:

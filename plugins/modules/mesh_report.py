@@ -15,6 +15,7 @@ description:
   - Puts together what looks and proofs have seen, what the CA store holds, and what the inventory wants. Of a cluster
     that was not looked at it says so, and tells what the CA's records know.
   - O(looks) are with C(details) of M(crossmesh.mtls.mesh_cluster_info), and O(proofs) of M(crossmesh.mtls.mesh_probe).
+  - Tells of each link what the CA's audit journal has last of it, and whether the journal is as it was written.
   - Writes C(report.html), one file that loads nothing; C(report.json) with its schema C(report.schema.json);
     C(certificates.csv), in the columns that auditors ask for; and C(cbom.json), a CycloneDX bill of materials of all
     cryptography. docs/report.md describes them.

@@ -27,7 +27,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import (
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority, moved_on
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.doubts import Doubts, doubts
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.history import History, history_of
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Author, Event, lines_of, links_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Author, Event, links_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal_check import Checked, checked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal_writing import journalled, noted
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.observed import Observation
@@ -40,7 +40,6 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import 
     Storage,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import mapping, parse_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import DEFAULT_INSTANCE
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl, Revoked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.pkcs8 import (
@@ -381,14 +380,6 @@ class CaStore:
                 last = self._storage.last_segment(snapshot)
                 return use(snapshot, chain(self._storage.segments(snapshot), (last,)))
         return None
-
-    def last_entry(self) -> Mapping[str, object]:
-        """The last entry of the journal, signed or not; empty where there is none. Nothing is checked."""
-        while snapshot := self._snapshot():
-            with suppress(OvertakenError):
-                lines = lines_of(self._storage.last_segment(snapshot) + snapshot.unsigned)
-                return mapping(parse_json(lines[-1])) if lines else {}
-        return {}
 
     def record(
         self,

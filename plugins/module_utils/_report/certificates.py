@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl
@@ -25,6 +26,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import issuer_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.model import (
     Certificate,
+    Renewal,
     RevocationList,
     Revoked,
     Root,
@@ -233,10 +235,20 @@ def revocation_lists(authority: Authority | None, now: datetime) -> tuple[Revoca
             next_update=timestamp(found.next_update),
             age_hours=(now - found.this_update) // _HOUR,
             days_left=days_until(found.next_update, now),
+            next_due=timestamp(due) if (due := revocation.renewal_due(found)) else "",
+            renewal=_renewal(found, now),
             revoked=tuple(Revoked(item.serial, timestamp(item.date), item.reason) for item in found.revoked),
         )
         for found in _lists(authority)
     )
+
+
+def _renewal(found: Crl, now: datetime) -> Renewal:
+    """As verify tells it."""
+    if revocation.is_overdue(found, now):
+        return "overdue"
+    due = revocation.renewal_due(found)
+    return "due" if due and now > due else "not due"
 
 
 def _lists(authority: Authority | None) -> Sequence[Crl]:
