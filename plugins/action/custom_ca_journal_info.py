@@ -20,15 +20,10 @@ class ActionModule(Action):
             found, problems = Checked(0, 0), list(map(str, error.messages))
         return {
             "changed": False,
-            "msg": "" if problems else _line(found),
+            "msg": "" if problems else str(found),
             "problems": problems,
             # As warnings too: where a playbook keeps them to its end, that end may not be reached.
             "warnings": problems,
             "signed": found.signed,
             "unsigned": found.unsigned,
         }
-
-
-def _line(found: Checked) -> str:
-    waiting = f"; {found.unsigned} more are not yet signed" if found.unsigned else ""
-    return f"the audit journal is whole: {found.signed} entries are signed{waiting}"

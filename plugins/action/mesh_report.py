@@ -9,17 +9,16 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 from ansible.utils.display import Display
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal_check import Checked
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.history import History, Last, last_of_links
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import text
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.desired import external_servers
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.validation import World
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.external import certificate_in
@@ -39,7 +38,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._report.sources imp
 )
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables, lacks
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._journal import author_of
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import ClusterLook, ProofJson, last_standings
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import LOOKS, ClusterLook, ProofJson, last_standings
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._report.files import (
     previous_report,
     write_metrics,
@@ -57,13 +56,13 @@ _PLAYBOOK = "report"
 _ONCE_A_DAY = 26 * 60
 # More links that are not up are told by the page.
 MOST_LINES = 20
+# Entries of the audit journal on a link's page; the playbook history has all.
+MOST_DEEDS = 4
 
 
 class ActionModule(Action):
     ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "looks": {"type": "dict", "required": True},
-        "proofs": {"type": "list", "elements": "dict", "default": []},
-        "names": {"type": "dict", "default": {}},
+        **LOOKS,
         "dir": {"type": "path", "default": ""},
         "query": {"type": "str", "default": ""},
         "metrics_dir": {"type": "path", "default": ""},
@@ -99,11 +98,23 @@ def _written(report: Report, folder: Path, metrics: str) -> list[str]:
     return list(map(str, [*paths, *([write_metrics(Path(metrics), report)] if metrics else [])]))
 
 
+class _Held(NamedTuple):
+    """What the CA store tells.
+
+    :param histories: the last entries of its journal about each link.
+    """
+
+    authority: Authority | None
+    records: Sequence[Record]
+    journal: Journal
+    histories: Mapping[str, Last]
+
+
 def _sources(variables: Variables, params: dict[str, Any], before: Json) -> Sources:
     clusters = contracts(variables.task_vars, variables.templar, ("mesh_cluster_name", "mesh_cluster_state"))
     world = World(variables=clusters, groups=frozenset(), shared={"mesh_links": None, **variables.filled})
     store, now, instance = variables.store(), datetime.now(UTC), str(variables.filled["mesh_instance"])
-    authority, records, journal = _held(store, now)
+    held = _held(store, now)
     hosts = {host: str(params["names"].get(host) or host) for host in params["looks"]}
     jobs = [Job(**job) for job in params["schedule"]]
     proofs = dict(zip(params["looks"], params["proofs"], strict=False))
@@ -122,9 +133,10 @@ def _sources(variables: Variables, params: dict[str, Any], before: Json) -> Sour
         sights={look["cluster"]: _sight(look, proofs.get(host) or {}) for host, look in seen.items()},
         unseen=unseen,
         external=_external(world),
-        authority=authority,
-        records=records,
-        journal=journal,
+        authority=held.authority,
+        records=held.records,
+        journal=held.journal,
+        histories=held.histories,
         previous=before,
         runs=_runs(instance, jobs, now) if params["metrics_dir"] or Path(marks_folder(instance)).is_dir() else (),
     )
@@ -168,23 +180,21 @@ def _external(world: World) -> dict[str, StoredCertificate]:
     return found
 
 
-def _held(store: CaStore, now: datetime) -> tuple[Authority | None, Sequence[Record], Journal]:
+def _held(store: CaStore, now: datetime) -> _Held:
     """What the store holds. One that cannot be read is told of by a report like everything else."""
     try:
-        return store.public(), store.records(now), _journal(store)
+        history = store.history()
+        return _Held(store.public(), store.records(now), _journal(history), last_of_links(history, MOST_DEEDS))
     except CrossmeshError as error:
-        return None, (), Journal(tuple(map(str, error.messages)), 0, 0, "", "", "", "")
+        return _Held(None, (), Journal(tuple(map(str, error.messages)), 0, 0, "", "", "", ""), {})
 
 
-def _journal(store: CaStore) -> Journal:
-    problems: tuple[str, ...] = ()
-    checked, last = Checked(0, 0), {}
-    try:
-        checked, last = store.check_journal(), dict(store.last_entry())
-    except CrossmeshError as error:
-        problems = tuple(map(str, error.messages))
-    times, kind, operator, run = (text(last.get(key)) for key in ("time", "kind", "operator", "run"))
-    return Journal(problems, checked.signed, checked.unsigned, times, kind, operator, run)
+def _journal(history: History) -> Journal:
+    problems = (str(history.problem),) if history.problem else ()
+    if not history.entries:
+        return Journal(problems, *history.checked, "", "", "", "")
+    last = history.entries[-1]
+    return Journal(problems, *history.checked, last.time, last.kind, last.operator, last.run)
 
 
 def _lines(report: Report) -> list[str]:

@@ -17,14 +17,12 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import misplaced
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import next_due, table
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import ClusterLook, ProofJson, last_standings
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import LOOKS, ClusterLook, ProofJson, last_standings
 
 
 class ActionModule(Action):
     ARGUMENTS: ClassVar[dict[str, Any]] = {
-        "looks": {"type": "dict", "required": True},
-        "proofs": {"type": "list", "elements": "dict", "default": []},
-        "names": {"type": "dict", "default": {}},
+        **LOOKS,
         "removed": {"type": "bool", "default": False},
     }
 

@@ -352,6 +352,11 @@ CODES: Mapping[str, Entry] = {
         "A symbolic link, a pipe or a folder; a run follows no link there, and waits for no pipe",
         "Find out who put it there, then remove it or restore the file",
     ),
+    "history-unknown": Entry(
+        "Nothing has the name whose history was asked for",
+        "C(mesh_history_of) names no link, cluster, Secret, certificate or root of the audit journal or the inventory",
+        "Write one of the names that the message offers; docs/journal.md says what can be asked for",
+    ),
     "report-not-written": Entry(
         "A report cannot be written",
         "C(mesh_preflight_report) is no writable file, or C(mesh_report_dir) no folder that can be made and written to",

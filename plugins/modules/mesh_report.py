@@ -14,6 +14,8 @@ author:
 description:
   - Puts together what looks and proofs have seen, what the CA store holds, and what the inventory wants. Of a cluster
     that was not looked at it says so, and tells what the CA's records know.
+  - O(looks) are with C(details) of M(crossmesh.mtls.mesh_cluster_info), and O(proofs) of M(crossmesh.mtls.mesh_probe).
+  - Tells of each link what the CA's audit journal has last of it, and whether the journal is as it was written.
   - Writes C(report.html), one file that loads nothing; C(report.json) with its schema C(report.schema.json);
     C(certificates.csv), in the columns that auditors ask for; and C(cbom.json), a CycloneDX bill of materials of all
     cryptography. docs/report.md describes them.
@@ -22,6 +24,7 @@ description:
   - No private key is part of it.
 extends_documentation_fragment:
   - crossmesh.mtls.attributes.reads
+  - crossmesh.mtls.looks
   - crossmesh.mtls.variables
   - crossmesh.mtls.variables.store
 requirements:
@@ -30,21 +33,6 @@ notes:
   - Reads C(mesh_links), C(mesh_clusters), C(mesh_instance), C(custom_ca_renew_before_days), and of every cluster
     C(mesh_cluster_name) and C(mesh_cluster_state).
 options:
-  looks:
-    description: >-
-      By host, the result of M(crossmesh.mtls.mesh_cluster_info) with C(details); empty for a cluster that this run has
-      not looked at.
-    type: dict
-    required: true
-  proofs:
-    description: The results of M(crossmesh.mtls.mesh_probe), in the order of O(looks); empty where there is none.
-    type: list
-    elements: dict
-    default: []
-  names:
-    description: The names of the clusters, by host; empty where a host's own name is the cluster's.
-    type: dict
-    default: {}
   dir:
     description:
       - A folder on the controller for the files. It is made where it is missing.

@@ -24,28 +24,13 @@ description:
     of C(custom_ca_revoked) that takes it away. One warning a holder.
 extends_documentation_fragment:
   - crossmesh.mtls.attributes.reads
+  - crossmesh.mtls.looks
   - crossmesh.mtls.variables
   - crossmesh.mtls.variables.store
   - crossmesh.mtls.variables.grants
 notes:
   - Reads C(custom_ca_renew_before_days) and C(mesh_clusters).
 options:
-  looks:
-    description: >-
-      By host, the result of M(crossmesh.mtls.mesh_cluster_info); empty for a cluster that this run has not looked at.
-    type: dict
-    required: true
-  proofs:
-    description: >-
-      The results of M(crossmesh.mtls.mesh_proof) or M(crossmesh.mtls.mesh_probe), in the order of O(looks); empty where
-      there is none.
-    type: list
-    elements: dict
-    default: []
-  names:
-    description: The names of the clusters, by host; empty where a host's own name is the cluster's.
-    type: dict
-    default: {}
   removed:
     description: Whether to warn of what removed clients, links and clusters still hold.
     type: bool

@@ -13,7 +13,10 @@ import pwd
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ansible import context
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.events import refused
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Author
@@ -37,12 +40,18 @@ def author_of(variables: Mapping[str, Any]) -> Author:
     :param variables: a task's C(task_vars). They are not templated: a name is a name.
     """
     job, user = (_given(variables, name) for name in ("job_id", "user_name"))
-    return Author(run=f"job {job}" if job else _RUN, operator=user or _login())
+    return Author(run=f"job {job}" if job else _RUN, operator=user or _login(), playbook=_playbook())
 
 
 def _given(variables: Mapping[str, Any], name: str) -> str:
     found = (variables.get(f"{platform}_{name}") for platform in _PLATFORMS)
     return next((str(value) for value in found if isinstance(value, (str, int)) and value), "")
+
+
+def _playbook() -> str:
+    """The playbooks of the command line, a file without its folder; empty for the command C(ansible)."""
+    given = context.CLIARGS.get("args") if "module_name" not in context.CLIARGS else ()
+    return ", ".join(Path(str(item)).name for item in given or ())
 
 
 def _login() -> str:

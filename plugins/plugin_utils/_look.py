@@ -8,6 +8,7 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NotRequired, TypedDict
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Identity
@@ -19,7 +20,14 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence impo
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import CaInCluster, ShownTrust
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import LinkSideJson
 
-__all__ = ["ClusterLook", "EndpointJson", "Options", "PlanJson", "ProofJson", "SideLook", "last_standings"]
+__all__ = ["LOOKS", "ClusterLook", "EndpointJson", "Options", "PlanJson", "ProofJson", "SideLook", "last_standings"]
+
+# Arguments of actions that are given all of it; doc_fragments/looks.py documents them.
+LOOKS: Mapping[str, Any] = {
+    "looks": {"type": "dict", "required": True},
+    "proofs": {"type": "list", "elements": "dict", "default": []},
+    "names": {"type": "dict", "default": {}},
+}
 
 
 class EndpointJson(TypedDict):

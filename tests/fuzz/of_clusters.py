@@ -20,7 +20,10 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.dry_run im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.managed_fields import (
     entries_of,
     field_owners,
+    makers_of,
+    owners_of,
     port_owners,
+    times_of,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.reading import read_cluster
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.refusal import read_refusal
@@ -218,7 +221,9 @@ def _refusal_in_bytes(data: bytes) -> None:
 def _managed(metadata: Any) -> None:
     entries = entries_of(metadata if isinstance(metadata, dict) else {})
     port_owners(entries)
-    field_owners(entries, "spec")
+    times_of(entries)
+    makers_of(entries)
+    list(map(str, owners_of(field_owners(entries, "spec"), "spec", ())))
 
 
 class _Reviewed(Api):

@@ -86,6 +86,7 @@ def _questions(store: CaStore, *, earlier: bool) -> list[Callable[[], object]]:
         lambda: store.secrets_of("default", "cluster-b", NOW),
         lambda: store.signer(PASSPHRASE),
         store.check_journal,
+        store.history,
     ]
 
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 import ssl
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -49,10 +50,31 @@ def shape_before(shared_mesh: Mesh) -> dict[str, Json]:
     return _shape(shared_mesh)
 
 
+@dataclass(frozen=True)
+class Drifted:
+    """What each detector said before anything was put back."""
+
+    verify: Run
+    check: Run
+
+
 @pytest.fixture(scope="module")
-def healing_run(shared_mesh: Mesh, shape_before: dict[str, Json]) -> Run:
-    """One run after many hands."""
-    mesh = shared_mesh
+def drifted(shared_mesh: Mesh, shape_before: dict[str, Json]) -> Drifted:
+    """Both detectors after many hands."""
+    _disturb(shared_mesh)
+    return Drifted(shared_mesh.play("verify"), shared_mesh.site("--check"))
+
+
+@pytest.fixture(scope="module")
+def healing_run(shared_mesh: Mesh, drifted: Drifted) -> Run:
+    """One run after them."""
+    assert not shared_mesh.carries()
+    run = shared_mesh.site()
+    assert run.ok, run.output
+    return run
+
+
+def _disturb(mesh: Mesh) -> None:
     _patch(
         mesh,
         "alice",
@@ -75,24 +97,34 @@ def healing_run(shared_mesh: Mesh, shape_before: dict[str, Json]) -> Run:
     _patch(mesh, "dave", "cluster-b", "secret", "mysql-credential", *SYSTEM, patch=surplus)
     removal = [{"op": "remove", "path": f"/spec/ports/{_port(mesh, 13306)}"}]
     _patch(mesh, "erin", "cluster-b", *INGRESS, patch=removal)
-    assert not mesh.carries()
-    run = mesh.site()
-    assert run.ok, run.output
-    return run
 
 
-@pytest.mark.parametrize(
+SAID = pytest.mark.parametrize(
     "said",
     [
-        pytest.param("spec.tcp was changed by alice", id="edited"),
-        pytest.param("spec.trafficPolicy.connectionPool was changed by bob", id="added"),
+        pytest.param("spec.tcp was changed by alice at 20", id="edited"),
+        pytest.param("spec.trafficPolicy.connectionPool was changed by bob at 20", id="added"),
         pytest.param("write ServiceEntry istio-system/mysql-external: it does not exist", id="deleted"),
         pytest.param("issue Secret istio-system/client-credential: there is no certificate yet", id="secret-deleted"),
-        pytest.param("label crossmesh/link is other", id="relabelled"),
+        pytest.param("label crossmesh/link is other, changed by carol at 20", id="relabelled"),
         pytest.param("write Secret istio-system/mysql-credential: trusted roots changed: had nothing", id="trust"),
+        pytest.param("; changed by dave at 20", id="trust-by-whom"),
         pytest.param("open port 13306 on Service istio-system/istio-ingressgateway", id="port-removed"),
     ],
 )
+
+
+@SAID
+def test_both_detectors_tell_each_line_of_drift_with_who_and_when(drifted: Drifted, said: str) -> None:
+    assert drifted.verify.says(said), drifted.verify.output
+    assert drifted.check.says(said), drifted.check.output
+
+
+def test_verify_fails_for_drift_and_a_check_of_site_does_not(drifted: Drifted) -> None:
+    assert (drifted.verify.code, drifted.check.code) == (2, 0)
+
+
+@SAID
 def test_the_run_says_what_it_found_and_whose_it_was(healing_run: Run, said: str) -> None:
     assert healing_run.says(said), healing_run.output
 

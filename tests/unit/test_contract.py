@@ -21,6 +21,7 @@ import yaml
 
 from ansible_collections.crossmesh.mtls.plugins.action import mesh_cluster_info
 from ansible_collections.crossmesh.mtls.plugins.doc_fragments import attributes as attribute_fragments
+from ansible_collections.crossmesh.mtls.plugins.doc_fragments import looks as looks_fragments
 from ansible_collections.crossmesh.mtls.plugins.doc_fragments import variables as variable_fragments
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
@@ -240,6 +241,15 @@ def as_argument_spec(options: Json) -> Json:
     }
 
 
+def documented_options(module: str) -> Json:
+    """Its own, and those that it has in common with others."""
+    shared = (getattr(looks_fragments.ModuleDocFragment, name) for name in fragments_of(module, "looks"))
+    found: Json = documentation(module)["options"]
+    for text in shared:
+        found |= yaml.safe_load(text)["options"]
+    return found
+
+
 def test_every_action_is_documented_as_a_module() -> None:
     assert ACTIONS == MODULES
     assert ACTIONS
@@ -261,7 +271,7 @@ def test_a_module_is_documentation_and_nothing_else(module: str) -> None:
 @pytest.mark.parametrize("action", ACTIONS)
 def test_an_action_takes_what_its_module_documents(action: str) -> None:
     specification = json.loads(json.dumps(action_of(action).ARGUMENTS))
-    assert specification == as_argument_spec(documentation(action)["options"])
+    assert specification == as_argument_spec(documented_options(action))
 
 
 @pytest.mark.parametrize("action", ACTIONS)
@@ -362,7 +372,7 @@ def test_a_module_says_what_its_action_needs(action: str) -> None:
 
 
 def test_every_fragment_is_used() -> None:
-    files = {"variables": variable_fragments, "attributes": attribute_fragments}
+    files = {"variables": variable_fragments, "attributes": attribute_fragments, "looks": looks_fragments}
     assert {path.stem for path in CHECKOUT.glob("plugins/doc_fragments/*.py")} == set(files)
     for name, file in files.items():
         used = {fragment for module in MODULES for fragment in fragments_of(module, name)}

@@ -157,7 +157,7 @@ def test_verify_fails_for_a_journal_that_was_changed(tmp_path: Path) -> None:
     store.create(PASSPHRASE, root.key, root.view.pem)
     (tmp_path / "hosts").write_text(INVENTORY)
     verify = str(CHECKOUT / "playbooks/verify.yml")
-    last = "Fail where the audit journal was changed"
+    last = "Fail where a cluster was not covered"
     sound = run(tmp_path, verify, ends=2).partition(last)[2]
     assert "the audit journal is whole: 3 entries are signed" in sound
     assert "failed=0" in sound.partition("localhost  ")[2]

@@ -25,7 +25,13 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import Head
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.ledger import digest_of
-from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import mapping, parse_json, text
+from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import (
+    NOTHING,
+    Json,
+    mapping,
+    parse_json,
+    text,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import visible
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import timestamp
 
@@ -34,6 +40,7 @@ __all__ = [
     "Author",
     "Event",
     "Kind",
+    "Line",
     "Link",
     "Segment",
     "Value",
@@ -41,6 +48,7 @@ __all__ = [
     "chained",
     "lines_of",
     "links_of",
+    "read",
     "repeated",
     "segments_of",
 ]
@@ -77,7 +85,7 @@ _LONGEST_TEXT = 1000
 # Kinds of entries of what is done without the CA's key.
 _KEYLESS: tuple[Kind, ...] = ("begun", "bundle", "exported", "moved", "refused")
 # What tells an entry from another one of the same.
-_OF_ITS_TIME = ("before", "entry", "key", "run", "time")
+_OF_ITS_TIME = ("before", "entry", "key", "playbook", "run", "time")
 
 
 @dataclass(frozen=True)
@@ -86,10 +94,12 @@ class Author:
 
     :param run: tells one Ansible run from another.
     :param operator: the name by which the controller knows who started it.
+    :param playbook: what was run.
     """
 
     run: str = ""
     operator: str = ""
+    playbook: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,6 +136,16 @@ class Link(NamedTuple):
     keyless: bool
 
 
+class Line(NamedTuple):
+    """A stored line.
+
+    :param entry: what it says, whoever wrote it; empty where it is no entry.
+    """
+
+    entry: Json
+    link: Link
+
+
 def chained(
     events: Iterable[Event], last: Head, author: Author, now: datetime, *, signed: bool
 ) -> tuple[Head, list[str]]:
@@ -142,6 +162,7 @@ def chained(
             "before": before,
             "entry": number,
             "key": "open" if signed else "closed",
+            "playbook": bounded(author.playbook),
             "run": bounded(author.run),
             "time": timestamp(now),
         }
@@ -185,9 +206,14 @@ def segments_of(first: int, lines: Iterable[str]) -> Iterator[Segment]:
     yield Segment(number + 1 - len(held), "".join(held), closed=False)
 
 
+def read(data: bytes) -> Iterator[Line]:
+    """Read stored lines, whatever they are."""
+    return map(_line, lines_of(data))
+
+
 def links_of(data: bytes) -> Iterator[Link]:
-    """Read stored entries as parts of the chain, whatever they are."""
-    return map(_link, lines_of(data))
+    """The same as parts of the chain alone."""
+    return (line.link for line in read(data))
 
 
 def lines_of(data: bytes) -> list[bytes]:
@@ -196,12 +222,12 @@ def lines_of(data: bytes) -> list[bytes]:
     return lines if lines[-1] else lines[:-1]
 
 
-def _link(line: bytes) -> Link:
+def _line(line: bytes) -> Line:
     try:
         entry = mapping(parse_json(line.decode("ascii")))
     except ValueError:
-        return Link(0, "", digest_of(line), keyless=False)
+        return Line(NOTHING, Link(0, "", digest_of(line), keyless=False))
     number = entry.get("entry")
     counted = number if isinstance(number, int) and not isinstance(number, bool) else 0
     keyless = entry.get("key") == "closed" and entry.get("kind") in _KEYLESS
-    return Link(counted, text(entry.get("before")), digest_of(line), keyless)
+    return Line(entry, Link(counted, text(entry.get("before")), digest_of(line), keyless))

@@ -34,6 +34,10 @@ class Checked(NamedTuple):
     signed: int
     unsigned: int
 
+    def __str__(self) -> str:
+        waiting = f"; {self.unsigned} more are not yet signed" if self.unsigned else ""
+        return f"the audit journal is whole: {self.signed} entries are signed{waiting}"
+
 
 def checked(snapshot: Snapshot, links: Sequence[Link]) -> Checked:
     """Hold a whole journal against the index.

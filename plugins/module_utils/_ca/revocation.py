@@ -31,6 +31,7 @@ __all__ = [
     "awaited",
     "check_size",
     "given_up",
+    "is_overdue",
     "let_in_again",
     "links_of",
     "renewal_due",
@@ -258,19 +259,18 @@ def _why_anew(revoked: Iterable[Revoked], crl: Crl, now: datetime) -> str:
     held = {(item.serial, item.reason) for item in crl.revoked}
     if wanted != held:
         return f"the revoked certificates have changed: had {len(held)}, want {len(wanted)}"
-    # Where the root's end has cut the list short, a new one would end no later: each run would make one.
-    if now > renewal_due(crl) and not _is_cut_short(crl):
-        return f"the CRL expires at {timestamp(crl.next_update)}"
-    return ""
+    due = renewal_due(crl)
+    return f"the CRL expires at {timestamp(crl.next_update)}" if due and now > due else ""
 
 
-def renewal_due(crl: Crl) -> datetime:
-    """When runs begin to make a list anew for its age; its end, where the end of its root has cut it short."""
-    return crl.next_update if _is_cut_short(crl) else crl.next_update - RENEW
+def renewal_due(crl: Crl) -> datetime | None:
+    """When a list is to be made anew; None where its root's end has cut it short, so that a new one ends no later."""
+    return None if crl.next_update - crl.this_update < VALIDITY else crl.next_update - RENEW
 
 
-def _is_cut_short(crl: Crl) -> bool:
-    return crl.next_update - crl.this_update < VALIDITY
+def is_overdue(crl: Crl, now: datetime) -> bool:
+    """Whether a list should have been made anew long ago."""
+    return crl.next_update - now < ALARM
 
 
 def alarms(crls: Iterable[Crl], now: datetime) -> list[Message]:
@@ -278,7 +278,7 @@ def alarms(crls: Iterable[Crl], now: datetime) -> list[Message]:
     return [
         Message.alarm("crl-expires", where=crl.issuer, what=_ending(crl, now), fix=_RENEW_NOW)
         for crl in crls
-        if crl.next_update - now < ALARM
+        if is_overdue(crl, now)
     ]
 
 

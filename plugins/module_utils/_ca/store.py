@@ -9,12 +9,12 @@ PRIVATE to the collection.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import (
     events,
@@ -26,7 +26,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import (
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority, moved_on
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.doubts import Doubts, doubts
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Author, Event, lines_of, links_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.history import History, history_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import Author, Event, links_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal_check import Checked, checked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal_writing import journalled, noted
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.observed import Observation
@@ -39,7 +40,6 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import 
     Storage,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
-from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import mapping, parse_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import DEFAULT_INSTANCE
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl, Revoked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.pkcs8 import (
@@ -59,6 +59,8 @@ __all__ = ["CaStore"]
 
 # What is to be changed, and the key that signs the index afterwards.
 Signed: TypeAlias = tuple[Change, PrivateKey]
+
+T = TypeVar("T")
 
 _NOBODY = Author()
 
@@ -362,20 +364,22 @@ class CaStore:
 
         :raises CrossmeshError: an entry is not as it was written; the first one is named.
         """
+        found = self._read_journal(
+            lambda snapshot, segments: checked(snapshot, [link for item in segments for link in links_of(item)])
+        )
+        return found or Checked(0, 0)
+
+    def history(self) -> History:
+        """Read the whole journal, and hold it against its last entry. Without a CA there is none."""
+        return self._read_journal(history_of) or History()
+
+    def _read_journal(self, use: Callable[[Snapshot, Iterable[bytes]], T]) -> T | None:
+        """What is made of all segments of the journal, in their order; None where there is no CA."""
         while snapshot := self._snapshot():
             with suppress(OvertakenError):
                 last = self._storage.last_segment(snapshot)
-                segments = chain(self._storage.segments(snapshot), (last,))
-                return checked(snapshot, [link for segment in segments for link in links_of(segment)])
-        return Checked(0, 0)
-
-    def last_entry(self) -> Mapping[str, object]:
-        """The last entry of the journal, signed or not; empty where there is none. Nothing is checked."""
-        while snapshot := self._snapshot():
-            with suppress(OvertakenError):
-                lines = lines_of(self._storage.last_segment(snapshot) + snapshot.unsigned)
-                return mapping(parse_json(lines[-1])) if lines else {}
-        return {}
+                return use(snapshot, chain(self._storage.segments(snapshot), (last,)))
+        return None
 
     def record(
         self,

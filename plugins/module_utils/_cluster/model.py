@@ -66,9 +66,10 @@ class Manifest(TypedDict):
 
 
 class ManagedFields(TypedDict):
-    """One entry of C(metadata.managedFields): who holds which fields."""
+    """One entry of C(metadata.managedFields): who holds which fields, and when it last wrote one of them."""
 
     manager: str
+    time: NotRequired[str]
     fieldsV1: NotRequired[Spec]
 
 
@@ -116,6 +117,7 @@ class LiveSecret(Place, Life):
 
     :param keys: of its data.
     :param certificate: PEM of the leaf and what follows it; trust and lists are PEM as well, each empty where it lacks.
+    :param managedFields: of all managers, ours among them.
     :param version: C(metadata.resourceVersion); empty for a directory.
     :param witness: which state of the CA store its trust was written from, as it says; empty where it does not.
     """
@@ -127,7 +129,7 @@ class LiveSecret(Place, Life):
     trust: str
     lists: str
     key_matches: bool
-    managers: list[str]
+    managedFields: list[ManagedFields]
     version: str
     witness: str
 
@@ -198,6 +200,7 @@ class Service(Place):
     """A gateway's Service.
 
     :param owners: managers of each port, by C(NUMBER/PROTOCOL).
+    :param written: when each manager last wrote something that it holds.
     :param addresses: IP addresses and host names at which it is reached from outside.
     """
 
@@ -205,6 +208,7 @@ class Service(Place):
     selector: dict[str, str]
     ports: list[ServicePort]
     owners: dict[str, list[str]]
+    written: dict[str, str]
     addresses: list[str]
 
 

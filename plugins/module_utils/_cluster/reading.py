@@ -462,14 +462,15 @@ def read_service(api: Api, gateway: Gateway) -> Service | None:
         raise
     ingress = item.get("status", {}).get("loadBalancer", {}).get("ingress") or []
     given = [entry.get("ip") or entry.get("hostname") for entry in ingress]
-    spec = item.get("spec", {})
+    spec, entries = item.get("spec", {}), managed_fields.entries_of(item["metadata"])
     return {
         "namespace": gateway.namespace,
         "name": gateway.service,
         "type": spec.get("type", "ClusterIP"),
         "selector": spec.get("selector") or {},
         "ports": spec.get("ports", []),
-        "owners": managed_fields.port_owners(managed_fields.entries_of(item["metadata"])),
+        "owners": managed_fields.port_owners(entries),
+        "written": managed_fields.times_of(entries),
         "addresses": [address for address in (*given, *spec.get("externalIPs", [])) if address],
     }
 
@@ -588,7 +589,7 @@ def secret_view(item: Item) -> LiveSecret:
         "trust": trust.decode(errors="replace"),
         "lists": data.get("ca.crl", b"").decode(errors="replace"),
         "key_matches": live.key_matches,
-        "managers": sorted({entry["manager"] for entry in managed_fields.entries_of(metadata)}),
+        "managedFields": managed_fields.entries_of(metadata),
         "version": metadata.get("resourceVersion", ""),
         "witness": (metadata.get("annotations") or {}).get(names.ANNOTATION_WITNESS, ""),
         **life_of(item),

@@ -814,6 +814,13 @@ PLAYBOOK: tuple[Field, ...] = (
         example="3f9a1c2e...",
     ),
     Field(
+        "mesh_history_of",
+        "str",
+        "C(history): only what was done with this link, cluster, Secret, certificate or root: a name, a DNS name, a "
+        "serial number or a fingerprint. Default: everything.",
+        example="mysql",
+    ),
+    Field(
         "mesh_report_dir",
         "str",
         "C(report): the folder for its files; a relative path begins where Ansible was started. "

@@ -262,7 +262,7 @@ def _live(server: ExternalServer, owner: Owner) -> LiveSecret | None:
         "lists": found.get("ca.crl", ""),
         "key_matches": live.key_matches,
         "type": "",
-        "managers": [],
+        "managedFields": [],
         "version": "",
         "witness": "",
     }

@@ -8,13 +8,14 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import managed_fields
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import LiveSecret
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import DesiredSide, WantedSecret
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import listed
@@ -22,6 +23,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView, parse_certificates
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy, Stage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.renewal import (
+    SAN_CHANGED,
     Decision,
     Inputs,
     decide,
@@ -52,6 +54,15 @@ __all__ = [
 
 SECRET_KEYS = frozenset({"tls.crt", "tls.key", "ca.crt"})
 LISTS_KEY = "ca.crl"
+_IDENTITY = ("data.tls.crt", "data.tls.key")
+# What of a Secret is not as it should be, by the reason of a decision: those that somebody's hand can cause.
+_ABOUT: Mapping[str, Sequence[str]] = {
+    **dict.fromkeys(("missing", "unreadable", "key-mismatch", "usage-changed", SAN_CHANGED), _IDENTITY),
+    **dict.fromkeys(("issuer-changed", "chain-changed"), _IDENTITY),
+    "trust-changed": ("data.ca.crt",),
+    "lists-changed": ("data.ca.crl",),
+    "label": (f"metadata.labels.{names.LABEL_LINK}",),
+}
 
 
 @dataclass(frozen=True)
@@ -108,7 +119,37 @@ def decide_secret(
     owner: names.Owner,
     revoked: frozenset[str],
 ) -> Decision:
-    """Keep, issue, or write trust only; the first reason counts."""
+    """Keep, issue, or write trust only; the first reason counts. Who else wrote what it is about is told with it."""
+    decision = _decided(wanted, secret, authority, policy, now, owner, revoked)
+    others = _others(secret, decision.reason, owner) if secret else []
+    return replace(decision, message=f"{decision.message}; changed by {', '.join(others)}") if others else decision
+
+
+def _others(secret: LiveSecret, reason: str, owner: names.Owner) -> list[str]:
+    """Whoever else holds what a decision is about, each with the time of the last write."""
+    surplus = (f"data.{key}" for key in secret["keys"] if key not in SECRET_KEYS)
+    owners = {
+        **managed_fields.field_owners(secret["managedFields"], "data"),
+        **managed_fields.field_owners(secret["managedFields"], "metadata"),
+    }
+    ours = (owner.identity_manager, owner.trust_manager)
+    writers = {
+        writer
+        for path in (surplus if reason == "surplus" else _ABOUT.get(reason, ()))
+        for writer in managed_fields.owners_of(owners, path, ours)
+    }
+    return [str(writer) for writer in sorted(writers)]
+
+
+def _decided(
+    wanted: WantedSecret,
+    secret: LiveSecret | None,
+    authority: Authority,
+    policy: Policy,
+    now: datetime,
+    owner: names.Owner,
+    revoked: frozenset[str],
+) -> Decision:
     if policy.stage in ("trust", "bundle"):
         return _trust(wanted, secret, authority, policy) if secret else Decision("keep", "missing", "not there yet")
     decision = decide(

@@ -116,7 +116,7 @@ def _compare_one(
         if error := _refusal(live, owner, adopt):
             result.errors.append(error)
             return
-        step, reasons = "adopt", [f"it was made by {_makers(live)}"]
+        step, reasons = "adopt", [f"it was made by {managed_fields.makers_of(live['metadata']['managedFields'])}"]
     elif reasons := list(_deviations(manifest, live, owner)):
         step = "write"
     else:
@@ -153,7 +153,7 @@ def _refusal(live: LiveObject, owner: names.Owner, adopt: bool) -> Message | Non
     if labels.get(names.LABEL_MANAGED_BY) == names.MANAGED_BY and not lost:
         fix = f"give this link, cluster or instance ({owner.instance}, {owner.cluster}) a name of its own"
         return of_another(title, labels, fix)
-    return None if adopt else not_ours(title, _makers(live))
+    return None if adopt else not_ours(title, managed_fields.makers_of(live["metadata"]["managedFields"]))
 
 
 def label_lost(title: str, lost: Sequence[str]) -> Message:
@@ -184,21 +184,19 @@ def _tracked(live: LiveObject, tracker: str, reason: str) -> Message:
     return Message.error("gitops-owned", where=_title(live), what=what, fix=fix)
 
 
-def _makers(live: LiveObject) -> str:
-    return listed(
-        {entry.get("manager", "") for entry in live["metadata"].get("managedFields") or []}, "an unknown manager"
-    )
-
-
 def _deviations(manifest: Manifest, live: LiveObject, owner: names.Owner) -> Iterator[str]:
-    owners = managed_fields.field_owners(live["metadata"].get("managedFields") or [], "spec")
+    entries = live["metadata"].get("managedFields") or []
+    owners = managed_fields.field_owners(entries, "spec")
     for path, _more in differing(manifest["spec"], live.get("spec", {}), "spec"):
-        others = managed_fields.owners_of(owners, path, owner.manager)
-        yield f"{path} was changed by {', '.join(others)}" if others else f"{path} differs from the inventory"
-    labels = live["metadata"].get("labels") or {}
+        others = managed_fields.owners_of(owners, path, (owner.manager,))
+        changed = f"{path} was changed by {', '.join(map(str, others))}"
+        yield changed if others else f"{path} differs from the inventory"
+    labels, owners = live["metadata"].get("labels") or {}, managed_fields.field_owners(entries, "metadata")
     for key, value in manifest["metadata"]["labels"].items():
         if labels.get(key) != value:
-            yield f"label {key} is {labels.get(key)}"
+            others = managed_fields.owners_of(owners, f"metadata.labels.{key}", (owner.manager,))
+            whose = f", changed by {', '.join(map(str, others))}" if others else ""
+            yield f"label {key} is {labels.get(key)}{whose}"
 
 
 def _surplus(live: Spec, wanted: Spec) -> Spec:
@@ -245,7 +243,7 @@ def compare_ports(wanted: Sequence[int], service: Service, owner: names.Owner) -
     for number in wanted:
         key = f"{number}/TCP"
         managers = owners.get(key, ())
-        error = _port_fault(f"Service {service['namespace']}/{service['name']}", number, live, managers, owner)
+        error = _port_fault(service, number, live, managers, owner)
         # Nobody is known to own a port whose managedFields were cleared: it is not ours.
         only_ours = bool(managers) and all(manager.startswith("crossmesh-") for manager in managers)
         if error:
@@ -283,9 +281,9 @@ def _unnamed(service: Service, mine: Collection[int]) -> Message | None:
 
 
 def _port_fault(
-    title: str, number: int, live: Mapping[str, ServicePort], managers: Sequence[str], owner: names.Owner
+    service: Service, number: int, live: Mapping[str, ServicePort], managers: Sequence[str], owner: names.Owner
 ) -> Message | None:
-    where = f"{title}, port {number}"
+    where = f"Service {service['namespace']}/{service['name']}, port {number}"
     others = [key for key in live if key.startswith(f"{number}/") and key != f"{number}/TCP"]
     if others and f"{number}/TCP" not in live:
         what = f"is not TCP ({', '.join(others)})"
@@ -295,11 +293,14 @@ def _port_fault(
         return None
     if port.get("targetPort") == number:
         return None
+    others = {
+        str(managed_fields.Writer(name, service["written"].get(name, ""))) for name in {*managers} - {owner.manager}
+    }
     return Message.error(
         "port-changed",
         where=where,
-        what="targetPort of our port was changed (the port's managers: "
-        f"{listed(set(managers) - {owner.manager}, 'unknown')}), and the Service belongs to others",
+        what=f"targetPort of our port was changed (the port's managers: {listed(others, 'unknown')}), and the Service "
+        "belongs to others",
         fix=f"restore targetPort {number} of the port",
     )
 

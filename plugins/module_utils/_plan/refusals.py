@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.managed_fields import makers_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import LiveSecret, Manifest
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import (
     DesiredLink,
@@ -20,7 +21,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model im
     gateway_port,
     is_client,
 )
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, listed, short
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, short
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.path import unissuable
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import parse_certificates
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan import difference, gateways, lifecycle
@@ -154,7 +155,7 @@ def _foreign_secret(secret: LiveSecret, owner: names.Owner, policy: Policy) -> M
         return None if policy.adopt else difference.label_lost(title, lost)
     if labels.get(names.LABEL_MANAGED_BY) == names.MANAGED_BY:
         return difference.of_another(title, labels, "set mesh_client_credential_prefix, or rename the link")
-    return None if policy.adopt else difference.not_ours(title, listed(secret["managers"], "an unknown manager"))
+    return None if policy.adopt else difference.not_ours(title, makers_of(secret["managedFields"]))
 
 
 def unknown_roots(secrets: Sequence[LiveSecret], owner: names.Owner, authority: Authority) -> dict[str, str]:

@@ -25,7 +25,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import sh
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import timestamp
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import issuer_of, live_credential
 
-__all__ = ["LinkSide", "LinkSideJson", "first_fault", "next_due", "of_side", "standing", "table"]
+__all__ = ["LinkSide", "LinkSideJson", "aligned", "first_fault", "next_due", "of_side", "standing", "table"]
 
 # Links of which nothing is to be told but that they are up: more of them than this are one line.
 MOST_ROWS = 12
@@ -165,7 +165,7 @@ def table(sides: Iterable[LinkSideJson], changed: Mapping[str, Sequence[str]], n
     shown = [row for row in rows if row[-1] != "up"] if len(rows) > MOST_ROWS else rows
     rest = len(rows) - len(shown)
     return [
-        *(_aligned(_told([HEADS, *shown])) if shown else []),
+        *(aligned(_told([HEADS, *shown])) if shown else []),
         *([f"{rest} links are up, nothing changed"] if rest else []),
     ]
 
@@ -249,6 +249,7 @@ def _told(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
     return [row if has_causes else (*row[:at], *row[at + 1 :]) for row in rows]
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -14,9 +14,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
-from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import renewal_due
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
     CertificateView,
@@ -26,6 +26,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import issuer_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.model import (
     Certificate,
+    Renewal,
     RevocationList,
     Revoked,
     Root,
@@ -241,13 +242,22 @@ def revocation_lists(authority: Authority | None, now: datetime) -> tuple[Revoca
             number=found.number,
             this_update=timestamp(found.this_update),
             next_update=timestamp(found.next_update),
-            next_due=timestamp(renewal_due(found)),
             age_hours=(now - found.this_update) // _HOUR,
             days_left=days_until(found.next_update, now),
+            next_due=timestamp(due) if (due := revocation.renewal_due(found)) else "",
+            renewal=_renewal(found, now),
             revoked=tuple(Revoked(item.serial, timestamp(item.date), item.reason) for item in found.revoked),
         )
         for found in _lists(authority)
     )
+
+
+def _renewal(found: Crl, now: datetime) -> Renewal:
+    """As verify tells it."""
+    if revocation.is_overdue(found, now):
+        return "overdue"
+    due = revocation.renewal_due(found)
+    return "due" if due and now > due else "not due"
 
 
 def _lists(authority: Authority | None) -> Sequence[Crl]:

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import cast
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.history import Entry
 from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import mappings, moment, text
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import WantedLink
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import listed
@@ -22,6 +23,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.certificates import Register
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.model import (
     Certificate,
+    Deed,
     End,
     Link,
     LinkState,
@@ -76,6 +78,7 @@ class _Assembly:
         state, where, broken_at, cause = self._state
         proven = state == "up" and all(self.sources.sights[end.cluster].probed for end in self._seen)
         first = min(self._certificates, key=lambda item: item.not_after, default=None)
+        last = self.sources.histories.get(wanted["name"])
         roots = tuple(sorted({item.root for item in self._certificates if item.root}))
         return Link(
             name=wanted["name"],
@@ -102,6 +105,8 @@ class _Assembly:
             proof=_proof(wanted) if proven else "",
             last_proven=timestamp(self.sources.now) if proven else self.before,
             ends=tuple(self._end(end) for end in self._ends),
+            history=tuple(map(_deed, last.entries)) if last else (),
+            earlier=last.count - len(last.entries) if last else 0,
         )
 
     @property
@@ -164,6 +169,19 @@ class _Assembly:
             broken_at=seen["broken"] if seen else "",
             cause=seen["cause"] if seen else "",
         )
+
+
+def _deed(entry: Entry) -> Deed:
+    return Deed(
+        entry=entry.number,
+        at=entry.time,
+        kind=entry.kind,
+        which=entry.which,
+        operator=entry.operator,
+        run=entry.short_run,
+        playbook=entry.playbook,
+        signed=entry.signed,
+    )
 
 
 def _proof(link: WantedLink) -> str:

@@ -149,7 +149,8 @@ def _of_authority(report: Report) -> Iterator[_Value]:
     for crl in report.crls:
         labels = {"root": short(crl.root)}
         yield CRL_END, _seconds(crl.next_update), labels
-        yield CRL_DUE, _seconds(crl.next_due), labels
+        if crl.next_due:
+            yield CRL_DUE, _seconds(crl.next_due), labels
 
 
 def _of_links(links: Iterable[Link]) -> Iterator[_Value]:

@@ -19,11 +19,13 @@ __all__ = [
     "Change",
     "Cluster",
     "Coverage",
+    "Deed",
     "End",
     "Event",
     "Journal",
     "Link",
     "LinkState",
+    "Renewal",
     "Report",
     "RevocationList",
     "Revoked",
@@ -54,6 +56,7 @@ LinkState = Literal[
 ]
 RootRole = Literal["issuing", "prepared", "trusted"]
 RunState = Literal["good", "failed", "missed"]
+Renewal = Literal["not due", "due", "overdue"]
 EventKind = Literal["certificate", "root", "crl"]
 ChangeKind = Literal[
     "link added",
@@ -97,6 +100,20 @@ class End:
 
 
 @dataclass(frozen=True)
+class Deed:
+    """An entry of the CA store's audit journal (docs/journal.md)."""
+
+    entry: Annotated[int, "Its number; 0 for a line that is no entry."]
+    at: Annotated[str, "When it was written, ISO 8601, UTC."]
+    kind: Annotated[str, "What was done."]
+    which: Annotated[str, "With what, in words."]
+    operator: Annotated[str, "Who started the run."]
+    run: Annotated[str, "Which run that was; of a UUID the first eight digits."]
+    playbook: Annotated[str, "What was run; empty in entries of earlier releases."]
+    signed: Annotated[bool, "Whether the CA's key vouches for it; false for all where the journal was changed."]
+
+
+@dataclass(frozen=True)
 class Link:
     """One entry of mesh_links, with everything that this run knows of it."""
 
@@ -124,6 +141,8 @@ class Link:
     proof: Annotated[str, "How this run has proven it; empty where it has not."]
     last_proven: Annotated[str, "When a report has last said so; empty where none has."]
     ends: Annotated[tuple[End, ...], "Both sides, in every cluster of either."]
+    history: Annotated[tuple[Deed, ...], "The last entries of the audit journal about it, newest last."]
+    earlier: Annotated[int, "How many entries about it came before these."]
 
 
 @dataclass(frozen=True)
@@ -192,9 +211,12 @@ class RevocationList:
     number: Annotated[int, "CRL number (RFC 5280, section 5.2.3)."]
     this_update: Annotated[str, "ISO 8601, UTC."]
     next_update: Annotated[str, "ISO 8601, UTC."]
-    next_due: Annotated[str, "When a run makes it anew, ISO 8601; its next update where its root's end cut it short."]
     age_hours: Annotated[int, "Whole hours since it was made, as it says."]
     days_left: Annotated[int, "Whole days until its next update is due."]
+    next_due: Annotated[
+        str, "When a run is to make a new one; empty where its root ends with it, so that a new one would end no later."
+    ]
+    renewal: Annotated[Renewal, "due: the next run makes a new one; overdue: verify raises crl-expires."]
     revoked: Annotated[tuple[Revoked, ...], "What it revokes."]
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.model import Event, Link, Report
-from ansible_collections.crossmesh.mtls.plugins.module_utils._report.tone import Tone, of_days, of_link, worst
+from ansible_collections.crossmesh.mtls.plugins.module_utils._report.tone import Tone, of_event, of_link, worst
 
 __all__ = ["Bar", "Box", "Line", "Pill", "Ruler", "Topology", "time_line", "topology_picture"]
 
@@ -256,16 +256,14 @@ def time_line(report: Report, width: int) -> Ruler:
             if event.kind == kind:
                 bins[int(place(event.days_left) // _BIN)].append(event)
         most = max((len(found) for found in bins.values()), default=1)
-        bars = tuple(_bar(index, found, most, report.renew_before_days) for index, found in sorted(bins.items()))
+        bars = tuple(_bar(index, found, most, report) for index, found in sorted(bins.items()))
         lanes.append(Lane(title, bars))
     ticks = tuple((place(days), word) for days, word in _TICKS if days <= longest)
     return Ruler(width, _BIN, ticks, place(report.renew_before_days), tuple(lanes))
 
 
-def _bar(index: int, events: Sequence[Event], most: int, renew_before: int) -> Bar:
+def _bar(index: int, events: Sequence[Event], most: int, report: Report) -> Bar:
     days = sorted({event.days_left for event in events})
     span = f"{days[0]} d" if len(days) == 1 else f"{days[0]} to {days[-1]} d"
-    # Of a CRL and a root only the last day is marked: custom_ca_renew_before_days is for certificates.
-    limit = renew_before if events[0].kind == "certificate" else 1
     height = max(6.0, round(_TALLEST * math.sqrt(len(events) / most), 1))
-    return Bar(index * _BIN, height, len(events), span, of_days(days[0], limit))
+    return Bar(index * _BIN, height, len(events), span, worst(of_event(event, report) for event in events))

@@ -15,6 +15,7 @@ from typing import Any, TypedDict
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.history import Last
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.rotation import place
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired
@@ -127,6 +128,7 @@ class Sources:
     :param unseen: why a cluster was not looked at, by its name.
     :param external: what the directories of external servers hold, by link.
     :param authority: None where there is no CA yet.
+    :param histories: what the audit journal tells last of each link, by its name.
     :param previous: the last report as JSON; empty where there is none.
     :param runs: what the schedule starts on this controller, by its marks.
     """
@@ -140,6 +142,7 @@ class Sources:
     authority: Authority | None
     records: Sequence[Record]
     journal: Journal
+    histories: Mapping[str, Last] = field(default_factory=dict)
     previous: Mapping[str, Any] = field(default_factory=dict)
     runs: Sequence[Run] = ()
 

@@ -48,6 +48,8 @@ def render(report: Report) -> str:
         report=report,
         tones={link.name: tone.of_link(link, limit) for link in report.links},
         tone_of_days=lambda days: tone.of_days(days, limit),
+        tone_of_event=lambda event: tone.of_event(event, report),
+        tone_of_crl=tone.of_crl,
         verdict=tone.worst(tone.of_link(link, limit) for link in report.links),
         certificates={item.fingerprint: item for item in report.certificates},
         pictures={name: topology_picture(report, width) for name, width in _WIDTHS.items()},

@@ -213,8 +213,8 @@ def test_managers_of_ours_are_left_out_and_others_are_kept() -> None:
     ours["metadata"]["managedFields"] = managed
     (found,) = reading(ours)["objects"]
     assert found["metadata"]["managedFields"] == [
-        {"manager": "kubectl-edit", "fieldsV1": {"f:spec": {}}},
-        {"manager": "crossmesh-blue-cluster-b-server", "fieldsV1": {"f:spec": {}}},
+        {"manager": "kubectl-edit", "time": "x", "fieldsV1": {"f:spec": {}}},
+        {"manager": "crossmesh-blue-cluster-b-server", "time": "x", "fieldsV1": {"f:spec": {}}},
     ]
 
 

@@ -126,6 +126,19 @@ def test_what_deviates_is_put_back_with_its_reason(found: Json, reason: str) -> 
     assert result.strip == []
 
 
+def test_a_line_tells_who_has_changed_it_and_when() -> None:
+    found = labelled(live(selector={"istio": "other"}, touched={"kubectl-edit": SELECTOR}), link="redis")
+    (entry,) = found["metadata"]["managedFields"]
+    entry["time"] = "2026-11-30T06:42:10Z"
+    entry["fieldsV1"] |= {"f:metadata": {"f:labels": {"f:crossmesh/link": {}}}}
+    assert compared([found]).lines == [
+        f"write {TITLE}: spec.selector.istio was changed by kubectl-edit at 2026-11-30T06:42:10Z; "
+        "label crossmesh/link is redis, changed by kubectl-edit at 2026-11-30T06:42:10Z"
+    ]
+    # The control: of whom nothing is known, nothing is said.
+    assert compared([labelled(live(), link="redis")]).lines == [f"write {TITLE}: label crossmesh/link is redis"]
+
+
 def test_force_is_used_only_where_others_hold_fields() -> None:
     assert compared([live(selector={"istio": "other"})]).write == [gateway()]
     assert compared([live(selector={"istio": "other"}, touched={"kubectl-edit": SELECTOR})]).force == [gateway()]

@@ -61,7 +61,7 @@ def secret(leaf: Leaf | None = None, root: Root = ROOT, **changes: Any) -> LiveS
         "version": "1",
         "witness": "",
         "key_matches": True,
-        "managers": [OWNER.identity_manager, OWNER.trust_manager],
+        "managedFields": [{"manager": OWNER.identity_manager}, {"manager": OWNER.trust_manager}],
     }
     return cast(LiveSecret, {**whole, **changes})
 
@@ -92,6 +92,7 @@ SERVICE: Service = {
     "owners": {"13306/TCP": [OWNER.manager]},
     "type": "LoadBalancer",
     "selector": {"istio": "ingressgateway"},
+    "written": {},
     "addresses": ["203.0.113.7"],
 }
 
@@ -226,7 +227,7 @@ FORBIDDEN: list[tuple[str, Reading, dict[str, Any], str, list[str]]] = [
     ),
     (
         "a Secret of others",
-        settled_reading(secrets=[secret(labels={}, managers=["kubectl-create"])]),
+        settled_reading(secrets=[secret(labels={}, managedFields=[{"manager": "kubectl-create"}])]),
         {},
         "not-ours",
         [HELD, "kubectl-create", "mesh_adopt=true"],
@@ -331,6 +332,55 @@ DECISIONS: list[tuple[str, list[LiveSecret], dict[str, Any], str]] = [
 ]
 
 
+def held_by(manager: str, *keys: str) -> list[Any]:
+    """The entries of a Secret in which somebody else has written these keys, beside our own."""
+    fields = {"f:data": {f"f:{key}": {} for key in keys}}
+    ours = {"f:data": {"f:tls.crt": {}, "f:tls.key": {}}}
+    return [
+        {"manager": OWNER.identity_manager, "time": "2026-11-01T00:00:00Z", "fieldsV1": ours},
+        {"manager": manager, "time": "2026-11-30T06:42:10Z", "fieldsV1": fields},
+    ]
+
+
+TOUCHED: list[tuple[str, LiveSecret, str]] = [
+    ("its roots", secret(trust="", managedFields=held_by("dave", "ca.crt")), "trusted roots changed"),
+    ("its key", secret(key_matches=False, managedFields=held_by("dave", "tls.key")), "the key does not belong"),
+    (
+        "more data",
+        secret(keys=["ca.crt", "extra", "tls.crt", "tls.key"], managedFields=held_by("dave", "extra")),
+        "others added extra",
+    ),
+    (
+        "its label",
+        secret(
+            labels=OWNER.labels("redis"),
+            managedFields=[
+                {
+                    "manager": "dave",
+                    "time": "2026-11-30T06:42:10Z",
+                    "fieldsV1": {"f:metadata": {"f:labels": {"f:crossmesh/link": {}}}},
+                }
+            ],
+        ),
+        "its label crossmesh/link is redis",
+    ),
+]
+
+
+@pytest.mark.parametrize(("held", "what"), [row[1:] for row in TOUCHED], ids=[row[0] for row in TOUCHED])
+def test_who_has_changed_a_secret_is_told_with_the_time(held: LiveSecret, what: str) -> None:
+    (line,) = plan_of(reading(secrets=[held])).work.lines
+    assert what in line
+    assert line.endswith("; changed by dave at 2026-11-30T06:42:10Z")
+
+
+def test_a_secret_that_comes_of_age_is_nobodys_doing() -> None:
+    held = secret(managedFields=held_by("dave", "ca.crt", "tls.crt"))
+    (line,) = plan_of(reading(secrets=[held]), now=NOW + 61 * DAY).work.lines
+    assert "expires at" in line
+    assert "dave" not in line
+
+
 @pytest.mark.parametrize(
     ("secrets", "arguments", "line"), [row[1:] for row in DECISIONS], ids=[row[0] for row in DECISIONS]
 )
@@ -394,7 +444,7 @@ def test_a_clients_one_credential_is_always_worked_on() -> None:
 
 # -- the stages of an adoption -------------------------------------------------------------------------------------
 
-MADE_BY_HAND = secret(leaf_of(OTHER_ROOT), OTHER_ROOT, labels={}, managers=["kubectl-create"])
+MADE_BY_HAND = secret(leaf_of(OTHER_ROOT), OTHER_ROOT, labels={}, managedFields=[{"manager": "kubectl-create"}])
 
 
 def adopting(stage: Any) -> Policy:

@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.managed_fields import (
+    Writer,
     field_owners,
     owners_of,
     port_owners,
@@ -53,6 +54,7 @@ def service(*ports: ServicePort, **owners: list[str]) -> Service:
         "addresses": [],
         "ports": list(ports),
         "owners": {f"{key[4:]}/{key[:3].upper()}": managers for key, managers in owners.items()},
+        "written": {"erin": "2026-11-30T06:42:10Z"},
     }
 
 
@@ -251,7 +253,7 @@ def test_who_wrote_a_status_owns_nothing_of_the_spec() -> None:
     status: Any = {"manager": "pilot-discovery", "operation": "Update", "fieldsV1": {"f:status": {"f:addresses": {}}}}
     assert field_owners([status], "spec") == {}
     # The control: who holds the whole of it.
-    assert field_owners([{"manager": "edit", "fieldsV1": {"f:spec": {}}}], "spec") == {"spec": ["edit"]}
+    assert field_owners([{"manager": "edit", "fieldsV1": {"f:spec": {}}}], "spec") == {"spec": [Writer("edit")]}
 
 
 VIRTUAL_SERVICE: list[Any] = [
@@ -274,4 +276,21 @@ VIRTUAL_SERVICE: list[Any] = [
     ],
 )
 def test_other_managers_of_a_path(path: str, others: list[str]) -> None:
-    assert owners_of(field_owners(VIRTUAL_SERVICE, "spec"), path, OURS) == others
+    found = owners_of(field_owners(VIRTUAL_SERVICE, "spec"), path, (OURS,))
+    assert [writer.manager for writer in found] == others
+
+
+def test_a_manager_is_named_with_the_time_of_its_last_write() -> None:
+    timed: list[Any] = [{**item, "time": "2026-11-30T06:42:10Z"} for item in VIRTUAL_SERVICE]
+    (writer,) = owners_of(field_owners(timed, "spec"), "spec.tcp", (OURS,))
+    assert str(writer) == "kubectl-edit at 2026-11-30T06:42:10Z"
+    (untimed,) = owners_of(field_owners(VIRTUAL_SERVICE, "spec"), "spec.tcp", (OURS,))
+    assert str(untimed) == "kubectl-edit"
+
+
+@pytest.mark.parametrize(("manager", "told"), [("erin", "erin at 2026-11-30T06:42:10Z"), ("helm", "helm")])
+def test_a_port_of_ours_that_others_changed_tells_who_and_when(manager: str, told: str) -> None:
+    changed = service(port(13306, targetPort=9999), tcp_13306=[OURS, manager])
+    (error,) = compare_ports([13306], changed, OWNER).errors
+    assert error.code == "port-changed"
+    assert f"(the port's managers: {told})" in error.what

@@ -10,8 +10,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from ansible_collections.crossmesh.mtls.plugins.action.mesh_report import MOST_DEEDS
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.history import (
+    Entry,
+    History,
+    Last,
+    last_of_links,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record, record_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.validation import World
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
@@ -92,8 +99,34 @@ class Estate:
             self._authority(),
             self.records,
             JOURNAL,
+            self._histories(),
             previous or {},
         )
+
+    def _histories(self) -> dict[str, Last]:
+        """Of each link more than a page shows: every certificate as it was issued, twice."""
+        entries = [
+            Entry(
+                number=number,
+                time=record.issued_at,
+                operator="rotation-timer",
+                run="5f0d7a52-3d5f-4a3b-9c9e-0c6c4d3a8f10",
+                playbook="crossmesh.mtls.rotate_certificates",
+                kind="issued",
+                signed=True,
+                fields={
+                    "serial": record.serial,
+                    "side": record.side,
+                    "cluster": record.cluster,
+                    "links": record.links,
+                    "place": record.secret,
+                    "root": record.issuer,
+                    "not_after": record.not_after,
+                },
+            )
+            for number, record in enumerate(sorted([*self.records] * 2, key=lambda record: record.issued_at), 4)
+        ]
+        return dict(last_of_links(History(tuple(entries)), MOST_DEEDS))
 
     def _authority(self) -> Authority:
         lists: tuple[Crl, ...] = ()

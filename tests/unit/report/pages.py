@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from html.parser import HTMLParser
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._report.model import Report
+from ansible_collections.crossmesh.mtls.plugins.module_utils._report.model import Deed, Report
 
 __all__ = ["HOSTILE", "Page", "named_by_others"]
 
@@ -44,7 +44,8 @@ class Page(HTMLParser):
 def named_by_others(report: Report, name: str) -> Report:
     """The same, with a name of somebody's choice wherever one comes from a cluster or a file."""
     link = replace(report.links[0], fqdn=name, backend=name, callers=(name,), proof=name, cause=name, where=(name,))
-    link = replace(link, clients=(name,), broken_at=name)
+    deed = Deed(1, name, name, name, name, name, name, signed=False)
+    link = replace(link, clients=(name,), broken_at=name, history=(deed,))
     cluster = replace(report.clusters[0], uid=name, problems=(name,), proof=(name,), gateways=(name,), why_unseen=name)
     certificate = replace(report.certificates[0], subject=name, names=(name,), key_location=name, issuer=name)
     return replace(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -83,6 +84,15 @@ def test_what_was_not_looked_at_is_said_at_the_top(ten: Report) -> None:
     words = " ".join(Page(render(ten)).words)
     assert "archive was not looked at:" in words
     assert "was not looked at:" not in " ".join(Page(render(report_of(one_link().sources()))).words)
+
+
+def test_a_links_page_tells_its_history_and_whether_it_can_be_believed(ten: Report) -> None:
+    words = " ".join(Page(render(ten)).words)
+    assert "rotation-timer" in words
+    assert "-e mesh_history_of=orders" in words
+    assert "what follows may be forged" not in words
+    changed = replace(ten, journal=replace(ten.journal, problems=("entry 7 is missing",)))
+    assert " ".join(Page(render(changed)).words).count("what follows may be forged") == len(ten.links)
 
 
 def test_three_hundred_links_make_a_page_of_less_than_two_megabytes(many: Report) -> None:

@@ -5,17 +5,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from ansible_collections.crossmesh.mtls.plugins.action.mesh_report import MOST_DEEDS
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import alarms, why_due
+from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Revoked, issue_crl
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import timestamp
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.assembly import report_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.model import Report
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.negotiation import negotiated
+from ansible_collections.crossmesh.mtls.plugins.module_utils._report.pictures import time_line
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.schema import to_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.sources import Offer
-from ansible_collections.crossmesh.mtls.plugins.module_utils._report.tone import of_link
+from ansible_collections.crossmesh.mtls.plugins.module_utils._report.tone import of_event, of_link
 from tests.unit.pki.support import DAY, NOW
 from tests.unit.report.estates import CIPHERS, Estate, one_link, ten_links
 from tests.unit.support import Json, link
@@ -109,6 +115,87 @@ def test_what_expires_first_comes_first_and_roots_and_crls_are_among_it(ten: Rep
     assert {event.kind for event in ten.timeline} == {"certificate", "root", "crl"}
     (crl,) = ten.crls
     assert (crl.age_hours, crl.number, [item.serial for item in crl.revoked]) == (32, 7, ["4f0c2d9e1b7a6c35"])
+
+
+def crl_that_was_made(days_ago: int, lasting: int = 365) -> Report:
+    estate = one_link()
+    sources, root = estate.sources(), estate.root
+    authority = sources.authority
+    assert authority is not None
+    gone = [Revoked("71", NOW - days_ago * DAY, "keyCompromise")]
+    made = issue_crl(
+        root=root.view, key=root.key, revoked=gone, number=7, now=NOW - days_ago * DAY, validity=lasting * DAY
+    )
+    return report_of(replace(sources, authority=replace(authority, lists=(made,))))
+
+
+@pytest.mark.parametrize(
+    ("days_ago", "renewal", "tone"),
+    [
+        (0, "not due", "ok"),
+        (124, "not due", "ok"),
+        (126, "due", "due"),
+        (244, "due", "due"),
+        (246, "overdue", "bad"),
+        (400, "overdue", "bad"),
+    ],
+)
+def test_a_crl_is_due_when_verify_says_so(days_ago: int, renewal: str, tone: str) -> None:
+    report = crl_that_was_made(days_ago)
+    (crl,) = report.crls
+    (event,) = (item for item in report.timeline if item.kind == "crl")
+    assert (crl.renewal, of_event(event, report)) == (renewal, tone)
+    assert [bar.tone for lane in time_line(report, 850).lanes if lane.title == "CRLs" for bar in lane.bars] == [tone]
+
+
+@pytest.mark.parametrize("days_ago", [0, 124, 126, 244, 246, 400])
+def test_the_report_and_verify_have_one_answer_for_a_crl(days_ago: int) -> None:
+    estate = one_link()
+    made = issue_crl(
+        root=estate.root.view, key=estate.root.key, revoked=[], number=7, now=NOW - days_ago * DAY, validity=365 * DAY
+    )
+    authority = Authority("ca", estate.root.view, (estate.root.view,), lists=(made,))
+    (crl,) = report_of(replace(estate.sources(), authority=authority)).crls
+    wanted: dict[str, tuple[Revoked, ...]] = {"root": ()}
+    assert (crl.renewal == "overdue") == bool(alarms([made], NOW))
+    assert (crl.renewal != "not due") == bool(why_due(wanted, {"root": made}, NOW))
+
+
+def test_a_crl_that_ends_with_its_root_is_never_due() -> None:
+    (crl,) = crl_that_was_made(10, lasting=200).crls
+    assert (crl.renewal, crl.next_due) == ("not due", "")
+    (whole,) = crl_that_was_made(10).crls
+    assert whole.next_due == timestamp(NOW + 115 * DAY)
+
+
+def test_an_issuing_root_in_its_last_days_is_a_problem_and_no_other_is(ten: Report) -> None:
+    (root,) = (event for event in ten.timeline if event.kind == "root")
+    near = replace(root, days_left=29)
+    assert (of_event(root, ten), of_event(near, ten)) == ("ok", "bad")
+    trusted = replace(ten, roots=tuple(replace(item, role="trusted") for item in ten.roots))
+    assert of_event(near, trusted) == "ok"
+
+
+# -- history -------------------------------------------------------------------------------------------------------
+
+
+def test_a_link_has_its_last_entries_of_the_journal_and_how_many_came_before(ten: Report) -> None:
+    orders = next(item for item in ten.links if item.name == "orders")
+    assert len(orders.history) == MOST_DEEDS
+    assert orders.earlier > 0
+    last = orders.history[-1]
+    assert (last.kind, last.operator, last.playbook) == (
+        "issued",
+        "rotation-timer",
+        "crossmesh.mtls.rotate_certificates",
+    )
+    assert "link orders" in last.which or "links" in last.which
+    assert [deed.entry for deed in orders.history] == sorted(deed.entry for deed in orders.history)
+
+
+def test_a_link_of_which_the_journal_tells_nothing_has_no_history() -> None:
+    (mysql,) = report_of(replace(one_link().sources(), histories={})).links
+    assert (mysql.history, mysql.earlier) == ((), 0)
 
 
 def test_a_revoked_certificate_is_marked_and_no_other() -> None:
