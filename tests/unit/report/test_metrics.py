@@ -236,7 +236,8 @@ def test_labels_that_are_asked_for_are_there() -> None:
 
 def test_a_report_says_something_of_every_metric(ten: Report) -> None:
     runs = [Run("verify", "missed", "", "", 120)]
-    report = replace(ten, runs=tuple(runs))
+    whole = replace(ten.crls[0], next_due=ten.crls[0].next_update)
+    report = replace(ten, runs=tuple(runs), crls=(whole,))
     assert {item.metric for item in samples_of(report)} == set(METRICS)
     assert all(tuple(item.labels) == item.metric.labels for item in samples_of(report))
 
