@@ -901,6 +901,13 @@ PLAYBOOK: tuple[Field, ...] = (
         example="crossmesh-runs",
     ),
     Field("mesh_preflight_report", "str", "C(preflight): a JSON file for what it finds.", example="preflight.json"),
+    Field(
+        "mesh_results_dir",
+        "str",
+        "C(verify), C(site) and all that look at clusters or change the CA: a folder for what became of the run, as "
+        "JSON and in JUnit's XML; a relative path begins where Ansible was started. Default: nothing is written.",
+        example="results",
+    ),
 )
 
 SECRET: tuple[Field, ...] = (
