@@ -82,6 +82,12 @@ class ActionModule(Action):
         }
 
 
+def report_content(variables: Variables, looks: Json, proofs: Sequence[Json], names: Json) -> Json:
+    """The report as JSON where nothing is written, and no last one is known."""
+    params = {"looks": looks, "proofs": proofs, "names": names}
+    return to_json(report_of(_sources(variables, params, {})))
+
+
 def _sources(variables: Variables, params: dict[str, Any], before: Json) -> Sources:
     clusters = contracts(variables.task_vars, variables.templar, ("mesh_cluster_name", "mesh_cluster_state"))
     world = World(variables=clusters, groups=frozenset(), shared={"mesh_links": None, **variables.filled})

@@ -368,6 +368,11 @@ CODES: Mapping[str, Entry] = {
         "ended it because every cluster had failed",
         "See what it printed last; run it again once that is mended",
     ),
+    "diagnosis-not-written": Entry(
+        "A diagnosis cannot be written",
+        "C(mesh_diagnose_dir) is no folder that can be made and written to",
+        "Set it to a place that can be written to",
+    ),
     "report-query": Entry(
         "The query of a report cannot be answered",
         "C(mesh_report_query) is no JMESPath expression, or asks for something that the values have not",

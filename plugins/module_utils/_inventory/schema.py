@@ -908,6 +908,13 @@ PLAYBOOK: tuple[Field, ...] = (
         "JSON and in JUnit's XML; a relative path begins where Ansible was started. Default: nothing is written.",
         example="results",
     ),
+    Field(
+        "mesh_diagnose_dir",
+        "str",
+        "C(diagnose): the folder for its archive; a relative path begins where Ansible was started. Default: "
+        "C(crossmesh-diagnosis).",
+        example="/tmp/for-support",
+    ),
 )
 
 SECRET: tuple[Field, ...] = (
