@@ -98,6 +98,12 @@ def _written(report: Report, folder: Path, metrics: str) -> list[str]:
     return list(map(str, [*paths, *([write_metrics(Path(metrics), report)] if metrics else [])]))
 
 
+def report_content(variables: Variables, looks: Json, proofs: Sequence[Json], names: Json) -> Json:
+    """The report as JSON where nothing is written, and no last one is known."""
+    params = {"looks": looks, "proofs": proofs, "names": names, "metrics_dir": "", "schedule": ()}
+    return to_json(report_of(_sources(variables, params, {})))
+
+
 class _Held(NamedTuple):
     """What the CA store tells.
 

@@ -369,6 +369,22 @@ CODES: Mapping[str, Entry] = {
         "Set it to the folder that node exporter was given (C(--collector.textfile.directory)), and let who runs the "
         "playbook write there",
     ),
+    "results-not-written": Entry(
+        "The results of a run cannot be written",
+        "C(mesh_results_dir) is no folder that can be made and written to",
+        "Set it to a place that can be written to",
+    ),
+    "run-unfinished": Entry(
+        "A run has not come to its results",
+        "The files in C(mesh_results_dir) are those that it began with: it is still running, was killed, or Ansible "
+        "ended it because every cluster had failed",
+        "See what it printed last; run it again once that is mended",
+    ),
+    "diagnosis-not-written": Entry(
+        "A diagnosis cannot be written",
+        "C(mesh_diagnose_dir) is no folder that can be made and written to",
+        "Set it to a place that can be written to",
+    ),
     "report-query": Entry(
         "The query of a report cannot be answered",
         "C(mesh_report_query) is no JMESPath expression, or asks for something that the values have not",

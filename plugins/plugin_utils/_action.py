@@ -70,6 +70,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.cl
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.links import sound_links
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.revoked import entries_or_refusal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.uses import uses_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.validation import World
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, is_path, shown, visible
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import SIDES
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import HAS_CRYPTOGRAPHY
@@ -86,7 +87,18 @@ from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import (
     text,
 )
 
-__all__ = ["SIDES", "STAGES", "Action", "ClusterAction", "Variables", "gateway_of", "lacks", "request_of", "watching"]
+__all__ = [
+    "SIDES",
+    "STAGES",
+    "Action",
+    "ClusterAction",
+    "Variables",
+    "gateway_of",
+    "lacks",
+    "request_of",
+    "watching",
+    "world_of",
+]
 
 STAGES: tuple[Stage, ...] = get_args(Stage)
 # Of a result: what was put together of lines, each of which was made visible before.
@@ -354,6 +366,12 @@ class Variables:
             stage=stage,
             existing=existing,
         )
+
+
+def world_of(variables: Variables) -> World:
+    """All clusters and links that the inventory shows to this run, for what is told of them."""
+    clusters = contracts(variables.task_vars, variables.templar, ("mesh_cluster_name", "mesh_cluster_state"))
+    return World(variables=clusters, groups=frozenset(), shared={"mesh_links": None, **variables.filled})
 
 
 def gateway_of(value: GatewayPlace) -> Gateway:

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writes pages out of the code: docs/links.md and a JSON Schema of the schema, validation.md and messages.md of the
-catalogue, report.schema.json of the types of a report."""
+catalogue, report.schema.json and results.schema.json of the
+types of what they describe."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ sys.path[:0] = [str(CHECKOUT / "collections"), str(CHECKOUT)]
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _catalogue as catalogue  # noqa: E402
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema  # noqa: E402
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report import schema as report_types  # noqa: E402
+from ansible_collections.crossmesh.mtls.plugins.module_utils._results.model import results_schema  # noqa: E402
 from tests.tools import json_schema  # noqa: E402
 
 HEAD = """# Links, clusters and what they share
@@ -180,6 +182,7 @@ def _json(document: object) -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "report.schema.json": lambda: _json(report_types.json_schema()),
+    "results.schema.json": lambda: _json(results_schema()),
     "links.md": links_page,
     "validation.md": rules_page,
     "messages.md": messages_page,

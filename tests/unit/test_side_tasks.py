@@ -132,3 +132,57 @@ def test_verify_tells_of_external_servers_though_the_journal_was_changed(tmp_pat
     assert code == 2
     assert "entry 2 was edited" in output
     assert "external server bank could not be read" in output
+
+
+def told(folder: Path, tasks: list[Json], variables: Json, hosts: Json | None = None) -> tuple[int, str, Json]:
+    """Exit code, output, and by suite and check how each ended, as the results say."""
+    where: Json = {"mesh_results_dir": str(folder / "results"), "mesh_side_playbook": "rotate_ca"}
+    code, output = played(folder, tasks, {**where, **variables}, hosts)
+    path = folder / "results/rotate_ca.json"
+    found = json.loads(path.read_text()) if path.exists() else {"suites": []}
+    return code, output, {case["name"]: case["code"] for suite in found["suites"] for case in suite["cases"]}
+
+
+def of_side(name: str) -> Json:
+    return {"ansible.builtin.import_role": {"name": "crossmesh.mtls.mesh_side", "tasks_from": name}}
+
+
+def test_a_gate_that_refuses_leaves_its_reason_in_the_results(tmp_path: Path) -> None:
+    given: Json = {
+        "mesh_side_step": "switch",
+        "mesh_links": [],
+        "custom_ca_dir": str(tmp_path / "nothing"),
+        "__mesh_side_look": {"state": "seen before"},
+    }
+    code, output, found = told(tmp_path, [of_side("move.yml")], given)
+    assert code == 2
+    assert "[no-ca]" in output
+    assert found["ca"] == "no-ca"
+
+
+def test_an_inventory_that_is_wrong_and_a_run_that_has_not_ended_stand_in_the_results(tmp_path: Path) -> None:
+    code, _output, found = told(tmp_path, [of_side("validate.yml")], {"mesh_links": [{"name": "mysql"}]})
+    assert code == 2
+    assert found["inventory"] == "missing"
+    assert found["run"] == "run-unfinished"
+
+
+def test_where_no_cluster_is_left_the_results_say_why(tmp_path: Path) -> None:
+    away: Json = {"msg": "refused. [api-unreachable]", "errors": []}
+    given: Json = {"groups": {"mesh_clients": ["cluster-a"], "mesh_servers": []}, "mesh_links": []}
+    hosts: Json = {"cluster-a": {"__mesh_side_look": away, "mesh_cluster_name": "cluster-a"}}
+    tasks = [
+        {
+            "block": [{"ansible.builtin.assert": {"that": "false", "fail_msg": "refused"}}],
+            "always": [of_side("nobody_left.yml")],
+        }
+    ]
+    code, _output, found = told(tmp_path, tasks, given, hosts)
+    assert code == 2
+    assert found["look"] == "api-unreachable"
+
+
+def test_unless_it_is_asked_for_nothing_is_written(tmp_path: Path) -> None:
+    code, _output, found = told(tmp_path, [of_side("validate.yml")], {"mesh_results_dir": "", "mesh_links": [{}]})
+    assert (code, found) == (2, {})
+    assert not (tmp_path / "results").exists()

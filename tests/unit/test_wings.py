@@ -29,6 +29,21 @@ BELOW = {
     "_plan": {GROUND, "_istio", "_pki", "_cluster", "_ca", "_inventory", "_proxy", "_probe"},
     "_issue": {GROUND, "_istio", "_pki", "_cluster", "_ca", "_inventory", "_proxy", "_probe", "_plan"},
     "_report": {GROUND, "_istio", "_pki", "_cluster", "_ca", "_inventory", "_proxy", "_probe", "_plan", "_issue"},
+    "_diagnosis": {GROUND, "_istio", "_pki", "_cluster", "_ca", "_inventory"},
+    "_results": {
+        GROUND,
+        "_istio",
+        "_pki",
+        "_cluster",
+        "_ca",
+        "_inventory",
+        "_proxy",
+        "_probe",
+        "_plan",
+        "_issue",
+        "_report",
+        "_preflight",
+    },
     "_preflight": {GROUND, "_istio", "_pki", "_cluster", "_ca", "_inventory", "_proxy", "_probe", "_plan", "_issue"},
 }
 

@@ -916,6 +916,20 @@ PLAYBOOK: tuple[Field, ...] = (
         example="crossmesh-runs",
     ),
     Field("mesh_preflight_report", "str", "C(preflight): a JSON file for what it finds.", example="preflight.json"),
+    Field(
+        "mesh_results_dir",
+        "str",
+        "C(verify), C(site) and all that look at clusters or change the CA: a folder for what became of the run, as "
+        "JSON and in JUnit's XML; a relative path begins where Ansible was started. Default: nothing is written.",
+        example="results",
+    ),
+    Field(
+        "mesh_diagnose_dir",
+        "str",
+        "C(diagnose): the folder for its archive; a relative path begins where Ansible was started. Default: "
+        "C(crossmesh-diagnosis).",
+        example="/tmp/for-support",
+    ),
 )
 
 SECRET: tuple[Field, ...] = (
