@@ -250,7 +250,7 @@ def last_of_links(history: History, most: int) -> Mapping[str, Last]:
     :param most: so many of each.
     """
     found: dict[str, Last] = {}
-    links_of: dict[str, Collection[str]] = {}
+    links_of: dict[str, Sequence[str]] = {}
     for item in history.entries:
         links = _texts(item.fields.get("links"))
         if item.certificate:

@@ -293,13 +293,13 @@ def _port_fault(
         return None
     if port.get("targetPort") == number:
         return None
-    others = {
+    writers = {
         str(managed_fields.Writer(name, service["written"].get(name, ""))) for name in {*managers} - {owner.manager}
     }
     return Message.error(
         "port-changed",
         where=where,
-        what=f"targetPort of our port was changed (the port's managers: {listed(others, 'unknown')}), and the Service "
+        what=f"targetPort of our port was changed (the port's managers: {listed(writers, 'unknown')}), and the Service "
         "belongs to others",
         fix=f"restore targetPort {number} of the port",
     )

@@ -334,8 +334,8 @@ DECISIONS: list[tuple[str, list[LiveSecret], dict[str, Any], str]] = [
 
 def held_by(manager: str, *keys: str) -> list[Any]:
     """The entries of a Secret in which somebody else has written these keys, beside our own."""
-    fields = {"f:data": {f"f:{key}": {} for key in keys}}
-    ours = {"f:data": {"f:tls.crt": {}, "f:tls.key": {}}}
+    fields: Json = {"f:data": {f"f:{key}": {} for key in keys}}
+    ours: Json = {"f:data": {"f:tls.crt": {}, "f:tls.key": {}}}
     return [
         {"manager": OWNER.identity_manager, "time": "2026-11-01T00:00:00Z", "fieldsV1": ours},
         {"manager": manager, "time": "2026-11-30T06:42:10Z", "fieldsV1": fields},
