@@ -94,6 +94,12 @@ class Run:
         return sum(self.recap[host][key] for key in ("ok", "skipped"))
 
 
+def passed(run: Run) -> Run:
+    """A run that has to end well."""
+    assert run.ok, run.output
+    return run
+
+
 @dataclass
 class Mesh:
     """An inventory over the lab's clusters, its CA store, and runs of playbooks with them."""
@@ -203,7 +209,7 @@ class Mesh:
         return json.loads(self.lab.kubectl(cluster, "get", *arguments, "-o", "json").stdout)
 
     def environment(self) -> dict[str, str]:
-        """What a run of Ansible needs to find the collection, and to open the CA."""
+        """What a run has beside what this process has."""
         return {
             "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
             "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / "collections"),
