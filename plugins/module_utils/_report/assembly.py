@@ -113,6 +113,7 @@ def _summary(links: Sequence[Link], certificates: Sequence[Certificate]) -> Summ
         problems=len(links) - up - unknown,
         unknown=unknown,
         certificates=len(used),
+        waiting=sum(1 for item in certificates if item.waits),
         first_expiry=first.not_after if first else "",
         days_left=first.days_left if first else None,
         next_due=min((item.next_due for item in used if item.next_due), default=""),

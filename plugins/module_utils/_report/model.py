@@ -308,6 +308,7 @@ class Summary:
     problems: Annotated[int, "Links of which something is wrong: neither up, nor only not seen or not asked."]
     unknown: Annotated[int, "Links of which not all is known: not seen, not asked, not proven."]
     certificates: Annotated[int, "Certificates in service."]
+    waiting: Annotated[int, "Certificates in use of a root that issues no more: a root rotation waits for them."]
     first_expiry: Annotated[str, "When the first certificate in service expires; empty where there is none."]
     days_left: Annotated[int | None, "Whole days until then."]
     next_due: Annotated[str, "When the first certificate in service is due to be renewed."]

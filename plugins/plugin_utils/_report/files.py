@@ -18,7 +18,7 @@ from typing import Any
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import parse_json
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, one_line
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, one_line, shown_path
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.audit import to_csv
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.cbom import to_cbom
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.exposition import exposition
@@ -121,7 +121,7 @@ def _unwritable(folder: Path, error: OSError) -> Message:
 def _unwritable_metrics(folder: Path, error: OSError) -> Message:
     return Message.error(
         "metrics-not-written",
-        where=f"mesh_metrics_dir: {folder}",
+        where=f"mesh_metrics_dir: {shown_path(str(folder))}",
         what=f"cannot write the metrics there: {error.strerror}",
         fix="set mesh_metrics_dir to the folder that node exporter reads, and let this user write there",
     )
