@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.release.signature import installs, manifest_of, throwaway
+from tests.release.signature import manifest_of, throwaway, verifies
 from tests.release.tampering import with_another_byte, with_another_manifest
 from tests.tools import package
 from tests.unit.support import CHECKOUT
@@ -114,11 +114,11 @@ def test_a_signature_is_of_these_very_bytes_and_of_this_key(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_a_package_that_was_changed_after_it_was_signed_is_not_installed(tmp_path: Path) -> None:
+def test_a_package_that_was_changed_after_it_was_signed_is_not_verified(tmp_path: Path) -> None:
     """C8: ansible-galaxy asks for the signature of MANIFEST.json, which holds the checksums of all else."""
     built = package.build(CHECKOUT, tmp_path)
     with throwaway() as keyring, throwaway() as other:
         signature = keyring.sign(manifest_of(built, tmp_path))
-        assert installs(built, signature, keyring, tmp_path / "signed"), "the control"
-        assert not installs(with_another_manifest(built, tmp_path), signature, keyring, tmp_path / "changed")
-        assert not installs(built, signature, other, tmp_path / "of-another-key")
+        assert verifies(built, signature, keyring, tmp_path / "signed"), "the control"
+        assert not verifies(with_another_manifest(built, tmp_path), signature, keyring, tmp_path / "changed")
+        assert not verifies(built, signature, other, tmp_path / "of-another-key")

@@ -31,7 +31,11 @@ from ansible.errors import AnsibleError
 from ansible_collections.crossmesh.mtls.plugins.action import custom_ca, mesh_credentials, mesh_manifests
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster import memory, writer
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import Connection, connection_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import (
+    Connection,
+    connection_of,
+    connection_to_host,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.environment import SECRETS
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.kubeconfig import configuration
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, failure
@@ -402,6 +406,24 @@ def test_whoever_answers_in_place_of_the_api_server_gets_no_token_of_the_environ
     verified = configuration(connection_of("environment", "", {**environ, "K8S_AUTH_VERIFY_SSL": "True"}, tmp_path))
     unverified = configuration(kubeconfig(tmp_path, document({"token": SECRET}, **{"insecure-skip-tls-verify": True})))
     assert (verified.verify_ssl, unverified.verify_ssl) == (True, False), "the control"
+
+
+@pytest.mark.parametrize("server", ["http://b.example:6443", "b.example:6443", "http://127.0.0.1.example"])
+def test_a_server_without_tls_gets_no_credential(tmp_path: Path, server: str) -> None:
+    """Of a platform, an inventory, a kubeconfig: who is on the way would read it, and private keys after it."""
+    environ = {"K8S_AUTH_HOST": server, "K8S_AUTH_API_KEY": SECRET}
+    ways: list[Callable[[], object]] = [
+        lambda: connection_of("environment", "", environ, tmp_path),
+        lambda: connection_to_host(server, SECRET, "", tmp_path),
+        lambda: configuration(kubeconfig(tmp_path, document({"token": SECRET}, server=server))),
+        lambda: configuration(kubeconfig(tmp_path, document({"username": "u", "password": SECRET}, server=server))),
+    ]
+    for found in map(told, ways):
+        assert "no https:// address" in found
+        assert not shown(found)
+    # The control: nobody is on the way to a proxy of the user's own, which may ask for no credential at all.
+    for user, address in (({"token": SECRET}, "http://127.0.0.1:8001"), ({}, "http://b.example:8001")):
+        assert configuration(kubeconfig(tmp_path, document(user, server=address))).host == address
 
 
 # -- C6: OIDC and other providers ----------------------------------------------------------------------------------

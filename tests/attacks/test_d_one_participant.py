@@ -440,14 +440,14 @@ def test_a_proxy_that_agrees_byte_by_byte_holds_up_no_command(tmp_path: Path, pa
     """D2, sibling: the tunnel of a command; the control is a proxy that is slow, and in time."""
 
     def behave(wire: Wire, request: bytes) -> None:
-        if request.startswith(b"CONNECT api.example:8080 "):
+        if request.startswith(b"CONNECT 127.0.0.2:8080 "):
             wire.drip(b"HTTP/1.1 200 OK\r\nX-Word: " + b"x" * 200 + b"\r\n\r\n", pause)
             return
         wire.upgrade(request)
         wire.send(message(1, b"done") + END)
 
     with serving(behave) as server:
-        proxied = {"server": "http://api.example:8080", "proxy-url": f"http://127.0.0.1:{server.port}"}
+        proxied = {"server": "http://127.0.0.2:8080", "proxy-url": f"http://127.0.0.1:{server.port}"}
         api, clock = api_at(tmp_path, server, proxied, cluster=seconds), Clock()
         if seconds == IN_TIME:
             assert api.execute(*POD, timeout=IN_TIME).output == "done"

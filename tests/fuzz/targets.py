@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from . import of_clusters, of_keys, of_pods, of_stores, of_users
+from . import of_clusters, of_keys, of_pods, of_registries, of_stores, of_users
 from .inputs import edited_bytes, edited_documents
 from .judge import Target
 
@@ -18,7 +18,7 @@ __all__ = ["TARGETS", "inputs_of"]
 
 TARGETS: Mapping[str, Target] = {
     name: target
-    for module in (of_keys, of_pods, of_clusters, of_stores, of_users)
+    for module in (of_keys, of_pods, of_clusters, of_registries, of_stores, of_users)
     for name, target in module.TARGETS.items()
 }
 

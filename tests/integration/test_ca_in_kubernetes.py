@@ -16,8 +16,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.secret_layout i
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.secret_storage import SecretStorage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import connection_of
-from tests.integration.support.lab_mesh import Mesh, Run, finished_run
+from tests.integration.support.lab_mesh import Mesh, finished_run, passed
 from tests.integration.support.live_traffic import live_traffic
+from tests.integration.support.project_on_lab import HEAD, KEEPER
 from tests.integration.support.service_accounts import NAMESPACE, store_account
 from tests.lab import Lab
 from tests.store.secret_stopping import SECRET_WORKS
@@ -27,13 +28,6 @@ from tests.unit.ca.support import quick
 from tests.unit.support import CHECKOUT
 
 # Keeps the CA; no link has an end there.
-KEEPER = "cluster-c"
-HEAD = "crossmesh-ca-default"
-
-
-def passed(run: Run) -> Run:
-    assert run.ok, run.output
-    return run
 
 
 @pytest.fixture

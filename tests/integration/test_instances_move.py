@@ -18,7 +18,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import Ca
 from tests.integration.support.cluster_objects import clear_clusters
 from tests.integration.support.foreign_certificates import LINK, custom_ca_issuer
 from tests.integration.support.gateway_handshakes import GREETING, client_context, gateway_answer
-from tests.integration.support.lab_mesh import MYSQL, Mesh, Run
+from tests.integration.support.lab_mesh import MYSQL, Mesh, passed
 from tests.integration.support.live_traffic import live_traffic
 from tests.lab.wait import eventually
 from tests.unit.ca.support import as_earlier_release
@@ -54,11 +54,6 @@ class Pair:
             self.let_in(self.first, *orders),
             self.let_in(self.second, *orders),
         )
-
-
-def passed(run: Run) -> Run:
-    assert run.ok, run.output
-    return run
 
 
 @pytest.fixture

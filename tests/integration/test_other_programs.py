@@ -12,7 +12,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +19,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.integration.support.lab_mesh import CHECKOUT, Mesh, Run, finished_run
+from tests.integration.support.credential_secrets import serials
+from tests.integration.support.lab_mesh import Mesh, Run, finished_run
+from tests.lab.wait import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -35,15 +36,9 @@ def programs() -> Path:
 
 
 def environment(mesh: Mesh, programs: Path) -> dict[str, str]:
-    """The checkout's own ansible-playbook for all of them."""
-    return {
-        **os.environ,
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), str(programs), os.environ["PATH"]]),
-        "HOME": str(mesh.folder),
-        "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / "collections"),
-        "ANSIBLE_NOCOLOR": "1",
-        "CUSTOM_CA_PASSPHRASE": mesh.passphrase,
-    }
+    """The checkout's own ansible-playbook for all of them, in a home without settings."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), str(programs), os.environ["PATH"]])
+    return {**os.environ, **mesh.environment(), "PATH": path, "HOME": str(mesh.folder)}
 
 
 def run(mesh: Mesh, programs: Path, command: Command) -> Run:
@@ -158,17 +153,8 @@ def rulebook(mesh: Mesh, programs: Path) -> Iterator[Path]:
             process.wait(timeout=_LONGEST)
 
 
-def awaited(condition: Callable[[], bool], output: Path) -> None:
-    until = time.monotonic() + _LONGEST
-    while not condition():
-        assert time.monotonic() < until, output.read_text(encoding="utf-8")
-        time.sleep(1)
-
-
-def certificates(mesh: Mesh) -> set[str]:
-    """Those of the gateways, as they are in the clusters now."""
-    ours = [item for cluster in ("cluster-a", "cluster-b") for item in mesh.objects(cluster)]
-    return {item["data"]["tls.crt"] for item in ours if item["kind"] == "Secret" and "tls.crt" in item["data"]}
+def tells(output: Path, words: str) -> bool:
+    return words in output.read_text(encoding="utf-8")
 
 
 def test_a_rulebook_renews_what_verify_says_is_due(linked_mesh: Mesh, programs: Path) -> None:
@@ -176,22 +162,24 @@ def test_a_rulebook_renews_what_verify_says_is_due(linked_mesh: Mesh, programs: 
     month = {"custom_ca_leaf_validity_days": 30, "custom_ca_renew_before_days": 10}
     made = linked_mesh.with_changes(variables=month).play("rotate_certificates", "-e", "mesh_rotate_force=true")
     assert made.ok, made.output
-    before = certificates(linked_mesh)
-    assert before
+    before = serials(linked_mesh)
     due = linked_mesh.with_changes(variables={"custom_ca_leaf_validity_days": 90, "custom_ca_renew_before_days": 40})
     with rulebook(due, programs) as output:
-        awaited(lambda: certificates(linked_mesh).isdisjoint(before), output)
-        awaited(lambda: "failed=0" in output.read_text(encoding="utf-8"), output)
+        eventually(lambda: set(serials(linked_mesh)).isdisjoint(before), within=_LONGEST, pause=1)
+        eventually(lambda: tells(output, "failed=0"), within=_LONGEST, pause=1)
+    assert tells(output, "PLAY ["), "the control of the next test"
     assert linked_mesh.carries()
-    assert linked_mesh.passphrase not in output.read_text(encoding="utf-8")
+    assert not tells(output, linked_mesh.passphrase)
 
 
 def test_a_rulebook_renews_nothing_where_nothing_is_due_and_tells_of_drift(linked_mesh: Mesh, programs: Path) -> None:
-    before = certificates(linked_mesh)
+    before = serials(linked_mesh)
     linked_mesh.lab.kubectl(
         "cluster-b", "delete", "gateways.networking.istio.io", "gateway-mysql", "-n", "istio-system"
     )
+    drift = "write Gateway istio-system/gateway-mysql"
     with rulebook(linked_mesh, programs) as output:
-        awaited(lambda: "write Gateway istio-system/gateway-mysql" in output.read_text(encoding="utf-8"), output)
-    assert certificates(linked_mesh) == before
-    assert "PLAY RECAP" not in output.read_text(encoding="utf-8")
+        # A run of a playbook that the first one started would have begun to print by the third.
+        eventually(lambda: output.read_text(encoding="utf-8").count(drift) >= 3, within=_LONGEST, pause=1)
+    assert serials(linked_mesh) == before
+    assert not tells(output, "PLAY [")

@@ -14,17 +14,12 @@ from tests.integration.support.cluster_faults import EGRESS, frozen_agent
 from tests.integration.support.credential_secrets import BOTH, CLIENT
 from tests.integration.support.foreign_certificates import GONE, stolen_certificate
 from tests.integration.support.gateway_handshakes import GREETING, client_context, gateway_answer
-from tests.integration.support.lab_mesh import MYSQL, REPORTS, Mesh, Run
+from tests.integration.support.lab_mesh import MYSQL, REPORTS, Mesh, passed
 from tests.integration.support.live_traffic import live_traffic
 
 # How many roots are trusted in each phase.
 PHASES = {"prepared": 2, "switched": 2, "retiring": 1}
 JOINING = ("cluster-b", "client-credential")
-
-
-def passed(run: Run) -> Run:
-    assert run.ok, run.output
-    return run
 
 
 def reach(mesh: Mesh, phase: str) -> None:

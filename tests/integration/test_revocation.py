@@ -20,7 +20,7 @@ from tests.integration.support.cluster_faults import EGRESS, INGRESS, frozen_age
 from tests.integration.support.credential_secrets import BOTH, CLIENT, SERVER
 from tests.integration.support.foreign_certificates import GONE, LINK, custom_ca_issuer, stolen_certificate
 from tests.integration.support.gateway_handshakes import GREETING, client_context, gateway_answer
-from tests.integration.support.lab_mesh import Mesh, Run
+from tests.integration.support.lab_mesh import Mesh, passed
 from tests.integration.support.live_traffic import live_traffic
 
 SOON = ("-e", '{"mesh_gate_timeout": 3}')
@@ -32,11 +32,6 @@ def now() -> str:
 
 def revoking(mesh: Mesh, **entry: Any) -> Mesh:
     return mesh.with_changes(variables={"custom_ca_revoked": [{"date": now(), "reason": "keyCompromise", **entry}]})
-
-
-def passed(run: Run) -> Run:
-    assert run.ok, run.output
-    return run
 
 
 def nothing_is_revoked_any_more(mesh: Mesh) -> None:

@@ -17,7 +17,7 @@ from tests.integration.support import credential_secrets
 from tests.integration.support.cluster_faults import EGRESS, frozen_agent, stopped_api_server
 from tests.integration.support.credential_secrets import BOTH, CLIENT, SERVER
 from tests.integration.support.foreign_certificates import record_another
-from tests.integration.support.lab_mesh import MYSQL, Mesh, Run
+from tests.integration.support.lab_mesh import MYSQL, Mesh, Run, passed
 from tests.integration.support.live_traffic import Traffic, live_traffic
 
 SOON = ("-e", '{"mesh_gate_timeout": 3}')
@@ -25,11 +25,6 @@ SOON = ("-e", '{"mesh_gate_timeout": 3}')
 
 def phase(mesh: Mesh, name: str, *arguments: str) -> Run:
     return mesh.play("rotate_ca", "-e", f"mesh_rotate_phase={name}", *arguments)
-
-
-def passed(run: Run) -> Run:
-    assert run.ok, run.output
-    return run
 
 
 @contextmanager

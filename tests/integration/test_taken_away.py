@@ -16,16 +16,11 @@ from tests.integration.support import credential_secrets
 from tests.integration.support.credential_secrets import BOTH, SERVER
 from tests.integration.support.foreign_certificates import GONE, LINK, custom_ca_issuer, stolen_certificate
 from tests.integration.support.gateway_handshakes import GREETING, client_context, gateway_answer
-from tests.integration.support.lab_mesh import Mesh, Run
+from tests.integration.support.lab_mesh import Mesh, passed
 from tests.integration.support.live_traffic import live_traffic
 
 # Who has a certificate of the store and is no cluster of the inventory: nobody else is left.
 DECLARED = {"cluster-a": ["mesh_clients"], "cluster-b": ["mesh_servers"]}
-
-
-def passed(run: Run) -> Run:
-    assert run.ok, run.output
-    return run
 
 
 def test_who_was_taken_away_is_told_and_let_in_until_it_is_revoked(restored_mesh: Mesh) -> None:

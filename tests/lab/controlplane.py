@@ -91,6 +91,8 @@ class ControlPlane:
             "kube-controller-manager",
             *(f"--kubeconfig={self._directory}/kubeconfig", f"--bind-address={loopback}", "--leader-elect=false"),
             *(f"--root-ca-file={self.pki.ca}", f"--controllers={','.join(_CONTROLLERS)}"),
+            # Namespaces that tests make go at once; by default it asks twenty times a second at most.
+            *("--kube-api-qps=500", "--kube-api-burst=500", "--concurrent-namespace-syncs=20"),
         )
         yield self._process(
             "kwok",

@@ -47,7 +47,7 @@ def python_of(version: Version) -> Path:
 
 
 def _borrow(borrower: Path, lender: Path) -> None:
-    """Put kubernetes.core of another environment beside an ansible-core that comes without, or with an old one."""
+    """Put kubernetes.core of another environment beside an ansible-core that comes without."""
     there, here = (next(python.parents[1].glob("lib/python*/site-packages")) for python in (lender, borrower))
     link = here / "ansible_collections/kubernetes"
     link.parent.mkdir(exist_ok=True)

@@ -15,7 +15,7 @@ class Version:
     """A line of ansible-core, as `NAME.in` beside this file pins it.
 
     :param pythons: the interpreters that it runs on, the preferred one first.
-    :param collections: the line whose kubernetes.core it takes, where that in the package `ansible` is too old.
+    :param collections: the line whose kubernetes.core it takes, as its own package `ansible` has one that is too old.
     """
 
     name: str

@@ -16,7 +16,7 @@ from tests.tools import package
 from tests.tools.package import CHECKOUT
 
 from .bill import bill_of, fault_of
-from .signature import installs, manifest_of, throwaway
+from .signature import manifest_of, throwaway, verifies
 from .tampering import with_another_byte, with_another_manifest
 
 
@@ -62,10 +62,10 @@ def _signed(made: Path, scratch: Path) -> Iterator[str]:
             yield "gpg does not take the signature that it made"
         if keyring.vouches(with_another_byte(made, scratch), whole):
             yield "gpg takes the signature for a package of which one byte was changed"
-        if not installs(made, listed, keyring, scratch / "installed"):
-            yield "ansible-galaxy does not install the signed package"
-        if installs(with_another_manifest(made, scratch), listed, keyring, scratch / "other"):
-            yield "ansible-galaxy installs a package whose MANIFEST.json was changed after it was signed"
+        if not verifies(made, listed, keyring, scratch / "installed"):
+            yield "ansible-galaxy does not verify the signed package"
+        if verifies(with_another_manifest(made, scratch), listed, keyring, scratch / "other"):
+            yield "ansible-galaxy verifies a package whose MANIFEST.json was changed after it was signed"
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["Keyring", "installs", "manifest_of", "throwaway"]
+__all__ = ["Keyring", "manifest_of", "throwaway", "verifies"]
 
 
 class Keyring:
@@ -66,10 +66,19 @@ def manifest_of(package: Path, folder: Path) -> Path:
     return folder / "MANIFEST.json"
 
 
-def installs(package: Path, signature: Path, keyring: Keyring, collections: Path) -> bool:
-    """Whether ansible-galaxy, asked for a valid signature, installs a package."""
-    command = ["ansible-galaxy", "collection", "install", "--offline", "--no-deps", "--force", "--collections-path"]
-    command += [str(collections), "--keyring", str(keyring.public), "--signature", f"file://{signature}"]
-    command += ["--required-valid-signature-count", "+all", str(package)]
+def verifies(package: Path, signature: Path, keyring: Keyring, collections: Path) -> bool:
+    """Whether ansible-galaxy finds what it has installed of a package to be what was signed.
+
+    It verifies what comes from a server while it installs that, and a package that is a file only afterwards.
+    """
+    install = ["install", "--no-deps", "--force", str(package)]
+    _galaxy(keyring, collections, *install).check_returncode()
+    wanted = ["--keyring", str(keyring.public), "--signature", f"file://{signature}"]
+    wanted += ["--required-valid-signature-count", "+all"]
+    return _galaxy(keyring, collections, "verify", *wanted, "crossmesh.mtls").returncode == 0
+
+
+def _galaxy(keyring: Keyring, collections: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    command = ["ansible-galaxy", "collection", *arguments, "--offline", "--collections-path", str(collections)]
     environment = os.environ | {"GNUPGHOME": str(keyring.home)}
-    return subprocess.run(command, env=environment, cwd=collections.parent, capture_output=True).returncode == 0
+    return subprocess.run(command, env=environment, cwd=collections.parent, capture_output=True)

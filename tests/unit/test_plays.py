@@ -55,6 +55,18 @@ def test_a_default_that_does_not_is_found() -> None:
     ]
 
 
+# What the header of a playbook says may be given to one run, and the rows of the README's table of all of it.
+GIVEN = re.compile(r"^# +-e (\w+)=", re.MULTILINE)
+ROWS = re.compile(r"^\| `[^`]*?((?:mesh|custom_ca)_\w+)", re.MULTILINE)
+
+
+def test_the_readme_has_all_that_one_run_may_be_told() -> None:
+    books = [path.read_text(encoding="utf-8") for path in (CHECKOUT / "playbooks").glob("*.yml")]
+    given = {name for book in books for name in GIVEN.findall(book)}
+    assert "mesh_rotate_phase" in given
+    assert given <= {*ROWS.findall((CHECKOUT / "README.md").read_text(encoding="utf-8"))}
+
+
 def test_there_are_gates_to_pass() -> None:
     found = [(param.values[0], param.values[1]["name"]) for param in plays() if param.values[1]["hosts"] != "localhost"]
     assert FREE in found

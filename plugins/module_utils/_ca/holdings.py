@@ -21,7 +21,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl, Revoked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import timestamp
 
-__all__ = ["REASON", "Excess", "Grants", "Removal", "excess_of", "still_valid"]
+__all__ = ["REASON", "Excess", "Grants", "Removal", "excess_of", "nothing_given", "still_valid"]
 
 # RFC 5280 section 5.3.1: a privilege contained within the certificate has been withdrawn.
 REASON: Final = "privilegeWithdrawn"

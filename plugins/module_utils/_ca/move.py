@@ -207,8 +207,8 @@ def _blocked(store: CaStore, authority: Authority, work: Move, now: datetime) ->
     blocked = rotation.blockers(work.step, authority, seen, clusters, records, revoked, work.instance, stale)
     if blocked and work.step == "finish" and elsewhere:
         here = [cluster for cluster in clusters if cluster not in elsewhere]
-        theirs = [record for record in records if record.cluster not in elsewhere]
-        if not rotation.blockers(work.step, authority, sights, here, theirs, revoked, work.instance):
+        own = [record for record in records if record.cluster not in elsewhere]
+        if not rotation.blockers(work.step, authority, sights, here, own, revoked, work.instance):
             return _waiting(authority, blocked)
     if blocked:
         head = Message.error(

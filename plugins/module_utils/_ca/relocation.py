@@ -60,9 +60,9 @@ def _relocated(source: Storage, target: Storage, instance: str, author: Author, 
         if there is not None and not there.moved:
             raise _occupied(source, target)
         return _completed(source, there, target, here, check_mode=check_mode)
-    if there is None:
+    if there is None or (here is not None and _went_on(source, there, target, here)):
         return _taken_back(source, target, here, author, check_mode=check_mode)
-    if there.moved and (here is not None or there.moved != target.place):
+    if there.moved and there.moved != target.place:
         vouching.refuse_unvouched(there)
     _refuse_unbelievable(there, instance)
     if here is not None and not _follows(there.index, here.index):
@@ -98,7 +98,7 @@ def _completed(
 def _taken_back(
     source: Storage, target: Storage, here: Snapshot | None, author: Author, *, check_mode: bool
 ) -> Relocation:
-    """Where the other place holds nothing: go on where a move began that was not completed."""
+    """Where the other place holds nothing, or an older copy: go on where a move began that was not completed."""
     if here is None:
         return Relocation(False, "there is no CA")
     if here.moved != source.place:
@@ -106,7 +106,7 @@ def _taken_back(
     if not check_mode:
         target.leave("", _told(target, here, source.place, target.place, author))
     words = "would be taken back" if check_mode else "taken back"
-    return Relocation(True, f"{words} into {target.where}, as {source.where} holds no CA")
+    return Relocation(True, f"{words} into {target.where}, which a move that was stopped had left")
 
 
 def _told(storage: Storage, seen: Snapshot, before: str, after: str, author: Author) -> str:
@@ -119,6 +119,17 @@ def _told(storage: Storage, seen: Snapshot, before: str, after: str, author: Aut
     if found is None:
         raise OvertakenError
     return found.version
+
+
+def _went_on(source: Storage, there: Snapshot, target: Storage, here: Snapshot) -> bool:
+    """Whether both places are marked for each other, and it is here that the CA was last.
+
+    So it stands where a way back was stopped before the older copy was removed. Of two that are the same, the one
+    with more of the journal is the later: what is not signed yet is only ever added to.
+    """
+    if (there.moved, here.moved) != (target.place, source.place) or not _follows(here.index, there.index):
+        return False
+    return not _follows(there.index, here.index) or len(here.unsigned) > len(there.unsigned)
 
 
 def _follows(later: Index, earlier: Index) -> bool:

@@ -49,7 +49,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.storage import 
     root_from_pem,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import (
+    CONFLICT,
     METADATA_ONLY,
+    MISSING,
     PARALLEL,
     Api,
     ApiError,
@@ -66,8 +68,6 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import CertificateView
 
 __all__ = ["SecretStorage"]
-
-CONFLICT, MISSING = 409, 404
 
 
 @dataclass(frozen=True)

@@ -53,9 +53,11 @@ except ImportError as error:
     KUBERNETES_IMPORT_ERROR = error
 
 __all__ = [
+    "CONFLICT",
     "KUBERNETES_IMPORT_ERROR",
     "METADATA_OF_ONE",
     "METADATA_ONLY",
+    "MISSING",
     "PARALLEL",
     "Api",
     "ApiError",
@@ -85,6 +87,8 @@ JSON = "application/json"
 MERGE = "application/merge-patch+json"
 # Of a list, and of a single object. What does not know the form must not answer with the whole Secret in its place.
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+# HTTP status codes: somebody else was there first, or there is nothing.
+CONFLICT, MISSING = 409, 404
 METADATA_OF_ONE = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 

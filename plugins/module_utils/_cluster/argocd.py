@@ -19,9 +19,9 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection
     NAME,
     Connection,
     document_of,
+    https_server_of,
     is_sendable,
     refuse,
-    server_of,
 )
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.documents import (
     ARGOCD_CONFIG,
@@ -86,9 +86,7 @@ def text_in(secret: Item, key: str, where: str) -> str:
 
 
 def _connection(secret: Item, where: str) -> Connection:
-    _title, server = server_of(f"the server of {where}", text_in(secret, "server", where))
-    if not server.startswith("https://"):
-        raise refuse(where, "its server is no https:// address", _INSTEAD)
+    _title, server = https_server_of(f"the server of {where}", text_in(secret, "server", where), _INSTEAD)
     config = _config(secret, where)
     tls = config.get("tlsClientConfig", {})
     if tls.get("insecure"):

@@ -28,6 +28,7 @@ __all__ = [
     "connection_of",
     "connection_to_host",
     "document_of",
+    "https_server_of",
     "is_sendable",
     "refuse",
     "server_of",
@@ -115,13 +116,10 @@ def connection_to_host(host: str, token: str, authority: str, folder: Path, *oth
     :param others: what C(mesh_kubeconfig) and C(mesh_context) say; one of both ways has to be the one.
     :raises CrossmeshError: nothing can be meant by it.
     """
-    where, server = server_of("mesh_api_host", host)
+    where, server = https_server_of("mesh_api_host", host)
     if any(others):
         fix = "set mesh_kubeconfig and mesh_context to '' for this cluster, or leave mesh_api_host out"
         raise refuse(where, "mesh_kubeconfig or mesh_context is set as well", fix)
-    if not server.startswith("https://"):
-        # It may be the token, in the wrong place.
-        raise refuse("mesh_api_host", "it is no https:// address", "set it to the URL of the API server")
     if not (sent := _token("mesh_api_key", token, where)):
         raise refuse(where, "there is no mesh_api_key", "set mesh_api_key to the token of a service account")
     cluster = {"server": server, **_authority_of(authority, folder, where)}
@@ -140,6 +138,20 @@ def server_of(variable: str, given: str) -> tuple[str, str]:
         raise refuse(variable, "it has a user, a query or a fragment, which have no place in it", fix)
     server = given.rstrip("/")
     return f"{variable} {server}", server
+
+
+def https_server_of(
+    variable: str, given: str, fix: str = "set it to the URL of the API server, which begins with https://"
+) -> tuple[str, str]:
+    """The same, of a server that gets a credential, and private keys of gateways after it.
+
+    :raises CrossmeshError: it holds more than an address, or would be talked to in plain text.
+    """
+    where, server = server_of(variable, given)
+    if not server.startswith("https://"):
+        # It may be the token, in the wrong place.
+        raise refuse(variable, "it is no https:// address", fix)
+    return where, server
 
 
 def _token(variable: str, given: str, where: str) -> str:
@@ -227,7 +239,7 @@ def _of_environment(context: str, environ: Mapping[str, str], folder: Path, pref
         fix = "remove the one or the other from the environment"
         raise refuse(where, f"{PREFIX}HOST is set, and a kubeconfig or context as well", fix)
     _refuse_context(where, context, prefix)
-    where, server = server_of(f"{PREFIX}HOST", given["HOST"])
+    where, server = https_server_of(f"{PREFIX}HOST", given["HOST"])
     document = document_of(_server_of(given, server, folder, where), _user_of(given, folder, where))
     return Connection(where, context=NAME, document=document, private=True)
 

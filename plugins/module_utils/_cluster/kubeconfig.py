@@ -19,7 +19,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.connection import (
     Connection,
@@ -51,14 +53,14 @@ except ImportError:
     if not TYPE_CHECKING:
         KubeConfigLoader = KubeConfigMerger = object
 
-__all__ = ["configuration", "context_of", "contexts_of", "is_proxied", "title_of"]
+__all__ = ["configuration", "context_of", "contexts_of", "credential_key", "is_proxied", "title_of"]
 
 _LISTS = ("clusters", "contexts", "users")
 # In C(no_proxy): what is reached without a proxy, and a name that nobody has (RFC 2606).
 _EVERYTHING, _NOTHING = "*", "proxied.invalid"
 _NOT_INSTALLED = (
     "install it where Ansible runs, in the PATH; in AWX or with ansible-navigator, add it to the image of the "
-    "execution environment, or give the cluster a token in place of the plugin (mesh_api_host, mesh_api_key)"
+    "execution environment, or take a kubeconfig with a token in place of the plugin"
 )
 _IMPERSONATION = ("as", "as-uid", "as-groups", "as-user-extra")
 
@@ -89,9 +91,31 @@ def configuration(
             found.refresh_api_key_hook = partial(_read_again, loader.token_file, connection)  # type: ignore[assignment]
         weakref.finalize(found, files.pop_all().close)
     server_of(f"the server of {connection.where}", str(found.host))
+    _refuse_plain_text(found, connection)
     _settle_proxy(found)
     _refuse_socks(found, connection.where)
     return found
+
+
+def _refuse_plain_text(found: Configuration, connection: Connection) -> None:
+    """kubectl sends no credential there either. Nobody is on the way to a proxy of the user's own, on this machine.
+
+    https://kubernetes.io/docs/tasks/extend-kubernetes/http-proxy-access-api/
+    """
+    if (found.api_key or found.username) and not _is_private(str(found.host)):
+        what = "its server is no https:// address: whoever is on the way would get the credential, and gateways' keys"
+        fix = f"correct the server, or {connection.instead}"
+        raise CrossmeshError(Message.error("unverified-server", where=connection.where, what=what, fix=fix))
+
+
+def _is_private(server: str) -> bool:
+    """Whether nobody on the way can read what is sent there."""
+    if server.startswith("https://"):
+        return True
+    try:
+        return ip_address(urlsplit(server).hostname or "").is_loopback
+    except ValueError:
+        return False
 
 
 def _read_again(path: str, connection: Connection, found: Configuration) -> None:

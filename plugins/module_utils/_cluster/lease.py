@@ -20,7 +20,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import Api, ApiError, object_path
+from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.api import (
+    CONFLICT,
+    MISSING,
+    Api,
+    ApiError,
+    object_path,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.documents import Item, get_object, version_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
@@ -33,8 +39,6 @@ DURATION = 15.0
 PAUSE = 0.2
 # Characters of what a holder says of itself: whoever can write the Lease could say more.
 LONGEST = 200
-
-CONFLICT, MISSING = 409, 404
 
 
 @dataclass

@@ -10,17 +10,15 @@ https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-g
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
-import selectors
 import signal
-import subprocess
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import IO, Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 __all__ = ["LARGEST", "LOG_IN", "LoginError", "asked", "within"]
 
@@ -58,7 +56,7 @@ def asked(provider: Any, seconds: float) -> Mapping[str, Any]:
     """The C(status) of what a plugin answers.
 
     :param provider: an ExecProvider of the package, which knows the command and its environment.
-    :param seconds: in which the plugin has to end; then its process group is ended.
+    :param seconds: in which the plugin has to end, else its process group is ended.
     :raises LoginError: it gave none.
     :raises OSError: it cannot be started.
     """
@@ -66,23 +64,8 @@ def asked(provider: Any, seconds: float) -> Mapping[str, Any]:
     if provider.cluster:
         spec["cluster"] = _described(provider.cluster.value)
     question = {"apiVersion": provider.api_version, "kind": "ExecCredential", "spec": spec}
-    process = subprocess.Popen(
-        provider.args,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd=provider.cwd,
-        env={**provider.env, "KUBERNETES_EXEC_INFO": json.dumps(question)},
-        process_group=0,
-    )
-    until = time.monotonic() + seconds
-    try:
-        output = _read(cast("IO[bytes]", process.stdout), until)
-        code = process.wait(max(0.0, until - time.monotonic()))
-    except (subprocess.TimeoutExpired, TimeoutError):
-        raise _late(seconds) from None
-    finally:
-        _end(process)
+    environment = {**provider.env, "KUBERNETES_EXEC_INFO": json.dumps(question)}
+    code, output = asyncio.run(_run(provider.args, provider.cwd, environment, seconds))
     if code:
         raise LoginError("failed")
     return _status(output, provider.api_version)
@@ -95,35 +78,74 @@ def _described(cluster: Mapping[str, Any]) -> dict[str, Any]:
     return {**cluster, "config": own} if own else dict(cluster)
 
 
-def _read(stream: IO[bytes], until: float) -> bytes:
-    """All that a plugin prints.
+class _Output(asyncio.SubprocessProtocol):
+    """What a plugin prints.
 
-    :raises LoginError: that is too much.
-    :raises TimeoutError: it does not end.
+    :ivar whole: is done when it has ended and has closed its output, or has printed too much.
+    :ivar ended: is done when it has ended.
+    :ivar closed: it has ended, and nothing that it has started holds its output.
     """
-    output = bytearray()
-    with selectors.DefaultSelector() as selector:
-        selector.register(stream, selectors.EVENT_READ)
-        while selector.select(max(0.0, until - time.monotonic())):
-            piece = os.read(stream.fileno(), 65536)
-            if not piece:
-                return bytes(output)
-            output += piece
-            if len(output) > LARGEST:
-                raise LoginError(f"printed more than {LARGEST} bytes")
-    raise TimeoutError
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.printed = bytearray()
+        self.whole: asyncio.Future[None] = loop.create_future()
+        self.ended: asyncio.Future[None] = loop.create_future()
+        self.closed = False
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        self.printed += data
+        if len(self.printed) > LARGEST:
+            self._complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        self._complete()
+
+    def process_exited(self) -> None:
+        self.ended.set_result(None)
+
+    def _complete(self) -> None:
+        if not self.whole.done():
+            self.whole.set_result(None)
+
+
+async def _run(
+    command: Sequence[str], folder: str | None, environment: Mapping[str, str], seconds: float
+) -> tuple[int | None, bytes]:
+    """A plugin's exit code, and what it printed.
+
+    :raises LoginError: that is too much, or it does not end.
+    :raises OSError: it cannot be started.
+    """
+    loop = asyncio.get_running_loop()
+    process, output = await loop.subprocess_exec(
+        lambda: _Output(loop),
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        cwd=folder,
+        env=environment,
+        process_group=0,
+    )
+    try:
+        await asyncio.wait_for(output.whole, seconds)
+    except TimeoutError:
+        raise _late(seconds) from None
+    finally:
+        # What has ended well may leave a program behind, such as one that keeps its cache.
+        if not output.closed:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.get_pid(), signal.SIGKILL)
+        process.close()
+        await output.ended
+    if len(output.printed) > LARGEST:
+        raise LoginError(f"printed more than {LARGEST} bytes")
+    return process.get_returncode(), bytes(output.printed)
 
 
 def _late(seconds: float) -> LoginError:
     return LoginError(f"gave no answer within {seconds:g} s (mesh_api_timeout)", _TOO_LATE)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.stdout:
-        process.stdout.close()
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def _status(output: bytes, version: str) -> Mapping[str, Any]:

@@ -94,6 +94,12 @@ class Run:
         return sum(self.recap[host][key] for key in ("ok", "skipped"))
 
 
+def passed(run: Run) -> Run:
+    """A run that has to end well."""
+    assert run.ok, run.output
+    return run
+
+
 @dataclass
 class Mesh:
     """An inventory over the lab's clusters, its CA store, and runs of playbooks with them."""
@@ -164,7 +170,7 @@ class Mesh:
         return subprocess.Popen(
             [*command, *arguments],
             cwd=self.folder,
-            env={**os.environ, **self._environment(), **(environment or {})},
+            env={**os.environ, **self.environment(), **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if in_order else subprocess.PIPE,
@@ -202,7 +208,8 @@ class Mesh:
     def get(self, cluster: str, *arguments: str) -> Any:
         return json.loads(self.lab.kubectl(cluster, "get", *arguments, "-o", "json").stdout)
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """What a run has beside what this process has."""
         return {
             "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
             "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / "collections"),

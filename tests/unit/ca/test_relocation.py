@@ -191,6 +191,33 @@ def snapshot_of(storage: Storage, *, records: bool = False) -> Snapshot:
     return found
 
 
+@pytest.mark.parametrize("issued", [0, 1])
+@pytest.mark.parametrize("back", [True, False], ids=["completed", "taken back"])
+def test_a_way_back_that_was_stopped_before_the_older_copy_went(
+    folder: Storage, secrets: Storage, root: Root, monkeypatch: pytest.MonkeyPatch, issued: int, back: bool
+) -> None:
+    """Each place names the other one then, and neither way out loses what came last."""
+    move(folder, secrets)
+    for _ in range(issued):
+        quick(secrets).record([record(make_leaf(root))], root.key, NOW)
+    with monkeypatch.context() as patch:
+        patch.setattr(folder, "destroy", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            move(secrets, folder)
+    assert (snapshot_of(folder).moved, snapshot_of(secrets).moved) == (secrets.place, folder.place)
+    ways = [(folder.where, secrets.place), (secrets.place, folder.where)]
+    source, target = (secrets, folder) if back else (folder, secrets)
+    assert move(source, target)
+    assert not move(source, target)
+    assert len(quick(target).records(NOW)) == 1 + issued
+    told = [(before, after) for *_author, before, after in moves(target)]
+    assert told == (ways if back else [*ways, (folder.where, secrets.place)])
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
 def test_two_cas_are_not_made_one(folder: Storage, secrets: Storage) -> None:
     other = make_root()
     quick(secrets).create(PASSPHRASE, other.key, other.view.pem)

@@ -398,6 +398,8 @@ def test_a_kubeconfig_of_the_environment(tmp_path: Path) -> None:
         ({"HOST": "https://b.example"}, "no credential"),
         ({"HOST": "https://b.example", "API_KEY": TOKEN, "CONTEXT": "a"}, "a kubeconfig or context as well"),
         ({"KUBECONFIG": "config", "IMPERSONATE_USER": "x"}, "K8S_AUTH_IMPERSONATE_USER cannot be followed"),
+        ({"HOST": "http://b.example", "API_KEY": TOKEN}, "no https:// address"),
+        ({"HOST": "b.example:6443", "API_KEY": TOKEN}, "no https:// address"),
     ],
 )
 def test_an_environment_that_cannot_be_followed_everywhere_is_refused(

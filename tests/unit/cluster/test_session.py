@@ -55,7 +55,7 @@ def test_the_server_has_the_certificate_that_is_asked_for(
 
 def test_through_a_proxy_it_goes_by_a_tunnel(tmp_path: Path) -> None:
     def tunnel(wire: Wire, request: bytes) -> None:
-        if request.startswith(b"CONNECT api.example:8080 "):
+        if request.startswith(b"CONNECT 127.0.0.2:8080 "):
             wire.send(b"HTTP/1.1 200 OK\r\n\r\n")
         else:
             answer(wire, request)
@@ -65,7 +65,7 @@ def test_through_a_proxy_it_goes_by_a_tunnel(tmp_path: Path) -> None:
         api_at(tmp_path, server)
         content = yaml.safe_load(kubeconfig.read_text())
         proxy = f"http://127.0.0.1:{server.port}"
-        content["clusters"][0]["cluster"] = {"server": "http://api.example:8080", "proxy-url": proxy}
+        content["clusters"][0]["cluster"] = {"server": "http://127.0.0.2:8080", "proxy-url": proxy}
         kubeconfig.write_text(yaml.safe_dump(content))
         assert api_of(str(kubeconfig)).execute(*POD, timeout=10).output == "done"
         assert server.requests[1].startswith(b"GET /api/v1/namespaces/istio-system/pods/pod-0/exec?")

@@ -196,3 +196,10 @@ def test_the_pods_of_jobs_have_no_disk_of_their_own() -> None:
     }
     assert "volumes" not in pod["spec"]
     assert "volumeMounts" not in pod["spec"]["containers"][0]
+
+
+def test_the_pods_of_jobs_are_of_the_group_that_the_image_is_made_for() -> None:
+    """ansible-builder gives the working folder to group 0, and OpenShift gives a pod whatever user it likes."""
+    (group,) = named("instance_group").values()
+    pod = yaml.safe_load(group["pod_spec_override"].replace("{{ crossmesh_image }}", "image"))
+    assert pod["spec"]["securityContext"] == {"runAsNonRoot": True}

@@ -29,9 +29,20 @@ def test_the_oldest_is_what_ansible_is_told() -> None:
     oldest = VERSIONS[0].name
     runtime, image = (yaml.safe_load((CHECKOUT / name).read_text()) for name in ("meta/runtime.yml", ENVIRONMENT))
     assert runtime["requires_ansible"] == f">={oldest}.0"
-    assert image["dependencies"]["ansible_core"]["package_pip"] == f"ansible-core>={oldest}"
+    major, newest = VERSIONS[-1].name.split(".")
+    wanted = f"ansible-core>={oldest},<{major}.{int(newest) + 1}"
+    assert image["dependencies"]["ansible_core"]["package_pip"] == wanted
     for role in CHECKOUT.glob("roles/*/meta/main.yml"):
         assert yaml.safe_load(role.read_text())["galaxy_info"]["min_ansible_version"] == oldest, role
+
+
+def test_all_ask_for_the_same_kubernetes_core() -> None:
+    galaxy, required, image = (
+        yaml.safe_load((CHECKOUT / name).read_text()) for name in ("galaxy.yml", "requirements.yml", ENVIRONMENT)
+    )
+    lists = (required["collections"], image["dependencies"]["galaxy"]["collections"])
+    asked = [item["version"] for found in lists for item in found if item["name"] == "kubernetes.core"]
+    assert asked == [galaxy["dependencies"]["kubernetes.core"]] * len(lists)
 
 
 def test_the_readme_names_the_oldest_and_the_newest() -> None:
