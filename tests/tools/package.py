@@ -30,7 +30,7 @@ SHIPPED = re.compile(
     r"|changelogs/(fragments/[\w.-]+|\w+)\.ya?ml"
     r"|meta/[\w-]+\.yml"
     r"|playbooks/(tasks/)?\w+\.yml"
-    r"|docs/[^.]+\.md|docs/(inventory|report)\.schema\.json"
+    r"|docs/[^.]+\.md|docs/(inventory|report|results)\.schema\.json"
     r"|extensions/eda/[^.]+\.(py|yml)|extensions/(prometheus/crossmesh\.rules\.yml|grafana/crossmesh\.json)"
     r"|plugins/[^.]+\.(py|yml)"
     r"|plugins/plugin_utils/_report/page\.(html\.j2|css|js)"

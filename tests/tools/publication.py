@@ -23,10 +23,12 @@ from tests.tools.package import CHECKOUT, SHIPPED
 
 # Modules that change nothing and yet are no `_info`: what they are for is no value that they return.
 JUDGES = {
+    "mesh_diagnosis": "writes the archive that was asked for",
     "mesh_preflight_table": "prints what mesh_preflight_info found, and fails for it",
     "mesh_probe": "makes calls, and fails where one gets no answer",
     "mesh_proof": "waits until what was written is served, as ansible.builtin.wait_for does",
     "mesh_report": "writes the report that was asked for",
+    "mesh_results": "writes the results that were asked for",
     "mesh_summary": "prints what other modules found",
 }
 READS = "crossmesh.mtls.attributes.reads"

@@ -30,10 +30,13 @@ def acted(folder: Path, **plan: list[str]) -> tuple[int, str]:
     return played(folder, [{"ansible.builtin.include_tasks": str(TASKS / "act.yml")}], given)
 
 
-def played(folder: Path, tasks: list[Json], variables: Json, hosts: Json | None = None) -> tuple[int, str]:
+def played(
+    folder: Path, tasks: list[Json], variables: Json, hosts: Json | None = None, group: str = "others"
+) -> tuple[int, str]:
     """Exit code and output of a play over localhost.
 
     :param hosts: what the inventory says of other hosts; then over those.
+    :param group: that they are in.
     """
     play: Json = {
         "hosts": "all" if hosts else "localhost",
@@ -43,7 +46,7 @@ def played(folder: Path, tasks: list[Json], variables: Json, hosts: Json | None 
         "tasks": tasks,
     }
     (folder / "play.yml").write_text(json.dumps([play]), encoding="utf-8")
-    (folder / "hosts.yml").write_text(json.dumps({"all": {"hosts": hosts or {}}}), encoding="utf-8")
+    (folder / "hosts.yml").write_text(json.dumps({group: {"hosts": hosts or {}}}), encoding="utf-8")
     environment = {
         **os.environ,
         "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
@@ -135,9 +138,12 @@ def test_verify_tells_of_external_servers_though_the_journal_was_changed(tmp_pat
 
 
 def told(folder: Path, tasks: list[Json], variables: Json, hosts: Json | None = None) -> tuple[int, str, Json]:
-    """Exit code, output, and by suite and check how each ended, as the results say."""
+    """Exit code, output, and by check the code with which it ended, as the results say.
+
+    :param hosts: clusters, which are clients.
+    """
     where: Json = {"mesh_results_dir": str(folder / "results"), "mesh_side_playbook": "rotate_ca"}
-    code, output = played(folder, tasks, {**where, **variables}, hosts)
+    code, output = played(folder, tasks, {**where, **variables}, hosts, "mesh_clients")
     path = folder / "results/rotate_ca.json"
     found = json.loads(path.read_text()) if path.exists() else {"suites": []}
     return code, output, {case["name"]: case["code"] for suite in found["suites"] for case in suite["cases"]}
@@ -169,15 +175,14 @@ def test_an_inventory_that_is_wrong_and_a_run_that_has_not_ended_stand_in_the_re
 
 def test_where_no_cluster_is_left_the_results_say_why(tmp_path: Path) -> None:
     away: Json = {"msg": "refused. [api-unreachable]", "errors": []}
-    given: Json = {"groups": {"mesh_clients": ["cluster-a"], "mesh_servers": []}, "mesh_links": []}
-    hosts: Json = {"cluster-a": {"__mesh_side_look": away, "mesh_cluster_name": "cluster-a"}}
+    hosts: Json = {"cluster-a": {"__mesh_side_look": away}}
     tasks = [
         {
             "block": [{"ansible.builtin.assert": {"that": "false", "fail_msg": "refused"}}],
             "always": [of_side("nobody_left.yml")],
         }
     ]
-    code, _output, found = told(tmp_path, tasks, given, hosts)
+    code, _output, found = told(tmp_path, tasks, {"mesh_links": []}, hosts)
     assert code == 2
     assert found["look"] == "api-unreachable"
 

@@ -115,6 +115,11 @@ def test_a_survey_asks_for_variables_of_its_playbook_and_offers_what_they_take()
         "mesh_rotate_phase": {*filter(None, ASKED)},
         "mesh_rotate_force": {"true", "false"},
         "mesh_adopt": {"true", "false"},
+        "mesh_report_query": set(),
+        "mesh_report_dir": set(),
+        "mesh_render_dir": set(),
+        "mesh_schedule_dir": set(),
+        "mesh_diagnose_dir": set(),
         "custom_ca_restored": set(),
         "custom_ca_take_over": set(),
     }
