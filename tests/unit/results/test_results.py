@@ -89,7 +89,7 @@ def test_verify_fails_in_the_check_that_it_is_about(found: Json, check: str, cod
 
 
 def test_what_site_writes_is_no_failure_and_what_it_could_not_write_is_one() -> None:
-    drifted = {"drifted": True, "lines": ("write Gateway a/b: it does not exist",), "served": False}
+    drifted: dict[str, Any] = {"drifted": True, "lines": ("write Gateway a/b: it does not exist",), "served": False}
     failed = attempt_of({"failed": True, "errors": [ERROR.to_json()], "msg": "in other words"})
     made_so = {"credentials": DONE, "manifests": DONE, "proof": DONE}
     written = ended(cluster_suites([cluster(**drifted, attempts=made_so)], APPLY))
