@@ -52,8 +52,7 @@ def test_it_has_all_of_both_clusters_changes_nothing_and_holds_no_secret(restore
     assert versions["istio"]
     rows = json.loads(files["preflight.json"])["rows"]
     assert {row["check"] for row in rows} >= {"permission", "clock", "gateway", "ca"}
-    (look,) = (json.loads(text)["look"] for name, text in files.items() if name.endswith(f"{SERVER}.json"))
-    assert look["sides"]["server"]["served"] is True
+    assert of_server(files)["look"]["sides"]["server"]["served"] is True
     assert json.loads(files["report.json"])["links"][0]["state"] == "up"
     assert json.loads(files["ca.json"])["journal"]["problems"] == []
     assert "not available" not in files["README.md"]
@@ -66,13 +65,25 @@ def test_it_has_all_of_both_clusters_changes_nothing_and_holds_no_secret(restore
     assert folder_contents(restored_mesh.store) == kept
 
 
-def test_a_cluster_that_is_away_and_a_store_that_cannot_be_read_are_told(restored_mesh: Mesh) -> None:
-    broken = restored_mesh.with_changes(variables={"custom_ca_dir": str(restored_mesh.folder / "broken")})
-    (restored_mesh.folder / "broken").mkdir(mode=0o700)
-    (restored_mesh.folder / "broken/authority.json").write_text("{")
+def of_server(files: dict[str, str]) -> Json:
+    (found,) = (json.loads(text) for name, text in files.items() if name.endswith(f"{SERVER}.json"))
+    return dict(found)
+
+
+def test_a_cluster_that_is_away_is_told_in_its_file(restored_mesh: Mesh) -> None:
     with stopped_api_server(restored_mesh, SERVER):
-        _path, files = diagnosed(broken)
-    (look,) = (json.loads(text)["look"] for name, text in files.items() if name.endswith(f"{SERVER}.json"))
-    assert look["errors"][0]["code"] == "api-unreachable"
-    assert json.loads(files["ca.json"])["not readable"]
+        _path, files = diagnosed(restored_mesh)
+    assert of_server(files)["look"]["errors"][0]["code"] == "api-unreachable"
+    assert json.loads(files["report.json"])["coverage"]["unseen"][0]["cluster"] == SERVER
+
+
+def test_where_the_ca_store_cannot_be_read_clusters_are_looked_at_as_far_as_that_goes(restored_mesh: Mesh) -> None:
+    broken = restored_mesh.folder / "broken"
+    broken.mkdir(mode=0o700)
+    (broken / "authority.json").touch(mode=0o600)
+    (broken / "authority.json").write_text("{")
+    _path, files = diagnosed(restored_mesh.with_changes(variables={"custom_ca_dir": str(broken)}))
+    assert "authority.json" in json.loads(files["ca.json"])["not readable"][0]
     assert json.loads(files["report.json"])["phase"] == "unknown"
+    seen = {row["check"] for row in json.loads(files["preflight.json"])["rows"] if row["cluster"] == SERVER}
+    assert {"permission", "istio", "gateway"} <= seen

@@ -94,12 +94,22 @@ def test_a_cluster_that_is_away_fails_its_look_alone_also_where_nobody_is_left(r
     assert alone["cluster", CLIENT, "look"] == ("skipped", "")
 
 
-def test_a_rotation_and_a_gate_that_refuses_stand_in_the_results(restored_mesh: Mesh) -> None:
+def test_a_rotation_of_certificates_and_a_refusal_of_one_of_the_root_stand_in_the_results(restored_mesh: Mesh) -> None:
     _run, _found, cases = played(restored_mesh, "rotate_certificates", "-e", "mesh_rotate_force=true")
     assert cases["cluster", SERVER, "credentials"] == ("passed", "")
-    run, _found, refused = played(restored_mesh, "rotate_ca", "-e", "mesh_rotate_phase=retire")
-    assert not run.ok
-    assert refused["run", "rotate_ca", "steps"][0] == "failed"
+    _run, _found, refused = played(restored_mesh, "rotate_ca", "-e", '{"mesh_only_links": ["mysql"]}')
+    assert refused["run", "rotate_ca", "steps"] == ("failed", "rotation-of-links")
+
+
+def test_a_gate_that_does_not_open_stands_in_the_results_with_the_cluster_that_it_waits_for(
+    restored_mesh: Mesh,
+) -> None:
+    with stopped_api_server(restored_mesh, SERVER):
+        run, _found, cases = played(restored_mesh, "rotate_ca")
+    status, code = cases["run", "rotate_ca", "ca"]
+    assert (status, run.says(f"[{code}]")) == ("failed", True)
+    assert cases["cluster", SERVER, "look"] == ("failed", "api-unreachable")
+    assert cases["cluster", CLIENT, "look"] == ("passed", "")
 
 
 def test_an_inventory_that_is_wrong_leaves_its_rule(restored_mesh: Mesh) -> None:
