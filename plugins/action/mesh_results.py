@@ -17,7 +17,12 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import timestamp
 from ansible_collections.crossmesh.mtls.plugins.module_utils._preflight.rows import row_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.sources import topology_of
-from ansible_collections.crossmesh.mtls.plugins.module_utils._results.attempts import attempt_of, lines_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._results.attempts import (
+    NOT_MADE,
+    Attempt,
+    attempt_of,
+    lines_of,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._results.clusters import (
     ClusterRun,
     Kind,
@@ -146,11 +151,18 @@ def _cluster_run(host: str, params: dict[str, Any]) -> ClusterRun:
     results: dict[str, Json] = {check: found.get(host) or {} for check, found in params["attempts"].items()}
     found = ClusterRun(
         name=str(params["names"].get(host) or host),
-        look=attempt_of({**look, "failed": "sides" not in look} if look else {}),
+        look=_looked(look),
         attempts={check: attempt_of(result) for check, result in results.items()},
         stopped=tuple(lines_of(params["stopped"].get(host))),
     )
     return _with_sides(found, cast(ClusterLook, look), results.get("proof", {})) if found.seen else found
+
+
+def _looked(look: Json) -> Attempt:
+    """Whether a look has come to an end; what it then found to be wrong has checks of its own."""
+    if not look:
+        return NOT_MADE
+    return Attempt("done") if "sides" in look else attempt_of({**look, "failed": True})
 
 
 def _with_sides(found: ClusterRun, look: ClusterLook, proof: Json) -> ClusterRun:
@@ -166,6 +178,7 @@ def _with_sides(found: ClusterRun, look: ClusterLook, proof: Json) -> ClusterRun
         lines=lines("lines"),
         drifted=_drifted(cast(Json, look)),
         served=all(plan["served"] for plan in look["sides"].values()),
+        settled=bool(cast(Json, look).get("settled")),
         stopped=(*found.stopped, *(cast(Json, look).get("rolled_back") or ())),
         links=last_standings(look, cast(ProofJson, proof)),
     )

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.integration.support.lab_mesh import Mesh
 
 
@@ -37,6 +39,7 @@ def test_due_is_no_alarm_overdue_is_one_and_one_run_ends_it(linked_mesh: Mesh) -
     assert linked_mesh.carries()
 
 
+@pytest.mark.slow
 def test_a_root_that_ends_is_an_alarm_of_its_own(mesh: Mesh) -> None:
     short = mesh.with_changes(
         variables={

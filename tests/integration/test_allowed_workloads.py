@@ -94,6 +94,7 @@ def test_another_trust_domain_is_refused_before_anything_is_written(restored_mes
             {"namespaces": ["shop"], "service_accounts": ["default/other"]},
             {"namespaces": ["shop"], "service_accounts": ["default/mysql-client"]},
             id="by either",
+            marks=pytest.mark.slow,
         ),
     ],
 )

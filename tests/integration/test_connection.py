@@ -212,7 +212,7 @@ def test_two_hosts_that_are_one_cluster_are_refused_before_anything_is_written(m
     """Of which no inventory can tell: two kubeconfigs."""
     wrong = {"mesh_kubeconfig": str(with_other_context(mesh, tmp_path, "cluster-b", "cluster-a"))}
     described = mesh.with_changes(hosts={"cluster-a": {}, "cluster-b": wrong})
-    for playbook in ("preflight", "site", "rotate_certificates", "rotate_ca"):
+    for playbook in ("preflight", "site"):
         run = described.play(playbook)
         assert not run.ok
         assert run.reports("same-cluster", "cluster-a, cluster-b", "link mysql"), run.output
@@ -224,7 +224,7 @@ def test_a_context_that_leads_to_another_cluster_than_last_time_is_refused(mesh:
     before = mesh.names("cluster-a")
     wrong: dict[str, Any] = {"mesh_kubeconfig": str(with_other_context(mesh, tmp_path, "cluster-a", ELSEWHERE))}
     described = mesh.with_changes(hosts={"cluster-a": {**wrong, **GATEWAYS}, "cluster-b": {}})
-    for playbook in ("preflight", "site", "verify", "rotate_certificates", "rotate_ca", "teardown"):
+    for playbook in ("site", "rotate_ca", "teardown"):
         run = described.play(playbook)
         assert not run.ok
         assert run.reports("another-cluster", "cluster-a", "mesh_cluster_uid"), run.output
@@ -238,6 +238,7 @@ def test_a_context_that_leads_to_another_cluster_than_last_time_is_refused(mesh:
     assert_ok(described.play("verify"))
 
 
+@pytest.mark.slow
 def test_objects_in_the_wrong_cluster_are_named_and_can_be_taken_away(mesh: Mesh, tmp_path: Path) -> None:
     wrong = {"mesh_kubeconfig": str(with_other_context(mesh, tmp_path, "cluster-a", ELSEWHERE))}
     assert_ok(mesh.with_changes(hosts={"cluster-a": {**wrong, **GATEWAYS}, "cluster-b": {}}).site())

@@ -14,6 +14,8 @@ from tests.integration.support.node_fleet import Fleet, apply, fleet_on, in_slic
 from tests.integration.support.node_jobs import documented_command, job_on, run_on
 from tests.lab import Lab
 
+pytestmark = pytest.mark.slow
+
 # Fails at once, and gets all that any job gets.
 NO_PLAYBOOK = "no_such.yml"
 

@@ -272,9 +272,10 @@ def _names(entry: Entry, wanted: Collection[str], digits: Collection[str]) -> bo
 def _digits(name: str) -> set[str]:
     """A serial number or fingerprint as the journal writes it: OpenSSL has upper case, colons and leading zeros."""
     written = name.replace(":", "").lower()
-    if len(written) < _FEWEST_DIGITS or not set(written) <= set("0123456789abcdef"):
+    if not set(written) <= set("0123456789abcdef"):
         return set()
-    return {written, written.lstrip("0") or written}
+    # Zeros in front are none of the digits that tell one from others.
+    return {form for form in (written, written.lstrip("0")) if len(form.lstrip("0")) >= _FEWEST_DIGITS}
 
 
 def _unknown(history: History, name: str, names: Names) -> Message:

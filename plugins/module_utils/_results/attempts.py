@@ -37,8 +37,9 @@ NOT_MADE = Attempt("none")
 
 def attempt_of(result: Json) -> Attempt:
     """:param result: of a task; empty where it was not run."""
-    if result.get("failed") or result.get("unreachable"):
-        errors = [str(Message.from_json(cast(MessageJson, error))) for error in mappings(result.get("errors"))]
+    errors = [str(Message.from_json(cast(MessageJson, error))) for error in mappings(result.get("errors"))]
+    # Under `failed_when: false` a task that failed has its errors, and says that it has not failed.
+    if errors or result.get("failed") or result.get("unreachable"):
         return Attempt("failed", tuple(errors or lines_of(result.get("msg"))))
     # The audit journal's check fails no task.
     if problems := lines_of(result.get("problems")):

@@ -32,6 +32,7 @@ class ClusterRun:
 
     :param look: C(none) where the run is not over this cluster.
     :param errors: what forbids to write.
+    :param settled: whether the look found nothing to do.
     :param faults: what gateways do not do of links; C(unserved), what they do not serve.
     :param lines: what differs from the inventory, or was to be written.
     :param attempts: by the name of a check: what the run has tried.
@@ -48,6 +49,7 @@ class ClusterRun:
     lines: tuple[str, ...] = ()
     drifted: bool = False
     served: bool = True
+    settled: bool = False
     attempts: Mapping[str, Attempt] = field(default_factory=dict)
     stopped: tuple[str, ...] = ()
     links: Sequence[LinkSideJson] = ()
@@ -111,7 +113,7 @@ def _attempts(found: ClusterRun, scope: Scope) -> Iterator[Case]:
     proof = found.attempt("proof")
     if scope.check and proof.end != "failed":
         yield case_of("proof", "skipped", ["nothing is proven in check mode"])
-    elif proof.end == "none" and found.served and not found.errors:
+    elif proof.end == "none" and found.settled and found.served:
         # The look has seen it, and there was nothing to do.
         yield case_of("proof", "passed")
     else:

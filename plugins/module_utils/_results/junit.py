@@ -55,7 +55,9 @@ def _case(results: Results, suite: Suite, case: Case) -> ET.Element:
     first = lines[0] if lines else ""
     if case.status in ("failed", "error"):
         told = ET.SubElement(
-            found, "failure" if case.status == "failed" else "error", {"type": case.code or case.name, "message": first}
+            found,
+            "failure" if case.status == "failed" else "error",
+            {"type": visible(case.code or case.name), "message": first},
         )
         told.text = "\n".join(lines)
     elif case.status == "skipped":

@@ -183,6 +183,13 @@ def test_an_external_server_is_a_case(server: Json, verify: str, site: str) -> N
     assert run_cases(given, APPLY)["external:bank"][0] == site
 
 
+def test_an_external_server_that_a_run_failed_for_is_a_failure_of_the_run() -> None:
+    """As Ansible registers it under C(failed_when: false), by which the other servers go on."""
+    failed = {"external": {"failed": False, "errors": [ERROR.to_json()], "servers": [], "waiting": []}}
+    for scope in (VERIFY, APPLY):
+        assert run_cases(failed, scope)["external"] == ("failed", "port-not-tcp")
+
+
 def test_crls_fail_where_they_are_wrong_or_were_withheld() -> None:
     withheld = {"failed": True, "msg": "CRLs are due and were not published. [crl-withheld]"}
     assert crls(Lists(), withheld, APPLY).code == "crl-withheld"
