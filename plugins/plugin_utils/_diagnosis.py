@@ -151,7 +151,7 @@ def _inventory(variables: Variables) -> Json:
     return {
         "variables": shared,
         "clusters": {
-            host: list(map(str, own.get("group_names", ()))) for host, (own, _) in _clusters(variables).items()
+            host: list(map(str, own.get("group_names", ()))) for host, (own, _templar) in _clusters(variables).items()
         },
         "links": {
             name: [f"{place.side} in {place.cluster}" for place in places] for name, places in sorted(ends.items())
