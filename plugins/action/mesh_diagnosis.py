@@ -10,12 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ansible_collections.crossmesh.mtls.plugins.action.mesh_report import report_content
 from ansible_collections.crossmesh.mtls.plugins.module_utils._diagnosis.bundle import FOLDER, Heading, bundled
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, shown_path
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import timestamp
 from ansible_collections.crossmesh.mtls.plugins.module_utils._redaction import Redaction
+from ansible_collections.crossmesh.mtls.plugins.module_utils._report.assembly import report_of
+from ansible_collections.crossmesh.mtls.plugins.module_utils._report.schema import to_json
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._archive import write_archive
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._diagnosis import (
@@ -24,6 +25,8 @@ from ansible_collections.crossmesh.mtls.plugins.plugin_utils._diagnosis import (
     parts_of,
     secrets_of,
 )
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import LOOKS
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._report.gathering import Given, sources_of
 
 DEFAULT_FOLDER = "crossmesh-diagnosis"
 
@@ -31,9 +34,7 @@ DEFAULT_FOLDER = "crossmesh-diagnosis"
 class ActionModule(Action):
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "dir": {"type": "path", "default": ""},
-        "looks": {"type": "dict", "required": True},
-        "proofs": {"type": "list", "elements": "dict", "default": []},
-        "names": {"type": "dict", "default": {}},
+        **LOOKS,
         "topology": {"type": "dict", "default": {}},
         "preflight": {"type": "dict", "default": {}},
         "journal": {"type": "dict", "default": {}},
@@ -52,7 +53,7 @@ class ActionModule(Action):
             external=params["external"],
             now=now,
         )
-        report = partial(report_content, variables, params["looks"], params["proofs"], params["names"])
+        report = partial(_report, variables, Given(params["looks"], params["proofs"], params["names"]))
         parts = list(parts_of(variables, found, report))
         redaction = Redaction(tuple(secrets_of(variables)))
         files = bundled(Heading(instance, timestamp(now)), parts, redaction)
@@ -61,6 +62,10 @@ class ActionModule(Action):
         self.say(f"written: {path}; look through it before you hand it on")
         missing = [f"{part.path}: {message}" for part in parts for message in part.missing]
         return {"changed": False, "path": str(path), "missing": missing, "redacted": dict(redaction.taken)}
+
+
+def _report(variables: Variables, given: Given) -> dict[str, Any]:
+    return to_json(report_of(sources_of(variables, given, {})))
 
 
 def _write(path: Path, files: dict[str, str], at: datetime) -> None:

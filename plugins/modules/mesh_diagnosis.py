@@ -22,6 +22,7 @@ description:
   - An archive is what was asked for, and no change of anything. It is written in check mode too.
 extends_documentation_fragment:
   - crossmesh.mtls.attributes.reads
+  - crossmesh.mtls.looks
   - crossmesh.mtls.variables
   - crossmesh.mtls.variables.store
 notes:
@@ -35,21 +36,6 @@ options:
       - Where it is empty, it is C(crossmesh-diagnosis).
     type: path
     default: ''
-  looks:
-    description: >-
-      By host, the result of M(crossmesh.mtls.mesh_cluster_info) with C(details); empty for a cluster that this run has
-      not looked at.
-    type: dict
-    required: true
-  proofs:
-    description: The results of M(crossmesh.mtls.mesh_probe), in the order of O(looks); empty where there is none.
-    type: list
-    elements: dict
-    default: []
-  names:
-    description: The names of the clusters, by host; empty where a host's own name is the cluster's.
-    type: dict
-    default: {}
   topology:
     description: The result of M(crossmesh.mtls.mesh_topology_info).
     type: dict

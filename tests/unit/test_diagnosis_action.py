@@ -134,7 +134,7 @@ def test_what_lacks_is_told_in_the_page_and_in_the_result(tmp_path: Path, monkey
     def broken(*_given: Any) -> Json:
         raise RuntimeError(PASSPHRASE)
 
-    monkeypatch.setattr(mesh_diagnosis, "report_content", broken)
+    monkeypatch.setattr(mesh_diagnosis, "sources_of", broken)
     result = diagnosed(tmp_path, inventory(tmp_path))
     files = content_of(result)
     assert ["[internal-error]" in line for line in result["missing"]] == [True]

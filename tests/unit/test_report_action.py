@@ -20,6 +20,7 @@ from ansible_collections.crossmesh.mtls.plugins.action import mesh_cluster_info,
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.model import Reading
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.details import details_of
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._report import gathering
 from tests.unit.ca.support import file_store
 from tests.unit.pki.support import NOW, PASSPHRASE, Root, make_root
 from tests.unit.plan.test_plan import leaf_of, plan_of, reading, secret, serving
@@ -192,7 +193,7 @@ def marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder for the marks of runs, in the place of the machine's own."""
     folder = tmp_path / "marks"
     folder.mkdir()
-    monkeypatch.setattr(mesh_report, "marks_folder", lambda _instance: str(folder))
+    monkeypatch.setattr(gathering, "marks_folder", lambda _instance: str(folder))
     return folder
 
 
@@ -287,7 +288,7 @@ def test_of_runs_that_are_in_time_nothing_is_said(tmp_path: Path, marks: Path, c
 def test_a_machine_without_marks_says_nothing_of_runs_unless_metrics_are_asked_for(
     tmp_path: Path, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(mesh_report, "marks_folder", lambda _instance: str(tmp_path / "no marks"))
+    monkeypatch.setattr(gathering, "marks_folder", lambda _instance: str(tmp_path / "no marks"))
     made(tmp_path)
     assert json.loads((tmp_path / "out/report.json").read_text())["runs"] == []
     assert "Scheduled runs" not in (tmp_path / "out/report.html").read_text()

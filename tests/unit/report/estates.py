@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from ansible_collections.crossmesh.mtls.plugins.action.mesh_report import MOST_DEEDS
 from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as names
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.history import (
@@ -37,6 +36,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._report.sources imp
     located,
     topology_of,
 )
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._report.gathering import MOST_DEEDS
 from tests.unit.pki.support import DAY, NOW, Root, make_leaf, make_root
 from tests.unit.support import Json, link
 

@@ -10,7 +10,6 @@ from datetime import timedelta
 
 import pytest
 
-from ansible_collections.crossmesh.mtls.plugins.action.mesh_report import MOST_DEEDS
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import alarms, why_due
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Revoked, issue_crl
@@ -22,6 +21,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._report.pictures im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.schema import to_json
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.sources import Offer
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.tone import of_event, of_link
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._report.gathering import MOST_DEEDS
 from tests.unit.pki.support import DAY, NOW
 from tests.unit.report.estates import CIPHERS, Estate, one_link, ten_links
 from tests.unit.support import Json, link

@@ -120,6 +120,7 @@ def test_a_survey_asks_for_variables_of_its_playbook_and_offers_what_they_take()
         "mesh_render_dir": set(),
         "mesh_schedule_dir": set(),
         "mesh_diagnose_dir": set(),
+        "mesh_history_of": set(),
         "custom_ca_restored": set(),
         "custom_ca_take_over": set(),
     }

@@ -17,6 +17,13 @@ from tests.unit.support import CHECKOUT
 
 HELD = (".github", "changelogs", "docs", "extensions", "inventories", "meta", "playbooks", "plugins", "roles")
 ALONE = ("COPYING", "Makefile", "README.md", "REUSE.toml", "SECURITY.md", "galaxy.yml", "requirements.txt")
+LINKED = (
+    "examples/awx/README.md",
+    "extensions/grafana/crossmesh.json",
+    "extensions/prometheus/crossmesh.rules.yml",
+    "tests/bench/README.md",
+    "tests/lab/README.md",
+)
 INFO = "plugins/modules/custom_ca_info.py"
 
 
@@ -27,8 +34,8 @@ def folder(tmp_path: Path) -> Path:
         shutil.copytree(CHECKOUT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ALONE:
         shutil.copy(CHECKOUT / name, tmp_path)
-    for linked in ("examples/awx/README.md", "tests/bench/README.md", "tests/lab/README.md"):
-        (tmp_path / linked).parent.mkdir(parents=True)
+    for linked in LINKED:
+        (tmp_path / linked).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / linked).touch()
     return tmp_path
 
