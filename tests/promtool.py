@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from tests.lab.settings import CHECKOUT, load_settings
 
 RULES = CHECKOUT / "extensions/prometheus/crossmesh.rules.yml"
 # Longer than the longest time for which an alarm has to hold before it is told.
-_WATCHED = 65
+_WATCHED, _ENDS = 65, 10
 _SERIES = re.compile(r"(?P<series>\w+(?:\{.*\})?) (?P<value>\S+)")
 
 
@@ -31,12 +31,14 @@ class Situation:
     :param series: values by series, as the exposition format writes them.
     :param alarms: how many of each have to be firing in the end; no others may.
     :param annotations: one that has to be told, by its alarm.
+    :param gone: series of which there is no more after ten minutes, as where a machine has ended.
     """
 
     start: datetime
     series: Mapping[str, float]
     alarms: Mapping[str, int]
     annotations: Mapping[str, Mapping[str, Any]]
+    gone: Collection[str] = ()
 
     def as_test(self) -> dict[str, Any]:
         """As C(promtool test rules) takes it."""
@@ -46,7 +48,8 @@ class Situation:
             "start_timestamp": int(self.start.timestamp()),
             "interval": "1m",
             "input_series": [
-                {"series": series, "values": f"{value}+0x{_WATCHED}"} for series, value in self.series.items()
+                {"series": series, "values": f"{value}+0x{f'{_ENDS} stale' if series in self.gone else _WATCHED}"}
+                for series, value in self.series.items()
             ],
             "promql_expr_test": [{"expr": firing, "eval_time": f"{_WATCHED}m", "exp_samples": expected}],
             "alert_rule_test": [
@@ -61,9 +64,10 @@ def situation(
     series: Mapping[str, float],
     *alarms: str,
     annotations: Mapping[str, Mapping[str, Any]] | None = None,
+    gone: Collection[str] = (),
 ) -> Situation:
     """:param alarms: names, once for each that has to fire."""
-    return Situation(start, series, {name: alarms.count(name) for name in alarms}, annotations or {})
+    return Situation(start, series, {name: alarms.count(name) for name in alarms}, annotations or {}, gone)
 
 
 def judged(folder: Path, *situations: Situation) -> str:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,7 +25,7 @@ from ansible_collections.crossmesh.mtls.plugins.plugin_utils._report.files impor
 )
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._report.gathering import Given, sources_of
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._report.query import HAS_JMESPATH, answer
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._schedule import JOBS, Job
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._schedule import JOBS, jobs_of
 
 Json = Mapping[str, Any]
 DEFAULT_FOLDER = "crossmesh-report"
@@ -52,10 +52,8 @@ class ActionModule(Action):
         report = report_of(sources_of(variables, _given(params), before))
         content = to_json(report)
         answered = answer(params["query"], content) if params["query"] else None
+        _show(json.dumps(answered, indent=2).splitlines() if params["query"] else _lines(report))
         written = _written(report, folder, params["metrics_dir"]) if writes else []
-        lines = json.dumps(answered, indent=2).splitlines() if params["query"] else _lines(report)
-        # By itself, not as a result: a callback would quote and fold the lines.
-        Display().display("\n".join(map(visible, [*lines, *(f"written: {path}" for path in written[:1])])))
         return {
             "changed": False,
             "summary": content["summary"],
@@ -66,14 +64,20 @@ class ActionModule(Action):
 
 
 def _given(params: dict[str, Any]) -> Given:
-    jobs = [Job(**job) for job in params["schedule"]]
+    jobs = jobs_of(params["schedule"])
     return Given(params["looks"], params["proofs"], params["names"], jobs, metrics=bool(params["metrics_dir"]))
 
 
 def _written(report: Report, folder: Path, metrics: str) -> list[str]:
     """Every file, the page first; the metrics last, since they say that a report was made."""
     paths = write_report(folder, report)
+    _show([f"written: {paths[0]}"])
     return list(map(str, [*paths, *([write_metrics(Path(metrics), report)] if metrics else [])]))
+
+
+def _show(lines: Iterable[str]) -> None:
+    """By itself, not as a result: a callback would quote and fold the lines."""
+    Display().display("\n".join(map(visible, lines)))
 
 
 def _lines(report: Report) -> list[str]:

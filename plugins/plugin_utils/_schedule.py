@@ -17,11 +17,12 @@ from typing import Any
 
 import yaml
 
+from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.runs import failed_mark, good_mark, marks_folder
 
-__all__ = ["JOBS", "PATTERNS", "Job", "Schedule", "faults", "files_of"]
+__all__ = ["JOBS", "PATTERNS", "Job", "Schedule", "faults", "files_of", "jobs_of"]
 
 # Where files of a schedule stand.
 PATTERNS = ("systemd/*", "cron/*", "kubernetes/*")
@@ -136,10 +137,28 @@ class Schedule:
         return failed_mark(self.state, job.playbook)
 
 
+def jobs_of(given: Iterable[Mapping[str, str]]) -> tuple[Job, ...]:
+    """:param given: C(mesh_schedule).
+    :raises CrossmeshError: there is no such time, or no such limit.
+    """
+    jobs = tuple(Job(**job) for job in given)
+    if found := list(_faults_of_jobs(jobs)):
+        raise CrossmeshError(*found)
+    return jobs
+
+
 def faults(schedule: Schedule) -> Iterator[Message]:
     """What cannot be written as it was given."""
-    names = [job.playbook for job in schedule.jobs]
-    for job in schedule.jobs:
+    yield from _faults_of_jobs(schedule.jobs)
+    words = [*schedule.command, *schedule.alarm, *schedule.heartbeat, *schedule.image_command]
+    if not all(word and word.isprintable() for word in (*words, schedule.folder)):
+        what = "a command or the folder has an empty word, or one with a line break"
+        yield _unfit("mesh_schedule_*", what, "write words without line breaks, or call a script")
+
+
+def _faults_of_jobs(jobs: Sequence[Job]) -> Iterator[Message]:
+    names = [job.playbook for job in jobs]
+    for job in jobs:
         where = f"mesh_schedule: {job.playbook}"
         if names.count(job.playbook) > 1:
             yield _unfit(where, "it is listed twice", "write one entry for each playbook")
@@ -149,10 +168,6 @@ def faults(schedule: Schedule) -> Iterator[Message]:
             yield _unfit(f"{where}: limit", f"{job.limit!r} is no duration", "write a whole number of m or h, e.g. 3h")
         elif job.minutes >= job.every:
             yield _unfit(f"{where}: limit", f"{job.limit} lasts until the next run", "write less than that")
-    words = [*schedule.command, *schedule.alarm, *schedule.heartbeat, *schedule.image_command]
-    if not all(word and word.isprintable() for word in (*words, schedule.folder)):
-        what = "a command or the folder has an empty word, or one with a line break"
-        yield _unfit("mesh_schedule_*", what, "write words without line breaks, or call a script")
 
 
 def _unfit(where: str, what: str, fix: str) -> Message:

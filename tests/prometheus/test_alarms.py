@@ -61,10 +61,11 @@ def certificate(end: float) -> dict[str, int]:
 
 
 def crl(end: float) -> dict[str, int]:
-    """Of 365 days, made anew 240 before its end."""
+    """Of 365 days, to be made anew 240 before its end, and overdue 120 before it."""
     return {
         "crossmesh_crl_next_update_timestamp_seconds": at(end),
         "crossmesh_crl_renewal_due_timestamp_seconds": at(end - 240 * DAY),
+        "crossmesh_crl_renewal_overdue_timestamp_seconds": at(end - 120 * DAY),
     }
 
 
@@ -223,6 +224,15 @@ def test_a_rotation_that_stays_in_a_phase_for_a_week_is_told_and_a_root_that_sta
 def test_metrics_that_are_absent_are_told(tmp_path: Path) -> None:
     assert judged(tmp_path, situation(START, {"up": 1}, "CrossmeshMetricsAbsent")) == ""
     assert "CrossmeshMetricsAbsent" in judged(tmp_path, situation(START, {"up": 1})), "the control"
+
+
+def test_a_machine_that_has_gone_is_told_though_others_report(tmp_path: Path) -> None:
+    """Its own alarms end with it: nobody scrapes it."""
+    here = series({}, {})
+    there = {name.replace("{", '{instance="b",'): value for name, value in here.items()}
+    lost = situation(START, here | there, "CrossmeshMetricsAbsent", gone=there.keys())
+    assert judged(tmp_path, lost) == ""
+    assert judged(tmp_path, situation(START, here | there)) == ""
 
 
 def test_a_run_that_never_came_is_told(tmp_path: Path) -> None:

@@ -30,10 +30,13 @@ _PATHS = frozenset(
         "custom_ca_store_kubeconfig",
         "custom_ca_import_certificate",
         "custom_ca_import_key",
+        # Of an external server.
+        "ca",
     }
 )
 _TRUST = "trust"
 _CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----")
+_NUMBER = re.compile(r"-?[0-9]{1,12}|true|false|yes|no", re.ASCII | re.IGNORECASE)
 # Not manifests and details: the one is what the templates make of the inventory, the other what the report has.
 _OF_LOOK = (
     "cluster",
@@ -115,14 +118,32 @@ def picked(found: Json, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _of_field(field: schema.Field, value: Any) -> Any:
-    if field.name in _PATHS and isinstance(value, str):
-        return shown_path(value)
-    if field.name == _TRUST and isinstance(value, str):
-        return f"{len(_CERTIFICATE.findall(value))} certificates"
-    if field.keys and isinstance(value, Mapping):
+    """What a user has written, as far as it is what the schema knows: all else may hold anything."""
+    if isinstance(value, Mapping) and field.keys:
         known = {key: _of_field(field.by_key[key], item) for key, item in value.items() if key in field.by_key}
         unknown = len(value) - len(known)
         return {**known, "(keys that the schema does not know)": unknown} if unknown else known
-    if isinstance(value, (list, tuple)):
-        return [_of_field(field, item) for item in value]
-    return value
+    if isinstance(value, Mapping) and field.type == "dict" and field.elements:
+        return {key: _of_element(field, item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)) and field.type == "list":
+        return [_of_field(field, item) if isinstance(item, Mapping) else _of_element(field, item) for item in value]
+    if field.single and not isinstance(value, Mapping):
+        return _of_element(field, value)
+    return _of_type(field.type, field.name, value)
+
+
+def _of_element(field: schema.Field, value: Any) -> Any:
+    if field.elements == "list" and isinstance(value, (list, tuple)):
+        return [_of_type("str", field.name, item) for item in value]
+    return _of_type(field.elements, field.name, value)
+
+
+def _of_type(wanted: str, name: str, value: Any) -> Any:
+    """A plain value of its type; Ansible makes texts of numbers."""
+    if value is None or (wanted in ("int", "bool", "str") and isinstance(value, (bool, int))):
+        return value
+    if not isinstance(value, str) or not (wanted == "str" or _NUMBER.fullmatch(value)):
+        return f"not shown: {type(value).__name__} in place of {wanted or 'what is known'}"
+    if name == _TRUST:
+        return f"{len(_CERTIFICATE.findall(value))} certificates"
+    return shown_path(value) if name in _PATHS else value

@@ -20,6 +20,7 @@ from datetime import datetime
 from typing import get_args
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Phase
+from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.revocation import ALARM
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import short
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.exposition import Metric, Sample
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.links import UNKNOWN
@@ -51,6 +52,7 @@ CRL_END = _metric(
     "crl_next_update_timestamp_seconds", "From when on gateways refuse all certificates of this CRL's root.", "root"
 )
 CRL_DUE = _metric("crl_renewal_due_timestamp_seconds", "From when on a run makes this CRL anew.", "root")
+CRL_OVERDUE = _metric("crl_renewal_overdue_timestamp_seconds", "From when on verify raises crl-expires of it.", "root")
 CA_PROBLEMS = _metric(
     "ca_problems", "What is wrong with the CA store or its audit journal: 0 where all is as its key has signed it."
 )
@@ -94,6 +96,7 @@ METRICS: tuple[Metric, ...] = (
     ROOT_END,
     CRL_END,
     CRL_DUE,
+    CRL_OVERDUE,
     CA_PROBLEMS,
     LINK,
     LINK_PROVEN,
@@ -149,6 +152,7 @@ def _of_authority(report: Report) -> Iterator[_Value]:
     for crl in report.crls:
         labels = {"root": short(crl.root)}
         yield CRL_END, _seconds(crl.next_update), labels
+        yield CRL_OVERDUE, _seconds(crl.next_update) - int(ALARM.total_seconds()), labels
         if crl.next_due:
             yield CRL_DUE, _seconds(crl.next_due), labels
 

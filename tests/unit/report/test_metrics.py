@@ -96,6 +96,9 @@ def test_clusters_roots_and_crls_are_told(ten: Report) -> None:
     assert of(ten, "crl_next_update_timestamp_seconds", root=root) == [seconds(7) - 30 * 3600]
     # A list of a week is one that its root's end has cut short: no run makes it anew.
     assert of(ten, "crl_renewal_due_timestamp_seconds") == []
+    # And verify raises its alarm all the same.
+    end = of(ten, "crl_next_update_timestamp_seconds")[0]
+    assert of(ten, "crl_renewal_overdue_timestamp_seconds") == [end - 120 * 24 * 3600]
 
 
 def test_a_store_that_cannot_be_read_is_a_problem_and_an_unknown_phase(ten: Report) -> None:

@@ -15,7 +15,7 @@ from tests.tools import publication
 from tests.tools.publication import Check
 from tests.unit.support import CHECKOUT
 
-HELD = (".github", "changelogs", "docs", "extensions", "inventories", "meta", "playbooks", "plugins", "roles")
+HELD = (".github", "changelogs", "docs", "inventories", "meta", "playbooks", "plugins", "roles")
 ALONE = ("COPYING", "Makefile", "README.md", "REUSE.toml", "SECURITY.md", "galaxy.yml", "requirements.txt")
 LINKED = (
     "examples/awx/README.md",
