@@ -22,7 +22,7 @@ __all__ = ["KINDS", "Redaction"]
 KINDS: Mapping[str, str] = {
     "vault": "values that ansible-vault has encrypted",
     "private key": "private keys in PEM, encrypted ones too",
-    "known": "secrets of this run: passphrases, tokens for API servers",
+    "known": "secrets of this run: the passphrases of the CA, and mesh_api_key",
     "token": "tokens: JSON Web Tokens, bearer and basic authorization, those of OpenShift",
     "user info": "user and password in a URL",
     "named": "values under a name that says it is a secret, such as password or client-key-data",
