@@ -100,7 +100,8 @@ def test_options_of_roles_are_as_their_argument_specs_have_them() -> None:
 
 
 def names_read_in(path: Path) -> set[str]:
-    return set(re.findall(r"(?<![\w.])(?:mesh_(?!side_)|custom_ca_)\w+(?= *\| *default| is undefined)", path.read_text()))
+    asked = r"(?<![\w.])(?:mesh_(?!side_)|custom_ca_)\w+(?= *\| *default| is undefined)"
+    return set(re.findall(asked, path.read_text()))
 
 
 def test_what_playbooks_read_is_in_the_schema() -> None:
