@@ -9,10 +9,7 @@ PRIVATE to the collection.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +23,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._report.metrics imp
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.model import VERSION, Report
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.schema import json_schema, to_json
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._report.page import render
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._whole_files import SHARED, write_whole_file
 
 __all__ = ["previous_report", "write_metrics", "write_report"]
 
@@ -68,9 +66,7 @@ def write_report(folder: Path, report: Report) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
-            temporary = folder / f".{name}.new"
-            temporary.write_text(content, encoding="utf-8", newline="")
-            temporary.replace(folder / name)
+            write_whole_file(folder / name, content.encode(), SHARED)
     except OSError as error:
         raise CrossmeshError(_unwritable(folder, error)) from None
     return [folder / name for name in contents]
@@ -81,21 +77,11 @@ def write_metrics(folder: Path, report: Report) -> Path:
 
     The folder is not made: one that nobody reads is a mistake.
     """
-    path = folder / f"crossmesh.{report.instance}.prom"
-    temporary = ""
+    path, content = folder / f"crossmesh.{report.instance}.prom", exposition(samples_of(report)).encode()
     try:
-        # Its end is none that the collector looks for.
-        with tempfile.NamedTemporaryFile(
-            "w", dir=folder, prefix=f".{path.name}.", encoding="utf-8", delete=False
-        ) as file:
-            temporary = file.name
-            os.fchmod(file.fileno(), _READABLE)
-            file.write(exposition(samples_of(report)))
-        Path(temporary).replace(path)
+        # Under way it has a name that the collector does not look for.
+        write_whole_file(path, content, _READABLE, exact=True)
     except OSError as error:
-        if temporary:
-            with suppress(OSError):
-                Path(temporary).unlink()
         raise CrossmeshError(_unwritable_metrics(folder, error)) from None
     return path
 
