@@ -10,17 +10,20 @@ from typing import Any
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal_check import Checked
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._journal import wholeness
 
 
 class ActionModule(Action):
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
+        store = variables.store()
         try:
-            found, problems = variables.store().check_journal(), []
+            found, problems = store.check_journal(), []
+            message = wholeness(store, found)
         except CrossmeshError as error:
-            found, problems = Checked(0, 0), list(map(str, error.messages))
+            found, problems, message = Checked(0, 0), list(map(str, error.messages)), ""
         return {
             "changed": False,
-            "msg": "" if problems else str(found),
+            "msg": message,
             "problems": problems,
             # As warnings too: where a playbook keeps them to its end, that end may not be reached.
             "warnings": problems,

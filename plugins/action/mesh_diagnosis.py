@@ -60,6 +60,12 @@ class ActionModule(Action):
         path = Path(params["dir"] or DEFAULT_FOLDER) / f"{FOLDER}-{instance}-{now:%Y%m%dT%H%M%SZ}.tar.gz"
         _write(path, files, now)
         self.say(f"written: {path}; look through it before you hand it on")
+        for word, paths in (
+            ("not available", [part.path for part in parts if part.missing]),
+            ("of clusters that were not seen", [part.path for part in parts if part.unseen]),
+        ):
+            if paths:
+                self.say(f"{word}: {', '.join(paths)}; README.md in it says why")
         missing = [f"{part.path}: {message}" for part in parts for message in part.missing]
         return {"changed": False, "path": str(path), "missing": missing, "redacted": dict(redaction.taken)}
 
@@ -75,7 +81,7 @@ def _write(path: Path, files: dict[str, str], at: datetime) -> None:
     except OSError as error:
         message = Message.error(
             "diagnosis-not-written",
-            where=shown_path(str(path.parent)),
+            where=f"mesh_diagnose_dir: {shown_path(str(path.parent))}",
             what=f"cannot write the archive: {error.strerror}",
             fix="set mesh_diagnose_dir to a folder that can be made and written to",
         )

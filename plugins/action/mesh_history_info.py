@@ -19,6 +19,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.li
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import visible
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import aligned
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._journal import wholeness
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contracts
 
 _UNTOLD = "the journal begins after {} changes of the store, of which it has no entry"
@@ -31,10 +32,13 @@ class ActionModule(Action):
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
         store, name = variables.store(), str(params["of"])
         history = store.history()
-        entries = about(history, name, _names(variables, store.records(datetime.now(UTC)))) if name else history.entries
+        entries = history.entries
+        if name and entries:
+            entries = about(history, name, _names(variables, store.records(datetime.now(UTC))))
         problems = [str(history.problem)] if history.problem else []
         # By itself, not as a result: a callback would quote and fold the lines.
-        Display().display("\n".join(map(visible, _lines(history, entries))))
+        end = str(history.problem or wholeness(store, history.checked))
+        Display().display("\n".join(map(visible, _lines(history, entries, end))))
         return {
             "changed": False,
             "entries": [_to_json(entry) for entry in entries],
@@ -78,13 +82,13 @@ def _to_json(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _lines(history: History, entries: Sequence[Entry]) -> list[str]:
+def _lines(history: History, entries: Sequence[Entry], end: str) -> list[str]:
     """For people: a table, and whether it can be believed."""
     count = f"{len(entries)} of {len(history.entries)} entries; " if history.entries else ""
     return [
         *(aligned([_HEADS, *map(_row, entries)]) if entries else []),
         *([_UNTOLD.format(history.untold)] if history.untold else []),
-        f"{count}{history.problem or history.checked}",
+        f"{count}{end}",
     ]
 
 

@@ -13,7 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, failure
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, shown
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, shown, shown_path
 
 
 class ActionModule(ActionBase):
@@ -36,7 +36,7 @@ class ActionModule(ActionBase):
             except OSError as error:
                 message = Message.error(
                     "report-not-written",
-                    where=params["path"],
+                    where=f"mesh_preflight_report: {shown_path(params['path'])}",
                     what=f"cannot write the report: {error.strerror}",
                     fix="set mesh_preflight_report to a file in a folder that exists and can be written",
                 )

@@ -42,7 +42,7 @@ from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import (
     Variables,
     gateway_of,
 )
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import ClusterLook, SideLook
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import ClusterLook, SideLook, is_seen
 
 Json = dict[str, Any]
 UNREACHABLE = "api-unreachable"
@@ -55,7 +55,7 @@ class ActionModule(ClusterAction):
     ARGUMENTS: ClassVar[dict[str, Any]] = {"look": {"type": "dict", "required": True}}
 
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
-        if "sides" not in params["look"]:
+        if not is_seen(params["look"]):
             return _not_looked_at(params["look"])
         try:
             return self._probe(variables, params)

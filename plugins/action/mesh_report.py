@@ -25,7 +25,7 @@ from ansible_collections.crossmesh.mtls.plugins.plugin_utils._report.files impor
 )
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._report.gathering import Given, sources_of
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._report.query import HAS_JMESPATH, answer
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._schedule import JOBS, jobs_of
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._schedule import jobs_of
 
 Json = Mapping[str, Any]
 DEFAULT_FOLDER = "crossmesh-report"
@@ -39,7 +39,6 @@ class ActionModule(Action):
         "dir": {"type": "path", "default": ""},
         "query": {"type": "str", "default": ""},
         "metrics_dir": {"type": "path", "default": ""},
-        "schedule": JOBS,
     }
 
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
@@ -49,7 +48,7 @@ class ActionModule(Action):
         writes = bool(params["dir"] or not params["query"])
         folder = Path(params["dir"] or DEFAULT_FOLDER)
         before, unreadable = previous_report(folder)
-        report = report_of(sources_of(variables, _given(params), before))
+        report = report_of(sources_of(variables, _given(variables, params), before))
         content = to_json(report)
         answered = answer(params["query"], content) if params["query"] else None
         _show(json.dumps(answered, indent=2).splitlines() if params["query"] else _lines(report))
@@ -63,8 +62,8 @@ class ActionModule(Action):
         }
 
 
-def _given(params: dict[str, Any]) -> Given:
-    jobs = jobs_of(params["schedule"])
+def _given(variables: Variables, params: dict[str, Any]) -> Given:
+    jobs = jobs_of(variables.of_playbook("mesh_schedule"))
     return Given(params["looks"], params["proofs"], params["names"], jobs, metrics=bool(params["metrics_dir"]))
 
 

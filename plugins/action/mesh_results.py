@@ -45,7 +45,12 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._results.run import
 from ansible_collections.crossmesh.mtls.plugins.module_utils._typed_json import plain_json
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables, world_of
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._journal import author_of
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import ClusterLook, ProofJson, last_standings
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import (
+    ClusterLook,
+    ProofJson,
+    is_seen,
+    last_standings,
+)
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._whole_files import SHARED, write_whole_file
 
 Json = Mapping[str, Any]
@@ -162,7 +167,7 @@ def _looked(look: Json) -> Attempt:
     """Whether a look has come to an end; what it then found to be wrong has checks of its own."""
     if not look:
         return NOT_MADE
-    return Attempt("done") if "sides" in look else attempt_of({**look, "failed": True})
+    return Attempt("done") if is_seen(look) else attempt_of({**look, "failed": True})
 
 
 def _with_sides(found: ClusterRun, look: ClusterLook, proof: Json) -> ClusterRun:
@@ -195,7 +200,7 @@ def _write(folder: Path, results: Results) -> list[str]:
     except OSError as error:
         message = Message.error(
             "results-not-written",
-            where=shown_path(str(folder)),
+            where=f"mesh_results_dir: {shown_path(str(folder))}",
             what=f"cannot write the results: {error.strerror}",
             fix="set mesh_results_dir to a folder that can be made and written to",
         )

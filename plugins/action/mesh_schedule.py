@@ -16,12 +16,11 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import s
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._kept_folder import KeptFolder
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._schedule import (
-    JOBS,
     PATTERNS,
-    Job,
     Schedule,
     faults,
     files_of,
+    jobs_of,
 )
 
 _DEFAULTS = schema.defaults(schema.PLAYBOOK)
@@ -31,7 +30,6 @@ _WORDS = {"type": "list", "elements": "str"}
 class ActionModule(Action):
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "path": {"type": "path", "required": True},
-        "jobs": JOBS,
         "command": _WORDS,
         "user": {"type": "str"},
         "alarm": {**_WORDS, "default": _DEFAULTS["mesh_schedule_alarm"]},
@@ -53,7 +51,7 @@ class ActionModule(Action):
 def _schedule(variables: Variables, params: Mapping[str, Any]) -> Schedule:
     return Schedule(
         instance=str(variables.filled["mesh_instance"]),
-        jobs=tuple(Job(**job) for job in params["jobs"]),
+        jobs=jobs_of(variables.of_playbook("mesh_schedule")),
         command=tuple(params["command"] or _this_command(variables)),
         folder=str(Path.cwd()),
         user=params["user"] or getpass.getuser(),

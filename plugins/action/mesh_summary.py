@@ -17,7 +17,16 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Me
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import misplaced
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import next_due, table
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Action, Variables
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import LOOKS, ClusterLook, ProofJson, last_standings
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import (
+    LOOKS,
+    ClusterLook,
+    ProofJson,
+    is_seen,
+    last_standings,
+)
+
+_NO_LINKS = "there are no links here"
+_NOTHING_SEEN = "nothing is known of any link: no cluster was seen"
 
 
 class ActionModule(Action):
@@ -28,13 +37,13 @@ class ActionModule(Action):
 
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
         looks: dict[str, Any] = params["looks"]
-        seen: dict[str, ClusterLook] = {host: look for host, look in looks.items() if "sides" in look}
+        seen: dict[str, ClusterLook] = {host: look for host, look in looks.items() if is_seen(look)}
         unseen = sorted(set(looks) - set(seen))
         proven: dict[str, ProofJson] = dict(zip(looks, params["proofs"], strict=False))
         links = [link for host, look in seen.items() for link in last_standings(look, proven.get(host) or {})]
         changed = {look["cluster"]: _lines(look, proven.get(host) or {}) for host, look in seen.items()}
         due = next_due(links, timedelta(days=variables.days("custom_ca_renew_before_days")))
-        lines = table(links, changed, datetime.now(UTC)) or ["there are no links here"]
+        lines = table(links, changed, datetime.now(UTC)) or [_NO_LINKS if seen or not unseen else _NOTHING_SEEN]
         lines += [f"not looked at in this run: {', '.join(unseen)}"] if unseen else []
         hosts = {params["names"].get(host) or host for host in looks}
         absent = sorted(declared_in(variables.filled.get("mesh_clusters")).keys() - hosts)

@@ -13,6 +13,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._clock import agree
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import desired
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules import links as link_rules
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.clusters import declared_in
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import is_seen
 
 
 def rotation_view(
@@ -34,7 +35,7 @@ def rotation_view(
         clusters[host]
         for (host, look), reason in zip(looks.items(), reasons, strict=True)
         if host in hosts_of_run
-        and (clusters[host] not in awaited or ((host in still_there or "sides" not in look) and not reason))
+        and (clusters[host] not in awaited or ((host in still_there or not is_seen(look)) and not reason))
     }
     left_out = [*sorted(every - taken_in), *_servers_left_out(external, mesh_links, awaited)]
     # What a proof has shown is of the state that the look before it has read.

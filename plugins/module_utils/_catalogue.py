@@ -309,6 +309,11 @@ CODES: Mapping[str, Entry] = {
         "Its value uses an undefined variable, or cannot be decrypted; the message never holds the value",
         "Define the variables that it uses, or give the vault password",
     ),
+    "wrong-option": Entry(
+        "A task was given an option that it cannot take",
+        "Its type or value is not what the module documents; playbooks hand variables on as options",
+        "Correct the variable; C(ansible-doc) describes each option of a module",
+    ),
     "unknown-variable": Entry(
         "A variable has a name that nothing reads",
         "Its name begins with C(mesh_) or C(custom_ca_), as those of the collection do, but it is none of them: it may "
@@ -996,9 +1001,14 @@ CODES: Mapping[str, Entry] = {
         "A time, a limit or a command in C(mesh_schedule) or beside it has a form that cron and systemd cannot take",
         "Correct it; docs/schedule.md shows the forms",
     ),
+    "folder-not-given": Entry(
+        "A playbook was not told where to write",
+        "C(render) and C(schedule) write into a folder that a variable names, and that has no default",
+        "Set the variable that the message names",
+    ),
     "folder-not-ours": Entry(
         "The folder for files of a playbook cannot be used",
-        "It is not set, is no folder, or holds something else than what that playbook writes for this instance",
+        "It is no folder, or holds something else than what that playbook writes for this instance",
         "Set the variable to a folder of its own, such as one below your repository",
     ),
     "file-not-ours": Entry(

@@ -1,7 +1,7 @@
 # Copyright (c) Crossmesh maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Frozen values of a model as JSON, and the JSON Schema (draft 2020-12) of it, derived from the model's types. Pure.
+"""Frozen values of a model as JSON and back, and the JSON Schema (draft 2020-12), derived from the model's types. Pure.
 
 PRIVATE to the collection. A field is described where it is declared, by C(Annotated[TYPE, "words"]).
 """
@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import inspect
 import types
+from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-__all__ = ["json_schema_of", "plain_json"]
+__all__ = ["flat_value", "json_schema_of", "plain_json"]
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 _PLAIN = {str: "string", int: "integer", bool: "boolean", type(None): "null"}
 
@@ -24,6 +26,21 @@ def plain_json(value: Any) -> Json:
     """A dataclass in plain values; tuples are lists."""
     found: Json = _plain(asdict(value))
     return found
+
+
+def flat_value(kind: type[T], found: Mapping[str, Any]) -> T | None:
+    """The value of a dataclass of texts, numbers and tuples of texts; None where the JSON has not its form."""
+    values = {}
+    for name, hint in get_type_hints(kind).items():
+        value = found.get(name)
+        if hint == tuple[str, ...]:
+            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+                return None
+            value = tuple(value)
+        elif type(value) is not hint:
+            return None
+        values[name] = value
+    return kind(**values) if found.keys() == values.keys() else None
 
 
 def json_schema_of(kind: type, identity: str, title: str) -> Json:

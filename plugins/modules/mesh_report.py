@@ -30,8 +30,11 @@ extends_documentation_fragment:
 requirements:
   - jmespath >= 1.0, for O(query)
 notes:
-  - Reads C(mesh_links), C(mesh_clusters), C(mesh_instance), C(custom_ca_renew_before_days), and of every cluster
-    C(mesh_cluster_name) and C(mesh_cluster_state).
+  - Reads C(mesh_links), C(mesh_clusters), C(mesh_instance), C(custom_ca_renew_before_days),
+    C(custom_ca_leaf_validity_days), and of every cluster C(mesh_cluster_name) and C(mesh_cluster_state).
+  - Reads C(mesh_schedule), what runs when on this controller, as M(crossmesh.mtls.mesh_schedule) does. By the marks
+    of these runs the report tells which failed, and which did not come; nothing of it is told where there are no
+    marks, unless O(metrics_dir) is given.
 options:
   dir:
     description:
@@ -53,30 +56,6 @@ options:
       - Where it is empty, no metrics are written; nor are they with O(query) alone.
     type: path
     default: ''
-  schedule:
-    description:
-      - What runs when on this controller, as M(crossmesh.mtls.mesh_schedule) has it. By the marks that these runs leave
-        the report tells which failed, and which did not come.
-      - Nothing of it is told where there are no marks, unless O(metrics_dir) is given.
-    type: list
-    elements: dict
-    default:
-      - {playbook: rotate_certificates, at: '02:17', limit: 3h}
-      - {playbook: verify, at: ':47', limit: 50m}
-    suboptions:
-      playbook:
-        description: The playbook; one entry for each.
-        type: str
-        required: true
-        choices: [preflight, report, rotate_ca, rotate_certificates, site, verify]
-      at:
-        description: C(HH:MM) each day, C(Mon HH:MM) each week, C(:MM) each hour.
-        type: str
-        required: true
-      limit:
-        description: The longest that a run may take, a whole number of C(m) or C(h), less than from one to the next.
-        type: str
-        required: true
 seealso:
   - module: crossmesh.mtls.mesh_cluster_info
   - module: crossmesh.mtls.mesh_probe

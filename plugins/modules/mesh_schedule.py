@@ -20,7 +20,7 @@ extends_documentation_fragment:
   - crossmesh.mtls.attributes.changes
   - crossmesh.mtls.variables
 notes:
-  - Reads C(mesh_instance), which names the files.
+  - Reads C(mesh_schedule), what runs when, and C(mesh_instance), which names the files.
 options:
   path:
     description:
@@ -29,27 +29,6 @@ options:
       - A relative path begins where the command was started.
     type: path
     required: true
-  jobs:
-    description: What runs when.
-    type: list
-    elements: dict
-    default:
-      - {playbook: rotate_certificates, at: '02:17', limit: 3h}
-      - {playbook: verify, at: ':47', limit: 50m}
-    suboptions:
-      playbook:
-        description: The playbook; one entry for each.
-        type: str
-        required: true
-        choices: [preflight, report, rotate_ca, rotate_certificates, site, verify]
-      at:
-        description: C(HH:MM) each day, C(Mon HH:MM) each week, C(:MM) each hour.
-        type: str
-        required: true
-      limit:
-        description: The longest that a run may take, a whole number of C(m) or C(h), less than from one to the next.
-        type: str
-        required: true
   command:
     description:
       - The command of a run, up to the name of the playbook.

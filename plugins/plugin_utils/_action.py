@@ -23,7 +23,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.crossmesh.mtls.plugins import filter as filters
@@ -71,7 +71,13 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.li
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.revoked import entries_or_refusal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.uses import uses_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.validation import World
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message, is_path, shown, visible
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import (
+    Message,
+    is_path,
+    one_line,
+    shown,
+    visible,
+)
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import SIDES
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import HAS_CRYPTOGRAPHY
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Policy, Stage
@@ -85,6 +91,7 @@ from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import (
     plain,
     store_folder,
     text,
+    value_of,
 )
 
 __all__ = [
@@ -140,6 +147,10 @@ class Variables:
 
     def text(self, name: str) -> str:
         return text(self.task_vars, self.templar, name)
+
+    def of_playbook(self, name: str) -> Any:
+        """A variable of playbooks that is not the contract's, as it is written; None where it is not given."""
+        return value_of(self.task_vars, self.templar, name)
 
     def connection(self) -> Connection:
         """How the cluster is reached, by whatever reads or writes there."""
@@ -428,7 +439,10 @@ class Action(ActionBase):
         # Ansible forks for each task: to search for garbage in all that was inherited takes longer than the work.
         gc.freeze()
         # ansible-core does not annotate it.
-        _validation, given = self.validate_argument_spec(self.ARGUMENTS)  # type: ignore[no-untyped-call]
+        try:
+            _validation, given = self.validate_argument_spec(self.ARGUMENTS)  # type: ignore[no-untyped-call]
+        except AnsibleActionFail as error:
+            return _shown({"failed": True, **failure(_unfit(self._task.action, error))})
         params: dict[str, Any] = plain(given)
         for package, found in self.PACKAGES.items():
             if not found:
@@ -456,6 +470,12 @@ class ClusterAction(Action):
     """An action on one cluster."""
 
     PACKAGES: ClassVar[Mapping[str, bool]] = {"kubernetes": KUBERNETES_IMPORT_ERROR is None, **Action.PACKAGES}
+
+
+def _unfit(action: str, error: AnsibleActionFail) -> CrossmeshError:
+    what = f"an option cannot be taken as it is: {one_line(error)}"
+    fix = f"correct the variable that it is set by; ansible-doc {action} describes each option"
+    return CrossmeshError(Message.error("wrong-option", where=f"task {action}", what=what, fix=fix))
 
 
 def lacks(package: str) -> CrossmeshError:

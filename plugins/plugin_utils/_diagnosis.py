@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -32,6 +32,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._names import DEFAU
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import timestamp
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.sources import topology_of
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Variables, world_of
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import is_seen, why_unseen
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import NAMES, contract, of_clusters, text
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._versions import versions
 
@@ -75,12 +76,13 @@ def parts_of(variables: Variables, found: Evidence, report: Callable[[], Json]) 
     yield _part("ca.json", "the CA store: roots, phase, lists, audit journal", partial(_ca, variables, found))
     yield _part("report.json", "the report of playbook report (docs/report.schema.json)", report)
     for number, (host, look) in enumerate(sorted(found.looks.items()), 1):
-        name = found.names.get(host) or host
-        yield _part(
+        name, unseen = found.names.get(host) or host, "" if is_seen(look) else why_unseen(look)
+        part = _part(
             f"clusters/{number:03}-{_as_file(name)}.json",
-            f"{name}: its variables, what is there, plan and drift, proof",
+            f"{name}: its variables{'' if unseen else ', what is there, plan and drift, proof'}",
             partial(_cluster, variables, host, look, found.proofs.get(host) or {}),
         )
+        yield replace(part, unseen=unseen)
 
 
 def instance_of(variables: Variables) -> str:

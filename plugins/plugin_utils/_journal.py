@@ -23,10 +23,11 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal import 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError
 
 if TYPE_CHECKING:
+    from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.journal_check import Checked
     from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.store import CaStore
     from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Variables
 
-__all__ = ["author_of", "refusals", "refusing"]
+__all__ = ["author_of", "refusals", "refusing", "wholeness"]
 
 # Ansible imports it before it forks for the first task, so all tasks of a run have the same.
 _RUN = str(uuid.uuid4())
@@ -41,6 +42,13 @@ def author_of(variables: Mapping[str, Any]) -> Author:
     """
     job, user = (_given(variables, name) for name in ("job_id", "user_name"))
     return Author(run=f"job {job}" if job else _RUN, operator=user or _login(), playbook=_playbook())
+
+
+def wholeness(store: CaStore, checked: Checked) -> str:
+    """The line that says how many entries of a journal are as they were written; of no CA there is none."""
+    if any(checked) or store.public():
+        return str(checked)
+    return f"there is no CA in {store.where} yet, and so no audit journal"
 
 
 def _given(variables: Mapping[str, Any], name: str) -> str:

@@ -129,7 +129,7 @@ class KeptFolder:
 
     def _refuse_folder_of_others(self) -> None:
         if not self.folder:
-            raise self._error("folder-not-ours", self.variable, "it is not set", "set it to a folder for these files")
+            raise self._error("folder-not-given", self.variable, "it is not set", "set it to a folder for these files")
         if self._root.is_dir():
             owner = self._owner()
             if owner == self.instance or not any(self._root.iterdir()):
@@ -142,7 +142,7 @@ class KeptFolder:
         else:
             return
         fix = f"set {self.variable} to a folder of its own, such as one below that one"
-        raise self._error("folder-not-ours", shown_path(self.folder), what, fix)
+        raise self._error("folder-not-ours", f"{self.variable}: {shown_path(self.folder)}", what, fix)
 
     def _owner(self) -> str:
         """The instance whose folder it is; empty where the mark is missing, or none of ours."""

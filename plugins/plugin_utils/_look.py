@@ -9,18 +9,32 @@ PRIVATE to the collection.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict, TypeGuard
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.model import Identity
 from ansible_collections.crossmesh.mtls.plugins.module_utils._cluster.proxy import BackendFault
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.model import GatewayPlace, WantedSecret
+from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._names import Side
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.policy import Stage
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.presence import Presence
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.secrets import CaInCluster, ShownTrust
 from ansible_collections.crossmesh.mtls.plugins.module_utils._plan.status import LinkSideJson
 
-__all__ = ["LOOKS", "ClusterLook", "EndpointJson", "Options", "PlanJson", "ProofJson", "SideLook", "last_standings"]
+__all__ = [
+    "LOOKS",
+    "ClusterLook",
+    "EndpointJson",
+    "Options",
+    "PlanJson",
+    "ProofJson",
+    "SideLook",
+    "is_seen",
+    "last_standings",
+    "why_unseen",
+]
+
+_NOT_LOOKED_AT = "not looked at in this run (--limit)"
 
 # Arguments of actions that are given all of it; doc_fragments/looks.py documents them.
 LOOKS: Mapping[str, Any] = {
@@ -109,6 +123,16 @@ class ClusterLook(TypedDict):
     details: str
     options: Options
     sides: dict[Side, SideLook]
+
+
+def is_seen(look: Mapping[str, Any]) -> TypeGuard[ClusterLook]:
+    """Whether a look came to its end; C(why_unseen) says of another one what it has told first."""
+    return "sides" in look
+
+
+def why_unseen(look: Mapping[str, Any]) -> str:
+    errors = [Message.from_json(error).seen for error in look.get("errors") or ()]
+    return (errors or [str(look.get("msg") or _NOT_LOOKED_AT)])[0]
 
 
 class ProofJson(TypedDict):

@@ -19,24 +19,15 @@ import yaml
 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import schema
+from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings import check_shape, wrong_type
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.runs import failed_mark, good_mark, marks_folder
 
-__all__ = ["JOBS", "PATTERNS", "Job", "Schedule", "faults", "files_of", "jobs_of"]
+__all__ = ["PATTERNS", "Job", "Schedule", "faults", "files_of", "jobs_of"]
 
 # Where files of a schedule stand.
 PATTERNS = ("systemd/*", "cron/*", "kubernetes/*")
-# C(mesh_schedule), as an action takes it.
-JOBS: Mapping[str, Any] = {
-    "type": "list",
-    "elements": "dict",
-    "default": schema.defaults(schema.PLAYBOOK)["mesh_schedule"],
-    "options": {
-        "playbook": {"type": "str", "required": True, "choices": list(schema.SCHEDULED)},
-        "at": {"type": "str", "required": True},
-        "limit": {"type": "str", "required": True},
-    },
-}
+_VARIABLE = "mesh_schedule"
 
 _AT = re.compile(r"(?:(?:(Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?([01][0-9]|2[0-3]))?:([0-5][0-9])", re.ASCII)
 _LIMIT = re.compile(r"([1-9][0-9]{0,2})([mh])", re.ASCII)
@@ -137,19 +128,33 @@ class Schedule:
         return failed_mark(self.state, job.playbook)
 
 
-def jobs_of(given: Iterable[Mapping[str, str]]) -> tuple[Job, ...]:
-    """:param given: C(mesh_schedule).
-    :raises CrossmeshError: there is no such time, or no such limit.
+def jobs_of(given: object) -> tuple[Job, ...]:
+    """:param given: C(mesh_schedule); None for its default.
+    :raises CrossmeshError: it is no list of jobs, or there is no such time, or no such limit.
     """
-    jobs = tuple(Job(**job) for job in given)
-    if found := list(_faults_of_jobs(jobs)):
-        raise CrossmeshError(*found)
+    entries: Any = schema.defaults(schema.PLAYBOOK)[_VARIABLE] if given is None else given
+    if misshapen := list(_misshapen(entries)):
+        raise CrossmeshError(*misshapen)
+    jobs = tuple(Job(**entry) for entry in entries)
+    if unfit := list(_faults_of_jobs(jobs)):
+        raise CrossmeshError(*unfit)
     return jobs
 
 
+def _misshapen(entries: object) -> Iterator[Message]:
+    if not isinstance(entries, list):
+        yield wrong_type(_VARIABLE, _VARIABLE, entries, "list", "[{playbook: verify, at: '06:30', limit: 1h}]")
+        return
+    for number, entry in enumerate(entries):
+        path = f"{_VARIABLE}[{number}]"
+        if isinstance(entry, Mapping):
+            yield from check_shape(_VARIABLE, f"{path}.", entry, schema.SCHEDULE)
+        else:
+            yield wrong_type(_VARIABLE, path, entry, "dict", "{playbook: verify, at: '06:30', limit: 1h}")
+
+
 def faults(schedule: Schedule) -> Iterator[Message]:
-    """What cannot be written as it was given."""
-    yield from _faults_of_jobs(schedule.jobs)
+    """What cannot be written as it was given, beside its jobs."""
     words = [*schedule.command, *schedule.alarm, *schedule.heartbeat, *schedule.image_command]
     if not all(word and word.isprintable() for word in (*words, schedule.folder)):
         what = "a command or the folder has an empty word, or one with a line break"

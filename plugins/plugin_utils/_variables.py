@@ -9,6 +9,7 @@ secret is ever a task's argument.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,14 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory import d
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.rules.ca import store_path
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 
-__all__ = ["NAMES", "contract", "contracts", "contracts_of", "of_clusters", "plain", "store_folder", "text"]
+__all__ = ["NAMES", "contract", "contracts", "contracts_of", "of_clusters", "plain", "store_folder", "text", "value_of"]
 
 _FIELDS: Mapping[str, schema.Field] = {field.name: field for field in schema.CONTRACT}
 NAMES = tuple(_FIELDS)
 # Before ansible-core 2.19 a vaulted value is no string, but an object with this mark.
 _ENCRYPTED = "__ENCRYPTED__"
+# As Jinja says it.
+_UNDEFINED = re.compile(r"'([A-Za-z_][A-Za-z0-9_]{0,63})' is undefined")
 
 
 def contract(variables: Mapping[str, Any], templar: Any = None, names: Iterable[str] = NAMES) -> dict[str, Any]:
@@ -37,7 +40,7 @@ def contract(variables: Mapping[str, Any], templar: Any = None, names: Iterable[
     found = {}
     for name in names:
         if name in variables:
-            found[name] = schema.coerced(_FIELDS[name], _value(variables, templar, name))
+            found[name] = schema.coerced(_FIELDS[name], value_of(variables, templar, name))
     # A key without a value counts as not given.
     given = {name: value for name, value in found.items() if value is not None or name == "mesh_links"}
     given.setdefault("mesh_cluster_name", str(variables["inventory_hostname"]))
@@ -76,11 +79,17 @@ def text(variables: Mapping[str, Any], templar: Any, name: str) -> str:
 
     :raises CrossmeshError: it cannot be templated or decrypted.
     """
-    value = _value(variables, templar, name) if name in variables else None
+    value = value_of(variables, templar, name)
     return "" if value is None else str(value)
 
 
-def _value(variables: Mapping[str, Any], templar: Any, name: str) -> Any:
+def value_of(variables: Mapping[str, Any], templar: Any, name: str) -> Any:
+    """A variable of any type; None where it is not given.
+
+    :raises CrossmeshError: it cannot be templated or decrypted.
+    """
+    if name not in variables:
+        return None
     try:
         # A vaulted value is decrypted once somebody looks at it, as plain() does.
         return plain(variables[name] if templar is None else templar.template(variables[name]))
@@ -92,7 +101,9 @@ def _value(variables: Mapping[str, Any], templar: Any, name: str) -> Any:
 def _unreadable(name: str, host: str, error: Exception) -> Message:
     """Without Ansible's own words, which can hold a part of the value."""
     if isinstance(error, AnsibleUndefinedVariable):
-        what = f"its value uses a variable that is not defined for {host}"
+        # A name is all that is taken of it.
+        found = _UNDEFINED.search(str(error))
+        what = f"its value uses {found[1] if found else 'a variable'}, which is not defined for {host}"
         fix = f"define it for {host} too, or set {name} without it"
     else:
         what = "its value cannot be templated or decrypted"

@@ -108,7 +108,7 @@ SAID = pytest.mark.parametrize(
         pytest.param("issue Secret istio-system/client-credential: there is no certificate yet", id="secret-deleted"),
         pytest.param("label crossmesh/link is other, changed by carol at 20", id="relabelled"),
         pytest.param("write Secret istio-system/mysql-credential: trusted roots changed: had nothing", id="trust"),
-        pytest.param("; changed by dave at 20", id="trust-by-whom"),
+        pytest.param("; also written by dave at 20", id="trust-by-whom"),
         pytest.param("open port 13306 on Service istio-system/istio-ingressgateway", id="port-removed"),
     ],
 )

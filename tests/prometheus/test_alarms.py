@@ -69,6 +69,15 @@ def crl(end: float) -> dict[str, int]:
     }
 
 
+def root(end: float) -> dict[str, int]:
+    """Of certificates that are valid for 90 days, and renewed 30 before their end."""
+    return {
+        "crossmesh_root_not_after_timestamp_seconds": at(end),
+        "crossmesh_root_replacement_due_timestamp_seconds": at(end - 90 * DAY),
+        "crossmesh_root_replacement_overdue_timestamp_seconds": at(end - 30 * DAY),
+    }
+
+
 def run(good: float, failed: float) -> dict[str, int]:
     return {
         "crossmesh_run_last_success_timestamp_seconds": at(good),
@@ -117,15 +126,15 @@ CASES = [
     ),
     Case(
         "CrossmeshRootNearItsEnd",
-        {"crossmesh_root_not_after_timestamp_seconds": at(90 * DAY)},
-        {"crossmesh_root_not_after_timestamp_seconds": at(90 * DAY + 2 * HOUR)},
+        root(90 * DAY),
+        root(90 * DAY + 2 * HOUR),
         "Root 91e5ae1f of the custom CA expires in 89d 22h 55m 0s",
         {"root": "91e5ae1f", "role": "issuing"},
     ),
     Case(
         "CrossmeshRootEnds",
-        {"crossmesh_root_not_after_timestamp_seconds": at(30 * DAY)},
-        {"crossmesh_root_not_after_timestamp_seconds": at(90 * DAY + 2 * HOUR)},
+        root(30 * DAY),
+        root(90 * DAY + 2 * HOUR),
         "Root 91e5ae1f of the custom CA has nearly ended, or has",
         {"root": "91e5ae1f", "role": "issuing"},
         ("CrossmeshRootNearItsEnd",),

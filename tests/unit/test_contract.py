@@ -360,7 +360,8 @@ def test_a_module_names_no_variable_that_there_is_not(module: str) -> None:
     text = "".join(module_text(module, part) for part in ("DOCUMENTATION", "EXAMPLES", "RETURN"))
     text += "".join(getattr(variable_fragments.ModuleDocFragment, name) for name in fragments_of(module))
     of_roles = {name for role in ROLES for name in options_of(role)}
-    known = {*FIELDS, *SECRETS, *of_roles, "mesh_servers", "mesh_clients"}
+    of_playbooks = {field.name for field in schema.PLAYBOOK}
+    known = {*FIELDS, *SECRETS, *of_roles, *of_playbooks, "mesh_servers", "mesh_clients"}
     assert set(re.findall(r"\bC\(((?:mesh|custom_ca)_\w+)\)", text)) - known == set()
 
 

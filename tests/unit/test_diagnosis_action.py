@@ -115,6 +115,17 @@ def test_it_tells_versions_links_clusters_the_ca_and_what_is_in_it(tmp_path: Pat
         assert f"| {name} |" in files["README.md"]
 
 
+def test_a_cluster_that_is_silent_is_named_on_the_screen_and_its_reason_in_the_page(
+    tmp_path: Path, capsys: Any
+) -> None:
+    page = content_of(sound(tmp_path))["README.md"]
+    assert "| clusters/001-cluster-a.json | cluster-a: its variables; **not seen**: away. [api-unreachable] |" in page
+    assert "| clusters/002-cluster-b.json | cluster-b: its variables, what is there, plan and drift, proof |" in page
+    told = capsys.readouterr().out
+    assert "of clusters that were not seen: clusters/001-cluster-a.json; README.md in it says why" in told
+    assert "002-cluster-b" not in told
+
+
 def test_a_store_that_cannot_be_read_is_told_in_its_place(tmp_path: Path) -> None:
     store_at(tmp_path / "ca", make_root(now=NOW))
     (tmp_path / "ca/authority.json").write_text("{")
@@ -130,7 +141,7 @@ def test_an_inventory_that_is_wrong_is_a_reason_to_make_one(tmp_path: Path, link
     assert set(content_of(result)) == FILES
 
 
-def test_what_lacks_is_told_in_the_page_and_in_the_result(tmp_path: Path, monkeypatch: Any) -> None:
+def test_what_lacks_is_told_in_the_page_and_in_the_result(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
     def broken(*_given: Any) -> Json:
         raise RuntimeError(PASSPHRASE)
 
@@ -138,6 +149,7 @@ def test_what_lacks_is_told_in_the_page_and_in_the_result(tmp_path: Path, monkey
     result = diagnosed(tmp_path, inventory(tmp_path))
     files = content_of(result)
     assert ["[internal-error]" in line for line in result["missing"]] == [True]
+    assert "not available: report.json; README.md in it says why" in capsys.readouterr().out
     assert "not available" in json.loads(files["report.json"])
     assert "RuntimeError" in files["README.md"]
     assert searched(result, PASSPHRASE) == []

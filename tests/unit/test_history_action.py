@@ -123,9 +123,10 @@ def test_a_store_that_cannot_be_read_is_one_message(folder: Path) -> None:
     assert [error["code"] for error in told(folder)["errors"]] == ["store-damaged"]
 
 
-def test_without_a_ca_there_is_nothing_to_tell(tmp_path: Path, capsys: Any) -> None:
-    assert told(tmp_path)["entries"] == []
-    assert capsys.readouterr().out == "the audit journal is whole: 0 entries are signed\n"
+@pytest.mark.parametrize("of", [{}, {"of": "mysql"}], ids=["everything", "a-link"])
+def test_without_a_ca_it_is_said_where_there_is_none(tmp_path: Path, capsys: Any, of: dict[str, str]) -> None:
+    assert told(tmp_path, **of)["entries"] == []
+    assert capsys.readouterr().out == f"there is no CA in {tmp_path}/ca yet, and so no audit journal\n"
 
 
 def test_a_store_in_secrets_is_read_by_the_same_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -203,7 +203,8 @@ def test_the_tree_of_another_instance_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_folder_is_refused(tmp_path: Path, path: str) -> None:
     if path:
         (tmp_path / path).write_text("")
-    assert refusal(rendered(tmp_path / path if path else "", [MYSQL]))["code"] == "folder-not-ours"
+    code = "folder-not-ours" if path else "folder-not-given"
+    assert refusal(rendered(tmp_path / path if path else "", [MYSQL]))["code"] == code
 
 
 def test_files_of_others_beside_the_trees_own_stay_as_they_are(tmp_path: Path) -> None:

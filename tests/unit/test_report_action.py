@@ -72,18 +72,19 @@ def variables(folder: Path) -> Json:
     }
 
 
-def report(folder: Path, looks: Mapping[str, Any], **options: Any) -> Json:
+def report(folder: Path, looks: Mapping[str, Any], more: Json | None = None, /, **options: Any) -> Json:
+    """:param more: variables beside those of every inventory here."""
     given = {"looks": dict(looks), "proofs": [{} for _look in looks], **options}
-    return run_action(mesh_report, given, variables(folder))
+    return run_action(mesh_report, given, {**variables(folder), **(more or {})})
 
 
-def made(folder: Path, **options: Any) -> Json:
+def made(folder: Path, more: Json | None = None, /, **options: Any) -> Json:
     """A report of one cluster that was looked at and one that is away."""
     root = make_root(now=NOW)
     store_at(folder / "ca", root)
     away = {"msg": "away", "errors": [_away()]}
     looks = {"cluster-a": away, "cluster-b": look_at(read(root), root)}
-    return report(folder, looks, **{"dir": str(folder / "out"), **options})
+    return report(folder, looks, more, **{"dir": str(folder / "out"), **options})
 
 
 def _away() -> Json:
@@ -295,12 +296,12 @@ def test_a_machine_without_marks_says_nothing_of_runs_unless_metrics_are_asked_f
     made(tmp_path / "again", metrics_dir=str(collected(tmp_path)))
     again = json.loads((tmp_path / "again/out/report.json").read_text())
     assert {run["state"] for run in again["runs"]} == {"missed"}
-    made(tmp_path / "none", metrics_dir=str(collected(tmp_path)), schedule=[])
+    made(tmp_path / "none", {"mesh_schedule": []}, metrics_dir=str(collected(tmp_path)))
     assert json.loads((tmp_path / "none/out/report.json").read_text())["runs"] == []
 
 
 def test_the_next_report_is_awaited_as_the_schedule_has_it_and_waits_for_no_mark_of_its_own(tmp_path: Path) -> None:
     jobs = [{"playbook": "report", "at": ":12", "limit": "30m"}]
-    made(tmp_path, metrics_dir=str(collected(tmp_path)), schedule=jobs)
+    made(tmp_path, {"mesh_schedule": jobs}, metrics_dir=str(collected(tmp_path)))
     content = json.loads((tmp_path / "out/report.json").read_text())
     assert (content["fresh_for_minutes"], content["runs"]) == (60 + 30 + 10, [])

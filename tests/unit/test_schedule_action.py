@@ -29,8 +29,8 @@ JOBS = [
 
 
 def written(folder: Path, variables: Json | None = None, **options: Any) -> Json:
-    given = {"path": str(folder), "jobs": JOBS, "command": COMMAND, "user": "ops", "alarm": ALARM, **options}
-    return run_action(mesh_schedule, given, variables or {})
+    given = {"path": str(folder), "command": COMMAND, "user": "ops", "alarm": ALARM, **options}
+    return run_action(mesh_schedule, given, {"mesh_schedule": JOBS, **(variables or {})})
 
 
 def unit(folder: Path, name: str) -> dict[str, dict[str, str]]:
@@ -203,37 +203,71 @@ def test_an_instance_has_files_of_its_own(tmp_path: Path) -> None:
 
 def test_a_job_that_is_gone_takes_its_files_along(tmp_path: Path) -> None:
     written(tmp_path)
-    result = written(tmp_path, jobs=JOBS[:2])
+    fewer = {"mesh_schedule": JOBS[:2]}
+    result = written(tmp_path, fewer)
     assert [line for line in result["lines"] if line.startswith("remove")] == [
         f"remove systemd/{NAME}-rotate_ca.service",
         f"remove systemd/{NAME}-rotate_ca.timer",
     ]
-    assert written(tmp_path, jobs=JOBS[:2])["changed"] is False
+    assert written(tmp_path, fewer)["changed"] is False
 
 
 # -- what is refused -----------------------------------------------------------------------------------------------
 
 
+def job(**changes: Any) -> Json:
+    return {"playbook": "verify", "at": "02:17", "limit": "1h", **changes}
+
+
 @pytest.mark.parametrize(
-    ("options", "where"),
+    ("jobs", "code", "where"),
     [
-        ({"jobs": [{"playbook": "verify", "at": "25:00", "limit": "1h"}]}, "mesh_schedule: verify: at"),
-        ({"jobs": [{"playbook": "verify", "at": "17 2 * * *", "limit": "1h"}]}, "mesh_schedule: verify: at"),
-        ({"jobs": [{"playbook": "verify", "at": "02:17", "limit": "0h"}]}, "mesh_schedule: verify: limit"),
-        ({"jobs": [{"playbook": "verify", "at": "02:17", "limit": "90"}]}, "mesh_schedule: verify: limit"),
-        ({"jobs": [{"playbook": "verify", "at": ":17", "limit": "1h"}]}, "mesh_schedule: verify: limit"),
-        ({"command": ["ansible-playbook\nrm"]}, "mesh_schedule_*"),
-        ({"alarm": ["page", ""]}, "mesh_schedule_*"),
+        ([job(at="25:00")], "schedule", "mesh_schedule: verify: at"),
+        ([job(at="17 2 * * *")], "schedule", "mesh_schedule: verify: at"),
+        ([job(limit="0h")], "schedule", "mesh_schedule: verify: limit"),
+        ([job(limit="90")], "schedule", "mesh_schedule: verify: limit"),
+        ([job(at=":17")], "schedule", "mesh_schedule: verify: limit"),
+        # YAML 1.1 reads 12:17 without quotes as a number of base 60.
+        ([JOBS[0], job(at=737)], "type", "mesh_schedule[1].at"),
+        ([job(playbook="teardown")], "choice", "mesh_schedule[0].playbook"),
+        ([job(limit=None)], "missing", "mesh_schedule[0].limit"),
+        ([job(when="now")], "unknown-key", "mesh_schedule[0].when"),
+        (["verify"], "type", "mesh_schedule[0]"),
+        ({"playbook": "verify"}, "type", "mesh_schedule"),
+        ("verify", "type", "mesh_schedule"),
+        (0, "type", "mesh_schedule"),
     ],
 )
-def test_what_cannot_be_written_is_refused_with_its_place(tmp_path: Path, options: Json, where: str) -> None:
-    result = written(tmp_path, **options)
-    assert [(error["code"], error["where"]) for error in result["errors"]] == [("schedule", where)]
+def test_jobs_that_cannot_be_meant_are_refused_with_their_place(
+    tmp_path: Path, jobs: Any, code: str, where: str
+) -> None:
+    result = written(tmp_path, {"mesh_schedule": jobs})
+    (error,) = result["errors"]
+    assert (error["code"], where in error["where"], bool(error["fix"])) == (code, True, True), error
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("options", [{"command": ["ansible-playbook\nrm"]}, {"alarm": ["page", ""]}])
+def test_words_that_no_unit_can_hold_are_refused(tmp_path: Path, options: Json) -> None:
+    result = written(tmp_path, **options)
+    assert [(error["code"], error["where"]) for error in result["errors"]] == [("schedule", "mesh_schedule_*")]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_option_of_another_type_is_refused_with_a_code(tmp_path: Path) -> None:
+    (error,) = written(tmp_path, image={"name": "ours"}, alarm={"a": 1})["errors"]
+    assert (error["code"], error["where"]) == ("wrong-option", f"task {mesh_schedule.__name__}")
+    assert "alarm" in error["what"]
+
+
+def test_without_a_schedule_of_its_own_the_default_is_written(tmp_path: Path) -> None:
+    for variables in ({"mesh_schedule": None}, {}):
+        files = run_action(mesh_schedule, {"path": str(tmp_path)}, variables)["files"]
+        assert {f"systemd/{NAME}-{name}.timer" for name in ("verify", "rotate_certificates")} < set(files)
+
+
 def test_a_playbook_that_is_listed_twice_is_refused(tmp_path: Path) -> None:
-    result = written(tmp_path, jobs=[JOBS[1], JOBS[1]])
+    result = written(tmp_path, {"mesh_schedule": [JOBS[1], JOBS[1]]})
     assert {error["code"] for error in result["errors"]} == {"schedule"}
 
 

@@ -41,3 +41,18 @@ def test_clusters_that_only_mesh_clusters_names_are_said_and_not_covered(
 
 def test_without_mesh_clusters_nothing_is_lacking() -> None:
     assert run_action(mesh_summary, {"looks": {"host-a": {}}, "names": {"host-a": ""}}, {})["not_covered"] == ""
+
+
+@pytest.mark.parametrize(
+    ("looks", "line"),
+    [
+        ({"host-a": {"msg": "away. [api-unreachable]"}}, "nothing is known of any link: no cluster was seen"),
+        ({}, "there are no links here"),
+    ],
+    ids=["silent", "none"],
+)
+def test_no_row_is_told_apart_from_no_link(
+    looks: dict[str, Any], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_action(mesh_summary, {"looks": looks, "names": dict.fromkeys(looks, "")}, {})
+    assert capsys.readouterr().out.splitlines()[0] == line

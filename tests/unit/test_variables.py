@@ -146,6 +146,7 @@ def test_a_variable_that_cannot_be_templated_is_an_error_of_its_name(value: Any)
     with refused("unreadable-variable") as failure:
         contract(known, templar)
     assert failure.value.message.where == "mesh_kubeconfig"
+    assert failure.value.message.what == "its value uses nowhere, which is not defined for localhost"
     assert contract({**known, "mesh_kubeconfig": as_template("{{ nothing }}")}, templar)["mesh_kubeconfig"] == "here"
 
 

@@ -29,12 +29,14 @@ class Part:
     :param about: what it is, in a few words.
     :param content: plain values; a text stands as it is.
     :param missing: why there is no content.
+    :param unseen: why it is of a cluster that was not seen; empty of one that was.
     """
 
     path: str
     about: str
     content: Any = None
     missing: tuple[str, ...] = ()
+    unseen: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ def _page(heading: Heading, parts: Sequence[Part], redaction: Redaction) -> Iter
     yield "| File | What it is |"
     yield "|---|---|"
     for part in parts:
-        why = f"; **not available**: {' '.join(part.missing)}" if part.missing else ""
+        unseen = f"; **not seen**: {part.unseen}" if part.unseen else ""
+        why = f"; **not available**: {' '.join(part.missing)}" if part.missing else unseen
         yield f"| {part.path} | {visible(redaction.text(part.about + why))} |"
     yield ""
     yield "## What was taken out"

@@ -55,7 +55,9 @@ __all__ = [
 SECRET_KEYS = frozenset({"tls.crt", "tls.key", "ca.crt"})
 LISTS_KEY = "ca.crl"
 _IDENTITY = ("data.tls.crt", "data.tls.key")
-# What of a Secret is not as it should be, by the reason of a decision: those that somebody's hand can cause.
+# What of a Secret is not as it should be, by the reason of a decision: those that somebody's hand can cause. Of these,
+# nothing but such a hand causes the first ones; a rotation or the inventory the others too.
+_BY_HAND = frozenset({"missing", "unreadable", "key-mismatch", "label", "surplus"})
 _ABOUT: Mapping[str, Sequence[str]] = {
     **dict.fromkeys(("missing", "unreadable", "key-mismatch", "usage-changed", SAN_CHANGED), _IDENTITY),
     **dict.fromkeys(("issuer-changed", "chain-changed"), _IDENTITY),
@@ -122,7 +124,8 @@ def decide_secret(
     """Keep, issue, or write trust only; the first reason counts. Who else wrote what it is about is told with it."""
     decision = _decided(wanted, secret, authority, policy, now, owner, revoked)
     others = _others(secret, decision.reason, owner) if secret else []
-    return replace(decision, message=f"{decision.message}; changed by {', '.join(others)}") if others else decision
+    word = "changed by" if decision.reason in _BY_HAND else "also written by"
+    return replace(decision, message=f"{decision.message}; {word} {', '.join(others)}") if others else decision
 
 
 def _others(secret: LiveSecret, reason: str, owner: names.Owner) -> list[str]:

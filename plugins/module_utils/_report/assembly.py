@@ -60,6 +60,7 @@ def report_of(sources: Sources) -> Report:
         phase_since=phase_since(sources.previous, phase) or made_at,
         store=sources.settings.store,
         renew_before_days=sources.settings.renew_before.days,
+        leaf_validity_days=sources.settings.leaf_validity.days,
         coverage=_coverage(clusters),
         summary=_summary(links, certificates),
         links=links,

@@ -9,7 +9,7 @@ PRIVATE to the collection.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -17,6 +17,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils import _names as na
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import revocation
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.authority import Authority
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.records import Record
+from ansible_collections.crossmesh.mtls.plugins.module_utils._foreign import Json, mappings, moment
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.crl import Crl
 from ansible_collections.crossmesh.mtls.plugins.module_utils._pki.x509 import (
     CertificateView,
@@ -37,6 +38,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._report.sources imp
     Sources,
     StoredCertificate,
 )
+from ansible_collections.crossmesh.mtls.plugins.module_utils._typed_json import flat_value
 
 __all__ = ["Register", "days_until", "register_of", "revocation_lists", "roots_of"]
 
@@ -66,18 +68,21 @@ class Register:
 
 
 def register_of(sources: Sources) -> Register:
-    """What was read where it is used, and what only the records know."""
+    """What was read where it is used, what only the records know, and what they know no more since it has expired."""
     stored = dict(_stored(sources))
     held = {found.view.fingerprint: (end, found) for (_link, end), found in stored.items()}
     presented = {where: found.view.fingerprint for where, found in stored.items()}
     presented |= dict(_recorded(sources, stored))
+    remembered = dict(_remembered(sources, presented))
+    presented |= {where: item.fingerprint for where, item in remembered.items()}
     links: dict[str, set[str]] = defaultdict(set)
     for (link, _end), fingerprint in presented.items():
         links[fingerprint].add(link)
     written = {record.fingerprint: record for record in sources.records}
     ages = _ages(sources.records)
     revoked = {item.serial for found in _lists(sources.authority) for item in found.revoked}
-    certificates = {record.fingerprint: _of_record(record, sources) for record in sources.records}
+    certificates = {item.fingerprint: item for item in remembered.values()}
+    certificates |= {record.fingerprint: _of_record(record, sources) for record in sources.records}
     for fingerprint, (end, found) in held.items():
         certificates[fingerprint] = _of_view(found, end, written.get(fingerprint), sources)
     return Register(
@@ -117,6 +122,30 @@ def _recorded(
             fingerprint = last.get((link, end.cluster, end.side))
             if fingerprint and (link, end) not in stored and end.cluster not in sources.sights:
                 yield (link, end), fingerprint
+
+
+def _remembered(
+    sources: Sources, known: Container[tuple[str, EndPlace]]
+) -> Iterator[tuple[tuple[str, EndPlace], Certificate]]:
+    """What the last report had in use at an end which this run has not seen, and no record tells of."""
+    last = {
+        (link, item.cluster, item.side): item
+        for item in map(_certificate, mappings(sources.previous.get("certificates")))
+        if item and item.next_due
+        for link in item.links
+    }
+    for link, ends in sources.topology.ends.items():
+        for end in ends:
+            item = last.get((link, end.cluster, end.side))
+            if item and (link, end) not in known and end.cluster not in sources.sights:
+                left = days_until(datetime.fromisoformat(item.not_after), sources.now)
+                yield (link, end), replace(item, days_left=left, in_service=False)
+
+
+def _certificate(found: Json) -> Certificate | None:
+    """A certificate of another report, which is a file that anybody may have edited; None where it is none."""
+    item = flat_value(Certificate, found)
+    return item if item and moment(item.not_before) and moment(item.not_after) else None
 
 
 def _ages(records: Sequence[Record]) -> dict[str, int]:

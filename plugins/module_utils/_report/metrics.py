@@ -29,6 +29,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._report.model impor
 __all__ = ["METRICS", "samples_of"]
 
 _MINUTE = 60
+_DAY = 24 * 60 * _MINUTE
 _PHASES = (*get_args(Phase), UNREAD)
 
 
@@ -47,7 +48,14 @@ CERTIFICATE_END = _metric(
 CERTIFICATE_DUE = _metric(
     "certificate_renewal_due_timestamp_seconds", "From when on a run of rotate_certificates renews it.", *_PLACE
 )
-ROOT_END = _metric("root_not_after_timestamp_seconds", "When a trusted root of the custom CA expires.", "root", "role")
+_ROOT = ("root", "role")
+ROOT_END = _metric("root_not_after_timestamp_seconds", "When a trusted root of the custom CA expires.", *_ROOT)
+ROOT_DUE = _metric(
+    "root_replacement_due_timestamp_seconds", "From when on the certificates that it issues expire with it.", *_ROOT
+)
+ROOT_OVERDUE = _metric(
+    "root_replacement_overdue_timestamp_seconds", "From when on verify raises root-expires of it.", *_ROOT
+)
 CRL_END = _metric(
     "crl_next_update_timestamp_seconds", "From when on gateways refuse all certificates of this CRL's root.", "root"
 )
@@ -94,6 +102,8 @@ METRICS: tuple[Metric, ...] = (
     CERTIFICATE_END,
     CERTIFICATE_DUE,
     ROOT_END,
+    ROOT_DUE,
+    ROOT_OVERDUE,
     CRL_END,
     CRL_DUE,
     CRL_OVERDUE,
@@ -148,7 +158,10 @@ def _of_certificates(certificates: Iterable[Certificate]) -> Iterator[_Value]:
 def _of_authority(report: Report) -> Iterator[_Value]:
     yield CA_PROBLEMS, len(report.journal.problems), {}
     for root in report.roots:
-        yield ROOT_END, _seconds(root.not_after), {"root": short(root.fingerprint), "role": root.role}
+        labels, end = {"root": short(root.fingerprint), "role": root.role}, _seconds(root.not_after)
+        yield ROOT_END, end, labels
+        yield ROOT_DUE, end - report.leaf_validity_days * _DAY, labels
+        yield ROOT_OVERDUE, end - report.renew_before_days * _DAY, labels
     for crl in report.crls:
         labels = {"root": short(crl.root)}
         yield CRL_END, _seconds(crl.next_update), labels

@@ -170,7 +170,9 @@ class Certificate:
     issued: Annotated[str, "When it was issued; empty where no record says it."]
     renewed: Annotated[int, "How many unexpired certificates were issued to this place before it."]
     next_due: Annotated[str, "When it is due to be renewed; empty where another one is in its place."]
-    in_service: Annotated[bool, "Whether it was read where it is used; false for one that only the records know."]
+    in_service: Annotated[
+        bool, "Whether it was read where it is used; false: only a record or the last report knows it."
+    ]
     revoked: Annotated[bool, "Whether a CRL names it."]
     waits: Annotated[bool, "Whether it is in use, and of a root that issues no more: a root rotation waits for it."]
 
@@ -248,7 +250,10 @@ class Coverage:
 
     complete: Annotated[bool, "Whether every cluster was looked at."]
     seen: Annotated[tuple[str, ...], "Clusters that this run has looked at."]
-    unseen: Annotated[tuple[Unseen, ...], "Clusters that it has not: what is said of them comes from the CA's records."]
+    unseen: Annotated[
+        tuple[Unseen, ...],
+        "Clusters that it has not: of them it has what the CA's records and the last report know.",
+    ]
 
 
 @dataclass(frozen=True)
@@ -328,6 +333,7 @@ class Report:
     phase_since: Annotated[str, "When a report has first seen it in this phase, ISO 8601."]
     store: Annotated[str, "Where the CA store is."]
     renew_before_days: Annotated[int, "custom_ca_renew_before_days: a certificate is renewed that long before its end."]
+    leaf_validity_days: Annotated[int, "custom_ca_leaf_validity_days: how long a new certificate is valid."]
     coverage: Annotated[Coverage, "Which part of the estate it speaks of."]
     summary: Annotated[Summary, "The same in numbers."]
     links: Annotated[tuple[Link, ...], "Every link of the inventory, by name."]

@@ -117,6 +117,7 @@ class Settings:
     store: str
     operator: str
     renew_before: timedelta
+    leaf_validity: timedelta
     fresh_for_minutes: int = 0
 
 

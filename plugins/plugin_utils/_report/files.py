@@ -98,7 +98,7 @@ def _unreadable(path: Path, why: str) -> Message:
 def _unwritable(folder: Path, error: OSError) -> Message:
     return Message.error(
         "report-not-written",
-        where=str(folder),
+        where=f"mesh_report_dir: {shown_path(str(folder))}",
         what=f"cannot write the report: {error.strerror}",
         fix="set mesh_report_dir to a folder that can be made and written to",
     )

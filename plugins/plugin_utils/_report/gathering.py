@@ -24,7 +24,6 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import Cros
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.desired import external_servers
 from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.validation import World
 from ansible_collections.crossmesh.mtls.plugins.module_utils._issue.external import certificate_in
-from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.details import ClusterDetails, stored_in
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.model import Journal, Run
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.runs import Awaited, marks_folder, runs_of
@@ -38,13 +37,18 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._report.sources imp
 )
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Variables, world_of
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._journal import author_of
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import ClusterLook, ProofJson, last_standings
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import (
+    ClusterLook,
+    ProofJson,
+    is_seen,
+    last_standings,
+    why_unseen,
+)
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._schedule import Job
 
 __all__ = ["MOST_DEEDS", "Given", "sources_of"]
 
 Json = Mapping[str, Any]
-_NOT_LOOKED_AT = "not looked at in this run (--limit)"
 _PLAYBOOK = "report"
 # Minutes after which the next report is late where no schedule says it: a day and two hours.
 _ONCE_A_DAY = 26 * 60
@@ -90,8 +94,8 @@ def sources_of(variables: Variables, given: Given, before: Json) -> Sources:
     held = _held(store, now)
     hosts = {host: str(given.names.get(host) or host) for host in given.looks}
     proofs = dict(zip(given.looks, given.proofs, strict=False))
-    seen = {host: cast(ClusterLook, look) for host, look in given.looks.items() if "sides" in look}
-    unseen = {hosts[host]: _why_unseen(look) for host, look in given.looks.items() if "sides" not in look}
+    seen = {host: look for host, look in given.looks.items() if is_seen(look)}
+    unseen = {hosts[host]: why_unseen(look) for host, look in given.looks.items() if not is_seen(look)}
     return Sources(
         now=now,
         settings=Settings(
@@ -99,6 +103,7 @@ def sources_of(variables: Variables, given: Given, before: Json) -> Sources:
             store.where,
             author_of(variables.task_vars).operator,
             timedelta(days=variables.days("custom_ca_renew_before_days")),
+            timedelta(days=variables.days("custom_ca_leaf_validity_days")),
             next((job.missed_after for job in given.jobs if job.playbook == _PLAYBOOK), _ONCE_A_DAY),
         ),
         topology=topology_of(world),
@@ -134,12 +139,6 @@ def _sight(look: ClusterLook, proof: Json) -> Sight:
         proof=(*(proof.get("report") or ()), *(proof.get("not_asked") or ())),
         probed="links" in proof,
     )
-
-
-def _why_unseen(look: Json) -> str:
-    """The first thing that a look has told of, or that there was none."""
-    errors = [Message.from_json(error).seen for error in look.get("errors") or ()]
-    return (errors or [str(look.get("msg") or _NOT_LOOKED_AT)])[0]
 
 
 def _external(world: World) -> dict[str, StoredCertificate]:

@@ -42,7 +42,7 @@ from tests.unit.support import Json, link
 
 DOMAIN = "crossmesh.internal"
 STORE = "/srv/meshes/.crossmesh/ca"
-SETTINGS = Settings("default", STORE, "olivia", 30 * DAY)
+SETTINGS = Settings("default", STORE, "olivia", 30 * DAY, 90 * DAY)
 JOURNAL = Journal((), 214, 1, timestamp(NOW - timedelta(hours=9)), "issued", "rotation-timer", "job 4711")
 SERVICES: Mapping[str, tuple[str, int, int]] = {
     "tcp": ("mysql", 3306, 3306),

@@ -9,7 +9,7 @@ import json
 import re
 from collections import Counter
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import yaml
@@ -20,6 +20,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._report.assembly im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.exposition import Metric, Sample, exposition
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.metrics import METRICS, samples_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.model import Report, Run
+from ansible_collections.crossmesh.mtls.plugins.module_utils._report.schema import to_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils._report.sources import Sources
 from tests.unit.pki.support import DAY, NOW, make_root
 from tests.unit.report.estates import SETTINGS, Estate, many_links, one_link, ten_links
 from tests.unit.support import CHECKOUT
@@ -79,6 +81,42 @@ def test_a_certificate_in_use_is_told_by_its_place_with_its_end_and_when_it_is_d
     assert len(of(report, "certificate_not_after_timestamp_seconds")) == 2
 
 
+def gone(sources: Sources, later: datetime, before: Report | None) -> Report:
+    """The report once cluster-b cannot be reached, and its certificate has left the records, since it has expired."""
+    seen = {name: sight for name, sight in sources.sights.items() if name != "cluster-b"}
+    previous = to_json(before) if before else {}
+    return report_of(replace(sources, now=later, sights=seen, unseen={"cluster-b": ""}, records=[], previous=previous))
+
+
+def test_a_certificate_that_expires_in_a_cluster_that_cannot_be_reached_stays_told() -> None:
+    sources = one_link().sources()
+    first = report_of(sources)
+    second = gone(sources, NOW + 71 * DAY, first)
+    third = gone(sources, NOW + 72 * DAY, second)
+    for report, left in ((second, -1), (third, -2)):
+        assert of(report, "certificate_not_after_timestamp_seconds", cluster="cluster-b") == [seconds(70)]
+        (end,) = (end for end in report.links[0].ends if end.cluster == "cluster-b")
+        (held,) = (item for item in report.certificates if item.cluster == "cluster-b")
+        assert (held.days_left, held.in_service, held.fingerprint) == (left, False, end.certificate)
+    # The control: without the report before, nobody knows of it.
+    assert of(gone(sources, NOW + 71 * DAY, None), "certificate_not_after_timestamp_seconds", cluster="cluster-b") == []
+    # Seen again, it is what the cluster holds that counts.
+    again = report_of(replace(sources, previous=to_json(third)))
+    assert again.certificates == first.certificates
+
+
+@pytest.mark.parametrize("edit", [{"not_after": "tomorrow"}, {"names": "a"}, {"days_left": "3"}, {"more": 1}])
+def test_a_report_before_that_was_edited_adds_no_certificate(edit: dict[str, object]) -> None:
+    sources = one_link().sources()
+    first = report_of(sources)
+    data = to_json(first)
+    edited = {**data, "certificates": [{**item, **edit} for item in data["certificates"]]}
+    lost = replace(sources, sights={}, unseen={"cluster-b": "", "cluster-a": ""}, records=[])
+    assert report_of(replace(lost, previous=edited)).certificates == ()
+    # The control: as it was written, it does.
+    assert len(report_of(replace(lost, previous=data)).certificates) == 2
+
+
 def test_a_link_is_up_or_down_or_not_known_and_says_why(ten: Report) -> None:
     assert of(ten, "link_info", link="payments", status="up") == [1]
     broken = {"status": "down", "state": "broken", "broken_at": "hop 2", "cause": "chain-missing"}
@@ -92,7 +130,9 @@ def test_a_link_is_up_or_down_or_not_known_and_says_why(ten: Report) -> None:
 def test_clusters_roots_and_crls_are_told(ten: Report) -> None:
     assert (of(ten, "cluster_seen", cluster="archive"), of(ten, "cluster_seen", cluster="core")) == ([0], [1])
     root = ten.roots[0].fingerprint[:8]
-    assert of(ten, "root_not_after_timestamp_seconds", root=root, role="issuing")
+    (last,) = of(ten, "root_not_after_timestamp_seconds", root=root, role="issuing")
+    assert of(ten, "root_replacement_due_timestamp_seconds", root=root) == [last - 90 * 24 * 3600]
+    assert of(ten, "root_replacement_overdue_timestamp_seconds", root=root) == [last - 30 * 24 * 3600]
     assert of(ten, "crl_next_update_timestamp_seconds", root=root) == [seconds(7) - 30 * 3600]
     # A list of a week is one that its root's end has cut short: no run makes it anew.
     assert of(ten, "crl_renewal_due_timestamp_seconds") == []

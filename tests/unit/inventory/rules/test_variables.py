@@ -107,8 +107,11 @@ def names_read_in(path: Path) -> set[str]:
 def test_what_playbooks_read_is_in_the_schema() -> None:
     found = set().union(*map(names_read_in, [*CHECKOUT.glob("playbooks/**/*.yml"), *CHECKOUT.glob("roles/*/*/*.yml")]))
     assert {"mesh_rotate_force", "custom_ca_restored", "mesh_preflight_report"} <= found, "the probe finds them"
-    assert found - {field.name for field in schema.VARIABLES} == set()
-    assert {field.name for field in schema.PLAYBOOK} <= found
+    actions = [path.read_text() for path in CHECKOUT.glob("plugins/action/*.py")]
+    asked = {name for text in actions for name in re.findall(r'of_playbook\("(\w+)"\)', text)}
+    assert "mesh_schedule" in asked, "the probe finds them"
+    assert (found | asked) - {field.name for field in schema.VARIABLES} == set()
+    assert {field.name for field in schema.PLAYBOOK} <= found | asked
 
 
 def run(known: Json, of_server: Json, **arguments: Any) -> Json:
