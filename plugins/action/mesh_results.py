@@ -176,6 +176,7 @@ def _with_sides(found: ClusterRun, look: ClusterLook, proof: Json) -> ClusterRun
 
     return replace(
         found,
+        attempts={check: _of_both_sides(check, made, look, proof) for check, made in found.attempts.items()},
         errors=lines("errors"),
         faults=(*lines("faults"), *(proof.get("faults") or ())),
         unserved=lines("report"),
@@ -187,6 +188,15 @@ def _with_sides(found: ClusterRun, look: ClusterLook, proof: Json) -> ClusterRun
         stopped=(*found.stopped, *(cast(Json, look).get("rolled_back") or ())),
         links=last_standings(look, cast(ProofJson, proof)),
     )
+
+
+def _of_both_sides(check: str, made: Attempt, look: ClusterLook, proof: Json) -> Attempt:
+    """What was written for either side: Ansible keeps what a task has returned for the last one.
+
+    No side is proven before what it needs was written.
+    """
+    proven = [cast(Json, plan) for side, plan in look["sides"].items() if side in (proof.get("pods") or {})]
+    return Attempt("done") if made == NOT_MADE and any(plan.get(check) for plan in proven) else made
 
 
 def _write(folder: Path, results: Results) -> list[str]:

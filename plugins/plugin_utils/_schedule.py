@@ -34,6 +34,8 @@ _LIMIT = re.compile(r"([1-9][0-9]{0,2})([mh])", re.ASCII)
 _HOUR, _DAY, _WEEK = 60, 1440, 10080
 # Minutes beside interval and limit after which a good run counts as missed.
 _GRACE = 10
+# Of a command, for cron as Debian has it: with a longer one it takes nothing of the file.
+_LONGEST = 998
 # For what is to end within a moment: the alarm, and the look for missed runs.
 _MOMENT = "1m"
 
@@ -159,6 +161,13 @@ def faults(schedule: Schedule) -> Iterator[Message]:
     if not all(word and word.isprintable() for word in (*words, schedule.folder)):
         what = "a command or the folder has an empty word, or one with a line break"
         yield _unfit("mesh_schedule_*", what, "write words without line breaks, or call a script")
+    for job in schedule.jobs:
+        length = max(len(command.encode()) for _when, command in _of_cron(schedule, job))
+        if length > _LONGEST:
+            what = f"its command in the file for cron has {length} characters, and cron takes {_LONGEST}"
+            yield _unfit(
+                f"{_VARIABLE}: {job.playbook}", what, "set mesh_schedule_command, and those beside it, to scripts"
+            )
 
 
 def _faults_of_jobs(jobs: Sequence[Job]) -> Iterator[Message]:
@@ -307,15 +316,16 @@ def _cron(schedule: Schedule) -> str:
         "SHELL=/bin/sh",
         "PATH=/usr/local/bin:/usr/bin:/bin",
         "LC_ALL=C.UTF-8",
-        *(_line(schedule, job.cron, _guarded(schedule, job)) for job in schedule.jobs),
-        *(_line(schedule, "7 * * * *", _watched(schedule, job)) for job in schedule.jobs),
+        *(f"{when} {schedule.user} {command}" for job in schedule.jobs for when, command in _of_cron(schedule, job)),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _line(schedule: Schedule, when: str, command: str) -> str:
-    # To cron a bare % is the end of the command.
-    return f"{when} {schedule.user} {command}".replace("%", "\\%")
+def _of_cron(schedule: Schedule, job: Job) -> Iterator[tuple[str, str]]:
+    """When the lines of a job are run, and their commands: the run, and the look for one that was missed."""
+    for when, command in ((job.cron, _guarded(schedule, job)), ("7 * * * *", _watched(schedule, job))):
+        # To cron a bare % is the end of the command.
+        yield when, command.replace("%", "\\%")
 
 
 def _guarded(schedule: Schedule, job: Job) -> str:

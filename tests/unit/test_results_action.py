@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import pytest
+
 from ansible_collections.crossmesh.mtls.plugins.action import mesh_results
 from tests.unit.pki.support import NOW, make_root
 from tests.unit.support import Json, run_action
@@ -59,6 +61,25 @@ def test_a_run_leaves_json_and_junit(tmp_path: Path) -> None:
     assert found["link", "mysql", "server in cluster-b"] == ("passed", "")
     root = ET.parse(tmp_path / "out/verify.junit.xml").getroot()
     assert root.get("tests") == str(len(found))
+
+
+@pytest.mark.parametrize(
+    ("pods", "status"), [({"server": ["istio-system/istio-ingressgateway-0"]}, "passed"), ({}, "skipped")]
+)
+def test_of_a_cluster_that_is_both_sides_neither_side_is_forgotten(
+    tmp_path: Path, pods: dict[str, list[str]], status: str
+) -> None:
+    """The task came last for the other side, which needed nothing, so that it was skipped."""
+    root = make_root(now=NOW)
+    look = look_at(read(root), root)
+    look["sides"]["server"]["credentials"] = [{"name": "mysql-credential"}]
+    attempts = {
+        "credentials": {"cluster-b": {"changed": False, "skipped": True}},
+        "proof": {"cluster-b": {"pods": pods, "faults": []}},
+    }
+    given = {"lists_due": "", "lists_wrong": False}
+    written(tmp_path, playbook="site", looks={"cluster-b": {**look, **given}}, attempts=attempts)
+    assert cases(tmp_path, "site")["cluster", "cluster-b", "credentials"] == (status, "")
 
 
 def test_what_begins_says_that_it_has_not_ended(tmp_path: Path) -> None:

@@ -295,9 +295,32 @@ def checked(text: str) -> int:
     return subprocess.run(["crontab", "-n", "-"], input=text, check=False, capture_output=True, text=True).returncode
 
 
+def table_of(folder: Path) -> str:
+    """The file as the table of one user."""
+    lines = (folder / "cron" / NAME).read_text().splitlines()
+    return "".join(f"{line.replace(' ops ', ' ', 1)}\n" for line in lines)
+
+
 def test_cron_takes_the_table(tmp_path: Path) -> None:
     written(tmp_path, heartbeat=["/bin/true"])
-    lines = (tmp_path / "cron" / NAME).read_text().splitlines()
-    table = "".join(f"{line.replace(' ops ', ' ', 1)}\n" for line in lines)
-    assert checked(table) == 0
-    assert checked(table.replace("47 * * * *", "77 * * * *")) != 0, "the control"
+    assert checked(table_of(tmp_path)) == 0
+    assert checked(table_of(tmp_path).replace("47 * * * *", "77 * * * *")) != 0, "the control"
+
+
+def long_command(folder: Path, length: int) -> Json:
+    """With one word, of which the longest command in the table is so many characters longer than with none."""
+    return written(folder, command=["/bin/" + "a" * length])
+
+
+def test_a_command_that_cron_would_not_take_is_refused_and_one_character_less_is_taken(tmp_path: Path) -> None:
+    long_command(tmp_path / "short", 1)
+    lines = (tmp_path / "short/cron" / NAME).read_text().splitlines()
+    shortest = max(len(line.split(maxsplit=6)[6]) for line in lines if line.split()[0] in ("17", "47", "5", "7"))
+    most = 998 - shortest + 1
+    assert "errors" not in long_command(tmp_path / "most", most)
+    assert checked(table_of(tmp_path / "most")) == 0
+    # The control: cron itself takes no character more.
+    assert checked(table_of(tmp_path / "most").replace("/bin/a", "/bin/aa")) != 0
+    (error,) = long_command(tmp_path / "more", most + 1)["errors"]
+    assert (error["code"], "999 characters, and cron takes 998" in error["what"]) == ("schedule", True), error
+    assert not (tmp_path / "more").exists()
