@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.crossmesh.mtls.plugins.action import mesh_history_info
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca import journal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.events import refused as refusal
 from ansible_collections.crossmesh.mtls.plugins.module_utils._ca.index import index_from_json, index_to_json
@@ -28,7 +29,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import Cros
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from tests.unit.ca.support import file_store, folder, keep, record
 from tests.unit.pki.support import PASSPHRASE, Root, make_leaf, make_root
-from tests.unit.support import refused
+from tests.unit.support import refused, run_action
 
 Lines = list[bytes]
 THEFT = 7
@@ -318,3 +319,16 @@ def test_an_operators_name_writes_no_second_entry(tmp_path: Path, owned: Root) -
     found = [json.loads(line) for line in lines_of(store)]
     assert [entry["kind"] for entry in found] == ["begun", "created", "root-trusted", "bundle"]
     assert store.check_journal() == (4, 0)
+
+
+def test_an_entry_that_a_terminal_would_obey_is_written_out(store: CaStore, capsys: pytest.CaptureFixture[str]) -> None:
+    """J: whoever reads what was done reads all of it, though the entry was made to clear the screen."""
+    clear = "\x1b[2J\x1b[HNOTHING WAS DONE"
+    lines = lines_of(store)
+    put(store, [*lines[:3], changed(lines[3], operator=clear), *lines[4:]])
+    assert json.loads(lines_of(store)[3])["operator"] == clear, "the control"
+    result = run_action(mesh_history_info, {}, {"mesh_links": [], "custom_ca_dir": str(folder(store))})
+    told = capsys.readouterr().out
+    assert r"\u001b[2J\u001b[HNOTHING WAS DONE" in told
+    assert "\x1b" not in told + repr(result).encode().decode("unicode_escape")
+    assert "entry 4 was edited" in told.splitlines()[-1]

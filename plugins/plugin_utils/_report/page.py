@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -54,6 +54,7 @@ def render(report: Report) -> str:
         certificates={item.fingerprint: item for item in report.certificates},
         pictures={name: topology_picture(report, width) for name, width in _WIDTHS.items()},
         rulers={name: time_line(report, width - 130) for name, width in _WIDTHS.items()},
+        journal=_journal(report),
         columns=COLUMNS,
         entries=entries_of(report),
         style=style,
@@ -61,6 +62,21 @@ def render(report: Report) -> str:
         policy=f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; base-uri 'none'; "
         "form-action 'none'",
     )
+
+
+class _Tile(NamedTuple):
+    """A word at the top of the page, and what stands below it."""
+
+    tone: str
+    word: str
+    more: str
+
+
+def _journal(report: Report) -> _Tile:
+    signed = f"{report.journal.signed} entries signed"
+    if report.journal.problems:
+        return _Tile("bad", "changed", signed)
+    return _Tile("", "none", "no CA yet") if report.phase == "absent" else _Tile("ok", "whole", signed)
 
 
 def _shown(value: Any) -> Any:

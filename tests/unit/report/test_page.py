@@ -86,6 +86,16 @@ def test_what_was_not_looked_at_is_said_at_the_top(ten: Report) -> None:
     assert "was not looked at:" not in " ".join(Page(render(report_of(one_link().sources()))).words)
 
 
+def test_a_journal_is_whole_or_changed_or_there_is_none(ten: Report) -> None:
+    changed = replace(ten, journal=replace(ten.journal, problems=("entry 7 is missing",)))
+    for report, words in (
+        (ten, "whole audit journal · 214 entries signed"),
+        (changed, "changed audit journal · 214 entries signed"),
+        (replace(ten, phase="absent"), "none audit journal · no CA yet"),
+    ):
+        assert words in " ".join(Page(render(report)).words)
+
+
 def test_a_links_page_tells_its_history_and_whether_it_can_be_believed(ten: Report) -> None:
     words = " ".join(Page(render(ten)).words)
     assert "rotation-timer" in words
