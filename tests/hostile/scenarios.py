@@ -50,6 +50,7 @@ SCENARIOS = (
     Scenario("one", "site", "settled", _ONE),
     Scenario("new", "site", "empty", waits=True, weight=1),
     Scenario("verify", "verify", "settled", weight=3),
+    Scenario("report", "report", "settled", weight=1),
     Scenario("renew", "rotate_certificates", "settled", _FORCE, weight=3),
     Scenario("renewone", "rotate_certificates", "settled", {**_FORCE, **_ONE}),
     Scenario("revoke", "rotate_certificates", "settled", {"custom_ca_revoked": [_REVOKED]}),

@@ -15,6 +15,8 @@ from tests.precedence.faults import FAULTS
 from tests.precedence.generate import Generator
 from tests.precedence.run import Look, Runner
 
+pytestmark = pytest.mark.slow
+
 SETS = 50
 SEED = 1
 # These show in so many sets that fifty hold some.
