@@ -23,6 +23,7 @@ import pytest
 
 from tests.campaign.conditions import clock_off
 from tests.integration.support.changed_objects import patched
+from tests.integration.support.cluster_faults import stopped_api_server
 from tests.integration.support.lab_mesh import Mesh, Run, cleared_afterwards
 from tests.integration.support.standing_link import StandingLink
 from tests.lab import Lab
@@ -122,6 +123,12 @@ def test_certificates_that_nobody_renews_are_told_before_and_after_their_end(
     assert ended.alarms(tmp_path, *NOTHING_RAN, *broken, *["CrossmeshCertificateExpired"] * 2) == ""
     (link,) = ended.report["links"]
     assert link["days_left"] < 0
+    # A cluster that cannot be reached either keeps its alarm, though the CA's records have forgotten what has expired.
+    with stopped_api_server(metered_mesh, "cluster-b"):
+        silent = reported(metered_mesh, clock_off("+92d"))
+    assert [cluster["name"] for cluster in silent.report["clusters"] if not cluster["seen"]] == ["cluster-b"]
+    unproven = "CrossmeshLinkNotProven"
+    assert silent.alarms(tmp_path, *NOTHING_RAN, unproven, *["CrossmeshCertificateExpired"] * 2) == ""
 
 
 def test_a_rotation_that_does_not_go_on_is_told(metered_mesh: Mesh, tmp_path: Path) -> None:
