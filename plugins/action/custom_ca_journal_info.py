@@ -15,8 +15,8 @@ from ansible_collections.crossmesh.mtls.plugins.plugin_utils._journal import who
 
 class ActionModule(Action):
     def work(self, variables: Variables, params: dict[str, Any]) -> dict[str, Any]:
-        store = variables.store()
         try:
+            store = variables.store()
             found, problems = store.check_journal(), []
             message = wholeness(store, found)
         except CrossmeshError as error:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -42,6 +42,7 @@ class ActionModule(ClusterAction):
     ARGUMENTS: ClassVar[dict[str, Any]] = {
         "look": {"type": "dict", "required": True},
         "issued": {"type": "dict", "default": {}},
+        "manifests": {"type": "bool", "default": False},
         "earlier": {"type": "dict", "default": {}},
         "sides": {"type": "list", "elements": "str", "choices": list(SIDES), "default": list(SIDES)},
         "step": {"type": "str", "default": ""},
@@ -62,6 +63,7 @@ class ActionModule(ClusterAction):
             "warnings": warnings,
             "sights": sights,
             "links": links,
+            "written": sorted({*(earlier.get("written") or ()), *_written(issued, manifests=params["manifests"])}),
         }
         if self._task.check_mode:
             return result
@@ -107,6 +109,14 @@ class ActionModule(ClusterAction):
         if plan["await_address"]:
             proof.warnings.extend(await_address(api, gateway_of(plan), timeout, say=self.say))
         return proof
+
+
+def _written(issued: Json, *, manifests: bool) -> Iterator[str]:
+    """What a run has written before this proof, in the words of its results."""
+    if issued:
+        yield "credentials"
+    if manifests:
+        yield "manifests"
 
 
 def _links(variables: Variables, plan: SideLook) -> list[DesiredLink]:

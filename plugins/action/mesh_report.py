@@ -47,7 +47,7 @@ class ActionModule(Action):
         # A question alone leaves nothing behind.
         writes = bool(params["dir"] or not params["query"])
         folder = Path(params["dir"] or DEFAULT_FOLDER)
-        before, unreadable = previous_report(folder)
+        before, unreadable = previous_report(folder, str(variables.filled["mesh_instance"]))
         report = report_of(sources_of(variables, _given(variables, params), before))
         content = to_json(report)
         answered = answer(params["query"], content) if params["query"] else None

@@ -176,7 +176,7 @@ def _with_sides(found: ClusterRun, look: ClusterLook, proof: Json) -> ClusterRun
 
     return replace(
         found,
-        attempts={check: _of_both_sides(check, made, look, proof) for check, made in found.attempts.items()},
+        attempts={check: _of_both_sides(check, made, proof) for check, made in found.attempts.items()},
         errors=lines("errors"),
         faults=(*lines("faults"), *(proof.get("faults") or ())),
         unserved=lines("report"),
@@ -190,13 +190,9 @@ def _with_sides(found: ClusterRun, look: ClusterLook, proof: Json) -> ClusterRun
     )
 
 
-def _of_both_sides(check: str, made: Attempt, look: ClusterLook, proof: Json) -> Attempt:
-    """What was written for either side: Ansible keeps what a task has returned for the last one.
-
-    No side is proven before what it needs was written.
-    """
-    proven = [cast(Json, plan) for side, plan in look["sides"].items() if side in (proof.get("pods") or {})]
-    return Attempt("done") if made == NOT_MADE and any(plan.get(check) for plan in proven) else made
+def _of_both_sides(check: str, made: Attempt, proof: Json) -> Attempt:
+    """What was written for either side: Ansible keeps what a task has returned for the last one."""
+    return Attempt("done") if made == NOT_MADE and check in (proof.get("written") or ()) else made
 
 
 def _write(folder: Path, results: Results) -> list[str]:

@@ -21,6 +21,7 @@ from ansible_collections.crossmesh.mtls.plugins.plugin_utils._schedule import (
     faults,
     files_of,
     jobs_of,
+    too_long_for_cron,
 )
 
 _DEFAULTS = schema.defaults(schema.PLAYBOOK)
@@ -45,7 +46,8 @@ class ActionModule(Action):
             raise CrossmeshError(*found)
         folder = KeptFolder(params["path"], "schedule", "mesh_schedule_dir", schedule.instance, PATTERNS)
         done = folder.keep(files_of(schedule), check=bool(self._task.check_mode))
-        return {**done.result(), "files": done.files, "lines": done.lines}
+        warnings = list(map(str, too_long_for_cron(schedule)))
+        return {**done.result(), "files": done.files, "lines": done.lines, "warnings": warnings}
 
 
 def _schedule(variables: Variables, params: Mapping[str, Any]) -> Schedule:

@@ -26,7 +26,7 @@ from ansible_collections.crossmesh.mtls.plugins.plugin_utils._look import (
 )
 
 _NO_LINKS = "there are no links here"
-_NOTHING_SEEN = "nothing is known of any link: no cluster was seen"
+_NOTHING_SEEN = "no link is known of the clusters that were seen"
 
 
 class ActionModule(Action):
@@ -43,7 +43,7 @@ class ActionModule(Action):
         links = [link for host, look in seen.items() for link in last_standings(look, proven.get(host) or {})]
         changed = {look["cluster"]: _lines(look, proven.get(host) or {}) for host, look in seen.items()}
         due = next_due(links, timedelta(days=variables.days("custom_ca_renew_before_days")))
-        lines = table(links, changed, datetime.now(UTC)) or [_NO_LINKS if seen or not unseen else _NOTHING_SEEN]
+        lines = table(links, changed, datetime.now(UTC)) or [_NOTHING_SEEN if unseen else _NO_LINKS]
         lines += [f"not looked at in this run: {', '.join(unseen)}"] if unseen else []
         hosts = {params["names"].get(host) or host for host in looks}
         absent = sorted(declared_in(variables.filled.get("mesh_clusters")).keys() - hosts)

@@ -1001,6 +1001,12 @@ CODES: Mapping[str, Entry] = {
         "A time, a limit or a command in C(mesh_schedule) or beside it has a form that cron and systemd cannot take",
         "Correct it; docs/schedule.md shows the forms",
     ),
+    "too-long-for-cron": Entry(
+        "A command of the schedule is too long for cron",
+        "Debian's cron takes nothing of a file with a command of more than 998 bytes, so there is no file for it; what "
+        "systemd and Kubernetes start was written",
+        "Let C(mesh_schedule_command) and those beside it be scripts",
+    ),
     "folder-not-given": Entry(
         "A playbook was not told where to write",
         "C(render) and C(schedule) write into a folder that a variable names, and that has no default",

@@ -88,7 +88,9 @@ def moment(value: object) -> str:
         found = datetime.strptime(text(value), "%Y-%m-%dT%H:%M:%S%z")
     except ValueError:
         return ""
-    return text(value) if found.year >= _FIRST_YEAR and text(value).endswith("Z") else ""
+    # strptime takes digits of other scripts, and fewer of them, which datetime.fromisoformat does not.
+    ours = found.year >= _FIRST_YEAR and f"{found:%Y-%m-%dT%H:%M:%S}Z" == value
+    return text(value) if ours else ""
 
 
 def is_count(written: str) -> bool:

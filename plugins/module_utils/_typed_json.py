@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import asdict, fields, is_dataclass
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from functools import cache
+from typing import Annotated, Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 __all__ = ["flat_value", "json_schema_of", "plain_json"]
 
@@ -31,7 +32,7 @@ def plain_json(value: Any) -> Json:
 def flat_value(kind: type[T], found: Mapping[str, Any]) -> T | None:
     """The value of a dataclass of texts, numbers and tuples of texts; None where the JSON has not its form."""
     values = {}
-    for name, hint in get_type_hints(kind).items():
+    for name, hint in _hints(cast(Hashable, kind)).items():
         value = found.get(name)
         if hint == tuple[str, ...]:
             if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
@@ -41,6 +42,11 @@ def flat_value(kind: type[T], found: Mapping[str, Any]) -> T | None:
             return None
         values[name] = value
     return kind(**values) if found.keys() == values.keys() else None
+
+
+@cache
+def _hints(kind: Any) -> Mapping[str, Any]:
+    return get_type_hints(kind)
 
 
 def json_schema_of(kind: type, identity: str, title: str) -> Json:

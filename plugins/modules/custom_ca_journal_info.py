@@ -55,7 +55,7 @@ unsigned:
   type: int
   sample: 1
 msg:
-  description: Both in words; empty where there is a problem.
+  description: Both in words, or that there is no CA yet; empty where there is a problem.
   returned: success
   type: str
   sample: 'the audit journal is whole: 214 entries are signed; 1 more are not yet signed'

@@ -38,6 +38,10 @@ options:
     description: The result of M(crossmesh.mtls.mesh_credentials); empty where nothing was issued.
     type: dict
     default: {}
+  manifests:
+    description: Whether manifests were written before it, for RV(written).
+    type: bool
+    default: false
   earlier:
     description: >-
       The result of the proof before this one in the same run; what it tells of sides that are not proven now stands in
@@ -86,6 +90,12 @@ sights:
   type: list
   elements: dict
   sample: []
+written:
+  description: What this run has written before its proofs, V(credentials) and V(manifests), of either side.
+  returned: success
+  type: list
+  elements: str
+  sample: [credentials]
 links:
   description: By side, how each link stands now, as RV(crossmesh.mtls.mesh_cluster_info#module:sides.server.status).
   returned: success

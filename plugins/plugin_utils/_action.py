@@ -438,8 +438,8 @@ class Action(ActionBase):
         super().run(tmp, task_vars)
         # Ansible forks for each task: to search for garbage in all that was inherited takes longer than the work.
         gc.freeze()
-        # ansible-core does not annotate it.
         try:
+            # ansible-core does not annotate it.
             _validation, given = self.validate_argument_spec(self.ARGUMENTS)  # type: ignore[no-untyped-call]
         except AnsibleActionFail as error:
             return _shown({"failed": True, **failure(_unfit(self._task.action, error))})

@@ -23,18 +23,19 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._inventory.findings
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.runs import failed_mark, good_mark, marks_folder
 
-__all__ = ["PATTERNS", "Job", "Schedule", "faults", "files_of", "jobs_of"]
+__all__ = ["PATTERNS", "Job", "Schedule", "faults", "files_of", "jobs_of", "too_long_for_cron"]
 
 # Where files of a schedule stand.
 PATTERNS = ("systemd/*", "cron/*", "kubernetes/*")
-_VARIABLE = "mesh_schedule"
+_FIELD = next(field for field in schema.PLAYBOOK if field.name == "mesh_schedule")
+_VARIABLE = _FIELD.name
 
 _AT = re.compile(r"(?:(?:(Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?([01][0-9]|2[0-3]))?:([0-5][0-9])", re.ASCII)
 _LIMIT = re.compile(r"([1-9][0-9]{0,2})([mh])", re.ASCII)
 _HOUR, _DAY, _WEEK = 60, 1440, 10080
 # Minutes beside interval and limit after which a good run counts as missed.
 _GRACE = 10
-# Of a command, for cron as Debian has it: with a longer one it takes nothing of the file.
+# Bytes of a command, for cron as Debian has it: with a longer one it takes nothing of the file.
 _LONGEST = 998
 # For what is to end within a moment: the alarm, and the look for missed runs.
 _MOMENT = "1m"
@@ -134,7 +135,7 @@ def jobs_of(given: object) -> tuple[Job, ...]:
     """:param given: C(mesh_schedule); None for its default.
     :raises CrossmeshError: it is no list of jobs, or there is no such time, or no such limit.
     """
-    entries: Any = schema.defaults(schema.PLAYBOOK)[_VARIABLE] if given is None else given
+    entries: Any = _FIELD.default if given is None else given
     if misshapen := list(_misshapen(entries)):
         raise CrossmeshError(*misshapen)
     jobs = tuple(Job(**entry) for entry in entries)
@@ -145,14 +146,14 @@ def jobs_of(given: object) -> tuple[Job, ...]:
 
 def _misshapen(entries: object) -> Iterator[Message]:
     if not isinstance(entries, list):
-        yield wrong_type(_VARIABLE, _VARIABLE, entries, "list", "[{playbook: verify, at: '06:30', limit: 1h}]")
+        yield wrong_type(_VARIABLE, _VARIABLE, entries, _FIELD.type, _FIELD.example)
         return
     for number, entry in enumerate(entries):
         path = f"{_VARIABLE}[{number}]"
         if isinstance(entry, Mapping):
             yield from check_shape(_VARIABLE, f"{path}.", entry, schema.SCHEDULE)
         else:
-            yield wrong_type(_VARIABLE, path, entry, "dict", "{playbook: verify, at: '06:30', limit: 1h}")
+            yield wrong_type(_VARIABLE, path, entry, "dict", _FIELD.example.strip("[]"))
 
 
 def faults(schedule: Schedule) -> Iterator[Message]:
@@ -161,19 +162,29 @@ def faults(schedule: Schedule) -> Iterator[Message]:
     if not all(word and word.isprintable() for word in (*words, schedule.folder)):
         what = "a command or the folder has an empty word, or one with a line break"
         yield _unfit("mesh_schedule_*", what, "write words without line breaks, or call a script")
-    for job in schedule.jobs:
-        length = max(len(command.encode()) for _when, command in _of_cron(schedule, job))
-        if length > _LONGEST:
-            what = f"its command in the file for cron has {length} characters, and cron takes {_LONGEST}"
-            yield _unfit(
-                f"{_VARIABLE}: {job.playbook}", what, "set mesh_schedule_command, and those beside it, to scripts"
-            )
+
+
+def too_long_for_cron(schedule: Schedule) -> list[Message]:
+    """A warning for each job whose command cron would not take; then there is no file for cron."""
+    lengths = {
+        job.playbook: max(len(command.encode()) for _when, command in _of_cron(schedule, job)) for job in schedule.jobs
+    }
+    return [
+        Message.warning(
+            "too-long-for-cron",
+            where=f"{_VARIABLE}: {playbook}",
+            what=f"its command in a file for cron has {length} bytes, and cron takes {_LONGEST}: there is no such file",
+            fix="let mesh_schedule_command and those beside it be scripts",
+        )
+        for playbook, length in lengths.items()
+        if length > _LONGEST
+    ]
 
 
 def _faults_of_jobs(jobs: Sequence[Job]) -> Iterator[Message]:
     names = [job.playbook for job in jobs]
     for job in jobs:
-        where = f"mesh_schedule: {job.playbook}"
+        where = f"{_VARIABLE}: {job.playbook}"
         if names.count(job.playbook) > 1:
             yield _unfit(where, "it is listed twice", "write one entry for each playbook")
         if not _AT.fullmatch(job.at):
@@ -194,7 +205,8 @@ def files_of(schedule: Schedule) -> dict[str, str]:
     :param schedule: one without faults.
     """
     found = {f"systemd/{name}": text for name, text in _units(schedule)}
-    found[f"cron/{schedule.name}"] = _cron(schedule)
+    if not too_long_for_cron(schedule):
+        found[f"cron/{schedule.name}"] = _cron(schedule)
     if schedule.image:
         found["kubernetes/cronjobs.yaml"] = yaml.safe_dump_all(
             [_cronjob(schedule, job) for job in schedule.jobs], sort_keys=False, explicit_start=True, width=120

@@ -25,6 +25,7 @@ __all__ = ["NAMES", "contract", "contracts", "contracts_of", "of_clusters", "pla
 
 _FIELDS: Mapping[str, schema.Field] = {field.name: field for field in schema.CONTRACT}
 NAMES = tuple(_FIELDS)
+_SECRETS = frozenset(field.name for field in schema.SECRET)
 # Before ansible-core 2.19 a vaulted value is no string, but an object with this mark.
 _ENCRYPTED = "__ENCRYPTED__"
 # As Jinja says it.
@@ -101,8 +102,8 @@ def value_of(variables: Mapping[str, Any], templar: Any, name: str) -> Any:
 def _unreadable(name: str, host: str, error: Exception) -> Message:
     """Without Ansible's own words, which can hold a part of the value."""
     if isinstance(error, AnsibleUndefinedVariable):
-        # A name is all that is taken of it.
-        found = _UNDEFINED.search(str(error))
+        # A name is all that is taken of it, and of a secret not even that: braces may be a part of it.
+        found = None if name in _SECRETS else _UNDEFINED.search(str(error))
         what = f"its value uses {found[1] if found else 'a variable'}, which is not defined for {host}"
         fix = f"define it for {host} too, or set {name} without it"
     else:

@@ -198,7 +198,7 @@ def _without_ports(item: Json) -> Json:
 
 
 def _secrets(ended: Ended, expected: Expected) -> Iterator[Violation]:
-    output = ended.run.output.encode(errors="surrogateescape")
+    output = ended.told.encode(errors="surrogateescape")
     for secret in expected.secrets:
         if secret_traces.found_in(output, secret_traces.of_text(secret)):
             yield Violation("secrets", "the output holds the passphrase or a token")
@@ -323,7 +323,7 @@ def _data(state: State, cluster: str, name: str) -> Json:
 
 
 def _crashes(ended: Ended) -> Iterator[Violation]:
-    output = ended.run.output
+    output = ended.told
     for text in _CRASHES:
         if text in output:
             where = output.index(text)

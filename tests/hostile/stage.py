@@ -51,6 +51,7 @@ class Ended:
     """:param seconds: that the run took.
     :param late: whether it was ended, because it did not end.
     :param led_astray: credentials that came to a server of nobody.
+    :param files: what it has left for people and other programs.
     """
 
     run: Run
@@ -58,6 +59,12 @@ class Ended:
     late: bool
     state: State
     led_astray: list[str]
+    files: str = ""
+
+    @property
+    def told(self) -> str:
+        """All that somebody may read of it."""
+        return self.run.output + self.files
 
 
 @dataclass
@@ -93,6 +100,7 @@ class Stage:
         for name, server in self.servers.items():
             server.memory = state.memories[name].copy()
         shutil.rmtree(self.store, ignore_errors=True)
+        shutil.rmtree(self._report, ignore_errors=True)
         for name, content in state.store.items():
             path = self.store / name
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -137,7 +145,14 @@ class Stage:
         finally:
             process.kill()
         seconds = time.monotonic() - begun
-        return Ended(finished_run(said, process.returncode), seconds, late, self.state(), list(self.trap.credentials))
+        files = "\n".join(path.read_text(errors="surrogateescape") for path in sorted(self._report.glob("*")))
+        run, astray = finished_run(said, process.returncode), list(self.trap.credentials)
+        return Ended(run, seconds, late, self.state(), astray, files)
+
+    @property
+    def _report(self) -> Path:
+        """Where playbook report writes by default."""
+        return self.folder / "crossmesh-report"
 
     def _environment(self, temporary: Path) -> dict[str, str]:
         return {

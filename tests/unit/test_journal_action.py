@@ -16,13 +16,14 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.crossmesh.mtls.plugins.action import custom_ca_journal_info
 from ansible_collections.crossmesh.mtls.plugins.module_utils._errors import CrossmeshError, UnfinishedError
 from ansible_collections.crossmesh.mtls.plugins.module_utils._messages import Message
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._action import Variables
 from ansible_collections.crossmesh.mtls.plugins.plugin_utils._journal import author_of, refusals
 from tests.unit.ca.support import file_store, journal_of, keep
 from tests.unit.pki.support import PASSPHRASE, make_root
-from tests.unit.support import CHECKOUT, Json
+from tests.unit.support import CHECKOUT, Json, run_action
 
 UNKNOWN = "ab" * 32
 
@@ -140,6 +141,17 @@ def test_a_journal_that_was_changed_is_told_and_fails_no_task(tmp_path: Path) ->
     assert "entry 2 was edited" in output.partition("[WARNING]")[2]
     found = result_in(output)
     assert (found["signed"], found["msg"], found["problems"][0][-17:]) == (0, "", "[journal-changed]")
+
+
+def test_a_store_that_cannot_even_be_opened_is_told_and_fails_no_task(tmp_path: Path) -> None:
+    """What is found here keeps no cluster from being verified."""
+    kept = {"custom_ca_store": "kubernetes", "custom_ca_store_kubeconfig": str(tmp_path / "nowhere")}
+    found = run_action(custom_ca_journal_info, {}, {**kept, "mesh_links": []})
+    assert "failed" not in found, found
+    assert "nowhere" in found["problems"][0]
+    assert (found["signed"], found["msg"]) == (0, "")
+    # The control: where there is one, or none yet, nothing is wrong.
+    assert run_action(custom_ca_journal_info, {}, {"custom_ca_dir": str(tmp_path / "ca")})["problems"] == []
 
 
 INVENTORY = """\

@@ -168,3 +168,21 @@ def test_a_link_counts_by_its_own_certificate_and_trust(
     seen = Proof("exec", ["a", "b"], lacking={"istio-system/a": frozenset({lacking}), "istio-system/b": frozenset()})
     (told,) = proven(monkeypatch, UnprovenError([fault("x").message()], seen))["links"]["server"]
     assert (told["serving"], told["ready"]) == (serving, 2)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, []),
+        ({"manifests": True}, ["manifests"]),
+        ({"issued": ISSUED}, ["credentials"]),
+        ({"issued": {"skipped": True}, "earlier": {"written": ["manifests"]}}, ["manifests"]),
+        ({"issued": ISSUED, "earlier": {"written": ["manifests"]}}, ["credentials", "manifests"]),
+    ],
+)
+def test_what_was_written_for_either_side_is_handed_on(
+    monkeypatch: pytest.MonkeyPatch, given: Json, told: list[str]
+) -> None:
+    monkeypatch.setattr(mesh_proof, "prove", lambda *_arguments, **_more: Proof("exec"))
+    monkeypatch.setattr(Variables, "api", lambda _self, waits: None)
+    assert run_action(mesh_proof, {"look": LOOK, **given}, {})["written"] == told

@@ -173,6 +173,14 @@ def test_without_a_ca_a_report_is_written_too(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out/report.json").read_text())["phase"] == "absent"
 
 
+def test_the_report_of_another_instance_is_none_of_before(tmp_path: Path) -> None:
+    assert made(tmp_path)["warnings"] == []
+    assert made(tmp_path)["warnings"] == [], "the control"
+    (warning,) = made(tmp_path, {"mesh_instance": "blue"})["warnings"]
+    assert "is not a report of instance blue" in warning
+    assert "[previous-report]" in warning
+
+
 def test_a_store_that_cannot_be_read_is_told_and_what_it_held_has_not_gone(tmp_path: Path) -> None:
     folder = {"dir": str(tmp_path / "out")}
     store_at(tmp_path / "ca", make_root(now=NOW))

@@ -64,21 +64,17 @@ def test_a_run_leaves_json_and_junit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pods", "status"), [({"server": ["istio-system/istio-ingressgateway-0"]}, "passed"), ({}, "skipped")]
+    ("wrote", "status"), [(["credentials"], "passed"), (["manifests"], "skipped"), ([], "skipped")]
 )
 def test_of_a_cluster_that_is_both_sides_neither_side_is_forgotten(
-    tmp_path: Path, pods: dict[str, list[str]], status: str
+    tmp_path: Path, wrote: list[str], status: str
 ) -> None:
     """The task came last for the other side, which needed nothing, so that it was skipped."""
-    root = make_root(now=NOW)
-    look = look_at(read(root), root)
-    look["sides"]["server"]["credentials"] = [{"name": "mysql-credential"}]
     attempts = {
         "credentials": {"cluster-b": {"changed": False, "skipped": True}},
-        "proof": {"cluster-b": {"pods": pods, "faults": []}},
+        "proof": {"cluster-b": {"pods": {"server": ["istio-ingressgateway-0"]}, "faults": [], "written": wrote}},
     }
-    given = {"lists_due": "", "lists_wrong": False}
-    written(tmp_path, playbook="site", looks={"cluster-b": {**look, **given}}, attempts=attempts)
+    written(tmp_path, playbook="site", attempts=attempts)
     assert cases(tmp_path, "site")["cluster", "cluster-b", "credentials"] == (status, "")
 
 

@@ -312,15 +312,18 @@ def long_command(folder: Path, length: int) -> Json:
     return written(folder, command=["/bin/" + "a" * length])
 
 
-def test_a_command_that_cron_would_not_take_is_refused_and_one_character_less_is_taken(tmp_path: Path) -> None:
+def test_of_a_command_that_cron_would_not_take_it_gets_no_file_and_the_others_theirs(tmp_path: Path) -> None:
     long_command(tmp_path / "short", 1)
     lines = (tmp_path / "short/cron" / NAME).read_text().splitlines()
     shortest = max(len(line.split(maxsplit=6)[6]) for line in lines if line.split()[0] in ("17", "47", "5", "7"))
     most = 998 - shortest + 1
-    assert "errors" not in long_command(tmp_path / "most", most)
+    assert long_command(tmp_path / "most", most)["warnings"] == []
     assert checked(table_of(tmp_path / "most")) == 0
     # The control: cron itself takes no character more.
     assert checked(table_of(tmp_path / "most").replace("/bin/a", "/bin/aa")) != 0
-    (error,) = long_command(tmp_path / "more", most + 1)["errors"]
-    assert (error["code"], "999 characters, and cron takes 998" in error["what"]) == ("schedule", True), error
-    assert not (tmp_path / "more").exists()
+    more = long_command(tmp_path / "more", most + 1)
+    (warning,) = more["warnings"]
+    assert "999 bytes, and cron takes 998" in warning
+    assert "[too-long-for-cron]" in warning
+    assert [path for path in more["files"] if not path.startswith("systemd/")] == []
+    assert f"systemd/{NAME}-verify.timer" in more["files"]

@@ -46,7 +46,7 @@ def test_without_mesh_clusters_nothing_is_lacking() -> None:
 @pytest.mark.parametrize(
     ("looks", "line"),
     [
-        ({"host-a": {"msg": "away. [api-unreachable]"}}, "nothing is known of any link: no cluster was seen"),
+        ({"host-a": {"msg": "away. [api-unreachable]"}}, "no link is known of the clusters that were seen"),
         ({}, "there are no links here"),
     ],
     ids=["silent", "none"],

@@ -17,7 +17,12 @@ from ansible.template import Templar
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
-from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import contract, contracts, plain
+from ansible_collections.crossmesh.mtls.plugins.plugin_utils._variables import (
+    contract,
+    contracts,
+    plain,
+    value_of,
+)
 from tests.unit.inventory_values import HAS_TAGS, as_template, marked
 from tests.unit.support import CHECKOUT, MYSQL, refused
 
@@ -148,6 +153,14 @@ def test_a_variable_that_cannot_be_templated_is_an_error_of_its_name(value: Any)
     assert failure.value.message.where == "mesh_kubeconfig"
     assert failure.value.message.what == "its value uses nowhere, which is not defined for localhost"
     assert contract({**known, "mesh_kubeconfig": as_template("{{ nothing }}")}, templar)["mesh_kubeconfig"] == "here"
+
+
+@pytest.mark.parametrize(("name", "told"), [("custom_ca_passphrase", False), ("mesh_context", True)])
+def test_of_a_secret_with_braces_not_even_the_name_in_them_is_told(name: str, told: bool) -> None:
+    known = {"inventory_hostname": "localhost", name: as_template("a{{ Tr0ub4dor }}b")}
+    with refused("unreadable-variable") as failure:
+        value_of(known, Templar(DataLoader(), variables=known), name)
+    assert ("Tr0ub4dor" in str(failure.value)) == told
 
 
 def test_what_another_host_cannot_template_is_an_error_too() -> None:

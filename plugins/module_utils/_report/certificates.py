@@ -8,6 +8,7 @@ PRIVATE to the collection.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -43,6 +44,8 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._typed_json import 
 __all__ = ["Register", "days_until", "register_of", "revocation_lists", "roots_of"]
 
 _HOUR = timedelta(hours=1)
+# SHA-256.
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
 def days_until(moment: datetime, now: datetime) -> int:
@@ -59,7 +62,8 @@ class Register:
 
     def at(self, link: str, end: EndPlace) -> Certificate | None:
         """The certificate of a link's end; None where it has none."""
-        return self._certificates.get(self._presented.get((link, end), ""))
+        fingerprint = self._presented.get((link, end))
+        return self._certificates.get(fingerprint) if fingerprint else None
 
     def all(self) -> tuple[Certificate, ...]:
         """By holder, the one that ends last first."""
@@ -73,7 +77,8 @@ def register_of(sources: Sources) -> Register:
     held = {found.view.fingerprint: (end, found) for (_link, end), found in stored.items()}
     presented = {where: found.view.fingerprint for where, found in stored.items()}
     presented |= dict(_recorded(sources, stored))
-    remembered = dict(_remembered(sources, presented))
+    read = {*held, *(record.fingerprint for record in sources.records)}
+    remembered = dict(_remembered(sources, presented, read))
     presented |= {where: item.fingerprint for where, item in remembered.items()}
     links: dict[str, set[str]] = defaultdict(set)
     for (link, _end), fingerprint in presented.items():
@@ -81,8 +86,8 @@ def register_of(sources: Sources) -> Register:
     written = {record.fingerprint: record for record in sources.records}
     ages = _ages(sources.records)
     revoked = {item.serial for found in _lists(sources.authority) for item in found.revoked}
-    certificates = {item.fingerprint: item for item in remembered.values()}
-    certificates |= {record.fingerprint: _of_record(record, sources) for record in sources.records}
+    forgotten = {item.fingerprint: item for item in remembered.values()}
+    certificates = forgotten | {record.fingerprint: _of_record(record, sources) for record in sources.records}
     for fingerprint, (end, found) in held.items():
         certificates[fingerprint] = _of_view(found, end, written.get(fingerprint), sources)
     return Register(
@@ -93,7 +98,10 @@ def register_of(sources: Sources) -> Register:
                 renewed=ages.get(fingerprint, 0),
                 revoked=item.serial in revoked,
                 next_due=_due(item, sources) if fingerprint in links else "",
-                waits=fingerprint in links and _is_of_another_root(item, sources.authority),
+                # Gates ask the records, which have no expired one.
+                waits=fingerprint in links
+                and fingerprint not in forgotten
+                and _is_of_another_root(item, sources.authority),
             )
             for fingerprint, item in certificates.items()
         },
@@ -125,27 +133,46 @@ def _recorded(
 
 
 def _remembered(
-    sources: Sources, known: Container[tuple[str, EndPlace]]
+    sources: Sources, known: Container[tuple[str, EndPlace]], read: Container[str]
 ) -> Iterator[tuple[tuple[str, EndPlace], Certificate]]:
-    """What the last report had in use at an end which this run has not seen, and no record tells of."""
-    last = {
-        (link, item.cluster, item.side): item
-        for item in map(_certificate, mappings(sources.previous.get("certificates")))
-        if item and item.next_due
-        for link in item.links
+    """What the last report had in use in a cluster which this run has not seen, and no record tells of any more.
+
+    :param known: ends of which the certificate is known.
+    :param read: fingerprints of all that were read.
+    """
+    missing: dict[tuple[str, str, str], EndPlace] = {
+        (link, end.cluster, end.side): end
+        for link, ends in sources.topology.ends.items()
+        for end in ends
+        if end.cluster in sources.topology.clusters and end.cluster not in sources.sights and (link, end) not in known
     }
-    for link, ends in sources.topology.ends.items():
-        for end in ends:
-            item = last.get((link, end.cluster, end.side))
-            if item and (link, end) not in known and end.cluster not in sources.sights:
-                left = days_until(datetime.fromisoformat(item.not_after), sources.now)
+    if not missing:
+        return
+    for item in _certificates_of(sources.previous, read):
+        left = days_until(datetime.fromisoformat(item.not_after), sources.now)
+        for link in item.links:
+            if end := missing.get((link, item.cluster, item.side)):
                 yield (link, end), replace(item, days_left=left, in_service=False)
 
 
-def _certificate(found: Json) -> Certificate | None:
-    """A certificate of another report, which is a file that anybody may have edited; None where it is none."""
-    item = flat_value(Certificate, found)
-    return item if item and moment(item.not_before) and moment(item.not_after) else None
+def _certificates_of(report: Json, others: Container[str]) -> Iterator[Certificate]:
+    """Those that another report had in use: a file that anybody may have edited, which holds what we write, or nothing.
+
+    :param others: fingerprints that none of them may have.
+    """
+    found: dict[str, Certificate] = {}
+    for entry in mappings(report.get("certificates")):
+        item = flat_value(Certificate, entry)
+        if (
+            item
+            and item.next_due
+            and _FINGERPRINT.fullmatch(item.fingerprint)
+            and item.fingerprint not in others
+            and moment(item.not_before)
+            and moment(item.not_after)
+        ):
+            found.setdefault(item.fingerprint, item)
+    yield from found.values()
 
 
 def _ages(records: Sequence[Record]) -> dict[str, int]:

@@ -54,7 +54,7 @@ ROOT_DUE = _metric(
     "root_replacement_due_timestamp_seconds", "From when on the certificates that it issues expire with it.", *_ROOT
 )
 ROOT_OVERDUE = _metric(
-    "root_replacement_overdue_timestamp_seconds", "From when on verify raises root-expires of it.", *_ROOT
+    "root_replacement_overdue_timestamp_seconds", "From when on verify raises root-expires of the issuing one.", *_ROOT
 )
 CRL_END = _metric(
     "crl_next_update_timestamp_seconds", "From when on gateways refuse all certificates of this CRL's root.", "root"
@@ -160,8 +160,10 @@ def _of_authority(report: Report) -> Iterator[_Value]:
     for root in report.roots:
         labels, end = {"root": short(root.fingerprint), "role": root.role}, _seconds(root.not_after)
         yield ROOT_END, end, labels
-        yield ROOT_DUE, end - report.leaf_validity_days * _DAY, labels
-        yield ROOT_OVERDUE, end - report.renew_before_days * _DAY, labels
+        # One that is trusted only goes with its certificates.
+        if root.role != "trusted":
+            yield ROOT_DUE, end - report.leaf_validity_days * _DAY, labels
+            yield ROOT_OVERDUE, end - report.renew_before_days * _DAY, labels
     for crl in report.crls:
         labels = {"root": short(crl.root)}
         yield CRL_END, _seconds(crl.next_update), labels

@@ -35,8 +35,8 @@ _MOST_BYTES = 256 * 1024 * 1024
 _READABLE = 0o644
 
 
-def previous_report(folder: Path) -> tuple[Json, Message | None]:
-    """What the last run has left there; empty where there is none, with a warning where it cannot be read."""
+def previous_report(folder: Path, instance: str) -> tuple[Json, Message | None]:
+    """What the last run has left there; empty where there is none, with a warning where it cannot be used."""
     path = folder / _DATA
     try:
         if not path.exists():
@@ -46,9 +46,11 @@ def previous_report(folder: Path) -> tuple[Json, Message | None]:
         found = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         return {}, _unreadable(path, one_line(error))
-    if isinstance(found, dict) and found.get("version") == VERSION:
-        return found, None
-    return {}, _unreadable(path, f"is no report of version {VERSION}")
+    if not isinstance(found, dict) or found.get("version") != VERSION:
+        return {}, _unreadable(path, f"is no report of version {VERSION}")
+    if found.get("instance") != instance:
+        return {}, _unreadable(path, f"is not a report of instance {instance}; set mesh_report_dir for each instance")
+    return found, None
 
 
 def write_report(folder: Path, report: Report) -> list[Path]:

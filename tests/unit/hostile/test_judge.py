@@ -207,6 +207,14 @@ def bidi_override(case: Case) -> None:
     case.says("name: \u202eKO\n")
 
 
+def key_in_a_file(case: Case) -> None:
+    case.ended = replace(case.ended, files=case.leaves["client"].key_pem.decode())
+
+
+def escape_sequence_in_a_file(case: Case) -> None:
+    case.ended = replace(case.ended, files="\x1b[2JALL CLUSTERS OK\n")
+
+
 def late(case: Case) -> None:
     case.ended = replace(case.ended, late=True)
 
@@ -229,6 +237,7 @@ PLANTED: list[tuple[Callable[[Case], None], str]] = [
     (passphrase_in_the_output, "secrets"),
     (key_in_the_output, "secrets"),
     (middle_of_a_key_in_base64, "secrets"),
+    (key_in_a_file, "secrets"),
     (credential_elsewhere, "secrets"),
     (failed_in_an_honest_cluster, "stopped"),
     (unreachable_honest_cluster, "stopped"),
@@ -239,6 +248,7 @@ PLANTED: list[tuple[Callable[[Case], None], str]] = [
     (error_without_a_code, "bare"),
     (escape_sequence, "control"),
     (bidi_override, "control"),
+    (escape_sequence_in_a_file, "control"),
     (late, "time"),
 ]
 

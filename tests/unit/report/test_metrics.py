@@ -21,7 +21,7 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._report.exposition 
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.metrics import METRICS, samples_of
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.model import Report, Run
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.schema import to_json
-from ansible_collections.crossmesh.mtls.plugins.module_utils._report.sources import Sources
+from ansible_collections.crossmesh.mtls.plugins.module_utils._report.sources import EndPlace, Sources
 from tests.unit.pki.support import DAY, NOW, make_root
 from tests.unit.report.estates import SETTINGS, Estate, many_links, one_link, ten_links
 from tests.unit.support import CHECKOUT
@@ -105,7 +105,67 @@ def test_a_certificate_that_expires_in_a_cluster_that_cannot_be_reached_stays_to
     assert again.certificates == first.certificates
 
 
-@pytest.mark.parametrize("edit", [{"not_after": "tomorrow"}, {"names": "a"}, {"days_left": "3"}, {"more": 1}])
+def test_what_an_external_server_has_no_more_is_forgotten_with_its_record() -> None:
+    """Its directory was looked at: what is not there is gone, and no cluster's silence."""
+    sources = one_link().sources()
+    (name,) = sources.topology.ends
+    place = EndPlace(f"external:{name}", "server")
+    server = sources.sights["cluster-b"].stored["server", f"{name}-credential"]
+    topology = replace(sources.topology, ends={name: [EndPlace("cluster-a", "client"), place]})
+    outside = replace(sources, topology=topology, external={name: server})
+    first = report_of(outside)
+    assert of(first, "certificate_not_after_timestamp_seconds", cluster=place.cluster) == [seconds(70)]
+    later = replace(outside, external={}, records=[], now=NOW + 71 * DAY, previous=to_json(first))
+    assert of(report_of(later), "certificate_not_after_timestamp_seconds", cluster=place.cluster) == []
+
+
+def test_a_root_rotation_waits_for_nothing_that_has_expired() -> None:
+    sources = one_link().sources()
+    assert sources.authority is not None
+    after = make_root(now=NOW).view
+    switched = replace(sources.authority, issuing=after, trusted=(after, *sources.authority.trusted))
+    first = report_of(replace(sources, authority=switched))
+    assert of(first, "rotation_waiting_certificates", cluster="cluster-b") == [1]
+    second = gone(replace(sources, authority=switched), NOW + 71 * DAY, first)
+    assert of(second, "rotation_waiting_certificates", cluster="cluster-b") == [0]
+
+
+def test_the_report_before_gives_no_certificate_another_place() -> None:
+    """Who edits it may not make an end show what another one holds, nor take that one's place."""
+    sources = one_link().sources()
+    first = report_of(sources)
+    own, other = (
+        next(item.fingerprint for item in first.certificates if item.cluster == name and item.next_due)
+        for name in ("cluster-a", "cluster-b")
+    )
+    here = sources.sights["cluster-a"]
+    for fingerprint in (own, "", other.upper(), "0" * 63):
+        data = to_json(first)
+        for item in data["certificates"]:
+            if item["cluster"] == "cluster-b":
+                item["fingerprint"] = fingerprint
+        seen = {"cluster-a": here if fingerprint else replace(here, stored={})}
+        edited = replace(sources, sights=seen, unseen={"cluster-b": ""}, records=[], previous=data)
+        report = report_of(edited)
+        assert [item.cluster for item in report.certificates if item.cluster == "cluster-b"] == []
+        ends = {end.cluster: end for end in report.links[0].ends}
+        assert ends["cluster-b"].certificate == ""
+        assert "cluster-b" not in ends["cluster-a"].key_location
+
+
+EDITS: list[dict[str, object]] = [
+    {"not_after": "tomorrow"},
+    # What strptime takes, and datetime.fromisoformat does not.
+    {"not_after": "2026-8-1T00:00:00Z"},
+    {"not_after": "2026-08-01T0:0:0Z"},
+    {"not_before": "\uff12026-01-01T00:00:00Z"},
+    {"names": "a"},
+    {"days_left": "3"},
+    {"more": 1},
+]
+
+
+@pytest.mark.parametrize("edit", EDITS, ids=str)
 def test_a_report_before_that_was_edited_adds_no_certificate(edit: dict[str, object]) -> None:
     sources = one_link().sources()
     first = report_of(sources)
@@ -133,6 +193,9 @@ def test_clusters_roots_and_crls_are_told(ten: Report) -> None:
     (last,) = of(ten, "root_not_after_timestamp_seconds", root=root, role="issuing")
     assert of(ten, "root_replacement_due_timestamp_seconds", root=root) == [last - 90 * 24 * 3600]
     assert of(ten, "root_replacement_overdue_timestamp_seconds", root=root) == [last - 30 * 24 * 3600]
+    kept = replace(ten, roots=tuple(replace(item, role="trusted") for item in ten.roots))
+    assert of(kept, "root_not_after_timestamp_seconds", root=root) == [last]
+    assert of(kept, "root_replacement_due_timestamp_seconds") == []
     assert of(ten, "crl_next_update_timestamp_seconds", root=root) == [seconds(7) - 30 * 3600]
     # A list of a week is one that its root's end has cut short: no run makes it anew.
     assert of(ten, "crl_renewal_due_timestamp_seconds") == []

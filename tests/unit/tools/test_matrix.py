@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
@@ -71,3 +75,31 @@ def test_a_python_that_the_machine_lacks_is_one_line() -> None:
 def test_one_that_it_has_is_found() -> None:
     """The control: it is what runs the tests, or another of the same version."""
     assert interpreter(["python9.9", "python3.11", "python3.12", "python3.13"])
+
+
+# Packages whose names are not those of their modules.
+NAMED = {"yaml": "pyyaml", "websocket": "websocket-client", "ansible": "ansible-core"}
+OURS = {"tests", "ansible_collections"}
+
+
+def modules_in(path: Path) -> Iterator[str]:
+    """Top-level names of what a file imports that is neither Python's nor ours."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found = [alias.name for alias in node.names]
+        else:
+            found = [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+        for name in (name.partition(".")[0] for name in found):
+            if name not in OURS and name not in sys.stdlib_module_names:
+                yield NAMED.get(name, name)
+
+
+@pytest.mark.parametrize("name", PINS)
+def test_what_its_tests_import_is_pinned_for_it(name: str) -> None:
+    """Else the matrix, which takes an hour and is run before a release, is the first to say so."""
+    files = [path for folder in ("unit", "attacks") for path in (CHECKOUT / "tests" / folder).rglob("*.py")]
+    shipped = [path for path in files if "tools" not in path.parts]
+    imported = {package for path in shipped for package in modules_in(path)}
+    assert {"pytest", "pyyaml", "kubernetes"} <= imported, "the probe finds them"
+    pinned = set(re.findall(r"^([a-z0-9-]+)==", PINS[name].read_text(), re.MULTILINE))
+    assert imported - pinned == set()

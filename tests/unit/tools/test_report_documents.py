@@ -1,7 +1,7 @@
 # Copyright (c) Crossmesh maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A report as JSON and as a bill of materials, held against their schemas by the libraries that read such documents."""
+"""Reports, results and a bill of materials, held against their schemas by the libraries that read such documents."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from ansible_collections.crossmesh.mtls.plugins.module_utils._report.assembly im
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.cbom import to_cbom
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.model import Report
 from ansible_collections.crossmesh.mtls.plugins.module_utils._report.schema import json_schema, to_json
+from ansible_collections.crossmesh.mtls.plugins.module_utils._results.model import results_schema
+from ansible_collections.crossmesh.mtls.plugins.module_utils._typed_json import plain_json
 from tests.unit.report.estates import Estate, one_link, ten_links
+from tests.unit.results.test_results import SUITES, results
 
 SCHEMA = json_schema()
 
@@ -39,6 +42,13 @@ def test_what_is_no_report_is_not_as_the_schema_says(ten: Report) -> None:
         found["links"][0] |= spoil
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(found, SCHEMA, jsonschema.Draft202012Validator)
+
+
+def test_results_are_as_their_schema_says() -> None:
+    found = plain_json(results(*SUITES[:1], *SUITES[2:], finished=False))
+    jsonschema.validate(found, results_schema(), jsonschema.Draft202012Validator)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**found, "passed": "no"}, results_schema(), jsonschema.Draft202012Validator)
 
 
 def test_the_bill_of_materials_is_valid_and_has_every_certificate(ten: Report) -> None:
