@@ -38,7 +38,7 @@ def flat_value(kind: type[T], found: Mapping[str, Any]) -> T | None:
             if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
                 return None
             value = tuple(value)
-        elif type(value) is not hint:
+        elif not isinstance(value, hint) or isinstance(value, bool) != (hint is bool):
             return None
         values[name] = value
     return kind(**values) if found.keys() == values.keys() else None
